@@ -1,0 +1,82 @@
+"""Write a rubric, get rewards: Prometheus evaluator LMs as reward functions for TRL.
+
+The public names are loaded when they are first used: `import prom_reward` loads no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prom_reward.config import load_judge, load_rubric
+    from prom_reward.engines.loading import LoadedModel, ModelSource
+    from prom_reward.engines.scripted_engine import ScriptedEngine
+    from prom_reward.engines.transformers_engine import TransformersEngine
+    from prom_reward.errors import InputError, PromRewardError, WorkError
+    from prom_reward.judging.judge import PrometheusJudge
+    from prom_reward.rewards.reward_function import PrometheusReward
+    from prom_reward.types import (
+        Comparison,
+        ComparisonRequest,
+        GradingRequest,
+        Judgment,
+        Outcome,
+        Rubric,
+        SamplingParams,
+        ScoreScale,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Comparison": "types",
+    "ComparisonRequest": "types",
+    "GradingRequest": "types",
+    "InputError": "errors",
+    "Judgment": "types",
+    "LoadedModel": "engines.loading",
+    "ModelSource": "engines.loading",
+    "Outcome": "types",
+    "PromRewardError": "errors",
+    "PrometheusJudge": "judging.judge",
+    "PrometheusReward": "rewards.reward_function",
+    "Rubric": "types",
+    "SamplingParams": "types",
+    "ScoreScale": "types",
+    "ScriptedEngine": "engines.scripted_engine",
+    "TransformersEngine": "engines.transformers_engine",
+    "WorkError": "errors",
+    "load_judge": "config",
+    "load_rubric": "config",
+}
+
+__all__ = [
+    "Comparison",
+    "ComparisonRequest",
+    "GradingRequest",
+    "InputError",
+    "Judgment",
+    "LoadedModel",
+    "ModelSource",
+    "Outcome",
+    "PromRewardError",
+    "PrometheusJudge",
+    "PrometheusReward",
+    "Rubric",
+    "SamplingParams",
+    "ScoreScale",
+    "ScriptedEngine",
+    "TransformersEngine",
+    "WorkError",
+    "load_judge",
+    "load_rubric",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"prom_reward.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'prom_reward' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

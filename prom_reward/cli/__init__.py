@@ -1,0 +1,32 @@
+"""The `prom-reward` command: one file a sub-command.
+
+Here errors become one line and an exit status: 0 done, 1 the work failed, 2 bad input, 130 interrupted.
+"""
+
+import sys
+
+from prom_reward.errors import InputError, PromRewardError
+
+
+def main() -> None:
+    """Run the command line."""
+    from prom_reward.cli.app import app
+    from prom_reward.cli.console import stderr
+
+    is_debug = "--debug" in sys.argv[1:]
+    try:
+        app()
+    except PromRewardError as error:
+        if is_debug:
+            raise
+        stderr.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(2 if isinstance(error, InputError) else 1) from None
+    except KeyboardInterrupt:
+        stderr.print("interrupted; what was written so far is kept", markup=False)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if is_debug:
+            raise
+        line = f"{type(error).__name__}: {error}".partition("\n")[0]
+        stderr.print(f"error: {line} (run `prom-reward --debug ...` to see where)", markup=False, soft_wrap=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,228 @@
+"""`prom-reward grade`: one response, or a file of them."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from prom_reward.cli.console import (
+    check_writable,
+    distribution_bar,
+    progress_bar,
+    quiet_libraries,
+    stderr,
+    stdout,
+)
+from prom_reward.config import PromptRenderer, load_grading_run, load_judge, load_rubric, prompt_renderer
+from prom_reward.errors import InputError
+from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.offline.grading import RequestBatch, batch_rows, grade_batch, graded_row, row_requests
+from prom_reward.offline.rows import BrokenRow, count_rows, read_rows
+from prom_reward.types import Rubric
+
+
+def grade(
+    input: Annotated[
+        Path | None, typer.Argument(help="A JSONL, JSON, CSV or Parquet file, or a `datasets` folder.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file with judge, rubric, input and out.")] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="A preset (`prom-reward judges`), a folder, a hub id or a YAML file.")
+    ] = None,
+    rubric: Annotated[
+        str | None,
+        typer.Option(help="For rows without one: a built-in name, a YAML file, or a rubric's text."),
+    ] = None,
+    instruction: Annotated[str | None, typer.Option(help="Grade one response: what was asked.")] = None,
+    response: Annotated[
+        str | None, typer.Option(help="Grade one response: what was answered; `-` reads standard input.")
+    ] = None,
+    reference: Annotated[str | None, typer.Option(help="Grade one response: a reference answer.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The JSONL file to write; without it, standard output.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the --out file.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Grade at most this many rows.")] = None,
+    mode: Annotated[
+        Literal["feedback", "score"] | None,
+        typer.Option(help="Write feedback, then the score; or read the score at once. Default: the judge's own."),
+    ] = None,
+    num_samples: Annotated[int | None, typer.Option(min=1, help="Feedbacks a response, aggregated.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the feedback.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="The longest feedback, in tokens.")] = None,
+    model: Annotated[str | None, typer.Option(help="Where the judge's weights are, if not where it says.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="Where the judge's tokenizer is.")] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"] | None,
+        typer.Option(help="What the judge computes in."),
+    ] = None,
+    quantization: Annotated[Literal["int8"] | None, typer.Option(help="Load the weights in int8.")] = None,
+    guard: Annotated[
+        bool | None, typer.Option("--guard/--no-guard", help="Neutralize judge text in responses (default).")
+    ] = None,
+    truncate_response: Annotated[
+        Literal["middle"] | None, typer.Option(help="Cut responses that do not fit the judge's context.")
+    ] = None,
+    show_prompt: Annotated[
+        bool,
+        typer.Option("--show-prompt", help='Write `{"prompt": ...}` a row: the exact text, without the BOS.'),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One response: print JSON. A file: print a summary.")] = False,
+) -> None:
+    """Grade responses by a rubric, with or without a reference answer.
+
+    A file's rows have `instruction` (or `prompt`), `response` (or `completion`) and perhaps `reference_answer`
+    and `rubric`. Each row is written back with `score`, `expected_score`, `score_probs`, `entropy`, `feedback`
+    and `outcome`; a row that cannot be graded is named and left out, and the exit status is then 1.
+
+    Example: `prom-reward grade rows.jsonl --rubric helpfulness --out graded.jsonl`
+
+    Example: `prom-reward grade --instruction "Name a prime." --response "Seven." --rubric helpfulness`
+    """
+    quiet_libraries()
+    judge_settings: str | dict[str, Any] = judge or "smollm2-135m"
+    rubric_value: Any = rubric
+    if config is not None:
+        run = load_grading_run(config)
+        judge_settings, rubric_value = judge or run.judge, rubric if rubric is not None else run.rubric
+        input, out, limit = (
+            input or Path(run.input),
+            out or (Path(run.out) if run.out else None),
+            limit or run.limit,
+        )
+    settings = {
+        "mode": mode,
+        "num_samples": num_samples,
+        "model": model,
+        "tokenizer": tokenizer,
+        "dtype": dtype,
+        "quantization": quantization,
+        "guard": guard,
+        "truncate_response": truncate_response,
+        "sampling": {k: v for k, v in {"seed": seed, "max_new_tokens": max_new_tokens}.items() if v is not None}
+        or None,
+    }
+    overrides = {key: value for key, value in settings.items() if value is not None}
+    made = load_judge(judge_settings, **overrides)
+    rubrics = load_rubric(rubric_value) if rubric_value is not None else ()
+    show = prompt_renderer(judge_settings, **overrides) if show_prompt else None
+    if input is None:
+        _grade_one(made, _one_request(instruction, response, reference, rubrics), show, as_json)
+        return
+    if instruction is not None or response is not None:
+        raise InputError("got a file and --instruction or --response; give either the file or one response")
+    _grade_file(made, input, rubrics, out=out, force=force, limit=limit, show=show, as_json=as_json)
+
+
+def _one_request(
+    instruction: str | None, response: str | None, reference: str | None, rubrics: tuple[Rubric, ...]
+) -> dict[str, Any]:
+    if instruction is None:
+        raise InputError(
+            "got no input; give a file, or --instruction with --response (or the response on standard input)"
+        )
+    if response is None and sys.stdin.isatty():
+        raise InputError("got no --response; give one, or pipe the response into standard input")
+    if response in (None, "-"):
+        response = sys.stdin.read()
+    if not rubrics:
+        raise InputError("got no --rubric; give a built-in name such as helpfulness, a YAML file or a rubric's text")
+    return {
+        "instruction": instruction,
+        "response": response,
+        "reference_answer": reference,
+        "rubric": list(rubrics),
+    }
+
+
+def _grade_one(judge: PrometheusJudge, values: dict[str, Any], show: PromptRenderer | None, as_json: bool) -> None:
+    requests = row_requests(values, ())
+    if show is not None:
+        for request in requests:
+            typer.echo(json.dumps({"prompt": show(judge.grading_prompt(request))}, ensure_ascii=False))
+        return
+    judgments = judge.grade(requests)
+    if as_json:
+        for request, judgment in zip(requests, judgments, strict=True):
+            typer.echo(json.dumps(graded_row({}, request, judgment), ensure_ascii=False))
+    else:
+        table = Table()
+        for heading in ("rubric", "score", "expected", "distribution", "entropy", "outcome", "feedback"):
+            table.add_column(heading, overflow="fold")
+        for request, judgment in zip(requests, judgments, strict=True):
+            numbers = [
+                "-" if value is None else f"{value:.2f}" for value in (judgment.expected_score, judgment.entropy)
+            ]
+            table.add_row(
+                request.rubric.name,
+                "-" if judgment.score is None else str(judgment.score),
+                numbers[0],
+                distribution_bar(judgment.score_probs),
+                numbers[1],
+                judgment.outcome.value,
+                judgment.feedback or judgment.error or "",
+            )
+        stdout.print(table)
+    if not all(judgment.is_scored for judgment in judgments):
+        raise typer.Exit(1)
+
+
+def _grade_file(
+    judge: PrometheusJudge,
+    path: Path,
+    rubrics: tuple[Rubric, ...],
+    *,
+    out: Path | None,
+    force: bool,
+    limit: int | None,
+    show: PromptRenderer | None,
+    as_json: bool,
+) -> None:
+    rows = islice(read_rows(path), limit)
+    if out is not None:
+        check_writable(out, force=force)
+    total = count_rows(path)
+    total = min(total, limit) if total and limit else total
+    outcomes: Counter[str] = Counter()
+    broken: list[BrokenRow] = []
+    written = 0
+    with _sink(out) as sink, progress_bar() as progress:
+        task = progress.add_task("grading", total=total)
+        for batch in batch_rows(rows, rubrics):
+            lines = _prompt_lines(judge, batch, show) if show else grade_batch(judge, batch)
+            sink.writelines(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines)
+            sink.flush()
+            written += len(lines)
+            outcomes.update(line["outcome"] for line in lines if "outcome" in line)
+            broken += batch.broken
+            for row in batch.broken:
+                stderr.print(f"{row.place}: {row.problem}; left out", markup=False, highlight=False, soft_wrap=True)
+            shown = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+            progress.update(task, advance=batch.num_rows, description=f"grading ({shown})" if shown else "grading")
+    if not written:
+        first = f"; the first problem, {broken[0].place}: {broken[0].problem}" if broken else "; it has no rows"
+        raise InputError(f"{path}: no row could be graded{first}")
+    if as_json and out is not None:
+        left_out = [f"{row.place}: {row.problem}" for row in broken]
+        typer.echo(json.dumps({"written": written, "outcomes": outcomes, "left_out": left_out}))
+    if broken:
+        stderr.print(f"{path}: {len(broken)} rows left out, the others graded", markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _prompt_lines(judge: PrometheusJudge, batch: RequestBatch, show: PromptRenderer) -> list[dict[str, Any]]:
+    return [{"prompt": show(judge.grading_prompt(request))} for _, request in batch.pairs]
+
+
+@contextmanager
+def _sink(out: Path | None) -> Iterator[IO[str]]:
+    if out is None:
+        yield sys.stdout
+        return
+    with out.open("w", encoding="utf-8", errors="replace") as file:
+        yield file

@@ -1,0 +1,335 @@
+"""YAML files and preset names become judges, rubrics and runs.
+
+The only place that chooses between engines. It does not know the command line.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import cache, partial
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from prom_reward.errors import ConfigError, near_miss
+from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.prompts.conversation import CONVERSATIONS, render_text
+from prom_reward.rubrics import parse_rubrics
+from prom_reward.types import Engine, JudgePrompt, Rubric, SamplingParams
+
+if TYPE_CHECKING:
+    from prom_reward.engines.loading import ModelSource
+
+PromptRenderer = Callable[[JudgePrompt], str]
+Model = TypeVar("Model", bound=BaseModel)
+ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"]
+
+
+class _Strict(BaseModel):
+    """A mapping whose keys are all known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class SamplingConfig(_Strict):
+    """The `sampling` of a judge; see `prom_reward.types.SamplingParams`."""
+
+    max_new_tokens: int = 256
+    temperature: float = 1.0
+    top_p: float = 0.9
+    repetition_penalty: float = 1.03
+    seed: int | None = None
+
+
+class JudgeConfig(_Strict):
+    """A judge, as a YAML file or a preset writes it."""
+
+    name: str = "judge"
+    """A name for logs and reports."""
+    description: str = ""
+    """One line for `prom-reward judges`."""
+    preset: str | None = None
+    """A known judge whose settings this one takes where it says nothing itself."""
+    engine: Literal["transformers"] = "transformers"
+    """What runs the weights."""
+    model: str
+    """A folder, a hub id, or `package:NAME`."""
+    tokenizer: str | None = None
+    """Where the tokenizer is, if not with the model."""
+    adapter: str | None = None
+    """A LoRA adapter on top."""
+    gguf_file: str | None = None
+    """The GGUF file inside the model's folder."""
+    revision: str | None = None
+    """The hub revision."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What it computes in."""
+    device: str | None = None
+    """None takes the first GPU, else the CPU."""
+    device_map: str | None = None
+    """A transformers device map, such as "auto"."""
+    quantization: Literal["int8"] | None = None
+    """"int8" loads with bitsandbytes."""
+    trust_remote_code: bool = False
+    """Run code that comes with the weights."""
+    context_length: int | None = None
+    """Tokens of prompt and answer together; None takes the model's."""
+    decode_batch_size: int | None = None
+    """Feedbacks decoded together; None chooses by device."""
+    prompt_style: Literal["prometheus-v1", "prometheus-v2"] = "prometheus-v2"
+    """The task texts."""
+    conversation: ConversationName = "tokenizer"
+    """The conversation that the task text stands in."""
+    mode: Literal["feedback", "score"] = "feedback"
+    """Whether feedback is written before the score."""
+    num_samples: int = 1
+    """Feedbacks a request."""
+    sampling: SamplingConfig = SamplingConfig()
+    """How feedback is written."""
+    guard: bool = True
+    """Neutralize judge text in responses."""
+    truncate_response: Literal["middle"] | None = None
+    """Whether a response that does not fit is cut."""
+
+
+class GradingRun(_Strict):
+    """A grading of a file, as `prom-reward grade --config` reads it."""
+
+    judge: str | dict[str, Any] = "smollm2-135m"
+    """A preset, a folder, a YAML file, or a judge's settings."""
+    rubric: Any = None
+    """The rubric of rows without one, in any form of `load_rubric`."""
+    input: str
+    """A JSONL, CSV or Parquet file, or a folder of `datasets`."""
+    out: str | None = None
+    """The JSONL file to write; None prints."""
+    limit: int | None = None
+    """Rows to grade at most."""
+
+
+class GRPORun(_Strict):
+    """A GRPO run, as `training_examples/grpo.py --config` reads it."""
+
+    policy: str = "smollm2-135m"
+    """A preset, a folder or a hub id."""
+    judge: str | dict[str, Any] = "smollm2-135m"
+    """A preset, a folder, a YAML file, or a judge's settings."""
+    dataset: str
+    """A file or folder with `prompt` and, if you like, `rubric` and `reference_answer`."""
+    rubric: Any = None
+    """The rubric of rows without one."""
+    reward: dict[str, Any] = {}
+    """Further arguments of `PrometheusReward`."""
+    trainer: dict[str, Any] = {}
+    """Arguments of `trl.GRPOConfig`."""
+
+
+@cache
+def judge_presets() -> Mapping[str, Mapping[str, Any]]:
+    """Return the settings of all known judges by name."""
+    text = resources.files("prom_reward").joinpath("presets/judges.yaml").read_text(encoding="utf-8")
+    presets: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return {name: {"name": name, **settings} for name, settings in presets.items()}
+
+
+def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> JudgeConfig:
+    """Return the validated settings of a judge; see `load_judge`."""
+    where, settings = _judge_settings(judge)
+    if "preset" in settings:
+        settings = {**_preset_settings(str(settings["preset"]), settings), **settings}
+    settings = _merged(_without_stale_tokenizer(settings, overrides), overrides)
+    return _validated(JudgeConfig, settings, where)
+
+
+def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> PrometheusJudge:
+    """Make a judge. Its weights are loaded when it is first used.
+
+    Args:
+        judge: A preset's name (`prom-reward judges` lists them), a YAML file, a folder with a causal LM, a hub
+            id (`owner/name`), or a mapping of settings.
+        overrides: Settings that win over the judge's own, as in `prom_reward.config.JudgeConfig`; for example
+            `model="/weights/prometheus"`, `mode="score"`, `sampling={"seed": 1}`.
+
+    Returns:
+        A judge with `grade` and `compare`.
+
+    Raises:
+        ConfigError: The judge is unknown, or a setting is; the message names the near miss.
+    """
+    config = judge_config(judge, **overrides)
+    return PrometheusJudge(
+        _engine(config),
+        prompt_style=config.prompt_style,
+        mode=config.mode,
+        sampling=SamplingParams(**config.sampling.model_dump()),
+        num_samples=config.num_samples,
+        guard=config.guard,
+        truncate_response=config.truncate_response,
+        name=config.name,
+    )
+
+
+def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> PromptRenderer:
+    """Return what turns a prompt into the exact text that a judge gets, without the BOS.
+
+    It loads no weights, and for the Llama-2 and Mistral conversations no tokenizer either. Arguments and errors
+    are those of `load_judge`.
+    """
+    config = judge_config(judge, **overrides)
+    tokenizer = None
+    if config.conversation.startswith("tokenizer"):
+        from prom_reward.engines.loading import load_tokenizer
+
+        tokenizer = load_tokenizer(_model_source(config))
+    return partial(render_text, CONVERSATIONS[config.conversation](tokenizer))
+
+
+def load_policy(policy: str) -> tuple[Any, Any]:
+    """Load a policy to train, with its tokenizer: a preset's weights in fp32, a folder or a hub id.
+
+    Raises:
+        ModelLoadError: The weights cannot be loaded.
+    """
+    from prom_reward.engines.loading import ModelSource, load_trainable
+
+    if policy in judge_presets():
+        return load_trainable(_model_source(judge_config(policy)))
+    return load_trainable(ModelSource(model=policy))
+
+
+def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]") -> tuple[Rubric, ...]:
+    """Read one rubric or several.
+
+    Args:
+        rubric: A YAML or JSON file with a rubric, a list of them, or a mapping of names to rubrics; or anything
+            that `Rubric.parse` takes.
+
+    Raises:
+        RubricError: It cannot be read as a rubric.
+        ConfigError: The file does not exist or is no YAML.
+    """
+    if not isinstance(rubric, Path) and not (isinstance(rubric, str) and _looks_like_file(rubric)):
+        return parse_rubrics(rubric)
+    value = read_yaml(rubric)
+    if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
+        value = [{"name": name, **item} for name, item in value.items()]
+    return parse_rubrics(value)
+
+
+def load_grading_run(path: str | Path) -> GradingRun:
+    """Read a grading run from YAML."""
+    return _validated(GradingRun, _mapping(read_yaml(path), path), str(path))
+
+
+def load_grpo_run(path: str | Path) -> GRPORun:
+    """Read a GRPO run from YAML."""
+    return _validated(GRPORun, _mapping(read_yaml(path), path), str(path))
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML or JSON file; what is wrong with it is one ConfigError line."""
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{path}{line}: not valid YAML ({problem})") from error
+
+
+def _engine(config: JudgeConfig) -> Engine:
+    match config.engine:
+        case "transformers":
+            from prom_reward.engines.transformers_engine import TransformersEngine
+
+            return TransformersEngine(
+                _model_source(config),
+                conversation=CONVERSATIONS[config.conversation],
+                context_length=config.context_length,
+                decode_batch_size=config.decode_batch_size,
+            )
+
+
+def _model_source(config: JudgeConfig) -> "ModelSource":
+    from prom_reward.engines.loading import ModelSource
+
+    names = {field.name for field in fields(ModelSource)}
+    return ModelSource(**config.model_dump(include=names))
+
+
+def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return where a judge's settings come from, and the settings."""
+    if isinstance(judge, Mapping):
+        return "judge", dict(judge)
+    text = str(judge)
+    if text in judge_presets():
+        return text, dict(judge_presets()[text])
+    if _looks_like_file(text):
+        return text, {"name": Path(text).stem, **_mapping(read_yaml(text), text)}
+    if Path(text).is_dir():
+        return text, {"name": Path(text).name, "model": text}
+    if "://" not in text and text.count("/") == 1 and not text.startswith((".", "/")):
+        return text, {"name": text.partition("/")[2], "model": text}
+    raise ConfigError(
+        f"unknown judge {text!r}; expected one of {', '.join(judge_presets())}, a folder with a model, a hub id "
+        f"(owner/name) or a YAML file.{near_miss(text, judge_presets())}"
+    )
+
+
+def _preset_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    if preset not in judge_presets():
+        known = judge_presets()
+        raise ConfigError(f"unknown preset {preset!r}; expected one of {', '.join(known)}.{near_miss(preset, known)}")
+    return _without_stale_tokenizer(dict(judge_presets()[preset]), settings)
+
+
+def _without_stale_tokenizer(settings: dict[str, Any], wins: Mapping[str, Any]) -> dict[str, Any]:
+    """Where another model is given without its tokenizer or GGUF file, the preset's do not go with it."""
+    if "model" not in wins:
+        return settings
+    return {
+        key: value
+        for key, value in settings.items()
+        if key in wins or key not in ("tokenizer", "gguf_file", "revision")
+    }
+
+
+def _merged(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**settings, **overrides}
+    if isinstance(settings.get("sampling"), Mapping) and isinstance(overrides.get("sampling"), Mapping):
+        merged["sampling"] = {**settings["sampling"], **overrides["sampling"]}
+    return merged
+
+
+def _looks_like_file(text: str) -> bool:
+    return "\n" not in text and text.lower().endswith((".yaml", ".yml", ".json"))
+
+
+def _mapping(value: Any, where: str | Path) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    raise ConfigError(f"{where}: got {type(value).__name__}; expected a mapping of settings")
+
+
+def _validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Model:
+    """Validate settings; the first thing wrong becomes one line."""
+    try:
+        return model.model_validate(dict(settings))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_first_problem(model, error)}") from error
+
+
+def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    *parents, key = [str(part) for part in first["loc"]]
+    inside = f" in {'.'.join(parents)!r}" if parents else ""
+    fields = SamplingConfig.model_fields if parents == ["sampling"] else model.model_fields
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{inside}; expected one of {', '.join(fields)}.{near_miss(key, fields)}"
+    if first["type"] == "missing":
+        return f"missing key {key!r}{inside}; expected one of its forms in README, section Configuration"
+    return f"key {key!r}{inside}: got {first['input']!r:.60}; {first['msg'][0].lower()}{first['msg'][1:]}"

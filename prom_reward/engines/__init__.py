@@ -1,0 +1,1 @@
+"""Prompts become generations. An engine never sees a rubric."""

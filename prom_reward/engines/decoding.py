@@ -1,0 +1,187 @@
+"""Batched decoding of feedback with a key/value cache; a sequence leaves the batch as soon as it is done.
+
+It does not know prompts or judgments: it continues token ids until a stop test says that one is done.
+
+Prompts are prefilled one at a time, so nothing is padded there. Their caches are then joined with padding on
+the left, which the attention mask hides; a cache that cannot be joined (sliding windows, states) is decoded
+alone.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import DynamicCache, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+from transformers.cache_utils import DynamicLayer
+from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
+
+from prom_reward.types import SamplingParams
+
+_KEPT_ROWS = 8  # steps between the first token of a verdict and the end of decoding, at most
+
+
+@dataclass(slots=True)
+class Decoding:
+    """One sequence while it is decoded."""
+
+    prompt_ids: list[int]
+    """The prompt."""
+    max_new_tokens: int
+    """Decoding ends here at the latest."""
+    generator: torch.Generator
+    """Draws this sequence's tokens, and no other's."""
+    is_done: Callable[[list[int]], bool]
+    """Told the new ids after every token; True ends the sequence."""
+    new_ids: list[int] = field(default_factory=list)
+    """What was decoded, without the end-of-sequence token."""
+    hit_eos: bool = False
+    """Whether the model ended the sequence."""
+    last_rows: dict[int, torch.Tensor] = field(default_factory=dict)
+    """Raw logits (V,) of the last steps by index into `new_ids`, before temperature, penalty and top-p."""
+    computed_tokens: int = 0
+    """Prompt tokens that were run through the model for this sequence."""
+
+
+def decode(model: Any, sequences: Sequence[Decoding], sampling: SamplingParams, eos_ids: frozenset[int]) -> None:
+    """Decode all sequences to their end, in place.
+
+    Args:
+        model: A causal LM in eval mode.
+        sequences: The batch; identical prompts are prefilled once.
+        sampling: How tokens are drawn.
+        eos_ids: Tokens with which the model ends a sequence.
+    """
+    if len(sequences) > 1 and not _can_join(model):
+        for sequence in sequences:
+            decode(model, [sequence], sampling, eos_ids)
+        return
+    logits, caches = _prefill(model, sequences)
+    cache, mask = _join(caches, [len(sequence.prompt_ids) for sequence in sequences], model.device)
+    del caches
+    _decode_batch(model, list(sequences), sampling, eos_ids, logits, cache, mask)
+
+
+def _decode_batch(
+    model: Any,
+    active: list[Decoding],
+    sampling: SamplingParams,
+    eos_ids: frozenset[int],
+    logits: torch.Tensor,
+    cache: Any,
+    mask: torch.Tensor,
+) -> None:
+    """Run the decoding loop.
+
+    Args:
+        model: The causal LM.
+        active: B sequences.
+        sampling: How tokens are drawn.
+        eos_ids: Tokens that end a sequence.
+        logits: (B, V), raw, behind the prompts.
+        cache: The joined cache of the prompts.
+        mask: (B, T), 0 at padding.
+    """
+    processors = _processors(sampling)
+    while True:
+        tokens = [_draw(sequence, row, processors, sampling) for sequence, row in zip(active, logits, strict=True)]
+        keep = [
+            index
+            for index, (sequence, token) in enumerate(zip(active, tokens, strict=True))
+            if not _push(sequence, token, logits[index], eos_ids)
+        ]
+        if not keep:
+            return
+        if len(keep) < len(active):
+            active = [active[index] for index in keep]
+            chosen = torch.tensor(keep, device=mask.device)
+            cache.batch_select_indices(chosen)
+            mask = mask[chosen]
+        step_ids = torch.tensor([[tokens[index]] for index in keep], device=model.device)  # (B, 1)
+        mask = torch.nn.functional.pad(mask, (0, 1), value=1)  # (B, T + 1)
+        output = model(
+            input_ids=step_ids,
+            attention_mask=mask,
+            position_ids=mask.sum(dim=1, keepdim=True) - 1,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache = output.past_key_values
+        logits = output.logits[:, -1].float()  # (B, V)
+
+
+def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, list[Any]]:
+    """Return raw logits (B, V) behind each prompt, and the prompts' caches."""
+    done: dict[tuple[int, ...], tuple[torch.Tensor, Any]] = {}
+    rows, caches = [], []
+    for sequence in sequences:
+        key = tuple(sequence.prompt_ids)
+        if key not in done:
+            input_ids = torch.tensor([sequence.prompt_ids], device=model.device)
+            output = model(input_ids=input_ids, use_cache=True, logits_to_keep=1)
+            done[key] = (output.logits[0, -1].float(), output.past_key_values)
+            sequence.computed_tokens += len(key)
+        row, cache = done[key]
+        rows.append(row)
+        caches.append(cache)
+    return torch.stack(rows), caches
+
+
+def _can_join(model: Any) -> bool:
+    """Whether caches of different lengths can be joined: only where every layer keeps all states."""
+    cache = DynamicCache(config=model.config.get_text_config())
+    return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torch.Tensor]:
+    """Return one cache of all rows, padded on the left, and its mask (B, T)."""
+    width = max(lengths)
+    mask = torch.tensor([[0] * (width - length) + [1] * length for length in lengths], device=device)
+    if len(caches) == 1:
+        return caches[0], mask
+    joined = copy.copy(caches[0])
+    joined.layers = []
+    for index in range(len(caches[0].layers)):
+        layer = copy.copy(caches[0].layers[index])
+        layer.keys = _padded([cache.layers[index].keys for cache in caches], width)
+        layer.values = _padded([cache.layers[index].values for cache in caches], width)
+        joined.layers.append(layer)
+    return joined, mask
+
+
+def _padded(states: list[torch.Tensor], width: int) -> torch.Tensor:
+    """Join states (1, H, T_i, D) to (B, H, width, D) with zeros on the left."""
+    return torch.cat([torch.nn.functional.pad(state, (0, 0, width - state.shape[2], 0)) for state in states])
+
+
+def _processors(sampling: SamplingParams) -> LogitsProcessorList:
+    processors = LogitsProcessorList()
+    if sampling.repetition_penalty != 1:
+        processors.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
+    if sampling.temperature not in (0, 1):
+        processors.append(TemperatureLogitsWarper(sampling.temperature))
+    if sampling.temperature > 0 and sampling.top_p < 1:
+        processors.append(TopPLogitsWarper(sampling.top_p))
+    return processors
+
+
+def _draw(sequence: Decoding, row: torch.Tensor, processors: LogitsProcessorList, sampling: SamplingParams) -> int:
+    """Draw one token from raw logits (V,)."""
+    seen = torch.tensor([sequence.prompt_ids + sequence.new_ids], device=row.device)
+    scores = processors(seen, row[None].clone())[0]
+    if sampling.temperature == 0:
+        return int(scores.argmax())
+    return int(torch.multinomial(scores.softmax(-1), 1, generator=sequence.generator))
+
+
+def _push(sequence: Decoding, token: int, row: torch.Tensor, eos_ids: frozenset[int]) -> bool:
+    """Add a token to its sequence; True where the sequence has ended."""
+    if token in eos_ids:
+        sequence.hit_eos = True
+        return True
+    sequence.last_rows[len(sequence.new_ids)] = row
+    sequence.last_rows.pop(len(sequence.new_ids) - _KEPT_ROWS, None)
+    sequence.new_ids.append(token)
+    return sequence.is_done(sequence.new_ids) or len(sequence.new_ids) >= sequence.max_new_tokens

@@ -1,0 +1,140 @@
+"""Conversation text becomes token ids: one BOS, special tokens only from markup, labels as they really split.
+
+It does not know models or prompts' meaning.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from prom_reward.types import RESULT_MARKER, TextSpan
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTokens:
+    """How a tokenizer writes the labels behind `[RESULT]`."""
+
+    lead: tuple[int, ...]
+    """Tokens that all labels share, for example the lone space piece of Llama-2 and Mistral."""
+    tails: Mapping[str, tuple[int, ...]]
+    """For each label the tokens behind `lead`, at least one; "10" may begin like "1"."""
+
+
+class PromptEncoder:
+    """Encodes rendered conversations for one tokenizer.
+
+    Text outside the markup is encoded with `split_special_tokens=True`, so that `<|im_end|>` in a response
+    becomes ordinary pieces. Neighbouring texts are joined before they are encoded: a benign conversation
+    gives the same ids as encoding it in one go.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._special = {str(token): index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._strips = {str(token): (token.lstrip, token.rstrip) for token in tokenizer.added_tokens_decoder.values()}
+        names = sorted(self._special, key=len, reverse=True)
+        self._special_pattern = re.compile("|".join(map(re.escape, names)) or r"(?!)")
+        self._label_cache: dict[tuple[str, ...], LabelTokens] = {}
+        # Tokenizers with a dummy prefix space put it before the first text only, or before every text.
+        self._prefixes_first_text_only = self._probe_prefix()
+        self.closing_ids = tuple(self._continuation(".", f". {RESULT_MARKER}"))
+        """` [RESULT]` as it is written behind a sentence."""
+
+    def encode(self, spans: Iterable[TextSpan], *, add_bos: bool) -> list[int]:
+        """Return the ids of a conversation, with one BOS in front where `add_bos`."""
+        bos = self._tokenizer.bos_token_id
+        ids: list[int] = [bos] if add_bos and bos is not None else []
+        is_first = True
+        for piece in self._runs(spans):
+            if isinstance(piece, int):
+                ids.append(piece)
+            else:
+                ids += self._text_ids(piece, is_first=is_first)
+            is_first = False
+        return ids
+
+    def label_tokens(self, labels: tuple[str, ...]) -> LabelTokens:
+        """Return how the labels are written behind `[RESULT] `, derived from the tokenizer itself."""
+        if labels not in self._label_cache:
+            tails = {label: self._continuation(RESULT_MARKER, f"{RESULT_MARKER} {label}") for label in labels}
+            first, *others = tails.values()
+            shared = min([len(first), *(_num_shared(first, other) for other in others)])
+            shared = min(shared, min(len(tail) for tail in tails.values()) - 1)
+            lead = next(iter(tails.values()))[:shared]
+            self._label_cache[labels] = LabelTokens(
+                tuple(lead), {label: tuple(tail[shared:]) for label, tail in tails.items()}
+            )
+        return self._label_cache[labels]
+
+    def _runs(self, spans: Iterable[TextSpan]) -> list[int | str]:
+        """Split markup at its special tokens and join all text between them."""
+        runs: list[int | str] = []
+        for span in spans:
+            if not span.is_markup:
+                _append_text(runs, span.text)
+                continue
+            start = 0
+            for match in self._special_pattern.finditer(span.text):
+                _append_text(runs, span.text[start : match.start()])
+                runs.append(self._special[match[0]])
+                start = match.end()
+            _append_text(runs, span.text[start:])
+        return self._apply_strips(runs)
+
+    def _apply_strips(self, runs: list[int | str]) -> list[int | str]:
+        """Drop white space beside special tokens that swallow it (`AddedToken.lstrip`, `.rstrip`)."""
+        swallowing = {
+            self._special[name]: sides for name, sides in self._strips.items() if name in self._special and any(sides)
+        }
+        if not swallowing:
+            return runs
+        for index, run in enumerate(runs):
+            if not isinstance(run, str):
+                continue
+            left = swallowing.get(_id_at(runs, index - 1), (False, False))
+            right = swallowing.get(_id_at(runs, index + 1), (False, False))
+            text = run.lstrip() if left[1] else run
+            runs[index] = text.rstrip() if right[0] else text
+        return [run for run in runs if run != ""]
+
+    def _text_ids(self, text: str, *, is_first: bool) -> list[int]:
+        if is_first or not self._prefixes_first_text_only:
+            return self._plain_ids(text)
+        return self._continuation("\n", f"\n{text}")
+
+    def _continuation(self, before: str, whole: str) -> list[int]:
+        """Return the ids of `whole` behind those of `before`, with which it starts."""
+        head, ids = self._plain_ids(before), self._plain_ids(whole)
+        return ids[_num_shared(head, ids) :]
+
+    def _plain_ids(self, text: str) -> list[int]:
+        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
+        return list(encoded["input_ids"])
+
+    def _probe_prefix(self) -> bool:
+        if not self._special:
+            return False
+        token, index = next(iter(self._special.items()))
+        ids = self._tokenizer(f"{token}x y", add_special_tokens=False)["input_ids"]
+        return bool(ids != [index, *self._plain_ids("x y")])
+
+
+def _num_shared(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return the length of the common beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+
+
+def _append_text(runs: list[int | str], text: str) -> None:
+    if not text:
+        return
+    if runs and isinstance(runs[-1], str):
+        runs[-1] += text
+    else:
+        runs.append(text)
+
+
+def _id_at(runs: Sequence[int | str], index: int) -> int:
+    run = runs[index] if 0 <= index < len(runs) else -1
+    return run if isinstance(run, int) else -1

@@ -1,0 +1,88 @@
+"""Turns a GGUF checkpoint into a plain one, once, in the user's cache.
+
+It does not know judges. transformers reads a GGUF file three times with a pure-Python reader, which takes half
+a minute for a 135M model at every start; from the plain fp32 copy it takes a second, and bitsandbytes and
+trainers can read it too.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+_HASHED_BYTES = 1 << 20
+
+
+def plain_folder(folder: str, gguf_file: str) -> Path:
+    """Return a folder with the same weights (fp32 safetensors) and tokenizer, made on the first call.
+
+    The copy lies in `$PROM_REWARD_CACHE`, else `$XDG_CACHE_HOME/prom-reward`, else `~/.cache/prom-reward`; where
+    that cannot be written, in a temporary folder that goes with the machine's.
+
+    Raises:
+        OSError, ValueError: The GGUF file does not exist or cannot be read.
+    """
+    source = Path(folder) / gguf_file
+    target = _cache_root() / "gguf" / f"{source.stem}-{_digest(source)}"
+    if not (target / "config.json").exists():
+        _convert(folder, gguf_file, target)
+    return target
+
+
+def _cache_root() -> Path:
+    if "PROM_REWARD_CACHE" in os.environ:
+        root = Path(os.environ["PROM_REWARD_CACHE"])
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "prom-reward"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.gettempdir()) / f"prom-reward-{os.getuid()}"
+    return root if os.access(root, os.W_OK) else Path(tempfile.gettempdir()) / f"prom-reward-{os.getuid()}"
+
+
+def _digest(source: Path) -> str:
+    """Return a digest of the file's size, beginning and end."""
+    size = source.stat().st_size
+    with source.open("rb") as file:
+        head = file.read(_HASHED_BYTES)
+        file.seek(max(0, size - _HASHED_BYTES))
+        return hashlib.sha256(b"%d" % size + head + file.read()).hexdigest()[:16]
+
+
+def _convert(folder: str, gguf_file: str, target: Path) -> None:
+    """Write the plain copy beside `target` and rename it, so that no half copy is ever seen."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    logger.warning("reading %s for the first time; later starts take its plain copy in %s", gguf_file, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        AutoTokenizer.from_pretrained(folder, gguf_file=gguf_file).save_pretrained(draft)
+        _plain(AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.float32)).save_pretrained(
+            draft
+        )
+        if not target.exists():  # another process may have been faster
+            draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _plain(dequantized: Any) -> Any:
+    """Return the same model without the mark of GGUF, which save_pretrained refuses."""
+    from transformers import AutoModelForCausalLM
+
+    config = dequantized.config
+    del config.quantization_config
+    with torch.device("meta"):
+        plain = AutoModelForCausalLM.from_config(config)
+    plain.load_state_dict(dequantized.state_dict(), assign=True)
+    plain.tie_weights()
+    return plain

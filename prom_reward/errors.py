@@ -1,0 +1,59 @@
+"""The exception tree: every error that this package raises on purpose.
+
+    PromRewardError
+    ├── InputError               what the caller gave cannot be used (exit status 2)
+    │   ├── RubricError          no rubric, or one that contradicts itself
+    │   ├── ConfigError          a name, key or value in a configuration
+    │   └── RowError             a row of a data set lacks what grading needs
+    └── WorkError                the input was right, the work failed (exit status 1)
+        ├── MissingPackageError  an optional package is not installed
+        ├── ModelLoadError       weights or tokenizer cannot be loaded
+        └── UnscoredError        something could not be scored and `on_unscored="raise"`
+
+It does not know how an error is shown: `prom_reward.cli` turns one into a line and an exit status.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class PromRewardError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class InputError(PromRewardError):
+    """What the caller gave cannot be used; the message says got, expected and what to do."""
+
+
+class RubricError(InputError):
+    """A rubric is missing, unknown or contradicts itself."""
+
+
+class ConfigError(InputError):
+    """A name, key or value in a configuration is wrong."""
+
+
+class RowError(InputError):
+    """A row of a data set lacks what grading needs, or holds it in an unknown form."""
+
+
+class WorkError(PromRewardError):
+    """The input was right, but the work failed."""
+
+
+class MissingPackageError(WorkError):
+    """An optional package is not installed; the message holds the pip command."""
+
+
+class ModelLoadError(WorkError):
+    """A model's weights or tokenizer cannot be loaded."""
+
+
+class UnscoredError(WorkError):
+    """A response could not be scored and the caller asked for an error."""
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the known name closest to `name`, or an empty string."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {matches[0]!r}?" if matches else ""

@@ -1,0 +1,127 @@
+"""The generations for one request become one Judgment or Comparison.
+
+It does not know engines or how prompts are built.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from prom_reward.judging.parsing import ParsedScore, parse_score, parse_winner
+from prom_reward.judging.scores import (
+    entropy,
+    expected_score,
+    label_probs,
+    mean_probs,
+    most_frequent,
+    one_hot,
+    prob_first_is_better,
+)
+from prom_reward.types import (
+    Comparison,
+    Generation,
+    GradingRequest,
+    JudgePrompt,
+    Judgment,
+    Outcome,
+    Winner,
+)
+
+
+def _parsed(request: GradingRequest, prompt: JudgePrompt, generation: Generation) -> ParsedScore:
+    if generation.finish_reason == "too_long":
+        return ParsedScore(Outcome.TOO_LONG, "")
+    if generation.finish_reason == "error":
+        return ParsedScore(Outcome.ENGINE_FAILED, "")
+    parsed = parse_score(prompt.response_prefix + generation.text, request.rubric.scale)
+    is_forced = generation.finish_reason == "forced" and parsed.outcome is Outcome.SCORED
+    return replace(parsed, outcome=Outcome.FORCED) if is_forced else parsed
+
+
+def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, generations: Sequence[Generation]) -> Judgment:
+    """Return the judgment of all samples for one request; unscored samples count only where all are."""
+    parsed = [_parsed(request, prompt, generation) for generation in generations]
+    scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.outcome.is_scored]
+    counts: dict[str, Any] = {
+        "num_prompt_tokens": max(generation.num_prompt_tokens for generation in generations),
+        "num_computed_tokens": sum(generation.num_computed_tokens for generation in generations),
+        "num_generated_tokens": sum(generation.num_generated_tokens for generation in generations),
+    }
+    error = next((generation.error for generation in generations if generation.error), None)
+    if not scored:
+        return Judgment(outcome=parsed[0].outcome, feedback=parsed[0].feedback, error=error, **counts)
+    labels = request.rubric.scale.labels
+    scores = [one.score for one, _ in scored if one.score is not None]
+    probs = mean_probs(
+        [
+            label_probs(generation.score_logprobs) if generation.score_logprobs else one_hot(score, labels)
+            for score, (_, generation) in zip(scores, scored, strict=True)
+        ]
+    )
+    is_forced = any(one.outcome is Outcome.FORCED for one, _ in scored)
+    return Judgment(
+        outcome=Outcome.FORCED if is_forced else Outcome.SCORED,
+        feedback=scored[0][0].feedback,
+        score=most_frequent(scores, probs),
+        score_probs=probs,
+        expected_score=expected_score(probs),
+        entropy=entropy(probs),
+        sampled_scores=tuple(scores),
+        error=error,
+        **counts,
+    )
+
+
+def aggregate_winners(prompt: JudgePrompt, generations: Sequence[Generation]) -> Comparison:
+    """Return the majority of all samples for one comparison; an even split is a "tie"."""
+    failures = {"too_long": Outcome.TOO_LONG, "error": Outcome.ENGINE_FAILED}
+    parsed = [parse_winner(prompt.response_prefix + generation.text) for generation in generations]
+    counts: dict[str, Any] = {
+        "num_prompt_tokens": max(generation.num_prompt_tokens for generation in generations),
+        "num_generated_tokens": sum(generation.num_generated_tokens for generation in generations),
+    }
+    error = next((generation.error for generation in generations if generation.error), None)
+    scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.winner is not None]
+    if not scored:
+        outcome = failures.get(generations[0].finish_reason, parsed[0].outcome)
+        return Comparison(outcome=outcome, feedback=parsed[0].feedback, error=error, **counts)
+    votes = sum(1 if one.winner == "A" else -1 for one, _ in scored)
+    winner: Winner = "A" if votes > 0 else "B" if votes < 0 else "tie"
+    is_forced = any(generation.finish_reason == "forced" for _, generation in scored)
+    return Comparison(
+        outcome=Outcome.FORCED if is_forced else Outcome.SCORED,
+        winner=winner,
+        feedback=scored[0][0].feedback,
+        prob_a=sum(_prob_a(one.winner, generation) for one, generation in scored) / len(scored),
+        error=error,
+        **counts,
+    )
+
+
+def _prob_a(winner: str | None, generation: Generation) -> float:
+    if not generation.score_logprobs:
+        return float(winner == "A")
+    codes = {"A": "0", "B": "1"}  # label_probs speaks of integers
+    return label_probs({codes[label]: value for label, value in generation.score_logprobs.items()})[0]
+
+
+def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
+    """Return the comparison that two direct assessments imply, by their expected scores."""
+    counts: dict[str, Any] = {
+        "num_prompt_tokens": first.num_prompt_tokens + second.num_prompt_tokens,
+        "num_generated_tokens": first.num_generated_tokens + second.num_generated_tokens,
+    }
+    unscored = next((judgment for judgment in (first, second) if not judgment.is_scored), None)
+    if unscored is not None:
+        return Comparison(outcome=unscored.outcome, error=unscored.error, **counts)
+    assert first.expected_score is not None and second.expected_score is not None
+    assert first.score_probs is not None and second.score_probs is not None
+    difference = first.expected_score - second.expected_score
+    is_forced = Outcome.FORCED in (first.outcome, second.outcome)
+    return Comparison(
+        outcome=Outcome.FORCED if is_forced else Outcome.SCORED,
+        winner="A" if difference > 0 else "B" if difference < 0 else "tie",
+        feedback=f"A: {first.feedback}\nB: {second.feedback}".strip() if first.feedback or second.feedback else "",
+        prob_a=prob_first_is_better(first.score_probs, second.score_probs),
+        **counts,
+    )

@@ -1,0 +1,164 @@
+"""PrometheusJudge: the only place where prompts, engine, parsing and scores meet.
+
+It does not know trainers, data sets or rewards.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Literal
+
+from prom_reward.errors import ConfigError
+from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
+from prom_reward.judging.truncation import truncate_middle
+from prom_reward.prompts.guard import GUARD_VERSION
+from prom_reward.prompts.prometheus import TASK_TEXTS, PromptStyle
+from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, grading_prompt
+from prom_reward.types import (
+    Comparison,
+    ComparisonRequest,
+    Engine,
+    Generation,
+    GradingRequest,
+    JudgePrompt,
+    Judgment,
+    SamplingParams,
+)
+
+logger = logging.getLogger(__name__)
+
+JudgeMode = Literal["feedback", "score"]
+
+
+class PrometheusJudge:
+    """Grades and compares responses with an evaluator LM.
+
+    Args:
+        engine: Runs the model.
+        prompt_style: "prometheus-v1" or "prometheus-v2": the task texts that the model was trained on.
+        mode: "feedback" lets the judge write feedback before its score, as in the papers; "score" reads the
+            distribution over the scores at once, with one prefill and no feedback.
+        sampling: How feedback is written; without effect in score mode.
+        num_samples: Feedbacks per request, aggregated; without effect in score mode.
+        guard: Neutralize what could pass for judge text in responses.
+        truncate_response: "middle" cuts a response that does not fit the context in its middle, with a mark
+            that says how much is missing; None gives TOO_LONG.
+        name: A name for logs and reports.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        prompt_style: PromptStyle = "prometheus-v2",
+        mode: JudgeMode = "feedback",
+        sampling: SamplingParams | None = None,
+        num_samples: int = 1,
+        guard: bool = True,
+        truncate_response: Literal["middle"] | None = None,
+        name: str = "judge",
+    ) -> None:
+        if prompt_style not in TASK_TEXTS:
+            raise ConfigError(f"got prompt_style={prompt_style!r}; expected one of {', '.join(TASK_TEXTS)}")
+        if mode not in ("feedback", "score"):
+            raise ConfigError(f"got mode={mode!r}; expected feedback or score")
+        if num_samples < 1:
+            raise ConfigError(f"got num_samples={num_samples}; expected at least 1")
+        if truncate_response not in (None, "middle"):
+            raise ConfigError(f"got truncate_response={truncate_response!r}; expected 'middle' or None")
+        self.engine = engine
+        self.prompt_style: PromptStyle = prompt_style
+        self.mode: JudgeMode = mode
+        self.sampling = sampling or SamplingParams()
+        self.num_samples = num_samples if mode == "feedback" else 1
+        self.guard = guard
+        self.truncate_response = truncate_response
+        self.name = name
+
+    @property
+    def fingerprint(self) -> str:
+        """All that can change a judgment besides the request."""
+        own = [self.prompt_style, self.mode, self.num_samples, self.truncate_response]
+        guard = GUARD_VERSION if self.guard else "off"
+        sampling = json.dumps(asdict(self.sampling)) if self.mode == "feedback" else ""
+        return f"{self.engine.fingerprint}|{own}|guard={guard}|{sampling}"
+
+    def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
+        """Return the prompt that grades a request."""
+        return grading_prompt(request, TASK_TEXTS[self.prompt_style], guard=self.guard, response_prefix=self._prefix)
+
+    def grade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
+        """Grade each response by direct assessment.
+
+        Returns:
+            One judgment a request, in order. One that could not be scored says why in its outcome.
+        """
+        prompts = [self._fitting_prompt(request) for request in requests]
+        samples = self._generate(prompts)
+        return [
+            aggregate_scores(request, prompt, generations)
+            for request, prompt, generations in zip(requests, prompts, samples, strict=True)
+        ]
+
+    def compare(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
+        """Compare two responses each by pairwise ranking.
+
+        Prometheus v1 knows no ranking: as in its paper both responses are graded and the expected scores
+        compared; equal ones are a "tie".
+
+        Returns:
+            One comparison a request, in order.
+        """
+        texts = TASK_TEXTS[self.prompt_style]
+        if texts.relative is None:
+            return self._compare_by_grading(requests)
+        prompts = [
+            comparison_prompt(request, texts, guard=self.guard, response_prefix=self._prefix) for request in requests
+        ]
+        samples = self._generate(prompts)
+        return [aggregate_winners(prompt, generations) for prompt, generations in zip(prompts, samples, strict=True)]
+
+    @property
+    def _prefix(self) -> str:
+        return SCORE_PREFIX if self.mode == "score" else ""
+
+    def _generate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
+        """Return `num_samples` generations for every prompt."""
+        repeated = [prompt for prompt in prompts for _ in range(self.num_samples)]
+        flat = self.engine.generate(repeated, self.sampling) if repeated else []
+        if len(flat) != len(repeated):
+            raise RuntimeError(f"the engine answered {len(flat)} of {len(repeated)} prompts; this is a bug in it")
+        return [flat[start : start + self.num_samples] for start in range(0, len(flat), self.num_samples)]
+
+    def _fitting_prompt(self, request: GradingRequest) -> JudgePrompt:
+        prompt = self.grading_prompt(request)
+        if self.truncate_response is None or self.engine.context_length is None:
+            return prompt
+        reserve = self.sampling.max_new_tokens if self.mode == "feedback" else 0
+        limit = self.engine.context_length - reserve - 16  # closing, marker and verdict
+        if self.engine.count_tokens(prompt) <= limit:
+            return prompt
+
+        def fits(response: str) -> bool:
+            return self.engine.count_tokens(self.grading_prompt(replace(request, response=response))) <= limit
+
+        shortened = truncate_middle(request.response, fits)
+        if shortened is None:  # it is not the response that is too long
+            return prompt
+        logger.warning("response of %d characters cut to fit the judge's context", len(request.response))
+        return self.grading_prompt(replace(request, response=shortened))
+
+    def _compare_by_grading(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
+        sides = [
+            GradingRequest(
+                instruction=request.instruction,
+                response=response,
+                rubric=request.rubric,
+                reference_answer=request.reference_answer,
+            )
+            for request in requests
+            for response in (request.response_a, request.response_b)
+        ]
+        judgments = self.grade(sides)
+        return [compare_judgments(judgments[at], judgments[at + 1]) for at in range(0, len(judgments), 2)]

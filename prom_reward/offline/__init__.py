@@ -1,0 +1,1 @@
+"""Data sets become labels, figures and pages."""

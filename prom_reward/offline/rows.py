@@ -1,0 +1,149 @@
+"""Reads rows from JSONL, JSON, CSV, Parquet and `datasets` folders, one after another.
+
+It does not know what the rows mean. A row that cannot be read is handed on as a BrokenRow, so that the others
+are not lost with it.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prom_reward.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file."""
+
+    place: str
+    """Where it stands, for messages: "line 3" or "row 3", counted from 1."""
+    values: Mapping[str, Any]
+    """Its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRow:
+    """A row that cannot be read."""
+
+    place: str
+    """Where it stands, for messages."""
+    problem: str
+    """What is wrong, in words."""
+
+
+RowIterator = Iterator[Row | BrokenRow]
+
+
+def read_rows(path: str | Path) -> RowIterator:
+    """Yield the rows of a file or of a folder written by `Dataset.save_to_disk`.
+
+    Raises:
+        InputError: The path does not exist, cannot be read, or has an ending that is not known.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _from_datasets_folder(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file; expected a JSONL, JSON, CSV or Parquet file, or a datasets folder")
+    readers: dict[str, Callable[[Path], RowIterator]] = {
+        ".jsonl": _from_jsonl,
+        ".ndjson": _from_jsonl,
+        ".json": _from_json,
+        ".csv": _from_csv,
+        ".parquet": _from_parquet,
+    }
+    if path.suffix.lower() not in readers:
+        raise InputError(f"{path}: got the ending {path.suffix!r}; expected one of {', '.join(readers)} or a folder")
+    return readers[path.suffix.lower()](path)
+
+
+def count_rows(path: str | Path) -> int | None:
+    """Return the number of rows where it is cheap to know, for progress bars."""
+    path = Path(path)
+    if path.suffix.lower() in (".jsonl", ".ndjson") and path.is_file():
+        with path.open("rb") as file:
+            return sum(1 for line in file if line.strip())
+    if path.suffix.lower() == ".parquet" and path.is_file():
+        import pyarrow.parquet
+
+        return int(pyarrow.parquet.ParquetFile(path).metadata.num_rows)
+    return None
+
+
+def _from_jsonl(path: Path) -> RowIterator:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield _json_row(line, f"line {number}")
+
+
+def _json_row(line: bytes, place: str) -> Row | BrokenRow:
+    try:
+        values = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return BrokenRow(place, "not UTF-8 text")
+    except (json.JSONDecodeError, RecursionError) as error:
+        return BrokenRow(place, f"not valid JSON ({getattr(error, 'msg', 'nested too deeply')})")
+    return _row(values, place)
+
+
+def _row(values: Any, place: str) -> Row | BrokenRow:
+    if isinstance(values, dict):
+        return Row(place, values)
+    return BrokenRow(place, f"got {type(values).__name__}, expected an object with columns")
+
+
+def _from_json(path: Path) -> RowIterator:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not a valid JSON file ({error}); expected a list of objects") from error
+    if not isinstance(content, list):
+        raise InputError(f"{path}: got {type(content).__name__}; expected a list of objects")
+    for number, values in enumerate(content, start=1):
+        yield _row(values, f"row {number}")
+
+
+def _from_csv(path: Path) -> RowIterator:
+    csv.field_size_limit(1 << 28)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            for values in reader:
+                place = f"line {reader.line_num}"
+                if None in values or any(value is None for value in values.values()):
+                    yield BrokenRow(place, f"expected {len(reader.fieldnames or ())} columns as in the header")
+                else:  # an empty cell is an absent value, except that a response may be empty
+                    yield Row(place, {key: value for key, value in values.items() if value or key == "response"})
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a valid UTF-8 CSV file ({error})") from error
+
+
+def _from_parquet(path: Path) -> RowIterator:
+    import pyarrow
+    import pyarrow.parquet
+
+    number = 0
+    try:
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=256):
+            for values in batch.to_pylist():
+                number += 1
+                yield Row(f"row {number}", values)
+    except pyarrow.ArrowInvalid as error:
+        raise InputError(f"{path}: not a valid Parquet file ({error})") from error
+
+
+def _from_datasets_folder(path: Path) -> RowIterator:
+    import datasets
+
+    try:
+        loaded = datasets.load_from_disk(str(path))
+    except (FileNotFoundError, ValueError) as error:
+        raise InputError(f"{path}: not a folder written by Dataset.save_to_disk") from error
+    if isinstance(loaded, datasets.DatasetDict):
+        raise InputError(f"{path}: got the splits {', '.join(loaded)}; give one of them, for example {path}/train")
+    for number, values in enumerate(loaded, start=1):
+        yield Row(f"row {number}", values)

@@ -1,0 +1,1 @@
+"""Requests become prompt texts: task text, guard, conversation."""

@@ -1,0 +1,78 @@
+"""One-pass filling: a request and a task text become a JudgePrompt.
+
+It does not know conversations, tokenizers or engines.
+"""
+
+import re
+from collections.abc import Mapping
+
+from prom_reward.errors import InputError
+from prom_reward.prompts.guard import neutralize
+from prom_reward.prompts.prometheus import TaskTexts
+from prom_reward.types import RESULT_MARKER, ComparisonRequest, GradingRequest, JudgePrompt
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+SCORE_PREFIX = f"{RESULT_MARKER} "
+"""Put in the judge's mouth in score mode: the next token is the verdict."""
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Fill `{name}` placeholders in one pass: braces inside a value are never looked at again."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def grading_prompt(
+    request: GradingRequest, texts: TaskTexts, *, guard: bool = True, response_prefix: str = ""
+) -> JudgePrompt:
+    """Return the direct-assessment prompt of a request.
+
+    Args:
+        request: Its rubric's scale gives the numbers in the text and the labels.
+        texts: The task texts of the judge.
+        guard: Neutralize judge text in the response. Off gives the published prompt byte for byte.
+        response_prefix: `SCORE_PREFIX` for score mode, empty for feedback mode.
+    """
+    has_reference = request.reference_answer is not None
+    values = {
+        "low": str(request.rubric.scale.low),
+        "high": str(request.rubric.scale.high),
+        "instruction": _clean(request.instruction),
+        "response": _candidate(request.response, guard),
+        "reference_answer": _clean(request.reference_answer or ""),
+        "rubric": request.rubric.text,
+    }
+    template = texts.absolute if has_reference else texts.absolute_without_reference
+    labels = tuple(str(label) for label in request.rubric.scale.labels)
+    return JudgePrompt(texts.absolute_system, fill(template, values), response_prefix, labels=labels)
+
+
+def comparison_prompt(
+    request: ComparisonRequest, texts: TaskTexts, *, guard: bool = True, response_prefix: str = ""
+) -> JudgePrompt:
+    """Return the pairwise-ranking prompt of a request; as in prometheus-eval the rubric is its criteria alone.
+
+    Raises:
+        InputError: The texts have no pairwise ranking (Prometheus v1).
+    """
+    has_reference = request.reference_answer is not None
+    template = texts.relative if has_reference else texts.relative_without_reference
+    if template is None:
+        raise InputError("got a comparison for texts without pairwise ranking; compare two direct assessments")
+    values = {
+        "instruction": _clean(request.instruction),
+        "response_a": _candidate(request.response_a, guard),
+        "response_b": _candidate(request.response_b, guard),
+        "reference_answer": _clean(request.reference_answer or ""),
+        "rubric": f"[{request.rubric.criteria}]",
+    }
+    return JudgePrompt(texts.relative_system, fill(template, values), response_prefix, labels=("A", "B"))
+
+
+def _candidate(response: str, guard: bool) -> str:
+    return neutralize(_clean(response)) if guard else _clean(response)
+
+
+def _clean(text: str) -> str:
+    """Replace lone surrogates, which no tokenizer can encode, by U+FFFD."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if not text.isascii() else text

@@ -1,0 +1,134 @@
+"""A trainer's prompt and completion become an instruction and a response.
+
+It does not know rubrics or judges. The one form in which every conversation is written:
+
+- A string prompt, or a single user message, is the instruction as it stands. A system message goes before a
+  single user message, with a blank line between.
+- Anything longer is written in the form of Prometheus' MT-Bench data: an opening line, then `System: `,
+  `User: `, `Assistant: ` and `Tool (name): ` paragraphs, and a last `Assistant: ` for the answer to judge. A
+  tool call is the line `[calls name with {"argument": "value"}]` of its assistant's paragraph.
+- The response is the completion's last assistant message. What a completion holds before it, tool calls and
+  their results, belongs to the instruction. A completion that ends in anything but an assistant's text has an
+  empty response.
+- A reasoning policy is judged on its answer: `reasoning_content` and inline `<think>` are left out, and
+  thinking that never closes leaves an empty response.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prom_reward.errors import RowError
+
+Message = Mapping[str, Any]
+PromptValue = str | Sequence[Message]
+
+DIALOGUE_OPENING = (
+    "Here is a previous dialogue between an assistant and an user. "
+    "Generate a human preferable response by the assistant."
+)
+"""The line above every dialogue in Prometheus' MT-Bench benchmark file."""
+
+_THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_THINKING_OPEN = re.compile(r"<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
+_THINKING_END = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_SPEAKERS = {"user": "User", "assistant": "Assistant", "developer": "System", "system": "System"}
+
+
+def transcript(prompt: PromptValue, completion: PromptValue, *, include_reasoning: bool = False) -> tuple[str, str]:
+    """Return the instruction and the response of a rollout.
+
+    Args:
+        prompt: A string, or messages.
+        completion: A string, or messages.
+        include_reasoning: Show the judge what the policy thought, too.
+
+    Raises:
+        RowError: Prompt or completion is neither a string nor a list of messages.
+    """
+    before = [] if isinstance(prompt, str) else _messages(prompt, "prompt")
+    if isinstance(completion, str):
+        response = completion if include_reasoning else strip_thinking(completion)
+        return (prompt if isinstance(prompt, str) else _instruction(before)), response
+    said = _messages(completion, "completion")
+    is_answered = bool(said) and said[-1].get("role", "assistant") == "assistant" and not said[-1].get("tool_calls")
+    response = _answer(said[-1], include_reasoning) if is_answered else ""
+    steps = said[:-1] if is_answered else said
+    if not steps:
+        return (prompt if isinstance(prompt, str) else _instruction(before)), response
+    opening: list[Message] = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else before
+    return _dialogue([*opening, *steps]), response
+
+
+def strip_thinking(text: str) -> str:
+    """Return the answer behind inline `<think>`; thinking that never closes leaves nothing.
+
+    A lone `</think>` closes thinking that the chat template had opened. Text without any is returned as it is.
+    """
+    closed = _THINKING.sub("", text)
+    answer = _THINKING_END.sub("", _THINKING_OPEN.sub("", closed))
+    return text if answer == text else answer.strip()
+
+
+def _messages(value: Any, name: str) -> list[Message]:
+    if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(item, Mapping) for item in value):
+        return list(value)
+    raise RowError(f"got a {name} of type {type(value).__name__}; expected a string or a list of messages")
+
+
+def _instruction(messages: Sequence[Message]) -> str:
+    roles = [str(message.get("role")) for message in messages]
+    if roles == ["user"]:
+        return _content(messages[0])
+    if roles in (["system", "user"], ["developer", "user"]):
+        return f"{_content(messages[0])}\n\n{_content(messages[1])}"
+    return _dialogue(messages)
+
+
+def _dialogue(messages: Sequence[Message]) -> str:
+    turns = [f"{_speaker(message)}: {_paragraph(message)}" for message in messages]
+    return "\n".join([DIALOGUE_OPENING, "\n\n".join([*turns, "Assistant: "])])
+
+
+def _speaker(message: Message) -> str:
+    role = str(message.get("role"))
+    if role == "tool":
+        return f"Tool ({message['name']})" if message.get("name") else "Tool"
+    return _SPEAKERS.get(role, role.capitalize())
+
+
+def _paragraph(message: Message) -> str:
+    calls = [_call(call) for call in message.get("tool_calls") or ()]
+    content = _content(message)
+    return "\n".join([*([content] if content else []), *calls])
+
+
+def _call(call: Mapping[str, Any]) -> str:
+    function = call.get("function") or call
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str):
+        # Arrow pads argument structs with None: an absent argument is not an argument.
+        given = {key: value for key, value in (arguments or {}).items() if value is not None}
+        arguments = json.dumps(given, ensure_ascii=False)
+    return f"[calls {function.get('name')} with {arguments}]"
+
+
+def _answer(message: Message, include_reasoning: bool) -> str:
+    content = _content(message)
+    if not include_reasoning:
+        return strip_thinking(content)
+    reasoning = message.get("reasoning_content") or ""
+    return f"{reasoning}\n\n{content}" if reasoning else content
+
+
+def _content(message: Message) -> str:
+    """Return a message's text; of content blocks the texts, with `[image]` and the like for the others."""
+    content = message.get("content")
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    return "".join(
+        str(block.get("text") or "") if block.get("type") == "text" else f"[{block.get('type')}]" for block in content
+    )

@@ -1,0 +1,1 @@
+"""Judgments become rewards, in the shapes that trainers take."""

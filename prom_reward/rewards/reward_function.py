@@ -1,0 +1,251 @@
+"""PrometheusReward: the reward function that TRL's trainers call.
+
+It does not know how a judgment is made, nor the group or the step that it is called for.
+"""
+
+import hashlib
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal
+
+from prom_reward.errors import ConfigError, UnscoredError
+from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.rewards.columns import batch_requests
+from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
+from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
+from prom_reward.rubrics import parse_rubrics
+from prom_reward.types import GradingRequest, Judge, Judgment, Outcome, Rubric
+
+logger = logging.getLogger(__name__)
+
+ScoreKind = Literal["expected", "integer"]
+
+
+class PrometheusReward:
+    """Turns policy rollouts and task rubrics into rewards.
+
+    Pass an instance to a trainer's `reward_funcs`. A row's own `rubric` and `reference_answer` columns win over
+    the default rubric. Where a row has several rubrics, its reward is the sum of `weight * reward` over them,
+    with the weights as they are given.
+
+    Args:
+        judge: Grades the responses, for example `load_judge("smollm2-135m")`.
+        rubric: The default rubric in any form that `Rubric.parse` reads, or a list of them; None where every
+            row brings its own.
+        normalizer: "unit" maps the scale to [0, 1], "centered" to [-1, 1], "identity" leaves the score; or a
+            callable `(scores, scale) -> rewards`. Nothing that depends on the batch: groups are split across
+            ranks, and GRPO scales by the group's deviation itself.
+        score: "expected" is the mean of the score's distribution (no ties, less noise); "integer" is the mean of
+            the sampled integers, which with three samples is the papers' protocol.
+        on_unscored: What a trainer gets for a response that could not be scored. "none": None, which in GRPO and
+            RLOO leaves the row out (from TRL 1.6 on its advantage is 0; before, its reward counts as 0; beside
+            other reward functions the sum goes on without it, as if it were 0) and which Online DPO takes as 0.
+            "raise": UnscoredError, which ends the training. A number: that reward.
+        on_unscored_rubric: What becomes of a row of several rubrics when one of them is unscored. "unscored":
+            the row is unscored. "renormalize": the other rubrics' sum is scaled up to the full weight.
+        rubric_column: The data set's column with a row's rubric or rubrics.
+        reference_column: The data set's column with a row's reference answer.
+        include_reasoning: Show the judge what a reasoning policy thought, too.
+        log_path: A JSONL file to which every judgment is appended; None for no log.
+        name: The name under which trainers log this reward; None derives one that is unique to the settings.
+
+    Raises:
+        ConfigError: A setting is not one of those above.
+        RubricError: The default rubric cannot be read.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        rubric: "str | Mapping[str, Any] | Rubric | Sequence[Any] | None" = None,
+        *,
+        normalizer: str | Normalizer | Callable[..., list[float | None]] = "unit",
+        score: ScoreKind = "expected",
+        on_unscored: Literal["none", "raise"] | float = "none",
+        on_unscored_rubric: Literal["unscored", "renormalize"] = "unscored",
+        rubric_column: str = "rubric",
+        reference_column: str = "reference_answer",
+        include_reasoning: bool = False,
+        log_path: str | Path | None = None,
+        name: str | None = None,
+    ) -> None:
+        if not callable(getattr(judge, "grade", None)):
+            raise ConfigError(
+                f"got {judge!r:.60} as the judge; expected a judge, for example load_judge('smollm2-135m')"
+            )
+        is_number = isinstance(on_unscored, int | float) and not isinstance(on_unscored, bool) and isfinite(on_unscored)
+        if not is_number and on_unscored not in ("none", "raise"):
+            raise ConfigError(f"got on_unscored={on_unscored!r}; expected 'none', 'raise' or a finite number")
+        if score not in ("expected", "integer"):
+            raise ConfigError(f"got score={score!r}; expected 'expected' or 'integer'")
+        if on_unscored_rubric not in ("unscored", "renormalize"):
+            raise ConfigError(f"got on_unscored_rubric={on_unscored_rubric!r}; expected 'unscored' or 'renormalize'")
+        self.judge = judge
+        self.rubrics = () if rubric is None else parse_rubrics(rubric)
+        self.normalizer = resolve_normalizer(normalizer)
+        self.score: ScoreKind = score
+        self.on_unscored = on_unscored
+        self.on_unscored_rubric = on_unscored_rubric
+        self.rubric_column = rubric_column
+        self.reference_column = reference_column
+        self.include_reasoning = include_reasoning
+        self.log = JudgmentLog(log_path) if log_path is not None else None
+        self.__name__ = name or self._derived_name()
+
+    def __call__(
+        self,
+        prompts: Sequence[PromptValue],
+        completions: Sequence[PromptValue],
+        *,
+        log_metric: Callable[[str, float], None] | None = None,
+        log_extra: Callable[[str, list[Any]], None] | None = None,
+        trainer_state: Any = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """Return one reward a completion, in order.
+
+        Args:
+            prompts: N prompts, strings or message lists.
+            completions: N completions, in the same order.
+            log_metric: A trainer's metric logger, where it has one.
+            log_extra: A trainer's logger of columns for its completions table, where it has one.
+            trainer_state: The trainer's state; its step goes into the judgment log.
+            columns: The data set's columns, N values each, and whatever else a trainer passes.
+
+        Raises:
+            UnscoredError: A response could not be scored and `on_unscored` is "raise".
+            RubricError, RowError: A row's rubric, reference, prompt or completion cannot be read.
+        """
+        requests = batch_requests(
+            prompts,
+            completions,
+            columns,
+            default_rubrics=self.rubrics,
+            rubric_column=self.rubric_column,
+            reference_column=self.reference_column,
+            include_reasoning=self.include_reasoning,
+        )
+        start = time.perf_counter()
+        flat = self.judge.grade([request for row in requests for request in row])
+        seconds = time.perf_counter() - start
+        judgments = _unflatten(flat, [len(row) for row in requests])
+        rewards = [self._row_reward(row, judged) for row, judged in zip(requests, judgments, strict=True)]
+        self._write_log(requests, judgments, rewards, trainer_state)
+        if log_metric is not None:
+            _log_metrics(log_metric, requests, judgments, seconds)
+        if log_extra is not None:
+            log_extra("judge_score", [_shown_scores(row) for row in judgments])
+            log_extra("judge_feedback", [_shown_feedback(*row) for row in zip(requests, judgments, strict=True)])
+        return [self._resolve_unscored(reward, row) for reward, row in zip(rewards, judgments, strict=True)]
+
+    def _row_reward(self, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> float | None:
+        """Return the weighted sum of a row's rubrics, or None where the row is unscored."""
+        scored = [
+            (request, judgment) for request, judgment in zip(requests, judgments, strict=True) if judgment.is_scored
+        ]
+        if not scored or (len(scored) < len(requests) and self.on_unscored_rubric == "unscored"):
+            return None
+        total = 0.0
+        for request, judgment in scored:
+            score = judgment.expected_score if self.score == "expected" else judgment.mean_score
+            reward = self.normalizer([score], request.rubric.scale)[0]
+            if reward is None:
+                return None
+            total += request.rubric.weight * reward
+        full = sum(request.rubric.weight for request in requests)
+        return total * full / sum(request.rubric.weight for request, _ in scored)
+
+    def _resolve_unscored(self, reward: float | None, judgments: Sequence[Judgment]) -> float | None:
+        if reward is not None or self.on_unscored == "none":
+            return reward
+        if self.on_unscored == "raise":
+            failed = next(judgment for judgment in judgments if not judgment.is_scored)
+            reason = f" ({failed.error})" if failed.error else ""
+            raise UnscoredError(f"a response could not be scored: {failed.outcome.value}{reason}")
+        return float(self.on_unscored)
+
+    def _write_log(
+        self,
+        requests: Sequence[Sequence[GradingRequest]],
+        judgments: Sequence[Sequence[Judgment]],
+        rewards: Sequence[float | None],
+        trainer_state: Any,
+    ) -> None:
+        if self.log is None:
+            return
+        step = getattr(trainer_state, "global_step", None)
+        self.log.append(
+            {
+                "step": step,
+                "row": index,
+                **judgment_record(request, judgment),
+                "weight": request.rubric.weight,
+                "reward": reward,
+            }
+            for index, (row, judged, reward) in enumerate(zip(requests, judgments, rewards, strict=True))
+            for request, judgment in zip(row, judged, strict=True)
+        )
+
+    def _derived_name(self) -> str:
+        """Return a name of the rubrics with a digest of all settings: TRL merges the metrics of equal names."""
+        settings = [
+            getattr(self.judge, "name", ""),
+            self.rubrics,
+            repr(self.normalizer),
+            self.score,
+            self.on_unscored,
+            self.on_unscored_rubric,
+            self.rubric_column,
+            self.reference_column,
+            self.include_reasoning,
+        ]
+        digest = hashlib.sha256(repr(settings).encode()).hexdigest()[:4]
+        named = "_".join(rubric.name for rubric in self.rubrics) or "rubric_column"
+        return f"prometheus_{named}_{digest}"
+
+
+def _unflatten(flat: Sequence[Judgment], lengths: Sequence[int]) -> list[list[Judgment]]:
+    rest = iter(flat)
+    return [[next(rest) for _ in range(length)] for length in lengths]
+
+
+def _log_metrics(
+    log_metric: Callable[[str, float], None],
+    requests: Sequence[Sequence[GradingRequest]],
+    judgments: Sequence[Sequence[Judgment]],
+    seconds: float,
+) -> None:
+    pairs = [pair for row, judged in zip(requests, judgments, strict=True) for pair in zip(row, judged, strict=True)]
+    by_rubric: dict[str, list[float]] = defaultdict(list)
+    for request, judgment in pairs:
+        if judgment.expected_score is not None:
+            by_rubric[request.rubric.name].append(judgment.expected_score)
+    for name, scores in by_rubric.items():
+        log_metric(f"judge/score/{name}", sum(scores) / len(scores))
+    outcomes = Counter(judgment.outcome for _, judgment in pairs)
+    for outcome in Outcome:  # all of them, so that a count of 0 is seen as 0
+        log_metric(f"judge/outcome/{outcome.value}", float(outcomes[outcome]))
+    entropies = [judgment.entropy for _, judgment in pairs if judgment.entropy is not None]
+    if entropies:
+        log_metric("judge/entropy", sum(entropies) / len(entropies))
+    log_metric("judge/seconds", seconds)
+
+
+def _shown_scores(judgments: Sequence[Judgment]) -> str:
+    return ", ".join(
+        judgment.outcome.value if judgment.expected_score is None else f"{judgment.expected_score:.2f}"
+        for judgment in judgments
+    )
+
+
+def _shown_feedback(requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> str:
+    if len(judgments) == 1:
+        return judgments[0].feedback or judgments[0].error or ""
+    return "\n".join(
+        f"{request.rubric.name}: {judgment.feedback or judgment.error or ''}"
+        for request, judgment in zip(requests, judgments, strict=True)
+    )

@@ -1,0 +1,305 @@
+"""The values that pass between the stages; all are frozen.
+
+ScoreScale, Rubric                  what is judged (from `prom_reward.rubrics`)
+GradingRequest, ComparisonRequest   what a judge is asked
+JudgePrompt, TextSpan               what an engine is given, and the parts of its rendered text
+SamplingParams, Generation          how an engine writes, and what it wrote
+Outcome, Judgment, Comparison       what a judge answers
+Conversation, Engine, Judge         the protocols between the stages
+
+It does not know how any of them is made.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Literal, Protocol, runtime_checkable
+
+from prom_reward.errors import ConfigError
+from prom_reward.rubrics import Rubric, ScoreScale
+
+__all__ = [
+    "RESULT_MARKER",
+    "Comparison",
+    "ComparisonRequest",
+    "Conversation",
+    "Engine",
+    "FinishReason",
+    "Generation",
+    "GradingRequest",
+    "Judge",
+    "JudgePrompt",
+    "Judgment",
+    "Outcome",
+    "Rubric",
+    "SamplingParams",
+    "ScoreScale",
+    "TextSpan",
+    "Winner",
+]
+
+RESULT_MARKER = "[RESULT]"
+"""What a Prometheus judge writes between its feedback and its verdict."""
+
+FinishReason = Literal["result", "forced", "stop", "length", "too_long", "error"]
+Winner = Literal["A", "B", "tie"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradingRequest:
+    """One response to grade by direct assessment."""
+
+    instruction: str
+    """What the policy was asked."""
+    response: str
+    """What the policy answered; may be empty."""
+    rubric: Rubric
+    """What to judge by."""
+    reference_answer: str | None = None
+    """An answer that deserves the best score; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRequest:
+    """Two responses to one instruction, to compare by pairwise ranking."""
+
+    instruction: str
+    """What the policy was asked."""
+    response_a: str
+    """The response shown first."""
+    response_b: str
+    """The response shown second."""
+    rubric: Rubric
+    """What to judge by."""
+    reference_answer: str | None = None
+    """An answer that deserves the best score; None where there is none."""
+
+    def swapped(self) -> "ComparisonRequest":
+        """Return the same comparison with the responses in the other order."""
+        return replace(self, response_a=self.response_b, response_b=self.response_a)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePrompt:
+    """A filled prompt before it becomes a conversation of some model."""
+
+    system: str
+    """The system message; empty for none."""
+    user: str
+    """The task text with all components filled in."""
+    response_prefix: str = ""
+    """What is put in the judge's mouth; ends in `[RESULT] ` where the score is read at once."""
+    labels: tuple[str, ...] = field(default=("1", "2", "3", "4", "5"), kw_only=True)
+    """The verdicts whose distribution is read after `[RESULT]`."""
+
+    @property
+    def reads_score_at_once(self) -> bool:
+        """Whether the judge writes no feedback: the prefix already ends in the result marker."""
+        return self.response_prefix.rstrip().endswith(RESULT_MARKER)
+
+
+@dataclass(frozen=True, slots=True)
+class TextSpan:
+    """A part of a rendered conversation."""
+
+    text: str
+    """The text, to be joined with its neighbours' without separator."""
+    is_markup: bool
+    """True for the conversation's own markers: only here may a special token come out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """How an engine writes feedback. The defaults are the Prometheus model card's."""
+
+    max_new_tokens: int = 256
+    """The longest feedback with its result, in tokens."""
+    temperature: float = 1.0
+    """0 is greedy decoding."""
+    top_p: float = 0.9
+    """The probability mass that is sampled from, 0 < top_p <= 1."""
+    repetition_penalty: float = 1.03
+    """Over 1 makes tokens of the prompt and the feedback less likely; 1 is off."""
+    seed: int | None = None
+    """None draws a fresh seed on every call."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "max_new_tokens": (self.max_new_tokens >= 1, "at least 1"),
+            "temperature": (self.temperature >= 0, "0 (greedy) or more"),
+            "top_p": (0 < self.top_p <= 1, "over 0 and at most 1"),
+            "repetition_penalty": (self.repetition_penalty > 0, "over 0 (1 is off)"),
+        }
+        for name, (is_valid, expected) in checks.items():
+            if not is_valid:
+                raise ConfigError(f"sampling: got {name}={getattr(self, name)}; expected {expected}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What an engine wrote for one prompt."""
+
+    text: str
+    """The judge's text after `response_prefix`, the forced closing and its verdict included."""
+    finish_reason: FinishReason
+    """"result": stopped at its own verdict; "forced": closed by the engine; "stop" and "length": ended
+    without a verdict that could be read; "too_long": the prompt does not fit; "error": see `error`."""
+    num_prompt_tokens: int = 0
+    """Length of the prompt, the BOS and the prefix included."""
+    num_computed_tokens: int = 0
+    """Prompt tokens that were really run through the model for this prompt."""
+    num_generated_tokens: int = 0
+    """Tokens that the judge wrote."""
+    score_logprobs: Mapping[str, float] | None = None
+    """Log-probability in nats of each label at the verdict, before temperature, penalty and top-p,
+    not normalised over the labels; None where no verdict was reached."""
+    error: str | None = None
+    """Why there is no text, where there is none."""
+
+
+class Outcome(Enum):
+    """How a judgment ended. Test `judgment.is_scored`, never the truth of a member."""
+
+    SCORED = "scored"
+    """The judge gave a verdict by itself."""
+    FORCED = "forced"
+    """The judge did not finish; the verdict was read after a forced `[RESULT]`."""
+    NO_RESULT = "no_result"
+    """The judge's text holds no verdict."""
+    OFF_SCALE = "off_scale"
+    """The judge's verdict is not on the rubric's scale."""
+    TOO_LONG = "too_long"
+    """The prompt does not fit the judge's context."""
+    ENGINE_FAILED = "engine_failed"
+    """The engine failed on this request."""
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether a verdict exists."""
+        return self in (Outcome.SCORED, Outcome.FORCED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgment:
+    """The verdict on one response, or the Outcome that says why there is none."""
+
+    outcome: Outcome
+    """How it ended; with several samples the worst outcome among the scored ones."""
+    feedback: str = ""
+    """The judge's feedback; of the first scored sample where there are several."""
+    score: int | None = None
+    """The judge's integer; the most frequent one of several samples."""
+    score_probs: Mapping[int, float] | None = None
+    """Probability of each label of the scale, summing to 1; the mean over samples."""
+    expected_score: float | None = None
+    """Mean of `score_probs`, on the rubric's scale."""
+    entropy: float | None = None
+    """Entropy of `score_probs` in nats; 0 is certain."""
+    sampled_scores: tuple[int, ...] = ()
+    """The integers of all scored samples; their mean is the paper's protocol."""
+    num_prompt_tokens: int = 0
+    """Length of the judge's prompt."""
+    num_computed_tokens: int = 0
+    """Prompt tokens really run through the model, over all samples."""
+    num_generated_tokens: int = 0
+    """Tokens that the judge wrote, over all samples."""
+    error: str | None = None
+    """What went wrong, where something did."""
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether `score` and `expected_score` exist."""
+        return self.outcome.is_scored
+
+    @property
+    def mean_score(self) -> float | None:
+        """The mean of the sampled integers, None where there are none."""
+        return sum(self.sampled_scores) / len(self.sampled_scores) if self.sampled_scores else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The verdict on two responses, or the Outcome that says why there is none."""
+
+    outcome: Outcome
+    """How it ended."""
+    winner: Winner | None = None
+    """The better response, or "tie" where a judge of single responses scores both alike."""
+    feedback: str = ""
+    """The judge's feedback."""
+    prob_a: float | None = None
+    """Probability that response A is the better one, from the distribution at the verdict."""
+    num_prompt_tokens: int = 0
+    """Length of the judge's prompt or prompts."""
+    num_generated_tokens: int = 0
+    """Tokens that the judge wrote."""
+    error: str | None = None
+    """What went wrong, where something did."""
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether `winner` exists."""
+        return self.outcome.is_scored
+
+
+class Conversation(Protocol):
+    """Turns a prompt into the text of one model's conversation."""
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether the ids begin with one BOS, which is never part of the text."""
+        ...
+
+    def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
+        """Return the conversation up to and with the response prefix, without BOS."""
+        ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs a model on prompts. It never sees a rubric.
+
+    An engine keeps the order and the number of its prompts, reports what it cannot do for one prompt in
+    that prompt's Generation, and pickles as its configuration.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """All that can change an answer besides prompt and sampling, as one line without secrets."""
+        ...
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that prompt and answer may take together; None where it is not known."""
+        ...
+
+    def count_tokens(self, prompt: JudgePrompt) -> int:
+        """Return the number of tokens of the rendered prompt, BOS and prefix included."""
+        ...
+
+    def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
+        """Answer every prompt, in order.
+
+        A prompt that `reads_score_at_once` costs one prefill and no decoding. Any other is decoded up to
+        its verdict; an engine that can force text closes one that ends without a verdict with
+        ` [RESULT] ` and reads it (`finish_reason` "forced").
+        """
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Grades and compares responses. Lists come back with the same length, in order."""
+
+    @property
+    def fingerprint(self) -> str:
+        """All that can change a judgment besides the request."""
+        ...
+
+    def grade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
+        """Grade each response by direct assessment."""
+        ...
+
+    def compare(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
+        """Compare the two responses of each request by pairwise ranking."""
+        ...
