@@ -1,0 +1,133 @@
+"""What a YAML file may say: the keys of judges and runs, and the one line about what is wrong with them.
+
+It does not know how a judge is made of its settings.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from prom_reward.errors import ConfigError, near_miss
+
+Model = TypeVar("Model", bound=BaseModel)
+ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"]
+
+
+class _Strict(BaseModel):
+    """A mapping whose keys are all known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class SamplingConfig(_Strict):
+    """The `sampling` of a judge; see `prom_reward.types.SamplingParams`."""
+
+    max_new_tokens: int = 256
+    temperature: float = 1.0
+    top_p: float = 0.9
+    repetition_penalty: float = 1.03
+    seed: int | None = None
+
+
+class JudgeConfig(_Strict):
+    """A judge, as a YAML file or a preset writes it."""
+
+    name: str = "judge"
+    """A name for logs and reports."""
+    description: str = ""
+    """One line for `prom-reward judges`."""
+    preset: str | None = None
+    """A known judge whose settings this one takes where it says nothing itself."""
+    engine: Literal["transformers"] = "transformers"
+    """What runs the weights."""
+    model: str
+    """A folder, a hub id, or `package:NAME`."""
+    tokenizer: str | None = None
+    """Where the tokenizer is, if not with the model."""
+    adapter: str | None = None
+    """A LoRA adapter on top."""
+    gguf_file: str | None = None
+    """The GGUF file inside the model's folder."""
+    revision: str | None = None
+    """The hub revision."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What it computes in."""
+    device: str | None = None
+    """None takes the first GPU, else the CPU."""
+    device_map: str | None = None
+    """A transformers device map, such as "auto"."""
+    quantization: Literal["int8"] | None = None
+    """"int8" loads with bitsandbytes."""
+    trust_remote_code: bool = False
+    """Run code that comes with the weights."""
+    context_length: int | None = None
+    """Tokens of prompt and answer together; None takes the model's."""
+    decode_batch_size: int | None = None
+    """Feedbacks decoded together; None chooses by device."""
+    prompt_style: Literal["prometheus-v1", "prometheus-v2"] = "prometheus-v2"
+    """The task texts."""
+    conversation: ConversationName = "tokenizer"
+    """The conversation that the task text stands in."""
+    mode: Literal["feedback", "score"] = "feedback"
+    """Whether feedback is written before the score."""
+    num_samples: int = 1
+    """Feedbacks a request."""
+    sampling: SamplingConfig = SamplingConfig()
+    """How feedback is written."""
+    guard: bool = True
+    """Neutralize judge text in responses."""
+    truncate_response: Literal["middle"] | None = None
+    """Whether a response that does not fit is cut."""
+
+
+class GradingRun(_Strict):
+    """A grading of a file, as `prom-reward grade --config` reads it."""
+
+    judge: str | dict[str, Any] = "smollm2-135m"
+    """A preset, a folder, a YAML file, or a judge's settings."""
+    rubric: Any = None
+    """The rubric of rows without one, in any form of `load_rubric`."""
+    input: str
+    """A JSONL, CSV or Parquet file, or a folder of `datasets`."""
+    out: str | None = None
+    """The JSONL file to write; None prints."""
+    limit: int | None = None
+    """Rows to grade at most."""
+
+
+class GRPORun(_Strict):
+    """A GRPO run, as `training_examples/grpo.py --config` reads it."""
+
+    policy: str = "smollm2-135m"
+    """A preset, a folder or a hub id."""
+    judge: str | dict[str, Any] = "smollm2-135m"
+    """A preset, a folder, a YAML file, or a judge's settings."""
+    dataset: str
+    """A file or folder with `prompt` and, if you like, `rubric` and `reference_answer`."""
+    rubric: Any = None
+    """The rubric of rows without one."""
+    reward: dict[str, Any] = {}
+    """Further arguments of `PrometheusReward`."""
+    trainer: dict[str, Any] = {}
+    """Arguments of `trl.GRPOConfig`."""
+
+
+def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Model:
+    """Validate settings; the first thing wrong becomes one line."""
+    try:
+        return model.model_validate(dict(settings))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_first_problem(model, error)}") from error
+
+
+def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    *parents, key = [str(part) for part in first["loc"]]
+    inside = f" in {'.'.join(parents)!r}" if parents else ""
+    fields = SamplingConfig.model_fields if parents == ["sampling"] else model.model_fields
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{inside}; expected one of {', '.join(fields)}.{near_miss(key, fields)}"
+    if first["type"] == "missing":
+        return f"missing key {key!r}{inside}; expected one of its forms in README, section Configuration"
+    return f"key {key!r}{inside}: got {first['input']!r:.60}; {first['msg'][0].lower()}{first['msg'][1:]}"
