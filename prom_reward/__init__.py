@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from prom_reward.engines.loading import LoadedModel, ModelSource
     from prom_reward.engines.scripted_engine import ScriptedEngine
     from prom_reward.engines.transformers_engine import TransformersEngine
-    from prom_reward.errors import InputError, PromRewardError, WorkError
+    from prom_reward.errors import InputError, PromRewardError, UnscoredError, WorkError
     from prom_reward.judging.judge import PrometheusJudge
+    from prom_reward.rewards.normalizers import FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward
     from prom_reward.types import (
         Comparison,
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Comparison": "types",
     "ComparisonRequest": "types",
+    "FixedStandardization": "rewards.normalizers",
     "GradingRequest": "types",
     "InputError": "errors",
     "Judgment": "types",
@@ -44,6 +46,7 @@ _HOMES = {
     "ScoreScale": "types",
     "ScriptedEngine": "engines.scripted_engine",
     "TransformersEngine": "engines.transformers_engine",
+    "UnscoredError": "errors",
     "WorkError": "errors",
     "load_judge": "config",
     "load_rubric": "config",
@@ -52,6 +55,7 @@ _HOMES = {
 __all__ = [
     "Comparison",
     "ComparisonRequest",
+    "FixedStandardization",
     "GradingRequest",
     "InputError",
     "Judgment",
@@ -66,6 +70,7 @@ __all__ = [
     "ScoreScale",
     "ScriptedEngine",
     "TransformersEngine",
+    "UnscoredError",
     "WorkError",
     "load_judge",
     "load_rubric",

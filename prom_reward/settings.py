@@ -129,5 +129,5 @@ def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{inside}; expected one of {', '.join(fields)}.{near_miss(key, fields)}"
     if first["type"] == "missing":
-        return f"missing key {key!r}{inside}; expected one of its forms in README, section Configuration"
+        return f"missing key {key!r}{inside}; it has no default"
     return f"key {key!r}{inside}: got {first['input']!r:.60}; {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -23,9 +23,9 @@ from prom_reward.cli.console import (
 from prom_reward.config import PromptRenderer, load_grading_run, load_judge, load_rubric, prompt_renderer
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.offline.grading import RequestBatch, batch_rows, grade_batch, graded_row, row_requests
-from prom_reward.offline.rows import BrokenRow, count_rows, read_rows
-from prom_reward.types import Rubric
+from prom_reward.offline.grading import RequestBatch, batch_rows, grade_batch, row_requests
+from prom_reward.offline.rows import BrokenRow, Row, count_rows, read_rows
+from prom_reward.types import GradingRequest, Rubric
 
 
 def grade(
@@ -44,7 +44,9 @@ def grade(
     response: Annotated[
         str | None, typer.Option(help="Grade one response: what was answered; `-` reads standard input.")
     ] = None,
-    reference: Annotated[str | None, typer.Option(help="Grade one response: a reference answer.")] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", "--reference-answer", help="Grade one response: a reference answer.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The JSONL file to write; without it, standard output.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the --out file.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Grade at most this many rows.")] = None,
@@ -72,7 +74,9 @@ def grade(
         bool,
         typer.Option("--show-prompt", help='Write `{"prompt": ...}` a row: the exact text, without the BOS.'),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One response: print JSON. A file: print a summary.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON on standard output: the rows, or with --out a summary.")
+    ] = False,
 ) -> None:
     """Grade responses by a rubric, with or without a reference answer.
 
@@ -111,17 +115,23 @@ def grade(
     made = load_judge(judge_settings, **overrides)
     rubrics = load_rubric(rubric_value) if rubric_value is not None else ()
     show = prompt_renderer(judge_settings, **overrides) if show_prompt else None
-    if input is None:
-        _grade_one(made, _one_request(instruction, response, reference, rubrics), show, as_json)
-        return
-    if instruction is not None or response is not None:
+    if input is not None and (instruction is not None or response is not None):
         raise InputError("got a file and --instruction or --response; give either the file or one response")
-    _grade_file(made, input, rubrics, out=out, force=force, limit=limit, show=show, as_json=as_json)
+    if out is not None:
+        check_writable(out, force=force)
+    if input is not None:
+        total = count_rows(input)
+        total = min(total, limit) if total and limit else total
+        _grade_rows(made, islice(read_rows(input), limit), rubrics, str(input), total, out, show, as_json)
+        return
+    row = _one_row(instruction, response, reference, rubrics)
+    if as_json or show or out:
+        _grade_rows(made, iter([row]), rubrics, "the response", 1, out, show, as_json)
+    else:
+        _show_one(made, row_requests(row.values, rubrics))
 
 
-def _one_request(
-    instruction: str | None, response: str | None, reference: str | None, rubrics: tuple[Rubric, ...]
-) -> dict[str, Any]:
+def _one_row(instruction: str | None, response: str | None, reference: str | None, rubrics: tuple[Rubric, ...]) -> Row:
     if instruction is None:
         raise InputError(
             "got no input; give a file, or --instruction with --response (or the response on standard input)"
@@ -132,62 +142,42 @@ def _one_request(
         response = sys.stdin.read()
     if not rubrics:
         raise InputError("got no --rubric; give a built-in name such as helpfulness, a YAML file or a rubric's text")
-    return {
-        "instruction": instruction,
-        "response": response,
-        "reference_answer": reference,
-        "rubric": list(rubrics),
-    }
+    return Row("the response", {"instruction": instruction, "response": response, "reference_answer": reference})
 
 
-def _grade_one(judge: PrometheusJudge, values: dict[str, Any], show: PromptRenderer | None, as_json: bool) -> None:
-    requests = row_requests(values, ())
-    if show is not None:
-        for request in requests:
-            typer.echo(json.dumps({"prompt": show(judge.grading_prompt(request))}, ensure_ascii=False))
-        return
+def _show_one(judge: PrometheusJudge, requests: list[GradingRequest]) -> None:
     judgments = judge.grade(requests)
-    if as_json:
-        for request, judgment in zip(requests, judgments, strict=True):
-            typer.echo(json.dumps(graded_row({}, request, judgment), ensure_ascii=False))
-    else:
-        table = Table()
-        for heading in ("rubric", "score", "expected", "distribution", "entropy", "outcome", "feedback"):
-            table.add_column(heading, overflow="fold")
-        for request, judgment in zip(requests, judgments, strict=True):
-            numbers = [
-                "-" if value is None else f"{value:.2f}" for value in (judgment.expected_score, judgment.entropy)
-            ]
-            table.add_row(
-                request.rubric.name,
-                "-" if judgment.score is None else str(judgment.score),
-                numbers[0],
-                distribution_bar(judgment.score_probs),
-                numbers[1],
-                judgment.outcome.value,
-                judgment.feedback or judgment.error or "",
-            )
-        stdout.print(table)
+    table = Table()
+    for heading in ("rubric", "score", "expected", "distribution", "entropy", "outcome", "feedback"):
+        table.add_column(heading, overflow="fold")
+    for request, judgment in zip(requests, judgments, strict=True):
+        expected, entropy = (
+            "-" if value is None else f"{value:.2f}" for value in (judgment.expected_score, judgment.entropy)
+        )
+        table.add_row(
+            request.rubric.name,
+            "-" if judgment.score is None else str(judgment.score),
+            expected,
+            distribution_bar(judgment.score_probs),
+            entropy,
+            judgment.outcome.value,
+            judgment.feedback or judgment.error or "",
+        )
+    stdout.print(table)
     if not all(judgment.is_scored for judgment in judgments):
         raise typer.Exit(1)
 
 
-def _grade_file(
+def _grade_rows(
     judge: PrometheusJudge,
-    path: Path,
+    rows: Iterator[Row | BrokenRow],
     rubrics: tuple[Rubric, ...],
-    *,
+    where: str,
+    total: int | None,
     out: Path | None,
-    force: bool,
-    limit: int | None,
     show: PromptRenderer | None,
     as_json: bool,
 ) -> None:
-    rows = islice(read_rows(path), limit)
-    if out is not None:
-        check_writable(out, force=force)
-    total = count_rows(path)
-    total = min(total, limit) if total and limit else total
     outcomes: Counter[str] = Counter()
     broken: list[BrokenRow] = []
     written = 0
@@ -206,12 +196,12 @@ def _grade_file(
             progress.update(task, advance=batch.num_rows, description=f"grading ({shown})" if shown else "grading")
     if not written:
         first = f"; the first problem, {broken[0].place}: {broken[0].problem}" if broken else "; it has no rows"
-        raise InputError(f"{path}: no row could be graded{first}")
+        raise InputError(f"{where}: no row could be graded{first}")
     if as_json and out is not None:
         left_out = [f"{row.place}: {row.problem}" for row in broken]
         typer.echo(json.dumps({"written": written, "outcomes": outcomes, "left_out": left_out}))
     if broken:
-        stderr.print(f"{path}: {len(broken)} rows left out, the others graded", markup=False, soft_wrap=True)
+        stderr.print(f"{where}: {len(broken)} rows left out, the others graded", markup=False, soft_wrap=True)
         raise typer.Exit(1)
 
 

@@ -12,14 +12,18 @@ _MARKER = re.compile(re.escape(RESULT_MARKER), re.IGNORECASE)
 _FILLER = r"[\s:=*_\"'`]*"
 _SAID = r"(?:(?:the\s+)?(?:final\s+|overall\s+)?(?:score|rating|result)\b(?:\s+(?:is|of))?[\s:=*_]*)?"
 _OPENING = rf"{_FILLER}{_SAID}[(\[*_\"'`\s]{{0,8}}"
+_CLOSING = r"[)\]*_\"'`\s]*"
 _NUMBER = re.compile(
-    rf"{_OPENING}(?P<number>[-+−]?\d+(?:[.,]\d+)?)"
-    r"(?:\s*(?:/|out\s+of)\s*(?P<of>\d+))?"
-    r"(?P<range>\s*(?:[-–—]|to|or|and)\s*\d)?",
+    rf"{_OPENING}(?P<number>[-+−]?\d+(?:[.,]\d+)*(?:\s?%|[½¼¾])?)"
+    rf"(?:{_CLOSING}[(\[]?(?:/|(?:out\s+)?of\b)[*_\s]*(?P<of>\d+))?"
+    rf"(?P<range>{_CLOSING}(?:[-–—]|to|or|and)[*_\s]*\d)?",
     re.IGNORECASE,
 )
+_INTEGER = re.compile(r"\+?(\d+)(?:[.,]0{1,2})?")
+_NAMED = r"(?:response|assistant|answer)?[\s:]*[(\[*_\"'`]*"
 _WINNER = re.compile(
-    rf"{_OPENING}(?:response|assistant|answer)?[\s:]*[(\[*_\"'`]*(?P<winner>[AB])(?![A-Za-z'’]|\s*(?:or|and|/)\s*[AB])",
+    rf"{_OPENING}{_NAMED}(?P<winner>[AB])(?!['’]?[A-Za-z]|{_CLOSING}(?:or|and|[/&|])[(\[*_\s]*{_NAMED}[AB]\b)"
+    r"(?!(?<=(?-i:a))\s+(?-i:[a-z]))",  # "a better response" is an article
     re.IGNORECASE,
 )
 _LABEL_OF_FEEDBACK = re.compile(r"^\s*feedback\s*:\s*", re.IGNORECASE)
@@ -54,18 +58,18 @@ def parse_score(text: str, scale: ScoreScale) -> ParsedScore:
     """Read the integer behind the last `[RESULT]`.
 
     Accepts what judges really write: `[RESULT] 4`, `[RESULT](4)`, `[RESULT] Score: 4`, `[RESULT] 4/5`,
-    `[RESULT] 4.`, `[RESULT]: **4**`. A number that is not a label of the scale (7, -1, 4.5, 4/10 on 1 to 5)
+    `[RESULT] 4.`, `[RESULT]: **4**`. A number that is not a label of the scale (7, -1, 4.5, 4%, 4/10 on 1 to 5)
     is OFF_SCALE and never rounded or clipped. A range ("1-5", "1 and 5") is no result.
     """
     feedback, tail = _split(text)
     match = _NUMBER.match(tail) if tail is not None else None
     if match is None or match["range"]:
         return ParsedScore(Outcome.NO_RESULT, feedback)
-    number = float(match["number"].replace("−", "-").replace(",", "."))
+    integer = _INTEGER.fullmatch(match["number"])
     is_other_scale = match["of"] is not None and int(match["of"]) != scale.high
-    if is_other_scale or not number.is_integer() or int(number) not in scale:
+    if is_other_scale or integer is None or int(integer[1]) not in scale:
         return ParsedScore(Outcome.OFF_SCALE, feedback)
-    return ParsedScore(Outcome.SCORED, feedback, int(number))
+    return ParsedScore(Outcome.SCORED, feedback, int(integer[1]))
 
 
 def parse_winner(text: str) -> ParsedWinner:

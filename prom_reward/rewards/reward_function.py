@@ -6,7 +6,6 @@ It does not know how a judgment is made, nor the group or the step that it is ca
 import hashlib
 import logging
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -16,9 +15,10 @@ from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.columns import batch_requests
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
+from prom_reward.rewards.metrics import log_metrics, shown_feedback, shown_scores
 from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
 from prom_reward.rubrics import parse_rubrics
-from prom_reward.types import GradingRequest, Judge, Judgment, Outcome, Rubric
+from prom_reward.types import GradingRequest, Judge, Judgment, Rubric
 
 logger = logging.getLogger(__name__)
 
@@ -136,10 +136,10 @@ class PrometheusReward:
         rewards = [self._row_reward(row, judged) for row, judged in zip(requests, judgments, strict=True)]
         self._write_log(requests, judgments, rewards, trainer_state)
         if log_metric is not None:
-            _log_metrics(log_metric, requests, judgments, seconds)
+            log_metrics(log_metric, requests, judgments, seconds)
         if log_extra is not None:
-            log_extra("judge_score", [_shown_scores(row) for row in judgments])
-            log_extra("judge_feedback", [_shown_feedback(*row) for row in zip(requests, judgments, strict=True)])
+            log_extra("judge_score", [shown_scores(row) for row in judgments])
+            log_extra("judge_feedback", [shown_feedback(*row) for row in zip(requests, judgments, strict=True)])
         return [self._resolve_unscored(reward, row) for reward, row in zip(rewards, judgments, strict=True)]
 
     def _row_reward(self, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> float | None:
@@ -211,41 +211,3 @@ class PrometheusReward:
 def _unflatten(flat: Sequence[Judgment], lengths: Sequence[int]) -> list[list[Judgment]]:
     rest = iter(flat)
     return [[next(rest) for _ in range(length)] for length in lengths]
-
-
-def _log_metrics(
-    log_metric: Callable[[str, float], None],
-    requests: Sequence[Sequence[GradingRequest]],
-    judgments: Sequence[Sequence[Judgment]],
-    seconds: float,
-) -> None:
-    pairs = [pair for row, judged in zip(requests, judgments, strict=True) for pair in zip(row, judged, strict=True)]
-    by_rubric: dict[str, list[float]] = defaultdict(list)
-    for request, judgment in pairs:
-        if judgment.expected_score is not None:
-            by_rubric[request.rubric.name].append(judgment.expected_score)
-    for name, scores in by_rubric.items():
-        log_metric(f"judge/score/{name}", sum(scores) / len(scores))
-    outcomes = Counter(judgment.outcome for _, judgment in pairs)
-    for outcome in Outcome:  # all of them, so that a count of 0 is seen as 0
-        log_metric(f"judge/outcome/{outcome.value}", float(outcomes[outcome]))
-    entropies = [judgment.entropy for _, judgment in pairs if judgment.entropy is not None]
-    if entropies:
-        log_metric("judge/entropy", sum(entropies) / len(entropies))
-    log_metric("judge/seconds", seconds)
-
-
-def _shown_scores(judgments: Sequence[Judgment]) -> str:
-    return ", ".join(
-        judgment.outcome.value if judgment.expected_score is None else f"{judgment.expected_score:.2f}"
-        for judgment in judgments
-    )
-
-
-def _shown_feedback(requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> str:
-    if len(judgments) == 1:
-        return judgments[0].feedback or judgments[0].error or ""
-    return "\n".join(
-        f"{request.rubric.name}: {judgment.feedback or judgment.error or ''}"
-        for request, judgment in zip(requests, judgments, strict=True)
-    )
