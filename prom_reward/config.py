@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from prom_reward.errors import ConfigError, near_miss
+from prom_reward.errors import ConfigError, RubricError, near_miss
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, render_text
 from prom_reward.rubrics import parse_rubrics
@@ -36,9 +36,9 @@ def judge_presets() -> Mapping[str, Mapping[str, Any]]:
 def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> JudgeConfig:
     """Return the validated settings of a judge; see `load_judge`."""
     where, settings = _judge_settings(judge)
-    if "preset" in settings:
-        settings = {**_preset_settings(str(settings["preset"]), settings), **settings}
     settings = _merged(_without_stale_tokenizer(settings, overrides), overrides)
+    if settings.get("preset") is not None:
+        settings = _merged(_preset_settings(str(settings["preset"]), settings), settings)
     return validated(JudgeConfig, settings, where)
 
 
@@ -114,7 +114,10 @@ def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]
     value = read_yaml(rubric)
     if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
         value = [{"name": name, **item} for name, item in value.items()]
-    return parse_rubrics(value)
+    try:
+        return parse_rubrics(value)
+    except RubricError as error:
+        raise RubricError(f"{rubric}: {error}") from error
 
 
 def load_grading_run(path: str | Path) -> GradingRun:
@@ -133,10 +136,10 @@ def read_yaml(path: str | Path) -> Any:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError is text that is not UTF-8, or a date without its month
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it is not UTF-8 text"
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise ConfigError(f"{path}{line}: not valid YAML ({problem})") from error
 
 

@@ -177,23 +177,37 @@ def _from_text(text: str) -> Rubric:
 
 def _from_mapping(value: Mapping[str, Any]) -> Rubric:
     given = {str(key): item for key, item in value.items() if item is not None}
-    weight = given.get("weight", 1.0)
     if "rubric" in given:
-        inner = parse_rubrics(given["rubric"])
-        if len(inner) != 1:
-            raise RubricError(f"got {len(inner)} rubrics under 'rubric' in a weighted rubric; expected one")
-        return replace(inner[0], weight=weight, name=str(given.get("name", inner[0].name)))
+        return _weighted(given)
     levels = _levels(given)
     criteria = next((given[key] for key in _CRITERIA_KEYS if key in given), None)
     if not isinstance(criteria, str):
         raise RubricError(
             f"got a rubric with the keys {sorted(given)}; expected 'criteria' and 'score1_description'..."
         )
-    return _from_levels(levels, criteria=criteria, name=given.get("name"), scale=given.get("scale"), weight=weight)
+    return _from_levels(
+        levels,
+        criteria=criteria,
+        name=given.get("name"),
+        scale=given.get("scale"),
+        weight=given.get("weight", 1.0),
+    )
+
+
+def _weighted(given: Mapping[str, Any]) -> Rubric:
+    known = ("rubric", "weight", "name")
+    for key in given:
+        if key not in known:
+            raise RubricError(f"unknown key {key!r} beside 'rubric'; expected 'weight', 'name'.{near_miss(key, known)}")
+    inner = parse_rubrics(given["rubric"])
+    if len(inner) != 1:
+        raise RubricError(f"got {len(inner)} rubrics under 'rubric' in a weighted rubric; expected one")
+    weight, name = given.get("weight", inner[0].weight), given.get("name", inner[0].name)
+    return replace(inner[0], weight=weight, name=str(name))
 
 
 def _levels(given: Mapping[str, Any]) -> dict[int, str]:
-    levels = {int(label): str(text) for label, text in dict(given.get("descriptions", {})).items() if text is not None}
+    levels = _described(given.get("descriptions", {}))
     for key, item in given.items():
         if key in _CRITERIA_KEYS or key in _OTHER_KEYS:
             continue
@@ -206,6 +220,15 @@ def _levels(given: Mapping[str, Any]) -> dict[int, str]:
             )
         levels[int(match[1])] = str(item)
     return levels
+
+
+def _described(descriptions: Any) -> dict[int, str]:
+    try:  # Arrow keeps a map as a list of pairs
+        return {int(label): str(text) for label, text in dict(descriptions).items() if text is not None}
+    except (TypeError, ValueError):
+        raise RubricError(
+            f"got the descriptions {descriptions!r:.80}; expected a text for each score, for example {{1: 'Wrong.'}}"
+        ) from None
 
 
 def _from_levels(levels: Mapping[int, str], *, criteria: str, name: object, scale: object, weight: float) -> Rubric:
@@ -227,8 +250,9 @@ def _scale(scale: object, levels: Mapping[int, str]) -> ScoreScale:
         return ScoreScale(low, high) if low < 1 else ScoreScale(1, max(high, 5))
     if isinstance(scale, ScoreScale):
         return scale
-    if isinstance(scale, Sequence) and len(scale) == 2:
-        return ScoreScale(int(scale[0]), int(scale[1]))
+    match scale:
+        case [int(low), int(high)]:
+            return ScoreScale(low, high)
     raise RubricError(f"got the scale {scale!r:.40}; expected [low, high], for example [1, 5]")
 
 

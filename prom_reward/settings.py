@@ -123,7 +123,7 @@ def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Mo
 
 def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
-    *parents, key = [str(part) for part in first["loc"]]
+    *parents, key = [str(part) for part in first["loc"] if part not in ("str", "dict[str,any]")]  # of a union
     inside = f" in {'.'.join(parents)!r}" if parents else ""
     fields = SamplingConfig.model_fields if parents == ["sampling"] else model.model_fields
     if first["type"] == "extra_forbidden":

@@ -21,7 +21,9 @@ def main() -> None:
             raise
         stderr.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(2 if isinstance(error, InputError) else 1) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != 130:  # which typer makes of Ctrl-C
+            raise
         stderr.print("interrupted; what was written so far is kept", markup=False)
         raise SystemExit(130) from None
     except Exception as error:

@@ -68,12 +68,15 @@ def quiet_libraries() -> None:
     transformers_logging.set_verbosity_error()
 
 
-def check_writable(path: Path, *, force: bool) -> None:
+def check_writable(path: Path, *, force: bool, source: Path | None = None) -> None:
     """Fail before the work where the result could not be written, or would overwrite another.
 
     Raises:
-        InputError: The file exists with content and `force` is off, or its folder is missing or read-only.
+        InputError: The file is `source` itself, or exists with content and `force` is off, or its folder is
+            missing or read-only.
     """
+    if source is not None and path.exists() and source.exists() and path.samefile(source):
+        raise InputError(f"{path}: this is the input, which would be lost; give another --out")
     if path.exists() and path.is_file() and path.stat().st_size and not force:
         raise InputError(f"{path}: the file exists; give another --out, or --force to overwrite it")
     existed = path.exists()

@@ -4,7 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal
@@ -25,7 +25,7 @@ from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.offline.grading import RequestBatch, batch_rows, grade_batch, row_requests
 from prom_reward.offline.rows import BrokenRow, Row, count_rows, read_rows
-from prom_reward.types import GradingRequest, Rubric
+from prom_reward.types import GradingRequest, Outcome, Rubric
 
 
 def grade(
@@ -118,7 +118,7 @@ def grade(
     if input is not None and (instruction is not None or response is not None):
         raise InputError("got a file and --instruction or --response; give either the file or one response")
     if out is not None:
-        check_writable(out, force=force)
+        check_writable(out, force=force, source=input)
     if input is not None:
         total = count_rows(input)
         total = min(total, limit) if total and limit else total
@@ -164,7 +164,7 @@ def _show_one(judge: PrometheusJudge, requests: list[GradingRequest]) -> None:
             judgment.feedback or judgment.error or "",
         )
     stdout.print(table)
-    if not all(judgment.is_scored for judgment in judgments):
+    if not any(judgment.is_scored for judgment in judgments):
         raise typer.Exit(1)
 
 
@@ -181,12 +181,11 @@ def _grade_rows(
     outcomes: Counter[str] = Counter()
     broken: list[BrokenRow] = []
     written = 0
-    with _sink(out) as sink, progress_bar() as progress:
+    with closing(_Sink(out)) as sink, progress_bar() as progress:
         task = progress.add_task("grading", total=total)
         for batch in batch_rows(rows, rubrics):
             lines = _prompt_lines(judge, batch, show) if show else grade_batch(judge, batch)
-            sink.writelines(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines)
-            sink.flush()
+            sink.write(lines)
             written += len(lines)
             outcomes.update(line["outcome"] for line in lines if "outcome" in line)
             broken += batch.broken
@@ -200,6 +199,9 @@ def _grade_rows(
     if as_json and out is not None:
         left_out = [f"{row.place}: {row.problem}" for row in broken]
         typer.echo(json.dumps({"written": written, "outcomes": outcomes, "left_out": left_out}))
+    if outcomes and not any(Outcome(outcome).is_scored for outcome in outcomes):
+        stderr.print(f"{where}: no response could be scored; `outcome` and `error` say why", markup=False)
+        raise typer.Exit(1)
     if broken:
         stderr.print(f"{where}: {len(broken)} rows left out, the others graded", markup=False, soft_wrap=True)
         raise typer.Exit(1)
@@ -209,10 +211,24 @@ def _prompt_lines(judge: PrometheusJudge, batch: RequestBatch, show: PromptRende
     return [{"prompt": show(judge.grading_prompt(request))} for _, request in batch.pairs]
 
 
-@contextmanager
-def _sink(out: Path | None) -> Iterator[IO[str]]:
-    if out is None:
-        yield sys.stdout
-        return
-    with out.open("w", encoding="utf-8", errors="replace") as file:
-        yield file
+class _Sink:
+    """Writes JSON lines to a file, which is opened (and emptied) with the first line, or to standard output."""
+
+    def __init__(self, out: Path | None) -> None:
+        self._out = out
+        self._file: IO[str] | None = None
+
+    def write(self, lines: list[dict[str, Any]]) -> None:
+        """Write lines at once; lone surrogates, which no UTF-8 output can hold, become question marks."""
+        if not lines:
+            return
+        if self._file is None:
+            self._file = sys.stdout if self._out is None else self._out.open("w", encoding="utf-8")
+        text = "".join(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines)
+        self._file.write(text.encode("utf-8", "replace").decode())
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file, if one was opened."""
+        if self._out is not None and self._file is not None:
+            self._file.close()

@@ -19,6 +19,7 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopP
 
 from prom_reward.types import SamplingParams
 
+_BROKEN = -1  # instead of a token where the logits are no numbers, as after an overflow in fp16
 _KEPT_ROWS = 8  # steps between the first token of a verdict and the end of decoding, at most
 
 
@@ -159,9 +160,9 @@ def _padded(states: list[torch.Tensor], width: int) -> torch.Tensor:
 def _processors(sampling: SamplingParams) -> LogitsProcessorList:
     processors = LogitsProcessorList()
     if sampling.repetition_penalty != 1:
-        processors.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
+        processors.append(RepetitionPenaltyLogitsProcessor(float(sampling.repetition_penalty)))
     if sampling.temperature not in (0, 1):
-        processors.append(TemperatureLogitsWarper(sampling.temperature))
+        processors.append(TemperatureLogitsWarper(float(sampling.temperature)))
     if sampling.temperature > 0 and sampling.top_p < 1:
         processors.append(TopPLogitsWarper(sampling.top_p))
     return processors
@@ -171,6 +172,8 @@ def _draw(sequence: Decoding, row: torch.Tensor, processors: LogitsProcessorList
     """Draw one token from raw logits (V,)."""
     seen = torch.tensor([sequence.prompt_ids + sequence.new_ids], device=row.device)
     scores = processors(seen, row[None].clone())[0]
+    if scores.isnan().any():
+        return _BROKEN
     if sampling.temperature == 0:
         return int(scores.argmax())
     return int(torch.multinomial(scores.softmax(-1), 1, generator=sequence.generator))
@@ -178,8 +181,8 @@ def _draw(sequence: Decoding, row: torch.Tensor, processors: LogitsProcessorList
 
 def _push(sequence: Decoding, token: int, row: torch.Tensor, eos_ids: frozenset[int]) -> bool:
     """Add a token to its sequence; True where the sequence has ended."""
-    if token in eos_ids:
-        sequence.hit_eos = True
+    if token in eos_ids or token == _BROKEN:
+        sequence.hit_eos = token != _BROKEN
         return True
     sequence.last_rows[len(sequence.new_ids)] = row
     sequence.last_rows.pop(len(sequence.new_ids) - _KEPT_ROWS, None)

@@ -34,6 +34,9 @@ class PromptEncoder:
         self._tokenizer = tokenizer
         self._special = {str(token): index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
         self._strips = {str(token): (token.lstrip, token.rstrip) for token in tokenizer.added_tokens_decoder.values()}
+        # Some tokenizers pad with an ordinary character, which may come out of a text.
+        controls = {index for token, index in self._special.items() if len(token) > 1}
+        self._control_ids = controls - {tokenizer.unk_token_id}
         names = sorted(self._special, key=len, reverse=True)
         self._special_pattern = re.compile("|".join(map(re.escape, names)) or r"(?!)")
         self._label_cache: dict[tuple[str, ...], LabelTokens] = {}
@@ -110,6 +113,14 @@ class PromptEncoder:
         return ids[_num_shared(head, ids) :]
 
     def _plain_ids(self, text: str) -> list[int]:
+        ids = self._split_ids(text)
+        if self._control_ids.isdisjoint(ids):
+            return ids
+        # Unigram models know "</s>" as a piece of their own: it comes out of any text that is not split.
+        ids = self._split_ids(self._special_pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text))
+        return [index for index in ids if index not in self._control_ids]
+
+    def _split_ids(self, text: str) -> list[int]:
         encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
         return list(encoded["input_ids"])
 

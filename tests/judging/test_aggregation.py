@@ -1,0 +1,173 @@
+from math import log, nan
+
+import pytest
+
+from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
+from prom_reward.types import Comparison, Generation, JudgePrompt, Judgment, Outcome
+
+PROMPT = JudgePrompt("", "task")
+SCORE_PROMPT = JudgePrompt("", "task", "[RESULT] ")
+RANKING = JudgePrompt("", "task", labels=("A", "B"))
+NOT_NUMBERS = "the engine's log-probabilities are not numbers; load the judge with another dtype"
+
+
+def spread(**probs):
+    return {label.removeprefix("p"): log(prob) for label, prob in probs.items()}
+
+
+def even(label, prob=0.6):
+    return {str(other): log(prob if other == label else (1 - prob) / 4) for other in range(1, 6)}
+
+
+def written(text, *, finish="result", logprobs=None, **counts):
+    return Generation(text=text, finish_reason=finish, score_logprobs=logprobs, **counts)
+
+
+@pytest.fixture
+def scored(request_of):
+    return lambda *generations, prompt=PROMPT: aggregate_scores(request_of("Lyon."), prompt, generations)
+
+
+def test_one_sample_gives_its_own_score_and_distribution(scored):
+    judgment = scored(written("Feedback: Wrong. [RESULT] 2", logprobs=even(2)))
+    assert (judgment.outcome, judgment.score, judgment.sampled_scores) == (Outcome.SCORED, 2, (2,))
+    assert judgment.feedback == "Wrong."
+    assert judgment.score_probs == pytest.approx({1: 0.1, 2: 0.6, 3: 0.1, 4: 0.1, 5: 0.1})
+    assert judgment.expected_score == pytest.approx(0.1 + 1.2 + 0.3 + 0.4 + 0.5)
+    assert judgment.entropy == pytest.approx(-(0.6 * log(0.6) + 0.4 * log(0.1)))
+    assert judgment.error is None
+
+
+def test_the_integer_is_the_written_one_even_where_another_is_likelier(scored):
+    judgment = scored(written("[RESULT] 2", logprobs=even(5, 0.9)))
+    assert (judgment.score, judgment.expected_score) == (2, pytest.approx(0.025 * 10 + 0.9 * 5))
+
+
+def test_without_log_probabilities_the_distribution_is_certain(scored):
+    judgment = scored(written("[RESULT] 4"))
+    assert judgment.score_probs == {1: 0.0, 2: 0.0, 3: 0.0, 4: 1.0, 5: 0.0}
+    assert (judgment.expected_score, judgment.entropy) == (4.0, 0.0)
+
+
+def test_three_samples_give_the_papers_mean(scored):
+    judgment = scored(written("[RESULT] 5"), written("[RESULT] 4"), written("[RESULT] 4"))
+    assert judgment.sampled_scores == (5, 4, 4)
+    assert judgment.mean_score == pytest.approx(13 / 3)
+    assert (judgment.score, judgment.expected_score) == (4, pytest.approx(13 / 3))
+
+
+def test_unscored_samples_are_left_out_where_another_is_scored(scored):
+    judgment = scored(
+        written("Rambles.", finish="stop"),
+        written("First. [RESULT] 3", logprobs=even(3)),
+        written("[RESULT] 9"),
+        written("Second. [RESULT] 1"),
+    )
+    assert (judgment.outcome, judgment.sampled_scores, judgment.feedback) == (Outcome.SCORED, (3, 1), "First.")
+    assert judgment.score_probs == pytest.approx({1: 0.55, 2: 0.05, 3: 0.3, 4: 0.05, 5: 0.05})
+
+
+def test_one_forced_sample_makes_the_judgment_forced(scored):
+    judgment = scored(written("[RESULT] 3"), written("Cut off [RESULT] 4", finish="forced"))
+    assert (judgment.outcome, judgment.sampled_scores) == (Outcome.FORCED, (3, 4))
+
+
+@pytest.mark.parametrize(
+    ("generation", "outcome"),
+    [
+        (written("Says nothing.", finish="stop"), Outcome.NO_RESULT),
+        (written("Says nothing.", finish="length"), Outcome.NO_RESULT),
+        (written("Says nothing. [RESULT]", finish="forced"), Outcome.NO_RESULT),
+        (written("Says nothing. [RESULT] 6", finish="forced"), Outcome.OFF_SCALE),
+        (written("Says nothing. [RESULT] 4.5"), Outcome.OFF_SCALE),
+        (written("", finish="too_long"), Outcome.TOO_LONG),
+        (written("half a text [RESULT] 5", finish="error"), Outcome.ENGINE_FAILED),
+    ],
+)
+def test_what_is_unscored_says_why_and_has_no_number(scored, generation, outcome):
+    judgment = scored(generation)
+    assert (judgment.outcome, judgment.is_scored) == (outcome, False)
+    assert (judgment.score, judgment.expected_score, judgment.score_probs, judgment.entropy) == (None,) * 4
+    assert (judgment.sampled_scores, judgment.mean_score) == ((), None)
+
+
+def test_the_engines_error_is_kept(scored):
+    failed = Generation(text="", finish_reason="error", error="out of memory")
+    assert scored(failed).error == "out of memory"
+    assert scored(written("[RESULT] 2"), failed).error == "out of memory"
+
+
+@pytest.mark.parametrize("logprobs", [spread(p1=0.5, p2=0.5) | {"3": nan}, dict.fromkeys("12345", -float("inf"))])
+def test_log_probabilities_that_are_no_numbers_are_a_failed_engine_and_no_score(scored, logprobs):
+    judgment = scored(written("1", logprobs=logprobs), prompt=SCORE_PROMPT)
+    assert (judgment.outcome, judgment.score, judgment.error) == (Outcome.ENGINE_FAILED, None, NOT_NUMBERS)
+    comparison = aggregate_winners(RANKING, [written("[RESULT] A", logprobs={"A": nan, "B": nan})])
+    assert (comparison.outcome, comparison.winner, comparison.error) == (Outcome.ENGINE_FAILED, None, NOT_NUMBERS)
+
+
+def test_in_score_mode_the_prefix_is_part_of_what_is_parsed(scored):
+    assert scored(written("4"), prompt=SCORE_PROMPT).score == 4
+    assert scored(written("4")).outcome is Outcome.NO_RESULT
+
+
+def test_token_counts_are_summed_over_samples(scored):
+    counts = {"num_prompt_tokens": 30, "num_computed_tokens": 20, "num_generated_tokens": 7}
+    judgment = scored(written("[RESULT] 3", **counts), written("nothing", finish="stop", **counts))
+    assert (judgment.num_prompt_tokens, judgment.num_computed_tokens, judgment.num_generated_tokens) == (30, 40, 14)
+
+
+def test_a_winner_comes_with_its_probability():
+    logprobs = {"A": log(0.2), "B": log(0.6)}
+    comparison = aggregate_winners(RANKING, [written("B is right. [RESULT] B", logprobs=logprobs)])
+    assert (comparison.outcome, comparison.winner, comparison.feedback) == (Outcome.SCORED, "B", "B is right.")
+    assert comparison.prob_a == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("letters", "winner", "prob"), [("ABA", "A", 2 / 3), ("BBA", "B", 1 / 3), ("AB", "tie", 0.5), ("B", "B", 0.0)]
+)
+def test_the_majority_of_samples_wins_and_an_even_split_is_a_tie(letters, winner, prob):
+    comparison = aggregate_winners(RANKING, [written(f"[RESULT] {letter}") for letter in letters])
+    assert (comparison.winner, comparison.prob_a) == (winner, pytest.approx(prob))
+
+
+def test_a_forced_winner_is_marked_and_an_unscored_sample_left_out():
+    samples = [written("no verdict", finish="stop"), written("[RESULT] A", finish="forced")]
+    comparison = aggregate_winners(RANKING, samples)
+    assert (comparison.outcome, comparison.winner) == (Outcome.FORCED, "A")
+
+
+@pytest.mark.parametrize(
+    ("finish", "outcome"),
+    [("too_long", Outcome.TOO_LONG), ("error", Outcome.ENGINE_FAILED), ("stop", Outcome.NO_RESULT)],
+)
+def test_a_comparison_without_winner_says_why(finish, outcome):
+    comparison = aggregate_winners(RANKING, [Generation(text="", finish_reason=finish, error="why")])
+    assert comparison == Comparison(outcome=outcome, error="why")
+
+
+def judged(score, *, prob=1.0, outcome=Outcome.SCORED, feedback=""):
+    probs = {label: prob if label == score else (1 - prob) / 4 for label in range(1, 6)}
+    expected = sum(label * value for label, value in probs.items())
+    return Judgment(outcome=outcome, feedback=feedback, score=score, score_probs=probs, expected_score=expected)
+
+
+def test_two_gradings_compare_by_their_expected_scores():
+    comparison = compare_judgments(judged(4, feedback="Good."), judged(2, feedback="Poor."))
+    assert (comparison.outcome, comparison.winner, comparison.prob_a) == (Outcome.SCORED, "A", 1.0)
+    assert comparison.feedback == "A: Good.\nB: Poor."
+    closer = compare_judgments(judged(4, prob=0.8), judged(4, prob=0.9))
+    assert (closer.winner, closer.feedback) == ("B", "")
+
+
+def test_equal_expected_scores_are_a_tie():
+    comparison = compare_judgments(judged(3), judged(3, outcome=Outcome.FORCED))
+    assert (comparison.outcome, comparison.winner, comparison.prob_a) == (Outcome.FORCED, "tie", 0.5)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_two_gradings_with_one_unscored_have_no_winner(swap):
+    unscored = Judgment(outcome=Outcome.TOO_LONG, error="too long", num_prompt_tokens=9)
+    pair = (unscored, judged(5)) if swap else (judged(5), unscored)
+    comparison = compare_judgments(*pair)
+    assert comparison == Comparison(outcome=Outcome.TOO_LONG, error="too long", num_prompt_tokens=9)

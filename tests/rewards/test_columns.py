@@ -1,0 +1,115 @@
+import re
+
+import pytest
+from datasets import Dataset
+
+from prom_reward.errors import RowError, RubricError
+from prom_reward.rewards.columns import batch_requests
+from prom_reward.rubrics import Rubric
+
+HELPFULNESS = (Rubric.parse("helpfulness"),)
+POLITE = {"criteria": "Is it polite?", **{f"score{label}_description": f"Level {label}." for label in range(1, 6)}}
+
+
+def requests_of(prompts, completions, default=HELPFULNESS, columns=None, **settings):
+    return batch_requests(prompts, completions, columns or {}, default_rubrics=default, **settings)
+
+
+def test_standard_rows_become_one_request_each():
+    rows = requests_of(["Q1", "Q2"], ["A1", ""], columns={"reference_answer": ["R1", None]})
+    assert [[(one.instruction, one.response, one.reference_answer) for one in row] for row in rows] == [
+        [("Q1", "A1", "R1")],
+        [("Q2", "", None)],
+    ]
+    assert all(request.rubric is HELPFULNESS[0] for row in rows for request in row)
+
+
+def test_conversational_rows_are_written_as_instruction_and_response():
+    prompt = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Capital?"}]
+    ((request,),) = requests_of([prompt], [[{"role": "assistant", "content": "<think>hm</think>Paris."}]])
+    assert (request.instruction, request.response) == ("Be brief.\n\nCapital?", "Paris.")
+
+
+def test_thoughts_are_shown_on_request():
+    completion = [{"role": "assistant", "reasoning_content": "Hm.", "content": "Paris."}]
+    ((request,),) = requests_of([[{"role": "user", "content": "Capital?"}]], [completion], include_reasoning=True)
+    assert request.response == "Hm.\n\nParis."
+
+
+def test_a_rows_own_rubric_wins_over_the_default():
+    column = ["honesty", None, POLITE, "", Rubric.parse("reasoning")]
+    rows = requests_of(["Q"] * 5, ["A"] * 5, columns={"rubric": column})
+    assert [[request.rubric.name for request in row] for row in rows] == [
+        ["honesty"],
+        ["helpfulness"],
+        ["is_it_polite"],
+        ["helpfulness"],
+        ["reasoning"],
+    ]
+
+
+def test_a_list_of_weighted_rubrics_gives_a_request_each():
+    column = [[{"rubric": "honesty", "weight": 0.3}, {"rubric": POLITE, "weight": 2, "name": "manners"}], []]
+    rows = requests_of(["Q"] * 2, ["A"] * 2, columns={"rubric": column})
+    assert [[(request.rubric.name, request.rubric.weight) for request in row] for row in rows] == [
+        [("honesty", 0.3), ("manners", 2)],
+        [("helpfulness", 1.0)],
+    ]
+
+
+def test_rubrics_that_arrow_padded_with_none_are_read():
+    zero_to_two = {"criteria": "Is it short?", "scale": [0, 2], "score0_description": "No."}
+    zero_to_two |= {"score1_description": "Nearly.", "score2_description": "Yes."}
+    dataset = Dataset.from_list([{"rubric": POLITE}, {"rubric": zero_to_two}, {"rubric": None}])
+    assert "score0_description" in dataset[0]["rubric"]
+    rows = requests_of(["Q"] * 3, ["A"] * 3, columns={"rubric": list(dataset["rubric"])})
+    rubrics = [request.rubric for (request,) in rows]
+    assert [rubric.scale.labels for rubric in rubrics] == [(1, 2, 3, 4, 5), (0, 1, 2), (1, 2, 3, 4, 5)]
+    assert rubrics[0].descriptions[3] == "Level 3."
+    assert rubrics[2].name == "helpfulness"
+
+
+def test_lists_of_weighted_rubrics_from_arrow_are_read():
+    column = [[{"rubric": "honesty", "weight": 1.0}, {"rubric": "reasoning", "weight": None}], None]
+    dataset = Dataset.from_list([{"rubric": value} for value in column])
+    rows = requests_of(["Q"] * 2, ["A"] * 2, columns={"rubric": list(dataset["rubric"])})
+    assert [[request.rubric.name for request in row] for row in rows] == [["honesty", "reasoning"], ["helpfulness"]]
+
+
+def test_the_columns_can_have_other_names():
+    columns = {"criteria": ["honesty"], "gold": ["R"], "rubric": ["no rubric at all"], "reference_answer": [3]}
+    ((request,),) = requests_of(["Q"], ["A"], columns=columns, rubric_column="criteria", reference_column="gold")
+    assert (request.rubric.name, request.reference_answer) == ("honesty", "R")
+
+
+def test_a_missing_rubric_is_one_clear_line():
+    message = (
+        "row 1 has no rubric: its column 'rubric' is missing or empty and no default was given; pass rubric= "
+        "(a built-in name such as 'helpfulness', or a rubric of your own)"
+    )
+    with pytest.raises(RubricError, match=f"^{re.escape(message)}$"):
+        requests_of(["Q"] * 2, ["A"] * 2, default=(), columns={"rubric": ["honesty", None]})
+
+
+def test_a_rubric_that_cannot_be_read_names_its_row():
+    with pytest.raises(RubricError, match=r"^row 1, column 'task': unknown rubric 'helpfullness'.*'helpfulness'\?$"):
+        requests_of(["Q"] * 2, ["A"] * 2, columns={"task": ["honesty", "helpfullness"]}, rubric_column="task")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"reference_answer": ["R", 4]}, "row 1: got int in 'reference_answer'; expected a string"),
+        ({"reference_answer": ["R"]}, "column 'reference_answer': got list; expected a list of 2 values"),
+        ({"reference_answer": "RR"}, "column 'reference_answer': got str; expected a list of 2 values"),
+        ({"rubric": {"a": 1, "b": 2}}, "column 'rubric': got dict; expected a list of 2 values"),
+    ],
+)
+def test_a_column_of_the_wrong_form_is_refused(columns, message):
+    with pytest.raises(RowError, match=f"^{re.escape(message)}$"):
+        requests_of(["Q"] * 2, ["A"] * 2, columns=columns)
+
+
+def test_prompts_and_completions_must_be_as_many():
+    with pytest.raises(RowError, match=r"^got 2 prompts and 1 completions; expected as many of each$"):
+        requests_of(["Q"] * 2, ["A"])

@@ -1,0 +1,285 @@
+import os
+import pickle  # noqa: TID251 - a round trip in memory
+import re
+import subprocess
+import sys
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prom_reward.engines.scripted_engine import ScriptedEngine
+from prom_reward.errors import ConfigError, InputError, RubricError, UnscoredError
+from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.rewards.normalizers import FixedStandardization
+from prom_reward.rewards.reward_function import PrometheusReward
+from prom_reward.rubrics import Rubric
+from prom_reward.types import Generation, Judgment, Outcome
+
+CERTAIN = {"confidence": 1.0}
+near = partial(pytest.approx, abs=1e-9)
+TWO = [{"rubric": "helpfulness", "weight": 0.75}, {"rubric": "honesty", "weight": 0.25}]
+TOO_LONG = Generation(text="", finish_reason="too_long", error="9 tokens, 8 fit")
+
+
+def judge_of(*answers, confidence=1.0, **settings):
+    return PrometheusJudge(ScriptedEngine(answers, confidence=confidence), **settings)
+
+
+def scores(*numbers, **settings):
+    """A judge that is certain of these scores, one after another."""
+    return judge_of(*(f"Text {number}. [RESULT] {number}" for number in numbers), **settings)
+
+
+def graded(reward, size, **columns):
+    return reward(prompts=["Q"] * size, completions=["A"] * size, **columns)
+
+
+def by_length(prompt):
+    response = prompt.user.partition("###Response to evaluate:\n")[2].partition("\n\n###")[0]
+    return f"[RESULT] {len(response) % 5 + 1}"
+
+
+def squared(scores_, scale):
+    return [None if score is None else scale.to_unit(score) ** 2 for score in scores_]
+
+
+def test_scores_become_rewards_in_order():
+    assert graded(PrometheusReward(scores(1, 5, 3), "helpfulness"), 3) == near([0, 1, 0.5])
+
+
+def test_the_default_is_the_expected_score():
+    reward = PrometheusReward(judge_of("[RESULT] 4", confidence=0.6), "helpfulness")
+    assert graded(reward, 1) == near([(0.6 * 4 + 0.1 * 11 - 1) / 4])
+
+
+def test_it_is_called_as_trl_calls_it_with_conversations_and_columns():
+    engine = ScriptedEngine(["[RESULT] 5", "[RESULT] 1"], **CERTAIN)
+    reward = PrometheusReward(PrometheusJudge(engine), "helpfulness")
+    rewards = reward(
+        prompts=[[{"role": "user", "content": "Capital?"}]] * 2,
+        completions=[[{"role": "assistant", "content": text}] for text in ("Paris.", "Lyon.")],
+        completion_ids=[[1], [2]],
+        trainer_state=SimpleNamespace(global_step=1),
+        reference_answer=["Paris is.", None],
+        rubric=[None, "honesty"],
+        environments=None,
+    )
+    assert rewards == near([1, 0])
+    first, second = (prompt.user for prompt in engine.prompts)
+    assert "###Reference Answer (Score 5):\nParis is.\n" in first
+    assert "Reference Answer" not in second
+    assert Rubric.parse("helpfulness").text in first
+    assert Rubric.parse("honesty").text in second
+
+
+def test_an_empty_batch_gives_no_rewards():
+    assert graded(PrometheusReward(scores(1), "helpfulness"), 0) == []
+
+
+def test_without_any_rubric_the_row_is_named():
+    with pytest.raises(RubricError, match=r"^row 0 has no rubric: its column 'rubric' is missing or empty"):
+        graded(PrometheusReward(scores(1)), 1)
+
+
+def test_several_rubrics_add_up_with_their_weights():
+    reward = PrometheusReward(scores(5, 1, 3, 5), TWO)
+    assert graded(reward, 2) == near([0.75, 0.75 * 0.5 + 0.25])
+    heavy = [{"rubric": "helpfulness", "weight": 3}, {"rubric": "honesty", "weight": 2}]
+    assert graded(PrometheusReward(scores(5, 5), heavy), 1) == near([5])
+
+
+def test_rubrics_of_other_scales_add_up_as_units():
+    short = {"criteria": "Short?", "scale": [0, 2], **{f"score{label}_description": "x" for label in range(3)}}
+    reward = PrometheusReward(scores(1, 5), [short, "honesty"])
+    assert graded(reward, 1) == near([1.5])
+
+
+def test_one_unscored_rubric_leaves_the_row_unscored_and_no_other_row():
+    reward = PrometheusReward(judge_of("[RESULT] 5", "no verdict", "[RESULT] 5", "[RESULT] 1"), TWO)
+    assert graded(reward, 2) == [None, near(0.75)]
+
+
+def test_renormalize_scales_the_scored_rubrics_up_to_the_full_weight():
+    answers = ["[RESULT] 4", "no verdict", "[RESULT] 7", TOO_LONG]
+    reward = PrometheusReward(judge_of(*answers), TWO, on_unscored_rubric="renormalize")
+    assert graded(reward, 2) == [near(0.75), None]
+
+
+def test_integer_scores_are_the_mean_of_three_samples():
+    reward = PrometheusReward(scores(5, 4, 4, num_samples=3), "helpfulness", score="integer", normalizer="identity")
+    assert graded(reward, 1) == near([13 / 3])
+    unsure = judge_of("[RESULT] 4", confidence=0.6)
+    assert graded(PrometheusReward(unsure, "helpfulness", score="integer"), 1) == near([0.75])
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "rewards"),
+    [
+        ("unit", [0, 0.75]),
+        ("centered", [-1, 0.5]),
+        ("identity", [1, 4]),
+        (FixedStandardization(3, 2), [-1, 0.5]),
+        (squared, [0, 0.5625]),
+    ],
+)
+def test_every_normalizer_makes_the_rewards(normalizer, rewards):
+    assert graded(PrometheusReward(scores(1, 4), "helpfulness", normalizer=normalizer), 2) == near(rewards)
+
+
+@given(st.lists(st.text(alphabet="ab", max_size=9), max_size=6), st.sampled_from(["unit", "centered", squared]))
+def test_a_reward_does_not_depend_on_its_batch(completions, normalizer):
+    reward = PrometheusReward(PrometheusJudge(ScriptedEngine(by_length)), TWO, normalizer=normalizer)
+    together = reward(prompts=["Q"] * len(completions), completions=completions)
+    alone = [reward(prompts=["Q"], completions=[completion])[0] for completion in completions]
+    reversed_batch = reward(prompts=["Q"] * len(completions), completions=completions[::-1])
+    assert together == alone == reversed_batch[::-1]
+
+
+@pytest.mark.parametrize(("on_unscored", "rewards"), [("none", [1, None]), (0, [1, 0]), (-2.5, [1, -2.5])])
+def test_what_is_unscored_becomes_what_was_asked_for(on_unscored, rewards):
+    reward = PrometheusReward(judge_of("[RESULT] 5", "no verdict"), "helpfulness", on_unscored=on_unscored)
+    assert graded(reward, 2) == near(rewards)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("no verdict", "a response could not be scored: no_result"),
+        (TOO_LONG, "a response could not be scored: too_long (9 tokens, 8 fit)"),
+    ],
+)
+def test_raise_ends_the_training_and_says_why(answer, message):
+    reward = PrometheusReward(judge_of("[RESULT] 5", answer), TWO, on_unscored="raise")
+    with pytest.raises(UnscoredError, match=f"^{re.escape(message)}$"):
+        graded(reward, 1)
+
+
+def test_a_normalizer_may_leave_a_score_without_reward():
+    nothing = lambda scores_, scale: [None] * len(scores_)  # noqa: E731
+    assert graded(PrometheusReward(scores(4), "helpfulness", normalizer=nothing), 1) == [None]
+    reward = PrometheusReward(scores(4), "helpfulness", normalizer=nothing, on_unscored="raise")
+    with pytest.raises(UnscoredError, match=r"^a response was scored, but the normalizer gave None for its score$"):
+        graded(reward, 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"on_unscored": "zero"}, "got on_unscored='zero'; expected 'none', 'raise' or a finite number"),
+        ({"on_unscored": float("nan")}, "got on_unscored=nan; expected 'none', 'raise' or a finite number"),
+        ({"on_unscored": float("inf")}, "got on_unscored=inf; expected 'none', 'raise' or a finite number"),
+        ({"on_unscored": True}, "got on_unscored=True; expected 'none', 'raise' or a finite number"),
+        ({"on_unscored": None}, "got on_unscored=None; expected 'none', 'raise' or a finite number"),
+        ({"score": "mean"}, "got score='mean'; expected 'expected' or 'integer'"),
+        ({"on_unscored_rubric": "skip"}, "got on_unscored_rubric='skip'; expected 'unscored' or 'renormalize'"),
+    ],
+)
+def test_a_wrong_setting_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        PrometheusReward(scores(1), "helpfulness", **settings)
+
+
+def test_a_judges_name_in_place_of_a_judge_is_refused():
+    message = "got 'smollm2-135m' as the judge; expected a judge, for example load_judge('smollm2-135m')"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        PrometheusReward("smollm2-135m", "helpfulness")
+
+
+def test_any_object_that_grades_is_a_judge():
+    class Fixed:
+        def grade(self, requests):
+            return [Judgment(outcome=Outcome.SCORED, score=4, expected_score=4.0) for _ in requests]
+
+    reward = PrometheusReward(Fixed(), "helpfulness")
+    assert graded(reward, 2) == near([0.75, 0.75])
+    assert reward.__name__.startswith("prometheus_helpfulness_")
+
+
+@pytest.mark.parametrize("rubric", [Rubric.parse("honesty"), [Rubric.parse("honesty")], "honesty"])
+def test_the_default_rubric_may_have_any_form(rubric):
+    assert [one.name for one in PrometheusReward(scores(1), rubric).rubrics] == ["honesty"]
+
+
+def test_rubrics_of_a_real_data_set_reach_the_judge():
+    polite = {"criteria": "Is it polite?", **{f"score{label}_description": f"L{label}" for label in range(1, 6)}}
+    dataset = Dataset.from_list([{"prompt": "Q", "rubric": polite}, {"prompt": "Q", "rubric": None}])
+    engine = ScriptedEngine(["[RESULT] 3"], **CERTAIN)
+    reward = PrometheusReward(PrometheusJudge(engine), "honesty")
+    assert graded(reward, 2, rubric=list(dataset["rubric"])) == near([0.5, 0.5])
+    assert "[Is it polite?]\nScore 1: L1\n" in engine.prompts[0].user
+
+
+def test_a_log_that_cannot_be_written_fails_at_construction(tmp_path):
+    with pytest.raises(InputError, match=r"cannot write the judgment log \(No such file or directory\)"):
+        PrometheusReward(scores(1), "helpfulness", log_path=tmp_path / "missing" / "log.jsonl")
+
+
+@pytest.mark.parametrize("judge", [scores(2, 5, 3), scores(2, 5, mode="score"), scores(1, 2, num_samples=2)])
+def test_a_pickled_reward_gives_the_same_rewards(judge, tmp_path):
+    reward = PrometheusReward(judge, TWO, normalizer=squared, log_path=tmp_path / "log.jsonl")
+    copy = pickle.loads(pickle.dumps(reward))
+    assert graded(copy, 3) == graded(reward, 3)
+    assert copy.__name__ == reward.__name__
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 12
+
+
+def name_of(rubric="helpfulness", *, judge=None, **settings):
+    return PrometheusReward(judge or scores(1), rubric, **settings).__name__
+
+
+def test_the_name_differs_wherever_a_setting_differs():
+    names = [
+        name_of(),
+        name_of("honesty"),
+        name_of(TWO),
+        name_of(list(reversed(TWO))),
+        name_of(None),
+        name_of({"rubric": "helpfulness", "weight": 2}),
+        name_of(normalizer="centered"),
+        name_of(normalizer=squared),
+        name_of(normalizer=partial(squared)),
+        name_of(normalizer=FixedStandardization(3, 1)),
+        name_of(normalizer=FixedStandardization(3, 2)),
+        name_of(score="integer"),
+        name_of(on_unscored="raise"),
+        name_of(on_unscored=0.0),
+        name_of(on_unscored_rubric="renormalize"),
+        name_of(rubric_column="task"),
+        name_of(reference_column="gold"),
+        name_of(include_reasoning=True),
+        name_of(judge=scores(1, name="other")),
+        name_of(judge=scores(1, mode="score")),
+        name_of(judge=scores(1, num_samples=3)),
+    ]
+    assert len(set(names)) == len(names)
+    assert name_of() == name_of()
+    assert re.fullmatch("prometheus_helpfulness_honesty_[0-9a-f]{4}", name_of(TWO))
+    assert name_of(None).startswith("prometheus_rubric_column_")
+
+
+def test_the_name_can_be_given():
+    assert name_of(name="quality") == "quality"
+
+
+def test_the_name_is_the_same_in_every_process():
+    program = (
+        "from prom_reward import PrometheusJudge, PrometheusReward, ScriptedEngine\n"
+        "def squared(scores, scale): return scores\n"
+        "print(PrometheusReward(PrometheusJudge(ScriptedEngine(['x'])), 'honesty', normalizer=squared).__name__)"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for seed in ("1", "2")
+    ]
+    assert runs[0].stdout == runs[1].stdout
+    assert runs[0].stdout.startswith("prometheus_honesty_")

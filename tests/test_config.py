@@ -1,0 +1,280 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from prom_reward.config import (
+    judge_config,
+    judge_presets,
+    load_judge,
+    load_policy,
+    load_rubric,
+    prompt_renderer,
+)
+from prom_reward.errors import ConfigError, ModelLoadError, RubricError
+from prom_reward.rubrics import Rubric
+from prom_reward.types import SamplingParams
+
+PRESETS = (
+    "smollm2-135m",
+    "prometheus-7b-v1.0",
+    "prometheus-13b-v1.0",
+    "prometheus-7b-v2.0",
+    "prometheus-8x7b-v2.0",
+    "prometheus-bgb-8x7b-v2.0",
+    "m-prometheus-3b",
+    "m-prometheus-7b",
+    "m-prometheus-14b",
+)
+LEVELS = {f"score{label}_description": f"Level {label}." for label in range(1, 6)}
+POLITE = {"criteria": "Is it polite?", **LEVELS}
+
+
+def refused(message):
+    return pytest.raises(ConfigError, match=f"^{re.escape(message)}")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a file and returns its path."""
+
+    def make(name, text) -> Path:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_valid_and_makes_a_judge_without_weights(name):
+    assert tuple(judge_presets()) == PRESETS
+    config = judge_config(name)
+    assert config.name == name
+    assert config.description
+    judge = load_judge(name)
+    assert judge.name == name
+    assert judge.sampling == SamplingParams(max_new_tokens=config.sampling.max_new_tokens)
+    assert judge.fingerprint.startswith(f"transformers:{config.model}|")
+
+
+def test_presets_hold_the_model_cards_settings():
+    shown = {name: judge_config(name) for name in PRESETS}
+    v1, v2 = shown["prometheus-13b-v1.0"], shown["prometheus-8x7b-v2.0"]
+    assert (v1.prompt_style, v1.conversation, v1.sampling.max_new_tokens) == ("prometheus-v1", "llama-2", 256)
+    assert (v1.context_length, v1.tokenizer) == (4096, "meta-llama/Llama-2-7b-chat-hf")
+    assert (v2.prompt_style, v2.conversation, v2.sampling.max_new_tokens) == ("prometheus-v2", "mistral", 1024)
+    assert {(one.sampling.temperature, one.sampling.top_p) for one in shown.values()} == {(1.0, 0.9)}
+    assert {one.sampling.repetition_penalty for one in shown.values()} == {1.03}
+    assert [name for name, one in shown.items() if one.mode == "score"] == ["smollm2-135m"]
+
+
+V1 = """[INST] <<SYS>>
+You are a fair evaluator language model.
+<</SYS>>
+
+###Task Description:
+An instruction (might include an Input inside it), a response to evaluate, a reference answer that gets a score of 5, \
+and a score rubric representing a evaluation criteria are given.
+1. Write a detailed feedback that assess the quality of the response strictly based on the given score rubric, \
+not evaluating in general.
+2. After writing a feedback, write a score that is an integer between 1 and 5. You should refer to the score rubric.
+3. The output format should look as follows: "Feedback: (write a feedback for criteria) [RESULT] (an integer number \
+between 1 and 5)"
+4. Please do not generate any other opening, closing, and explanations.
+
+###The instruction to evaluate:
+Say hello.
+
+###Response to evaluate:
+Hello.
+
+###Reference Answer (Score 5):
+Hello!
+
+###Score Rubrics:
+[Is it polite?]
+Score 1: Level 1.
+Score 2: Level 2.
+Score 3: Level 3.
+Score 4: Level 4.
+Score 5: Level 5.
+
+###Feedback:  [/INST]"""
+V2_SYSTEM = (
+    "You are a fair judge assistant tasked with providing clear, objective feedback based on specific criteria, "
+    "ensuring each assessment reflects the absolute standards set for performance."
+)
+V2 = V1.replace("[INST] <<SYS>>\nYou are a fair evaluator language model.\n<</SYS>>\n\n", f"[INST] {V2_SYSTEM}\n")
+V2 = V2.replace('"Feedback: (write', '"(write')
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, V1) for name in PRESETS[1:3]] + [(name, V2) for name in PRESETS[3:6]]
+)
+def test_llama_2_and_mistral_judges_render_without_weights_or_hub(name, text, request_of):
+    request = request_of("Hello.", instruction="Say hello.", rubric=Rubric.parse(POLITE), reference_answer="Hello!")
+    judge = load_judge(name)
+    assert prompt_renderer(name)(judge.grading_prompt(request)) == text
+    at_once = load_judge(name, mode="score").grading_prompt(request)
+    assert prompt_renderer(name)(at_once) == f"{text} [RESULT] "
+
+
+def test_a_judge_with_a_chat_template_renders_by_its_tokenizer(tiny_judge_folder, request_of):
+    prompt = load_judge(tiny_judge_folder).grading_prompt(request_of("Paris."))
+    assert prompt_renderer(tiny_judge_folder)(prompt) == (
+        f"<|im_start|>system\n{V2_SYSTEM}<|im_end|>\n<|im_start|>user\n{prompt.user}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    merged = prompt_renderer(tiny_judge_folder, conversation="tokenizer-merged")(prompt)
+    assert f"<|im_start|>user\n{V2_SYSTEM}\n\n{prompt.user}<|im_end|>\n" in merged
+
+
+def test_without_hub_and_local_weights_the_message_says_what_works():
+    message = (
+        "the weights of 'Unbabel/M-Prometheus-7B' are neither a local folder nor in the hub's cache, and the hub gave "
+        "none; give a local folder with model=, log in to the hub if they are gated, or use the judge "
+        "'smollm2-135m', which works offline"
+    )
+    with pytest.raises(ModelLoadError, match=f"^{re.escape(message)}$"):
+        prompt_renderer("m-prometheus-7b")
+
+
+def test_a_folder_is_a_judge_and_its_weights_grade(tiny_judge_folder, request_of):
+    judge = load_judge(str(tiny_judge_folder), mode="score", dtype="float32")
+    (judgment,) = judge.grade([request_of("Paris.")])
+    assert judge.name == tiny_judge_folder.name
+    assert sum(judgment.score_probs.values()) == pytest.approx(1)
+
+
+def test_a_hub_id_and_a_mapping_are_judges_too():
+    assert judge_config("owner/some-model").model_dump(include={"name", "model"}) == {
+        "name": "some-model",
+        "model": "owner/some-model",
+    }
+    assert judge_config({"model": "x", "mode": "score"}).name == "judge"
+
+
+@pytest.mark.parametrize(
+    ("judge", "hint"),
+    [
+        ("prometheus-7b-v2", " Did you mean 'prometheus-7b-v2.0'?"),
+        ("smollm", " Did you mean 'smollm2-135m'?"),
+        ("./no/such/folder", ""),
+        ("/no-such-folder", ""),
+        ("http://localhost:8000/v1", ""),
+    ],
+)
+def test_an_unknown_judge_is_refused_with_its_near_miss(judge, hint):
+    message = (
+        f"unknown judge {judge!r}; expected one of {', '.join(PRESETS)}, a folder with a model, a hub id "
+        f"(owner/name) or a YAML file.{hint}"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        load_judge(judge)
+
+
+def test_a_yaml_judge_takes_what_it_does_not_say_from_its_preset(write):
+    path = write("mine.yaml", "preset: prometheus-7b-v2.0\nmode: score\nsampling: {seed: 7}\n")
+    config = judge_config(path)
+    assert (config.name, config.model, config.mode) == ("mine", "prometheus-eval/prometheus-7b-v2.0", "score")
+    assert (config.sampling.seed, config.sampling.max_new_tokens, config.conversation) == (7, 1024, "mistral")
+    json_path = write("mine.json", json.dumps({"preset": "prometheus-7b-v1.0", "model": "here"}))
+    assert (judge_config(json_path).model, judge_config(json_path).tokenizer) == ("here", None)
+    assert judge_config({"model": "x", "preset": None}).model == "x"
+
+
+def test_overrides_win_and_sampling_is_merged(write):
+    path = write("mine.yaml", "model: here\nmode: score\nsampling: {seed: 7, top_p: 0.5}\n")
+    config = judge_config(path, mode="feedback", sampling={"seed": 8}, name="other")
+    assert (config.mode, config.name) == ("feedback", "other")
+    assert (config.sampling.seed, config.sampling.top_p, config.sampling.temperature) == (8, 0.5, 1.0)
+    kept = judge_config("prometheus-7b-v2.0", sampling={"seed": 1})
+    assert (kept.sampling.seed, kept.sampling.max_new_tokens) == (1, 1024)
+    assert judge_config({"mode": "score"}, preset="prometheus-7b-v1.0").conversation == "llama-2"
+
+
+def test_another_model_does_not_take_the_presets_tokenizer_or_gguf_file():
+    v1 = judge_config("prometheus-7b-v1.0", model="here")
+    assert (v1.model, v1.tokenizer, v1.conversation) == ("here", None, "llama-2")
+    assert judge_config("smollm2-135m", model="here").gguf_file is None
+    assert judge_config("smollm2-135m", model="here", gguf_file="x.gguf").gguf_file == "x.gguf"
+    assert judge_config("prometheus-7b-v1.0", tokenizer="there").model == "kaist-ai/prometheus-7b-v1.0"
+    assert judge_config({"preset": "smollm2-135m", "model": "here"}).gguf_file is None
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "problem"),
+    [
+        ("model: here\nmode: [score\n", ", line 3", "not valid YAML (expected ',' or ']', but got '<stream end>')"),
+        ("model: a\n mode: b\n", ", line 2", "not valid YAML (mapping values are not allowed here)"),
+        (b"model: \xff\n", "", "not valid YAML ('utf-8' codec can't decode byte 0xff in position 7: invalid start"),
+        ("model: a\x00\n", "", "not valid YAML (unacceptable character #x0000: special characters are not allowed)"),
+        ("model: 2024-13-45\n", "", "not valid YAML (month must be in 1..12)"),
+        ("- model\n", "", "got list; expected a mapping of settings"),
+        ("", "", "got NoneType; expected a mapping of settings"),
+    ],
+)
+def test_a_file_that_is_no_mapping_names_file_and_line(write, text, where, problem):
+    path = write("mine.yaml", text)
+    with refused(f"{path}{where}: {problem}"):
+        load_judge(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    path = tmp_path / "no.yaml"
+    with refused(f"{path}: cannot read the file (No such file or directory)"):
+        load_judge(path)
+    with refused(f"{path}: cannot read the file (No such file or directory)"):
+        load_rubric(str(path))
+
+
+def test_a_policy_is_a_folder_with_its_tokenizer(tiny_judge_folder):
+    model, tokenizer = load_policy(str(tiny_judge_folder))
+    assert (model.config.hidden_size, model.dtype.itemsize, all(p.requires_grad for p in model.parameters())) == (
+        16,
+        4,
+        True,
+    )
+    assert tokenizer.chat_template
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "names"),
+    [
+        ("r.yaml", json.dumps({"manners": POLITE, "brevity": {**POLITE, "weight": 2}}), ["manners", "brevity"]),
+        ("r.yaml", json.dumps([POLITE, "honesty", {"rubric": "reasoning", "weight": 2}]), None),
+        ("r.yaml", json.dumps(POLITE), ["is_it_polite"]),
+        ("r.yml", json.dumps({**POLITE, "name": "manners"}), ["manners"]),
+        ("r.json", json.dumps({"manners": POLITE}, indent=2), ["manners"]),
+        ("r.yaml", "helpfulness", ["helpfulness"]),
+    ],
+)
+def test_rubric_files_hold_one_rubric_several_or_named_ones(write, name, text, names):
+    rubrics = load_rubric(write(name, text))
+    assert [rubric.name for rubric in rubrics] == (names or ["is_it_polite", "honesty", "reasoning"])
+    assert [rubric.weight for rubric in rubrics][1:] in ([], [2.0], [1.0, 2.0])
+    assert load_rubric(str(write(name, text))) == rubrics
+
+
+@pytest.mark.parametrize("value", ["honesty", POLITE, Rubric.parse("honesty"), ["honesty"], Rubric.parse(POLITE).text])
+def test_load_rubric_takes_every_form_of_a_rubric(value):
+    assert load_rubric(value) == ((Rubric.parse(value),) if not isinstance(value, list) else Rubric.parse(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("criteria: x\nscor1_description: y\n", "unknown key 'scor1_description' in a rubric; expected 'criteria', "),
+        ("helpfullness", "unknown rubric 'helpfullness'; expected one of factual_validity, "),
+        ("", "got None as a rubric; expected a built-in name"),
+        (
+            "criteria: x\nscale: [1, 5]\nscore1_description: y\n",
+            "rubric 'x' on the scale 1 to 5 has no description for ",
+        ),
+    ],
+)
+def test_a_wrong_rubric_in_a_file_names_the_file(write, text, problem):
+    path = write("r.yaml", text)
+    with pytest.raises(RubricError, match=f"^{re.escape(f'{path}: {problem}')}"):
+        load_rubric(path)

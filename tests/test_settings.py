@@ -1,0 +1,91 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from prom_reward.config import load_grading_run, load_grpo_run, load_judge
+from prom_reward.errors import ConfigError
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a file and returns its path."""
+
+    def make(name, text) -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message", "hint"),
+    [
+        ({"mod": "score"}, "smollm2-135m: unknown key 'mod'; expected one of name, description, ", "'mode'"),
+        (
+            {"sampling": {"temprature": 1}},
+            "smollm2-135m: unknown key 'temprature' in 'sampling'; expected one of max_new_tokens, temperature, "
+            "top_p, repetition_penalty, seed.",
+            "'temperature'",
+        ),
+        ({"mode": "scor"}, "smollm2-135m: key 'mode': got 'scor'; input should be 'feedback' or 'score'", ""),
+        ({"num_samples": "three"}, "smollm2-135m: key 'num_samples': got 'three'; input should be a valid integer", ""),
+        ({"num_samples": 0}, "got num_samples=0; expected at least 1", ""),
+        ({"dtype": "fp16"}, "smollm2-135m: key 'dtype': got 'fp16'; input should be 'auto', 'float32', ", ""),
+        ({"conversation": "chatml"}, "smollm2-135m: key 'conversation': got 'chatml'; input should be 'llama-2'", ""),
+        ({"sampling": {"top_p": 2}}, "sampling: got top_p=2.0; expected over 0 and at most 1", ""),
+        ({"sampling": {"seed": "x"}}, "smollm2-135m: key 'seed' in 'sampling': got 'x'; input should be a valid ", ""),
+        ({"sampling": 5}, "smollm2-135m: key 'sampling': got 5; input should be a valid dictionary", ""),
+        (
+            {"preset": "prometheus-7b"},
+            "unknown preset 'prometheus-7b'; expected one of smollm2-135m, ",
+            "'m-prometheus-7b'",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_refused(overrides, message, hint):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}") as caught:
+        load_judge("smollm2-135m", **overrides)
+    assert f" Did you mean {hint}" in str(caught.value) if hint else "Did you mean" not in str(caught.value)
+
+
+def test_a_mapping_without_a_model_is_refused():
+    with pytest.raises(ConfigError, match=r"^judge: missing key 'model'; it has no default$"):
+        load_judge({"mode": "score"})
+
+
+def test_a_typo_in_a_file_names_file_key_and_near_miss(write):
+    path = write("mine.yaml", "model: here\nsampling:\n  temprature: 0.5\n")
+    message = (
+        f"{path}: unknown key 'temprature' in 'sampling'; expected one of max_new_tokens, temperature, top_p, "
+        "repetition_penalty, seed. Did you mean 'temperature'?"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        load_judge(path)
+
+
+def test_runs_are_read_with_their_defaults(write):
+    grading = load_grading_run(write("g.yaml", "input: rows.jsonl\nrubric: honesty\n"))
+    assert (grading.judge, grading.rubric, grading.out, grading.limit) == ("smollm2-135m", "honesty", None, None)
+    grpo = load_grpo_run(write("t.yaml", "dataset: d.jsonl\njudge: {model: x}\nreward: {normalizer: unit}\n"))
+    assert (grpo.policy, grpo.judge, grpo.reward) == ("smollm2-135m", {"model": "x"}, {"normalizer": "unit"})
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "problem"),
+    [
+        (load_grading_run, "inputs: x\n", "missing key 'input'; it has no default"),
+        (load_grading_run, "input: x\nlimt: 3\n", "unknown key 'limt'; expected one of judge, rubric, input, out, "
+         "limit. Did you mean 'limit'?"),
+        (load_grading_run, "input: x\njudge: 5\n", "key 'judge': got 5; input should be a valid string"),
+        (load_grpo_run, "datset: x\n", "missing key 'dataset'; it has no default"),
+        (load_grpo_run, "dataset: x\nrewards: {}\n", "unknown key 'rewards'; expected one of policy, judge, dataset, "
+         "rubric, reward, trainer. Did you mean 'reward'?"),
+        (load_grpo_run, "- dataset\n", "got list; expected a mapping of settings"),
+    ],
+)  # fmt: skip
+def test_a_wrong_run_is_refused(write, load, text, problem):
+    path = write("run.yaml", text)
+    with pytest.raises(ConfigError, match=f"^{re.escape(f'{path}: {problem}')}$"):
+        load(path)
