@@ -19,6 +19,7 @@ from prom_reward.errors import RubricError, near_miss
 _SCORE_KEY = re.compile(r"(?:orig_)?score_?(-?\d+)(?:_description)?")
 _LEVEL_LINE = re.compile(r"^Score (-?\d+):[ \t]?", re.MULTILINE)
 _CRITERIA_KEYS = ("criteria", "orig_criteria", "criteria_description")
+_MAX_STEPS = 100  # a scale of percentages
 _OTHER_KEYS = ("name", "weight", "scale", "descriptions", "rubric")
 
 
@@ -34,6 +35,8 @@ class ScoreScale:
     def __post_init__(self) -> None:
         if self.low < 0 or self.high <= self.low:
             raise RubricError(f"scale {self.low} to {self.high}: expected 0 <= low < high; give the worst score first")
+        if self.high - self.low > _MAX_STEPS:
+            raise RubricError(f"scale {self.low} to {self.high}: expected at most {_MAX_STEPS + 1} scores")
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -257,5 +260,5 @@ def _scale(scale: object, levels: Mapping[int, str]) -> ScoreScale:
 
 
 def _short_name(criteria: str) -> str:
-    words = re.findall(r"[A-Za-z0-9]+", criteria.lower())
+    words = re.findall(r"\w+", criteria.lower())
     return "_".join(words[:6])[:40] or "rubric"

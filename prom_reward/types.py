@@ -13,6 +13,7 @@ It does not know how any of them is made.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from math import inf
 from typing import Literal, Protocol, runtime_checkable
 
 from prom_reward.errors import ConfigError
@@ -126,9 +127,9 @@ class SamplingParams:
     def __post_init__(self) -> None:
         checks = {
             "max_new_tokens": (self.max_new_tokens >= 1, "at least 1"),
-            "temperature": (self.temperature >= 0, "0 (greedy) or more"),
+            "temperature": (0 <= self.temperature < inf, "0 (greedy) or more"),
             "top_p": (0 < self.top_p <= 1, "over 0 and at most 1"),
-            "repetition_penalty": (self.repetition_penalty > 0, "over 0 (1 is off)"),
+            "repetition_penalty": (0 < self.repetition_penalty < inf, "over 0 (1 is off)"),
         }
         for name, (is_valid, expected) in checks.items():
             if not is_valid:
@@ -247,11 +248,16 @@ class Conversation(Protocol):
 
     @property
     def adds_bos(self) -> bool:
-        """Whether the ids begin with one BOS, which is never part of the text."""
+        """Whether one BOS has to be put before the ids of the text."""
+        ...
+
+    @property
+    def written_bos(self) -> str:
+        """The BOS where the text itself begins with it, else empty."""
         ...
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
-        """Return the conversation up to and with the response prefix, without BOS."""
+        """Return the conversation up to and with the response prefix."""
         ...
 
 

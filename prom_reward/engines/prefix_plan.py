@@ -7,6 +7,7 @@ The plan is a forest of token tries, compressed: a segment is a run of tokens th
 Segments are computed depth first; at a branch the cache of the segment is copied for every child but the last.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -62,16 +63,18 @@ def plan_prefixes(
         prompts: Token ids of each prompt, at least one token each.
         token_budget: Tokens of cache that may be held at once. A tree that would need more shares less; a single
             prompt is planned however long it is.
-        rotary_boundary: A length beyond which a model turns positions differently (longrope, dynamic scaling):
-            prompts on either side of it share nothing.
+        rotary_boundary: A length beyond which a model turns all positions differently (longrope, dynamic scaling):
+            only identical prompts are shared among longer ones.
         min_shared_tokens: Shared runs shorter than this are not shared.
     """
     order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
-    if rotary_boundary is None:
-        return tuple(_trees(prompts, order, 0, min_shared_tokens, token_budget))
-    short = [index for index in order if len(prompts[index]) <= rotary_boundary]
-    long = [index for index in order if len(prompts[index]) > rotary_boundary]
-    return tuple(tree for side in (short, long) for tree in _trees(prompts, side, 0, min_shared_tokens, token_budget))
+    boundary = sys.maxsize if rotary_boundary is None else rotary_boundary
+    short = [index for index in order if len(prompts[index]) <= boundary]
+    long = [index for index in order if len(prompts[index]) > boundary]
+    whole = _trees(prompts, long, 0, sys.maxsize, token_budget)
+    # Dynamic scaling remembers the longest length that it has seen: short ones first.
+    by_length = sorted(whole, key=lambda tree: tree.end)
+    return (*_trees(prompts, short, 0, min_shared_tokens, token_budget), *by_length)
 
 
 def _trees(

@@ -31,7 +31,9 @@ class InstConversation:
     system_close: str
     """Text between system message and task text."""
     adds_bos: bool = True
-    """The ids begin with one BOS."""
+    """One BOS has to be put before the ids."""
+    written_bos: str = ""
+    """The text has none."""
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
         """Return the conversation up to and with the response prefix, without BOS."""
@@ -74,35 +76,31 @@ class ChatTemplateConversation:
                 f"the tokenizer of {name!r} has no chat template; state the judge's conversation (llama-2 or "
                 "mistral) or give a tokenizer= with a chat template"
             )
-        self._tokenizer = tokenizer
-        self._with_system = None if merge_system else self._skeleton(with_system=True)
-        self._alone = self._skeleton(with_system=False)
+        self._with_system = None if merge_system else self._skeleton(tokenizer, with_system=True)
+        self._alone = self._skeleton(tokenizer, with_system=False)
         if self._alone is None:
             raise ConfigError("the tokenizer's chat template does not show the user's message; give another template")
-        text = self._alone.text
-        bos = tokenizer.bos_token
-        # Where the BOS opens every turn (ChatML), it is a marker of the turns and stays in the text.
-        self.adds_bos = bool(bos) and text.startswith(bos) and text.count(bos) == 1
+        self.adds_bos = False
+        text, bos = self._alone.text, tokenizer.bos_token or ""
+        # Where the BOS opens every turn (ChatML), it is a marker of the turns.
+        self.written_bos = bos if text.startswith(bos) and text.count(bos) == 1 else ""
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
-        """Return the conversation up to and with the response prefix, without BOS."""
+        """Return the conversation up to and with the response prefix, with the BOS where the template has one."""
         skeleton, values = self._with_system, {_SYSTEM: prompt.system, _USER: prompt.user}
         if skeleton is None or not prompt.system:
             merged = f"{prompt.system}\n\n{prompt.user}" if prompt.system else prompt.user
             skeleton, values = self._alone, {_USER: merged}
         assert skeleton is not None  # checked on construction
-        spans = skeleton.fill(values)
-        if self.adds_bos:
-            bos = self._tokenizer.bos_token
-            spans = (TextSpan(spans[0].text.removeprefix(bos), True), *spans[1:])
-        return (*spans, TextSpan(prompt.response_prefix, False))
+        return (*skeleton.fill(values), TextSpan(prompt.response_prefix, False))
 
-    def _skeleton(self, *, with_system: bool) -> "_Skeleton | None":
+    @staticmethod
+    def _skeleton(tokenizer: Any, *, with_system: bool) -> "_Skeleton | None":
         stand_ins = [_SYSTEM, _USER] if with_system else [_USER]
         roles = {_SYSTEM: "system", _USER: "user"}
         messages = [{"role": roles[name], "content": f"{_EDGE}{name}{_EDGE}"} for name in stand_ins]
         try:
-            text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         except Exception as error:  # a template refuses a role in its own words: jinja2's, or any that it raises
             if with_system:
                 return None
@@ -157,4 +155,4 @@ CONVERSATIONS: dict[str, ConversationFactory] = {
 
 def render_text(conversation: Conversation, prompt: JudgePrompt) -> str:
     """Return the exact conversation text that a judge gets, without the BOS."""
-    return "".join(span.text for span in conversation.render(prompt))
+    return "".join(span.text for span in conversation.render(prompt)).removeprefix(conversation.written_bos)

@@ -39,7 +39,7 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 _SECTION = re.compile(
-    r"(?<!#)(?P<hashes>#{2,}+)(?="
+    r"(?<![#＃])(?P<hashes>[#＃]{2,}+)(?="
     rf"{_STARS}(?:{_names(_OWN_NAMES)})(?![^\W_])"
     rf"|(?:{_names(_SHARED_NAMES)})\b"
     rf"|{_STARS}(?:{_names(_SHARED_NAMES)})(?![^\W_]){_STARS}(?:[(\[][^\n]{{0,40}}[)\]])?{_STARS}[:：])",

@@ -5,7 +5,7 @@ It does not know rubrics or judges. The one form in which every conversation is 
 - A string prompt, or a single user message, is the instruction as it stands. A system message goes before a
   single user message, with a blank line between.
 - Anything longer is written in the form of Prometheus' MT-Bench data: an opening line, then `System: `,
-  `User: `, `Assistant: ` and `Tool (name): ` paragraphs, and a last `Assistant: ` for the answer to judge. A
+  `User: `, `Assistant:` and `Tool (name): ` paragraphs, and a last `Assistant: ` for the answer to judge. A
   tool call is the line `[calls name with {"argument": "value"}]` of its assistant's paragraph.
 - The response is the completion's last assistant message. What a completion holds before it, tool calls and
   their results, belongs to the instruction. A completion that ends in anything but an assistant's text has an
@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prom_reward.errors import RowError
+from prom_reward.prompts.guard import neutralize
 
 Message = Mapping[str, Any]
 PromptValue = str | Sequence[Message]
@@ -36,13 +37,17 @@ _THINKING_END = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "developer": "System", "system": "System"}
 
 
-def transcript(prompt: PromptValue, completion: PromptValue, *, include_reasoning: bool = False) -> tuple[str, str]:
+def transcript(
+    prompt: PromptValue, completion: PromptValue, *, include_reasoning: bool = False, guard: bool = True
+) -> tuple[str, str]:
     """Return the instruction and the response of a rollout.
 
     Args:
         prompt: A string, or messages.
         completion: A string, or messages.
         include_reasoning: Show the judge what the policy thought, too.
+        guard: Neutralize what a completion's earlier messages bring into the instruction. The response itself is
+            left as it is: it is neutralized where it is filled in.
 
     Raises:
         RowError: Prompt or completion is neither a string nor a list of messages.
@@ -58,7 +63,7 @@ def transcript(prompt: PromptValue, completion: PromptValue, *, include_reasonin
     if not steps:
         return (prompt if isinstance(prompt, str) else _instruction(before)), response
     opening: list[Message] = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else before
-    return _dialogue([*opening, *steps]), response
+    return _dialogue(opening, steps, guard=guard), response
 
 
 def strip_thinking(text: str) -> str:
@@ -88,9 +93,16 @@ def _instruction(messages: Sequence[Message]) -> str:
     return _dialogue(messages)
 
 
-def _dialogue(messages: Sequence[Message]) -> str:
-    turns = [f"{_speaker(message)}: {_paragraph(message)}" for message in messages]
+def _dialogue(given: Sequence[Message], steps: Sequence[Message] = (), *, guard: bool = True) -> str:
+    turns = [_turn(message) for message in given]
+    turns += [neutralize(_turn(message)) if guard else _turn(message) for message in steps]
     return "\n".join([DIALOGUE_OPENING, "\n\n".join([*turns, "Assistant: "])])
+
+
+def _turn(message: Message) -> str:
+    speaker = _speaker(message)
+    # The benchmark's files have no space behind the assistant of earlier turns.
+    return f"{speaker}:{'' if speaker == 'Assistant' else ' '}{_paragraph(message)}"
 
 
 def _speaker(message: Message) -> str:

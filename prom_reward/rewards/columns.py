@@ -21,6 +21,7 @@ def batch_requests(
     rubric_column: str = "rubric",
     reference_column: str = "reference_answer",
     include_reasoning: bool = False,
+    guard: bool = True,
 ) -> list[list[GradingRequest]]:
     """Return for every completion one request per rubric of its row.
 
@@ -32,6 +33,7 @@ def batch_requests(
         rubric_column: Holds a rubric in any form that `Rubric.parse` reads, or a list of them.
         reference_column: Holds the reference answer; None or a missing column means there is none.
         include_reasoning: Show the judge what the policy thought, too.
+        guard: Neutralize what a completion's earlier messages bring into the instruction.
 
     Raises:
         RubricError: A row has no rubric and there is no default, or its rubric cannot be read.
@@ -43,7 +45,7 @@ def batch_requests(
     references = _column(columns, reference_column, len(prompts))
     requests = []
     for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
-        instruction, response = transcript(prompt, completion, include_reasoning=include_reasoning)
+        instruction, response = transcript(prompt, completion, include_reasoning=include_reasoning, guard=guard)
         reference = references[row]
         if reference is not None and not isinstance(reference, str):
             raise RowError(f"row {row}: got {type(reference).__name__} in {reference_column!r}; expected a string")

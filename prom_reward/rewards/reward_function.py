@@ -129,6 +129,7 @@ class PrometheusReward:
             rubric_column=self.rubric_column,
             reference_column=self.reference_column,
             include_reasoning=self.include_reasoning,
+            guard=getattr(self.judge, "guard", True),
         )
         start = time.perf_counter()
         flat = self.judge.grade([request for row in requests for request in row])

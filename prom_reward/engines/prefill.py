@@ -1,0 +1,149 @@
+"""Computes the logits behind many prompts, every shared beginning once.
+
+It does not know labels or judgments.
+"""
+
+import copy
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+
+import torch
+
+from prom_reward.engines.prefix_attention import is_available, prefix_attention
+from prom_reward.engines.prefix_plan import Segment, plan_prefixes
+
+logger = logging.getLogger(__name__)
+
+Strategy = Literal["merged", "cached", "plain"]
+
+CACHE_BUDGET_BYTES = 2 << 30
+"""Key/value cache that shared beginnings may hold at once."""
+_PROBE_TOKENS = 24
+
+
+class SharedPrefill:
+    """Runs prompts through one model.
+
+    How beginnings are shared is found out once, on a short probe: "merged" keeps the causal shortcut of a CPU's
+    attention kernel, "cached" leaves attention to transformers, "plain" shares nothing, for models whose caches
+    cannot be continued or copied.
+
+    Args:
+        model: A causal LM in eval mode.
+        cache_budget_bytes: Key/value cache that may be held at once.
+    """
+
+    def __init__(self, model: Any, *, cache_budget_bytes: int = CACHE_BUDGET_BYTES) -> None:
+        self._model = model
+        self._budget_bytes = cache_budget_bytes
+        self._strategy: Strategy | None = None
+
+    def last_logits(self, prompts: Sequence[Sequence[int]]) -> tuple[list[torch.Tensor], list[int]]:
+        """Return raw logits (V,) behind every prompt, and the tokens that were computed for each.
+
+        A shared segment's tokens are counted for the first prompt that it belongs to.
+        """
+        rows: dict[int, torch.Tensor] = {}
+        computed = [0] * len(prompts)
+        strategy = self.strategy
+        is_shared = strategy != "plain"
+        trees = plan_prefixes(
+            prompts,
+            token_budget=self._budget_bytes // _cache_bytes_per_token(self._model) if is_shared else 0,
+            rotary_boundary=_rotary_boundary(self._model),
+        )
+        with self._attention(strategy):
+            for tree in trees:
+                self._run(tree, prompts, None, rows, computed)
+        return [rows[index] for index in range(len(prompts))], computed
+
+    @property
+    def strategy(self) -> Strategy:
+        """How beginnings are shared; probes the model at the first use."""
+        if self._strategy is None:
+            self._strategy = self._probe()
+            logger.info("prefixes of %s: %s", type(self._model).__name__, self._strategy)
+            if self._strategy == "plain":
+                logger.warning(
+                    "%s: its cache cannot be shared; every prompt is computed whole", type(self._model).__name__
+                )
+        return self._strategy
+
+    def _run(
+        self,
+        segment: Segment,
+        prompts: Sequence[Sequence[int]],
+        cache: Any,
+        rows: dict[int, torch.Tensor],
+        computed: list[int],
+    ) -> None:
+        """Compute a segment behind its parents' cache, then all that continue it."""
+        logits, cache = self._forward(
+            prompts[segment.prompt][segment.start : segment.end], segment.start, cache, bool(segment.children)
+        )
+        computed[segment.prompt] += segment.end - segment.start
+        rows.update(dict.fromkeys(segment.ends, logits))
+        for number, child in enumerate(segment.children, start=1):
+            is_last = number == len(segment.children)
+            self._run(child, prompts, cache if is_last else copy.deepcopy(cache), rows, computed)
+
+    def _forward(self, ids: Sequence[int], start: int, cache: Any, keeps_cache: bool) -> tuple[torch.Tensor, Any]:
+        """Return raw logits (V,) behind the ids, and the cache where something continues it."""
+        device = self._model.device
+        behind: dict[str, Any] = {}
+        if start:
+            positions = torch.arange(start, start + len(ids), device=device)[None]
+            behind = {"past_key_values": cache, "position_ids": positions}
+        output = self._model(
+            input_ids=torch.tensor([list(ids)], device=device),
+            use_cache=keeps_cache or start > 0,
+            logits_to_keep=1,
+            **behind,
+        )
+        return output.logits[0, -1].float(), output.past_key_values if keeps_cache else None
+
+    def _attention(self, strategy: Strategy) -> AbstractContextManager[None]:
+        return prefix_attention(self._model) if strategy == "merged" else nullcontext()
+
+    def _probe(self) -> Strategy:
+        """Return the fastest strategy whose logits are those of a plain forward pass."""
+        vocabulary = self._model.config.get_text_config().vocab_size
+        ids = [(7 * index + 3) % vocabulary for index in range(2 * _PROBE_TOKENS)]
+        plain, _ = self._forward(ids, 0, None, False)
+        tolerance = {torch.float32: 1e-3}.get(self._model.dtype, 0.1) * float(plain.abs().max())
+        candidates: list[Strategy] = ["merged", "cached"] if is_available(self._model) else ["cached"]
+        for strategy in candidates:
+            try:
+                with self._attention(strategy):
+                    _, cache = self._forward(ids[:_PROBE_TOKENS], 0, None, True)
+                    branch = copy.deepcopy(cache)
+                    self._forward(ids[:_PROBE_TOKENS], _PROBE_TOKENS, branch, True)  # must not touch the original
+                    shared, _ = self._forward(ids[_PROBE_TOKENS:], _PROBE_TOKENS, cache, False)
+            except Exception as error:  # whatever a model's own cache raises, plain prefill still works
+                logger.debug("%s prefixes do not work: %s", strategy, error)
+                continue
+            if float((shared - plain).abs().max()) <= tolerance:
+                return strategy
+        return "plain"
+
+
+def _cache_bytes_per_token(model: Any) -> int:
+    """Return the size of one token's keys and values over all layers."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * width * model.dtype.itemsize)
+
+
+def _rotary_boundary(model: Any) -> int | None:
+    """Return the length beyond which the model turns positions differently, if there is one."""
+    config = model.config.get_text_config()
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    kinds = [one for one in (rope, *rope.values()) if isinstance(one, dict)]
+    if not any(one.get("rope_type") in ("longrope", "dynamic") for one in kinds):
+        return None
+    originals = [one.get("original_max_position_embeddings") for one in kinds]
+    given = next((length for length in originals if length), None)
+    return int(given or getattr(config, "original_max_position_embeddings", None) or config.max_position_embeddings)

@@ -1,0 +1,118 @@
+import copy
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig
+
+from prom_reward.engines import prefill as prefill_module
+from prom_reward.engines.prefill import SharedPrefill
+from tests.tiny_models import ARCHITECTURES, tiny_model
+
+VOCABULARY = 300
+
+
+def group(num_shared=40, lengths=(5, 30, 1), seed=0):
+    """Prompts that share a beginning, one that is the beginning, a duplicate, and one of its own."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def ids(length):
+        return torch.randint(3, VOCABULARY, (length,), generator=draw).tolist()
+
+    shared = ids(num_shared)
+    return [*([*shared, *ids(length)] for length in lengths), shared, [*shared], ids(20)]
+
+
+def plain_rows(model, prompts):
+    with torch.inference_mode():
+        return [model(input_ids=torch.tensor([prompt])).logits[0, -1] for prompt in prompts]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_shared_logits_equal_plain_logits(architecture):
+    model = tiny_model(architecture, VOCABULARY)
+    prompts = group()
+    engine = SharedPrefill(model)
+    with torch.inference_mode():
+        rows, computed = engine.last_logits(prompts)
+    for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+    assert engine.strategy == ("merged" if architecture in ("llama", "mixtral", "qwen2") else "cached")
+    assert sum(computed) == 40 + 5 + 30 + 1 + 20
+
+
+def test_the_models_own_attention_comes_back():
+    model = tiny_model("llama", VOCABULARY)
+    SharedPrefill(model).last_logits(group())
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_a_model_that_fails_on_a_cache_is_computed_plainly_and_says_so_once(caplog):
+    model = tiny_model("llama", VOCABULARY)
+    forward = model.forward
+
+    def fails_on_a_cache(*args, past_key_values=None, **kwargs):
+        if past_key_values is not None:
+            raise RuntimeError("no cache here")
+        return forward(*args, **kwargs)
+
+    model.forward = fails_on_a_cache
+    prompts = group()
+    engine = SharedPrefill(model)
+    with torch.inference_mode():
+        rows, computed = engine.last_logits(prompts)
+        engine.last_logits(prompts)
+    for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
+        torch.testing.assert_close(row, plain)
+    assert engine.strategy == "plain"
+    assert [record.message for record in caplog.records].count(
+        "LlamaForCausalLM: its cache cannot be shared; every prompt is computed whole"
+    ) == 1
+    assert sum(computed) == sum(map(len, prompts[:4])) + 20  # the duplicate is still computed once
+
+
+def test_a_cache_that_answers_wrongly_is_not_trusted(monkeypatch):
+    model = tiny_model("llama", VOCABULARY)
+    forward = model.forward
+
+    def forgets(*args, past_key_values=None, **kwargs):
+        return forward(*args, **{**kwargs, "past_key_values": None})
+
+    model.forward = forgets
+    assert SharedPrefill(model).strategy == "plain"
+
+
+def test_a_small_budget_shares_less_and_answers_the_same():
+    model = tiny_model("llama", VOCABULARY)
+    prompts = group()
+    small = SharedPrefill(model, cache_budget_bytes=prefill_module._cache_bytes_per_token(model) * 50)
+    with torch.inference_mode():
+        rows, computed = small.last_logits(prompts)
+    for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+    assert sum(computed) > 96
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+def test_nothing_is_shared_across_the_length_at_which_positions_change(kind):
+    rope = {"rope_type": kind, "rope_theta": 10000.0, "factor": 4.0}
+    if kind == "longrope":
+        rope |= {"short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "original_max_position_embeddings": 50}
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=50 if kind == "dynamic" else 200,
+        rope_parameters=rope,
+        initializer_range=0.5,
+    )
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    prompts = group(num_shared=40, lengths=(5, 40, 30))  # two of them are longer than 50 tokens
+    plain = [plain_rows(copy.deepcopy(model), [prompt])[0] for prompt in prompts]  # dynamic scaling has a memory
+    with torch.inference_mode():
+        rows, _ = SharedPrefill(model).last_logits(prompts)
+    for row, expected in zip(rows, plain, strict=True):
+        torch.testing.assert_close(row, expected, atol=1e-4, rtol=1e-4)

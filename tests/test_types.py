@@ -1,0 +1,130 @@
+import dataclasses
+import pickle  # noqa: TID251  # values travel between processes
+from types import SimpleNamespace
+
+import pytest
+
+from prom_reward.engines.scripted_engine import ScriptedEngine
+from prom_reward.errors import ConfigError
+from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.types import (
+    Comparison,
+    ComparisonRequest,
+    Engine,
+    Generation,
+    GradingRequest,
+    Judge,
+    JudgePrompt,
+    Judgment,
+    Outcome,
+    Rubric,
+    SamplingParams,
+    ScoreScale,
+    TextSpan,
+)
+
+RUBRIC = Rubric.parse("honesty")
+VALUES = [
+    ScoreScale(),
+    RUBRIC,
+    GradingRequest(instruction="i", response="r", rubric=RUBRIC),
+    ComparisonRequest(instruction="i", response_a="a", response_b="b", rubric=RUBRIC),
+    JudgePrompt("s", "u"),
+    TextSpan("t", True),
+    SamplingParams(),
+    Generation(text="t", finish_reason="stop"),
+    Judgment(outcome=Outcome.SCORED, score=4),
+    Comparison(outcome=Outcome.SCORED, winner="A"),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_values_are_frozen_slotted_and_survive_a_pickle(value):
+    name = dataclasses.fields(value)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(value, name, None)
+    assert not hasattr(value, "__dict__")
+    assert pickle.loads(pickle.dumps(value)) == value
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_values_with_four_fields_or_more_take_keywords_only(value):
+    fields = dataclasses.fields(value)
+    if len(fields) > 3:
+        assert sum(not field.kw_only for field in fields) <= 3
+
+
+def test_swapping_twice_gives_the_same_comparison():
+    request = ComparisonRequest(instruction="i", response_a="a", response_b="b", rubric=RUBRIC, reference_answer="r")
+    swapped = request.swapped()
+    assert (swapped.response_a, swapped.response_b) == ("b", "a")
+    assert (swapped.instruction, swapped.rubric, swapped.reference_answer) == ("i", RUBRIC, "r")
+    assert swapped.swapped() == request
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [("[RESULT] ", True), ("Feedback. [RESULT]", True), ("", False), ("[RESULT] is what I write last: ", False)],
+)
+def test_a_prefix_that_ends_in_the_marker_reads_the_score_at_once(prefix, expected):
+    assert JudgePrompt("", "task", prefix).reads_score_at_once is expected
+
+
+def test_a_prompt_asks_for_one_to_five_unless_told_otherwise():
+    assert JudgePrompt("", "task").labels == ("1", "2", "3", "4", "5")
+
+
+def test_sampling_defaults_are_the_model_cards():
+    sampling = SamplingParams()
+    assert (sampling.max_new_tokens, sampling.temperature, sampling.top_p) == (256, 1.0, 0.9)
+    assert (sampling.repetition_penalty, sampling.seed) == (1.03, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_new_tokens": 0}, "sampling: got max_new_tokens=0; expected at least 1"),
+        ({"temperature": -0.1}, "sampling: got temperature=-0.1; expected 0 (greedy) or more"),
+        ({"temperature": float("nan")}, "sampling: got temperature=nan; expected 0 (greedy) or more"),
+        ({"top_p": 0}, "sampling: got top_p=0; expected over 0 and at most 1"),
+        ({"top_p": 1.01}, "sampling: got top_p=1.01; expected over 0 and at most 1"),
+        ({"repetition_penalty": 0}, "sampling: got repetition_penalty=0; expected over 0 (1 is off)"),
+    ],
+)
+def test_sampling_that_cannot_work_is_refused(values, message):
+    with pytest.raises(ConfigError) as caught:
+        SamplingParams(**values)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("values", [{"temperature": 0}, {"top_p": 1}, {"max_new_tokens": 1}])
+def test_sampling_limits_themselves_are_allowed(values):
+    assert SamplingParams(**values)
+
+
+def test_only_scored_and_forced_hold_a_verdict():
+    assert {outcome for outcome in Outcome if outcome.is_scored} == {Outcome.SCORED, Outcome.FORCED}
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_judgment_and_comparison_are_scored_as_their_outcome_is(outcome):
+    assert Judgment(outcome=outcome).is_scored is outcome.is_scored
+    assert Comparison(outcome=outcome).is_scored is outcome.is_scored
+
+
+def test_the_mean_score_is_the_mean_of_the_samples_and_none_without_any():
+    assert Judgment(outcome=Outcome.SCORED, sampled_scores=(3, 4, 4)).mean_score == pytest.approx(11 / 3)
+    assert Judgment(outcome=Outcome.NO_RESULT).mean_score is None
+
+
+def test_a_judgment_without_a_verdict_invents_no_number():
+    judgment = Judgment(outcome=Outcome.TOO_LONG)
+    numbers = (judgment.score, judgment.score_probs, judgment.expected_score, judgment.entropy)
+    assert numbers == (None, None, None, None)
+
+
+def test_the_protocols_recognise_what_fulfils_them():
+    engine = ScriptedEngine([])
+    assert isinstance(engine, Engine)
+    assert isinstance(PrometheusJudge(engine), Judge)
+    assert not isinstance(SimpleNamespace(generate=None), Engine)
