@@ -69,8 +69,11 @@ def _convert(folder: str, gguf_file: str, target: Path) -> None:
         _plain(AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.float32)).save_pretrained(
             draft
         )
-        if not target.exists():  # another process may have been faster
+        try:
             draft.rename(target)
+        except OSError:
+            if not target.exists():  # else another process was faster
+                raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

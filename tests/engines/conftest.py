@@ -1,0 +1,29 @@
+"""Fixtures of the engine tests."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny_models import tiny_judge
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory) -> Path:
+    """A random Llama with its tokenizer, saved as a folder."""
+    judge = tiny_judge("llama")
+    folder = tmp_path_factory.mktemp("tiny-judge")
+    judge.model.save_pretrained(folder)
+    judge.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request):
+    """Threads pay only in long prefills of a real model: in a tiny one, or decoding, they cost many times its work."""
+    threads = torch.get_num_threads()
+    names = set(request.fixturenames)
+    if "smollm2" in names or names.isdisjoint({"smollm2_folder", "data_folder"}):
+        torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

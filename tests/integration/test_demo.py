@@ -1,0 +1,43 @@
+import json
+import re
+import sys
+
+import pytest
+
+from prom_reward.cli import main
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+RESPONSES = ["complete", "short", "vague", "wrong", "off topic", "empty"]
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["prom-reward", "demo", *arguments])
+    main()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("smollm2_folder")
+def test_the_demo_grades_and_trains(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "160")
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, "--steps", "1")
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    rows = [line for line in shown.splitlines() if re.match(r"│ (complete|short|vague|wrong|off topic|empty)\b", line)]
+    assert len(rows) == 6
+    assert all(re.search(r"│ [1-5] +│ [1-5]\.\d\d +│ 1.{5}5 │ 0\.\d\d +│", line) for line in rows)
+    assert "was never trained to judge" in shown
+    assert re.search(r"│ +1 │ +0\.\d{3} │ +0\.\d{3} │", shown)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("smollm2_folder")
+def test_the_demo_in_json_without_training(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, "--steps", "0", "--json")
+    assert end.value.code == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [row["response"] for row in printed["graded"]] == RESPONSES
+    assert all(row["reward"] == pytest.approx((row["expected_score"] - 1) / 4) for row in printed["graded"])
+    assert len({row["expected_score"] for row in printed["graded"]}) == 6
+    assert printed["trained"] == []
