@@ -148,7 +148,8 @@ class Generation:
     num_prompt_tokens: int = 0
     """Length of the prompt, the BOS and the prefix included."""
     num_computed_tokens: int = 0
-    """Prompt tokens that were really run through the model for this prompt."""
+    """Tokens that were prefilled for it: fewer than the prompt's where a beginning was shared, more where a
+    forced verdict had to be read behind the feedback."""
     num_generated_tokens: int = 0
     """Tokens that the judge wrote."""
     score_logprobs: Mapping[str, float] | None = None
@@ -201,7 +202,7 @@ class Judgment:
     num_prompt_tokens: int = 0
     """Length of the judge's prompt."""
     num_computed_tokens: int = 0
-    """Prompt tokens really run through the model, over all samples."""
+    """Tokens that were prefilled, over all samples."""
     num_generated_tokens: int = 0
     """Tokens that the judge wrote, over all samples."""
     error: str | None = None

@@ -89,6 +89,20 @@ def mistral_v3_tokenizer(tmp_path_factory):
     return LlamaTokenizer.from_pretrained(folder)
 
 
+@pytest.fixture(autouse=True)
+def one_thread(request):
+    """Threads pay only with a real model, which the slow tests have: in a tiny one they cost many times its work."""
+    if request.node.get_closest_marker("slow") is not None:
+        yield
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def rubric() -> Rubric:
     return Rubric.parse("helpfulness")

@@ -99,6 +99,7 @@ class ScriptLM(torch.nn.Module):
         self.config.name_or_path = "script"
         self.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id)
         self.device = torch.device("cpu")
+        self.dtype = torch.float32
         self.tokens_run: list[int] = []
         """Tokens of every call, over all rows."""
         self._eos = tokenizer.eos_token_id
@@ -113,6 +114,8 @@ class ScriptLM(torch.nn.Module):
         context = [int(token) for token in context]
         generator = torch.Generator().manual_seed(zlib.crc32(repr(context).encode()))
         row = torch.randn(self.config.vocab_size, generator=generator)
+        if self._answer not in context:
+            return row
         start = context.index(self._answer) + 1
         script = [*self._scripts.get(tuple(context[:start]), []), self._eos]
         written = context[start:]

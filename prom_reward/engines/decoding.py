@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import DynamicCache, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
-from transformers.cache_utils import DynamicLayer
+from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
+from prom_reward.engines.prefix_attention import keeps_all_states
 from prom_reward.types import SamplingParams
 
 _BROKEN = -1  # instead of a token where the logits are no numbers, as after an overflow in fp16
@@ -54,7 +54,7 @@ def decode(model: Any, sequences: Sequence[Decoding], sampling: SamplingParams, 
         sampling: How tokens are drawn.
         eos_ids: Tokens with which the model ends a sequence.
     """
-    if len(sequences) > 1 and not _can_join(model):
+    if len(sequences) > 1 and not keeps_all_states(model):
         for sequence in sequences:
             decode(model, [sequence], sampling, eos_ids)
         return
@@ -128,12 +128,6 @@ def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, l
         rows.append(row)
         caches.append(cache)
     return torch.stack(rows), caches
-
-
-def _can_join(model: Any) -> bool:
-    """Whether caches of different lengths can be joined: only where every layer keeps all states."""
-    cache = DynamicCache(config=model.config.get_text_config())
-    return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torch.Tensor]:

@@ -5,7 +5,7 @@ It does not know labels or judgments.
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
@@ -40,24 +40,29 @@ class SharedPrefill:
         self._budget_bytes = cache_budget_bytes
         self._strategy: Strategy | None = None
 
-    def last_logits(self, prompts: Sequence[Sequence[int]]) -> tuple[list[torch.Tensor], list[int]]:
-        """Return raw logits (V,) behind every prompt, and the tokens that were computed for each.
+    def run(self, prompts: Sequence[Sequence[int]], keep: Callable[[int, torch.Tensor], None]) -> list[int]:
+        """Compute the raw logits (V,) behind every prompt.
 
-        A shared segment's tokens are counted for the first prompt that it belongs to.
+        Args:
+            prompts: Token ids, at least one a prompt.
+            keep: Called with a prompt's index and its logits, which are not held any longer.
+
+        Returns:
+            The tokens that were computed for each prompt; a shared segment's for the first prompt that has it.
         """
-        rows: dict[int, torch.Tensor] = {}
         computed = [0] * len(prompts)
+        if not prompts:
+            return computed
         strategy = self.strategy
-        is_shared = strategy != "plain"
         trees = plan_prefixes(
             prompts,
-            token_budget=self._budget_bytes // _cache_bytes_per_token(self._model) if is_shared else 0,
+            token_budget=0 if strategy == "plain" else self._budget_bytes // _cache_bytes_per_token(self._model),
             rotary_boundary=_rotary_boundary(self._model),
         )
         with self._attention(strategy):
             for tree in trees:
-                self._run(tree, prompts, None, rows, computed)
-        return [rows[index] for index in range(len(prompts))], computed
+                self._run(tree, prompts, None, keep, computed)
+        return computed
 
     @property
     def strategy(self) -> Strategy:
@@ -76,7 +81,7 @@ class SharedPrefill:
         segment: Segment,
         prompts: Sequence[Sequence[int]],
         cache: Any,
-        rows: dict[int, torch.Tensor],
+        keep: Callable[[int, torch.Tensor], None],
         computed: list[int],
     ) -> None:
         """Compute a segment behind its parents' cache, then all that continue it."""
@@ -84,10 +89,11 @@ class SharedPrefill:
             prompts[segment.prompt][segment.start : segment.end], segment.start, cache, bool(segment.children)
         )
         computed[segment.prompt] += segment.end - segment.start
-        rows.update(dict.fromkeys(segment.ends, logits))
+        for index in segment.ends:
+            keep(index, logits)
         for number, child in enumerate(segment.children, start=1):
             is_last = number == len(segment.children)
-            self._run(child, prompts, cache if is_last else copy.deepcopy(cache), rows, computed)
+            self._run(child, prompts, cache if is_last else copy.deepcopy(cache), keep, computed)
 
     def _forward(self, ids: Sequence[int], start: int, cache: Any, keeps_cache: bool) -> tuple[torch.Tensor, Any]:
         """Return raw logits (V,) behind the ids, and the cache where something continues it."""

@@ -22,6 +22,13 @@ def group(num_shared=40, lengths=(5, 30, 1), seed=0):
     return [*([*shared, *ids(length)] for length in lengths), shared, [*shared], ids(20)]
 
 
+def shared_rows(prefill, prompts):
+    rows = {}
+    with torch.inference_mode():
+        computed = prefill.run(prompts, rows.__setitem__)
+    return [rows[index] for index in range(len(prompts))], computed
+
+
 def plain_rows(model, prompts):
     with torch.inference_mode():
         return [model(input_ids=torch.tensor([prompt])).logits[0, -1] for prompt in prompts]
@@ -32,8 +39,7 @@ def test_shared_logits_equal_plain_logits(architecture):
     model = tiny_model(architecture, VOCABULARY)
     prompts = group()
     engine = SharedPrefill(model)
-    with torch.inference_mode():
-        rows, computed = engine.last_logits(prompts)
+    rows, computed = shared_rows(engine, prompts)
     for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
     assert engine.strategy == ("merged" if architecture in ("llama", "mixtral", "qwen2") else "cached")
@@ -42,7 +48,7 @@ def test_shared_logits_equal_plain_logits(architecture):
 
 def test_the_models_own_attention_comes_back():
     model = tiny_model("llama", VOCABULARY)
-    SharedPrefill(model).last_logits(group())
+    SharedPrefill(model).run(group(), lambda index, row: None)
     assert model.config._attn_implementation == "sdpa"
 
 
@@ -58,9 +64,8 @@ def test_a_model_that_fails_on_a_cache_is_computed_plainly_and_says_so_once(capl
     model.forward = fails_on_a_cache
     prompts = group()
     engine = SharedPrefill(model)
-    with torch.inference_mode():
-        rows, computed = engine.last_logits(prompts)
-        engine.last_logits(prompts)
+    rows, computed = shared_rows(engine, prompts)
+    engine.run(prompts, lambda index, row: None)
     for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
         torch.testing.assert_close(row, plain)
     assert engine.strategy == "plain"
@@ -85,8 +90,7 @@ def test_a_small_budget_shares_less_and_answers_the_same():
     model = tiny_model("llama", VOCABULARY)
     prompts = group()
     small = SharedPrefill(model, cache_budget_bytes=prefill_module._cache_bytes_per_token(model) * 50)
-    with torch.inference_mode():
-        rows, computed = small.last_logits(prompts)
+    rows, computed = shared_rows(small, prompts)
     for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
     assert sum(computed) > 96
@@ -112,7 +116,6 @@ def test_nothing_is_shared_across_the_length_at_which_positions_change(kind):
     model = AutoModelForCausalLM.from_config(config).eval()
     prompts = group(num_shared=40, lengths=(5, 40, 30))  # two of them are longer than 50 tokens
     plain = [plain_rows(copy.deepcopy(model), [prompt])[0] for prompt in prompts]  # dynamic scaling has a memory
-    with torch.inference_mode():
-        rows, _ = SharedPrefill(model).last_logits(prompts)
+    rows, _ = shared_rows(SharedPrefill(model), prompts)
     for row, expected in zip(rows, plain, strict=True):
         torch.testing.assert_close(row, expected, atol=1e-4, rtol=1e-4)

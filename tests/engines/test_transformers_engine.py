@@ -162,7 +162,22 @@ def test_identical_prompts_of_score_mode_are_computed_once():
     )
     assert first.num_computed_tokens == first.num_prompt_tokens == second.num_prompt_tokens
     assert second.num_computed_tokens == 0 and second.score_logprobs == first.score_logprobs
-    assert other.num_computed_tokens > 0 and set(other.score_logprobs) == {"A", "B"}
+    assert other.num_computed_tokens == 0 and set(other.score_logprobs) == {"A", "B"}  # other labels, the same context
+
+
+def test_a_group_shares_its_beginning_and_is_answered_like_one_by_one():
+    engine = engine_of(tiny_judge())
+    task = "The answer is good. " * 4
+    group = [JudgePrompt(task, f"{task}{response}", "[RESULT] ") for response in ("It is poor.", "Fine.", "A 3")]
+    together = engine.generate(group, GREEDY)
+    alone = [engine.generate([prompt], GREEDY)[0] for prompt in group]
+    for one, other in zip(together, alone, strict=True):
+        assert one.score_logprobs == pytest.approx(other.score_logprobs, abs=1e-4)
+    computed, prompted = (
+        sum(one.num_computed_tokens for one in together),
+        sum(one.num_prompt_tokens for one in together),
+    )
+    assert computed < 0.5 * prompted
 
 
 def test_samples_of_one_prompt_differ_and_a_seed_repeats_them():
