@@ -54,14 +54,15 @@ class SharedPrefill:
         if not prompts:
             return computed
         strategy = self.strategy
-        trees = plan_prefixes(
+        plan = plan_prefixes(
             prompts,
             token_budget=0 if strategy == "plain" else self._budget_bytes // _cache_bytes_per_token(self._model),
             rotary_boundary=_rotary_boundary(self._model),
         )
         with self._attention(strategy):
-            for tree in trees:
-                self._run(tree, prompts, None, keep, computed)
+            self._run(plan, prompts, keep)
+        for segment in plan:
+            computed[segment.prompt] += segment.end - segment.start
         return computed
 
     @property
@@ -77,23 +78,23 @@ class SharedPrefill:
         return self._strategy
 
     def _run(
-        self,
-        segment: Segment,
-        prompts: Sequence[Sequence[int]],
-        cache: Any,
-        keep: Callable[[int, torch.Tensor], None],
-        computed: list[int],
+        self, plan: Sequence[Segment], prompts: Sequence[Sequence[int]], keep: Callable[[int, torch.Tensor], None]
     ) -> None:
-        """Compute a segment behind its parents' cache, then all that continue it."""
-        logits, cache = self._forward(
-            prompts[segment.prompt][segment.start : segment.end], segment.start, cache, bool(segment.children)
-        )
-        computed[segment.prompt] += segment.end - segment.start
-        for index in segment.ends:
-            keep(index, logits)
-        for number, child in enumerate(segment.children, start=1):
-            is_last = number == len(segment.children)
-            self._run(child, prompts, cache if is_last else copy.deepcopy(cache), keep, computed)
+        """Compute every segment behind its parent's cache, which its last child takes over."""
+        caches: dict[int, Any] = {}
+        waiting = [segment.num_children for segment in plan]
+        for number, segment in enumerate(plan):
+            cache = None
+            if segment.parent is not None:
+                waiting[segment.parent] -= 1
+                is_last = not waiting[segment.parent]
+                cache = caches.pop(segment.parent) if is_last else copy.deepcopy(caches[segment.parent])
+            ids = prompts[segment.prompt][segment.start : segment.end]
+            logits, cache = self._forward(ids, segment.start, cache, segment.num_children > 0)
+            if segment.num_children:
+                caches[number] = cache
+            for index in segment.ends:
+                keep(index, logits)
 
     def _forward(self, ids: Sequence[int], start: int, cache: Any, keeps_cache: bool) -> tuple[torch.Tensor, Any]:
         """Return raw logits (V,) behind the ids, and the cache where something continues it."""

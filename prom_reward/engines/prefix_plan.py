@@ -3,13 +3,13 @@
 It does not know models: it sees token ids and says in which order segments are computed, what each continues,
 and how many tokens of key/value cache that takes at most.
 
-The plan is a forest of token tries, compressed: a segment is a run of tokens that all prompts below it share.
-Segments are computed depth first; at a branch the cache of the segment is copied for every child but the last.
+The plan is a compressed token trie in depth-first order: a segment is a run of tokens that all prompts below it
+share. At a branch the cache of the segment is copied for every child but the last, which takes it over.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MIN_SHARED_TOKENS = 16
 """A shared run shorter than this is computed again for every branch: its forward pass costs more than it saves."""
@@ -24,30 +24,24 @@ class Segment:
     start: int
     """First token, counted in that prompt."""
     end: int
-    """Behind the last token."""
-    ends: tuple[int, ...] = ()
+    """Behind the last token; also the tokens that its cache holds."""
+    ends: tuple[int, ...]
     """Indices of the prompts that are complete with this segment: identical ones stand together."""
-    children: tuple["Segment", ...] = ()
+    parent: int | None
+    """Index in the plan of the segment that this one continues; None for the beginning of a prompt."""
+    num_children: int
     """Segments that continue this one."""
 
-    @property
-    def num_computed_tokens(self) -> int:
-        """Tokens that are run through the model for this segment and all below it."""
-        return self.end - self.start + sum(child.num_computed_tokens for child in self.children)
 
-    @property
-    def peak_cache_tokens(self) -> int:
-        """Tokens of cache that are held at once at most while this segment and all below it are computed."""
-        if not self.children:
-            return self.end
-        *kept, last = [child.peak_cache_tokens for child in self.children]
-        return max([last, *(self.end + peak for peak in kept)])
+@dataclass(slots=True)
+class _Node:
+    """A node of the trie while the plan is made."""
 
-    def walk(self) -> Iterator["Segment"]:
-        """Yield this segment and all below it, parents first."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+    prompt: int
+    end: int
+    ends: list[int] = field(default_factory=list)
+    children: list["_Node"] = field(default_factory=list)
+    peak: int = 0
 
 
 def plan_prefixes(
@@ -56,12 +50,12 @@ def plan_prefixes(
     token_budget: int,
     rotary_boundary: int | None = None,
     min_shared_tokens: int = MIN_SHARED_TOKENS,
-) -> tuple[Segment, ...]:
-    """Return the segments to compute, as trees, in an order that keeps prompts with a shared beginning together.
+) -> list[Segment]:
+    """Return the segments to compute, parents first, in an order that keeps shared beginnings together.
 
     Args:
         prompts: Token ids of each prompt, at least one token each.
-        token_budget: Tokens of cache that may be held at once. A tree that would need more shares less; a single
+        token_budget: Tokens of cache that may be held at once. What would need more is shared less; a single
             prompt is planned however long it is.
         rotary_boundary: A length beyond which a model turns all positions differently (longrope, dynamic scaling):
             only identical prompts are shared among longer ones.
@@ -71,58 +65,112 @@ def plan_prefixes(
     boundary = sys.maxsize if rotary_boundary is None else rotary_boundary
     short = [index for index in order if len(prompts[index]) <= boundary]
     long = [index for index in order if len(prompts[index]) > boundary]
-    whole = _trees(prompts, long, 0, sys.maxsize, token_budget)
-    # Dynamic scaling remembers the longest length that it has seen: short ones first.
-    by_length = sorted(whole, key=lambda tree: tree.end)
-    return (*_trees(prompts, short, 0, min_shared_tokens, token_budget), *by_length)
+    root = _trie(prompts, short)
+    _drop_short_runs(root, min_shared_tokens)
+    _fit(root, token_budget)
+    whole = _trie(prompts, long)
+    _drop_short_runs(whole, sys.maxsize)
+    whole.children.sort(key=lambda node: node.end)  # dynamic scaling remembers the longest length: short ones first
+    shared = list(_segments(root, 0))
+    return [*shared, *_segments(whole, len(shared))]
 
 
-def _trees(
-    prompts: Sequence[Sequence[int]], order: list[int], depth: int, min_shared: int, budget: int
-) -> Iterator[Segment]:
-    """Yield the trees of prompts that agree up to `depth`, sorted, and start to be computed there."""
-    for group in _groups(prompts, order, depth):
-        yield from _tree(prompts, group, depth, depth, min_shared, budget)
+def peak_cache_tokens(plan: Sequence[Segment]) -> int:
+    """Return the tokens of cache that are held at once at most while a plan is computed."""
+    waiting = [segment.num_children for segment in plan]
+    held = peak = 0
+    for segment in plan:
+        if segment.parent is not None:
+            waiting[segment.parent] -= 1
+            held -= 0 if waiting[segment.parent] else plan[segment.parent].end
+        peak = max(peak, held + segment.end)
+        held += segment.end if segment.num_children else 0
+    return peak
 
 
-def _tree(
-    prompts: Sequence[Sequence[int]], group: list[int], start: int, depth: int, min_shared: int, budget: int
-) -> Iterator[Segment]:
-    """Yield one segment for a group that agrees beyond `depth`, or several where sharing does not pay or fit."""
-    first, last = prompts[group[0]], prompts[group[-1]]
-    end = _common_length(first, last, depth)
-    ends = tuple(index for index in group if len(prompts[index]) == end)
-    rest = group[len(ends) :]  # a prompt that ends here sorts before those that go on
-    if not rest:
-        yield Segment(prompt=group[0], start=start, end=end, ends=ends)
-        return
-    if end - start >= min_shared:
-        children = tuple(_trees(prompts, rest, end, min_shared, budget))
-        shared = Segment(prompt=group[0], start=start, end=end, ends=ends, children=children)
-        if shared.peak_cache_tokens <= budget:
-            yield shared
-            return
-    if ends:
-        yield Segment(prompt=ends[0], start=start, end=end, ends=ends)
-    for part in _groups(prompts, rest, end):
-        yield from _tree(prompts, part, start, end, min_shared, budget)
-
-
-def _groups(prompts: Sequence[Sequence[int]], order: list[int], depth: int) -> Iterator[list[int]]:
-    """Yield runs of sorted prompts with the same token at `depth`."""
-    group: list[int] = []
+def _trie(prompts: Sequence[Sequence[int]], order: Sequence[int]) -> _Node:
+    """Return the compressed trie of prompts that are sorted by their tokens; its root is empty."""
+    root = _Node(prompt=-1, end=0)
+    path = [root]
+    previous: Sequence[int] = ()
     for index in order:
-        if group and prompts[group[0]][depth] != prompts[index][depth]:
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group
+        prompt = prompts[index]
+        shared = _common_length(previous, prompt)
+        last = path[-1]
+        while path[-1].end > shared:
+            last = path.pop()
+        if path[-1].end < shared:  # the branch is inside the run of `last`
+            middle = _Node(prompt=last.prompt, end=shared, children=[last])
+            path[-1].children[-1] = middle
+            path.append(middle)
+        if path[-1].end < len(prompt):
+            leaf = _Node(prompt=index, end=len(prompt))
+            path[-1].children.append(leaf)
+            path.append(leaf)
+        path[-1].ends.append(index)
+        previous = prompt
+    return root
 
 
-def _common_length(first: Sequence[int], last: Sequence[int], depth: int) -> int:
-    """Return how far two prompts that agree up to `depth` agree."""
-    limit = min(len(first), len(last))
-    while depth < limit and first[depth] == last[depth]:
-        depth += 1
-    return depth
+def _drop_short_runs(root: _Node, min_shared: int) -> None:
+    """Dissolve every branch whose run, behind what is shared above it, is too short to pay."""
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        waiting, node.children = node.children[::-1], []
+        while waiting:
+            child = waiting.pop()
+            if child.children and child.end - node.end < min_shared:
+                waiting += _dissolved(child)[::-1]
+            else:
+                node.children.append(child)
+        todo += node.children
+
+
+def _fit(root: _Node, budget: int) -> None:
+    """Dissolve every branch that needs more than `budget` tokens of cache, from the leaves up."""
+    for node in reversed(list(_preorder(root))):
+        kept: list[_Node] = []
+        for child in node.children:
+            kept += _dissolved(child) if child.children and child.peak > budget else [child]
+        node.children = kept
+        *others, last = [child.peak for child in kept] or [node.end]
+        node.peak = max([last, *(node.end + peak for peak in others)])
+
+
+def _dissolved(node: _Node) -> list[_Node]:
+    """Return what is left of a branch that is not shared: its own prompts, and its children."""
+    own = [_Node(prompt=node.ends[0], end=node.end, ends=node.ends, peak=node.end)] if node.ends else []
+    return [*own, *node.children]
+
+
+def _preorder(root: _Node) -> Iterator[_Node]:
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        yield node
+        todo += reversed(node.children)
+
+
+def _segments(root: _Node, offset: int) -> Iterator[Segment]:
+    """Yield the segments below a root, numbered from `offset`."""
+    todo: list[tuple[_Node, int | None, int]] = [(child, None, 0) for child in reversed(root.children)]
+    number = offset
+    while todo:
+        node, parent, start = todo.pop()
+        yield Segment(
+            prompt=node.prompt,
+            start=start,
+            end=node.end,
+            ends=tuple(node.ends),
+            parent=parent,
+            num_children=len(node.children),
+        )
+        todo += [(child, number, node.end) for child in reversed(node.children)]
+        number += 1
+
+
+def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return how far two prompts agree."""
+    limit = min(len(first), len(second))
+    return next((at for at in range(limit) if first[at] != second[at]), limit)

@@ -1,6 +1,7 @@
-"""Finds the verdict behind the judge's last `[RESULT]` while it is being written.
+"""The grammar of a judge's verdict: what stands behind its last `[RESULT]`.
 
-It does not know scales or outcomes: a verdict is a label, or a number that is none.
+It does not know scales or outcomes. Engines stop decoding by it and `prom_reward.judging.parsing` reads by it, so
+that what ends a text is what is read from it.
 """
 
 import re
@@ -10,14 +11,29 @@ from dataclasses import dataclass
 from prom_reward.types import RESULT_MARKER
 
 _MARKER = re.compile(re.escape(RESULT_MARKER), re.IGNORECASE)
-# The forms that `prom_reward.judging.parsing` reads: what is no verdict there must not end the decoding here.
 _SAID = r"(?:(?:the\s+)?(?:final\s+|overall\s+)?(?:score|rating|result)\b(?:\s+(?:is|of))?[\s:=*_]*)?"
 _OPENING = rf"[\s:=*_\"'`]*{_SAID}[(\[*_\"'`\s]{{0,8}}"
-_NUMBER = re.compile(
-    rf"{_OPENING}(?P<label>[-+−]?\d+)(?:[.,]\d+)?(?:\s*(?:/|out\s+of)\s*\d+)?(?P<range>\s*(?:[-–—]|to|or|and)\s*\d)?",
+_CLOSING = r"[)\]*_\"'` \t]*"
+NUMBER = re.compile(
+    rf"{_OPENING}(?P<verdict>(?P<label>[-+−]?\d+)(?:[.,]\d+)*(?:\s?%|[½¼¾])?)"
+    rf"(?:{_CLOSING}[(\[]?(?:/|(?:out\s+)?of\b)[*_\s]*(?P<of>\d+))?"
+    rf"(?P<range>{_CLOSING}(?:[-–—]|to|or|and)[*_\s]*\d)?",
     re.IGNORECASE,
 )
-_GROWING = re.compile(r"(?:[.,]|[ \t]*(?:[/–—-]|to?|or?|out?|out[ \t]+of?|and?|a)?[ \t]*)\Z", re.IGNORECASE)
+"""An integer in the forms that judges write, with what makes another number, scale or range of it."""
+_NAMED = r"(?:response|assistant|answer)?[\s:]*[(\[*_\"'`]*"
+WINNER = re.compile(
+    rf"{_OPENING}{_NAMED}(?P<verdict>(?P<label>[AB]))(?!['’]?[A-Za-z]|{_CLOSING}(?:or|and|[/&|])[(\[*_\s]*{_NAMED}[AB]\b)"
+    r"(?!(?<=(?-i:a))\s+(?-i:[a-z]))",  # "a better response" is an article
+    re.IGNORECASE,
+)
+"""A or B in the forms that judges write."""
+MAX_TAIL_CHARS = 80
+"""What stands further behind the marker is no verdict."""
+_GROWING = re.compile(
+    rf"(?:[.,]|{_CLOSING}[(\[]?(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—]|to?|or|an?|and)?[*_\s]*)\Z", re.IGNORECASE
+)
+_SETTLED_CHARS = 16  # more than any part of the grammar that can still change a verdict, as " (out of **"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +47,7 @@ class Verdict:
     end: int
     """Index behind all that belongs to it, as in "4/5" or "4.5"."""
     is_complete: bool
-    """False while the next tokens could still make another verdict of it ("1" of "10", "4" of "4.5")."""
+    """False while what follows could still make another verdict of it ("1" of "10", "4" of "4/10")."""
 
 
 def find_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
@@ -39,11 +55,14 @@ def find_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
     at = marker_end(text)
     if at is None:
         return None
-    is_number = all(label.isdecimal() for label in labels)
-    match = (_NUMBER if is_number else _letters(labels)).match(text, at)
-    if match is None or match["range"]:
+    grammar = NUMBER if all(label.isdecimal() for label in labels) else WINNER
+    match = grammar.match(text, at, at + MAX_TAIL_CHARS)
+    if match is None or match.groupdict().get("range"):
         return None
-    return Verdict(match["label"], match.start("label"), match.end(), not _GROWING.match(text, match.end()))
+    behind = text[match.end() :]
+    is_complete = len(behind) >= _SETTLED_CHARS or not _GROWING.match(behind)
+    label = match["label"] if grammar is NUMBER else match["label"].upper()
+    return Verdict(label, match.start("label"), match.end(), is_complete)
 
 
 def marker_end(text: str) -> int | None:
@@ -55,12 +74,3 @@ def ends_in_marker(text: str) -> bool:
     """Whether nothing but white space follows the last `[RESULT]`."""
     at = marker_end(text)
     return at is not None and not text[at:].strip()
-
-
-def _letters(labels: Sequence[str]) -> re.Pattern[str]:
-    choices = "|".join(map(re.escape, labels))
-    return re.compile(
-        rf"{_OPENING}(?:response|assistant|answer)?[\s:]*[(\[*_\"'`]*(?P<label>(?-i:{choices}))(?![A-Za-z'’])"
-        rf"(?P<range>\s*(?:or|and|/)\s*(?:{choices}))?",
-        re.IGNORECASE,
-    )

@@ -44,12 +44,16 @@ def test_a_verdict_ends_behind_all_that_belongs_to_it(tail, end):
     assert text[: find_verdict(text, FIVE).end] == f"[RESULT]{end}"
 
 
-@pytest.mark.parametrize("tail", ["", " ", ".", ".5", "/", "/1", " /", " out", " out of ", " -", " a", " and", " to "])
+@pytest.mark.parametrize(
+    "tail", ["", " ", ".", ".5", "/", "/1", " /", " out", " out of ", " -", " a", " and", " to ", ")", "**"]
+)
 def test_a_number_that_may_still_become_another_verdict_is_not_complete(tail):
     assert not find_verdict(f"[RESULT] 1{tail}", FIVE).is_complete
 
 
-@pytest.mark.parametrize("tail", ["\n", ")", ". ", "!", "/5\n", "**", " and more", " is"])
+@pytest.mark.parametrize(
+    "tail", [". ", "!", "/5!", " and more", " is", "\n\nNext", "/5\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"]
+)
 def test_a_number_that_is_followed_by_something_else_is_complete(tail):
     assert find_verdict(f"[RESULT] 1{tail}", FIVE).is_complete
 
@@ -98,7 +102,7 @@ def test_the_marker_counts_in_any_case():
 def test_a_label_that_begins_another_is_told_apart(text, verdict):
     assert find_verdict(text, TEN).text == verdict
     assert not find_verdict(text, TEN).is_complete
-    assert find_verdict(f"{text}\n", TEN).is_complete
+    assert find_verdict(f"{text}; ", TEN).is_complete
 
 
 @pytest.mark.parametrize("tail", [" A", "(A)", " Response A", ": **A**", " The result is A"])
@@ -113,7 +117,7 @@ def test_what_names_no_winner_is_no_verdict(tail):
 
 def test_a_letter_is_complete_only_when_its_word_has_ended():
     assert not find_verdict("[RESULT] A", AB).is_complete
-    assert find_verdict("[RESULT] A.\n", AB).is_complete
+    assert find_verdict("[RESULT] A. ", AB).is_complete
 
 
 @pytest.mark.parametrize(
@@ -169,3 +173,37 @@ def test_every_winner_is_one_that_the_parser_reads(text):
     verdict = find_verdict(text, AB)
     if verdict is not None:
         assert parse_winner(text[: verdict.end]).winner == verdict.text
+
+
+PIECES = [
+    "1",
+    "4",
+    "10",
+    " ",
+    "/",
+    "(",
+    ")",
+    "out of",
+    " of ",
+    "-",
+    " to ",
+    "and",
+    ".",
+    ",",
+    "%",
+    "**",
+    "½",
+    "\n",
+    "is",
+    "'",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
+def test_stopping_at_a_complete_verdict_reads_what_the_whole_text_says(tail):
+    whole = f"Fine. [RESULT]{tail}"
+    for end in range(len(whole) + 1):
+        verdict = find_verdict(whole[:end], FIVE)
+        if verdict is not None and verdict.is_complete:
+            assert parse_score(whole[: verdict.end], ScoreScale()) == parse_score(whole, ScoreScale())
+            return
