@@ -6,7 +6,7 @@ It does not know how a judge is made of its settings.
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prom_reward.errors import ConfigError, near_miss
 
@@ -61,9 +61,9 @@ class JudgeConfig(_Strict):
     """"int8" loads with bitsandbytes."""
     trust_remote_code: bool = False
     """Run code that comes with the weights."""
-    context_length: int | None = None
+    context_length: int | None = Field(default=None, ge=1)
     """Tokens of prompt and answer together; None takes the model's."""
-    decode_batch_size: int | None = None
+    decode_batch_size: int | None = Field(default=None, ge=1)
     """Feedbacks decoded together; None chooses by device."""
     prompt_style: Literal["prometheus-v1", "prometheus-v2"] = "prometheus-v2"
     """The task texts."""
@@ -71,7 +71,7 @@ class JudgeConfig(_Strict):
     """The conversation that the task text stands in."""
     mode: Literal["feedback", "score"] = "feedback"
     """Whether feedback is written before the score."""
-    num_samples: int = 1
+    num_samples: int = Field(default=1, ge=1)
     """Feedbacks a request."""
     sampling: SamplingConfig = SamplingConfig()
     """How feedback is written."""
@@ -79,6 +79,20 @@ class JudgeConfig(_Strict):
     """Neutralize judge text in responses."""
     truncate_response: Literal["middle"] | None = None
     """Whether a response that does not fit is cut."""
+
+
+class RewardConfig(_Strict):
+    """The `reward` of a run; see `prom_reward.rewards.reward_function.PrometheusReward`."""
+
+    normalizer: Literal["unit", "centered", "identity"] = "unit"
+    score: Literal["expected", "integer"] = "expected"
+    on_unscored: Literal["none", "raise"] | float = "none"
+    on_unscored_rubric: Literal["unscored", "renormalize"] = "unscored"
+    rubric_column: str = "rubric"
+    reference_column: str = "reference_answer"
+    include_reasoning: bool = False
+    log_path: str | None = None
+    name: str | None = None
 
 
 class GradingRun(_Strict):
@@ -92,7 +106,7 @@ class GradingRun(_Strict):
     """A JSONL, CSV or Parquet file, or a folder of `datasets`."""
     out: str | None = None
     """The JSONL file to write; None prints."""
-    limit: int | None = None
+    limit: int | None = Field(default=None, ge=1)
     """Rows to grade at most."""
 
 
@@ -107,7 +121,7 @@ class GRPORun(_Strict):
     """A file or folder with `prompt` and, if you like, `rubric` and `reference_answer`."""
     rubric: Any = None
     """The rubric of rows without one."""
-    reward: dict[str, Any] = {}
+    reward: RewardConfig = RewardConfig()
     """Further arguments of `PrometheusReward`."""
     trainer: dict[str, Any] = {}
     """Arguments of `trl.GRPOConfig`."""
@@ -121,11 +135,14 @@ def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Mo
         raise ConfigError(f"{where}: {_first_problem(model, error)}") from error
 
 
+_PARTS: dict[str, type[BaseModel]] = {"sampling": SamplingConfig, "reward": RewardConfig}
+
+
 def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
     *parents, key = [str(part) for part in first["loc"] if part not in ("str", "dict[str,any]")]  # of a union
     inside = f" in {'.'.join(parents)!r}" if parents else ""
-    fields = SamplingConfig.model_fields if parents == ["sampling"] else model.model_fields
+    fields = _PARTS.get(".".join(parents), model).model_fields
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{inside}; expected one of {', '.join(fields)}.{near_miss(key, fields)}"
     if first["type"] == "missing":

@@ -276,6 +276,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def identity(self) -> str:
+        """What of the fingerprint is the same on every machine; asking for it touches no device."""
+        ...
+
+    @property
     def context_length(self) -> int | None:
         """Tokens that prompt and answer may take together; None where it is not known."""
         ...

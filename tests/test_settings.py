@@ -31,7 +31,7 @@ def write(tmp_path):
         ),
         ({"mode": "scor"}, "smollm2-135m: key 'mode': got 'scor'; input should be 'feedback' or 'score'", ""),
         ({"num_samples": "three"}, "smollm2-135m: key 'num_samples': got 'three'; input should be a valid integer", ""),
-        ({"num_samples": 0}, "got num_samples=0; expected at least 1", ""),
+        ({"num_samples": 0}, "smollm2-135m: key 'num_samples': got 0; input should be greater than or equal to 1", ""),
         ({"dtype": "fp16"}, "smollm2-135m: key 'dtype': got 'fp16'; input should be 'auto', 'float32', ", ""),
         ({"conversation": "chatml"}, "smollm2-135m: key 'conversation': got 'chatml'; input should be 'llama-2'", ""),
         ({"sampling": {"top_p": 2}}, "sampling: got top_p=2.0; expected over 0 and at most 1", ""),
@@ -69,7 +69,7 @@ def test_runs_are_read_with_their_defaults(write):
     grading = load_grading_run(write("g.yaml", "input: rows.jsonl\nrubric: honesty\n"))
     assert (grading.judge, grading.rubric, grading.out, grading.limit) == ("smollm2-135m", "honesty", None, None)
     grpo = load_grpo_run(write("t.yaml", "dataset: d.jsonl\njudge: {model: x}\nreward: {normalizer: unit}\n"))
-    assert (grpo.policy, grpo.judge, grpo.reward) == ("smollm2-135m", {"model": "x"}, {"normalizer": "unit"})
+    assert (grpo.policy, grpo.judge, grpo.reward.normalizer) == ("smollm2-135m", {"model": "x"}, "unit")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,10 @@ def test_runs_are_read_with_their_defaults(write):
         (load_grpo_run, "datset: x\n", "missing key 'dataset'; it has no default"),
         (load_grpo_run, "dataset: x\nrewards: {}\n", "unknown key 'rewards'; expected one of policy, judge, dataset, "
          "rubric, reward, trainer. Did you mean 'reward'?"),
+        (load_grpo_run, "dataset: x\nreward: {normaliser: unit}\n", "unknown key 'normaliser' in 'reward'; expected "
+         "one of normalizer, score, on_unscored, on_unscored_rubric, rubric_column, reference_column, "
+         "include_reasoning, log_path, name. Did you mean 'normalizer'?"),
+        (load_grading_run, "input: x\nlimit: -1\n", "key 'limit': got -1; input should be greater than or equal to 1"),
         (load_grpo_run, "- dataset\n", "got list; expected a mapping of settings"),
     ],
 )  # fmt: skip

@@ -8,14 +8,13 @@ The data set has a `prompt` column and, if you like, `rubric` and `reference_ans
 """
 
 import argparse
-from itertools import islice
 
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import PrometheusReward, load_judge, load_rubric
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_rubric
 from prom_reward.config import GRPORun, load_grpo_run, load_policy
-from prom_reward.offline.rows import Row, read_rows
+from prom_reward.offline.rows import read_values
 
 DEFAULTS = {
     "output_dir": "grpo-output",
@@ -51,16 +50,15 @@ def main() -> None:
     reward = PrometheusReward(
         load_judge(options.judge or run.judge),
         rubric=load_rubric(rubric),
-        **{**run.reward, **({"log_path": options.log} if options.log else {})},
+        **{**run.reward.model_dump(), **({"log_path": options.log} if options.log else {})},
     )
     policy, tokenizer = load_policy(options.policy or run.policy)
-    rows = [row.values for row in islice(read_rows(options.dataset or run.dataset), 10_000) if isinstance(row, Row)]
     settings = {**DEFAULTS, **run.trainer, **({"max_steps": options.max_steps} if options.max_steps else {})}
     trainer = GRPOTrainer(
         model=policy,
         processing_class=tokenizer,
         reward_funcs=reward,
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list(read_values(options.dataset or run.dataset)),
         args=GRPOConfig(**settings),
     )
     trainer.train()
@@ -69,4 +67,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except PromRewardError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -132,9 +132,13 @@ def grade(
 
 
 def _one_row(instruction: str | None, response: str | None, reference: str | None, rubrics: tuple[Rubric, ...]) -> Row:
-    if instruction is None:
-        raise InputError(
-            "got no input; give a file, or --instruction with --response (or the response on standard input)"
+    if not instruction:
+        raise (
+            InputError("got an empty --instruction; give what was asked")
+            if instruction == ""
+            else InputError(
+                "got no input; give a file, or --instruction with --response (or the response on standard input)"
+            )
         )
     if response is None and sys.stdin.isatty():
         raise InputError("got no --response; give one, or pipe the response into standard input")

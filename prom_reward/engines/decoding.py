@@ -37,8 +37,6 @@ class Decoding:
     """Told the new ids after every token; True ends the sequence."""
     new_ids: list[int] = field(default_factory=list)
     """What was decoded, without the end-of-sequence token."""
-    hit_eos: bool = False
-    """Whether the model ended the sequence."""
     last_rows: dict[int, torch.Tensor] = field(default_factory=dict)
     """Raw logits (V,) of the last steps by index into `new_ids`, before temperature, penalty and top-p."""
     computed_tokens: int = 0
@@ -143,6 +141,8 @@ def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torc
         layer.keys = _padded([cache.layers[index].keys for cache in caches], width)
         layer.values = _padded([cache.layers[index].values for cache in caches], width)
         joined.layers.append(layer)
+        for cache in caches:  # so that no more than one layer is held twice
+            cache.layers[index].keys = cache.layers[index].values = None
     return joined, mask
 
 
@@ -164,10 +164,10 @@ def _processors(sampling: SamplingParams) -> LogitsProcessorList:
 
 def _draw(sequence: Decoding, row: torch.Tensor, processors: LogitsProcessorList, sampling: SamplingParams) -> int:
     """Draw one token from raw logits (V,)."""
+    if not row.max().isfinite():  # NaN or infinity anywhere shows in the maximum
+        return _BROKEN
     seen = torch.tensor([sequence.prompt_ids + sequence.new_ids], device=row.device)
     scores = processors(seen, row[None].clone())[0]
-    if scores.isnan().any():
-        return _BROKEN
     if sampling.temperature == 0:
         return int(scores.argmax())
     return int(torch.multinomial(scores.softmax(-1), 1, generator=sequence.generator))
@@ -176,7 +176,6 @@ def _draw(sequence: Decoding, row: torch.Tensor, processors: LogitsProcessorList
 def _push(sequence: Decoding, token: int, row: torch.Tensor, eos_ids: frozenset[int]) -> bool:
     """Add a token to its sequence; True where the sequence has ended."""
     if token in eos_ids or token == _BROKEN:
-        sequence.hit_eos = token != _BROKEN
         return True
     sequence.last_rows[len(sequence.new_ids)] = row
     sequence.last_rows.pop(len(sequence.new_ids) - _KEPT_ROWS, None)

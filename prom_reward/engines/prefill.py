@@ -20,6 +20,7 @@ Strategy = Literal["merged", "cached", "plain"]
 
 CACHE_BUDGET_BYTES = 2 << 30
 """Key/value cache that shared beginnings may hold at once."""
+_GPU_SHARE = 0.25  # of the GPU's free memory, where that is more
 _PROBE_TOKENS = 24
 
 
@@ -38,7 +39,7 @@ class SharedPrefill:
     def __init__(self, model: Any, *, cache_budget_bytes: int = CACHE_BUDGET_BYTES) -> None:
         self._model = model
         self._budget_bytes = cache_budget_bytes
-        self._strategy: Strategy | None = None
+        self._strategies: dict[tuple[str, torch.dtype], Strategy] = {}
 
     def run(self, prompts: Sequence[Sequence[int]], keep: Callable[[int, torch.Tensor], None]) -> list[int]:
         """Compute the raw logits (V,) behind every prompt.
@@ -56,7 +57,7 @@ class SharedPrefill:
         strategy = self.strategy
         plan = plan_prefixes(
             prompts,
-            token_budget=0 if strategy == "plain" else self._budget_bytes // _cache_bytes_per_token(self._model),
+            token_budget=0 if strategy == "plain" else self.token_budget,
             rotary_boundary=_rotary_boundary(self._model),
         )
         with self._attention(strategy):
@@ -68,14 +69,23 @@ class SharedPrefill:
     @property
     def strategy(self) -> Strategy:
         """How beginnings are shared; probes the model at the first use."""
-        if self._strategy is None:
-            self._strategy = self._probe()
-            logger.info("prefixes of %s: %s", type(self._model).__name__, self._strategy)
-            if self._strategy == "plain":
+        key = (self._model.device.type, self._model.dtype)
+        if key not in self._strategies:
+            self._strategies[key] = self._probe()
+            logger.info("prefixes of %s: %s", type(self._model).__name__, self._strategies[key])
+            if self._strategies[key] == "plain":
                 logger.warning(
                     "%s: its cache cannot be shared; every prompt is computed whole", type(self._model).__name__
                 )
-        return self._strategy
+        return self._strategies[key]
+
+    @property
+    def token_budget(self) -> int:
+        """Tokens of key/value cache that may be held at once."""
+        budget = self._budget_bytes
+        if self._model.device.type == "cuda":
+            budget = max(budget, int(_GPU_SHARE * torch.cuda.mem_get_info(self._model.device)[0]))
+        return max(1, budget // _cache_bytes_per_token(self._model))
 
     def _run(
         self, plan: Sequence[Segment], prompts: Sequence[Sequence[int]], keep: Callable[[int, torch.Tensor], None]

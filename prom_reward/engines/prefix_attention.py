@@ -51,9 +51,12 @@ def _attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    **_: Any,
+    **other: Any,
 ) -> tuple[torch.Tensor, None]:
     """Return attention (B, T, H, D) of queries (B, H, T, D) to keys (B, K, P + T, D), H a multiple of K."""
+    unknown = [name for name in ("softcap", "s_aux", "sliding_window", "position_bias") if other.get(name) is not None]
+    if unknown:
+        raise NotImplementedError(f"attention with {', '.join(unknown)} is not computed here")
     groups = query.shape[1] // key.shape[1]
     key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))  # (B, H, P + T, D)
     num_prefix = key.shape[2] - query.shape[2]

@@ -44,6 +44,11 @@ class ScriptedEngine:
         return f"scripted:{getattr(self._script, '__qualname__', 'list')}"
 
     @property
+    def identity(self) -> str:
+        """The script's name."""
+        return self.fingerprint
+
+    @property
     def context_length(self) -> int | None:
         """Words that a prompt may have."""
         return self._context_length

@@ -61,13 +61,21 @@ class TransformersEngine:
 
     @property
     def fingerprint(self) -> str:
-        """The weights' origin, what they compute in, conversation and given context; loads nothing."""
+        """The identity, and what the weights compute in on this machine; loads nothing."""
+        source = self._source
+        if isinstance(source, LoadedModel):
+            return f"{self.identity}|{source.dtype}"
+        return f"{self.identity}|{source.quantization or resolve_dtype(source.dtype, resolve_device(source.device))}"
+
+    @property
+    def identity(self) -> str:
+        """The weights' origin, the conversation and the given context: the same on every machine."""
         source = self._source
         if isinstance(source, ModelSource):
-            loaded_as = source.quantization or str(resolve_dtype(source.dtype, resolve_device(source.device)))
-            parts = [source.model, source.revision, source.gguf_file, source.adapter, source.tokenizer, loaded_as]
+            parts = [source.model, source.revision, source.gguf_file, source.adapter, source.tokenizer]
+            parts += [source.dtype, source.quantization]
         else:
-            parts = [source.model.config.name_or_path, source.dtype]
+            parts = [source.model.config.name_or_path]
         factory = self._conversation_factory
         name = getattr(factory, "__qualname__", None) or repr(factory)
         return "transformers:" + "|".join(str(part or "") for part in [*parts, name, self._context_length])
@@ -156,10 +164,10 @@ class TransformersEngine:
         seeds = _seeds([contexts[index] for index in indices], sampling.seed)
         order = sorted(range(len(indices)), key=lambda at: len(contexts[indices[at]]))
         model = self.runtime.loaded.model
-        size = self._decode_batch_size or (8 if model.device.type == "cpu" else 32)
-        for start in range(0, len(order), size):
+        costs = [len(contexts[index]) + sampling.max_new_tokens for index in indices]
+        for part in self._decode_batches(order, costs):
             batch = {}
-            for at in order[start : start + size]:
+            for at in part:
                 index = indices[at]
                 room = self._room(prompts[index], contexts[index])
                 batch[index] = Decoding(
@@ -173,16 +181,31 @@ class TransformersEngine:
             for index, generation in zip(batch, finished, strict=True):
                 results[index] = generation
 
+    def _decode_batches(self, order: Sequence[int], costs: Sequence[int]) -> Iterator[list[int]]:
+        """Yield batches that keep to the batch size and to the tokens of cache that may be held at once."""
+        size = self._decode_batch_size or (8 if self.runtime.loaded.model.device.type == "cpu" else 32)
+        budget = self.runtime.prefill.token_budget
+        batch: list[int] = []
+        for at in order:
+            longest = max([costs[at], *(costs[other] for other in batch)])
+            if batch and (len(batch) == size or longest * (len(batch) + 1) > budget):
+                yield batch
+                batch = []
+            batch.append(at)
+        if batch:
+            yield batch
+
 
 @contextmanager
 def _evaluating(model: Any) -> Iterator[None]:
     """Keep a model in eval mode, and put a shared one back as it was."""
-    was_training = model.training
+    before = {module: module.training for module in model.modules()}
     model.eval()
     try:
         yield
     finally:
-        model.train(was_training)
+        for module, was_training in before.items():
+            module.training = was_training
 
 
 def _seeds(contexts: list[list[int]], seed: int | None) -> list[int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,21 @@ def read_rows(path: str | Path) -> RowIterator:
     if path.suffix.lower() not in readers:
         raise InputError(f"{path}: got the ending {path.suffix!r}; expected one of {', '.join(readers)} or a folder")
     return readers[path.suffix.lower()](path)
+
+
+def read_values(path: str | Path) -> list[dict[str, Any]]:
+    """Return the columns of all rows, for data sets that must be whole, as a training's.
+
+    Raises:
+        RowError: A row is broken; the message names the first one.
+        InputError: As `read_rows`.
+    """
+    rows = []
+    for row in read_rows(path):
+        if isinstance(row, BrokenRow):
+            raise RowError(f"{path}, {row.place}: {row.problem}")
+        rows.append(dict(row.values))
+    return rows
 
 
 def count_rows(path: str | Path) -> int | None:
@@ -111,17 +126,19 @@ def _from_json(path: Path) -> RowIterator:
 
 def _from_csv(path: Path) -> RowIterator:
     csv.field_size_limit(1 << 28)
+    line = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             for values in reader:
+                line = reader.line_num
                 place = f"line {reader.line_num}"
                 if None in values or any(value is None for value in values.values()):
                     yield BrokenRow(place, f"expected {len(reader.fieldnames or ())} columns as in the header")
                 else:
                     yield Row(place, {key: value or _empty_cell(key) for key, value in values.items()})
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a valid UTF-8 CSV file ({error})") from error
+    except (UnicodeDecodeError, csv.Error) as error:  # where the next row begins is not known any more
+        yield BrokenRow(f"line {line + 1}", f"not valid UTF-8 CSV ({error}), and nothing behind it can be read")
 
 
 def _empty_cell(column: str) -> str | None:

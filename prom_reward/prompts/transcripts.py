@@ -10,8 +10,8 @@ It does not know rubrics or judges. The one form in which every conversation is 
 - The response is the completion's last assistant message. What a completion holds before it, tool calls and
   their results, belongs to the instruction. A completion that ends in anything but an assistant's text has an
   empty response.
-- A reasoning policy is judged on its answer: `reasoning_content` and inline `<think>` are left out, and
-  thinking that never closes leaves an empty response.
+- A reasoning policy is judged on its answer: `reasoning_content` and inline `<think>` are left out, in earlier
+  assistant turns too, and thinking that never closes leaves an empty response.
 """
 
 import json
@@ -34,6 +34,7 @@ DIALOGUE_OPENING = (
 _THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _THINKING_OPEN = re.compile(r"<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
 _THINKING_END = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_SPEAKER_LINE = re.compile(r"^([ \t]*(?:User|Assistant|System|Tool(?: \([^()\n]*\))?)):", re.MULTILINE)
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "developer": "System", "system": "System"}
 
 
@@ -55,15 +56,15 @@ def transcript(
     before = [] if isinstance(prompt, str) else _mappings(prompt, "prompt")
     if isinstance(completion, str):
         response = completion if include_reasoning else strip_thinking(completion)
-        return (prompt if isinstance(prompt, str) else _instruction(before)), response
+        return (prompt if isinstance(prompt, str) else _instruction(before, include_reasoning)), response
     said = _mappings(completion, "completion")
     is_answered = bool(said) and (said[-1].get("role") or "assistant") == "assistant" and not said[-1].get("tool_calls")
     response = _answer(said[-1], include_reasoning) if is_answered else ""
     steps = said[:-1] if is_answered else said
     if not steps:
-        return (prompt if isinstance(prompt, str) else _instruction(before)), response
+        return (prompt if isinstance(prompt, str) else _instruction(before, include_reasoning)), response
     opening: list[Message] = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else before
-    return _dialogue(opening, steps, guard=guard), response
+    return _dialogue(opening, steps, include_reasoning=include_reasoning, guard=guard), response
 
 
 def strip_thinking(text: str) -> str:
@@ -84,25 +85,30 @@ def _mappings(value: Any, name: str, expected: str = "messages") -> list[Message
     raise RowError(f"got a {name} of type {type(value).__name__}; expected a string or a list of {expected}")
 
 
-def _instruction(messages: Sequence[Message]) -> str:
+def _instruction(messages: Sequence[Message], include_reasoning: bool) -> str:
     roles = [str(message.get("role")) for message in messages]
     if roles == ["user"]:
         return _content(messages[0])
     if roles in (["system", "user"], ["developer", "user"]):
         return f"{_content(messages[0])}\n\n{_content(messages[1])}"
-    return _dialogue(messages)
+    return _dialogue(messages, include_reasoning=include_reasoning)
 
 
-def _dialogue(given: Sequence[Message], steps: Sequence[Message] = (), *, guard: bool = True) -> str:
-    turns = [_turn(message) for message in given]
-    turns += [neutralize(_turn(message)) if guard else _turn(message) for message in steps]
+def _dialogue(
+    given: Sequence[Message], steps: Sequence[Message] = (), *, include_reasoning: bool = False, guard: bool = True
+) -> str:
+    turns = [_turn(message, _paragraph(message, include_reasoning)) for message in given]
+    for message in steps:
+        paragraph = _paragraph(message, include_reasoning)
+        # What the policy wrote may neither pose as the judge nor as another turn.
+        turns.append(_turn(message, _SPEAKER_LINE.sub(r"\1 :", neutralize(paragraph)) if guard else paragraph))
     return "\n".join([DIALOGUE_OPENING, "\n\n".join([*turns, "Assistant: "])])
 
 
-def _turn(message: Message) -> str:
+def _turn(message: Message, paragraph: str) -> str:
     speaker = _speaker(message)
     # The benchmark's files have no space behind the assistant of earlier turns.
-    return f"{speaker}:{'' if speaker == 'Assistant' else ' '}{_paragraph(message)}"
+    return f"{speaker}:{'' if speaker == 'Assistant' else ' '}{paragraph}"
 
 
 def _speaker(message: Message) -> str:
@@ -114,9 +120,9 @@ def _speaker(message: Message) -> str:
     return _SPEAKERS.get(role, role.capitalize())
 
 
-def _paragraph(message: Message) -> str:
+def _paragraph(message: Message, include_reasoning: bool) -> str:
     calls = [_call(call) for call in message.get("tool_calls") or ()]
-    content = _content(message)
+    content = _answer(message, include_reasoning) if message.get("role") == "assistant" else _content(message)
     return "\n".join([*([content] if content else []), *calls])
 
 

@@ -18,7 +18,7 @@ from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from prom_reward.rewards.metrics import log_metrics, shown_feedback, shown_scores
 from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
 from prom_reward.rubrics import parse_rubrics
-from prom_reward.types import GradingRequest, Judge, Judgment, Rubric
+from prom_reward.types import GradingRequest, Judge, Judgment, Rubric, ScoreScale
 
 ScoreKind = Literal["expected", "integer"]
 
@@ -38,8 +38,8 @@ class PrometheusReward:
         rubric: The default rubric in any form that `Rubric.parse` reads, or a list of them; None where every
             row brings its own.
         normalizer: "unit" maps the scale to [0, 1], "centered" to [-1, 1], "identity" leaves the score; or a
-            callable `(scores, scale) -> rewards`. Nothing that depends on the batch: groups are split across
-            ranks, and GRPO scales by the group's deviation itself.
+            callable `(scores, scale) -> rewards`, which is called with one score at a time. Nothing may depend on
+            the batch: groups are split across ranks, and GRPO scales by the group's deviation itself.
         score: "expected" is the mean of the score's distribution (no ties, less noise); "integer" is the mean of
             the sampled integers, which with three samples is the papers' protocol.
         on_unscored: What a trainer gets for a response that could not be scored. "none": None, which in GRPO and
@@ -158,12 +158,26 @@ class PrometheusReward:
         total = 0.0
         for request, judgment in scored:
             score = judgment.expected_score if self.score == "expected" else _integer_score(judgment)
-            reward = self.normalizer([score], request.rubric.scale)[0]
+            reward = self._normalized(score, request.rubric.scale)
             if reward is None:
                 return None
-            total += request.rubric.weight * float(reward)
+            total += request.rubric.weight * reward
         full = sum(request.rubric.weight for request in requests)
         return total * full / sum(request.rubric.weight for request, _ in scored)
+
+    def _normalized(self, score: float | None, scale: ScoreScale) -> float | None:
+        """Return one score's reward; scores are handed over one by one, so that none depends on another."""
+        rewards = list(self.normalizer([score], scale))
+        if len(rewards) != 1:
+            raise ConfigError(f"the normalizer gave {len(rewards)} rewards for 1 score; expected as many of each")
+        if rewards[0] is None:
+            return None
+        reward = float(rewards[0])
+        if not isfinite(reward):
+            raise ConfigError(
+                f"the normalizer gave {reward} for the score {score:.4g}; expected a finite number or None"
+            )
+        return reward
 
     def _write_log(
         self,
@@ -191,6 +205,7 @@ class PrometheusReward:
         """Return a name of the rubrics with a digest of all settings: TRL merges the metrics of equal names."""
         settings = [
             *(getattr(self.judge, setting, None) for setting in _JUDGE_SETTINGS),
+            getattr(getattr(self.judge, "engine", None), "identity", None),
             self.rubrics,
             self.normalizer,
             self.score,
@@ -201,7 +216,7 @@ class PrometheusReward:
             self.include_reasoning,
         ]
         text = re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(settings))  # a function's address differs between processes
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:4]
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         named = "_".join(rubric.name for rubric in self.rubrics) or "rubric_column"
         return f"prometheus_{named}_{digest}"
 

@@ -87,7 +87,7 @@ FOUR_LEVELS = "[Good?]\nScore 1: a\nScore 2: b\nScore 3: c\nScore 4: d"
         (("--config", "no.yaml"), "no.yaml: cannot read the file (No such file or directory)"),
         (
             (*ONE, "--instruction", ""),
-            "the response: no row could be graded; the first problem, the response: no ",
+            "got an empty --instruction; give what was asked",
         ),
     ],
 )

@@ -132,13 +132,13 @@ def test_the_first_gpu_is_taken_where_there_is_one(monkeypatch, is_available, de
 
 
 def test_an_unknown_kind_of_device_is_named():
-    with pytest.raises(ConfigError, match=r"^got device='gpu'; expected cpu, cuda, mps or one like cuda:1$"):
+    with pytest.raises(ConfigError, match=r"^got device='gpu'; expected cpu, cuda, mps, xpu or one like cuda:1$"):
         resolve_device("gpu")
 
 
 def test_a_gpu_that_does_not_exist_is_named(monkeypatch, tiny_folder):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match=r"^got device='cuda', but torch finds no CUDA device; expected cpu$"):
+    with pytest.raises(ConfigError, match=r"^got device='cuda', but torch finds no such device here; expected cpu$"):
         load_model(source_of(tiny_folder, device="cuda"))
 
 

@@ -133,7 +133,7 @@ def test_what_changes_answers_changes_the_fingerprint(change):
 def test_a_loaded_models_fingerprint_names_it_and_its_dtype():
     judge = tiny_judge()
     judge.model.config.name_or_path = "my-judge"
-    assert engine_of(judge).fingerprint == "transformers:my-judge|float32|ChatTemplateConversation|"
+    assert engine_of(judge).fingerprint == "transformers:my-judge|ChatTemplateConversation||float32"
 
 
 def test_the_model_is_left_as_it_was():

@@ -33,7 +33,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
 
 def test_the_grpo_config_makes_a_reward():
     run = load_grpo_run("configs/grpo.yaml")
-    reward = PrometheusReward(load_judge(run.judge), rubric=load_rubric(run.rubric), **run.reward)
+    reward = PrometheusReward(load_judge(run.judge), rubric=load_rubric(run.rubric), **run.reward.model_dump())
     assert [(rubric.name, rubric.weight) for rubric in reward.rubrics] == [("correctness", 0.7), ("brevity", 0.3)]
     assert all(isinstance(row, Row) for row in read_rows(run.dataset))
 

@@ -9,8 +9,8 @@ from datasets import Dataset, DatasetDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prom_reward.errors import InputError
-from prom_reward.offline.rows import BrokenRow, Row, count_rows, read_rows
+from prom_reward.errors import InputError, RowError
+from prom_reward.offline.rows import BrokenRow, Row, count_rows, read_rows, read_values
 
 ROWS = [
     {"instruction": "Capital of France?", "response": "Paris, “of course”.\nWhat else?", "reference_answer": "Paris."},
@@ -180,8 +180,6 @@ def test_a_csv_cell_may_be_long(tmp_path):
         ("rows.json", b"[{]", "not a valid JSON file (Expecting property name enclosed in double quotes: line 1 "),
         ("rows.json", b'["\xff"]', "not a valid JSON file ('utf-8' codec can't decode byte 0xff"),
         ("rows.json", b"[" * 100_000, "not a valid JSON file (maximum recursion depth exceeded"),
-        ("rows.csv", b"a\n\xff\n", "not a valid UTF-8 CSV file ('utf-8' codec can't decode byte 0xff"),
-        ("rows.csv", b'a\n"x"y\n', "not a valid UTF-8 CSV file (',' expected after '\"')"),
         ("rows.parquet", b"no parquet at all", "not a valid Parquet file (Parquet magic bytes not found"),
         ("rows.txt", b"x", "got the ending '.txt'; expected one of .jsonl, .ndjson, .json, .csv, .parquet or a folder"),
         ("rows", b"x", "got the ending ''; expected one of .jsonl, .ndjson, .json, .csv, .parquet or a folder"),
@@ -229,3 +227,19 @@ def test_a_folder_of_splits_names_one_to_give(tmp_path):
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         list(read_rows(path))
     assert len(list(read_rows(path / "train"))) == 3
+
+
+def test_a_broken_csv_is_read_up_to_the_break(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b'a\n1\n"x"y\n2\n')
+    problem = "not valid UTF-8 CSV (',' expected after '\"'), and nothing behind it can be read"
+    assert list(read_rows(path)) == [Row("line 2", {"a": "1"}), BrokenRow("line 3", problem)]
+
+
+def test_data_that_must_be_whole_names_its_first_broken_row(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n')
+    assert read_values(path) == [{"a": 1}]
+    path.write_text('{"a": 1}\n{"a": \n')
+    with pytest.raises(RowError, match=f"^{re.escape(f'{path}, line 2: not valid JSON (')}"):
+        read_values(path)

@@ -11,6 +11,7 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prom_reward.config import load_judge
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError, InputError, RubricError, UnscoredError
 from prom_reward.judging.judge import PrometheusJudge
@@ -257,7 +258,7 @@ def test_the_name_differs_wherever_a_setting_differs():
     ]
     assert len(set(names)) == len(names)
     assert name_of() == name_of()
-    assert re.fullmatch("prometheus_helpfulness_honesty_[0-9a-f]{4}", name_of(TWO))
+    assert re.fullmatch("prometheus_helpfulness_honesty_[0-9a-f]{8}", name_of(TWO))
     assert name_of(None).startswith("prometheus_rubric_column_")
 
 
@@ -283,3 +284,26 @@ def test_the_name_is_the_same_in_every_process():
     ]
     assert runs[0].stdout == runs[1].stdout
     assert runs[0].stdout.startswith("prometheus_honesty_")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "the normalizer gave 0 rewards for 1 score; expected as many of each"),
+        ([float("nan")], "the normalizer gave nan for the score 4; expected a finite number or None"),
+        ([float("inf")], "the normalizer gave inf for the score 4; expected a finite number or None"),
+    ],
+)
+def test_a_normalizer_that_gives_no_reward_is_named(given, message):
+    judge = PrometheusJudge(ScriptedEngine(["[RESULT] 4"], confidence=1.0))
+    reward = PrometheusReward(judge, "helpfulness", normalizer=lambda scores, scale: given)
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        reward(prompts=["Hi"], completions=["Ho"])
+
+
+def test_judges_of_other_weights_have_other_names():
+    names = {
+        PrometheusReward(load_judge("smollm2-135m", **changes), "helpfulness").__name__
+        for changes in ({}, {"adapter": "mine"}, {"model": "/other/weights"}, {"quantization": "int8"})
+    }
+    assert len(names) == 4
