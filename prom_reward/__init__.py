@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prom_reward.config import load_judge, load_rubric
+    from prom_reward.engines.base import SamplingParams
     from prom_reward.engines.loading import LoadedModel, ModelSource
     from prom_reward.engines.scripted_engine import ScriptedEngine
     from prom_reward.engines.transformers_engine import TransformersEngine
@@ -15,16 +16,7 @@ if TYPE_CHECKING:
     from prom_reward.judging.judge import PrometheusJudge
     from prom_reward.rewards.normalizers import FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward
-    from prom_reward.types import (
-        Comparison,
-        ComparisonRequest,
-        GradingRequest,
-        Judgment,
-        Outcome,
-        Rubric,
-        SamplingParams,
-        ScoreScale,
-    )
+    from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, Rubric, ScoreScale
 
 __version__ = "0.1.0"
 
@@ -42,7 +34,7 @@ _HOMES = {
     "PrometheusJudge": "judging.judge",
     "PrometheusReward": "rewards.reward_function",
     "Rubric": "types",
-    "SamplingParams": "types",
+    "SamplingParams": "engines.base",
     "ScoreScale": "types",
     "ScriptedEngine": "engines.scripted_engine",
     "TransformersEngine": "engines.transformers_engine",

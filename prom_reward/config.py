@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.errors import ConfigError, RubricError, near_miss
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, render_text
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, validated
-from prom_reward.types import Engine, JudgePrompt, Rubric, SamplingParams
+from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
     from prom_reward.engines.loading import ModelSource

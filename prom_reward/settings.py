@@ -21,7 +21,7 @@ class _Strict(BaseModel):
 
 
 class SamplingConfig(_Strict):
-    """The `sampling` of a judge; see `prom_reward.types.SamplingParams`."""
+    """The `sampling` of a judge; see `prom_reward.engines.base.SamplingParams`."""
 
     max_new_tokens: int = 256
     temperature: float = 1.0

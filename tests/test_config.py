@@ -12,9 +12,9 @@ from prom_reward.config import (
     load_rubric,
     prompt_renderer,
 )
+from prom_reward.engines.base import SamplingParams
 from prom_reward.errors import ConfigError, ModelLoadError, RubricError
 from prom_reward.rubrics import Rubric
-from prom_reward.types import SamplingParams
 
 PRESETS = (
     "smollm2-135m",

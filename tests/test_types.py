@@ -4,21 +4,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.types import (
     Comparison,
     ComparisonRequest,
-    Engine,
-    Generation,
     GradingRequest,
     Judge,
     JudgePrompt,
     Judgment,
     Outcome,
     Rubric,
-    SamplingParams,
     ScoreScale,
     TextSpan,
 )

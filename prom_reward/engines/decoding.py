@@ -16,8 +16,8 @@ import torch
 from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
+from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.prefix_attention import keeps_all_states
-from prom_reward.types import SamplingParams
 
 _BROKEN = -1  # instead of a token where the logits are no numbers, as after an overflow in fp16
 _KEPT_ROWS = 8  # steps between the first token of a verdict and the end of decoding, at most

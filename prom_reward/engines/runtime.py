@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import torch
 
+from prom_reward.engines.base import Generation
 from prom_reward.engines.decoding import Decoding
 from prom_reward.engines.encoding import LabelTokens, PromptEncoder
 from prom_reward.engines.label_probs import Tokens, label_logprobs, next_tokens, token_logprobs
 from prom_reward.engines.loading import LoadedModel
 from prom_reward.engines.prefill import SharedPrefill
 from prom_reward.engines.verdict import Verdict, ends_in_marker, find_verdict, marker_end
-from prom_reward.types import RESULT_MARKER, Conversation, Generation, JudgePrompt, TextSpan
+from prom_reward.types import RESULT_MARKER, Conversation, JudgePrompt, TextSpan
 
 _WINDOW = 40  # tokens at the end of a text in which its verdict is looked for
 

@@ -6,8 +6,9 @@ It does not know models or tokenizers: it counts words as tokens.
 from collections.abc import Callable, Iterable, Sequence
 from math import log
 
+from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.verdict import find_verdict
-from prom_reward.types import Generation, JudgePrompt, SamplingParams
+from prom_reward.types import JudgePrompt
 
 Answer = str | Generation | Exception
 Script = Callable[[JudgePrompt], Answer] | Iterable[Answer]

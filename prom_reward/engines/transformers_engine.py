@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
+from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.decoding import Decoding, decode
 from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, resolve_device, resolve_dtype
 from prom_reward.engines.runtime import JudgeRuntime, LabelQuery, likeliest
 from prom_reward.errors import WorkError
-from prom_reward.types import Conversation, Generation, JudgePrompt, SamplingParams
+from prom_reward.types import Conversation, JudgePrompt
 
 
 class TransformersEngine:
@@ -96,7 +97,7 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
-        """Answer every prompt, in order; see `prom_reward.types.Engine.generate`."""
+        """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
         with _evaluating(self.runtime.loaded.model):
             return self._generate(prompts, sampling)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import inf, isnan
 from typing import Any
 
+from prom_reward.engines.base import Generation
 from prom_reward.judging.parsing import ParsedScore, parse_score, parse_winner
 from prom_reward.judging.scores import (
     entropy,
@@ -18,15 +19,7 @@ from prom_reward.judging.scores import (
     one_hot,
     prob_first_is_better,
 )
-from prom_reward.types import (
-    Comparison,
-    Generation,
-    GradingRequest,
-    JudgePrompt,
-    Judgment,
-    Outcome,
-    Winner,
-)
+from prom_reward.types import Comparison, GradingRequest, JudgePrompt, Judgment, Outcome, Winner
 
 
 def _checked(generation: Generation) -> Generation:

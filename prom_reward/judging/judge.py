@@ -9,22 +9,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Literal
 
+from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.errors import ConfigError
 from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
 from prom_reward.judging.truncation import truncate_middle
 from prom_reward.prompts.guard import GUARD_VERSION
 from prom_reward.prompts.prometheus import TASK_TEXTS, PromptStyle
 from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, grading_prompt
-from prom_reward.types import (
-    Comparison,
-    ComparisonRequest,
-    Engine,
-    Generation,
-    GradingRequest,
-    JudgePrompt,
-    Judgment,
-    SamplingParams,
-)
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment
 
 logger = logging.getLogger(__name__)
 

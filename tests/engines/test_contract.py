@@ -5,11 +5,12 @@ import pickle  # noqa: TID251  engines must travel between processes as their co
 import pytest
 import torch
 
+from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.engines.loading import ModelSource
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.engines.transformers_engine import TransformersEngine
 from prom_reward.prompts.conversation import CONVERSATIONS
-from prom_reward.types import Engine, JudgePrompt, SamplingParams
+from prom_reward.types import JudgePrompt
 
 GREEDY = SamplingParams(max_new_tokens=12, temperature=0, repetition_penalty=1, seed=1)
 SAMPLED = SamplingParams(max_new_tokens=12, temperature=1, seed=7)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.decoding import Decoding, decode
-from prom_reward.types import SamplingParams
 from tests.tiny_models import ARCHITECTURES, ScriptLM, tiny_judge, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()

@@ -2,11 +2,12 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
+from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.loading import LoadedModel, ModelSource, load_model
 from prom_reward.engines.transformers_engine import TransformersEngine
 from prom_reward.errors import ConfigError, ModelLoadError
 from prom_reward.prompts.conversation import ChatTemplateConversation
-from prom_reward.types import JudgePrompt, SamplingParams
+from prom_reward.types import JudgePrompt
 
 PROMPTS = [JudgePrompt("You judge.", task, "[RESULT] ") for task in ("Is water wet?", "Name a town.")]
 

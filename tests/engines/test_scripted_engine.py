@@ -3,8 +3,9 @@ from math import exp, log
 
 import pytest
 
+from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.scripted_engine import ScriptedEngine
-from prom_reward.types import Generation, JudgePrompt, SamplingParams
+from prom_reward.types import JudgePrompt
 
 SAMPLING = SamplingParams()
 FEEDBACK = JudgePrompt("", "Judge this.")

@@ -5,11 +5,12 @@ import pytest
 import torch
 from transformers import BloomConfig
 
+from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.loading import LoadedModel, ModelSource
 from prom_reward.engines.transformers_engine import TransformersEngine
 from prom_reward.errors import WorkError
 from prom_reward.prompts.conversation import CONVERSATIONS, ChatTemplateConversation
-from prom_reward.types import JudgePrompt, SamplingParams
+from prom_reward.types import JudgePrompt
 from tests.tiny_models import ARCHITECTURES, script_judge, tiny_judge
 
 GREEDY = SamplingParams(max_new_tokens=16, temperature=0, repetition_penalty=1, top_p=1)

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.transformers_engine import TransformersEngine
 from prom_reward.judging.parsing import parse_score
 from prom_reward.prompts.conversation import ChatTemplateConversation
-from prom_reward.types import JudgePrompt, Outcome, SamplingParams, ScoreScale
+from prom_reward.types import JudgePrompt, Outcome, ScoreScale
 from tests.tiny_models import script_ids, script_judge
 
 FIVE = ("1", "2", "3", "4", "5")

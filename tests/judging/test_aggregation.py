@@ -2,8 +2,9 @@ from math import log, nan
 
 import pytest
 
+from prom_reward.engines.base import Generation
 from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
-from prom_reward.types import Comparison, Generation, JudgePrompt, Judgment, Outcome
+from prom_reward.types import Comparison, JudgePrompt, Judgment, Outcome
 
 PROMPT = JudgePrompt("", "task")
 SCORE_PROMPT = JudgePrompt("", "task", "[RESULT] ")

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.types import ComparisonRequest, Generation, GradingRequest, Outcome, Rubric, SamplingParams, ScoreScale
+from prom_reward.types import ComparisonRequest, GradingRequest, Outcome, Rubric, ScoreScale
 from tests.strategies import attack_text, grading_requests
 
 BROKEN = Generation(text="Cut [RESULT] 3", finish_reason="forced")

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prom_reward.config import load_judge
+from prom_reward.engines.base import Generation
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError, InputError, RubricError, UnscoredError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rewards.normalizers import FixedStandardization
 from prom_reward.rewards.reward_function import PrometheusReward
 from prom_reward.rubrics import Rubric
-from prom_reward.types import Generation, Judgment, Outcome
+from prom_reward.types import Judgment, Outcome
 
 CERTAIN = {"confidence": 1.0}
 near = partial(pytest.approx, abs=1e-9)

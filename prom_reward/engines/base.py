@@ -1,0 +1,101 @@
+"""What every engine takes and gives: the Engine protocol, SamplingParams, Generation.
+
+It does not know how any engine works.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Literal, Protocol, runtime_checkable
+
+from prom_reward.errors import ConfigError
+from prom_reward.types import JudgePrompt
+
+FinishReason = Literal["result", "forced", "stop", "length", "too_long", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """How an engine writes feedback. The defaults are the Prometheus model card's."""
+
+    max_new_tokens: int = 256
+    """The longest feedback with its result, in tokens."""
+    temperature: float = 1.0
+    """0 is greedy decoding."""
+    top_p: float = 0.9
+    """The probability mass that is sampled from, 0 < top_p <= 1."""
+    repetition_penalty: float = 1.03
+    """Over 1 makes tokens of the prompt and the feedback less likely; 1 is off."""
+    seed: int | None = None
+    """None draws a fresh seed on every call."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "max_new_tokens": (self.max_new_tokens >= 1, "at least 1"),
+            "temperature": (0 <= self.temperature < inf, "0 (greedy) or more"),
+            "top_p": (0 < self.top_p <= 1, "over 0 and at most 1"),
+            "repetition_penalty": (0 < self.repetition_penalty < inf, "over 0 (1 is off)"),
+        }
+        for name, (is_valid, expected) in checks.items():
+            if not is_valid:
+                raise ConfigError(f"sampling: got {name}={getattr(self, name)}; expected {expected}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What an engine wrote for one prompt."""
+
+    text: str
+    """The judge's text after `response_prefix`, the forced closing and its verdict included."""
+    finish_reason: FinishReason
+    """"result": stopped at its own verdict; "forced": closed by the engine; "stop" and "length": ended
+    without a verdict that could be read; "too_long": the prompt does not fit; "error": see `error`."""
+    num_prompt_tokens: int = 0
+    """Length of the prompt, the BOS and the prefix included."""
+    num_computed_tokens: int = 0
+    """Tokens that were prefilled for it: fewer than the prompt's where a beginning was shared, more where a
+    forced verdict had to be read behind the feedback."""
+    num_generated_tokens: int = 0
+    """Tokens that the judge wrote."""
+    score_logprobs: Mapping[str, float] | None = None
+    """Log-probability in nats of each label at the verdict, before temperature, penalty and top-p,
+    not normalised over the labels; None where no verdict was reached."""
+    error: str | None = None
+    """Why there is no text, where there is none."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs a model on prompts. It never sees a rubric.
+
+    An engine keeps the order and the number of its prompts, reports what it cannot do for one prompt in
+    that prompt's Generation, and pickles as its configuration.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """All that can change an answer besides prompt and sampling, as one line without secrets."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What of the fingerprint is the same on every machine; asking for it touches no device."""
+        ...
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that prompt and answer may take together; None where it is not known."""
+        ...
+
+    def count_tokens(self, prompt: JudgePrompt) -> int:
+        """Return the number of tokens of the rendered prompt, BOS and prefix included."""
+        ...
+
+    def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
+        """Answer every prompt, in order.
+
+        A prompt that `reads_score_at_once` costs one prefill and no decoding. Any other is decoded up to
+        its verdict; an engine that can force text closes one that ends without a verdict with
+        ` [RESULT] ` and reads it (`finish_reason` "forced").
+        """
+        ...
