@@ -12,7 +12,7 @@ It does not know how any of them is made.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from prom_reward.rubrics import Rubric, ScoreScale
 
@@ -154,6 +154,20 @@ class Judgment:
     def is_scored(self) -> bool:
         """Whether `score` and `expected_score` exist."""
         return self.outcome.is_scored
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as JSON values, without token counts; labels become strings."""
+        probs = self.score_probs
+        return {
+            "outcome": self.outcome.value,
+            "score": self.score,
+            "expected_score": self.expected_score,
+            "score_probs": {str(label): prob for label, prob in probs.items()} if probs else None,
+            "entropy": self.entropy,
+            "sampled_scores": list(self.sampled_scores),
+            "feedback": self.feedback,
+            "error": self.error,
+        }
 
     @property
     def mean_score(self) -> float | None:

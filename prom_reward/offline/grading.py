@@ -97,18 +97,7 @@ def grade_batch(judge: Judge, batch: RequestBatch) -> list[dict[str, Any]]:
 
 def graded_row(values: Mapping[str, Any], request: GradingRequest, judgment: Judgment) -> dict[str, Any]:
     """Return a row with its judgment; a column of the row that has a judgment's name becomes `input_NAME`."""
-    probs = judgment.score_probs
-    verdict = {
-        "rubric_name": request.rubric.name,
-        "outcome": judgment.outcome.value,
-        "score": judgment.score,
-        "expected_score": judgment.expected_score,
-        "score_probs": {str(label): prob for label, prob in probs.items()} if probs else None,
-        "entropy": judgment.entropy,
-        "sampled_scores": list(judgment.sampled_scores),
-        "feedback": judgment.feedback,
-        "error": judgment.error,
-    }
+    verdict = {"rubric_name": request.rubric.name, **judgment.to_dict()}
     kept = {f"input_{name}" if name in verdict else name: value for name, value in values.items()}
     return {**kept, **verdict}
 

@@ -47,18 +47,10 @@ class JudgmentLog:
 
 def judgment_record(request: GradingRequest, judgment: Judgment) -> dict[str, Any]:
     """Return the JSON fields of one judgment: what was judged, and what came of it."""
-    probs = judgment.score_probs
     return {
         "instruction": request.instruction,
         "response": request.response,
         "reference_answer": request.reference_answer,
         "rubric": request.rubric.name,
-        "outcome": judgment.outcome.value,
-        "score": judgment.score,
-        "expected_score": judgment.expected_score,
-        "score_probs": {str(label): prob for label, prob in probs.items()} if probs else None,
-        "entropy": judgment.entropy,
-        "sampled_scores": list(judgment.sampled_scores),
-        "feedback": judgment.feedback,
-        "error": judgment.error,
+        **judgment.to_dict(),
     }
