@@ -132,14 +132,12 @@ def grade(
 
 
 def _one_row(instruction: str | None, response: str | None, reference: str | None, rubrics: tuple[Rubric, ...]) -> Row:
-    if not instruction:
-        raise (
-            InputError("got an empty --instruction; give what was asked")
-            if instruction == ""
-            else InputError(
-                "got no input; give a file, or --instruction with --response (or the response on standard input)"
-            )
+    if instruction is None:
+        raise InputError(
+            "got no input; give a file, or --instruction with --response (or the response on standard input)"
         )
+    if not instruction:
+        raise InputError("got an empty --instruction; give what was asked")
     if response is None and sys.stdin.isatty():
         raise InputError("got no --response; give one, or pipe the response into standard input")
     if response in (None, "-"):
