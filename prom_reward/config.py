@@ -3,8 +3,9 @@
 The only place that chooses between engines. It does not know the command line.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -14,14 +15,19 @@ import yaml
 
 from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.errors import ConfigError, RubricError, near_miss
+from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, render_text
+from prom_reward.prompts.guard import GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
-from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, validated
+from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, TrainingRun, validated
 from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
     from prom_reward.engines.loading import ModelSource
+    from prom_reward.training.judge_training import JudgeTraining
+
+logger = logging.getLogger(__name__)
 
 PromptRenderer = Callable[[JudgePrompt], str]
 
@@ -59,14 +65,18 @@ def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Prome
         ConfigError: The judge is unknown, or a setting is; the message names the near miss.
     """
     config = judge_config(judge, **overrides)
+    if config.adapter:
+        _check_stamp(config, config.adapter)
     return PrometheusJudge(
         _engine(config),
         prompt_style=config.prompt_style,
+        layout=config.layout,
         mode=config.mode,
         sampling=SamplingParams(**config.sampling.model_dump()),
         num_samples=config.num_samples,
         guard=config.guard,
         truncate_response=config.truncate_response,
+        calibration=Calibration.load(config.calibration) if config.calibration else None,
         name=config.name,
     )
 
@@ -131,6 +141,55 @@ def load_grpo_run(path: str | Path) -> GRPORun:
     return validated(GRPORun, _mapping(read_yaml(path), path), str(path))
 
 
+def load_training_run(path: str | Path) -> TrainingRun:
+    """Read a judge's training from YAML."""
+    return validated(TrainingRun, _mapping(read_yaml(path), path), str(path))
+
+
+def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = ".") -> "JudgeTraining":
+    """Make a judge's training of its settings; nothing is loaded yet.
+
+    Args:
+        run: The settings.
+        out: The folder for the adapter and its checkpoints.
+        data_dir: Where data files with relative paths are looked for.
+
+    Raises:
+        ConfigError: A setting is unknown, or there is no data.
+        RubricError: A rubric for rows without one cannot be read.
+    """
+    from prom_reward.training.adapter import AdapterRun
+    from prom_reward.training.data import DataSource
+    from prom_reward.training.judge_training import JudgeTraining
+    from prom_reward.training.losses import LossWeights
+
+    if not run.data:
+        raise ConfigError("got no data to train on; give labelled files")
+    judge = judge_config(run.judge)
+    sources = [
+        DataSource(
+            path=Path(data_dir) / data.path,
+            rubrics=load_rubric(data.rubric) if data.rubric is not None else (),
+            **data.model_dump(exclude={"path", "rubric"}),
+        )
+        for data in run.data
+    ]
+    return JudgeTraining(
+        model=replace(_model_source(judge), adapter=None),
+        conversation=judge.conversation,
+        prompt_style=judge.prompt_style,
+        layouts=run.layouts or {judge.layout: 1.0},
+        guard=judge.guard,
+        sources=sources,
+        run=AdapterRun(
+            out=Path(out),
+            weights=LossWeights(run.expected_score_weight, run.feedback_weight),
+            **run.model_dump(include={"lora", "trainer", "pack_tokens", "patience", "seed"}),
+        ),
+        **run.model_dump(include={"max_tokens", "validation_share", "max_validation"}),
+    )
+
+
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML or JSON file; what is wrong with it is one ConfigError line."""
     try:
@@ -154,6 +213,26 @@ def _engine(config: JudgeConfig) -> Engine:
                 conversation=CONVERSATIONS[config.conversation],
                 context_length=config.context_length,
                 decode_batch_size=config.decode_batch_size,
+            )
+
+
+def _check_stamp(config: JudgeConfig, adapter: str) -> None:
+    """Warn where an adapter was trained for other prompts than it will get."""
+    from prom_reward.engines.adapter_stamp import read_stamp
+    from prom_reward.engines.loading import resolve_path
+
+    stamp = read_stamp(resolve_path(adapter))
+    used = {
+        "prompt_style": config.prompt_style,
+        "layout": config.layout,
+        "conversation": config.conversation,
+        "guard": GUARD_VERSION if config.guard else None,
+    }
+    for key, value in used.items():
+        trained = stamp.get("layouts", [value]) if key == "layout" else [stamp.get(key, value)]
+        if value not in trained:
+            logger.warning(
+                "%s: the adapter was trained with %s %s, not %s", adapter, key, " and ".join(map(str, trained)), value
             )
 
 
@@ -191,13 +270,13 @@ def _preset_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _without_stale_tokenizer(settings: dict[str, Any], wins: Mapping[str, Any]) -> dict[str, Any]:
-    """Where another model is given without its tokenizer or GGUF file, the preset's do not go with it."""
+    """Where another model is given without its tokenizer, GGUF file or adapter, the preset's do not go with it."""
     if "model" not in wins:
         return settings
     return {
         key: value
         for key, value in settings.items()
-        if key in wins or key not in ("tokenizer", "gguf_file", "revision")
+        if key in wins or key not in ("tokenizer", "gguf_file", "revision", "adapter")
     }
 
 

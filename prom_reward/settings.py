@@ -67,6 +67,8 @@ class JudgeConfig(_Strict):
     """Feedbacks decoded together; None chooses by device."""
     prompt_style: Literal["prometheus-v1", "prometheus-v2"] = "prometheus-v2"
     """The task texts."""
+    layout: Literal["prometheus", "response_last"] = "prometheus"
+    """The order of the task text's sections."""
     conversation: ConversationName = "tokenizer"
     """The conversation that the task text stands in."""
     mode: Literal["feedback", "score"] = "feedback"
@@ -79,6 +81,8 @@ class JudgeConfig(_Strict):
     """Neutralize judge text in responses."""
     truncate_response: Literal["middle"] | None = None
     """Whether a response that does not fit is cut."""
+    calibration: str | None = None
+    """A file of `prom-reward evaluate --fit-calibration` that maps expected scores."""
 
 
 class RewardConfig(_Strict):
@@ -127,6 +131,56 @@ class GRPORun(_Strict):
     """Arguments of `trl.GRPOConfig`."""
 
 
+class TrainingDataConfig(_Strict):
+    """One file of a judge's training; see `prom_reward.training.data.DataSource`."""
+
+    path: str
+    """A file of labelled rows, or of tasks."""
+    passes: float = Field(default=1.0, gt=0)
+    """How often each row is trained on."""
+    feedback: float = Field(default=0.0, ge=0, le=1)
+    """The share of rows that are trained to write their feedback."""
+    constructed: bool = False
+    """The rows are tasks with a reference answer, from which labelled rows are constructed."""
+    rubric: Any = None
+    """For rows without one, in any form of `load_rubric`."""
+    score_column: str | None = None
+    """The column of the score, where it has no known name."""
+    cluster_column: str | None = None
+    """The column of the question, where it has no known name."""
+
+
+class TrainingRun(_Strict):
+    """A judge's training, as `prom-reward train-judge --config` reads it."""
+
+    judge: str | dict[str, Any] = "smollm2-135m-untuned"
+    """The judge to train: a preset, a folder, a YAML file, or a judge's settings."""
+    data: list[TrainingDataConfig] = []
+    """The labelled files."""
+    layouts: dict[Literal["prometheus", "response_last"], float] = {}
+    """Each layout's share of the examples; empty takes the judge's own."""
+    max_tokens: int = Field(default=1500, ge=1)
+    """Longer examples are left out."""
+    validation_share: float = Field(default=0.12, ge=0, lt=1)
+    """The share of questions that are held out."""
+    max_validation: int = Field(default=36, ge=1)
+    """Validation examples a file at most."""
+    pack_tokens: int = Field(default=2048, ge=1)
+    """Tokens that are computed at once."""
+    expected_score_weight: float = Field(default=0.5, ge=0)
+    """Weight of the squared error of the expected score."""
+    feedback_weight: float = Field(default=0.3, ge=0)
+    """Weight of the feedback's cross-entropy."""
+    patience: int | None = Field(default=None, ge=1)
+    """Evaluations without improvement after which training stops."""
+    seed: int = 0
+    """Of all that is drawn."""
+    lora: dict[str, Any] = {}
+    """Arguments of `peft.LoraConfig`."""
+    trainer: dict[str, Any] = {}
+    """Arguments of `transformers.TrainingArguments`."""
+
+
 def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Model:
     """Validate settings; the first thing wrong becomes one line."""
     try:
@@ -135,14 +189,14 @@ def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Mo
         raise ConfigError(f"{where}: {_first_problem(model, error)}") from error
 
 
-_PARTS: dict[str, type[BaseModel]] = {"sampling": SamplingConfig, "reward": RewardConfig}
+_PARTS: dict[str, type[BaseModel]] = {"sampling": SamplingConfig, "reward": RewardConfig, "data": TrainingDataConfig}
 
 
 def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
     *parents, key = [str(part) for part in first["loc"] if part not in ("str", "dict[str,any]")]  # of a union
     inside = f" in {'.'.join(parents)!r}" if parents else ""
-    fields = _PARTS.get(".".join(parents), model).model_fields
+    fields = _PARTS.get(parents[0] if parents else "", model).model_fields
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{inside}; expected one of {', '.join(fields)}.{near_miss(key, fields)}"
     if first["type"] == "missing":

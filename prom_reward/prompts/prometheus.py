@@ -6,12 +6,20 @@ Sources: the model cards and benchmark files of kaist-ai/prometheus-7b-v1.0 and 
 constants of the prometheus-eval package 0.1.20 (v2). Trailing spaces count, and so do the texts' own slips
 (the relative text without reference still speaks of "a response to evaluate"): the models were trained on
 these bytes. Only the numbers of the scale are placeholders; on 1 to 5 they give the published bytes.
+
+Prometheus' text puts the response before reference and rubric, so the prompts of a group share little. Judges
+that are not bound to its bytes can take the same sections in another order: see `Layout`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 PromptStyle = Literal["prometheus-v1", "prometheus-v2"]
+
+Layout = Literal["prometheus", "response_last"]
+"""The order of the sections: the published one, or rubric, instruction, reference and last the response, in which
+all responses to one instruction share everything before them."""
 
 _TASK = "###Task Description:\nAn instruction (might include an Input inside it), "
 _ABSOLUTE_STEPS = """\
@@ -110,6 +118,33 @@ TASK_TEXTS: dict[PromptStyle, TaskTexts] = {
         relative_without_reference=_relative(with_reference=False),
     ),
 }
+
+_RESPONSE_LAST = ("Score Rubric", "The instruction", "Instruction", "Reference Answer", "Response")
+
+
+@cache
+def task_texts(style: PromptStyle, layout: Layout = "prometheus") -> TaskTexts:
+    """Return the texts of a generation with their sections in the order of a layout."""
+    texts = TASK_TEXTS[style]
+    if layout == "prometheus":
+        return texts
+    return replace(
+        texts,
+        absolute=_response_last(texts.absolute),
+        absolute_without_reference=_response_last(texts.absolute_without_reference),
+        relative=texts.relative and _response_last(texts.relative),
+        relative_without_reference=texts.relative_without_reference
+        and _response_last(texts.relative_without_reference),
+    )
+
+
+def _response_last(text: str) -> str:
+    between = "\n\n###"
+    task, *sections, feedback = text.split(between)
+    ranked = [next(rank for rank, name in enumerate(_RESPONSE_LAST) if one.startswith(name)) for one in sections]
+    ordered = [section for _, section in sorted(zip(ranked, sections, strict=True), key=lambda pair: pair[0])]
+    return between.join([task, *ordered, feedback])
+
 
 SECTION_NAMES = (
     "Task Description",

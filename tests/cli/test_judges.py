@@ -18,7 +18,7 @@ def test_json_lists_every_setting_and_level(run):
     listed = json.loads(run("judges", "--json").out)
     assert [judge["name"] for judge in listed["judges"]] == list(judge_presets())
     assert [rubric["name"] for rubric in listed["rubrics"]] == builtin_names()
-    v1 = listed["judges"][1]
+    v1 = listed["judges"][2]
     assert (v1["name"], v1["model"], v1["conversation"]) == (
         "prometheus-7b-v1.0",
         "kaist-ai/prometheus-7b-v1.0",

@@ -1,0 +1,197 @@
+"""`prom-reward evaluate`: a judge against a labelled file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
+from prom_reward.cli.evaluation_tables import show_gaps, show_pairs, show_scores
+from prom_reward.config import load_judge, load_rubric
+from prom_reward.errors import InputError
+from prom_reward.judging.calibration import fit_calibration
+from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.offline.agreement import Estimate
+from prom_reward.offline.evaluation import ScoredRow, compare_judges, evaluate_scores, grade_all
+from prom_reward.offline.labels import LabelColumns, LabelledFile, read_labelled
+from prom_reward.offline.pair_evaluation import ScoredPair, compare_judges_on_pairs, evaluate_pairs
+
+_PAPER: dict[str, Any] = {"mode": "feedback", "num_samples": 3}
+
+
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="Labelled rows: JSONL, JSON, CSV, Parquet or a `datasets` folder.")],
+    judge: Annotated[str, typer.Option(help="A preset, a folder, a hub id or a YAML file.")] = "smollm2-135m",
+    rubric: Annotated[str | None, typer.Option(help="For rows without one: a name, a YAML file or a text.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Evaluate at most this many rows.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Show every value of this column by itself; `rubric` takes the criteria.")
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="The column of the question or document, for intervals.")] = None,
+    score_column: Annotated[str | None, typer.Option(help="The column of the label or labels.")] = None,
+    mode: Annotated[Literal["feedback", "score"] | None, typer.Option(help="How the judge reads its score.")] = None,
+    protocol: Annotated[
+        Literal["paper"] | None, typer.Option(help="`paper`: the mean of 3 sampled feedbacks' scores.")
+    ] = None,
+    against: Annotated[str | None, typer.Option(help="A second judge, for a paired test on the same rows.")] = None,
+    model: Annotated[str | None, typer.Option(help="Where the judge's weights are, if not where it says.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the judge's weights.")] = None,
+    layout: Annotated[
+        Literal["prometheus", "response_last"] | None, typer.Option(help="The order of the prompt's sections.")
+    ] = None,
+    calibration: Annotated[str | None, typer.Option(help="A calibration file to score through.")] = None,
+    fit: Annotated[
+        Path | None, typer.Option("--fit-calibration", help="Fit a calibration on these rows and write it here.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(help="Write an HTML page with the plots.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the written files.")] = False,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples of the intervals; 0 for none.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of sampled feedback and of the bootstrap.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.
+
+    The expected score and the integer stand side by side, beside what needs no judge: the response's length, its
+    word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has what
+    `prom-reward grade` takes and a score or a list of scores, or `chosen` and `rejected`; the published files of
+    the Prometheus benchmark are read as they are.
+
+    Example: `prom-reward evaluate rows.jsonl --judge smollm2-135m --group rubric`
+
+    Example: `prom-reward evaluate rows.jsonl --judge my-judge.yaml --against smollm2-135m-untuned --page judge.html`
+    """
+    quiet_libraries()
+    for path in (fit, page):
+        if path is not None:
+            check_writable(path, force=force, source=file)
+    settings = {
+        "mode": mode,
+        "model": model,
+        "adapter": adapter,
+        "layout": layout,
+        "calibration": calibration,
+    }
+    shared = {"sampling": {"seed": seed}, **(_PAPER if protocol == "paper" else {})}
+    own = {key: value for key, value in settings.items() if value is not None}
+    judges = [load_judge(judge, **{**own, **shared})]
+    if against is not None:
+        judges.append(load_judge(against, **shared))
+    columns = LabelColumns(score=score_column, cluster=cluster, group=group)
+    labelled = read_labelled(file, load_rubric(rubric) if rubric is not None else (), columns=columns, limit=limit)
+    if labelled.rows and labelled.pairs:
+        raise InputError(f"{file}: got rows with scores and preference pairs; give them in two files")
+    for problem in labelled.problems:
+        stderr.print(f"{problem}; left out", markup=False, highlight=False, soft_wrap=True)
+    if labelled.pairs:
+        if fit is not None or page is not None:
+            raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
+        figures = _evaluate_pairs(judges, labelled, resamples, seed, shows=not as_json)
+    else:
+        figures = _evaluate_rows(judges, labelled, resamples, seed, fit, page, shows=not as_json)
+    if as_json:
+        named = {"judge": judges[0].name, "file": file.name, "left_out": len(labelled.problems)}
+        typer.echo(json.dumps({**named, **figures}))
+    if not figures["n"]:
+        stderr.print(f"{file}: no response could be scored", markup=False)
+        raise typer.Exit(1)
+
+
+def _evaluate_rows(
+    judges: Sequence[PrometheusJudge],
+    labelled: LabelledFile,
+    resamples: int,
+    seed: int,
+    fit: Path | None,
+    page: Path | None,
+    *,
+    shows: bool,
+) -> dict[str, Any]:
+    requests = [row.request for row in labelled.rows]
+    scored = [
+        [
+            ScoredRow(labelled=row, judgment=judgment)
+            for row, judgment in zip(labelled.rows, _graded(judge, requests), strict=True)
+        ]
+        for judge in judges
+    ]
+    evaluations = [evaluate_scores(rows, resamples=resamples, seed=seed) for rows in scored]
+    figures = evaluations[0].to_dict()
+    if shows:
+        show_scores(judges[0].name, evaluations[0])
+    if len(judges) > 1:
+        gaps = compare_judges(scored[0], scored[1], resamples=resamples, seed=seed)
+        figures["against"] = {"judge": judges[1].name, **evaluations[1].to_dict(), "difference": _json(gaps)}
+        if shows:
+            show_scores(judges[1].name, evaluations[1])
+            show_gaps(judges[0].name, judges[1].name, gaps)
+    if page is not None and evaluations[0].num_rows:
+        from prom_reward.offline.evaluation_page import evaluation_page
+
+        page.write_text(evaluation_page(scored[0], title=f"{judges[0].name}: agreement with labels"), encoding="utf-8")
+    if fit is not None:
+        figures["calibration"] = _fit(scored[0], fit, shows=shows)
+    return figures
+
+
+def _evaluate_pairs(
+    judges: Sequence[PrometheusJudge], labelled: LabelledFile, resamples: int, seed: int, *, shows: bool
+) -> dict[str, Any]:
+    requests = [side for pair in labelled.pairs for side in (pair.chosen, pair.rejected)]
+    scored: list[list[ScoredPair]] = []
+    for judge in judges:
+        judgments = _graded(judge, requests)
+        scored.append(
+            [
+                ScoredPair(labelled=pair, chosen=judgments[2 * at], rejected=judgments[2 * at + 1])
+                for at, pair in enumerate(labelled.pairs)
+            ]
+        )
+    evaluations = [evaluate_pairs(pairs, resamples=resamples, seed=seed) for pairs in scored]
+    figures = evaluations[0].to_dict()
+    if shows:
+        show_pairs(judges[0].name, evaluations[0])
+    if len(judges) > 1:
+        gaps = compare_judges_on_pairs(scored[0], scored[1], resamples=resamples, seed=seed)
+        figures["against"] = {"judge": judges[1].name, **evaluations[1].to_dict(), "difference": _json(gaps)}
+        if shows:
+            show_pairs(judges[1].name, evaluations[1])
+            show_gaps(judges[0].name, judges[1].name, gaps)
+    return figures
+
+
+def _graded(judge: PrometheusJudge, requests: Sequence[Any]) -> list[Any]:
+    with progress_bar() as progress:
+        task = progress.add_task(f"grading with {judge.name}", total=len(requests))
+        return grade_all(judge, requests, on_batch=lambda count: progress.update(task, advance=count))
+
+
+def _fit(scored: Sequence[ScoredRow], path: Path, *, shows: bool) -> dict[str, Any]:
+    """Fit a calibration and tell its effect on rows that it was not fitted on."""
+    rows = [row for row in scored if row.judgment.is_scored]
+    scales = {row.labelled.request.rubric.scale for row in rows}
+    if len(scales) > 1:
+        raise InputError("got rubrics on several scales; a calibration needs one")
+    scale = scales.pop() if scales else None
+    if scale is None:
+        raise InputError("got no scored row to calibrate on")
+    expected, labels = [row.prediction("expected") for row in rows], [row.labelled.mean_score for row in rows]
+    fit_calibration(expected, labels, scale).save(path)
+    folds = {name: at % 5 for at, name in enumerate(dict.fromkeys(row.labelled.cluster for row in rows))}
+    before, after = 0.0, 0.0
+    for fold in set(folds.values()):
+        inside = [at for at, row in enumerate(rows) if folds[row.labelled.cluster] != fold]
+        outside = [at for at, row in enumerate(rows) if folds[row.labelled.cluster] == fold]
+        if not inside:
+            continue
+        held_out = fit_calibration([expected[at] for at in inside], [labels[at] for at in inside], scale)
+        before += sum(abs(expected[at] - labels[at]) for at in outside) / len(rows)
+        after += sum(abs(held_out.score(expected[at], scale) - labels[at]) for at in outside) / len(rows)
+    if shows:
+        stdout.print(f"{path}: mean absolute error {before:.3f} -> {after:.3f} on held-out questions", soft_wrap=True)
+    return {"path": str(path), "mae_before": before, "mae_after": after}
+
+
+def _json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: one.to_dict() for name, one in estimates.items()}

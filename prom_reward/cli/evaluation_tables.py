@@ -1,0 +1,77 @@
+"""The tables of `prom-reward evaluate`.
+
+It does not know how the figures come about.
+"""
+
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from prom_reward.cli.console import stdout
+from prom_reward.offline.agreement import Estimate
+from prom_reward.offline.evaluation import Evaluation
+from prom_reward.offline.pair_evaluation import PairEvaluation
+
+
+def show_scores(name: str, evaluation: Evaluation) -> None:
+    """Print a judge's figures beside the baselines'."""
+    kinds = list(dict.fromkeys(kind for one in evaluation.measures.values() for kind in one))
+    table = Table(title=f"{name}: {evaluation.num_rows} rows", title_justify="left")
+    for heading in ("", *kinds):
+        table.add_column(heading)
+    for measure, estimates in {**evaluation.measures, "pearson, length held": evaluation.partial}.items():
+        table.add_row(measure, *(_shown(estimates.get(kind)) for kind in kinds))
+    stdout.print(table)
+    for outcome, count in evaluation.unscored.items():
+        stdout.print(f"{count} rows unscored: {outcome}")
+    if evaluation.groups:
+        _show_groups(evaluation.groups)
+
+
+def _show_groups(groups: Mapping[str, Evaluation]) -> None:
+    shown = ("pearson", "spearman", "mae")
+    table = Table(title="by group, expected score (length)", title_justify="left")
+    for heading in ("", "rows", *shown):
+        table.add_column(heading, overflow="fold")
+    for name, one in groups.items():
+        cells = []
+        for measure in shown:
+            length = one.measures[measure].get("length")
+            cells.append(_shown(one.measures[measure]["expected"]) + (f" ({_value(length)})" if length else ""))
+        table.add_row(name, str(one.num_rows), *cells)
+    stdout.print(table)
+
+
+def show_pairs(name: str, evaluation: PairEvaluation) -> None:
+    """Print a judge's accuracy on preference pairs beside that of length."""
+    table = Table(title=f"{name}: {evaluation.num_pairs} pairs, accuracy (ties half)", title_justify="left")
+    for heading in ("", "pairs", *evaluation.accuracy):
+        table.add_column(heading)
+    for label, one in {"all": evaluation, **evaluation.groups}.items():
+        table.add_row(label, str(one.num_pairs), *(_shown(estimate) for estimate in one.accuracy.values()))
+    stdout.print(table)
+    if evaluation.num_unscored:
+        stdout.print(f"{evaluation.num_unscored} pairs unscored")
+
+
+def show_gaps(first: str, second: str, gaps: Mapping[str, Estimate]) -> None:
+    """Print the paired differences of two judges."""
+    table = Table(title=f"{first} minus {second}, expected score", title_justify="left")
+    for heading in ("", "difference", "p"):
+        table.add_column(heading)
+    for measure, gap in gaps.items():
+        table.add_row(measure, _shown(gap), "-" if gap.p_value is None else f"{gap.p_value:.3f}")
+    stdout.print(table)
+
+
+def _shown(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    if estimate.value is None:
+        return f"undefined ({estimate.undefined})"
+    interval = "" if estimate.low is None else f" [{estimate.low:.2f}, {estimate.high:.2f}]"
+    return f"{estimate.value:.3f}{interval}"
+
+
+def _value(estimate: Estimate) -> str:
+    return "-" if estimate.value is None else f"{estimate.value:.2f}"

@@ -1,0 +1,38 @@
+"""The stamp beside a judge's adapter: which weights, prompts and guard it was trained for.
+
+It does not know how an adapter is trained or loaded.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+STAMP_FILE = "prom_reward.json"
+_HASHED_VALUES = 4096  # of each tensor: enough to tell checkpoints apart, in milliseconds for 7B
+
+
+def write_stamp(folder: Path, stamp: Mapping[str, Any]) -> None:
+    """Write the stamp of the adapter in a folder."""
+    (folder / STAMP_FILE).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+
+
+def read_stamp(folder: str | Path) -> dict[str, Any]:
+    """Return the stamp of the adapter in a folder; empty where there is none that can be read."""
+    try:
+        stamp = json.loads((Path(folder) / STAMP_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def weights_digest(model: Any) -> str:
+    """Return a SHA-256 over names, shapes and first values (in bf16, as any dtype is rounded) of all weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        first = value.detach().flatten()[:_HASHED_VALUES].to("cpu", torch.bfloat16).contiguous()
+        digest.update(f"{name}{tuple(value.shape)}".encode() + first.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

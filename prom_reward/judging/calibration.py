@@ -1,0 +1,101 @@
+"""A strictly monotone map from expected scores to the labels' scale.
+
+It does not know judges or files of labels.
+
+Isotonic regression alone makes ties and takes the spread out of GRPO groups. Beta calibration (Kull, Silva Filho
+and Flach 2017, "Beta calibration") is smooth and, with both slopes over 0, strictly monotone: ranks never change.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prom_reward.errors import ConfigError
+from prom_reward.rubrics import ScoreScale
+from prom_reward.types import Judgment
+
+_MARGIN = 0.01  # keeps the ends of the scale away from the logarithms' poles
+_KEYS = ("low_slope", "high_slope", "shift")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """`sigmoid(shift + low_slope * ln u - high_slope * ln(1 - u))` of the score's place `u` on the scale."""
+
+    low_slope: float
+    """Over 0: how the low end is stretched."""
+    high_slope: float
+    """Over 0: how the high end is stretched."""
+    shift: float
+    """Over 0 lifts all scores."""
+
+    def __post_init__(self) -> None:
+        if not (self.low_slope > 0 and self.high_slope > 0 and math.isfinite(self.shift)):
+            raise ConfigError(
+                f"calibration: got the slopes {self.low_slope} and {self.high_slope} and the shift {self.shift}; "
+                "expected slopes over 0 and a finite shift"
+            )
+
+    def score(self, expected_score: float, scale: ScoreScale) -> float:
+        """Return the calibrated expected score, on the same scale."""
+        place = (scale.to_unit(expected_score) + _MARGIN) / (1 + 2 * _MARGIN)
+        value = self.shift + self.low_slope * math.log(place) - self.high_slope * math.log1p(-place)
+        return scale.low + (scale.high - scale.low) / (1 + math.exp(-value))
+
+    def judgment(self, judgment: Judgment, scale: ScoreScale) -> Judgment:
+        """Return a judgment with its expected score calibrated; distribution and integer stay the judge's own."""
+        if judgment.expected_score is None:
+            return judgment
+        return replace(judgment, expected_score=self.score(judgment.expected_score, scale))
+
+    def save(self, path: str | Path) -> None:
+        """Write the calibration as JSON."""
+        Path(path).write_text(json.dumps({"method": "beta", **asdict(self)}, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Calibration":
+        """Read a calibration.
+
+        Raises:
+            ConfigError: The file does not exist or holds no calibration.
+        """
+        expected = f"expected a file that `prom-reward evaluate --fit-calibration` wrote, with {', '.join(_KEYS)}"
+        try:
+            values: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+            numbers = {key: float(values[key]) for key in _KEYS}
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot read the calibration ({error.strerror})") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{path}: not a calibration; {expected}") from error
+        return cls(**numbers)
+
+
+def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], scale: ScoreScale) -> Calibration:
+    """Return the calibration with the least squared error on labelled scores.
+
+    Args:
+        expected_scores: A judge's expected scores (N).
+        labels: The labels (N), on the same scale.
+        scale: The scale of both.
+
+    Raises:
+        ConfigError: There are fewer than 10 rows, or all scores or labels are the same.
+    """
+    import numpy as np
+    from scipy import optimize
+
+    if len(labels) < 10 or len(set(expected_scores)) < 2 or len(set(labels)) < 2:
+        raise ConfigError(f"got {len(labels)} rows to calibrate on; expected at least 10, with different scores")
+    place = (np.array([scale.to_unit(score) for score in expected_scores]) + _MARGIN) / (1 + 2 * _MARGIN)
+    wanted = np.array([scale.to_unit(label) for label in labels])
+
+    def errors(parameters: Any) -> Any:
+        low_slope, high_slope, shift = parameters
+        return 1 / (1 + np.exp(-(shift + low_slope * np.log(place) - high_slope * np.log1p(-place)))) - wanted
+
+    found = optimize.least_squares(errors, [1.0, 1.0, 0.0], bounds=([1e-2, 1e-2, -20], [20, 20, 20]))
+    low_slope, high_slope, shift = (float(value) for value in found.x)
+    return Calibration(low_slope=low_slope, high_slope=high_slope, shift=shift)

@@ -1,0 +1,178 @@
+"""How well scores agree with labels: correlations, errors and accuracies, with clustered bootstrap intervals.
+
+It does not know judges, prompts or files.
+
+Rows of one question are not independent, so the bootstrap draws whole questions (clusters) with replacement:
+Cameron, Gelbach and Miller 2008, "Bootstrap-based improvements for inference with clustered errors". Correlations
+are scipy's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Measure = Callable[[Floats, Floats], float | None]
+"""Takes predicted scores and labels (N); None where it is undefined."""
+Statistic = Callable[[Indices], float | None]
+"""A measure of some rows (given by their indices, which may repeat); None where it is undefined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured value with its interval."""
+
+    value: float | None
+    """None where it is undefined."""
+    low: float | None = None
+    """Lower end of the 95 % interval; None where there is none."""
+    high: float | None = None
+    """Upper end."""
+    p_value: float | None = None
+    """Two-sided bootstrap p-value of 0, for differences."""
+    undefined: str | None = None
+    """Why there is no value, or no interval."""
+
+    def to_dict(self) -> dict[str, float | str | None]:
+        """Return the estimate as JSON values."""
+        shown: dict[str, float | str | None] = {"value": self.value, "low": self.low, "high": self.high}
+        shown |= {"p_value": self.p_value} if self.p_value is not None else {}
+        return {**shown, "undefined": self.undefined} if self.undefined else shown
+
+
+def pearson(predicted: Floats, labels: Floats) -> float | None:
+    """Return Pearson's r; None where one side does not vary."""
+    return float(stats.pearsonr(predicted, labels).statistic) if _varies(predicted, labels) else None
+
+
+def spearman(predicted: Floats, labels: Floats) -> float | None:
+    """Return Spearman's rank correlation, ties at their mean rank; None where one side does not vary."""
+    return float(stats.spearmanr(predicted, labels).statistic) if _varies(predicted, labels) else None
+
+
+def kendall(predicted: Floats, labels: Floats) -> float | None:
+    """Return Kendall's tau-b; None where one side does not vary."""
+    return float(stats.kendalltau(predicted, labels).statistic) if _varies(predicted, labels) else None
+
+
+def mean_absolute_error(predicted: Floats, labels: Floats) -> float | None:
+    """Return the mean absolute error in points of the scale; None without rows."""
+    return float(np.abs(predicted - labels).mean()) if len(labels) else None
+
+
+def accuracy(predicted: Floats, labels: Floats) -> float | None:
+    """Return the share of rows whose rounded score is the rounded label; None without rows."""
+    return _share_within(0, predicted, labels)
+
+
+def accuracy_within_1(predicted: Floats, labels: Floats) -> float | None:
+    """Return the share of rows whose rounded score is at most a point from the rounded label."""
+    return _share_within(1, predicted, labels)
+
+
+MEASURES: Mapping[str, Measure] = {
+    "pearson": pearson,
+    "spearman": spearman,
+    "kendall": kendall,
+    "mae": mean_absolute_error,
+    "accuracy": accuracy,
+    "accuracy_within_1": accuracy_within_1,
+}
+"""All measures of scores against labels, by the name that reports use."""
+
+
+def partial_pearson(predicted: Floats, labels: Floats, control: Floats) -> float | None:
+    """Return Pearson's r of what a linear fit on a control leaves of scores and labels; None where nothing is left."""
+    if not _varies(predicted, labels):
+        return None
+    return pearson(_residuals(predicted, control), _residuals(labels, control))
+
+
+def pairwise_accuracy(margins: Floats) -> float | None:
+    """Return the share of pairs whose better side scores higher (margin over 0), ties as half."""
+    return float(((margins > 0) + 0.5 * (margins == 0)).mean()) if len(margins) else None
+
+
+def estimate(statistic: Statistic, clusters: Sequence[str], *, resamples: int = 1000, seed: int = 0) -> Estimate:
+    """Measure all rows, with a 95 % percentile interval over resampled clusters.
+
+    Args:
+        statistic: The measure of some rows.
+        clusters: Each row's question or document (N).
+        resamples: Bootstrap resamples; 0 gives no interval.
+        seed: Of the resamples: the same for two judges makes a paired comparison.
+    """
+    everything = np.arange(len(clusters))
+    value = statistic(everything)
+    if value is None:
+        return Estimate(None, undefined=_why(len(clusters)))
+    drawn = _resampled(statistic, clusters, resamples, seed)
+    if drawn is None:
+        return Estimate(value, undefined="no interval: all rows are of one question, or most resamples are constant")
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(value, float(low), float(high))
+
+
+def difference(
+    first: Statistic, second: Statistic, clusters: Sequence[str], *, resamples: int = 1000, seed: int = 0
+) -> Estimate:
+    """Measure `first - second` on the same rows: a paired test by the clustered bootstrap."""
+
+    def gap(rows: Indices) -> float | None:
+        one, other = first(rows), second(rows)
+        return None if one is None or other is None else one - other
+
+    found = estimate(gap, clusters, resamples=resamples, seed=seed)
+    drawn = _resampled(gap, clusters, resamples, seed) if found.low is not None else None
+    if drawn is None:
+        return found
+    below, above = ((drawn <= 0).sum() + 1) / (len(drawn) + 1), ((drawn >= 0).sum() + 1) / (len(drawn) + 1)
+    return Estimate(found.value, found.low, found.high, float(min(1.0, 2 * min(below, above))))
+
+
+def _resampled(statistic: Statistic, clusters: Sequence[str], resamples: int, seed: int) -> Floats | None:
+    """Return the statistic of resampled clusters; None where there is one cluster, or half of them are undefined."""
+    rows_of: dict[str, list[int]] = {}
+    for row, cluster in enumerate(clusters):
+        rows_of.setdefault(cluster, []).append(row)
+    members = [np.array(rows) for rows in rows_of.values()]
+    if len(members) < 2 or not resamples:
+        return None
+    draw = np.random.default_rng(seed)
+    values = []
+    for _ in range(resamples):
+        chosen = draw.integers(len(members), size=len(members))
+        values.append(statistic(np.concatenate([members[at] for at in chosen])))
+    defined = [value for value in values if value is not None]
+    return np.array(defined) if len(defined) > resamples / 2 else None
+
+
+def _why(num_rows: int) -> str:
+    return f"got {num_rows} rows; expected at least 2" if num_rows < 2 else "all scores, or all labels, are the same"
+
+
+def _varies(*sides: Floats) -> bool:
+    return all(len(side) > 1 and bool(np.ptp(side) > 1e-12) for side in sides)  # less is rounding
+
+
+def _share_within(points: int, predicted: Floats, labels: Floats) -> float | None:
+    if not len(labels):
+        return None
+    return float((np.abs(_rounded(predicted) - _rounded(labels)) <= points).mean())
+
+
+def _rounded(scores: Floats) -> Floats:
+    rounded: Floats = np.floor(scores + 0.5)  # 2.5 becomes 3, as people round
+    return rounded
+
+
+def _residuals(values: Floats, control: Floats) -> Floats:
+    """Return what a straight line in the control leaves, 0 where that is rounding."""
+    design = np.column_stack([np.ones_like(control), control])
+    coefficients = np.linalg.lstsq(design, values, rcond=None)[0]
+    left: Floats = values - design @ coefficients
+    return np.where(np.abs(left) < 1e-9 * max(1.0, float(np.abs(values).max())), 0.0, left)

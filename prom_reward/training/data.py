@@ -1,0 +1,132 @@
+"""Files become training and validation examples: split by question, repeated, in several layouts.
+
+It does not know models; the encoders know the judge's prompts.
+"""
+
+import hashlib
+import logging
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prom_reward.errors import InputError
+from prom_reward.offline.labels import LabelColumns, LabelledRequest, read_labelled
+from prom_reward.offline.rows import read_values
+from prom_reward.training.constructed import constructed_requests
+from prom_reward.training.examples import Example, ExampleEncoder
+from prom_reward.types import Rubric
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """One file of labelled rows, or of tasks from which labelled rows are constructed."""
+
+    path: Path
+    """Any file that `prom_reward.offline.rows.read_rows` takes."""
+    passes: float = 1.0
+    """How often each row is trained on; 0.5 takes half of the prompts, 2.5 all twice and half of them again."""
+    feedback: float = 0.0
+    """The share of rows with a written feedback that are trained to write it."""
+    constructed: bool = False
+    """The rows are tasks with a reference answer: see `prom_reward.training.constructed`."""
+    rubrics: tuple[Rubric, ...] = ()
+    """For rows without a rubric."""
+    score_column: str | None = None
+    """The column of the score, where it has no known name."""
+    cluster_column: str | None = None
+    """The column of the question that a row belongs to, where it has no known name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleSets:
+    """What a judge is trained on, and what it is measured on meanwhile."""
+
+    training: list[Example]
+    """With repetitions."""
+    validation: list[Example]
+    """Of questions that no training example has, in score mode."""
+    num_too_long: int
+    """Examples that were left out because they are longer than allowed."""
+
+
+def build_examples(
+    sources: Sequence[DataSource],
+    encoders: Mapping[ExampleEncoder, float],
+    *,
+    max_tokens: int,
+    validation_share: float,
+    max_validation: int,
+    seed: int,
+) -> ExampleSets:
+    """Read, split, repeat and encode labelled data.
+
+    Args:
+        sources: The files.
+        encoders: The judge's layouts with the share of training examples in each; validation takes the first.
+        max_tokens: Longer examples are left out and counted.
+        validation_share: The share of questions that are held out, over all sources by the same draw.
+        max_validation: Validation examples a source at most.
+        seed: Of all that is drawn.
+
+    Raises:
+        InputError: A file cannot be read, or nothing is left to train on.
+    """
+    draw = random.Random(seed)
+    training: list[Example] = []
+    validation: list[Example] = []
+    first, shares = next(iter(encoders)), list(encoders.values())
+    for source in sources:
+        name = source.path.stem
+        kept, held_out = _split(read_source(source, seed=seed), validation_share, seed)
+        for labelled in _repeated(kept, source.passes, draw):
+            encoder = draw.choices(list(encoders), shares)[0]
+            writes_feedback = draw.random() < source.feedback
+            training.append(encoder.encode(labelled, source=name, writes_feedback=writes_feedback))
+        draw.shuffle(held_out)
+        held = [first.encode(labelled, source=name) for labelled in held_out[: 2 * max_validation]]
+        validation += [example for example in held if len(example.ids) <= max_tokens][:max_validation]
+    fitting = [example for example in training if len(example.ids) <= max_tokens]
+    if not fitting:
+        raise InputError(f"got no example of at most {max_tokens} tokens; give data, or raise max_tokens")
+    return ExampleSets(fitting, validation, len(training) - len(fitting))
+
+
+def read_source(source: DataSource, *, seed: int = 0) -> list[LabelledRequest]:
+    """Return all labelled requests of a file; rows that cannot be used are counted in a warning.
+
+    Raises:
+        InputError: The file cannot be read, or none of its rows can be used.
+    """
+    if source.constructed:
+        return constructed_requests(read_values(source.path), source.rubrics, seed=seed)
+    columns = LabelColumns(score=source.score_column, cluster=source.cluster_column)
+    found = read_labelled(source.path, source.rubrics, columns=columns)
+    if not found.rows:
+        raise InputError(f"{source.path}: got preference pairs; expected responses with scores to train on")
+    if found.problems:
+        logger.warning("%s: %d rows left out; the first: %s", source.path, len(found.problems), found.problems[0])
+    return found.rows
+
+
+def _split(
+    labelled: Iterable[LabelledRequest], share: float, seed: int
+) -> tuple[list[LabelledRequest], list[LabelledRequest]]:
+    """Return what is trained on and what is held out; a question is on the same side in every file."""
+    sides: tuple[list[LabelledRequest], list[LabelledRequest]] = ([], [])
+    for one in labelled:
+        digest = hashlib.sha256(f"{seed}:{one.cluster}".encode()).digest()
+        sides[int.from_bytes(digest[:8], "big") < share * 2**64].append(one)
+    return sides
+
+
+def _repeated(labelled: Sequence[LabelledRequest], passes: float, draw: random.Random) -> list[LabelledRequest]:
+    """Return every request `passes` times; a fraction takes whole prompts, so that packs stay full."""
+    whole, fraction = divmod(passes, 1)
+    prompts: dict[tuple[str, str], list[LabelledRequest]] = {}
+    for one in labelled:
+        prompts.setdefault((one.request.instruction, one.request.rubric.criteria), []).append(one)
+    drawn = draw.sample(list(prompts.values()), round(fraction * len(prompts)))
+    return list(labelled) * int(whole) + [one for family in drawn for one in family]

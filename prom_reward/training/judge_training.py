@@ -1,0 +1,92 @@
+"""JudgeTraining: the only place where data, prompts, model and trainer meet.
+
+It does not know YAML or the command line.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from prom_reward.engines.loading import LoadedModel, ModelSource, load_model
+from prom_reward.engines.runtime import JudgeRuntime
+from prom_reward.prompts.conversation import CONVERSATIONS
+from prom_reward.prompts.guard import GUARD_VERSION
+from prom_reward.prompts.prometheus import Layout, PromptStyle, task_texts
+from prom_reward.training.adapter import AdapterRun, train_adapter
+from prom_reward.training.data import DataSource, ExampleSets, build_examples
+from prom_reward.training.examples import ExampleEncoder
+
+_LIBRARIES = ("torch", "transformers", "peft")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeTraining:
+    """A judge to train: its model and prompts, its data, and how."""
+
+    model: ModelSource
+    """The base weights, without adapter."""
+    conversation: str
+    """A name of `prom_reward.prompts.conversation.CONVERSATIONS`."""
+    prompt_style: PromptStyle
+    """The task texts."""
+    layouts: Mapping[Layout, float]
+    """Each layout's share of the training examples; the first is the one that the judge is measured in."""
+    guard: bool
+    """Neutralize judge text in responses, as the judge will."""
+    sources: Sequence[DataSource]
+    """The labelled files."""
+    run: AdapterRun
+    """How the adapter is trained."""
+    max_tokens: int = 1500
+    """Longer examples are left out."""
+    validation_share: float = 0.12
+    """The share of questions that are held out to choose the checkpoint by."""
+    max_validation: int = 36
+    """Validation examples a source at most."""
+
+    def load(self) -> LoadedModel:
+        """Load the base model and its tokenizer; raises as `prom_reward.engines.loading.load_model`."""
+        return load_model(self.model)
+
+    def examples(self, loaded: LoadedModel) -> ExampleSets:
+        """Read and encode the data; raises as `prom_reward.training.data.build_examples`."""
+        runtime = JudgeRuntime(loaded, CONVERSATIONS[self.conversation](loaded.tokenizer))
+        encoders = {
+            ExampleEncoder(
+                texts=task_texts(self.prompt_style, layout),
+                context_ids=runtime.context_ids,
+                label_tokens=runtime.encoder.label_tokens,
+                guard=self.guard,
+            ): share
+            for layout, share in self.layouts.items()
+        }
+        return build_examples(
+            self.sources,
+            encoders,
+            max_tokens=self.max_tokens,
+            validation_share=self.validation_share,
+            max_validation=self.max_validation,
+            seed=self.run.seed,
+        )
+
+    def train(self, loaded: LoadedModel, sets: ExampleSets) -> dict[str, float]:
+        """Train, or go on from the last checkpoint, and write the adapter with its stamp.
+
+        Returns:
+            The measures on the validation examples.
+        """
+        start = time.monotonic()
+        stamp: dict[str, Any] = {
+            "base": self.model.model,
+            "prompt_style": self.prompt_style,
+            "layouts": dict(self.layouts),
+            "conversation": self.conversation,
+            "guard": GUARD_VERSION if self.guard else None,
+            "data": [{"file": source.path.name, "passes": source.passes} for source in self.sources],
+            "num_examples": len(sets.training),
+            "libraries": {name: metadata.version(name) for name in _LIBRARIES},
+        }
+        measures = train_adapter(loaded, sets.training, sets.validation, self.run, stamp)
+        return {**measures, "seconds": time.monotonic() - start}

@@ -1,0 +1,121 @@
+"""Packs examples so that a beginning which several share is computed once, forwards and backwards.
+
+It does not know models: it says which tokens stand where, and what each run of them may attend to.
+
+A pack is a token trie written out depth first. Keys and values of a shared run are the same for all that follows
+it, so loss and gradients are exactly those of the examples computed one by one.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from prom_reward.engines.prefix_plan import plan_prefixes
+from prom_reward.training.examples import Example
+
+_UNLIMITED = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of tokens of a pack that attends to itself (causal) and to all of its ancestors."""
+
+    start: int
+    """First token, counted in the pack."""
+    end: int
+    """Behind the last token."""
+    ancestors: tuple[tuple[int, int], ...]
+    """Ranges of the pack, in order, that precede the run in its examples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """Some examples as one sequence of T tokens."""
+
+    examples: list[Example]
+    """The examples."""
+    ids: list[int]
+    """Token ids (T)."""
+    positions: list[int]
+    """Each token's position in its examples (T)."""
+    runs: list[Run]
+    """The runs that the sequence is made of."""
+    places: list[list[int]]
+    """For each example where its tokens stand in the pack."""
+
+    @property
+    def num_example_tokens(self) -> int:
+        """Tokens of all examples, as they would be computed one by one."""
+        return sum(len(example.ids) for example in self.examples)
+
+
+def make_pack(examples: Sequence[Example]) -> Pack:
+    """Write the trie of some examples out as one sequence."""
+    prompts = [example.ids for example in examples]
+    ids: list[int] = []
+    positions: list[int] = []
+    runs: list[Run] = []
+    paths: list[tuple[tuple[int, int], ...]] = []
+    places: list[list[int]] = [[] for _ in examples]
+    for segment in plan_prefixes(prompts, token_budget=_UNLIMITED):
+        above = () if segment.parent is None else paths[segment.parent]
+        start = len(ids)
+        ids += prompts[segment.prompt][segment.start : segment.end]
+        positions += range(segment.start, segment.end)
+        runs.append(Run(start, len(ids), above))
+        paths.append(_joined((*above, (start, len(ids)))))
+        for index in segment.ends:
+            places[index] = [at for first, last in paths[-1] for at in range(first, last)]
+    return Pack(examples=list(examples), ids=ids, positions=positions, runs=runs, places=places)
+
+
+def pack_examples(examples: Iterable[Example], *, max_tokens: int, seed: int, shares: bool = True) -> list[Pack]:
+    """Return packs of at most `max_tokens` tokens (a longer example stands alone), in random order.
+
+    Examples of one family come together; which of them do is drawn by the seed.
+
+    Args:
+        examples: In any order.
+        max_tokens: Unique tokens a pack.
+        seed: Of the order.
+        shares: False puts every example into a pack of its own, for models that cannot attend in runs.
+    """
+    drawn = list(examples)
+    random.Random(seed).shuffle(drawn)
+    families: dict[int, list[Example]] = {}
+    for example in drawn:
+        families.setdefault(example.family, []).append(example)
+    parts = list(_parts(families.values(), max_tokens if shares else 0))
+    random.Random(seed + 1).shuffle(parts)
+    return [make_pack(part) for part in parts]
+
+
+def _parts(families: Iterable[list[Example]], max_tokens: int) -> Iterator[list[Example]]:
+    part: list[Example] = []
+    used = 0
+    for family in families:
+        for example in family:
+            new = len(example.ids) - (_common_length(part[-1].ids, example.ids) if part else 0)
+            if part and used + new > max_tokens:
+                yield part
+                part, used, new = [], 0, len(example.ids)
+            part.append(example)
+            used += new
+    if part:
+        yield part
+
+
+def _joined(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Return the same ranges with neighbours joined."""
+    joined: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return tuple(joined)
+
+
+def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
+    limit = min(len(first), len(second))
+    return next((at for at in range(limit) if first[at] != second[at]), limit)

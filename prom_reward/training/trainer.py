@@ -1,0 +1,126 @@
+"""A transformers Trainer for packs, and measures on validation examples.
+
+It does not know where examples come from or what the adapter is for.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import Trainer
+
+from prom_reward.offline.agreement import pearson, spearman
+from prom_reward.training.losses import LossWeights, expected_index, kept_positions, pack_loss
+from prom_reward.training.packing import Pack
+from prom_reward.training.tree_attention import is_available, tree_attention
+
+
+class JudgeTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
+    """Trains an adapter on packs; all other behaviour is `transformers.Trainer`'s.
+
+    Args:
+        packs: Training packs, in the order in which they come.
+        validation: Packs that are measured at every evaluation.
+        weights: How the parts of the loss are weighed.
+        model: A peft model.
+        args: TrainingArguments with `per_device_train_batch_size=1` and `remove_unused_columns=False`.
+        other: Further arguments of `transformers.Trainer`.
+    """
+
+    def __init__(
+        self,
+        *,
+        packs: Sequence[Pack],
+        validation: Sequence[Pack],
+        weights: LossWeights,
+        model: Any,
+        args: Any,
+        **other: Any,
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=list(packs),
+            eval_dataset=list(validation),
+            data_collator=lambda batch: {"pack": batch[0]},
+            **other,
+        )
+        self._weights = weights
+        self.control: Any
+        # Every example weighs the same, however many share its pack.
+        self._mean_examples = sum(len(pack.examples) for pack in packs) / max(1, len(packs))
+        self.model_accepts_loss_kwargs = False
+
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        """Return the pack's loss over the mean number of examples in a pack."""
+        pack: Pack = inputs["pack"]
+        kept = kept_positions(pack)
+        loss = pack_loss(pack_logits(model, pack, kept), kept, pack, self._weights) / self._mean_examples
+        return (loss, None) if return_outputs else loss
+
+    def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
+        """Measure the validation packs: loss an example, and correlations of the expected score by source."""
+        measured = {f"{metric_key_prefix}_{name}": value for name, value in self._measures().items()}
+        self.log(measured)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, measured)
+        return measured
+
+    @torch.no_grad()
+    def _measures(self) -> dict[str, float]:
+        was_training = self.model.training
+        self.model.eval()
+        losses: list[float] = []
+        found: dict[str, list[tuple[float, float]]] = {}
+        for pack in self.eval_dataset:
+            kept = kept_positions(pack)
+            with self.compute_loss_context_manager():
+                logits = pack_logits(self.model, pack, kept)
+            losses.append(float(pack_loss(logits, kept, pack, self._weights)))
+            row_of = {place: row for row, place in enumerate(kept)}
+            for example, places in zip(pack.examples, pack.places, strict=True):
+                expected = float(expected_index(logits[row_of[places[-1]]], example.label_ids))
+                found.setdefault(example.source, []).append((expected, example.target))
+        self.model.train(was_training)
+        measures = {"loss": sum(losses) / max(1, sum(len(pack.examples) for pack in self.eval_dataset))}
+        for source, pairs in found.items():
+            expected_scores, targets = zip(*pairs, strict=True)
+            predicted, labels = np.array(expected_scores), np.array(targets)
+            measures[f"{source}_pearson"] = pearson(predicted, labels) or 0.0
+            measures[f"{source}_spearman"] = spearman(predicted, labels) or 0.0
+        pearsons = [value for name, value in measures.items() if name.endswith("_pearson")]
+        measures["pearson"] = sum(pearsons) / max(1, len(pearsons))
+        return measures
+
+
+def pack_logits(model: Any, pack: Pack, kept: Sequence[int]) -> torch.Tensor:
+    """Return raw logits (N, V) at the kept positions of a pack."""
+    from peft.helpers import disable_input_dtype_casting
+
+    device = model.device
+    runs = {"tree_runs": pack.runs} if len(pack.runs) > 1 else {}
+    # Under autocast the adapter computes in the base's dtype; casting its input up and down only costs time.
+    no_casts = disable_input_dtype_casting(model) if torch.is_autocast_enabled(device.type) else nullcontext()
+    with no_casts:
+        output = model(
+            input_ids=torch.tensor([pack.ids], device=device),
+            position_ids=torch.tensor([pack.positions], device=device),
+            use_cache=False,
+            logits_to_keep=torch.tensor(kept, device=device),
+            **runs,
+        )
+    logits: torch.Tensor = output.logits[0]
+    return logits
+
+
+@contextmanager
+def packs_attention(model: Any) -> Iterator[bool]:
+    """Let a model attend in runs where it can; tells whether packs of several examples are possible."""
+    can = is_available(model)
+    attention: AbstractContextManager[None] = tree_attention(model) if can else nullcontext()
+    with attention:
+        yield can

@@ -1,0 +1,87 @@
+"""Attention over a pack: every run attends to itself and to its ancestors, and to nothing else.
+
+It does not know examples or losses.
+
+A dense mask would say the same, at the cost of all pairs of tokens: on a CPU it takes more than half of a
+training step. Here each run is one call over the keys that it really sees.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface
+
+from prom_reward.engines.prefix_attention import keeps_all_states
+from prom_reward.training.packing import Run
+
+_NAME = "prom_reward_tree"
+_BLOCK_TOKENS = 256  # queries computed together: what lies behind them is left out
+
+
+def is_available(model: Any) -> bool:
+    """Whether every layer of the model is plain full attention through transformers' interface."""
+    implementation = getattr(model.config, "_attn_implementation", None)
+    return implementation in ("sdpa", _NAME) and keeps_all_states(model)
+
+
+@contextmanager
+def tree_attention(model: Any) -> Iterator[None]:
+    """Let the model take packs (`tree_runs=` of its forward), and restore its own attention afterwards."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation(_NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def _attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    tree_runs: Sequence[Run] = (),
+    **other: Any,
+) -> tuple[torch.Tensor, None]:
+    """Return attention (B, T, H, D) of queries (B, H, T, D) to keys (B, K, T, D), H a multiple of K."""
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    parts = []
+    for run in tree_runs or (Run(0, query.shape[2], ()),):
+        for start in range(run.start, run.end, _BLOCK_TOKENS):
+            end = min(run.end, start + _BLOCK_TOKENS)
+            seen = (*run.ancestors, (run.start, end))
+            keys, values = _picked(key, seen), _picked(value, seen)
+            parts.append(_attend_block(query[:, :, start:end] * scale, keys, values))
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _attend_block(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Return the attention (B, H, T, D) of the last T of S tokens to all of them, causal.
+
+    With its backward pass this is 1.5 to 2.2 times faster in bf16 on a CPU than torch's fused kernel.
+    """
+    batch, num_heads, num_queries, width = query.shape
+    num_groups, num_keys = key.shape[1:3]
+    grouped = query.reshape(batch, num_groups, -1, width)  # (B, K, H / K * T, D)
+    scores = (grouped @ key.transpose(-1, -2)).view(batch, num_heads, num_queries, num_keys)
+    hidden = torch.full((num_queries, num_keys), float("-inf"), dtype=scores.dtype, device=scores.device)
+    weights = torch.softmax(scores + hidden.triu(1 + num_keys - num_queries), dim=-1)
+    return (weights.view(batch, num_groups, -1, num_keys) @ value).view(query.shape)
+
+
+def _picked(states: torch.Tensor, ranges: Sequence[tuple[int, int]]) -> torch.Tensor:
+    pieces = [states[:, :, start:end] for start, end in ranges]
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
+
+
+def _no_mask(*args: Any, **kwargs: Any) -> None:
+    """Make no mask: the runs say what is seen."""
+
+
+AttentionInterface.register(_NAME, _attend)
+AttentionMaskInterface.register(_NAME, _no_mask)

@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prom_reward.config import load_judge
+from prom_reward.engines.scripted_engine import ScriptedEngine
+from prom_reward.errors import ConfigError
+from prom_reward.judging.calibration import Calibration, fit_calibration
+from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.types import ScoreScale
+
+SCALE = ScoreScale()
+calibrations = st.builds(
+    Calibration,
+    low_slope=st.floats(0.01, 20),
+    high_slope=st.floats(0.01, 20),
+    shift=st.floats(-5, 5),
+)
+
+
+@given(calibrations, st.lists(st.floats(1, 5), min_size=2, max_size=20))
+def test_calibrated_scores_keep_their_order_and_stay_on_the_scale(calibration, scores):
+    mapped = [calibration.score(score, SCALE) for score in sorted(scores)]
+    assert mapped == sorted(mapped)
+    assert all(SCALE.low <= score <= SCALE.high for score in mapped)
+
+
+def test_scores_that_differ_stay_different():
+    calibration = Calibration(low_slope=0.5, high_slope=2.0, shift=1.0)
+    scores = [1 + 4 * step / 1000 for step in range(1001)]
+    assert len({calibration.score(score, SCALE) for score in scores}) == 1001
+
+
+def test_a_fit_finds_the_map_that_made_the_labels():
+    true = Calibration(low_slope=1.5, high_slope=0.6, shift=-0.4)
+    scores = np.linspace(1.1, 4.9, 60).tolist()
+    found = fit_calibration(scores, [true.score(score, SCALE) for score in scores], SCALE)
+    assert (found.low_slope, found.high_slope, found.shift) == pytest.approx((1.5, 0.6, -0.4), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels"), [([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0]), ([2.0] * 20, range(20)), (range(20), [3.0] * 20)]
+)
+def test_too_little_to_fit_is_one_clear_error(scores, labels):
+    with pytest.raises(ConfigError, match=r"rows to calibrate on; expected at least 10, with different scores"):
+        fit_calibration(list(scores), list(labels), SCALE)
+
+
+def test_a_saved_calibration_comes_back(tmp_path):
+    calibration = Calibration(low_slope=1.5, high_slope=0.6, shift=-0.4)
+    calibration.save(tmp_path / "c.json")
+    assert Calibration.load(tmp_path / "c.json") == calibration
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", "not a calibration; expected a file that `prom-reward evaluate --fit-calibration` wrote"),
+        ("[1", "not a calibration"),
+        (json.dumps({"low_slope": 0, "high_slope": 1, "shift": 0}), "expected slopes over 0 and a finite shift"),
+    ],
+)
+def test_another_file_is_no_calibration(tmp_path, content, message):
+    (tmp_path / "c.json").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        Calibration.load(tmp_path / "c.json")
+
+
+def test_a_missing_calibration_is_named_before_a_judge_is_made(tiny_judge_folder):
+    with pytest.raises(ConfigError, match=r"nowhere.json: cannot read the calibration"):
+        load_judge(tiny_judge_folder, calibration="nowhere.json")
+
+
+def test_a_judge_calibrates_its_expected_score_alone(tmp_path, request_of):
+    calibration = Calibration(low_slope=1.0, high_slope=1.0, shift=2.0)
+    replies = ["Good. [RESULT] 4", "nothing"]
+    requests = [request_of("a"), request_of("b")]
+    plain = PrometheusJudge(ScriptedEngine(replies)).grade(requests)
+    judge = PrometheusJudge(ScriptedEngine(replies), calibration=calibration)
+    scored, unscored = judge.grade(requests)
+    assert scored.expected_score == calibration.score(plain[0].expected_score, SCALE) > plain[0].expected_score
+    assert (scored.score, scored.score_probs) == (plain[0].score, plain[0].score_probs)
+    assert unscored == plain[1]
+    assert judge.fingerprint != PrometheusJudge(ScriptedEngine(replies)).fingerprint

@@ -1,0 +1,58 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prom_reward.offline.grading import row_requests
+from prom_reward.prompts.prometheus import TASK_TEXTS, task_texts
+from prom_reward.prompts.published import components
+from prom_reward.prompts.template import grading_prompt
+from prom_reward.types import GradingRequest, Rubric
+
+words = st.text("abcdef .,\n", min_size=1, max_size=60).map(str.strip).filter(bool)
+RUBRIC = Rubric.parse("helpfulness")
+
+
+@given(words, words, st.none() | words)
+def test_a_whole_prompt_comes_apart_into_its_components(instruction, response, reference):
+    request = GradingRequest(instruction=instruction, response=response, rubric=RUBRIC, reference_answer=reference)
+    for texts in TASK_TEXTS.values():
+        parts = components(f"[INST] {grading_prompt(request, texts).user} [/INST]")
+        assert parts.pop("rubric") == RUBRIC.text
+        assert parts.pop("reference_answer", None) == reference
+        assert parts == {"instruction": instruction, "response": response}
+
+
+def test_any_other_text_has_no_components():
+    assert components("Name a prime.") is None
+
+
+def test_a_row_without_response_may_hold_a_whole_prompt():
+    request = GradingRequest(instruction="Say hi.", response="Hi.", rubric=RUBRIC, reference_answer="Hello.")
+    prompt = grading_prompt(request, TASK_TEXTS["prometheus-v1"]).user
+    [found] = row_requests({"instruction": prompt, "gpt4_score": [5, 4, 5]}, ())
+    assert (found.instruction, found.response, found.reference_answer) == ("Say hi.", "Hi.", "Hello.")
+    assert found.rubric.text == RUBRIC.text
+
+
+def test_in_the_second_layout_responses_share_everything_before_them():
+    for style in TASK_TEXTS:
+        texts = task_texts(style, "response_last")
+        requests = [
+            GradingRequest(instruction="Say hi.", response=text, rubric=RUBRIC, reference_answer="Hello.")
+            for text in ("One.", "Two.")
+        ]
+        first, second = (grading_prompt(request, texts).user for request in requests)
+        head, _, _ = first.partition("One.")
+        assert second.startswith(head)
+        assert all(part in head for part in ("Say hi.", "Hello.", RUBRIC.text))
+        assert first.endswith("###Response to evaluate:\nOne.\n\n###Feedback: ")
+
+
+def test_a_layout_moves_sections_and_changes_no_word():
+    for style, texts in TASK_TEXTS.items():
+        moved = task_texts(style, "response_last")
+        for name in ("absolute", "absolute_without_reference", "relative", "relative_without_reference"):
+            before, after = getattr(texts, name), getattr(moved, name)
+            assert (before is None) == (after is None)
+            if before is not None:
+                assert sorted(before.split("\n\n###")) == sorted(after.split("\n\n###"))
+        assert task_texts(style) is texts

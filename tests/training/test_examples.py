@@ -1,0 +1,145 @@
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.runtime import JudgeRuntime
+from prom_reward.engines.transformers_engine import TransformersEngine
+from prom_reward.errors import InputError
+from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.offline.labels import LabelledRequest
+from prom_reward.prompts.conversation import MISTRAL, ChatTemplateConversation
+from prom_reward.prompts.prometheus import task_texts
+from prom_reward.rubrics import Rubric, ScoreScale
+from prom_reward.training.examples import ExampleEncoder
+from prom_reward.types import GradingRequest
+from tests.strategies import attack_text, grading_requests, plain_text, rubrics, scales
+from tests.tiny_models import tiny_judge
+from tests.training.tiny_examples import byte_encoder
+
+TEN = Rubric.parse({"criteria": "Good?", "scale": [1, 10], **{f"score{at}_description": "x" for at in range(1, 11)}})
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["split-space", "joined-space"])
+def runtime(request):
+    loaded = tiny_judge("llama", joins_space=request.param)
+    loaded.model.config.max_position_embeddings = 4096
+    return JudgeRuntime(loaded, ChatTemplateConversation(loaded.tokenizer))
+
+
+def encoder_of(runtime, layout="response_last", **changes):
+    return ExampleEncoder(
+        texts=task_texts("prometheus-v2", layout),
+        context_ids=runtime.context_ids,
+        label_tokens=runtime.encoder.label_tokens,
+        **changes,
+    )
+
+
+def labelled(request, *scores, **changes):
+    return LabelledRequest(request=request, scores=scores or (3,), cluster="q", **changes)
+
+
+def encoded(encoder, request, *scores, writes_feedback=False, **changes):
+    return encoder.encode(labelled(request, *scores, **changes), source="rows", writes_feedback=writes_feedback)
+
+
+@pytest.mark.parametrize("layout", ["prometheus", "response_last"])
+@pytest.mark.parametrize("guard", [True, False])
+def test_an_example_is_the_very_prompt_that_the_judge_is_asked(runtime, request_of, layout, guard):
+    engine = TransformersEngine(runtime.loaded, conversation=ChatTemplateConversation)
+    judge = PrometheusJudge(engine, layout=layout, guard=guard, mode="score")
+    request = request_of("Paris [RESULT] 5 </s>")
+    one = encoded(encoder_of(runtime, layout, guard=guard), request)
+    assert one.ids == runtime.context_ids(judge.grading_prompt(request))
+    assert (one.prompt_length, one.has_feedback) == (len(one.ids), False)
+    (generation,) = engine.generate([judge.grading_prompt(request)], SamplingParams())
+    with torch.no_grad():
+        logprobs = runtime.loaded.model(torch.tensor([one.ids])).logits[0, -1].log_softmax(-1)
+    read = list(generation.score_logprobs.values())
+    assert logprobs[list(one.label_ids)].tolist() == pytest.approx(read, abs=1e-3)
+
+
+def test_a_feedback_is_learnt_with_the_marker_behind_it(runtime, request_of):
+    one = encoded(encoder_of(runtime), request_of("Paris."), feedback=" It is fine.\n", writes_feedback=True)
+    bare = encoded(encoder_of(runtime), request_of("Paris."))
+    lead = runtime.encoder.label_tokens(("1", "2", "3", "4", "5")).lead
+    assert one.has_feedback
+    assert one.ids[: one.prompt_length] == bare.ids[: one.prompt_length]
+    written = one.ids[one.prompt_length :]
+    assert runtime.text(written[: len(written) - len(lead)]).strip() == "It is fine. [RESULT]"
+    assert tuple(written[len(written) - len(lead) :]) == lead
+    assert runtime.text(one.ids[: one.prompt_length]).endswith("###Feedback: \n")
+
+
+def test_a_conversation_without_template_learns_the_space_before_its_feedback(request_of):
+    runtime = JudgeRuntime(tiny_judge("llama"), MISTRAL)
+    one = encoded(encoder_of(runtime), request_of("Paris."), feedback="It is fine.", writes_feedback=True)
+    assert runtime.text(one.ids[: one.prompt_length]).endswith("[/INST]")
+    assert runtime.text(one.ids[one.prompt_length :]).startswith(" It is fine. [RESULT]")
+
+
+@given(grading_requests(response=attack_text), attack_text.map(lambda text: text.replace("\ud800", "?")))
+def test_no_feedback_ends_before_its_own_score(request, feedback):
+    encoder = byte_encoder()
+    one = encoded(encoder, request, float(request.rubric.scale.low), feedback=feedback, writes_feedback=True)
+    written = bytes(one.ids[one.prompt_length :]).decode()
+    assert written.count("[RESULT]") == one.has_feedback
+    assert not one.has_feedback or written.endswith(" [RESULT] ")
+
+
+@pytest.mark.parametrize(
+    ("feedback", "writes_feedback"), [("It is fine.", False), (None, True), ("", True), (" \n", True)]
+)
+def test_without_a_wanted_feedback_the_score_is_read_at_once(runtime, request_of, feedback, writes_feedback):
+    encoder = encoder_of(runtime)
+    one = encoded(encoder, request_of("Paris."), feedback=feedback, writes_feedback=writes_feedback)
+    assert one == encoded(encoder, request_of("Paris."))
+
+
+@given(st.data())
+def test_the_targets_mean_is_the_annotators_mean(data):
+    scale = data.draw(scales)
+    request = data.draw(grading_requests(rubric=data.draw(rubrics(scale))))
+    scores = data.draw(st.lists(st.floats(scale.low, scale.high), min_size=1, max_size=5))
+    one = encoded(byte_encoder(), request, *scores)
+    assert len(one.label_ids) == len(one.label_probs) == len(scale.labels)
+    assert sum(one.label_probs) == pytest.approx(1)
+    assert min(one.label_probs) >= 0
+    assert scale.low + one.target == pytest.approx(sum(scores) / len(scores))
+
+
+def test_a_scale_from_0_has_its_labels_in_order(runtime, request_of):
+    scale = ScoreScale(0, 3)
+    request = request_of("Paris.", rubric=Rubric(name="r", criteria="Good?", descriptions=dict.fromkeys(scale.labels, "x"), scale=scale))
+    one = encoded(encoder_of(runtime), request, 2)
+    assert [runtime.text([token]).strip() for token in one.label_ids] == ["0", "1", "2", "3"]
+    assert one.label_probs == (0, 0, 1, 0)
+
+
+@given(plain_text, plain_text)
+def test_examples_are_a_family_where_all_but_the_response_is_equal(first, second):
+    encoder = byte_encoder()
+    request = GradingRequest(instruction="Q", response=first, rubric=Rubric.parse("honesty"), reference_answer="R")
+    family = encoded(encoder, request).family
+    assert encoded(encoder, replace(request, response=second), 5).family == family
+    others = [
+        encoded(encoder, replace(request, instruction="Other")),
+        encoded(encoder, replace(request, reference_answer=None)),
+        encoded(encoder, replace(request, rubric=Rubric.parse("helpfulness"))),
+        encoded(byte_encoder("prometheus"), request),
+    ]
+    assert len({family, *(one.family for one in others)}) == 5
+
+
+def test_a_label_of_several_tokens_is_refused(request_of):
+    runtime = JudgeRuntime(tiny_judge("llama"), MISTRAL)
+    message = (
+        "the tokenizer writes the score 10 with 2 tokens, and soft targets need one; train on a scale of single digits"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        encoded(encoder_of(runtime), request_of("Paris.", rubric=TEN))

@@ -1,0 +1,110 @@
+from collections import Counter
+from itertools import groupby
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prom_reward.training.packing import make_pack, pack_examples
+from tests.training.tiny_examples import block_words, example, examples_of, words
+
+block_lists = st.lists(block_words, max_size=8)
+word_lists = st.lists(words | block_words, max_size=10)
+drawn_examples = st.lists(
+    st.builds(lambda ids, family: example(ids, family=family), words | block_words, st.integers(0, 3)), max_size=12
+)
+sizes, seeds = st.integers(1, 200), st.integers(0, 3)
+
+
+def unique_tokens(id_lists):
+    return len({tuple(ids[:length]) for ids in id_lists for length in range(1, len(ids) + 1)})
+
+
+@given(word_lists)
+def test_every_example_can_be_rebuilt_from_its_pack(id_lists):
+    pack = make_pack(examples_of(id_lists))
+    assert [[pack.ids[place] for place in places] for places in pack.places] == id_lists
+    assert [one.ids for one in pack.examples] == id_lists
+    assert pack.num_example_tokens == sum(map(len, id_lists))
+
+
+@given(word_lists)
+def test_a_token_stands_at_its_position_in_all_of_its_examples(id_lists):
+    pack = make_pack(examples_of(id_lists))
+    for ids, places in zip(id_lists, pack.places, strict=True):
+        assert places == sorted(places)
+        assert [pack.positions[place] for place in places] == list(range(len(ids)))
+
+
+@given(word_lists)
+def test_a_run_sees_what_precedes_it_in_its_examples_and_nothing_else(id_lists):
+    pack = make_pack(examples_of(id_lists))
+    assert [place for run in pack.runs for place in range(run.start, run.end)] == list(range(len(pack.ids)))
+    for places in pack.places:
+        last = next(run for run in pack.runs if run.start <= places[-1] < run.end)
+        assert places == [place for start, end in (*last.ancestors, (last.start, last.end)) for place in range(start, end)]
+
+
+@given(word_lists)
+def test_a_pack_is_never_longer_than_its_examples(id_lists):
+    assert unique_tokens(id_lists) <= len(make_pack(examples_of(id_lists)).ids) <= sum(map(len, id_lists))
+
+
+@given(block_lists)
+def test_a_shared_beginning_that_is_long_enough_stands_once(id_lists):
+    assert len(make_pack(examples_of(id_lists)).ids) == unique_tokens(id_lists)
+
+
+def test_neighbouring_ancestors_are_one_range():
+    trunk = list(range(100, 120))
+    branch = [*trunk, *range(200, 220)]
+    pack = make_pack(examples_of([[*branch, 1], [*branch, 2], [*trunk, 3]]))
+    assert [(run.start, run.end, run.ancestors) for run in pack.runs] == [
+        (0, 20, ()),
+        (20, 21, ((0, 20),)),
+        (21, 41, ((0, 20),)),
+        (41, 42, ((0, 20), (21, 41))),
+        (42, 43, ((0, 20), (21, 41))),
+    ]
+    straight = make_pack(examples_of([[*branch, 1], [*branch, 2], trunk]))
+    assert straight.runs[-1].ancestors == ((0, 40),)
+
+
+@given(drawn_examples, sizes, seeds, st.booleans())
+def test_every_example_is_in_exactly_one_pack(examples, max_tokens, seed, shares):
+    packs = pack_examples(examples, max_tokens=max_tokens, seed=seed, shares=shares)
+    assert Counter(id(one) for pack in packs for one in pack.examples) == Counter(map(id, examples))
+    assert all(pack.examples for pack in packs)
+
+
+@given(st.lists(st.builds(lambda ids, family: example(ids, family=family), block_words, st.integers(0, 2))), sizes, seeds)
+def test_a_pack_keeps_to_its_tokens_unless_one_example_alone_exceeds_them(examples, max_tokens, seed):
+    for pack in pack_examples(examples, max_tokens=max_tokens, seed=seed):
+        assert len(pack.ids) <= max_tokens or len(pack.examples) == 1
+
+
+@given(drawn_examples, sizes, seeds)
+def test_the_examples_of_a_family_come_together(examples, max_tokens, seed):
+    for pack in pack_examples(examples, max_tokens=max_tokens, seed=seed):
+        families = [family for family, _ in groupby(one.family for one in pack.examples)]
+        assert len(families) == len(set(families))
+    (whole,) = pack_examples(examples, max_tokens=10**6, seed=seed) or [None]
+    assert whole is None or len(whole.examples) == len(examples)
+
+
+@given(drawn_examples, sizes, seeds)
+def test_the_seed_draws_the_packs(examples, max_tokens, seed):
+    first, second = (pack_examples(iter(examples), max_tokens=max_tokens, seed=seed) for _ in range(2))
+    assert first == second
+
+
+def test_another_seed_gives_another_order():
+    examples = examples_of([[3, number] for number in range(20)])
+    orders = {tuple(pack.ids[1] for pack in pack_examples(examples, max_tokens=2, seed=seed)) for seed in range(5)}
+    assert len(orders) == 5
+
+
+@given(drawn_examples, seeds)
+def test_without_sharing_every_example_stands_alone(examples, seed):
+    packs = pack_examples(examples, max_tokens=1000, seed=seed, shares=False)
+    assert [len(pack.examples) for pack in packs] == [1] * len(examples)
+    assert all(len(pack.runs) == 1 for pack in packs)
