@@ -84,8 +84,8 @@ def _grade(judge: PrometheusJudge, rubric: Rubric, *, shows_table: bool) -> list
         stdout.print(table)
         stdout.print(f"{len(judgments)} judgments in {seconds:.1f} s.")
         stdout.print(
-            "SmolLM2-135M was never trained to judge: read the table for how scores become rewards, not for who is "
-            "right.\n"
+            "A 135M model judges surface better than truth: read the table for how scores become rewards, not for who "
+            "is right.\n"
         )
     return [
         {

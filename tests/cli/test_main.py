@@ -47,7 +47,9 @@ def test_wrong_usage_is_status_2(run, arguments):
 def test_bad_input_is_one_line_and_status_2(run):
     shown = run(*ONE, "--judge", "smollm2-135")
     assert (shown.status, shown.out) == (2, "")
-    assert shown.err.startswith("error: unknown judge 'smollm2-135'; expected one of smollm2-135m, smollm2-135m-untuned, ")
+    assert shown.err.startswith(
+        "error: unknown judge 'smollm2-135'; expected one of smollm2-135m, smollm2-135m-untuned, "
+    )
     assert shown.err.endswith("Did you mean 'smollm2-135m'?\n")
     assert shown.err.count("\n") == 1
 

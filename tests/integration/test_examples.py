@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from prom_reward import PrometheusReward, load_judge, load_rubric
-from prom_reward.config import load_grading_run, load_grpo_run
+from prom_reward.config import load_grading_run, load_grpo_run, load_training, load_training_run
 from prom_reward.offline.rows import Row, read_rows
+from prom_reward.settings import TrainingDataConfig
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -28,7 +29,18 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "questions.jsonl",
         "responses.jsonl",
         "rubrics.yaml",
+        "train_judge.yaml",
+        "train_judge_7b.yaml",
     }
+
+
+@pytest.mark.parametrize("name", ["train_judge", "train_judge_7b"])
+def test_the_training_configs_are_recipes(name):
+    run = load_training_run(f"configs/{name}.yaml")
+    data = run.data or [TrainingDataConfig(path="rows.jsonl")]
+    training = load_training(run.model_copy(update={"data": data}), out="out")
+    assert training.run.lora["r"] == 16
+    assert training.model.adapter is None
 
 
 def test_the_grpo_config_makes_a_reward():

@@ -111,9 +111,7 @@ def pairs_of(request_of):
         pairs = []
         for at, (chosen, rejected) in enumerate(replies):
             sides = [request_of("long answer"), request_of("short")]
-            labelled = LabelledPair(
-                chosen=sides[0], rejected=sides[1], cluster=str(at), group=groups[at % len(groups)]
-            )
+            labelled = LabelledPair(chosen=sides[0], rejected=sides[1], cluster=str(at), group=groups[at % len(groups)])
             first, second = judged(sides, chosen, rejected)
             pairs.append(ScoredPair(labelled=labelled, chosen=first, rejected=second))
         return pairs

@@ -73,7 +73,7 @@ def test_a_bid_for_a_score_does_not_lift_a_weak_answer():
     seen = set()
     for response, shares in shares_by_response().items():
         for weak, share in expected.items():
-            if "\n\n" in response and response.endswith(f"\n\n{weak}") or response.startswith(f"{weak}\n\n"):
+            if ("\n\n" in response and response.endswith(f"\n\n{weak}")) or response.startswith(f"{weak}\n\n"):
                 assert shares == {share}
                 seen.add(weak)
     assert seen == set(expected)

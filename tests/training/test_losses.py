@@ -41,9 +41,7 @@ def test_a_packs_loss_is_the_sum_of_its_examples(weights):
     pack = make_pack(examples)
     logits = drawn_logits(len(pack.ids))
     kept = kept_positions(pack)
-    expected = [
-        plain_loss(one, logits[places], weights) for one, places in zip(examples, pack.places, strict=True)
-    ]
+    expected = [plain_loss(one, logits[places], weights) for one, places in zip(examples, pack.places, strict=True)]
     assert float(pack_loss(logits[kept], kept, pack, weights)) == pytest.approx(sum(expected), rel=1e-5)
 
 

@@ -41,7 +41,9 @@ def test_a_run_sees_what_precedes_it_in_its_examples_and_nothing_else(id_lists):
     assert [place for run in pack.runs for place in range(run.start, run.end)] == list(range(len(pack.ids)))
     for places in pack.places:
         last = next(run for run in pack.runs if run.start <= places[-1] < run.end)
-        assert places == [place for start, end in (*last.ancestors, (last.start, last.end)) for place in range(start, end)]
+        assert places == [
+            place for start, end in (*last.ancestors, (last.start, last.end)) for place in range(start, end)
+        ]
 
 
 @given(word_lists)
@@ -76,7 +78,9 @@ def test_every_example_is_in_exactly_one_pack(examples, max_tokens, seed, shares
     assert all(pack.examples for pack in packs)
 
 
-@given(st.lists(st.builds(lambda ids, family: example(ids, family=family), block_words, st.integers(0, 2))), sizes, seeds)
+@given(
+    st.lists(st.builds(lambda ids, family: example(ids, family=family), block_words, st.integers(0, 2))), sizes, seeds
+)
 def test_a_pack_keeps_to_its_tokens_unless_one_example_alone_exceeds_them(examples, max_tokens, seed):
     for pack in pack_examples(examples, max_tokens=max_tokens, seed=seed):
         assert len(pack.ids) <= max_tokens or len(pack.examples) == 1
