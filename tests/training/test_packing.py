@@ -10,7 +10,7 @@ from tests.training.tiny_examples import block_words, example, examples_of, word
 block_lists = st.lists(block_words, max_size=8)
 word_lists = st.lists(words | block_words, max_size=10)
 drawn_examples = st.lists(
-    st.builds(lambda ids, family: example(ids, family=family), words | block_words, st.integers(0, 3)), max_size=12
+    st.builds(lambda ids, kin: example(ids, family=kin), words | block_words, st.integers(0, 3)), max_size=12
 )
 sizes, seeds = st.integers(1, 200), st.integers(0, 3)
 
@@ -78,9 +78,7 @@ def test_every_example_is_in_exactly_one_pack(examples, max_tokens, seed, shares
     assert all(pack.examples for pack in packs)
 
 
-@given(
-    st.lists(st.builds(lambda ids, family: example(ids, family=family), block_words, st.integers(0, 2))), sizes, seeds
-)
+@given(st.lists(st.builds(lambda ids, kin: example(ids, family=kin), block_words, st.integers(0, 2))), sizes, seeds)
 def test_a_pack_keeps_to_its_tokens_unless_one_example_alone_exceeds_them(examples, max_tokens, seed):
     for pack in pack_examples(examples, max_tokens=max_tokens, seed=seed):
         assert len(pack.ids) <= max_tokens or len(pack.examples) == 1

@@ -86,9 +86,7 @@ def test_held_out_questions_are_not_trained_on(training_of):
     assert any(example.has_feedback for example in sets.training)
 
 
-def test_training_writes_an_adapter_that_a_judge_loads_and_goes_on_after_a_stop(
-    training_of, tmp_path, tiny_judge_folder
-):
+def test_training_writes_an_adapter_and_goes_on_after_a_stop(training_of, tmp_path, tiny_judge_folder):
     training = training_of(patience=5)
     loaded = training.load()
     measures = training.train(loaded, training.examples(loaded))
