@@ -113,13 +113,13 @@ def test_the_targets_mean_is_the_annotators_mean(data):
     assert scale.low + one.target == pytest.approx(sum(scores) / len(scores))
 
 
-def test_a_scale_from_0_has_its_labels_in_order(runtime, request_of):
-    scale = ScoreScale(0, 3)
+def test_a_shorter_scale_has_its_labels_in_order(runtime, request_of):
+    scale = ScoreScale(1, 4)
     request = request_of(
         "Paris.", rubric=Rubric(name="r", criteria="Good?", descriptions=dict.fromkeys(scale.labels, "x"), scale=scale)
     )
     one = encoded(encoder_of(runtime), request, 2)
-    assert [runtime.text([token]).strip() for token in one.label_ids] == ["0", "1", "2", "3"]
+    assert [runtime.text([token]).strip() for token in one.label_ids] == ["1", "2", "3", "4"]
     assert one.label_probs == (0, 0, 1, 0)
 
 
