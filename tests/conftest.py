@@ -16,6 +16,16 @@ settings.register_profile("prom_reward", deadline=None)  # a busy machine is no 
 settings.load_profile("prom_reward")
 
 
+def pytest_collection_modifyitems(items):
+    """Skip the long legs unless `.ci/run --full` asks for them."""
+    if os.environ.get("PROM_REWARD_FULL"):
+        return
+    skip = pytest.mark.skip(reason="a long leg: set PROM_REWARD_FULL=1, as `.ci/run --full` does")
+    for item in items:
+        if item.get_closest_marker("full") is not None:
+            item.add_marker(skip)
+
+
 @pytest.fixture(scope="session")
 def smollm2_folder() -> Path:
     """The plain copy of SmolLM2-135M-Instruct: config, tokenizer, fp32 safetensors."""
@@ -117,6 +127,15 @@ def request_of(rubric):
         return GradingRequest(**{**values, **changes, "response": response})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def vllm_python() -> str:
+    """The Python of an environment with vLLM, from PROM_REWARD_VLLM_PYTHON; tests without one skip."""
+    python = os.environ.get("PROM_REWARD_VLLM_PYTHON")
+    if not python:
+        pytest.skip("PROM_REWARD_VLLM_PYTHON is not set")
+    return python
 
 
 @pytest.fixture(scope="session")

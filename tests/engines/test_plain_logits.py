@@ -33,7 +33,7 @@ def plain_expected_score(model, tokenizer, prompt):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_expected_scores_of_fifty_items_equal_plain_logits(data_folder):
-    judge = load_judge("smollm2-135m", dtype="float32", device="cpu", mode="score", guard=False)
+    judge = load_judge("smollm2-135m-untuned", dtype="float32", device="cpu", mode="score", guard=False)
     requests = [
         GradingRequest(
             instruction=row["instruction"],

@@ -26,7 +26,7 @@ def test_the_demo_grades_and_trains(monkeypatch, capsys):
     rows = [line for line in shown.splitlines() if re.match(r"│ (complete|short|vague|wrong|off topic|empty)\b", line)]
     assert len(rows) == 6
     assert all(re.search(r"│ [1-5] +│ [1-5]\.\d\d +│ 1.{5}5 │ 0\.\d\d +│", line) for line in rows)
-    assert "was never trained to judge" in shown
+    assert "judges surface better than truth" in shown
     assert re.search(r"│ +1 │ +0\.\d{3} │ +0\.\d{3} │", shown)
 
 
