@@ -4,6 +4,7 @@ It does not know rubrics, nor how its conversation is written.
 """
 
 import hashlib
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +16,12 @@ import torch
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.decoding import Decoding, decode
 from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, resolve_device, resolve_dtype
+from prom_reward.engines.memory import is_out_of_memory, release_memory
 from prom_reward.engines.runtime import JudgeRuntime, LabelQuery, likeliest
 from prom_reward.errors import WorkError
 from prom_reward.types import Conversation, JudgePrompt
+
+logger = logging.getLogger(__name__)
 
 
 class TransformersEngine:
@@ -163,38 +167,65 @@ class TransformersEngine:
         results: list[Generation | None],
     ) -> None:
         seeds = _seeds([contexts[index] for index in indices], sampling.seed)
-        order = sorted(range(len(indices)), key=lambda at: len(contexts[indices[at]]))
-        model = self.runtime.loaded.model
         costs = [len(contexts[index]) + sampling.max_new_tokens for index in indices]
-        for part in self._decode_batches(order, costs):
-            batch = {}
-            for at in part:
-                index = indices[at]
-                room = self._room(prompts[index], contexts[index])
-                batch[index] = Decoding(
-                    prompt_ids=contexts[index],
-                    max_new_tokens=sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1),
-                    generator=torch.Generator(model.device).manual_seed(seeds[at]),
-                    is_done=self.runtime.stop_test(prompts[index].labels),
-                )
-            decode(model, list(batch.values()), sampling, self.runtime.eos_ids)
-            finished = self.runtime.finish([prompts[index] for index in batch], list(batch.values()))
-            for index, generation in zip(batch, finished, strict=True):
-                results[index] = generation
+        waiting = sorted(range(len(indices)), key=lambda at: len(contexts[indices[at]]))
+        while waiting:
+            part = self._next_batch(waiting, costs)
+            batch = {indices[at]: self._decoding(prompts, contexts, indices[at], sampling, seeds[at]) for at in part}
+            try:
+                self._decode_batch(prompts, batch, sampling, results)
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or len(part) == 1:
+                    raise
+                self._decode_less(len(part) // 2)
+            else:
+                del waiting[: len(part)]
 
-    def _decode_batches(self, order: Sequence[int], costs: Sequence[int]) -> Iterator[list[int]]:
-        """Yield batches that keep to the batch size and to the tokens of cache that may be held at once."""
+    def _decode_batch(
+        self,
+        prompts: Sequence[JudgePrompt],
+        batch: dict[int, Decoding],
+        sampling: SamplingParams,
+        results: list[Generation | None],
+    ) -> None:
+        sequences = list(batch.values())
+        decode(self.runtime.loaded.model, sequences, sampling, self.runtime.eos_ids, self.runtime.prefill)
+        finished = self.runtime.finish([prompts[index] for index in batch], sequences)
+        for index, generation in zip(batch, finished, strict=True):
+            results[index] = generation
+
+    def _decoding(
+        self,
+        prompts: Sequence[JudgePrompt],
+        contexts: list[list[int]],
+        index: int,
+        sampling: SamplingParams,
+        seed: int,
+    ) -> Decoding:
+        room = self._room(prompts[index], contexts[index])
+        return Decoding(
+            prompt_ids=contexts[index],
+            max_new_tokens=sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1),
+            generator=torch.Generator(self.runtime.loaded.model.device).manual_seed(seed),
+            is_done=self.runtime.stop_test(prompts[index].labels),
+        )
+
+    def _decode_less(self, size: int) -> None:
+        self._decode_batch_size = size
+        logger.warning("out of memory: going on with %d feedbacks at a time", size)
+        release_memory(self.runtime.loaded.model.device)
+
+    def _next_batch(self, waiting: Sequence[int], costs: Sequence[int]) -> list[int]:
+        """Return the first that keep to the batch size and to the tokens of cache that may be held at once."""
         size = self._decode_batch_size or (8 if self.runtime.loaded.model.device.type == "cpu" else 32)
         budget = self.runtime.prefill.token_budget
         batch: list[int] = []
-        for at in order:
+        for at in waiting[:size]:
             longest = max([costs[at], *(costs[other] for other in batch)])
-            if batch and (len(batch) == size or longest * (len(batch) + 1) > budget):
-                yield batch
-                batch = []
+            if batch and longest * (len(batch) + 1) > budget:
+                break
             batch.append(at)
-        if batch:
-            yield batch
+        return batch
 
 
 @contextmanager
