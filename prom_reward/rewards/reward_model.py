@@ -5,6 +5,7 @@ backbone for hidden states and its head for a score at the last token. It does n
 """
 
 import logging
+from collections.abc import Sequence
 from math import isfinite
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
@@ -102,14 +103,14 @@ class PrometheusRewardModel(torch.nn.Module):
         end = next((index for index, token in enumerate(ids) if token in ends), len(ids))
         return str(self.tokenizer.decode(ids[:end], skip_special_tokens=True))
 
-    def _rewards(self, rows: "list[Row] | Any", responses: list[str]) -> list[float]:
+    def _rewards(self, rows: Sequence[Row], responses: Sequence[str]) -> list[float]:
         prompts = [self._prompt(row) for row in rows]
         completions = [
             response if isinstance(prompt, str) else [{"role": "assistant", "content": response}]
             for prompt, response in zip(prompts, responses, strict=True)
         ]
         names = {name for row in rows for name in row} - _NO_COLUMNS
-        columns = {name: [row.get(name) for row in rows] for name in sorted(names)}
+        columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in sorted(names)}
         return self._filled(self.reward(prompts=prompts, completions=completions, **columns))
 
     def _prompt(self, row: Row) -> Any:
@@ -127,13 +128,8 @@ class PrometheusRewardModel(torch.nn.Module):
             return scored
         filling = self._last_mean if self.on_unscored == "mean" else self.on_unscored
         if filling is None or isinstance(filling, str):
-            raise UnscoredError(
-                f"{num_unscored} of {len(rewards)} responses could not be scored, and there is no mean of scored ones "
-                "to stand in; the reward's log_path says why"
-                if filling is None
-                else f"{num_unscored} of {len(rewards)} responses could not be scored and on_unscored is 'raise'; "
-                "the reward's log_path says why"
-            )
+            why = "on_unscored is 'raise'" if filling else "no response was scored yet whose mean could stand in"
+            raise UnscoredError(f"{num_unscored} of {len(rewards)} responses could not be scored, and {why}")
         self.num_unscored += num_unscored
         logger.warning(
             "%d of %d responses could not be scored; they get the reward %.4g (%d of %d so far)",
