@@ -76,6 +76,11 @@ class AdapterEngine:
         """The given length, else the model's `max_position_embeddings`."""
         return self._engine.context_length
 
+    @property
+    def num_adapter_bytes(self) -> int:
+        """The memory that the judge takes: its adapter's weights."""
+        return self._seat.num_bytes()
+
     def count_tokens(self, prompt: JudgePrompt) -> int:
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
         return self._engine.count_tokens(prompt)

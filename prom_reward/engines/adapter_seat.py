@@ -58,6 +58,10 @@ class BaseSeat:
             self._policy.base_model.disable_adapter_layers()
             yield
 
+    def num_bytes(self) -> int:
+        """Return the memory that the judge's weights take: none of its own."""
+        return 0
+
 
 class AdapterSeat:
     """A LoRA adapter as judge.

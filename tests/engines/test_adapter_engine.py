@@ -212,7 +212,8 @@ def test_the_judge_costs_the_memory_of_its_adapter_alone(tiny_folder, adapter):
     policy = policy_of(tiny_folder)
     shared = AdapterEngine(engine_of(tiny_folder, adapter), policy)
     file = (adapter / "adapter_model.safetensors").stat().st_size
-    assert 0.5 * file < shared._seat.num_bytes() < file
+    assert 0.5 * file < shared.num_adapter_bytes < file
+    assert AdapterEngine(engine_of(tiny_folder), policy).num_adapter_bytes == 0
     assert not any("prom_reward" in name for name in policy.state_dict())
 
 

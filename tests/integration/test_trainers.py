@@ -1,16 +1,29 @@
 """Every online trainer of the installed TRL takes the reward, knows every row again and trains on what was judged."""
 
 import json
+import logging
 import zlib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from prom_reward import PrometheusJudge, PrometheusReward, ScriptedEngine
-from tests.integration.trainers import FORMS, STANDARD, TRAINERS, logged_rewards, make
+from tests.integration.trainers import (
+    FORMS,
+    MEAN,
+    OUT_OF_GROUP,
+    SMALLEST,
+    STANDARD,
+    TRAINERS,
+    logged_rewards,
+    make,
+    matrix_table,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 MATRIX = [
     pytest.param(
         name,
@@ -58,3 +71,33 @@ def test_a_trainer_trains_on_what_the_judge_said_of_its_rows(
     assert len(steps) == 2
     assert sum(steps) / 2 == pytest.approx(sum(record["reward"] for record in records) / len(records), abs=1e-5)
     assert len({record["reward"] for record in records}) > 1
+
+
+def test_the_table_in_the_readme_is_the_matrix():
+    shown = README.partition("<!-- trainer matrix -->\n")[2].partition("\n<!-- end of the matrix -->")[0]
+    assert shown == matrix_table()
+
+
+UNSCORED = [
+    pytest.param(name, marks=pytest.mark.skipif(not kind.exists, reason=f"the installed TRL has no {name}"))
+    for name, kind in TRAINERS.items()
+]
+
+
+@pytest.mark.parametrize("name", UNSCORED)
+def test_what_an_unscored_rollout_means(name, tiny_judge_folder, smollm2_tokenizer, tmp_path, caplog):
+    """One of two rollouts is scored with the best score; the other has no verdict."""
+    judge = PrometheusJudge(ScriptedEngine(["[RESULT] 5", "no verdict"], confidence=1.0))
+    reward = PrometheusReward(judge, "helpfulness", name="helpful", log_path=tmp_path / "log.jsonl")
+    with caplog.at_level(logging.CRITICAL):
+        trainer = make(name, tiny_judge_folder, smollm2_tokenizer, reward, STANDARD * 4, tmp_path / "out")
+        trainer.train()
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {record["reward"] for record in records} == {pytest.approx(1.0), None}
+    expected = {OUT_OF_GROUP: None, SMALLEST: 0.5, MEAN: 1.0}[TRAINERS[name].unscored]
+    if expected is not None:
+        assert logged_rewards(name, trainer) == pytest.approx([expected] * 2, abs=1e-5)
+        return
+    [first, second] = [entry for entry in trainer.state.log_history if "reward" in entry]
+    assert first["rewards/helpful/mean"] == second["rewards/helpful/mean"] == pytest.approx(1.0, abs=1e-5)
+    assert first["grad_norm"] == second["grad_norm"] == 0  # one scored rollout is no group: all advantages are 0

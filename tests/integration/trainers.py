@@ -117,3 +117,19 @@ def logged_rewards(name, trainer) -> list[float]:
     """Return every step's mean reward as the trainer logged it."""
     keys = TRAINERS[name].logged
     return [sum(entry[key] for key in keys) / len(keys) for entry in trainer.state.log_history if keys[0] in entry]
+
+
+def matrix_table() -> str:
+    """Return the README's table of the trainers."""
+    shapes = {
+        "function": "`reward_funcs=reward`",
+        "model": "`reward_funcs=reward.as_reward_model(...)`",
+        "reward_model": "`reward_model=reward.as_reward_model(...)`",
+    }
+    lines = ["| trainer | TRL | what it takes | async | a rollout that could not be scored |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {name} | {kind.releases} | {shapes[kind.takes]} | {'`reward.as_async()`' if kind.is_async else 'no'} "
+        f"| {kind.unscored} |"
+        for name, kind in TRAINERS.items()
+    ]
+    return "\n".join(lines)
