@@ -48,6 +48,7 @@ class AdapterEngine:
                 "weights, to put on the policy"
             )
         _check_policy(policy)
+        self._beside = engine
         self._policy = policy
         self._adapter = _adapter_folder(source.adapter) if source.adapter else None
         self._base_digest = weights_digest(policy.get_base_model())
@@ -75,6 +76,11 @@ class AdapterEngine:
     def context_length(self) -> int | None:
         """The given length, else the model's `max_position_embeddings`."""
         return self._engine.context_length
+
+    @property
+    def beside(self) -> TransformersEngine:
+        """The judge as it would run beside the policy."""
+        return self._beside
 
     @property
     def num_adapter_bytes(self) -> int:

@@ -76,13 +76,16 @@ class TransformersEngine:
     @property
     def runtime(self) -> "JudgeRuntime":
         """The loaded model with its encoder and conversation; loads it where that has not happened yet."""
-        with _loading:
-            if self._runtime is None:
-                with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
-                    loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
-                self._home = loaded.device
-                self._runtime = JudgeRuntime(loaded, self._conversation_factory(loaded.tokenizer))
-            return self._runtime
+        if self._runtime is None:
+            with _loading:
+                self._runtime = self._runtime or self._load()
+        return self._runtime
+
+    def _load(self) -> JudgeRuntime:
+        with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
+            loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
+        self._home = loaded.device
+        return JudgeRuntime(loaded, self._conversation_factory(loaded.tokenizer))
 
     def on(self, loaded: LoadedModel, session: Session) -> "TransformersEngine":
         """Return this engine on a model that is loaded already, with what surrounds a call of it."""

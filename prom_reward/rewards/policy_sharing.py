@@ -25,6 +25,7 @@ def judge_on_policy(judge: Judge, policy: Any) -> Judge:
     from prom_reward.engines.transformers_engine import TransformersEngine
 
     engine = getattr(judge, "engine", None)
+    engine = engine.beside if isinstance(engine, AdapterEngine) else engine  # it moves on to another policy
     if not isinstance(engine, TransformersEngine):
         raise ConfigError(
             f"got a judge that runs on {type(engine).__name__}; expected one that runs its weights in this process, "

@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 _MAX_WAITING = 1024  # batches; a trainer prefetches a few, and an evaluation that stops early leaves some behind
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Batch:
     """Rows that were collated together."""
 

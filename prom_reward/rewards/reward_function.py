@@ -50,7 +50,8 @@ class PrometheusReward:
         on_unscored: What a trainer gets for a response that could not be scored. "none": None, which in GRPO and
             RLOO leaves the row out (from TRL 1.6 on its advantage is 0; before, its reward counts as 0; beside
             other reward functions the sum goes on without it, as if it were 0) and which Online DPO takes as 0.
-            "raise": UnscoredError, which ends the training. A number: that reward.
+            "raise": UnscoredError, which ends the training. A number: that reward. For PPO, Nash-MD and XPO see
+            `as_reward_model`.
         on_unscored_rubric: What becomes of a row of several rubrics when one of them is unscored. "unscored":
             the row is unscored. "renormalize": the other rubrics' sum is scaled up to the full weight.
         rubric_column: The data set's column with a row's rubric or rubrics.

@@ -41,6 +41,6 @@ def test_the_trainers_of_trl_1_12(trl_python, tmp_path):
     assert version == "1.12.0"
     command = [trl_python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'inner'}"]
     command += [f"tests/integration/{name}.py" for name in SUITES]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, env=environment, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:]
     assert " has no " not in done.stdout  # this release has every trainer: no test of one was skipped

@@ -72,11 +72,10 @@ def with_adapter(model):
 @pytest.mark.parametrize(
     ("changes", "prepare", "lora"),
     [
-        ({}, lambda model: model, LORA),
         ({"gradient_checkpointing": True}, lambda model: model, LORA),
         ({"beta": 0.1}, with_adapter, None),
     ],
-    ids=["plain", "checkpointing", "ref"],
+    ids=["checkpointing", "ref"],
 )
 def test_a_run_is_bit_identical_with_the_judge_on_the_policy(
     tiny_judge_folder, judge_adapter, smollm2_tokenizer, tmp_path, changes, prepare, lora
@@ -161,6 +160,8 @@ def test_checkpoints_and_resumed_runs_never_meet_the_judge(
     resumed.train(resume_from_checkpoint=str(checkpoint))
     assert resumed.state.global_step == 2
     assert list(resumed.model.peft_config) == ["default"]
+    reward.share_policy(resumed)  # a judge moves on to another policy
+    assert reward.judge.fingerprint == again.judge.fingerprint
     batch = {"prompts": ["Q"], "completions": ["A"]}
     assert again(**batch) == pytest.approx(reward_of(tiny_judge_folder, judge_adapter)(**batch), abs=1e-4)
 

@@ -6,6 +6,7 @@ two_processes.py TRAINER JUDGE_FOLDER OUT
 import sys
 from pathlib import Path
 
+from peft import LoraConfig
 from transformers import AutoTokenizer
 
 from prom_reward import PrometheusReward, load_judge
@@ -22,11 +23,16 @@ CHANGES = {
 def main() -> None:
     name, judge_folder, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     rows = [{**STANDARD[at % 2], "reference_answer": f"{at} {STANDARD[at % 2]['prompt']}"} for at in range(8)]
-    judge = load_judge(judge_folder, mode="score", dtype="float32", device="cpu")
+    adapter = sys.argv[4] if len(sys.argv) > 4 else None
+    judge = load_judge(judge_folder, adapter=adapter, mode="score", dtype="float32", device="cpu")
     reward = PrometheusReward(judge, "helpfulness", name="helpful", log_path=out / "log.jsonl")
     tokenizer = AutoTokenizer.from_pretrained(judge_folder)
-    trainer = make(name, judge_folder, tokenizer, reward, rows, out, ddp_backend="gloo", **CHANGES[name])
+    lora = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM") if adapter else None
+    changes = {**CHANGES[name], "ddp_backend": "gloo", "peft_config": lora}
+    trainer = make(name, judge_folder, tokenizer, reward, rows, out, **changes)
     assert trainer.accelerator.num_processes == 2
+    if adapter:
+        reward.share_policy(trainer)
     trainer.train()
 
 

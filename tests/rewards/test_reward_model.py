@@ -112,10 +112,11 @@ def test_equal_batches_with_other_columns_are_told_apart_by_their_order():
 
 def test_a_batch_that_never_came_back_holds_up_no_other():
     model, engine = model_of(Letters())
-    model.data_collator(rows_of("left behind", "by an evaluation"))
-    batch = model.data_collator(rows_of("Q"))
-    assert scored(model, batch["input_ids"], ["e"]) == [1.0]
-    assert parts(engine.prompts[0])[0] == "Q"
+    model.data_collator(rows_of("Q", "left behind by an evaluation"))
+    for _ in range(2):
+        batch = model.data_collator(rows_of("Q", "R"))
+        assert scored(model, batch["input_ids"], ["e", "d"]) == [1.0, 0.75]
+    assert [parts(prompt)[0] for prompt in engine.prompts] == ["Q", "R"] * 2
 
 
 def test_conversations_reach_the_judge_as_messages():
