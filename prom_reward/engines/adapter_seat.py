@@ -36,9 +36,7 @@ class _Wrapper:
     name: str
     """Its name there."""
     layer: Any
-    """The LoRA layer of the judge."""
-    base: Any
-    """The policy's own layer."""
+    """The LoRA layer of the judge, around the policy's own."""
 
 
 class BaseSeat:
@@ -83,6 +81,7 @@ class AdapterSeat:
         self._config: Any = None
         self._entries: list[_Entry] = []
         self._wrappers: list[_Wrapper] = []
+        self._replaced: list[tuple[_Wrapper, Any]] = []
         with torch.inference_mode(False), evaluating(policy), _restored(policy), _rng_kept(policy):
             self._load(adapter)
 
@@ -90,8 +89,8 @@ class AdapterSeat:
     def taken(self) -> Iterator[None]:
         """Score within this context."""
         with _restored(self._policy):
-            self._put_in()
             try:
+                self._put_in()
                 self._policy.base_model.enable_adapter_layers()
                 self._policy.base_model.set_adapter(ADAPTER_NAME, inference_mode=True)
                 yield
@@ -122,15 +121,17 @@ class AdapterSeat:
     def _note(self, path: str, layer: Any, *, is_new: bool) -> None:
         if is_new:
             parent_path, _, name = path.rpartition(".")
-            parent = self._policy.get_submodule(parent_path)
-            self._wrappers.append(_Wrapper(parent, name, layer, layer.get_base_layer()))
+            wrapper = _Wrapper(self._policy.get_submodule(parent_path), name, layer)
+            self._wrappers.append(wrapper)
+            self._replaced.append((wrapper, layer.get_base_layer()))
             return
         self._entries.append(_Entry(layer, _stands_in(layer)))
 
     def _put_in(self) -> None:
         self._policy.peft_config[ADAPTER_NAME] = self._config
         for wrapper in self._wrappers:
-            _follow(wrapper.layer, wrapper.base)
+            _follow(wrapper.layer, wrapper.layer.get_base_layer())
+            self._replaced.append((wrapper, getattr(wrapper.parent, wrapper.name)))  # by now perhaps a LoRA layer
             setattr(wrapper.parent, wrapper.name, wrapper.layer)
         for entry in self._entries:
             for attribute, value in entry.values.items():
@@ -140,10 +141,12 @@ class AdapterSeat:
     def _take_out(self) -> None:
         self._policy.peft_config.pop(ADAPTER_NAME, None)
         for entry in self._entries:
-            for attribute in entry.values:
-                del getattr(entry.layer, attribute)[ADAPTER_NAME]
-        for wrapper in self._wrappers:
-            setattr(wrapper.parent, wrapper.name, wrapper.base)
+            for mapping in (getattr(entry.layer, attribute) for attribute in entry.values):
+                if ADAPTER_NAME in mapping:
+                    del mapping[ADAPTER_NAME]
+        while self._replaced:
+            wrapper, layer = self._replaced.pop()
+            setattr(wrapper.parent, wrapper.name, layer)
 
 
 def _check_adapter(adapter: str) -> None:

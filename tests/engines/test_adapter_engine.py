@@ -130,6 +130,18 @@ def test_adapters_that_were_switched_off_or_frozen_stay_so(tiny_folder, adapter)
     assert not any(value.requires_grad for value in policy.parameters())
 
 
+def test_adapters_that_the_policy_gets_later_stay_whole(tiny_folder, adapter):
+    policy = policy_of(tiny_folder)
+    shared = AdapterEngine(engine_of(tiny_folder, adapter), policy)
+    alone = scores(shared)
+    policy.add_adapter("later", LoraConfig(r=2, target_modules=["down_proj"], init_lora_weights=False))
+    policy.set_adapter("later")
+    before, logits = state_of(policy), policy(input_ids=batch(policy)).logits
+    assert same(scores(shared), alone)
+    assert state_of(policy) == before
+    assert torch.equal(policy(input_ids=batch(policy)).logits, logits)
+
+
 def batch(policy):
     return torch.arange(40).reshape(2, 20) % policy.config.vocab_size
 
