@@ -46,6 +46,7 @@ class PrometheusRewardModel(torch.nn.Module):
         data_collator: The `data_collator` for the trainer.
         num_scored: Responses that were scored so far, in this process.
         num_unscored: Responses that got the number of `on_unscored` so far, in this process.
+        metrics: The last call's `judge/...` metrics, which these trainers have no way to log.
 
     Raises:
         ConfigError: `on_unscored` is none of the above, or the tokenizer has no pad token.
@@ -66,6 +67,7 @@ class PrometheusRewardModel(torch.nn.Module):
         self.config = SimpleNamespace(_name_or_path=reward.__name__)  # trainers name a reward model by it
         self.num_scored = 0
         self.num_unscored = 0
+        self.metrics: dict[str, float] = {}
         self._last_mean: float | None = None
 
     def backbone(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **unused: Any) -> SimpleNamespace:
@@ -111,7 +113,8 @@ class PrometheusRewardModel(torch.nn.Module):
         ]
         names = {name for row in rows for name in row} - _NO_COLUMNS
         columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in sorted(names)}
-        return self._filled(self.reward(prompts=prompts, completions=completions, **columns))
+        log = self.metrics.__setitem__
+        return self._filled(self.reward(prompts=prompts, completions=completions, log_metric=log, **columns))
 
     def _prompt(self, row: Row) -> Any:
         """Return what a row asks: its `prompt`, or the text of its ids where it has none."""

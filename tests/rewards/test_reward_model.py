@@ -182,6 +182,7 @@ def test_the_unscored_get_the_mean_of_the_scored_counted_and_logged(caplog):
     batch = model.data_collator(rows_of("Q", "Q"))
     assert scored(model, batch["input_ids"], ["?", "?"]) == [0.75, 0.75]  # the last mean there was
     assert (model.num_scored, model.num_unscored) == (2, 3)
+    assert (model.metrics["judge/outcome/scored"], model.metrics["judge/outcome/no_result"]) == (0, 2)
 
 
 @pytest.mark.parametrize(
