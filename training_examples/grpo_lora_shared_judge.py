@@ -21,7 +21,7 @@ LORA = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": 
 SETTINGS = {
     "per_device_train_batch_size": 8,
     "num_generations": 8,
-    "max_completion_length": 48,
+    "max_completion_length": 32,
     "learning_rate": 1e-4,
     "logging_steps": 1,
     "save_strategy": "no",

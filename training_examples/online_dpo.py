@@ -21,7 +21,7 @@ from prom_reward.offline.rows import read_values
 
 SETTINGS = {
     "per_device_train_batch_size": 4,
-    "max_new_tokens": 48,
+    "max_new_tokens": 32,
     "max_length": 512,
     "learning_rate": 5e-6,
     "logging_steps": 1,

@@ -31,7 +31,7 @@ SETTINGS = {
     "num_mini_batches": 1,
     "num_ppo_epochs": 2,
     "num_sample_generations": 0,
-    "response_length": 48,
+    "response_length": 32,
     "stop_token": "eos",
     "learning_rate": 3e-6,
     "save_strategy": "no",

@@ -18,7 +18,7 @@ from prom_reward.offline.rows import read_values
 SETTINGS = {
     "per_device_train_batch_size": 8,
     "num_generations": 4,
-    "max_completion_length": 48,
+    "max_completion_length": 32,
     "learning_rate": 1e-5,
     "logging_steps": 1,
     "save_strategy": "no",
