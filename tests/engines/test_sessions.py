@@ -3,6 +3,7 @@ import contextlib
 import pytest
 import torch
 
+from prom_reward.config import load_judge
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.loading import LoadedModel, ModelSource
 from prom_reward.engines.sessions import judging, judging_on, model_lock
@@ -50,6 +51,14 @@ def test_an_offloaded_judge_judges_alike(tiny_folder):
         with torch.inference_mode():
             assert offloaded.generate(SCORE, SamplingParams()) == plain.generate(SCORE, SamplingParams())
     assert not next(offloaded.runtime.loaded.model.parameters()).is_inference()
+
+
+def test_it_is_a_setting_of_a_judge(tiny_folder, monkeypatch):
+    engine = load_judge(str(tiny_folder), offload=True, dtype="float32", device="cpu").engine
+    moves = []
+    monkeypatch.setattr(engine.runtime.loaded.model, "to", moves.append)
+    engine.generate(SCORE, SamplingParams())
+    assert moves == [torch.device("cpu"), "cpu"]
 
 
 @pytest.mark.parametrize("options", [{"device_map": "auto"}, {"quantization": "int8"}])
