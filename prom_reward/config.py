@@ -213,6 +213,7 @@ def _engine(config: JudgeConfig) -> Engine:
                 conversation=CONVERSATIONS[config.conversation],
                 context_length=config.context_length,
                 decode_batch_size=config.decode_batch_size,
+                offload=config.offload,
             )
 
 

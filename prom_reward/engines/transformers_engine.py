@@ -6,9 +6,10 @@ It does not know rubrics, nor how its conversation is written.
 import hashlib
 import logging
 import secrets
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -18,10 +19,16 @@ from prom_reward.engines.decoding import Decoding, decode
 from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, resolve_device, resolve_dtype
 from prom_reward.engines.memory import is_out_of_memory, release_memory
 from prom_reward.engines.runtime import JudgeRuntime, LabelQuery, likeliest
-from prom_reward.errors import WorkError
+from prom_reward.engines.sessions import judging, judging_on
+from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import Conversation, JudgePrompt
 
 logger = logging.getLogger(__name__)
+
+Session = Callable[[Any], AbstractContextManager[None]]
+"""What surrounds a call: it is given the model and puts it into, and out of, the state in which it judges."""
+
+_loading = threading.Lock()  # async rewards run in threads; a judge that they share is loaded once
 
 
 class TransformersEngine:
@@ -34,6 +41,11 @@ class TransformersEngine:
             `prom_reward.prompts.conversation.CONVERSATIONS`.
         context_length: Tokens that prompt and answer may take together; None takes the model's own.
         decode_batch_size: Feedbacks that are decoded together; None takes 8 on a CPU and 32 on a GPU.
+        offload: Keep the weights on the CPU between calls, where a policy on the same GPU needs the memory.
+        session: What surrounds a call; None is eval mode without gradients.
+
+    Raises:
+        ConfigError: `offload` is asked for weights that are spread over devices or quantised.
     """
 
     def __init__(
@@ -43,11 +55,21 @@ class TransformersEngine:
         conversation: Callable[[Any], Conversation],
         context_length: int | None = None,
         decode_batch_size: int | None = None,
+        offload: bool = False,
+        session: Session | None = None,
     ) -> None:
+        if offload and isinstance(source, ModelSource) and (source.device_map or source.quantization):
+            raise ConfigError(
+                f"got offload with device_map={source.device_map!r}, quantization={source.quantization!r}; "
+                "expected neither: only plain weights on one device can be moved between calls"
+            )
         self._source = source
         self._conversation_factory = conversation
         self._context_length = context_length
         self._decode_batch_size = decode_batch_size
+        self._offload = offload
+        self._session = session
+        self._home: torch.device | None = None
         self._runtime: JudgeRuntime | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -59,10 +81,30 @@ class TransformersEngine:
     def runtime(self) -> "JudgeRuntime":
         """The loaded model with its encoder and conversation; loads it where that has not happened yet."""
         if self._runtime is None:
-            with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
-                loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
-            self._runtime = JudgeRuntime(loaded, self._conversation_factory(loaded.tokenizer))
+            with _loading:
+                self._runtime = self._runtime or self._load()
         return self._runtime
+
+    def _load(self) -> JudgeRuntime:
+        with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
+            loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
+        self._home = loaded.device
+        return JudgeRuntime(loaded, self._conversation_factory(loaded.tokenizer))
+
+    def on(self, loaded: LoadedModel, session: Session) -> "TransformersEngine":
+        """Return this engine on a model that is loaded already, with what surrounds a call of it."""
+        return TransformersEngine(
+            loaded,
+            conversation=self._conversation_factory,
+            context_length=self._context_length,
+            decode_batch_size=self._decode_batch_size,
+            session=session,
+        )
+
+    @property
+    def source(self) -> ModelSource | LoadedModel:
+        """Where the weights come from."""
+        return self._source
 
     @property
     def fingerprint(self) -> str:
@@ -99,11 +141,17 @@ class TransformersEngine:
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
         return len(self.runtime.context_ids(prompt))
 
-    @torch.inference_mode()
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
-        with _evaluating(self.runtime.loaded.model):
+        model = self.runtime.loaded.model
+        with self._around(model):
             return self._generate(prompts, sampling)
+
+    def _around(self, model: Any) -> AbstractContextManager[None]:
+        """Return what surrounds a call."""
+        if self._session is not None:
+            return self._session(model)
+        return judging_on(self._home, model) if self._offload and self._home is not None else judging(model)
 
     def _generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         contexts = [self.runtime.context_ids(prompt) for prompt in prompts]
@@ -226,18 +274,6 @@ class TransformersEngine:
                 break
             batch.append(at)
         return batch
-
-
-@contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    """Keep a model in eval mode, and put a shared one back as it was."""
-    before = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, was_training in before.items():
-            module.training = was_training
 
 
 def _seeds(contexts: list[list[int]], seed: int | None) -> list[int]:
