@@ -27,7 +27,7 @@ from prom_reward.types import GradingRequest
 JUDGES = {
     "smollm2-135m": {"layout": "response_last"},
     "smollm2-135m in Prometheus' layout": {"layout": "prometheus"},
-    "smollm2-135m-untuned": {},
+    "smollm2-135m-untuned": {"layout": "response_last"},
 }
 
 
