@@ -37,7 +37,7 @@ def transformers(folder, context_length=None):
 
 def on_a_policy(folder, context_length=None):
     """The base of a LoRA policy as judge."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), torch.inference_mode(False):  # a policy is made to be trained
         policy = get_peft_model(
             load_trainable(ModelSource(model=str(folder)))[0],
             LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False),

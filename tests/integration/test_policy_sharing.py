@@ -52,6 +52,7 @@ class KeepsGradients(TrainerCallback):
 def trained(folder, reward, tokenizer, out, *, share=False, prepare=lambda model: model, lora=LORA, **changes):
     """Train two GRPO steps with LoRA, perhaps with a reward's judge on the policy; return trainer and gradients."""
     kwargs = {"peft_config": LoraConfig(**lora)} if lora else {}
+    torch.manual_seed(5)  # TRL 1.12 draws the adapter's weights before it seeds
     policy = prepare(LlamaForCausalLM.from_pretrained(folder))
     trainer = make("GRPO", policy, tokenizer, reward, STANDARD * 4, out, **kwargs, learning_rate=1e-2, **changes)
     if share:
