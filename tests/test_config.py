@@ -169,7 +169,7 @@ def test_a_hub_id_and_a_mapping_are_judges_too():
 def test_an_unknown_judge_is_refused_with_its_near_miss(judge, hint):
     message = (
         f"unknown judge {judge!r}; expected one of {', '.join(PRESETS)}, a folder with a model, a hub id "
-        f"(owner/name) or a YAML file.{hint}"
+        f"(owner/name), a server's URL or a YAML file.{hint}"
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         load_judge(judge)

@@ -1,0 +1,300 @@
+"""One prompt goes to a server and comes back as a Generation.
+
+It does not know batches, nor how a request survives.
+
+Where the server takes token ids and gives the log-probabilities of chosen ones, the distribution is read exactly as
+an in-process engine reads it. Elsewhere the judge writes its verdict, and the labels are looked for among the
+likeliest tokens at that place.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.label_probs import Tokens, label_logprobs, next_tokens
+from prom_reward.engines.pacing import Pace
+from prom_reward.engines.server_client import RequestFailedError, ServerClient
+from prom_reward.engines.server_probe import CHAT, COMPLETIONS, CONTINUE, NEUTRAL, EndpointAbilities
+from prom_reward.engines.server_prompts import PromptWriter
+from prom_reward.engines.server_replies import Reply, label_logprobs_by_text, read_reply, token_at
+from prom_reward.engines.verdict import Verdict, ends_in_marker, find_verdict, first_verdict, marker_end
+from prom_reward.errors import ConfigError
+from prom_reward.types import RESULT_MARKER, JudgePrompt
+
+_VERDICT_TOKENS = 6  # enough for " **(4" where a judge decorates its verdict
+_CLOSING_TOKENS = 16  # what closing, marker and verdict take at most
+_CHARS_A_TOKEN = 4  # for pacing alone, where no tokenizer counts
+_TOO_LONG = re.compile(
+    r"context (?:length|window|size)|too (?:long|many tokens)|maximum .{0,40}(?:tokens|length)", re.I
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How one model of one server is asked."""
+
+    model: str
+    """The name under which it is served."""
+    is_chat: bool
+    """Chat completions in place of text completions."""
+    abilities: EndpointAbilities
+    """What that endpoint can do."""
+    context_length: int | None
+    """Tokens that prompt and answer may take together; None where it is not known."""
+
+
+@dataclass(slots=True)
+class _Usage:
+    """Tokens of all requests for one prompt, as the server counted them."""
+
+    num_prompt: int = 0
+    num_computed: int = 0
+    num_generated: int = 0
+
+    def add(self, reply: Reply) -> None:
+        self.num_prompt = self.num_prompt or reply.num_prompt_tokens
+        self.num_computed += max(0, reply.num_prompt_tokens - reply.num_cached_tokens)
+        self.num_generated += reply.num_generated_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What stands at a verdict."""
+
+    text: str
+    """The likeliest label, or what the judge wrote where that is no label."""
+    logprobs: Mapping[str, float] | None = None
+    """The labels' log-probabilities, where the server gave them."""
+    is_verdict: bool = True
+    """False where there is no verdict."""
+
+
+class ServerAnswers:
+    """Asks a server for one prompt at a time.
+
+    Args:
+        client: The connections to the server.
+        route: How its model is asked.
+        writer: Writes the prompts.
+        pace: Holds requests back.
+    """
+
+    def __init__(self, *, client: ServerClient, route: Route, writer: PromptWriter, pace: Pace) -> None:
+        self._client = client
+        self._route = route
+        self._abilities = route.abilities
+        self._writer = writer
+        self._pace = pace
+        self._uses_ids = writer.encoder is not None and not route.is_chat and route.abilities.takes_token_ids
+        self._reads_ids = self._uses_ids and route.abilities.reads_token_ids
+
+    def check(self, prompt: JudgePrompt) -> None:
+        """Raise ConfigError where the server can do nothing with prompts of this kind."""
+        if prompt.response_prefix and not self._abilities.continues_answer:
+            raise ConfigError(
+                "the server does not continue a started answer, which score mode needs; use mode='feedback', or a "
+                "server with text completions and a tokenizer= of its model"
+            )
+
+    async def count_tokens(self, prompt: JudgePrompt) -> int:
+        """Return the tokens of a prompt; asks the server where no tokenizer is at hand."""
+        if self._uses_ids:
+            return len(self._writer.ids(prompt))
+        usage = _Usage()
+        await self._ask(self._context(prompt), usage, max_tokens=1)
+        return usage.num_prompt
+
+    async def answer(self, prompt: JudgePrompt, sampling: SamplingParams, seed: int) -> Generation:
+        """Answer one prompt; see `prom_reward.engines.base.Engine.generate`.
+
+        Raises:
+            RequestFailedError: The server gave no answer that can be used.
+        """
+        length = len(self._writer.ids(prompt)) if self._uses_ids else 0
+        usage = _Usage(num_prompt=length)
+        room = self._room(prompt, length)
+        if room is not None and room < 0:
+            return self._too_long(length, f"the judge's context takes {self._route.context_length}")
+        try:
+            if prompt.reads_score_at_once:
+                return self._scored(await self._read(prompt, "", usage), usage)
+            limit = sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1)
+            return await self._feedback(prompt, sampling, seed, limit, usage)
+        except RequestFailedError as error:
+            if error.status == 400 and _TOO_LONG.search(str(error)):
+                return self._too_long(length, f"the server says: {error}")
+            raise
+
+    def _room(self, prompt: JudgePrompt, length: int) -> int | None:
+        """Tokens that feedback may take before closing and verdict must begin; None where it is not known."""
+        limit = self._route.context_length
+        if limit is None or not self._uses_ids:
+            return None
+        verdict = max(len(tail) for tail in self._writer.labels(prompt).tails.values())
+        return limit - length - verdict - (0 if prompt.reads_score_at_once else _CLOSING_TOKENS)
+
+    def _too_long(self, length: int, why: str) -> Generation:
+        counted = f"{length} tokens" if length else "too many tokens"
+        return Generation(
+            text="", finish_reason="too_long", num_prompt_tokens=length, error=f"the prompt has {counted}, {why}"
+        )
+
+    def _scored(self, reading: _Reading, usage: _Usage) -> Generation:
+        return _generation(reading.text, "result" if reading.is_verdict else "stop", reading.logprobs, usage, 0)
+
+    async def _feedback(
+        self, prompt: JudgePrompt, sampling: SamplingParams, seed: int, limit: int, usage: _Usage
+    ) -> Generation:
+        reply = await self._ask(
+            self._context(prompt), usage, max_tokens=limit, seed=seed, **self._sampling(sampling), **self._rows(prompt)
+        )
+        num_written = reply.num_generated_tokens
+        text = self._text(reply)
+        verdict = first_verdict(text, prompt.labels)
+        if verdict is None:
+            return await self._closed(prompt, reply, text, usage)
+        logprobs = None
+        if verdict.text in prompt.labels:
+            logprobs = await self._logprobs_at(prompt, reply, text, verdict, usage)
+        return _generation(text[: verdict.end], "result", logprobs, usage, num_written)
+
+    async def _closed(self, prompt: JudgePrompt, reply: Reply, text: str, usage: _Usage) -> Generation:
+        """Close a feedback that has no verdict with ` [RESULT] ` and read it, where the server can go on from there."""
+        num_written = reply.num_generated_tokens
+        if not self._abilities.continues_answer:
+            return _generation(text, reply.ended, None, usage, num_written)
+        closed = text.rstrip() if ends_in_marker(text) else f"{text.rstrip()} {RESULT_MARKER}"
+        reading = await self._read(prompt, closed, usage)
+        if not reading.is_verdict:
+            return _generation(text, reply.ended, None, usage, num_written)
+        return _generation(f"{closed} {reading.text}", "forced", reading.logprobs, usage, num_written)
+
+    async def _logprobs_at(
+        self, prompt: JudgePrompt, reply: Reply, text: str, verdict: Verdict, usage: _Usage
+    ) -> Mapping[str, float] | None:
+        """Return the distribution at the verdict that the judge wrote, from its tokens or else by asking again."""
+        index = self._verdict_row(reply, text, verdict)
+        if not self._reads_ids:
+            row = reply.rows[index] if index is not None else None
+            if row is None or row.text.strip() != verdict.text:
+                return None
+            return label_logprobs_by_text(row, prompt.labels)
+        if index is not None:
+            ids = [row.token_id for row in reply.rows]
+            tails = self._writer.labels(prompt).tails
+            tail = tails[verdict.text]
+            if tuple(ids[index : index + len(tail)]) == tail:
+                before = [token for token in ids[:index] if token is not None]
+                context = [*self._writer.ids(prompt), *before]
+                return await self._read_tails(context, tails, usage, reply.rows[index].by_id())
+        written = text[: marker_end(text[: verdict.start])]
+        return (await self._read(prompt, written, usage)).logprobs
+
+    def _verdict_row(self, reply: Reply, text: str, verdict: Verdict) -> int | None:
+        if not self._reads_ids:
+            return token_at(text, reply.rows, verdict.start)
+        ids = [row.token_id for row in reply.rows]
+        known = [token for token in ids if token is not None]
+        lengths = (len(self._writer.decode(known[: count + 1])) for count in range(len(known)))
+        return next((index for index, length in enumerate(lengths) if length > verdict.start), None)
+
+    def _text(self, reply: Reply) -> str:
+        """Return the judge's text; from its token ids where the verdict's place is looked for among them."""
+        ids = [row.token_id for row in reply.rows]
+        if not self._reads_ids or None in ids:
+            return reply.text
+        return self._writer.decode([token for token in ids if token is not None])
+
+    async def _read(self, prompt: JudgePrompt, written: str, usage: _Usage) -> _Reading:
+        """Return what stands behind the marker with which prefix or written text end."""
+        if self._reads_ids:
+            context = self._writer.ids(prompt, written)
+            logprobs = await self._read_tails(context, self._writer.labels(prompt).tails, usage)
+            return _Reading(max(logprobs, key=logprobs.__getitem__), logprobs)
+        reply = await self._ask(
+            self._context(prompt, written), usage, max_tokens=_VERDICT_TOKENS, **self._greedy(), **self._rows(prompt)
+        )
+        verdict = find_verdict(RESULT_MARKER + reply.text, prompt.labels)
+        if verdict is None or verdict.text not in prompt.labels:
+            return _Reading(reply.text, is_verdict=verdict is not None)
+        index = token_at(reply.text, reply.rows, verdict.start - len(RESULT_MARKER))
+        row = reply.rows[index] if index is not None else None
+        is_whole = row is not None and row.text.strip() == verdict.text
+        logprobs_by_text = label_logprobs_by_text(row, prompt.labels) if row is not None and is_whole else None
+        if logprobs_by_text is None:
+            return _Reading(verdict.text)
+        return _Reading(max(logprobs_by_text, key=logprobs_by_text.__getitem__), logprobs_by_text)
+
+    async def _read_tails(
+        self,
+        context: list[int],
+        tails: Mapping[str, Tokens],
+        usage: _Usage,
+        first_row: Mapping[int, float] | None = None,
+    ) -> dict[str, float]:
+        """Return the labels' log-probabilities behind a context, exactly as an in-process engine does."""
+        known: dict[Tokens, Mapping[int, float]] = {}
+        for prefix, tokens in next_tokens(tails).items():
+            row: Mapping[int, float] = first_row if first_row is not None and not prefix else {}
+            if not set(tokens) <= set(row):
+                ids = [*context, *prefix]
+                reply = await self._ask({"prompt": ids}, usage, max_tokens=1, **self._greedy(), **_chosen(tokens))
+                row = reply.rows[0].by_id() if reply.rows else {}
+            if not set(tokens) <= set(row):
+                raise RequestFailedError("the server left out the log-probabilities of the labels")
+            known[prefix] = {token: row[token] for token in tokens}
+        return label_logprobs(known, tails)
+
+    def _context(self, prompt: JudgePrompt, written: str = "") -> dict[str, Any]:
+        if not self._route.is_chat:
+            write = self._writer.ids if self._uses_ids else self._writer.text
+            return {"prompt": write(prompt, written)}
+        messages = self._writer.messages(prompt, written)
+        return {"messages": messages, **(CONTINUE if messages[-1]["role"] == "assistant" else {})}
+
+    async def _ask(self, context: Mapping[str, Any], usage: _Usage, **options: Any) -> Reply:
+        prompt = context.get("prompt") or context.get("messages")
+        num_tokens = len(prompt) if isinstance(prompt, list) and self._uses_ids else len(str(prompt)) // _CHARS_A_TOKEN
+        await self._pace.take(num_tokens + int(options["max_tokens"]))
+        path = CHAT if self._route.is_chat else COMPLETIONS
+        reply = read_reply(await self._client.ask(path, {"model": self._route.model, **context, **options}))
+        usage.add(reply)
+        return reply
+
+    def _rows(self, prompt: JudgePrompt) -> dict[str, Any]:
+        """Return what asks for log-probabilities at every token."""
+        if self._reads_ids:
+            return _chosen(next_tokens(self._writer.labels(prompt).tails)[()])
+        if not self._abilities.top_logprobs:
+            return {}
+        top = self._abilities.top_logprobs
+        return {"logprobs": True, "top_logprobs": top} if self._route.is_chat else {"logprobs": top}
+
+    def _sampling(self, sampling: SamplingParams) -> dict[str, Any]:
+        options: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        penalty = {**NEUTRAL, "repetition_penalty": sampling.repetition_penalty}
+        return options | (penalty if self._abilities.takes_penalty else {})
+
+    def _greedy(self) -> dict[str, Any]:
+        return self._sampling(SamplingParams(temperature=0, top_p=1, repetition_penalty=1))
+
+
+def _chosen(tokens: Tokens) -> dict[str, Any]:
+    return {"logprobs": 1, "logprob_token_ids": list(tokens), "return_tokens_as_token_ids": True}
+
+
+def _generation(
+    text: str, finish_reason: Any, logprobs: Mapping[str, float] | None, usage: _Usage, num_written: int
+) -> Generation:
+    return Generation(
+        text=text,
+        finish_reason=finish_reason,
+        num_prompt_tokens=usage.num_prompt,
+        num_computed_tokens=usage.num_computed,
+        num_generated_tokens=num_written,
+        score_logprobs=logprobs,
+        is_partial=logprobs is not None and -inf in logprobs.values(),
+    )
