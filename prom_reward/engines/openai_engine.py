@@ -44,6 +44,9 @@ class OpenAIEngine:
         MissingPackageError: The `openai` package is not installed.
     """
 
+    _process: "_Running | None"
+    _finalizer: "weakref.finalize[[], OpenAIEngine] | None"
+
     def __init__(
         self,
         source: ServerSource,
@@ -120,13 +123,14 @@ class OpenAIEngine:
         with self._lock:
             if self._finalizer is not None:
                 self._finalizer()
-            self._process = self._finalizer = None
+            self._process = None
+            self._finalizer = None
 
     def _start_anew(self) -> None:
         self._lock = threading.Lock()
         self._stats = ServerStats()
-        self._process: _Running | None = None
-        self._finalizer: weakref.finalize[Any, Any] | None = None
+        self._process = None
+        self._finalizer = None
 
     def _running(self) -> "_Running":
         """Return what runs in this process; starts it where nothing does, or where it ran before a fork."""

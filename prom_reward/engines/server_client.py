@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 _PROBE_TIMEOUT_S = 20.0
 _CONNECT_TIMEOUT_S = 10.0
 _MOST_OUTAGES = 3  # a prompt that comes back from so many is what brings the server down
+_FOREIGN_HEADERS = ("openai-organization", "openai-project")  # which the client takes from the environment
 _REFUSALS = (401, 403, 404)
 _SHOWN_CHARS = 300
 
@@ -59,8 +60,10 @@ class ServerClient:
         )
         self.probe_request: tuple[str, Mapping[str, Any]] | None = None
         """A small request, path and body, that a living server answers; None asks for its models."""
-        self._judging = self._openai(source.max_retries, _JudgeHttp(source, self.breaker, stats))
-        self._probing = self._openai(0, _JudgeHttp(source, None, None, timeout_s=_PROBE_TIMEOUT_S))
+        self._judging = self._openai(
+            source.max_retries, _JudgeHttp(source, self.breaker, stats, is_anonymous=self._key is None)
+        )
+        self._probing = self._openai(0, _JudgeHttp(source, None, None, is_anonymous=self._key is None))
         if self._key and not source.is_loopback and source.parts.scheme == "http":
             logger.warning("%s: the key goes over plain http, readable on the way; use https", source.url)
 
@@ -92,9 +95,6 @@ class ServerClient:
 
     def _openai(self, max_retries: int, http: "_JudgeHttp") -> openai.AsyncOpenAI:
         """Return a client that takes nothing from the environment: no other service's key reaches this server."""
-        headers: dict[str, Any] = {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
-        if self._key is None:
-            headers["Authorization"] = openai.omit
         return openai.AsyncOpenAI(
             api_key=self._key or "none",
             admin_api_key="",
@@ -102,7 +102,6 @@ class ServerClient:
             project="",
             base_url=self._source.url,
             max_retries=max_retries,
-            default_headers=headers,
             http_client=http,
         )
 
@@ -173,9 +172,11 @@ class _JudgeHttp(httpx2.AsyncClient):
         breaker: CircuitBreaker | None,
         stats: ServerStats | None,
         *,
-        timeout_s: float | None = None,
+        is_anonymous: bool,
     ) -> None:
-        self._timeout_s = timeout_s or source.request_timeout_s
+        is_probing = breaker is None
+        self._timeout_s = min(source.request_timeout_s, _PROBE_TIMEOUT_S) if is_probing else source.request_timeout_s
+        self._dropped_headers = ("authorization", *_FOREIGN_HEADERS) if is_anonymous else _FOREIGN_HEADERS
         self._breaker = breaker
         self._stats = stats
         super().__init__(
@@ -192,6 +193,8 @@ class _JudgeHttp(httpx2.AsyncClient):
             await self._breaker.wait()
         if self._stats is not None and request.headers.get("x-stainless-retry-count", "0") != "0":
             self._stats.retried()
+        for name in self._dropped_headers:
+            request.headers.pop(name, None)
         start = time.perf_counter()
         try:
             response = await self._whole(request, options)

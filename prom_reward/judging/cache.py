@@ -38,6 +38,8 @@ class JudgmentCache:
         InputError: The file cannot be a judgment cache.
     """
 
+    _num_cached: int
+
     def __init__(self, path: str | Path, *, max_bytes: int = 1 << 30) -> None:
         self.file = CacheFile(path, max_bytes=max_bytes)
         self._begin()

@@ -140,7 +140,7 @@ class PrometheusReward:
             rewards = [float(self.on_unscored) if reward is None else reward for reward in rewards]
         self._write_log(requests, judgments, rewards, trainer_state)
         if log_metric is not None:
-            counted = getattr(self.judge, "take_metrics", dict)()
+            counted: dict[str, float] = getattr(self.judge, "take_metrics", dict)()
             log_metrics(log_metric, requests, judgments, seconds, counted)
         if log_extra is not None:
             log_extra("judge_score", [shown_scores(row) for row in judgments])
