@@ -55,6 +55,7 @@ class FaultServer:
         self.fault: Callable[[int, dict], str | None] = lambda number, body: None
         self.redirect_to = redirect_to
         self.delay_s = 0.0
+        self.error_text = "made to say {status}"
         self.requests: list[Request] = []
         self.keeps_requests = True
         self.num_posts = 0
@@ -155,7 +156,11 @@ class FaultServer:
             case None:
                 await _write(writer, 200, json.dumps(made).encode())
             case "400" | "401" | "404" | "429" | "500" | "502":
-                await _write(writer, int(fault), json.dumps({"error": {"message": f"made to say {fault}"}}).encode())
+                await _write(
+                    writer,
+                    int(fault),
+                    json.dumps({"error": {"message": self.error_text.format(status=fault)}}).encode(),
+                )
             case "429-retry-after":
                 await _write(writer, 429, b"{}", {"retry-after": "0.2"})
             case "no-json":
