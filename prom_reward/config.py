@@ -27,7 +27,6 @@ from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
     from prom_reward.engines.loading import ModelSource
-    from prom_reward.engines.server_probe import ServerAbilities
     from prom_reward.training.judge_training import JudgeTraining
 
 logger = logging.getLogger(__name__)
@@ -108,19 +107,6 @@ def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> 
 
         tokenizer = load_tokenizer(_model_source(config))
     return partial(render_text, CONVERSATIONS[config.conversation](tokenizer))
-
-
-def check_server(url: str, *, model: str | None = None) -> "ServerAbilities":
-    """Find out what an OpenAI-compatible server can do as a judge.
-
-    Raises:
-        ConfigError: It is no such server, or does not serve the model.
-        ServerGoneError: It does not answer.
-    """
-    from prom_reward.engines.openai_engine import server_abilities
-    from prom_reward.engines.server_source import ServerSource
-
-    return server_abilities(ServerSource(url=url, model=model, max_retries=0, outage_deadline_s=1))
 
 
 def load_policy(policy: str) -> tuple[Any, Any]:

@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from prom_reward.cli.console import stdout
-from prom_reward.config import check_server, judge_config, judge_presets
+from prom_reward.config import judge_config, judge_presets
+from prom_reward.engines.server_source import ServerSource
 from prom_reward.rubrics import builtin_names, builtin_rubric
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def judges(
     Example: `prom-reward judges --check http://127.0.0.1:8000/v1`
     """
     if check is not None:
-        _show_server(check, check_server(check, model=served_model), as_json)
+        from prom_reward.engines.openai_engine import server_abilities
+
+        source = ServerSource(url=check, model=served_model, max_retries=0, outage_deadline_s=1)
+        _show_server(source.url, server_abilities(source), as_json)
     else:
         _list_known(as_json)
 
