@@ -82,7 +82,7 @@ def test_a_refusal_ends_the_waiting_at_once():
     async def run():
         await breaker.was_gone("401")
 
-    with pytest.raises(ConfigError, match="^a wrong key$"):
+    with pytest.raises(ConfigError, match=r"^a wrong key$"):
         asyncio.run(run())
     assert len(given) == 1
 

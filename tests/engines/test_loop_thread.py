@@ -26,7 +26,7 @@ def test_an_error_comes_back_too(loop):
     async def fail():
         raise ValueError("no")
 
-    with pytest.raises(ValueError, match="^no$"):
+    with pytest.raises(ValueError, match=r"^no$"):
         loop.run(fail())
 
 

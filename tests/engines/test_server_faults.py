@@ -2,6 +2,7 @@
 
 import logging
 import random
+import sys
 import threading
 import time
 import tracemalloc
