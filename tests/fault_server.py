@@ -143,11 +143,13 @@ class FaultServer:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await asyncio.sleep(self.delay_s)
-            return await self._post(writer, path, body, self.fault(number, body))
+            return await self._post(writer, path, body, self.fault(number, body), reader)
         finally:
             self.in_flight -= 1
 
-    async def _post(self, writer: asyncio.StreamWriter, path: str, body: dict, fault: str | None) -> bool:
+    async def _post(
+        self, writer: asyncio.StreamWriter, path: str, body: dict, fault: str | None, reader: asyncio.StreamReader
+    ) -> bool:
         made = self.answer(path, body)
         if isinstance(made, int):
             await _write(writer, made, json.dumps({"error": {"message": f"status {made}"}}).encode())
@@ -171,7 +173,8 @@ class FaultServer:
                 broken = [{**choice, "logprobs": {"tokens": ["4"], "token_logprobs": []}} for choice in made["choices"]]
                 await _write(writer, 200, json.dumps({**made, "choices": broken}).encode())
             case "forever":
-                await asyncio.sleep(3600)
+                await reader.read()  # until the client gives up
+                return False
             case _:
                 return await _break_off(writer, json.dumps(made).encode(), fault)
         return True

@@ -76,7 +76,8 @@ def text_server(script: Script = graded, *, num_logprobs: int = 5, has_chat: boo
 def _row(token: str, num_logprobs: int) -> dict[str, float]:
     digits = [f" {label}" for label in range(1, 6)]
     if token not in digits:
-        return {token: log(0.9), " other": log(0.1)} if num_logprobs > 1 else {token: log(0.9)}
+        others = {f" other{number}": log(0.1 / num_logprobs) for number in range(1, num_logprobs)}
+        return {token: log(0.9), **others}
     others = [digit for digit in digits if digit != token][: num_logprobs - 1]
     return {token: log(0.8), **dict.fromkeys(others, log(0.05))}
 

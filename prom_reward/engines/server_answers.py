@@ -8,7 +8,7 @@ likeliest tokens at that place.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -166,11 +166,25 @@ class ServerAnswers:
         num_written = reply.num_generated_tokens
         if not self._abilities.continues_answer:
             return _generation(text, reply.ended, None, usage, num_written)
-        closed = text.rstrip() if ends_in_marker(text) else f"{text.rstrip()} {RESULT_MARKER}"
-        reading = await self._read(prompt, closed, usage)
+        if ends_in_marker(text):
+            closed = text.rstrip()
+            reading = await self._read(prompt, closed, usage)
+        else:
+            closed = f"{text.rstrip()} {RESULT_MARKER}"
+            reading = await (self._read_closed(prompt, reply, usage) or self._read(prompt, closed, usage))
         if not reading.is_verdict:
             return _generation(text, reply.ended, None, usage, num_written)
         return _generation(f"{closed} {reading.text}", "forced", reading.logprobs, usage, num_written)
+
+    def _read_closed(self, prompt: JudgePrompt, reply: Reply, usage: _Usage) -> "Coroutine[Any, Any, _Reading] | None":
+        """Return the reading behind the very tokens that the judge wrote, where they are known."""
+        ids = [row.token_id for row in reply.rows]
+        if not self._reads_ids or None in ids:
+            return None
+        labels = self._writer.labels(prompt)
+        written = self._writer.without_end([token for token in ids if token is not None])
+        context = [*self._writer.ids(prompt), *written, *self._writer.closing_ids, *labels.lead]
+        return self._read_labels(context, labels.tails, usage)
 
     async def _logprobs_at(
         self, prompt: JudgePrompt, reply: Reply, text: str, verdict: Verdict, usage: _Usage
@@ -211,9 +225,7 @@ class ServerAnswers:
     async def _read(self, prompt: JudgePrompt, written: str, usage: _Usage) -> _Reading:
         """Return what stands behind the marker with which prefix or written text end."""
         if self._reads_ids:
-            context = self._writer.ids(prompt, written)
-            logprobs = await self._read_tails(context, self._writer.labels(prompt).tails, usage)
-            return _Reading(max(logprobs, key=logprobs.__getitem__), logprobs)
+            return await self._read_labels(self._writer.ids(prompt, written), self._writer.labels(prompt).tails, usage)
         reply = await self._ask(
             self._context(prompt, written), usage, max_tokens=_VERDICT_TOKENS, **self._greedy(), **self._rows(prompt)
         )
@@ -227,6 +239,10 @@ class ServerAnswers:
         if logprobs_by_text is None:
             return _Reading(verdict.text)
         return _Reading(max(logprobs_by_text, key=logprobs_by_text.__getitem__), logprobs_by_text)
+
+    async def _read_labels(self, context: list[int], tails: Mapping[str, Tokens], usage: _Usage) -> _Reading:
+        logprobs = await self._read_tails(context, tails, usage)
+        return _Reading(max(logprobs, key=logprobs.__getitem__), logprobs)
 
     async def _read_tails(
         self,

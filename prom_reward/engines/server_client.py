@@ -107,6 +107,7 @@ class ServerClient:
 
     async def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         async with self._slots:
+            was_lost = False
             for _ in range(_MOST_OUTAGES):
                 try:
                     return await _send(self._judging, method, path, body)
@@ -114,7 +115,9 @@ class ServerClient:
                     reason, status = self._reason(error), getattr(error, "status_code", None)
                     if status is not None and 400 <= status < 500 and status not in (408, 409, 429, *_REFUSALS):
                         raise RequestFailedError(reason, status) from None
-                    if not await self.breaker.was_gone(reason):
+                    was_lost, before = _is_lost(error), was_lost
+                    # A server that went and came back in the meantime answers the probe: once that is no fault.
+                    if not await self.breaker.was_gone(reason) and (before or not was_lost):
                         raise RequestFailedError(reason, status) from None
             raise RequestFailedError(f"the server went down {_MOST_OUTAGES} times while it had this request ({reason})")
 
@@ -145,7 +148,7 @@ class ServerClient:
     def _reason(self, error: openai.APIError) -> str:
         """Return one line that says what went wrong, with the key taken out wherever it may have come from."""
         cause = error.__cause__
-        text = f"{type(cause).__name__}: {cause}" if isinstance(cause, httpx2.RequestError) else error.message
+        text = _named(cause) if isinstance(cause, httpx2.RequestError) else error.message
         status = getattr(error, "status_code", None)
         text = text if status is None else text.replace(f"Error code: {status}", f"HTTP {status}")
         if isinstance(error, openai.APIStatusError) and 300 <= error.status_code < 400:
@@ -161,6 +164,19 @@ async def _send(client: openai.AsyncOpenAI, method: str, path: str, body: Mappin
         response = await client.post(path, body=dict(body or {}), cast_to=httpx2.Response)
     parsed: dict[str, Any] = response.extensions["parsed"]
     return parsed
+
+
+class _UnusableAnswerError(httpx2.RequestError):
+    """The server answered, but not in time or not in a form that can be read; the client sends it again."""
+
+
+def _is_lost(error: openai.APIError) -> bool:
+    """Whether the connection broke."""
+    return isinstance(error.__cause__, httpx2.NetworkError | httpx2.RemoteProtocolError)
+
+
+def _named(error: httpx2.RequestError) -> str:
+    return str(error) if isinstance(error, _UnusableAnswerError) else f"{type(error).__name__}: {error}"
 
 
 class _JudgeHttp(httpx2.AsyncClient):
@@ -199,7 +215,7 @@ class _JudgeHttp(httpx2.AsyncClient):
         try:
             response = await self._whole(request, options)
         except httpx2.RequestError as error:
-            self._failed(f"{type(error).__name__}: {error}")
+            self._failed(_named(error))
             raise
         if response.status_code >= 500:
             self._failed(f"HTTP {response.status_code}")
@@ -215,11 +231,11 @@ class _JudgeHttp(httpx2.AsyncClient):
                 response = await super().send(request, **options)
         except TimeoutError:
             message = f"no whole answer within {self._timeout_s:g} s"
-            raise httpx2.ReadTimeout(message, request=request) from None
+            raise _UnusableAnswerError(message, request=request) from None
         if response.is_success:
             parsed, problem = _parsed(response, is_completion=request.method == "POST")
             if problem is not None:
-                raise httpx2.RemoteProtocolError(problem, request=request)
+                raise _UnusableAnswerError(problem, request=request)
             response.extensions["parsed"] = parsed
         return response
 

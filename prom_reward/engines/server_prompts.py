@@ -53,6 +53,19 @@ class PromptWriter:
         assert self.encoder is not None
         return self.encoder.label_tokens(prompt.labels)
 
+    @property
+    def closing_ids(self) -> tuple[int, ...]:
+        """` [RESULT]` as it is written behind a feedback."""
+        assert self.encoder is not None
+        return self.encoder.closing_ids
+
+    def without_end(self, ids: Sequence[int]) -> list[int]:
+        """Return what the judge wrote without the special token that ended it."""
+        kept = list(ids)
+        while kept and kept[-1] in self.tokenizer.all_special_ids:
+            kept.pop()
+        return kept
+
     def text(self, prompt: JudgePrompt, written: str = "") -> str:
         """Return the text of a prompt without its BOS, which the server's tokenizer puts before it."""
         assert self._conversation is not None
@@ -69,7 +82,7 @@ class PromptWriter:
         else:
             messages = [{"role": "system", "content": system}] if system else []
             messages.append({"role": "user", "content": user})
-        answer = (prompt.response_prefix + self._disarmed(written)).rstrip()
+        answer = (prompt.response_prefix + self._disarmed(written)).strip()
         return [*messages, {"role": "assistant", "content": answer}] if answer else messages
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -79,6 +92,7 @@ class PromptWriter:
     def _spans(self, prompt: JudgePrompt, written: str) -> tuple[tuple[TextSpan, ...], bool]:
         """Return the conversation with the started answer, without white space behind a last marker."""
         assert self._conversation is not None
+        written = written if prompt.response_prefix else written.lstrip(" ")  # which the conversation itself writes
         started = JudgePrompt(prompt.system, prompt.user, prompt.response_prefix + written, labels=prompt.labels)
         if not started.reads_score_at_once:
             return self._conversation.render(started), False

@@ -163,7 +163,8 @@ async def _abilities(client: ServerClient, source: ServerSource, model: str | No
     except RequestFailedError as error:
         raise ConfigError(f"the judge's server {source.url} cannot be used: {error}; check the url") from error
     except ConfigError as error:
-        raise ConfigError(f"{source.url}: {error}") from error
+        where = "" if source.url in str(error) else f"{source.url}: "
+        raise ConfigError(f"{where}{error}") from error
 
 
 def _matching(tokenizer: Any, abilities: ServerAbilities, source: ServerSource) -> Any:

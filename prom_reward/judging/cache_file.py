@@ -60,6 +60,7 @@ class CacheFile:
         found: dict[bytes, str] = {}
 
         def read(connection: sqlite3.Connection) -> None:
+            found.clear()
             for start in range(0, len(keys), _KEYS_A_QUERY):
                 part = keys[start : start + _KEYS_A_QUERY]
                 marks = ",".join("?" * len(part))
