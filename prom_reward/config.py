@@ -105,6 +105,8 @@ def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> 
     if config.conversation.startswith("tokenizer"):
         from prom_reward.engines.loading import load_tokenizer
 
+        if not config.model and not config.tokenizer:
+            raise ConfigError(f"{config.name}: its chat template is the server's; give tokenizer= to see its prompts")
         tokenizer = load_tokenizer(_model_source(config))
     return partial(render_text, CONVERSATIONS[config.conversation](tokenizer))
 

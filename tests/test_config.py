@@ -333,3 +333,8 @@ def test_the_servers_defaults_are_those_of_the_engine():
 def test_settings_that_contradict_each_other_are_refused(settings, message):
     with refused(message):
         judge_config(settings)
+
+
+def test_the_prompts_of_a_server_without_a_tokenizer_cannot_be_shown():
+    with refused("127.0.0.1: its chat template is the server's; give tokenizer= to see its prompts"):
+        prompt_renderer("http://127.0.0.1:8000")
