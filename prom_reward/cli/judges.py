@@ -1,6 +1,7 @@
 """`prom-reward judges`: the known judges and rubrics, and what a server can do as a judge."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,7 +94,7 @@ def _distribution(endpoint: "EndpointAbilities") -> str:
     return "none: integers only"
 
 
-_SHOWN = {
+_SHOWN: "dict[str, Callable[[EndpointAbilities], str]]" = {
     "feedback mode": lambda endpoint: "yes",
     "score mode, forced verdicts": lambda endpoint: _yes(endpoint.continues_answer),
     "score distribution": _distribution,

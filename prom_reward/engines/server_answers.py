@@ -15,49 +15,19 @@ from typing import Any
 
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.label_probs import Tokens, label_logprobs, next_tokens
-from prom_reward.engines.pacing import Pace
-from prom_reward.engines.server_client import RequestFailedError, ServerClient
-from prom_reward.engines.server_probe import CHAT, COMPLETIONS, CONTINUE, NEUTRAL, EndpointAbilities
+from prom_reward.engines.server_client import RequestFailedError
 from prom_reward.engines.server_prompts import PromptWriter
-from prom_reward.engines.server_replies import Reply, label_logprobs_by_text, read_reply, token_at
+from prom_reward.engines.server_replies import Reply, label_logprobs_by_text, token_at
+from prom_reward.engines.server_requests import ServerRequests, Usage, chosen
 from prom_reward.engines.verdict import Verdict, ends_in_marker, find_verdict, first_verdict, marker_end
 from prom_reward.errors import ConfigError
 from prom_reward.types import RESULT_MARKER, JudgePrompt
 
 _VERDICT_TOKENS = 6  # enough for " **(4" where a judge decorates its verdict
 _CLOSING_TOKENS = 16  # what closing, marker and verdict take at most
-_CHARS_A_TOKEN = 4  # for pacing alone, where no tokenizer counts
 _TOO_LONG = re.compile(
     r"context (?:length|window|size)|too (?:long|many tokens)|maximum .{0,40}(?:tokens|length)", re.I
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """How one model of one server is asked."""
-
-    model: str
-    """The name under which it is served."""
-    is_chat: bool
-    """Chat completions in place of text completions."""
-    abilities: EndpointAbilities
-    """What that endpoint can do."""
-    context_length: int | None
-    """Tokens that prompt and answer may take together; None where it is not known."""
-
-
-@dataclass(slots=True)
-class _Usage:
-    """Tokens of all requests for one prompt, as the server counted them."""
-
-    num_prompt: int = 0
-    num_computed: int = 0
-    num_generated: int = 0
-
-    def add(self, reply: Reply) -> None:
-        self.num_prompt = self.num_prompt or reply.num_prompt_tokens
-        self.num_computed += max(0, reply.num_prompt_tokens - reply.num_cached_tokens)
-        self.num_generated += reply.num_generated_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +46,17 @@ class ServerAnswers:
     """Asks a server for one prompt at a time.
 
     Args:
-        client: The connections to the server.
-        route: How its model is asked.
+        requests: Sends what the prompt needs.
         writer: Writes the prompts.
-        pace: Holds requests back.
     """
 
-    def __init__(self, *, client: ServerClient, route: Route, writer: PromptWriter, pace: Pace) -> None:
-        self._client = client
-        self._route = route
-        self._abilities = route.abilities
+    def __init__(self, requests: ServerRequests, writer: PromptWriter) -> None:
+        self._requests = requests
         self._writer = writer
-        self._pace = pace
-        self._uses_ids = writer.encoder is not None and not route.is_chat and route.abilities.takes_token_ids
-        self._reads_ids = self._uses_ids and route.abilities.reads_token_ids
 
     def check(self, prompt: JudgePrompt) -> None:
         """Raise ConfigError where the server can do nothing with prompts of this kind."""
-        if prompt.response_prefix and not self._abilities.continues_answer:
+        if prompt.response_prefix and not self._requests.route.abilities.continues_answer:
             raise ConfigError(
                 "the server does not continue a started answer, which score mode needs; use mode='feedback', or a "
                 "server with text completions and a tokenizer= of its model"
@@ -101,10 +64,10 @@ class ServerAnswers:
 
     async def count_tokens(self, prompt: JudgePrompt) -> int:
         """Return the tokens of a prompt; asks the server where no tokenizer is at hand."""
-        if self._uses_ids:
+        if self._requests.uses_ids:
             return len(self._writer.ids(prompt))
-        usage = _Usage()
-        await self._ask(self._context(prompt), usage, max_tokens=1)
+        usage = Usage()
+        await self._requests.ask(self._requests.context(prompt), usage, max_tokens=1)
         return usage.num_prompt
 
     async def answer(self, prompt: JudgePrompt, sampling: SamplingParams, seed: int) -> Generation:
@@ -113,11 +76,11 @@ class ServerAnswers:
         Raises:
             RequestFailedError: The server gave no answer that can be used.
         """
-        length = len(self._writer.ids(prompt)) if self._uses_ids else 0
-        usage = _Usage(num_prompt=length)
+        length = len(self._writer.ids(prompt)) if self._requests.uses_ids else 0
+        usage = Usage(num_prompt=length)
         room = self._room(prompt, length)
         if room is not None and room < 0:
-            return self._too_long(length, f"the judge's context takes {self._route.context_length}")
+            return self._too_long(length, f"the judge's context takes {self._requests.route.context_length}")
         try:
             if prompt.reads_score_at_once:
                 return self._scored(await self._read(prompt, "", usage), usage)
@@ -130,8 +93,8 @@ class ServerAnswers:
 
     def _room(self, prompt: JudgePrompt, length: int) -> int | None:
         """Tokens that feedback may take before closing and verdict must begin; None where it is not known."""
-        limit = self._route.context_length
-        if limit is None or not self._uses_ids:
+        limit = self._requests.route.context_length
+        if limit is None or not self._requests.uses_ids:
             return None
         verdict = max(len(tail) for tail in self._writer.labels(prompt).tails.values())
         return limit - length - verdict - (0 if prompt.reads_score_at_once else _CLOSING_TOKENS)
@@ -142,14 +105,19 @@ class ServerAnswers:
             text="", finish_reason="too_long", num_prompt_tokens=length, error=f"the prompt has {counted}, {why}"
         )
 
-    def _scored(self, reading: _Reading, usage: _Usage) -> Generation:
+    def _scored(self, reading: _Reading, usage: Usage) -> Generation:
         return _generation(reading.text, "result" if reading.is_verdict else "stop", reading.logprobs, usage, 0)
 
     async def _feedback(
-        self, prompt: JudgePrompt, sampling: SamplingParams, seed: int, limit: int, usage: _Usage
+        self, prompt: JudgePrompt, sampling: SamplingParams, seed: int, limit: int, usage: Usage
     ) -> Generation:
-        reply = await self._ask(
-            self._context(prompt), usage, max_tokens=limit, seed=seed, **self._sampling(sampling), **self._rows(prompt)
+        reply = await self._requests.ask(
+            self._requests.context(prompt),
+            usage,
+            max_tokens=limit,
+            seed=seed,
+            **self._requests.sampling(sampling),
+            **self._requests.rows(prompt),
         )
         num_written = reply.num_generated_tokens
         text = self._text(reply)
@@ -161,10 +129,10 @@ class ServerAnswers:
             logprobs = await self._logprobs_at(prompt, reply, text, verdict, usage)
         return _generation(text[: verdict.end], "result", logprobs, usage, num_written)
 
-    async def _closed(self, prompt: JudgePrompt, reply: Reply, text: str, usage: _Usage) -> Generation:
+    async def _closed(self, prompt: JudgePrompt, reply: Reply, text: str, usage: Usage) -> Generation:
         """Close a feedback that has no verdict with ` [RESULT] ` and read it, where the server can go on from there."""
         num_written = reply.num_generated_tokens
-        if not self._abilities.continues_answer:
+        if not self._requests.route.abilities.continues_answer:
             return _generation(text, reply.ended, None, usage, num_written)
         if ends_in_marker(text):
             closed = text.rstrip()
@@ -176,10 +144,10 @@ class ServerAnswers:
             return _generation(text, reply.ended, None, usage, num_written)
         return _generation(f"{closed} {reading.text}", "forced", reading.logprobs, usage, num_written)
 
-    def _read_closed(self, prompt: JudgePrompt, reply: Reply, usage: _Usage) -> "Coroutine[Any, Any, _Reading] | None":
+    def _read_closed(self, prompt: JudgePrompt, reply: Reply, usage: Usage) -> "Coroutine[Any, Any, _Reading] | None":
         """Return the reading behind the very tokens that the judge wrote, where they are known."""
         ids = [row.token_id for row in reply.rows]
-        if not self._reads_ids or None in ids:
+        if not self._requests.reads_ids or None in ids:
             return None
         labels = self._writer.labels(prompt)
         written = self._writer.without_end([token for token in ids if token is not None])
@@ -187,11 +155,11 @@ class ServerAnswers:
         return self._read_labels(context, labels.tails, usage)
 
     async def _logprobs_at(
-        self, prompt: JudgePrompt, reply: Reply, text: str, verdict: Verdict, usage: _Usage
+        self, prompt: JudgePrompt, reply: Reply, text: str, verdict: Verdict, usage: Usage
     ) -> Mapping[str, float] | None:
         """Return the distribution at the verdict that the judge wrote, from its tokens or else by asking again."""
         index = self._verdict_row(reply, text, verdict)
-        if not self._reads_ids:
+        if not self._requests.reads_ids:
             row = reply.rows[index] if index is not None else None
             if row is None or row.text.strip() != verdict.text:
                 return None
@@ -208,7 +176,7 @@ class ServerAnswers:
         return (await self._read(prompt, written, usage)).logprobs
 
     def _verdict_row(self, reply: Reply, text: str, verdict: Verdict) -> int | None:
-        if not self._reads_ids:
+        if not self._requests.reads_ids:
             return token_at(text, reply.rows, verdict.start)
         ids = [row.token_id for row in reply.rows]
         known = [token for token in ids if token is not None]
@@ -218,16 +186,20 @@ class ServerAnswers:
     def _text(self, reply: Reply) -> str:
         """Return the judge's text; from its token ids where the verdict's place is looked for among them."""
         ids = [row.token_id for row in reply.rows]
-        if not self._reads_ids or None in ids:
+        if not self._requests.reads_ids or None in ids:
             return reply.text
         return self._writer.decode([token for token in ids if token is not None])
 
-    async def _read(self, prompt: JudgePrompt, written: str, usage: _Usage) -> _Reading:
+    async def _read(self, prompt: JudgePrompt, written: str, usage: Usage) -> _Reading:
         """Return what stands behind the marker with which prefix or written text end."""
-        if self._reads_ids:
+        if self._requests.reads_ids:
             return await self._read_labels(self._writer.ids(prompt, written), self._writer.labels(prompt).tails, usage)
-        reply = await self._ask(
-            self._context(prompt, written), usage, max_tokens=_VERDICT_TOKENS, **self._greedy(), **self._rows(prompt)
+        reply = await self._requests.ask(
+            self._requests.context(prompt, written),
+            usage,
+            max_tokens=_VERDICT_TOKENS,
+            **self._requests.greedy(),
+            **self._requests.rows(prompt),
         )
         verdict = find_verdict(RESULT_MARKER + reply.text, prompt.labels)
         if verdict is None or verdict.text not in prompt.labels:
@@ -240,7 +212,7 @@ class ServerAnswers:
             return _Reading(verdict.text)
         return _Reading(max(logprobs_by_text, key=logprobs_by_text.__getitem__), logprobs_by_text)
 
-    async def _read_labels(self, context: list[int], tails: Mapping[str, Tokens], usage: _Usage) -> _Reading:
+    async def _read_labels(self, context: list[int], tails: Mapping[str, Tokens], usage: Usage) -> _Reading:
         logprobs = await self._read_tails(context, tails, usage)
         return _Reading(max(logprobs, key=logprobs.__getitem__), logprobs)
 
@@ -248,7 +220,7 @@ class ServerAnswers:
         self,
         context: list[int],
         tails: Mapping[str, Tokens],
-        usage: _Usage,
+        usage: Usage,
         first_row: Mapping[int, float] | None = None,
     ) -> dict[str, float]:
         """Return the labels' log-probabilities behind a context, exactly as an in-process engine does."""
@@ -257,53 +229,18 @@ class ServerAnswers:
             row: Mapping[int, float] = first_row if first_row is not None and not prefix else {}
             if not set(tokens) <= set(row):
                 ids = [*context, *prefix]
-                reply = await self._ask({"prompt": ids}, usage, max_tokens=1, **self._greedy(), **_chosen(tokens))
+                reply = await self._requests.ask(
+                    {"prompt": ids}, usage, max_tokens=1, **self._requests.greedy(), **chosen(tokens)
+                )
                 row = reply.rows[0].by_id() if reply.rows else {}
             if not set(tokens) <= set(row):
                 raise RequestFailedError("the server left out the log-probabilities of the labels")
             known[prefix] = {token: row[token] for token in tokens}
         return label_logprobs(known, tails)
 
-    def _context(self, prompt: JudgePrompt, written: str = "") -> dict[str, Any]:
-        if not self._route.is_chat:
-            write = self._writer.ids if self._uses_ids else self._writer.text
-            return {"prompt": write(prompt, written)}
-        messages = self._writer.messages(prompt, written)
-        return {"messages": messages, **(CONTINUE if messages[-1]["role"] == "assistant" else {})}
-
-    async def _ask(self, context: Mapping[str, Any], usage: _Usage, **options: Any) -> Reply:
-        prompt = context.get("prompt") or context.get("messages")
-        num_tokens = len(prompt) if isinstance(prompt, list) and self._uses_ids else len(str(prompt)) // _CHARS_A_TOKEN
-        await self._pace.take(num_tokens + int(options["max_tokens"]))
-        path = CHAT if self._route.is_chat else COMPLETIONS
-        reply = read_reply(await self._client.ask(path, {"model": self._route.model, **context, **options}))
-        usage.add(reply)
-        return reply
-
-    def _rows(self, prompt: JudgePrompt) -> dict[str, Any]:
-        """Return what asks for log-probabilities at every token."""
-        if self._reads_ids:
-            return _chosen(next_tokens(self._writer.labels(prompt).tails)[()])
-        if not self._abilities.top_logprobs:
-            return {}
-        top = self._abilities.top_logprobs
-        return {"logprobs": True, "top_logprobs": top} if self._route.is_chat else {"logprobs": top}
-
-    def _sampling(self, sampling: SamplingParams) -> dict[str, Any]:
-        options: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
-        penalty = {**NEUTRAL, "repetition_penalty": sampling.repetition_penalty}
-        return options | (penalty if self._abilities.takes_penalty else {})
-
-    def _greedy(self) -> dict[str, Any]:
-        return self._sampling(SamplingParams(temperature=0, top_p=1, repetition_penalty=1))
-
-
-def _chosen(tokens: Tokens) -> dict[str, Any]:
-    return {"logprobs": 1, "logprob_token_ids": list(tokens), "return_tokens_as_token_ids": True}
-
 
 def _generation(
-    text: str, finish_reason: Any, logprobs: Mapping[str, float] | None, usage: _Usage, num_written: int
+    text: str, finish_reason: Any, logprobs: Mapping[str, float] | None, usage: Usage, num_written: int
 ) -> Generation:
     return Generation(
         text=text,

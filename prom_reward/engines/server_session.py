@@ -14,10 +14,11 @@ from typing import Any
 
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.pacing import Pace
-from prom_reward.engines.server_answers import Route, ServerAnswers
+from prom_reward.engines.server_answers import ServerAnswers
 from prom_reward.engines.server_client import RequestFailedError, ServerClient
 from prom_reward.engines.server_probe import ServerAbilities, probe_server, sample_text
 from prom_reward.engines.server_prompts import PromptWriter
+from prom_reward.engines.server_requests import Route, ServerRequests
 from prom_reward.engines.server_source import ServerSource
 from prom_reward.engines.server_stats import ServerStats
 from prom_reward.errors import ConfigError
@@ -144,8 +145,8 @@ async def open_session(
         await client.close()
         raise
     pace = Pace(requests_per_minute=source.requests_per_minute, tokens_per_minute=source.tokens_per_minute)
-    answers = ServerAnswers(client=client, route=route, writer=writer, pace=pace)
-    return ServerSession(source, client, answers, route, stats)
+    requests = ServerRequests(client=client, route=route, writer=writer, pace=pace)
+    return ServerSession(source, client, ServerAnswers(requests, writer), route, stats)
 
 
 async def check_server(source: ServerSource) -> ServerAbilities:

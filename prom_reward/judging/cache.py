@@ -78,7 +78,7 @@ class JudgmentCache:
         asked = [index for index, prompt in enumerate(prompts) if prompt in missing]
         fresh = generate([prompts[index] for index in asked], sampling) if asked else []
         if len(fresh) != len(asked):
-            return fresh  # the judge says that the engine is broken
+            raise RuntimeError(f"the engine answered {len(fresh)} of {len(asked)} prompts; this is a bug in it")
         answers = dict(zip(asked, fresh, strict=True))
         self._keep(prompts, keys, answers)
         with self._lock:

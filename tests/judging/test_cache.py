@@ -277,3 +277,10 @@ def test_it_can_be_asked_for_by_load_judge(path, tiny_judge_folder, request_of):
     assert again.take_metrics() == {"cached": 1}
     judge.cache.close()
     again.cache.close()
+
+
+def test_an_engine_that_loses_answers_is_a_bug_and_keeps_nothing(judge_of, request_of, monkeypatch):
+    judge, engine = judge_of()
+    monkeypatch.setattr(engine, "generate", lambda prompts, sampling: [])
+    with pytest.raises(RuntimeError, match=r"^the engine answered 0 of 1 prompts; this is a bug in it$"):
+        judge.grade([request_of("a")])
