@@ -19,7 +19,7 @@ from prom_reward.errors import ConfigError, RubricError, near_miss
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.prompts.conversation import CONVERSATIONS, render_text
+from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
 from prom_reward.prompts.guard import GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, TrainingRun, validated
@@ -235,7 +235,8 @@ def _engine(config: JudgeConfig) -> Engine:
 
             return OpenAIEngine(
                 ServerSource(url=str(config.url), **config.server.model_dump()),
-                conversation=config.conversation,
+                conversation=CONVERSATIONS[config.conversation],
+                system_separator=SYSTEM_SEPARATORS.get(config.conversation),
                 tokenizer=_model_source(config) if config.model or config.tokenizer else None,
                 context_length=config.context_length,
             )

@@ -287,14 +287,14 @@ def test_a_url_is_a_judge_behind_a_server():
     judge = load_judge("http://127.0.0.1:8000", mode="score", server={"model": "judge"})
     assert judge.name == "127.0.0.1"
     assert judge.engine.source == ServerSource(url="http://127.0.0.1:8000/v1", model="judge")
-    assert judge.engine.identity == "openai:http://127.0.0.1:8000/v1|judge|auto||tokenizer|"
+    assert judge.engine.identity == "openai:http://127.0.0.1:8000/v1|judge|auto||ChatTemplateConversation|"
 
 
 def test_a_preset_can_be_served_and_keeps_its_prompts():
     judge = load_judge("prometheus-7b-v1.0", url="http://127.0.0.1:8000/v1")
     assert judge.prompt_style == "prometheus-v1"
     tokenizer = "meta-llama/Llama-2-7b-chat-hf"
-    assert judge.engine.identity == f"openai:http://127.0.0.1:8000/v1||auto|{tokenizer}|llama-2|4096"
+    assert judge.engine.identity == f"openai:http://127.0.0.1:8000/v1||auto|{tokenizer}|_llama_2|4096"
 
 
 def test_a_servers_settings_stand_in_yaml_and_overrides_win_one_by_one(write):

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from prom_reward.engines.loop_thread import LoopThread
 from prom_reward.engines.server_source import ServerSource
 from prom_reward.engines.server_stats import ServerStats
 from prom_reward.errors import MissingPackageError, ModelLoadError
-from prom_reward.types import JudgePrompt
+from prom_reward.types import Conversation, JudgePrompt
 
 if TYPE_CHECKING:
     from prom_reward.engines.server_probe import ServerAbilities
@@ -35,7 +35,10 @@ class OpenAIEngine:
 
     Args:
         source: Where the server is, and the limits of its use.
-        conversation: The judge's conversation: a name of `prom_reward.prompts.conversation.CONVERSATIONS`.
+        conversation: Makes the judge's conversation for its tokenizer, for example an entry of
+            `prom_reward.prompts.conversation.CONVERSATIONS`.
+        system_separator: What stands between system and task text where a chat server gets both in one message, as
+            in `prom_reward.prompts.conversation.SYSTEM_SEPARATORS`; None sends a system message.
         tokenizer: Where the judge's tokenizer is. With it prompts go as token ids where the server takes them (one
             BOS, no special token out of candidate text); without it, or where it cannot be loaded, as text.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
@@ -51,7 +54,8 @@ class OpenAIEngine:
         self,
         source: ServerSource,
         *,
-        conversation: str = "tokenizer",
+        conversation: Callable[[Any], Conversation],
+        system_separator: str | None = None,
         tokenizer: ModelSource | None = None,
         context_length: int | None = None,
     ) -> None:
@@ -62,12 +66,13 @@ class OpenAIEngine:
             )
         self.source = source
         self._conversation = conversation
+        self._system_separator = system_separator
         self._tokenizer = tokenizer
         self._context_length = context_length
         self._start_anew()
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("source", "_conversation", "_tokenizer", "_context_length")
+        names = ("source", "_conversation", "_system_separator", "_tokenizer", "_context_length")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -85,7 +90,8 @@ class OpenAIEngine:
     def identity(self) -> str:
         """The server's address, the names of model and tokenizer, the conversation and the given context."""
         tokenizer = self._tokenizer.tokenizer or self._tokenizer.model if self._tokenizer is not None else None
-        parts = [self.source.url, self.source.model, self.source.api, tokenizer, self._conversation]
+        conversation = getattr(self._conversation, "__qualname__", None) or repr(self._conversation)
+        parts = [self.source.url, self.source.model, self.source.api, tokenizer, conversation]
         return "openai:" + "|".join(str(part or "") for part in [*parts, self._context_length])
 
     @property
@@ -149,6 +155,7 @@ class OpenAIEngine:
                 self.source,
                 self._stats,
                 conversation=self._conversation,
+                system_separator=self._system_separator,
                 tokenizer=self._loaded_tokenizer(),
                 model=self._tokenizer.model if self._tokenizer is not None else None,
                 context_length=self._context_length,

@@ -4,15 +4,12 @@ It does not know connections.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from prom_reward.engines.encoding import LabelTokens, PromptEncoder
-from prom_reward.prompts.conversation import CONVERSATIONS
+from prom_reward.errors import ConfigError
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
-
-MERGED_SEPARATORS = {"tokenizer-merged": "\n\n", "mistral": "\n"}
-"""Conversations in which the system text stands inside the user turn, with what stands between."""
 
 # Where no tokenizer says which texts are special tokens, these are: a space keeps them from being read as such.
 _KNOWN_SPECIAL = re.compile(
@@ -24,17 +21,24 @@ class PromptWriter:
     """Writes prompts for one conversation.
 
     Args:
-        conversation: A name of `prom_reward.prompts.conversation.CONVERSATIONS`.
+        conversation: Makes the judge's conversation for its tokenizer, or for None where it needs none.
         tokenizer: The judge's tokenizer, where it is at hand.
+        system_separator: What stands between system and task text in one user turn; None makes two messages.
     """
 
-    def __init__(self, conversation: str, tokenizer: Any) -> None:
-        self._name = conversation
+    def __init__(
+        self, conversation: Callable[[Any], Conversation], tokenizer: Any, *, system_separator: str | None
+    ) -> None:
+        self._system_separator = system_separator
         self.tokenizer = tokenizer
         self.encoder = PromptEncoder(tokenizer) if tokenizer is not None else None
         self._special = _special_pattern(tokenizer)
-        can_render = tokenizer is not None or not conversation.startswith("tokenizer")
-        self._conversation: Conversation | None = CONVERSATIONS[conversation](tokenizer) if can_render else None
+        try:
+            self._conversation: Conversation | None = conversation(tokenizer)
+        except ConfigError:
+            if tokenizer is not None:
+                raise
+            self._conversation = None  # a chat template, which only the server has
 
     @property
     def can_render(self) -> bool:
@@ -76,9 +80,8 @@ class PromptWriter:
     def messages(self, prompt: JudgePrompt, written: str = "") -> list[dict[str, str]]:
         """Return a prompt as chat messages; the last is the judge's started answer, where there is one."""
         system, user = self._disarmed(prompt.system), self._disarmed(prompt.user)
-        separator = MERGED_SEPARATORS.get(self._name)
-        if system and separator is not None:
-            messages = [{"role": "user", "content": f"{system}{separator}{user}"}]
+        if system and self._system_separator is not None:
+            messages = [{"role": "user", "content": f"{system}{self._system_separator}{user}"}]
         else:
             messages = [{"role": "system", "content": system}] if system else []
             messages.append({"role": "user", "content": user})

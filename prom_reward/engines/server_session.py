@@ -8,7 +8,7 @@ import hashlib
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from prom_reward.engines.server_requests import Route, ServerRequests
 from prom_reward.engines.server_source import ServerSource
 from prom_reward.engines.server_stats import ServerStats
 from prom_reward.errors import ConfigError
-from prom_reward.types import JudgePrompt
+from prom_reward.types import Conversation, JudgePrompt
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,8 @@ async def open_session(
     source: ServerSource,
     stats: ServerStats,
     *,
-    conversation: str,
+    conversation: Callable[[Any], Conversation],
+    system_separator: str | None,
     tokenizer: Any,
     model: str | None,
     context_length: int | None,
@@ -127,7 +128,8 @@ async def open_session(
     Args:
         source: Where it is.
         stats: Is told what happens.
-        conversation: A name of `CONVERSATIONS`.
+        conversation: Makes the judge's conversation.
+        system_separator: What stands between system and task text in one chat message; None makes two.
         tokenizer: The judge's tokenizer, where it is at hand.
         model: The judge's own name, under which it may be served.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
@@ -139,7 +141,7 @@ async def open_session(
     client = ServerClient(source, stats)
     try:
         abilities = await _abilities(client, source, model)
-        writer = PromptWriter(conversation, _matching(tokenizer, abilities, source))
+        writer = PromptWriter(conversation, _matching(tokenizer, abilities, source), system_separator=system_separator)
         route = _route(abilities, source, writer, context_length)
     except BaseException:
         await client.close()

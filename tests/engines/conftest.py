@@ -7,6 +7,7 @@ import torch
 
 from prom_reward.engines.openai_engine import OpenAIEngine
 from prom_reward.engines.server_source import ServerSource
+from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS
 from tests.fault_server import FaultServer
 from tests.served_models import text_server
 from tests.tiny_models import tiny_judge
@@ -42,7 +43,8 @@ def serve():
         server = FaultServer(answer or text_server())
         engine = OpenAIEngine(
             ServerSource(url=server.url, **{"request_timeout_s": 5, **source}),
-            conversation=conversation,
+            conversation=CONVERSATIONS[conversation],
+            system_separator=SYSTEM_SEPARATORS.get(conversation),
             tokenizer=tokenizer,
         )
         opened.extend((engine, server))

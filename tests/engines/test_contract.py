@@ -40,7 +40,9 @@ def transformers(folder, context_length=None):
 def openai(folder, context_length=None):
     tokenizer = ModelSource(model=str(folder))
     source = ServerSource(url=SERVERS[folder].url)
-    return OpenAIEngine(source, conversation="tokenizer", tokenizer=tokenizer, context_length=context_length)
+    return OpenAIEngine(
+        source, conversation=CONVERSATIONS["tokenizer"], tokenizer=tokenizer, context_length=context_length
+    )
 
 
 ENGINES = {"scripted": scripted, "transformers": transformers, "openai": openai}

@@ -14,6 +14,7 @@ from prom_reward.engines.loading import ModelSource
 from prom_reward.engines.openai_engine import OpenAIEngine, server_abilities
 from prom_reward.engines.server_source import ServerSource
 from prom_reward.errors import ConfigError, MissingPackageError, ServerGoneError
+from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt
 from tests.fault_server import FaultServer
 from tests.served_models import text_server
@@ -68,7 +69,7 @@ def test_closing_leaves_no_thread_and_no_connection_and_the_next_use_starts_anew
 
 def test_an_engine_that_nobody_holds_ends_its_thread(serve):
     server, _ = serve()
-    engine = OpenAIEngine(ServerSource(url=server.url), conversation="mistral")
+    engine = OpenAIEngine(ServerSource(url=server.url), conversation=CONVERSATIONS["mistral"])
     engine.generate(SCORE[:1], SAMPLING)
     assert "prom-reward-server" in thread_names()
     del engine
@@ -102,10 +103,10 @@ def test_it_pickles_without_thread_or_connection(serve):
 
 def test_the_fingerprint_names_the_served_model_and_asks_only_where_none_is_given(serve):
     server, engine = serve(model="judge")
-    assert engine.fingerprint == engine.identity == f"openai:{server.url}|judge|auto||mistral|"
+    assert engine.fingerprint == engine.identity == f"openai:{server.url}|judge|auto||_mistral|"
     assert server.requests == []
     other_server, other = serve()
-    assert other.fingerprint == f"openai:{other_server.url}||auto||mistral||judge"
+    assert other.fingerprint == f"openai:{other_server.url}||auto||_mistral||judge"
 
 
 def test_a_model_that_is_not_served_is_said_with_those_that_are(serve):
@@ -195,7 +196,8 @@ def test_a_missing_package_is_one_line_with_the_command(monkeypatch):
 
 def test_a_server_that_never_answers_is_one_clear_error():
     engine = OpenAIEngine(
-        ServerSource(url="http://127.0.0.1:9", outage_deadline_s=0.3, max_retries=0), conversation="mistral"
+        ServerSource(url="http://127.0.0.1:9", outage_deadline_s=0.3, max_retries=0),
+        conversation=CONVERSATIONS["mistral"],
     )
     with pytest.raises(
         ServerGoneError,

@@ -14,6 +14,7 @@ from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.openai_engine import OpenAIEngine
 from prom_reward.engines.server_source import ServerSource
 from prom_reward.errors import ConfigError, ServerGoneError, UnscoredError
+from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt, Outcome
 from tests.fault_server import FAULTS, FaultServer
 from tests.served_models import level, text_server
@@ -59,7 +60,7 @@ def connect(server):
 
     def make(**source):
         settings = {"request_timeout_s": 0.4, "max_retries": 2, "max_in_flight": 4, **source}
-        engine = OpenAIEngine(ServerSource(url=server.url, **settings), conversation="mistral")
+        engine = OpenAIEngine(ServerSource(url=server.url, **settings), conversation=CONVERSATIONS["mistral"])
         engine.count_tokens(PROMPTS[0])  # what the server can do is found out before it misbehaves
         engines.append(engine)
         return engine
@@ -236,7 +237,9 @@ def test_what_is_not_answered_within_the_batchs_time_has_failed_and_the_rest_sta
 
 def test_a_server_that_is_not_up_yet_is_waited_for(server, caplog):
     server.stop()
-    engine = OpenAIEngine(ServerSource(url=server.url, max_retries=0, outage_deadline_s=20), conversation="mistral")
+    engine = OpenAIEngine(
+        ServerSource(url=server.url, max_retries=0, outage_deadline_s=20), conversation=CONVERSATIONS["mistral"]
+    )
     threading.Timer(0.7, server.start).start()
     with caplog.at_level(logging.WARNING):
         assert scores(engine.generate(PROMPTS, SAMPLING)) == EXPECTED

@@ -12,6 +12,7 @@ from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.openai_engine import OpenAIEngine
 from prom_reward.engines.server_source import ServerSource
 from prom_reward.errors import ConfigError
+from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt
 from tests.fault_server import FaultServer
 from tests.served_models import text_server
@@ -166,7 +167,7 @@ def test_the_key_reaches_the_server_and_nothing_else(tmp_path, monkeypatch, capl
 def test_a_server_that_repeats_the_key_in_its_error_does_not_get_it_into_ours(monkeypatch):
     monkeypatch.setenv("PROM_REWARD_API_KEY", CANARY)
     server = FaultServer(text_server())
-    engine = OpenAIEngine(ServerSource(url=server.url, max_retries=0), conversation="mistral")
+    engine = OpenAIEngine(ServerSource(url=server.url, max_retries=0), conversation=CONVERSATIONS["mistral"])
     engine.count_tokens(PROMPTS[0])
     server.fault = lambda number, body: "400" if body["max_tokens"] > 1 else None
     server.error_text = f"bad key {CANARY}"
@@ -180,7 +181,7 @@ def test_no_key_means_no_header(monkeypatch):
     monkeypatch.delenv("PROM_REWARD_API_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
     server = FaultServer(text_server())
-    engine = OpenAIEngine(ServerSource(url=server.url), conversation="mistral")
+    engine = OpenAIEngine(ServerSource(url=server.url), conversation=CONVERSATIONS["mistral"])
     engine.generate(PROMPTS, SamplingParams())
     assert server.requests
     assert not any("authorization" in request.headers for request in server.requests)

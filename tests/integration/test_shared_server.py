@@ -7,6 +7,7 @@ import pytest
 from prom_reward import PrometheusJudge, PrometheusReward
 from prom_reward.engines.openai_engine import OpenAIEngine
 from prom_reward.engines.server_source import ServerSource
+from prom_reward.prompts.conversation import CONVERSATIONS
 from tests.fault_server import FaultServer
 from tests.served_models import text_server
 
@@ -34,7 +35,7 @@ def rank_rewards(rank, reward, rendezvous, results):
 @pytest.mark.slow
 def test_two_training_processes_share_one_server(tmp_path):
     server = FaultServer(text_server())
-    engine = OpenAIEngine(ServerSource(url=server.url), conversation="mistral")
+    engine = OpenAIEngine(ServerSource(url=server.url), conversation=CONVERSATIONS["mistral"])
     reward = PrometheusReward(PrometheusJudge(engine, mode="score"), rubric="helpfulness")
     spawn = multiprocessing.get_context("spawn")
     results = spawn.Queue()
