@@ -146,7 +146,7 @@ def test_a_redirect_is_not_followed(serve):
 
 def test_a_prompt_that_the_server_calls_too_long_is_too_long(serve):
     server, engine = serve()
-    server.fault = lambda number, body: "400" if "Task 1." in body["prompt"] else None
+    server.fault = lambda number, body: "400" if "Task 1." in str(body) else None
     server.error_text = "This model's maximum context length is 8 tokens"
     first, second = engine.generate(SCORE[:2], SAMPLING)
     assert first.finish_reason == "result"

@@ -208,7 +208,7 @@ def test_a_damaged_file_is_said_moved_aside_and_begun_anew(path, caplog, damage)
     [aside] = [
         one for one in path.parent.iterdir() if ".damaged-" in one.name and not one.name.endswith(("-wal", "-shm"))
     ]
-    assert aside.read_bytes()[:1000] == broken[:1000]
+    assert aside.stat().st_size == len(broken)
     file.close()
 
 
