@@ -165,7 +165,7 @@ def test_a_hub_id_and_a_mapping_are_judges_too():
         ("smollm", " Did you mean 'smollm2-135m'?"),
         ("./no/such/folder", ""),
         ("/no-such-folder", ""),
-        ("http://localhost:8000/v1", ""),
+        ("ftp://localhost:8000/v1", ""),
     ],
 )
 def test_an_unknown_judge_is_refused_with_its_near_miss(judge, hint):
