@@ -100,7 +100,7 @@ class ModelServer:
         written, rows, is_stopped = [], [], False
         generator = torch.Generator().manual_seed(body.get("seed", 0))
         while len(written) < body["max_tokens"] and not is_stopped:
-            logits = self._model(torch.tensor([[*ids, *written]])).logits[0, -1].float()
+            logits = self._model(torch.tensor([[*ids, *written]]), logits_to_keep=1).logits[0, -1].float()
             token = self._next(logits, body, generator)
             is_stopped = token == self._tokenizer.eos_token_id
             if not is_stopped or not written:

@@ -164,16 +164,21 @@ class ServerAnswers:
             if row is None or row.text.strip() != verdict.text:
                 return None
             return label_logprobs_by_text(row, prompt.labels)
-        if index is not None:
-            ids = [row.token_id for row in reply.rows]
-            tails = self._writer.labels(prompt).tails
-            tail = tails[verdict.text]
-            if tuple(ids[index : index + len(tail)]) == tail:
-                before = [token for token in ids[:index] if token is not None]
-                context = [*self._writer.ids(prompt), *before]
-                return await self._read_tails(context, tails, usage, reply.rows[index].by_id())
+        if index is not None and (found := self._tails_at(prompt, reply, index, verdict)) is not None:
+            before = [row.token_id for row in reply.rows[:index] if row.token_id is not None]
+            context = [*self._writer.ids(prompt), *before]
+            return await self._read_tails(context, found, usage, reply.rows[index].by_id())
         written = text[: marker_end(text[: verdict.start])]
         return (await self._read(prompt, written, usage)).logprobs
+
+    def _tails_at(self, prompt: JudgePrompt, reply: Reply, index: int, verdict: Verdict) -> Mapping[str, Tokens] | None:
+        """Return how the labels are written where the judge wrote its verdict; None where it is fused with other text."""
+        labels = self._writer.labels(prompt)
+        ids = tuple(row.token_id for row in reply.rows)
+        both = (labels.tails, self._writer.glued_tails(labels))
+        return next(
+            (tails for tails in both if ids[index : index + len(tails[verdict.text])] == tails[verdict.text]), None
+        )
 
     def _verdict_row(self, reply: Reply, text: str, verdict: Verdict) -> int | None:
         if not self._requests.reads_ids:

@@ -115,8 +115,8 @@ class ServerClient:
                     reason, status = self._reason(error), getattr(error, "status_code", None)
                     if status is not None and 400 <= status < 500 and status not in (408, 409, 429, *_REFUSALS):
                         raise RequestFailedError(reason, status) from None
-                    was_lost, before = _is_lost(error), was_lost
-                    # A server that went and came back in the meantime answers the probe: once that is no fault.
+                    was_lost, before = _is_lost(error) or status in _REFUSALS, was_lost
+                    # The probe is answered where a server came back in the meantime, or refused without meaning it.
                     if not await self.breaker.was_gone(reason) and (before or not was_lost):
                         raise RequestFailedError(reason, status) from None
             raise RequestFailedError(f"the server went down {_MOST_OUTAGES} times while it had this request ({reason})")

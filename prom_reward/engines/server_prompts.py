@@ -57,6 +57,15 @@ class PromptWriter:
         assert self.encoder is not None
         return self.encoder.label_tokens(prompt.labels)
 
+    def glued_tails(self, labels: LabelTokens) -> Mapping[str, tuple[int, ...]]:
+        """Return the labels' tokens where no space stands before them: `[RESULT](4)`, `Score:4`."""
+        assert self.encoder is not None
+        opening = self.encoder.encode([TextSpan("(", False)], add_bos=False)
+        whole = {label: self.encoder.encode([TextSpan(f"({label}", False)], add_bos=False) for label in labels.tails}
+        size = len(opening)
+        is_split = all(ids[:size] == opening and len(ids) > size for ids in whole.values())
+        return {label: tuple(ids[size:]) for label, ids in whole.items()} if is_split else labels.tails
+
     @property
     def closing_ids(self) -> tuple[int, ...]:
         """` [RESULT]` as it is written behind a feedback."""
