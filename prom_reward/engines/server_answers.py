@@ -172,7 +172,7 @@ class ServerAnswers:
         return (await self._read(prompt, written, usage)).logprobs
 
     def _tails_at(self, prompt: JudgePrompt, reply: Reply, index: int, verdict: Verdict) -> Mapping[str, Tokens] | None:
-        """Return how the labels are written where the judge wrote its verdict; None where it is fused with other text."""
+        """Return how the labels are written where the judge wrote its verdict; None where it is fused."""
         labels = self._writer.labels(prompt)
         ids = tuple(row.token_id for row in reply.rows)
         both = (labels.tails, self._writer.glued_tails(labels))
