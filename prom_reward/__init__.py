@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from prom_reward.config import load_judge, load_rubric
     from prom_reward.engines.base import SamplingParams
     from prom_reward.engines.loading import LoadedModel, ModelSource
+    from prom_reward.engines.openai_engine import OpenAIEngine
     from prom_reward.engines.scripted_engine import ScriptedEngine
+    from prom_reward.engines.server_source import ServerSource
     from prom_reward.engines.transformers_engine import TransformersEngine
     from prom_reward.errors import InputError, PromRewardError, UnscoredError, WorkError
+    from prom_reward.judging.cache import JudgmentCache
     from prom_reward.judging.judge import PrometheusJudge
     from prom_reward.rewards.normalizers import FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward
@@ -28,8 +31,10 @@ _HOMES = {
     "GradingRequest": "types",
     "InputError": "errors",
     "Judgment": "types",
+    "JudgmentCache": "judging.cache",
     "LoadedModel": "engines.loading",
     "ModelSource": "engines.loading",
+    "OpenAIEngine": "engines.openai_engine",
     "Outcome": "types",
     "PromRewardError": "errors",
     "PrometheusJudge": "judging.judge",
@@ -39,6 +44,7 @@ _HOMES = {
     "SamplingParams": "engines.base",
     "ScoreScale": "types",
     "ScriptedEngine": "engines.scripted_engine",
+    "ServerSource": "engines.server_source",
     "TransformersEngine": "engines.transformers_engine",
     "UnscoredError": "errors",
     "WorkError": "errors",
@@ -53,8 +59,10 @@ __all__ = [
     "GradingRequest",
     "InputError",
     "Judgment",
+    "JudgmentCache",
     "LoadedModel",
     "ModelSource",
+    "OpenAIEngine",
     "Outcome",
     "PromRewardError",
     "PrometheusJudge",
@@ -64,6 +72,7 @@ __all__ = [
     "SamplingParams",
     "ScoreScale",
     "ScriptedEngine",
+    "ServerSource",
     "TransformersEngine",
     "UnscoredError",
     "WorkError",

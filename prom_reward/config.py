@@ -10,14 +10,16 @@ from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.errors import ConfigError, RubricError, near_miss
+from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.prompts.conversation import CONVERSATIONS, render_text
+from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
 from prom_reward.prompts.guard import GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, TrainingRun, validated
@@ -46,7 +48,17 @@ def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Jud
     settings = _merged(_without_stale_tokenizer(settings, overrides), overrides)
     if settings.get("preset") is not None:
         settings = _merged(_preset_settings(str(settings["preset"]), settings), settings)
-    return validated(JudgeConfig, settings, where)
+    if settings.get("url") is not None:
+        settings.setdefault("engine", "openai")
+    config = validated(JudgeConfig, settings, where)
+    if (config.engine == "openai") != (config.url is not None):
+        has = "a" if config.url is not None else "no"
+        raise ConfigError(
+            f"{where}: got engine={config.engine!r} and {has} url; expected both of engine: openai and url"
+        )
+    if not config.model and config.url is None:
+        raise ConfigError(f"{where}: missing key 'model'; it has no default")
+    return config
 
 
 def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> PrometheusJudge:
@@ -54,9 +66,9 @@ def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Prome
 
     Args:
         judge: A preset's name (`prom-reward judges` lists them), a YAML file, a folder with a causal LM, a hub
-            id (`owner/name`), or a mapping of settings.
+            id (`owner/name`), the URL of an OpenAI-compatible server, or a mapping of settings.
         overrides: Settings that win over the judge's own, as in `prom_reward.config.JudgeConfig`; for example
-            `model="/weights/prometheus"`, `mode="score"`, `sampling={"seed": 1}`.
+            `model="/weights/prometheus"`, `mode="score"`, `sampling={"seed": 1}`, `url="http://127.0.0.1:8000/v1"`.
 
     Returns:
         A judge with `grade` and `compare`.
@@ -65,7 +77,7 @@ def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Prome
         ConfigError: The judge is unknown, or a setting is; the message names the near miss.
     """
     config = judge_config(judge, **overrides)
-    if config.adapter:
+    if config.adapter and config.url is None:
         _check_stamp(config, config.adapter)
     return PrometheusJudge(
         _engine(config),
@@ -77,6 +89,7 @@ def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Prome
         guard=config.guard,
         truncate_response=config.truncate_response,
         calibration=Calibration.load(config.calibration) if config.calibration else None,
+        cache=JudgmentCache(config.cache, max_bytes=config.cache_mb << 20) if config.cache else None,
         name=config.name,
     )
 
@@ -92,6 +105,8 @@ def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> 
     if config.conversation.startswith("tokenizer"):
         from prom_reward.engines.loading import load_tokenizer
 
+        if not config.model and not config.tokenizer:
+            raise ConfigError(f"{config.name}: its chat template is the server's; give tokenizer= to see its prompts")
         tokenizer = load_tokenizer(_model_source(config))
     return partial(render_text, CONVERSATIONS[config.conversation](tokenizer))
 
@@ -215,6 +230,17 @@ def _engine(config: JudgeConfig) -> Engine:
                 decode_batch_size=config.decode_batch_size,
                 offload=config.offload,
             )
+        case "openai":
+            from prom_reward.engines.openai_engine import OpenAIEngine
+            from prom_reward.engines.server_source import ServerSource
+
+            return OpenAIEngine(
+                ServerSource(url=str(config.url), **config.server.model_dump()),
+                conversation=CONVERSATIONS[config.conversation],
+                system_separator=SYSTEM_SEPARATORS.get(config.conversation),
+                tokenizer=_model_source(config) if config.model or config.tokenizer else None,
+                context_length=config.context_length,
+            )
 
 
 def _check_stamp(config: JudgeConfig, adapter: str) -> None:
@@ -253,13 +279,15 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
         return text, dict(judge_presets()[text])
     if _looks_like_file(text):
         return text, {"name": Path(text).stem, **_mapping(read_yaml(text), text)}
+    if text.startswith(("http://", "https://")):
+        return "judge", {"name": urlsplit(text).hostname or "server", "url": text}
     if Path(text).is_dir():
         return text, {"name": Path(text).name, "model": text}
     if "://" not in text and text.count("/") == 1 and not text.startswith((".", "/")):
         return text, {"name": text.partition("/")[2], "model": text}
     raise ConfigError(
         f"unknown judge {text!r}; expected one of {', '.join(judge_presets())}, a folder with a model, a hub id "
-        f"(owner/name) or a YAML file.{near_miss(text, judge_presets())}"
+        f"(owner/name), a server's URL or a YAML file.{near_miss(text, judge_presets())}"
     )
 
 
@@ -283,8 +311,9 @@ def _without_stale_tokenizer(settings: dict[str, Any], wins: Mapping[str, Any]) 
 
 def _merged(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**settings, **overrides}
-    if isinstance(settings.get("sampling"), Mapping) and isinstance(overrides.get("sampling"), Mapping):
-        merged["sampling"] = {**settings["sampling"], **overrides["sampling"]}
+    for part in ("sampling", "server"):
+        if isinstance(settings.get(part), Mapping) and isinstance(overrides.get(part), Mapping):
+            merged[part] = {**settings[part], **overrides[part]}
     return merged
 
 

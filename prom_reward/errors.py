@@ -8,6 +8,7 @@
     └── WorkError                the input was right, the work failed (exit status 1)
         ├── MissingPackageError  an optional package is not installed
         ├── ModelLoadError       weights or tokenizer cannot be loaded
+        ├── ServerGoneError      a judge's server has not answered for too long
         └── UnscoredError        something could not be scored and `on_unscored="raise"`
 
 It does not know how an error is shown: `prom_reward.cli` turns one into a line and an exit status.
@@ -47,6 +48,10 @@ class MissingPackageError(WorkError):
 
 class ModelLoadError(WorkError):
     """A model's weights or tokenizer cannot be loaded."""
+
+
+class ServerGoneError(WorkError):
+    """A judge's server has not answered for too long."""
 
 
 class UnscoredError(WorkError):

@@ -17,7 +17,8 @@ ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"
 class _Strict(BaseModel):
     """A mapping whose keys are all known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    # A wrong input may be a key in the wrong place: pydantic's own message would show it.
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
 
 
 class SamplingConfig(_Strict):
@@ -30,6 +31,23 @@ class SamplingConfig(_Strict):
     seed: int | None = None
 
 
+class ServerConfig(_Strict):
+    """The `server` of a judge behind a url; see `prom_reward.engines.server_source.ServerSource`."""
+
+    model: str | None = None
+    api: Literal["auto", "completions", "chat"] = "auto"
+    api_key_env: str = "PROM_REWARD_API_KEY"
+    api_key_file: str | None = None
+    max_in_flight: int = 64
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    request_timeout_s: float = 120.0
+    max_retries: int = 6
+    batch_deadline_s: float = 3600.0
+    outage_after: int = 8
+    outage_deadline_s: float = 600.0
+
+
 class JudgeConfig(_Strict):
     """A judge, as a YAML file or a preset writes it."""
 
@@ -39,10 +57,14 @@ class JudgeConfig(_Strict):
     """One line for `prom-reward judges`."""
     preset: str | None = None
     """A known judge whose settings this one takes where it says nothing itself."""
-    engine: Literal["transformers"] = "transformers"
+    engine: Literal["transformers", "openai"] = "transformers"
     """What runs the weights."""
-    model: str
-    """A folder, a hub id, or `package:NAME`."""
+    url: str | None = None
+    """An OpenAI-compatible server that runs them."""
+    server: ServerConfig = ServerConfig()
+    """How the server at `url` is used."""
+    model: str = ""
+    """A folder, a hub id, or `package:NAME`; with a `url` it names the tokenizer and may be missing."""
     tokenizer: str | None = None
     """Where the tokenizer is, if not with the model."""
     adapter: str | None = None
@@ -85,6 +107,10 @@ class JudgeConfig(_Strict):
     """Whether a response that does not fit is cut."""
     calibration: str | None = None
     """A file of `prom-reward evaluate --fit-calibration` that maps expected scores."""
+    cache: str | None = None
+    """An SQLite file that keeps judgments, for any number of processes."""
+    cache_mb: int = Field(default=1024, ge=1)
+    """How large it may become; the oldest judgments go first."""
 
 
 class RewardConfig(_Strict):
@@ -191,7 +217,12 @@ def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Mo
         raise ConfigError(f"{where}: {_first_problem(model, error)}") from error
 
 
-_PARTS: dict[str, type[BaseModel]] = {"sampling": SamplingConfig, "reward": RewardConfig, "data": TrainingDataConfig}
+_PARTS: dict[str, type[BaseModel]] = {
+    "sampling": SamplingConfig,
+    "server": ServerConfig,
+    "reward": RewardConfig,
+    "data": TrainingDataConfig,
+}
 
 
 def _first_problem(model: type[BaseModel], error: ValidationError) -> str:

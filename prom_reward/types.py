@@ -139,6 +139,8 @@ class Judgment:
     """Mean of `score_probs`, on the rubric's scale; calibrated where the judge has a calibration."""
     entropy: float | None = None
     """Entropy of `score_probs` in nats; 0 is certain."""
+    is_partial: bool = False
+    """A label of `score_probs` has probability 0 only because a server did not name it."""
     sampled_scores: tuple[int, ...] = ()
     """The integers of all scored samples; their mean is the paper's protocol."""
     num_prompt_tokens: int = 0

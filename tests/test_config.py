@@ -13,8 +13,10 @@ from prom_reward.config import (
     prompt_renderer,
 )
 from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.server_source import ServerSource
 from prom_reward.errors import ConfigError, ModelLoadError, RubricError
 from prom_reward.rubrics import Rubric
+from prom_reward.settings import ServerConfig
 
 PRESETS = (
     "smollm2-135m",
@@ -163,13 +165,13 @@ def test_a_hub_id_and_a_mapping_are_judges_too():
         ("smollm", " Did you mean 'smollm2-135m'?"),
         ("./no/such/folder", ""),
         ("/no-such-folder", ""),
-        ("http://localhost:8000/v1", ""),
+        ("ftp://localhost:8000/v1", ""),
     ],
 )
 def test_an_unknown_judge_is_refused_with_its_near_miss(judge, hint):
     message = (
         f"unknown judge {judge!r}; expected one of {', '.join(PRESETS)}, a folder with a model, a hub id "
-        f"(owner/name) or a YAML file.{hint}"
+        f"(owner/name), a server's URL or a YAML file.{hint}"
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         load_judge(judge)
@@ -279,3 +281,60 @@ def test_a_wrong_rubric_in_a_file_names_the_file(write, text, problem):
     path = write("r.yaml", text)
     with pytest.raises(RubricError, match=f"^{re.escape(f'{path}: {problem}')}"):
         load_rubric(path)
+
+
+def test_a_url_is_a_judge_behind_a_server():
+    judge = load_judge("http://127.0.0.1:8000", mode="score", server={"model": "judge"})
+    assert judge.name == "127.0.0.1"
+    assert judge.engine.source == ServerSource(url="http://127.0.0.1:8000/v1", model="judge")
+    assert judge.engine.identity == "openai:http://127.0.0.1:8000/v1|judge|auto||ChatTemplateConversation|"
+
+
+def test_a_preset_can_be_served_and_keeps_its_prompts():
+    judge = load_judge("prometheus-7b-v1.0", url="http://127.0.0.1:8000/v1")
+    assert judge.prompt_style == "prometheus-v1"
+    tokenizer = "meta-llama/Llama-2-7b-chat-hf"
+    assert judge.engine.identity == f"openai:http://127.0.0.1:8000/v1||auto|{tokenizer}|_llama_2|4096"
+
+
+def test_a_servers_settings_stand_in_yaml_and_overrides_win_one_by_one(write):
+    path = write(
+        "judge.yaml",
+        "preset: prometheus-7b-v2.0\nurl: http://127.0.0.1:8000\nserver: {model: judge, max_in_flight: 8}\n",
+    )
+    source = load_judge(path, server={"max_in_flight": 9}).engine.source
+    assert (source.model, source.max_in_flight, source.api_key_env) == ("judge", 9, "PROM_REWARD_API_KEY")
+
+
+def test_the_servers_defaults_are_those_of_the_engine():
+    assert ServerSource(url="http://a", **ServerConfig().model_dump()) == ServerSource(url="http://a")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mode": "score"}, "judge: missing key 'model'; it has no default"),
+        (
+            {"model": "m", "engine": "openai"},
+            "judge: got engine='openai' and no url; expected both of engine: openai and url",
+        ),
+        (
+            {"model": "m", "engine": "transformers", "url": "http://a"},
+            "judge: got engine='transformers' and a url; expected both of engine: openai and url",
+        ),
+        (
+            {"url": "http://a", "server": {"modell": "b"}},
+            "judge: unknown key 'modell' in 'server'; expected one of model, api, api_key_env, api_key_file, "
+            "max_in_flight, requests_per_minute, tokens_per_minute, request_timeout_s, max_retries, batch_deadline_s, "
+            "outage_after, outage_deadline_s. Did you mean 'model'?",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, message):
+    with refused(message):
+        judge_config(settings)
+
+
+def test_the_prompts_of_a_server_without_a_tokenizer_cannot_be_shown():
+    with refused("127.0.0.1: its chat template is the server's; give tokenizer= to see its prompts"):
+        prompt_renderer("http://127.0.0.1:8000")

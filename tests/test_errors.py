@@ -6,7 +6,7 @@ from prom_reward import errors
 from prom_reward.errors import InputError, PromRewardError, WorkError, near_miss
 
 INPUT = {"RubricError", "ConfigError", "RowError"}
-WORK = {"MissingPackageError", "ModelLoadError", "UnscoredError"}
+WORK = {"MissingPackageError", "ModelLoadError", "ServerGoneError", "UnscoredError"}
 
 
 def _defined() -> dict[str, type]:

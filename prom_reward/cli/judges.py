@@ -1,23 +1,47 @@
-"""`prom-reward judges`: the known judges and rubrics."""
+"""`prom-reward judges`: the known judges and rubrics, and what a server can do as a judge."""
 
 import json
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from prom_reward.cli.console import stdout
 from prom_reward.config import judge_config, judge_presets
+from prom_reward.engines.server_source import ServerSource
 from prom_reward.rubrics import builtin_names, builtin_rubric
+
+if TYPE_CHECKING:
+    from prom_reward.engines.server_probe import EndpointAbilities, ServerAbilities
 
 
 def judges(
+    check: Annotated[
+        str | None, typer.Option("--check", metavar="URL", help="Ask an OpenAI-compatible server what it can do.")
+    ] = None,
+    served_model: Annotated[
+        str | None, typer.Option(help="With --check: the model's name there; by default its only one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """List the known judges and the built-in rubrics.
+    """List the known judges and the built-in rubrics, or check a server.
 
     Example: `prom-reward judges`
+
+    Example: `prom-reward judges --check http://127.0.0.1:8000/v1`
     """
+    if check is not None:
+        from prom_reward.engines.openai_engine import server_abilities
+
+        source = ServerSource(url=check, model=served_model, max_retries=0, outage_deadline_s=1)
+        _show_server(source.url, server_abilities(source), as_json)
+    else:
+        _list_known(as_json)
+
+
+def _list_known(as_json: bool) -> None:
     configs = [judge_config(name) for name in judge_presets()]
     rubrics = [builtin_rubric(name) for name in builtin_names()]
     if as_json:
@@ -41,3 +65,39 @@ def judges(
     for rubric in rubrics:
         table.add_row(rubric.name, rubric.criteria)
     stdout.print(table)
+
+
+def _show_server(url: str, abilities: "ServerAbilities", as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"url": url, **asdict(abilities)}, indent=2))
+        return
+    table = Table(title=f"{abilities.model} at {url}", title_justify="left")
+    for heading in ("what is needed", "text completions", "chat completions"):
+        table.add_column(heading, overflow="fold")
+    both = (abilities.completions, abilities.chat)
+    for name, show in _SHOWN.items():
+        table.add_row(name, *("-" if endpoint is None else show(endpoint) for endpoint in both))
+    stdout.print(table)
+    length = abilities.context_length
+    stdout.print(f"context: {length} tokens" if length else "context: the server does not say; give context_length")
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"
+
+
+def _distribution(endpoint: "EndpointAbilities") -> str:
+    if endpoint.reads_token_ids:
+        return "exact, at the labels' token ids"
+    if endpoint.top_logprobs:
+        return f"labels among the {endpoint.top_logprobs} likeliest tokens"
+    return "none: integers only"
+
+
+_SHOWN: "dict[str, Callable[[EndpointAbilities], str]]" = {
+    "feedback mode": lambda endpoint: "yes",
+    "score mode, forced verdicts": lambda endpoint: _yes(endpoint.continues_answer),
+    "score distribution": _distribution,
+    "prompts as token ids": lambda endpoint: _yes(endpoint.takes_token_ids),
+    "repetition penalty": lambda endpoint: _yes(endpoint.takes_penalty),
+}

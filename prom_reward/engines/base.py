@@ -60,6 +60,8 @@ class Generation:
     score_logprobs: Mapping[str, float] | None = None
     """Log-probability in nats of each label at the verdict, before temperature, penalty and top-p,
     not normalised over the labels; None where no verdict was reached."""
+    is_partial: bool = False
+    """Some labels of `score_logprobs` are minus infinity only because a server did not name them."""
     error: str | None = None
     """Why there is no text, where there is none."""
 

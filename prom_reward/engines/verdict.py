@@ -65,6 +65,16 @@ def find_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
     return Verdict(label, match.start("label"), match.end(), is_complete)
 
 
+def first_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
+    """Return the verdict at which an engine that looks at every token would have stopped.
+
+    For engines that see a text when it is over: what a judge writes behind its verdict does not count.
+    """
+    starts = [match.start() for match in _MARKER.finditer(text)]
+    verdicts = (find_verdict(text[:end], labels) for end in [*starts[1:], len(text)])
+    return next((verdict for verdict in verdicts if verdict is not None), None)
+
+
 def marker_end(text: str) -> int | None:
     """Return the index behind the last `[RESULT]`; None where there is none."""
     return max((match.end() for match in _MARKER.finditer(text)), default=None)

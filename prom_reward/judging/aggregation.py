@@ -70,6 +70,7 @@ def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, generations: 
         score_probs=probs,
         expected_score=expected_score(probs),
         entropy=entropy(probs),
+        is_partial=any(generation.is_partial for _, generation in scored),
         sampled_scores=tuple(scores),
         error=error,
         **counts,

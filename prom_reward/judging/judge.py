@@ -12,6 +12,7 @@ from typing import Literal
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.errors import ConfigError
 from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
+from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.truncation import truncate_middle
 from prom_reward.prompts.guard import GUARD_VERSION
@@ -41,6 +42,7 @@ class PrometheusJudge:
             with the longest feedback in its middle, with a mark that says how much is missing; None gives
             TOO_LONG. In pairwise ranking nothing is cut.
         calibration: A strictly monotone map that every expected score goes through.
+        cache: Keeps what the engine wrote, so that nothing is asked for twice.
         name: A name for logs and reports.
     """
 
@@ -56,6 +58,7 @@ class PrometheusJudge:
         guard: bool = True,
         truncate_response: Literal["middle"] | None = None,
         calibration: Calibration | None = None,
+        cache: JudgmentCache | None = None,
         name: str = "judge",
     ) -> None:
         if prompt_style not in TASK_TEXTS:
@@ -77,6 +80,7 @@ class PrometheusJudge:
         self.guard = guard
         self.truncate_response = truncate_response
         self.calibration = calibration
+        self.cache = cache
         self.name = name
 
     @property
@@ -126,6 +130,12 @@ class PrometheusJudge:
         samples = self._generate(prompts)
         return [aggregate_winners(prompt, generations) for prompt, generations in zip(prompts, samples, strict=True)]
 
+    def take_metrics(self) -> dict[str, float]:
+        """Return what engine and cache counted since this was last asked, by name; durations in seconds."""
+        sources = (self.engine, self.cache)
+        takers = (getattr(source, "take_metrics", None) for source in sources)
+        return {name: value for take in takers if take is not None for name, value in take().items()}
+
     @property
     def _texts(self) -> TaskTexts:
         return task_texts(self.prompt_style, self.layout)
@@ -137,10 +147,21 @@ class PrometheusJudge:
     def _generate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
         """Return `num_samples` generations for every prompt."""
         repeated = [prompt for prompt in prompts for _ in range(self.num_samples)]
-        flat = self.engine.generate(repeated, self.sampling) if repeated else []
+        flat = self._answers(repeated) if repeated else []
         if len(flat) != len(repeated):
             raise RuntimeError(f"the engine answered {len(flat)} of {len(repeated)} prompts; this is a bug in it")
         return [flat[start : start + self.num_samples] for start in range(0, len(flat), self.num_samples)]
+
+    def _answers(self, prompts: Sequence[JudgePrompt]) -> list[Generation]:
+        if self.cache is None:
+            return self.engine.generate(prompts, self.sampling)
+        return self.cache.generate(
+            self.engine.generate,
+            prompts,
+            self.sampling,
+            fingerprint=self.engine.fingerprint,
+            has_guard=self.guard,
+        )
 
     def _fitting_prompt(self, request: GradingRequest) -> JudgePrompt:
         prompt = self.grading_prompt(request)

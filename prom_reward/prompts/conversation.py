@@ -151,6 +151,8 @@ CONVERSATIONS: dict[str, ConversationFactory] = {
     "tokenizer-merged": partial(ChatTemplateConversation, merge_system=True),
 }
 """Every conversation by the name that a preset states."""
+SYSTEM_SEPARATORS = {"tokenizer-merged": "\n\n", "mistral": "\n"}
+"""What stands between system and task text in the conversations that have both in one user turn."""
 
 
 def render_text(conversation: Conversation, prompt: JudgePrompt) -> str:

@@ -4,7 +4,7 @@ It does not know rewards or trainers.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
@@ -14,8 +14,13 @@ def log_metrics(
     requests: Sequence[Sequence[GradingRequest]],
     judgments: Sequence[Sequence[Judgment]],
     seconds: float,
+    counted: Mapping[str, float] | None = None,
 ) -> None:
-    """Log a batch: per-rubric means, a count for every outcome, mean entropy in nats, seconds in the judge."""
+    """Log a batch: per-rubric means, a count for every outcome, mean entropy in nats, seconds in the judge.
+
+    What the judge itself counted (`counted`) is logged beside them: retries, failures and latencies of its server,
+    answers from its cache.
+    """
     pairs = [pair for row, judged in zip(requests, judgments, strict=True) for pair in zip(row, judged, strict=True)]
     by_rubric: dict[str, list[float]] = defaultdict(list)
     for request, judgment in pairs:
@@ -30,6 +35,10 @@ def log_metrics(
     if entropies:
         log_metric("judge/entropy", sum(entropies) / len(entropies))
     log_metric("judge/seconds", seconds)
+    for name, value in (counted or {}).items():
+        log_metric(f"judge/{name}", value)
+    if any(judgment.is_partial for _, judgment in pairs):
+        log_metric("judge/partial", float(sum(judgment.is_partial for _, judgment in pairs)))
 
 
 def shown_scores(judgments: Sequence[Judgment]) -> str:

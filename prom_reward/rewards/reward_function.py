@@ -146,7 +146,8 @@ class PrometheusReward:
             rewards = [float(self.on_unscored) if reward is None else reward for reward in rewards]
         self._write_log(requests, judgments, rewards, trainer_state)
         if log_metric is not None:
-            log_metrics(log_metric, requests, judgments, seconds)
+            counted: dict[str, float] = getattr(self.judge, "take_metrics", dict)()
+            log_metrics(log_metric, requests, judgments, seconds, counted)
         if log_extra is not None:
             log_extra("judge_score", [shown_scores(row) for row in judgments])
             log_extra("judge_feedback", [shown_feedback(*row) for row in zip(requests, judgments, strict=True)])

@@ -1,7 +1,18 @@
 import json
 
+import pytest
+
 from prom_reward.config import judge_presets
 from prom_reward.rubrics import builtin_names, builtin_rubric
+from tests.fault_server import FaultServer
+from tests.served_models import text_server as scripted
+
+
+@pytest.fixture
+def text_server():
+    server = FaultServer(scripted())
+    yield server
+    server.close()
 
 
 def test_all_judges_and_rubrics_are_listed(run):
@@ -12,6 +23,32 @@ def test_all_judges_and_rubrics_are_listed(run):
     for name in builtin_names():
         assert f" {name} " in shown.out
         assert builtin_rubric(name).criteria in shown.out
+
+
+def test_a_server_is_checked(run, text_server):
+    shown = run("judges", "--check", text_server.url)
+    assert shown.status == 0
+    assert f"judge at {text_server.url}" in shown.out
+    rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in shown.out.splitlines() if "│" in line]
+    assert rows == [
+        ["feedback mode", "yes", "-"],
+        ["score mode, forced verdicts", "yes", "-"],
+        ["score distribution", "labels among the 5 likeliest tokens", "-"],
+        ["prompts as token ids", "no", "-"],
+        ["repetition penalty", "no", "-"],
+    ]
+    assert "context: the server does not say; give context_length" in shown.out
+    listed = json.loads(run("judges", "--check", text_server.url, "--json").out)
+    assert (listed["model"], listed["chat"], listed["completions"]["top_logprobs"]) == ("judge", None, 5)
+
+
+def test_a_server_that_is_not_there_or_has_no_such_model_is_one_line(run, text_server):
+    gone = run("judges", "--check", "http://127.0.0.1:9")
+    assert gone.status == 1
+    assert "error: the judge's server http://127.0.0.1:9/v1 gave no answer for 1 s" in gone.err
+    other = run("judges", "--check", text_server.url, "--served-model", "other")
+    assert other.status == 2
+    assert "the server has no model 'other'; expected one of judge" in other.err
 
 
 def test_json_lists_every_setting_and_level(run):

@@ -5,6 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from prom_reward.engines.openai_engine import OpenAIEngine
+from prom_reward.engines.server_source import ServerSource
+from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS
+from tests.fault_server import FaultServer
+from tests.served_models import text_server
 from tests.tiny_models import tiny_judge
 
 
@@ -27,3 +32,24 @@ def one_thread(request):
         torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def serve():
+    """Makes servers and engines, and closes them."""
+    opened = []
+
+    def make(answer=None, *, conversation="mistral", tokenizer=None, **source):
+        server = FaultServer(answer or text_server())
+        engine = OpenAIEngine(
+            ServerSource(url=server.url, **{"request_timeout_s": 5, **source}),
+            conversation=CONVERSATIONS[conversation],
+            system_separator=SYSTEM_SEPARATORS.get(conversation),
+            tokenizer=tokenizer,
+        )
+        opened.extend((engine, server))
+        return server, engine
+
+    yield make
+    for one in opened:
+        one.close()

@@ -8,11 +8,15 @@ from peft import LoraConfig, get_peft_model
 
 from prom_reward.engines.adapter_engine import AdapterEngine
 from prom_reward.engines.base import Engine, SamplingParams
-from prom_reward.engines.loading import ModelSource, load_trainable
+from prom_reward.engines.loading import ModelSource, load_model, load_trainable
+from prom_reward.engines.openai_engine import OpenAIEngine
 from prom_reward.engines.scripted_engine import ScriptedEngine
+from prom_reward.engines.server_source import ServerSource
 from prom_reward.engines.transformers_engine import TransformersEngine
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt
+from tests.fault_server import FaultServer
+from tests.served_models import ModelServer
 
 GREEDY = SamplingParams(max_new_tokens=12, temperature=0, repetition_penalty=1, seed=1)
 SAMPLED = SamplingParams(max_new_tokens=12, temperature=1, seed=7)
@@ -45,7 +49,25 @@ def on_a_policy(folder, context_length=None):
     return AdapterEngine(transformers(folder, context_length), policy)
 
 
-ENGINES = {"scripted": scripted, "transformers": transformers, "adapter": on_a_policy}
+def openai(folder, context_length=None):
+    tokenizer = ModelSource(model=str(folder))
+    source = ServerSource(url=SERVERS[folder].url)
+    return OpenAIEngine(
+        source, conversation=CONVERSATIONS["tokenizer"], tokenizer=tokenizer, context_length=context_length
+    )
+
+
+ENGINES = {"scripted": scripted, "transformers": transformers, "adapter": on_a_policy, "openai": openai}
+SERVERS = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(tiny_folder):
+    """The model of `tiny_folder` behind a server, for the engines that need one."""
+    loaded = load_model(ModelSource(model=str(tiny_folder), dtype="float32", device="cpu"))
+    SERVERS[tiny_folder] = FaultServer(ModelServer(loaded))
+    yield
+    SERVERS.pop(tiny_folder).close()
 
 
 @pytest.fixture(params=ENGINES)
@@ -162,3 +184,17 @@ def test_it_works_alike_within_any_gradient_mode(make, around):
         mode = (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
         assert make().generate([FEEDBACK[0], SCORE[0]], GREEDY) == expected
         assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == mode
+
+
+def test_a_server_gives_the_distributions_of_the_same_weights_in_this_process(tiny_folder):
+    prompts = [
+        JudgePrompt("You judge.", task, "[RESULT] ", labels=labels)
+        for task in TASKS
+        for labels in (("1", "2", "3", "4", "5"), tuple(str(n) for n in range(1, 11)))
+    ]
+    near = transformers(tiny_folder).generate([*prompts, *FEEDBACK], GREEDY)
+    far = openai(tiny_folder).generate([*prompts, *FEEDBACK], GREEDY)
+    for one, other in zip(near, far, strict=True):
+        assert other.score_logprobs == pytest.approx(one.score_logprobs, abs=1e-4)
+        assert (other.text, other.finish_reason) == (one.text, one.finish_reason)
+        assert not other.is_partial

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prom_reward.engines.verdict import ends_in_marker, find_verdict, marker_end
+from prom_reward.engines.verdict import ends_in_marker, find_verdict, first_verdict, marker_end
 from prom_reward.judging.parsing import parse_score, parse_winner
 from prom_reward.types import Outcome, ScoreScale
 from tests.strategies import plain_text
@@ -207,3 +207,18 @@ def test_stopping_at_a_complete_verdict_reads_what_the_whole_text_says(tail):
         if verdict is not None and verdict.is_complete:
             assert parse_score(whole[: verdict.end], ScoreScale()) == parse_score(whole, ScoreScale())
             return
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("Good. [RESULT] 4", "4"),
+        ("Good. [RESULT] 4\n\nNext. [RESULT] 1", "4"),
+        ("[RESULT] is what I write. [RESULT] 2", "2"),
+        ("Good. [RESULT] or not", None),
+        ("Good.", None),
+    ],
+)
+def test_the_first_verdict_is_where_decoding_would_have_stopped(text, verdict):
+    found = first_verdict(text, ("1", "2", "3", "4", "5"))
+    assert (found.text if found else None) == verdict

@@ -1,3 +1,4 @@
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from transformers import AutoModelForCausalLM
 from prom_reward import PrometheusReward, load_judge, load_rubric
 from prom_reward.config import load_grading_run, load_grpo_run, load_training, load_training_run
 from prom_reward.offline.rows import Row, read_rows
-from prom_reward.settings import TrainingDataConfig
+from prom_reward.settings import ServerConfig, TrainingDataConfig
 from tests.integration.trainers import TRAINERS
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "grpo.yaml",
         "questions.jsonl",
         "responses.jsonl",
+        "server_judge.yaml",
         "rubrics.yaml",
         "train_judge.yaml",
         "train_judge_7b.yaml",
@@ -69,6 +71,17 @@ def test_the_adapter_config_puts_an_adapter_on_its_preset(smollm2_folder, tmp_pa
     [changed], [plain] = (judge.grade([request_of("Paris.")]) for judge in (with_adapter, without))
     assert changed.is_scored
     assert changed.expected_score != pytest.approx(plain.expected_score, abs=1e-3)
+
+
+def test_the_server_config_names_every_setting_with_its_default(tmp_path):
+    text = Path("configs/server_judge.yaml").read_text()
+    settings = yaml.safe_load(text)
+    shown = set(re.findall(r"^  (?:# )?(\w+): ", text, re.MULTILINE))
+    assert shown == set(ServerConfig.model_fields)
+    assert ServerConfig(**settings["server"]) == ServerConfig()
+    judge = load_judge({**settings, "cache": str(tmp_path / settings["cache"])})
+    assert judge.engine.source.url == settings["url"]
+    judge.cache.close()
 
 
 @pytest.mark.slow

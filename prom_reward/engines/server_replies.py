@@ -1,0 +1,155 @@
+"""Reads the JSON answers of OpenAI-compatible servers: text, how it ended, log-probabilities, counts.
+
+It does not know prompts or connections.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, fsum, inf, isnan, log
+from typing import Any, Literal
+
+_ID_MARK = "token_id:"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One token that the server wrote."""
+
+    text: str
+    """The token as the server names it: its text, or `token_id:N`."""
+    logprobs: Mapping[str, float]
+    """Log-probabilities in nats of tokens that could have stood there, by name; its own among them."""
+
+    def by_id(self) -> dict[int, float]:
+        """Return the log-probabilities by token id, of the tokens that are named by it."""
+        return {
+            int(name.removeprefix(_ID_MARK)): value
+            for name, value in self.logprobs.items()
+            if name.startswith(_ID_MARK)
+        }
+
+    @property
+    def token_id(self) -> int | None:
+        """The token's id, where it is named by it."""
+        return int(self.text.removeprefix(_ID_MARK)) if self.text.startswith(_ID_MARK) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A server's answer to one prompt."""
+
+    text: str
+    """What the judge wrote."""
+    ended: Literal["stop", "length"]
+    """Whether it ended by itself or ran out of tokens."""
+    rows: tuple[TokenRow, ...]
+    """Its tokens; empty where the server gave no log-probabilities."""
+    num_prompt_tokens: int
+    """As the server counted; 0 where it did not."""
+    num_cached_tokens: int
+    """Those that it did not have to compute."""
+    num_generated_tokens: int
+    """As the server counted; 0 where it did not."""
+
+
+def reply_problem(answer: Mapping[str, Any]) -> str | None:
+    """Return why an answer to a completion cannot be read; None where it can."""
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        return "the answer has no choices"
+    if _text(choices[0]) is None:
+        return "the answer's first choice has no text"
+    try:
+        rows = _rows(choices[0])
+        _count(answer, "prompt_tokens")
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return "the answer's log-probabilities or counts have an unknown shape"
+    if any(isnan(value) or value > 1e-6 for row in rows for value in row.logprobs.values()):
+        return "the answer's log-probabilities are no log-probabilities"
+    return None
+
+
+def read_reply(answer: Mapping[str, Any]) -> Reply:
+    """Return the first choice of an answer that has no `reply_problem`."""
+    choice = answer["choices"][0]
+    usage = answer.get("usage") or {}
+    details = usage.get("prompt_tokens_details") or {}
+    return Reply(
+        text=_text(choice) or "",
+        ended="length" if choice.get("finish_reason") == "length" else "stop",
+        rows=_rows(choice),
+        num_prompt_tokens=_count(answer, "prompt_tokens"),
+        num_cached_tokens=int(details.get("cached_tokens") or 0),
+        num_generated_tokens=_count(answer, "completion_tokens"),
+    )
+
+
+def token_at(text: str, rows: Sequence[TokenRow], char: int) -> int | None:
+    """Return the index of the row whose token writes a character; None where rows and text do not go together."""
+    at = 0
+    for index, row in enumerate(rows):
+        token = row.text if text.startswith(row.text, at) else row.text.lstrip()
+        if not text.startswith(token, at):
+            return None
+        at += len(token)
+        if at > char:
+            return index
+    return None
+
+
+def label_logprobs_by_text(row: TokenRow, labels: Sequence[str]) -> dict[str, float] | None:
+    """Return the labels' log-probabilities at a token, minus infinity for one that the server did not name.
+
+    Spellings of a label (`4`, ` 4`) are added up. None where no label is named, or where one label may be the
+    beginning of another ("1" of "10") and the tokens do not tell them apart.
+    """
+    spelled: dict[str, list[float]] = {label: [] for label in labels}
+    for name, value in row.logprobs.items():
+        if name.strip() in spelled:
+            spelled[name.strip()].append(value)
+    found = {label: log(fsum(map(exp, values))) if values else -inf for label, values in spelled.items()}
+    is_ambiguous = any(one != other and other.startswith(one) for one in labels for other in labels)
+    if max(found.values()) == -inf or (is_ambiguous and min(found.values()) == -inf):
+        return None
+    return {label: min(value, 0.0) for label, value in found.items()}
+
+
+def _text(choice: Mapping[str, Any]) -> str | None:
+    message = choice.get("message")
+    text = message.get("content") if isinstance(message, Mapping) else choice.get("text")
+    return text if isinstance(text, str) else None
+
+
+def _count(answer: Mapping[str, Any], name: str) -> int:
+    usage = answer.get("usage") or {}
+    return int(usage.get(name) or 0)
+
+
+def _rows(choice: Mapping[str, Any]) -> tuple[TokenRow, ...]:
+    """Return the tokens of a text completion (parallel lists) or of a chat completion (a list of objects)."""
+    logprobs = choice.get("logprobs")
+    if not logprobs:
+        return ()
+    if "content" in logprobs:
+        return tuple(_chat_row(token) for token in logprobs["content"] or ())
+    tokens, own, tops = logprobs["tokens"], logprobs["token_logprobs"], logprobs.get("top_logprobs")
+    tops = [None] * len(tokens) if tops is None else tops
+    return tuple(
+        TokenRow(_name(token), {**_numbers(top or {}), **_numbers({token: value} if value is not None else {})})
+        for token, value, top in zip(tokens, own, tops, strict=True)
+    )
+
+
+def _chat_row(token: Mapping[str, Any]) -> TokenRow:
+    tops = {_name(one["token"]): float(one["logprob"]) for one in token.get("top_logprobs") or ()}
+    return TokenRow(_name(token["token"]), {**tops, _name(token["token"]): float(token["logprob"])})
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {_name(name): float(value) for name, value in values.items()}
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"got {name!r} as a token; expected a text")
+    return name

@@ -1,0 +1,120 @@
+"""Where a judge's server is and how it may be used: the settings of `OpenAIEngine`, without secrets.
+
+It does not know requests. A key is read from the environment or a file when a client is made, and is never kept here.
+"""
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit
+
+from prom_reward.errors import ConfigError
+
+ApiName = Literal["auto", "completions", "chat"]
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSource:
+    """An OpenAI-compatible server and the limits of its use. Holds no key and no connection: it pickles as it is."""
+
+    url: str
+    """Its base URL, as `http://127.0.0.1:8000/v1`; `/v1` is added where there is no path."""
+    model: str | None = None
+    """The name under which it serves the judge; None takes the only one."""
+    api: ApiName = "auto"
+    """"auto" takes text completions where the server has them and the prompt can be rendered here, else chat."""
+    api_key_env: str = "PROM_REWARD_API_KEY"
+    """The environment variable that holds the key; none is sent where it is not set."""
+    api_key_file: str | None = None
+    """A file that holds the key, in place of the variable."""
+    max_in_flight: int = 64
+    """Requests that are under way at once, over all calls of one process."""
+    requests_per_minute: float | None = None
+    """Requests are spaced to keep to it; None for no limit."""
+    tokens_per_minute: float | None = None
+    """Tokens of prompt and answer; requests are spaced to keep to it. None for no limit."""
+    request_timeout_s: float = 120.0
+    """A request that is not answered in full by then is sent again."""
+    max_retries: int = 6
+    """How often a request is sent again before its prompt counts as failed."""
+    batch_deadline_s: float = 3600.0
+    """What of a call is not answered by then has failed."""
+    outage_after: int = 8
+    """After so many failures in a row nothing is sent until the server answers a probe."""
+    outage_deadline_s: float = 600.0
+    """A server that answers no probe for so long is an error."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", _checked_url(self.url))
+        if not _VARIABLE.fullmatch(self.api_key_env):  # its text is not shown: it may be the key itself
+            raise ConfigError(
+                "server: api_key_env is not the name of an environment variable; expected one such as "
+                "PROM_REWARD_API_KEY, which holds the key"
+            )
+        if self.api not in ("auto", "completions", "chat"):
+            raise ConfigError(f"server: got api={self.api!r}; expected auto, completions or chat")
+        for name in ("max_in_flight", "outage_after"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"server: got {name}={getattr(self, name)}; expected at least 1")
+        if self.max_retries < 0:
+            raise ConfigError(f"server: got max_retries={self.max_retries}; expected 0 or more")
+        limits = ("requests_per_minute", "tokens_per_minute")
+        for name in (*limits, "request_timeout_s", "batch_deadline_s", "outage_deadline_s"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < inf:
+                raise ConfigError(f"server: got {name}={value}; expected a number over 0")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this machine."""
+        host = self.parts.hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL's scheme, host, port and path."""
+        return urlsplit(self.url)
+
+    def read_key(self) -> str | None:
+        """Return the key from the file or the environment; None where neither is set.
+
+        Raises:
+            ConfigError: The file cannot be read or is empty.
+        """
+        if self.api_key_file is None:
+            return os.environ.get(self.api_key_env, "").strip() or None
+        try:
+            key = Path(self.api_key_file).expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"server: cannot read api_key_file {self.api_key_file!r}; expected a text file"
+            ) from error
+        if not key or len(key.split()) != 1:
+            raise ConfigError(f"server: api_key_file {self.api_key_file!r} holds no key; expected it as the only word")
+        return key
+
+
+def _checked_url(url: str) -> str:
+    """Return the base URL without a slash at its end; a secret in it is refused without being shown."""
+    expected = "expected one such as http://127.0.0.1:8000/v1"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"server: the url cannot be read ({error}); {expected}") from None
+    if parts.username or parts.password:
+        raise ConfigError("server: the url holds a user name or password; give the key in PROM_REWARD_API_KEY instead")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"server: the url holds a query or fragment; {expected}, and a key in PROM_REWARD_API_KEY")
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ConfigError(f"server: got url={url!r:.80}; {expected}")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"

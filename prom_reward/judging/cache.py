@@ -1,0 +1,144 @@
+"""Keeps what an engine wrote, so that no judgment is asked for twice.
+
+It does not know scores: what is kept is the judge's text and its label log-probabilities, and it is read like a
+fresh one.
+"""
+
+import hashlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from math import inf, isnan
+from pathlib import Path
+
+from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.verdict import first_verdict
+from prom_reward.judging.cache_file import CacheFile
+from prom_reward.prompts.guard import GUARD_VERSION
+from prom_reward.types import RESULT_MARKER, JudgePrompt
+
+_FORMAT = 1  # goes up whenever an entry would be read differently
+Generate = Callable[[Sequence[JudgePrompt], SamplingParams], list[Generation]]
+
+
+class JudgmentCache:
+    """Generations in an SQLite file, by all that can change them.
+
+    The key holds the engine's fingerprint, the prompt with its labels, the guard and, for written feedback, the
+    sampling and which of several samples it is. What is sampled without a seed is not kept; neither is anything
+    without a verdict on the scale.
+
+    Args:
+        path: The file, on a disk of this machine; any number of processes may share it.
+        max_bytes: How large it may become; the oldest entries go first.
+
+    Raises:
+        InputError: The file cannot be a judgment cache.
+    """
+
+    _num_cached: int
+
+    def __init__(self, path: str | Path, *, max_bytes: int = 1 << 30) -> None:
+        self.file = CacheFile(path, max_bytes=max_bytes)
+        self._begin()
+
+    def __getstate__(self) -> CacheFile:
+        return self.file
+
+    def __setstate__(self, state: CacheFile) -> None:
+        self.file = state
+        self._begin()
+
+    def generate(
+        self,
+        generate: Generate,
+        prompts: Sequence[JudgePrompt],
+        sampling: SamplingParams,
+        *,
+        fingerprint: str,
+        has_guard: bool,
+    ) -> list[Generation]:
+        """Answer prompts from the file, and from the engine where it has no answer; in order.
+
+        Args:
+            generate: Asks the engine.
+            prompts: What to ask.
+            sampling: How feedback is written.
+            fingerprint: The engine's.
+            has_guard: Whether responses went through the guard.
+        """
+        guard = GUARD_VERSION if has_guard else 0
+        keys = _keys(prompts, sampling, [_FORMAT, fingerprint, guard])
+        kept = self.file.get(list(dict.fromkeys(key for key in keys if key is not None)))
+        known = {key: generation for key, text in kept.items() if (generation := _read(text)) is not None}
+        # The samples of one prompt are numbered by the engine: where one of them is missing, all are asked for.
+        missing = {prompt for prompt, key in zip(prompts, keys, strict=True) if key is None or key not in known}
+        asked = [index for index, prompt in enumerate(prompts) if prompt in missing]
+        fresh = generate([prompts[index] for index in asked], sampling) if asked else []
+        if len(fresh) != len(asked):
+            raise RuntimeError(f"the engine answered {len(fresh)} of {len(asked)} prompts; this is a bug in it")
+        answers = dict(zip(asked, fresh, strict=True))
+        self._keep(prompts, keys, answers)
+        with self._lock:
+            self._num_cached += len(prompts) - len(asked)
+        return [answers[index] if index in answers else known[key or b""] for index, key in enumerate(keys)]
+
+    def take_metrics(self) -> dict[str, float]:
+        """Return how many answers came from the file since this was last asked."""
+        with self._lock:
+            cached, self._num_cached = self._num_cached, 0
+        return {"cached": float(cached)}
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        self.file.close()
+
+    def _keep(
+        self, prompts: Sequence[JudgePrompt], keys: Sequence[bytes | None], answers: Mapping[int, Generation]
+    ) -> None:
+        entries = {
+            key: json.dumps(asdict(answer))
+            for index, answer in answers.items()
+            if (key := keys[index]) is not None and _has_verdict(prompts[index], answer)
+        }
+        if entries:
+            self.file.put(entries)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._num_cached = 0
+
+
+def _keys(prompts: Sequence[JudgePrompt], sampling: SamplingParams, engine: Sequence[object]) -> list[bytes | None]:
+    """Return each prompt's key; None where its answer is drawn without a seed."""
+    counts: Counter[JudgePrompt] = Counter()
+    keys: list[bytes | None] = []
+    for prompt in prompts:
+        what: list[object] = [*engine, prompt.system, prompt.user, prompt.response_prefix, list(prompt.labels)]
+        is_drawn = not prompt.reads_score_at_once and sampling.temperature > 0
+        if not prompt.reads_score_at_once:
+            what += [asdict(sampling), counts[prompt] if is_drawn else 0]
+            counts[prompt] += 1
+        text = json.dumps(what, sort_keys=True)
+        keys.append(None if is_drawn and sampling.seed is None else hashlib.sha256(text.encode()).digest())
+    return keys
+
+
+def _has_verdict(prompt: JudgePrompt, generation: Generation) -> bool:
+    if generation.finish_reason not in ("result", "forced"):
+        return False
+    logprobs = (generation.score_logprobs or {"": 0.0}).values()
+    if max(logprobs) == -inf or any(isnan(value) for value in logprobs):
+        return False
+    marker = "" if RESULT_MARKER in generation.text else prompt.response_prefix
+    verdict = first_verdict(marker + generation.text, prompt.labels)
+    return verdict is not None and verdict.text in prompt.labels
+
+
+def _read(text: str) -> Generation | None:
+    try:
+        return Generation(**json.loads(text))
+    except (ValueError, TypeError):  # written by another version
+        return None
