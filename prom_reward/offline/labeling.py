@@ -133,7 +133,7 @@ def label(
     if shard_size < 1:
         raise ConfigError(f"got shard_size={shard_size}; expected at least 1")
     judge = _seeded(judge)
-    reader = _Reader(source, split, limit)
+    reader = Reader(source, split, limit)
     rubrics = parse_rubrics(rubric) if rubric is not None else ()
     task, rows = make_task(reader.rows(), rubrics, method, columns, reference_answer, where=str(source))
     folder = LabelFolder(out)
@@ -150,7 +150,7 @@ def label(
             found = assemble(folder, task, islice(reader.rows(), run.num_rows), index)
         finally:
             index.close()
-            (folder.scratch / "requests.sqlite").unlink()
+            (folder.scratch / "requests.sqlite").unlink(missing_ok=True)
     return Labelling(
         out=folder.path,
         kind=task.kind,
@@ -198,13 +198,17 @@ def make_task(
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
     """Opens the source anew for every pass, and stops before a last line that someone is still writing."""
 
     source: str | Path
-    split: str
-    limit: int | None
+    """A file, a folder, or a hub id."""
+    split: str = "train"
+    """Of a hub data set."""
+    limit: int | None = None
+    """Rows to read at most."""
     warnings: list[str] = field(default_factory=list)
+    """What a user should know of the last pass."""
 
     def rows(self) -> Iterator[Row | BrokenRow]:
         """Yield the rows from the first on."""

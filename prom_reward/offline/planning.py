@@ -116,6 +116,10 @@ class RequestIndex:
         taken = self._connection.execute("INSERT OR IGNORE INTO request VALUES (?, ?)", (key, start)).rowcount
         return start if taken else self.owner(key)
 
+    def is_new(self, key: str) -> bool:
+        """Whether a request was not asked before, which it then is."""
+        return bool(self._connection.execute("INSERT OR IGNORE INTO request VALUES (?, 0)", (key,)).rowcount)
+
     def owner(self, key: str) -> int:
         """Return the shard that a request belongs to."""
         [start] = self._connection.execute("SELECT start FROM request WHERE key = ?", (key,)).fetchone()

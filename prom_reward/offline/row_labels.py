@@ -160,7 +160,7 @@ def _verdict(opinions: Sequence[tuple[float | None, Side | None]]) -> dict[str, 
     voted = _side(fsum(_vote((side, side)) for _, side in opinions))
     winner = voted if voted == _side(prob - 0.5) else "tie"
     agreement = {"chosen": "agrees", "rejected": "disagrees", "tie": "tie"}[winner]
-    margin = 0.0 if winner == "tie" else _logit(prob)
+    margin = 0.0 if winner == "tie" else logit(prob)
     return {"prob_chosen": prob, "margin": margin, "agreement": agreement, "swapped": winner == "rejected"}
 
 
@@ -168,7 +168,8 @@ def _prob(chosen: float | None, rejected: float | None) -> float | None:
     return None if chosen is None or rejected is None else (1 + chosen - rejected) / 2
 
 
-def _logit(prob: float) -> float:
+def logit(prob: float) -> float:
+    """Return the log-odds of a probability, which is cut to MAX_PROB first."""
     cut = min(max(prob, 1 - MAX_PROB), MAX_PROB)
     return log(cut) - log(1 - cut)
 
