@@ -138,7 +138,8 @@ def label(
     task, rows = make_task(reader.rows(), rubrics, method, columns, reference_answer, where=str(source))
     folder = LabelFolder(out)
     with folder.lock():
-        Manifest.of(task, judge, shard_size).check_in(folder.manifest, accepts_changes=accept_changes)
+        about = {"input": Path(source).name, "judge": getattr(judge, "name", type(judge).__name__)}
+        Manifest.of(task, judge, shard_size).check_in(folder.manifest, about=about, accepts_changes=accept_changes)
         if retry_failed:
             folder.forget(Outcome.ENGINE_FAILED.value)
         folder.scratch.mkdir(exist_ok=True)

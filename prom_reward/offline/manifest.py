@@ -58,18 +58,19 @@ class Manifest:
             machine=_machine(judge),
         )
 
-    def check_in(self, path: Path, *, accepts_changes: bool = False) -> None:
+    def check_in(self, path: Path, *, about: Mapping[str, str], accepts_changes: bool = False) -> None:
         """Write the manifest where there is none, else compare.
 
         Args:
             path: The file.
+            about: Names that people know the input and the judge by; they may change.
             accepts_changes: Go on with another judge's dtype or another machine; the file then tells of both.
 
         Raises:
             InputError: The folder was labelled with other options; the message names the first difference.
         """
         if not path.exists():
-            self._write(path, [])
+            self._write(path, about, [])
             return
         before = load_manifest(path)
         earlier = before.pop("earlier", [])
@@ -84,11 +85,11 @@ class Manifest:
                 f"{path.parent}: was labelled with {name} {old}, got {new}; expected the same, so that all labels are "
                 f"of one kind: give the old options{hint}, or another --out"
             )
-        self._write(path, [*earlier, {name: before[name] for name in changed}])
+        self._write(path, about, [*earlier, {name: before[name] for name in changed}])
 
-    def _write(self, path: Path, earlier: list[dict[str, Any]]) -> None:
+    def _write(self, path: Path, about: Mapping[str, str], earlier: list[dict[str, Any]]) -> None:
         with replacing(path) as file:
-            json.dump({**asdict(self), "earlier": earlier}, file, indent=2, ensure_ascii=True)
+            json.dump({"about": dict(about), **asdict(self), "earlier": earlier}, file, indent=2, ensure_ascii=True)
             file.write("\n")
 
 

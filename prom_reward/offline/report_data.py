@@ -180,9 +180,8 @@ def _notability(one: Judged) -> float:
 
 def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
     manifest = load_manifest(folder / "manifest.json")
-    names = ", ".join(rubric["name"] for rubric in manifest["rubrics"]) or "each row's own"
-    data = ReportData(title=folder.absolute().name)
-    data.facts = {"judge": manifest["judge"].partition("|guard")[0], "method": manifest["method"], "rubric": names}
+    data = ReportData(title=manifest["about"]["input"])
+    data.facts = {"judge": manifest["about"]["judge"], "method": manifest["method"], "folder": str(folder)}
     groups: set[str] = set()
     for row in read_labels(folder):
         name = _group(row.values, group)
@@ -193,6 +192,8 @@ def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
         if row.example.kind == "pair":
             data.agreement[row.values["agreement"] or "unscored"] += 1
             data.pairs += _pair(row, name)
+    names = sorted({rubric for rubric, _ in data.scores})
+    data.facts["rubrics"] = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     if group is None and len(groups) > _MAX_GROUPS:  # ids, not groups
         data.pairs = [replace(pair, group="") for pair in data.pairs]
     return data

@@ -3,6 +3,7 @@
 It does not know files or HTML.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ COLORS = {
 _OTHERS = ("#7c5cd6", "#2ab0b0", "#c2549d", "#7a8b2f", "#5b6b8c")
 _FAILED = "#d9534f"
 _MAX_POINTS = 2_000
+_MAX_RUBRICS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class AgreementRow:
 
 def figures(data: ReportData) -> list[Figure]:
     """Return the figures that the data has something for."""
-    made = [_rewards(data), _step_outcomes(data), _scores(data), _margins(data)]
+    made = [_rewards(data), _step_outcomes(data), _scores(data), _rubrics(data), _margins(data)]
     made += [_lengths(data), _entropies(data), _confidence(data), _outcomes(data)]
     return [figure for figure in made if figure is not None]
 
@@ -135,18 +137,41 @@ def _step_outcomes(data: ReportData) -> Figure | None:
 def _scores(data: ReportData) -> Figure | None:
     if not data.scores:
         return None
-    everything = np.concatenate([np.array(scores) for scores in data.scores.values()])
-    edges = np.linspace(np.floor(everything.min()), max(np.ceil(everything.max()), np.floor(everything.min()) + 1), 33)
-    has_rubrics = len({rubric for rubric, _ in data.scores}) > 1
-    traces = []
-    for number, ((rubric, side), scores) in enumerate(sorted(data.scores.items())[:12]):
-        color = COLORS.get(side) if not has_rubrics else None
-        name = f"{rubric}, {side}" if has_rubrics else side
-        traces.append(_histogram(scores, edges, name, color or _OTHERS[number % len(_OTHERS)]))
+    sides: dict[str, list[float]] = {}
+    for (_, side), scores in sorted(data.scores.items()):
+        sides.setdefault(side, []).extend(scores)
+    everything = np.concatenate([np.array(scores) for scores in sides.values()])
+    low = np.floor(everything.min())
+    edges = np.linspace(low, max(np.ceil(everything.max()), low + 1), 33)
+    traces = [
+        _histogram(scores, edges, side, COLORS.get(side, _OTHERS[number % len(_OTHERS)]))
+        for number, (side, scores) in enumerate(sides.items())
+    ]
     plot = _plot(traces, x="expected score", y="responses", barmode="overlay")
-    return Figure(
-        title="Scores", note="Expected scores by side; a judge that knows a difference separates them.", plot=plot
-    )
+    note = "Expected scores by side: a judge that sees the data's difference moves them apart."
+    return Figure(title="Scores", note=note, plot=plot)
+
+
+def _rubrics(data: ReportData) -> Figure | None:
+    """Quartiles by rubric and side, as boxes, of the rubrics with most judgments."""
+    rubrics = Counter[str]()
+    for (rubric, _), scores in data.scores.items():
+        rubrics[rubric] += len(scores)
+    if len(rubrics) < 2:
+        return None
+    shown = [name for name, _ in rubrics.most_common(_MAX_RUBRICS)]
+    traces = []
+    for side in sorted({side for _, side in data.scores}):
+        parts = [(rubric, data.scores[rubric, side]) for rubric in shown if (rubric, side) in data.scores]
+        quartiles = np.array([np.quantile(scores, [0.05, 0.25, 0.5, 0.75, 0.95]) for _, scores in parts])
+        fences = dict(zip(("lowerfence", "q1", "median", "q3", "upperfence"), map(_numbers, quartiles.T), strict=True))
+        names = [rubric if len(rubric) <= 28 else f"{rubric[:27]}…" for rubric, _ in parts]
+        color = {"color": COLORS.get(side, _OTHERS[0])}
+        traces.append({"type": "box", "orientation": "h", "y": names, "name": side, "marker": color, **fences})
+    more = f" The {_MAX_RUBRICS} most frequent of {len(rubrics)}." if len(rubrics) > _MAX_RUBRICS else ""
+    note = f"Boxes hold the middle half of the expected scores, whiskers nine tenths.{more}"
+    plot = _plot(traces, x="expected score", y="", boxmode="group", yaxis_autorange="reversed")
+    return Figure(title="Scores by rubric", note=note, plot=plot)
 
 
 def _margins(data: ReportData) -> Figure | None:
@@ -154,7 +179,7 @@ def _margins(data: ReportData) -> Figure | None:
         return None
     margins = np.array([pair.margin for pair in data.pairs])
     bound = max(0.1, float(np.abs(margins).max()) * 1.02)
-    edges = np.linspace(-bound, bound, 42)
+    edges = np.linspace(-bound, bound, 41)  # an edge at 0
     parts = {"agrees": margins[margins > 0], "disagrees": margins[margins < 0], "tie": margins[margins == 0]}
     traces = [_histogram(part, edges, name, COLORS[name]) for name, part in parts.items() if len(part)]
     note = "Over 0 the judge sees the pair as the data does; near 0 it hardly sees a difference."

@@ -53,18 +53,16 @@
   const many = (key) => new Set(judgments.map((one) => one[key])).size > 1;
   const isTraining = has("reward");
   const columns = [
-    { key: "row", name: isTraining ? "step" : "row", width: 74, show: (one) => String(one.row), number: true },
-    { key: "side", name: "side", width: 104, show: (one) => tag(one.side), if: many("side") },
-    { key: "group", name: "group", width: 110, show: (one) => one.group, if: many("group") },
-    { key: "rubric", name: "rubric", width: 120, show: (one) => one.rubric, if: many("rubric") },
-    { key: "expected_score", name: "score", width: 80, show: (one) => number(one.expected_score), number: true },
-    { key: "probs", name: "spread", width: 92, show: bars, sort: (one) => one.entropy, if: has("probs") },
-    { key: "entropy", name: "entropy", width: 92, show: (one) => number(one.entropy), number: true },
-    { key: "reward", name: "reward", width: 90, show: (one) => number(one.reward), number: true, if: isTraining },
-    { key: "margin", name: "margin", width: 88, show: (one) => number(one.margin), number: true, if: has("margin") },
-    { key: "agreement", name: "the pair", width: 112, show: (one) => (one.agreement ? tag(one.agreement) : "–"), if: has("agreement") },
-    { key: "outcome", name: "outcome", width: 118, show: (one) => tag(one.outcome) },
-    { key: "length", name: "length", width: 84, show: (one) => one.length.toLocaleString("en"), number: true },
+    { key: "row", name: isTraining ? "step" : "row", width: 70, show: (one) => String(one.row), number: true },
+    { key: "side", name: "side", width: 100, show: (one) => tag(one.side), if: many("side") },
+    { key: "expected_score", name: "score", width: 78, show: (one) => number(one.expected_score), number: true },
+    { key: "probs", name: "spread", width: 88, show: bars, sort: (one) => one.entropy, if: has("probs") },
+    { key: "entropy", name: "entropy", width: 88, show: (one) => number(one.entropy), number: true },
+    { key: "reward", name: "reward", width: 86, show: (one) => number(one.reward), number: true, if: isTraining },
+    { key: "margin", name: "margin", width: 84, show: (one) => number(one.margin), number: true, if: has("margin") },
+    { key: "agreement", name: "pair", width: 106, show: (one) => (one.agreement ? tag(one.agreement) : "–"), if: has("agreement") },
+    { key: "outcome", name: "outcome", width: 122, show: (one) => tag(one.outcome), if: many("outcome") },
+    { key: "length", name: "length", width: 80, show: (one) => one.length.toLocaleString("en"), number: true },
     { key: "prompt", name: "prompt", text: true, show: (one) => one.prompt.slice(0, 240) },
     { key: "response", name: "response", text: true, show: (one) => one.response.slice(0, 240) },
   ].filter((column) => column.if !== false);
@@ -126,7 +124,9 @@
     const parts = make("div", { class: "parts" }, part("Prompt", one.prompt), part(`Response (${one.side})`, one.response));
     if (one.feedback) parts.append(part("Feedback", one.feedback));
     if (one.probs) parts.append(spread(one));
-    const cell = make("td", { colspan: String(columns.length) }, parts);
+    const facts = [one.rubric && `rubric ${one.rubric}`, one.group && `group ${one.group}`, `outcome ${one.outcome}`,
+      `${one.length.toLocaleString("en")} characters`].filter(Boolean).join(" · ");
+    const cell = make("td", { colspan: String(columns.length) }, parts, make("p", { class: "figures-of", text: facts }));
     const other = judgments.find((it) => it.row === one.row && it.side !== one.side && one.margin !== null && it.prompt === one.prompt);
     if (other) parts.insertBefore(part(`The other side (${other.side}, ${number(other.expected_score)})`, other.response), parts.children[2] || null);
     return make("tr", { class: "detail" }, cell);
@@ -176,7 +176,7 @@
   byId("next").addEventListener("click", () => turn(1));
 
   // --- filters ---
-  for (const [key, name] of [["side", "side"], ["outcome", "outcome"], ["agreement", "the pair"], ["group", "group"], ["rubric", "rubric"]]) {
+  for (const [key, name] of [["side", "side"], ["outcome", "outcome"], ["agreement", "pair"], ["group", "group"], ["rubric", "rubric"]]) {
     const values = [...new Set(judgments.map((one) => one[key]).filter((value) => value !== null && value !== ""))].map(String).sort();
     if (values.length < 2 || values.length > 200) continue;
     const select = make("select", { "data-key": key, "aria-label": name }, make("option", { value: "", text: `any ${name}` }));
@@ -211,7 +211,12 @@
     const [weight, why] = reason(one);
     if (weight >= 0) kinds[weight >= 2000 ? 0 : weight >= 1000 ? 1 : 2].push([weight, why, at]);
   });
-  const chosen = kinds.flatMap((kind) => kind.sort((a, b) => b[0] - a[0] || a[2] - b[2]).slice(0, 3));
+  const seen = new Set();
+  const isNew = ([, , at]) => {
+    const text = `${judgments[at].prompt}\n${judgments[at].response}`;
+    return !seen.has(text) && seen.add(text);
+  };
+  const chosen = kinds.flatMap((kind) => kind.sort((a, b) => b[0] - a[0] || a[2] - b[2]).filter(isNew).slice(0, 3));
   for (const [, why, at] of chosen) {
     const one = judgments[at];
     const card = make("button", { type: "button", class: "eye" },
