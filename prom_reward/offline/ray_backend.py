@@ -93,7 +93,7 @@ class RayBackend:
         if not ray.is_initialized():
             own: dict[str, Any] = {} if self._address else {"num_cpus": ceil(needed), "include_dashboard": False}
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        found = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]  # Ray types a part of itself
+        found = ray.cluster_resources().get("CPU", 0)
         if found < needed:
             raise WorkError(
                 f"the Ray cluster has {found:g} CPUs; expected {needed:g}, for {self._num_workers} workers and the "
