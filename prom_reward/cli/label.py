@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from prom_reward.config import load_judge, load_labeling_run, load_rubric, promp
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.offline.exports import Export, ExportOptions, export_labels, trainer_named
-from prom_reward.offline.labeling import Backend, LocalBackend, Progress, Reader, make_task
+from prom_reward.offline.labeling import Backend, Labelling, LocalBackend, Progress, Reader, make_task
 from prom_reward.offline.labeling import label as label_rows
 from prom_reward.offline.process_backend import ProcessBackend
 from prom_reward.offline.requests import Request
@@ -142,6 +143,7 @@ def label(
         backend = RayBackend(processes, scratch=scratch, address=ray_address, gpus_per_worker=gpus_per_worker)
     elif processes > 1:
         backend = ProcessBackend(processes, gpus=_gpus(gpus))
+    start = time.perf_counter()
     with _Bar(run) as bar:
         found = label_rows(
             run.input,
@@ -153,11 +155,12 @@ def label(
             on_progress=bar.show,
             **run.model_dump(include={"out", "method", "columns", "reference_answer", "split", "limit", "shard_size"}),
         )
+    seconds = time.perf_counter() - start
     exports = [export_labels(found.out, trainer, options) for trainer in trainers]
     if as_json:
-        typer.echo(json.dumps(_summary(found, exports)))
+        typer.echo(json.dumps({**_summary(found, exports), "seconds": seconds}))
     else:
-        show_labelling(found, exports)
+        show_labelling(found, exports, seconds)
     if found.num_problems or not found.num_labelled:
         raise typer.Exit(1)
 
@@ -231,7 +234,7 @@ def _gpus(given: str | None) -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _summary(found: Any, exports: Sequence[Export]) -> dict[str, Any]:
+def _summary(found: Labelling, exports: Sequence[Export]) -> dict[str, Any]:
     return {
         "out": str(found.out),
         "kind": found.kind,

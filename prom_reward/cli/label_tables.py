@@ -50,13 +50,13 @@ def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, a
     stdout.print(table)
 
 
-def show_labelling(found: Labelling, exports: Sequence[Export]) -> None:
-    """Print what came of a labelling."""
+def show_labelling(found: Labelling, exports: Sequence[Export], seconds: float) -> None:
+    """Print what came of a labelling that took some seconds now."""
     for warning in found.warnings:
         stderr.print(warning, markup=False, highlight=False, soft_wrap=True)
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items()))
     stdout.print(
-        f"{found.labels}: {found.num_labelled} of {found.num_rows} rows ({KINDS[found.kind]}); {outcomes}",
+        f"{found.labels}: {found.num_labelled} of {found.num_rows} rows ({KINDS[found.kind]}) in {_duration(seconds)}; {outcomes}",
         markup=False,
         highlight=False,
         soft_wrap=True,

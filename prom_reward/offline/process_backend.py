@@ -49,16 +49,21 @@ class ProcessBackend:
         for number in range(self._num_processes):
             numbers.put(number)
         arguments = (judge, numbers, self._gpus, self._threads)
+        others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(self._num_processes, context, _start_worker, arguments)
+        is_done = False
         try:
             yield from _run(pool, shards, self._num_processes * _AHEAD)
+            is_done = True
         except BrokenProcessPool as error:
             raise WorkError(
                 "a judging process died (out of memory?); finished shards are kept: run the same command again, with "
                 "fewer --processes or a smaller --shard-size"
             ) from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for child in set(multiprocessing.active_children()) - others if not is_done else ():
+                child.terminate()  # after Ctrl-C nobody waits for the shards at work
+            pool.shutdown(wait=is_done, cancel_futures=True)
 
 
 def _run(

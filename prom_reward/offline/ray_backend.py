@@ -57,9 +57,13 @@ class RayBackend:
         self._cpus = cpus_per_worker
 
     def run(self, judge: Judge, shards: Iterator[PlannedShard]) -> Iterator[tuple[PlannedShard, Answers]]:
-        """Yield every shard with its answers, in the order in which they are finished."""
-        import ray
+        """Yield every shard with its answers, in the order in which they are finished.
+
+        Raises:
+            WorkError: An actor failed, or the cluster is too small.
+        """
         import ray.data
+        import ray.exceptions
 
         try:
             paths = self._write(shards)
@@ -82,6 +86,9 @@ class RayBackend:
                     start=int(row["start"]), num_rows=int(row["num_rows"]), rows_digest=row["rows_digest"], requests={}
                 )
                 yield shard, json.loads(row["answers"])
+        except ray.exceptions.RayError as error:
+            cause = str(getattr(error, "cause", None) or error).strip().rpartition("\n")[2]
+            raise WorkError(f"Ray: {cause}; finished shards are kept: run the same command again to go on") from error
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -29,7 +29,8 @@ def options(tmp_path, *more):
 def test_a_file_is_labelled_and_exported(run, judged, source, tmp_path):
     done = run("label", source, *options(tmp_path, "--export", "dpo", "--export", "kto", "--on-disagreement", "swap"))
     assert done.status == 0
-    assert f"{tmp_path}/out/labels.jsonl: 20 of 20 rows (preference pairs); 40 scored" in done.out
+    assert f"{tmp_path}/out/labels.jsonl: 20 of 20 rows (preference pairs) in " in done.out
+    assert "seconds; 40 scored" in done.out
     assert "the judge against the given order: agrees" in done.out
     rows = read_rows(tmp_path / "out/dpo.jsonl")
     assert f"out/dpo.jsonl: {len(rows)} rows, " in done.out
