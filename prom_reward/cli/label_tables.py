@@ -55,12 +55,8 @@ def show_labelling(found: Labelling, exports: Sequence[Export], seconds: float) 
     for warning in found.warnings:
         stderr.print(warning, markup=False, highlight=False, soft_wrap=True)
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items()))
-    stdout.print(
-        f"{found.labels}: {found.num_labelled} of {found.num_rows} rows ({KINDS[found.kind]}) in {_duration(seconds)}; {outcomes}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    labelled = f"{found.num_labelled} of {found.num_rows} rows ({KINDS[found.kind]}) in {_duration(seconds)}"
+    stdout.print(f"{found.labels}: {labelled}; {outcomes}", markup=False, highlight=False, soft_wrap=True)
     if found.agreement:
         total = sum(found.agreement.values())
         shares = ", ".join(f"{name} {count} ({count / total:.1%})" for name, count in sorted(found.agreement.items()))

@@ -8,77 +8,19 @@ import heapq
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import InputError
-from prom_reward.offline.exports import LabelledRow, read_labels, texts
+from prom_reward.offline.exports import read_labels
+from prom_reward.offline.judged import Judged, JudgedPair, logged_judgment, row_judgments, row_pairs
 from prom_reward.offline.manifest import load_manifest
-from prom_reward.prompts.transcripts import transcript
 
 GROUP_COLUMNS = ("group", "subset", "source", "category", "task")
 """Where a group is looked for when none is named."""
-_NAMES = ("outcome", "score", "expected_score", "score_probs", "entropy", "feedback", "error")
-_MAX_TEXT = 6_000
 _MAX_GROUPS = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One judgment with what it was on; texts are cut."""
-
-    row: int
-    """The row, or the step of a training, counted from 0."""
-    side: str
-    """"chosen", "rejected", "response", or "1", "2"... of several."""
-    rubric: str
-    """The rubric's name."""
-    outcome: str
-    """How it ended."""
-    score: float | None
-    """The integer."""
-    expected_score: float | None
-    """The expected score."""
-    probs: Mapping[str, float] | None
-    """The distribution."""
-    entropy: float | None
-    """In nats."""
-    length: int
-    """Characters of the response."""
-    prompt: str
-    """What was asked."""
-    response: str
-    """What was judged."""
-    feedback: str
-    """What the judge wrote, or the error."""
-    margin: float | None = None
-    """Of the pair, in logit units."""
-    agreement: str | None = None
-    """Of the pair."""
-    group: str = ""
-    """The part of the data."""
-    reward: float | None = None
-    """In a training."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedPair:
-    """The figures of a scored pair, chosen against rejected."""
-
-    margin: float
-    """The judge's, in logit units."""
-    score_gap: float | None
-    """Of the integers; None without them."""
-    length_gap: int
-    """In characters."""
-    entropy: float | None
-    """The larger one of the sides."""
-    cluster: str
-    """The prompt."""
-    group: str
-    """The part of the data."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,12 +128,12 @@ def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
     for row in read_labels(folder):
         name = _group(row.values, group)
         groups.add(name)
-        for one in _judged(row, name):
+        for one in row_judgments(row, name):
             _count(data, one)
             keeper.offer(one)
         if row.example.kind == "pair":
             data.agreement[row.values["agreement"] or "unscored"] += 1
-            data.pairs += _pair(row, name)
+            data.pairs += row_pairs(row, name)
     names = sorted({rubric for rubric, _ in data.scores})
     data.facts["rubrics"] = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     if group is None and len(groups) > _MAX_GROUPS:  # ids, not groups
@@ -199,65 +141,12 @@ def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
     return data
 
 
-def _judged(row: LabelledRow, group: str) -> Iterator[Judged]:
-    values, example = row.values, row.example
-    prompt, *responses = texts(example)
-    shared = {"row": values["row"], "rubric": values["rubric_name"], "group": group}
-    shared |= {"margin": values.get("margin"), "agreement": values.get("agreement")}
-    match example.kind:
-        case "pair" if "chosen_outcome" in values:
-            labels = [{name: values.get(f"{side}_{name}") for name in _NAMES} for side in ("chosen", "rejected")]
-            sides = ["chosen", "rejected"]
-        case "pair":
-            ranking = {"outcome": values["ranking_outcome"], "feedback": values["ranking_feedback"]}
-            labels, sides = [{**dict.fromkeys(_NAMES), **ranking}] * 2, ["chosen", "rejected"]
-        case "responses":
-            labels, sides = values["labels"], [str(number + 1) for number in range(len(responses))]
-        case _:
-            labels, sides = [values], ["response"]
-    for label, side, response in zip(labels, sides, responses, strict=True):
-        instruction, answer = transcript(prompt, response)
-        yield Judged(
-            side=side,
-            outcome=label["outcome"],
-            score=label["score"],
-            expected_score=label["expected_score"],
-            probs=label["score_probs"],
-            entropy=label["entropy"],
-            length=len(answer),
-            prompt=_cut(instruction),
-            response=_cut(answer),
-            feedback=_cut(label["feedback"] or label.get("error") or ""),
-            **shared,
-        )
-
-
-def _pair(row: LabelledRow, group: str) -> list[JudgedPair]:
-    values = row.values
-    if values["margin"] is None:
-        return []
-    prompt, *responses = texts(row.example)
-    chosen, rejected = (transcript(prompt, response)[1] for response in responses)
-    scores = [values.get(f"{side}_score") for side in ("chosen", "rejected")]
-    entropies = [values.get(f"{side}_entropy") for side in ("chosen", "rejected")]
-    return [
-        JudgedPair(
-            margin=values["margin"],
-            score_gap=None if None in scores else scores[0] - scores[1],
-            length_gap=len(chosen) - len(rejected),
-            entropy=None if None in entropies else max(entropies),
-            cluster=json.dumps(prompt),
-            group=group,
-        )
-    ]
-
-
 def _of_log(path: Path, keeper: _Keeper) -> ReportData:
     data = ReportData(title=path.name, is_training=True)
     try:
         with path.open(encoding="utf-8") as file:
             for line in filter(str.strip, file):
-                one = _logged(json.loads(line))
+                one = logged_judgment(json.loads(line))
                 _count(data, one)
                 keeper.offer(one)
                 data.step_outcomes[one.row][one.outcome] += 1
@@ -269,24 +158,6 @@ def _of_log(path: Path, keeper: _Keeper) -> ReportData:
             "PrometheusReward(log_path=...), or a folder of `prom-reward label`"
         ) from error
     return data
-
-
-def _logged(record: Mapping[str, Any]) -> Judged:
-    return Judged(
-        row=int(record.get("step") or 0),
-        side="response",
-        rubric=record["rubric"],
-        outcome=record["outcome"],
-        score=record["score"],
-        expected_score=record["expected_score"],
-        probs=record["score_probs"],
-        entropy=record["entropy"],
-        length=len(record["response"]),
-        prompt=_cut(record["instruction"]),
-        response=_cut(record["response"]),
-        feedback=_cut(record["feedback"] or record.get("error") or ""),
-        reward=record.get("reward"),
-    )
 
 
 def _count(data: ReportData, one: Judged) -> None:
@@ -305,7 +176,3 @@ def _group(values: Mapping[str, Any], column: str | None) -> str:
     names = (column,) if column is not None else GROUP_COLUMNS
     found = next((values[name] for name in names if isinstance(values.get(name), str | int)), "")
     return str(found)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]} … [{len(text) - _MAX_TEXT:,} characters more]"

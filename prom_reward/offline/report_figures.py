@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from prom_reward.offline.agreement import Estimate, estimate, pairwise_accuracy, pearson, spearman
-from prom_reward.offline.report_data import JudgedPair, ReportData
+from prom_reward.offline.judged import JudgedPair
+from prom_reward.offline.report_data import ReportData
 
 COLORS = {
     "chosen": "#2f7fd6",
