@@ -1,4 +1,4 @@
-"""What runs inside of other processes, tried in this one: real processes are in test_labeling, a real Ray in test_label."""
+"""What runs inside of other processes, tried in this one: real ones are in test_labeling, a real Ray in test_label."""
 
 import json
 import os
