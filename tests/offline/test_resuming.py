@@ -51,7 +51,7 @@ class Counting:
         return verdict(prompt)
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(30, marks=pytest.mark.full)])
+@pytest.mark.parametrize("kills", [30])
 def test_killed_at_random_and_resumed_it_ends_with_the_same_bytes(source, tmp_path, kills):
     run(source, tmp_path / "whole")
     done = killed(source, tmp_path / "killed", "random", kills, 1)

@@ -127,7 +127,7 @@
     const facts = [one.rubric && `rubric ${one.rubric}`, one.group && `group ${one.group}`, `outcome ${one.outcome}`,
       `${one.length.toLocaleString("en")} characters`].filter(Boolean).join(" · ");
     const cell = make("td", { colspan: String(columns.length) }, parts, make("p", { class: "figures-of", text: facts }));
-    const other = judgments.find((it) => it.row === one.row && it.side !== one.side && one.margin !== null && it.prompt === one.prompt);
+    const other = judgments.find((it) => it.row === one.row && it.side !== one.side && ["chosen", "rejected"].includes(one.side) && !isTraining);
     if (other) parts.insertBefore(part(`The other side (${other.side}, ${number(other.expected_score)})`, other.response), parts.children[2] || null);
     return make("tr", { class: "detail" }, cell);
   };
