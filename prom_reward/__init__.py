@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from prom_reward.errors import InputError, PromRewardError, UnscoredError, WorkError
     from prom_reward.judging.cache import JudgmentCache
     from prom_reward.judging.judge import PrometheusJudge
+    from prom_reward.offline.labeling import label
     from prom_reward.rewards.normalizers import FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward
     from prom_reward.rewards.reward_model import PrometheusRewardModel
@@ -48,6 +49,7 @@ _HOMES = {
     "TransformersEngine": "engines.transformers_engine",
     "UnscoredError": "errors",
     "WorkError": "errors",
+    "label": "offline.labeling",
     "load_judge": "config",
     "load_rubric": "config",
 }
@@ -76,6 +78,7 @@ __all__ = [
     "TransformersEngine",
     "UnscoredError",
     "WorkError",
+    "label",
     "load_judge",
     "load_rubric",
 ]

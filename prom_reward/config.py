@@ -22,7 +22,7 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
 from prom_reward.prompts.guard import GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
-from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, TrainingRun, validated
+from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, LabelingRun, TrainingRun, validated
 from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
@@ -149,6 +149,11 @@ def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]
 def load_grading_run(path: str | Path) -> GradingRun:
     """Read a grading run from YAML."""
     return validated(GradingRun, _mapping(read_yaml(path), path), str(path))
+
+
+def load_labeling_run(path: str | Path) -> LabelingRun:
+    """Read a labelling from YAML."""
+    return validated(LabelingRun, _mapping(read_yaml(path), path), str(path))
 
 
 def load_grpo_run(path: str | Path) -> GRPORun:

@@ -142,6 +142,31 @@ class GradingRun(_Strict):
     """Rows to grade at most."""
 
 
+class LabelingRun(_Strict):
+    """A labelling of a data set, as `prom-reward label --config` reads it; see `prom_reward.offline.labeling.label`."""
+
+    judge: str | dict[str, Any] = "smollm2-135m"
+    """A preset, a folder, a YAML file, or a judge's settings."""
+    rubric: Any = None
+    """The rubrics of rows without one, in any form of `load_rubric`."""
+    input: str | None = None
+    """A file, a folder of `datasets`, or a hub id."""
+    out: str | None = None
+    """The folder for the labels."""
+    method: Literal["grade", "rank", "both"] = "grade"
+    """Grade every response, rank the sides of pairs in both orders, or both."""
+    columns: dict[str, str] = {}
+    """Columns by role, where they have no known name."""
+    reference_answer: str | None = None
+    """For rows without one."""
+    split: str = "train"
+    """Of a hub data set."""
+    limit: int | None = Field(default=None, ge=1)
+    """Rows to read at most."""
+    shard_size: int = Field(default=64, ge=1)
+    """Rows of a shard."""
+
+
 class GRPORun(_Strict):
     """A GRPO run, as `training_examples/grpo.py --config` reads it."""
 

@@ -14,6 +14,8 @@ from prom_reward.cli.demo import demo
 from prom_reward.cli.evaluate import evaluate
 from prom_reward.cli.grade import grade
 from prom_reward.cli.judges import judges
+from prom_reward.cli.label import label
+from prom_reward.cli.report import report
 from prom_reward.cli.train_judge import train_judge
 
 app = typer.Typer(
@@ -27,6 +29,8 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(grade)
 app.command()(evaluate)
+app.command()(label)
+app.command()(report)
 app.command()(judges)
 app.command("train-judge")(train_judge)
 

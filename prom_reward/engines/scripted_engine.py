@@ -26,15 +26,24 @@ class ScriptedEngine:
             they run out.
         confidence: Probability of the written label, over 0 and at most 1.
         context_length: Words that a prompt may have; None for no limit.
+        keeps_prompts: Whether `prompts` grows with every prompt; off for long runs.
 
     Example:
         >>> judge = PrometheusJudge(ScriptedEngine(["Fine. [RESULT] 4", "Poor. [RESULT] 2"]), mode="feedback")
     """
 
-    def __init__(self, script: Script, *, confidence: float = 0.9, context_length: int | None = None) -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        confidence: float = 0.9,
+        context_length: int | None = None,
+        keeps_prompts: bool = True,
+    ) -> None:
         self._script = script if callable(script) else list(script)
         self._confidence = confidence
         self._context_length = context_length
+        self._keeps_prompts = keeps_prompts
         self._position = 0
         self.prompts: list[JudgePrompt] = []
         """Every prompt that was asked, in order."""
@@ -60,7 +69,8 @@ class ScriptedEngine:
 
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt from the script, in order."""
-        self.prompts += prompts
+        if self._keeps_prompts:
+            self.prompts += prompts
         return [self._generation(prompt) for prompt in prompts]
 
     def _generation(self, prompt: JudgePrompt) -> Generation:

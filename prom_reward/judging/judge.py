@@ -95,6 +95,15 @@ class PrometheusJudge:
         """Return the prompt that grades a request."""
         return grading_prompt(request, self._texts, guard=self.guard, response_prefix=self._prefix)
 
+    @property
+    def ranks(self) -> bool:
+        """Whether the judge's task texts know pairwise ranking; else `compare` grades both responses."""
+        return self._texts.relative is not None
+
+    def comparison_prompt(self, request: ComparisonRequest) -> JudgePrompt:
+        """Return the prompt that compares the two responses of a request, for a judge that `ranks`."""
+        return comparison_prompt(request, self._texts, guard=self.guard, response_prefix=self._prefix)
+
     def grade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
         """Grade each response by direct assessment.
 
@@ -121,12 +130,9 @@ class PrometheusJudge:
         Returns:
             One comparison a request, in order.
         """
-        texts = self._texts
-        if texts.relative is None:
+        if not self.ranks:
             return self._compare_by_grading(requests)
-        prompts = [
-            comparison_prompt(request, texts, guard=self.guard, response_prefix=self._prefix) for request in requests
-        ]
+        prompts = [self.comparison_prompt(request) for request in requests]
         samples = self._generate(prompts)
         return [aggregate_winners(prompt, generations) for prompt, generations in zip(prompts, samples, strict=True)]
 

@@ -7,7 +7,7 @@ are not lost with it.
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class BrokenRow:
     """Where it stands, for messages."""
     problem: str
     """What is wrong, in words."""
+    is_unfinished: bool = False
+    """Whether it is the last line of a file, without its end: someone may be writing it."""
 
 
 RowIterator = Iterator[Row | BrokenRow]
@@ -92,7 +94,10 @@ def _from_jsonl(path: Path) -> RowIterator:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield _json_row(line, f"line {number}")
+                row = _json_row(line, f"line {number}")
+                if isinstance(row, BrokenRow) and not line.endswith(b"\n"):
+                    row = replace(row, is_unfinished=True)
+                yield row
 
 
 def _json_row(line: bytes, place: str) -> Row | BrokenRow:

@@ -1,3 +1,4 @@
+import json
 import re
 import runpy
 import sys
@@ -9,7 +10,13 @@ import yaml
 from transformers import AutoModelForCausalLM
 
 from prom_reward import PrometheusReward, load_judge, load_rubric
-from prom_reward.config import load_grading_run, load_grpo_run, load_training, load_training_run
+from prom_reward.config import (
+    load_grading_run,
+    load_grpo_run,
+    load_labeling_run,
+    load_training,
+    load_training_run,
+)
 from prom_reward.offline.rows import Row, read_rows
 from prom_reward.settings import ServerConfig, TrainingDataConfig
 from tests.integration.trainers import TRAINERS
@@ -29,6 +36,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "adapter_judge.yaml",
         "grade.yaml",
         "grpo.yaml",
+        "label.yaml",
         "questions.jsonl",
         "responses.jsonl",
         "server_judge.yaml",
@@ -134,7 +142,32 @@ def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, t
 
 def test_every_example_is_run_by_one_of_these_tests():
     names = {path.stem for path in (ROOT / "training_examples").iterdir() if path.suffix == ".py"}
-    assert names == {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo"}
+    labelling = {"label_then_dpo", "label_then_reward_model"}
+    assert names == {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo"} | labelling
+
+
+def test_the_labeling_config_names_weighted_rubrics():
+    run = load_labeling_run("configs/label.yaml")
+    assert [(rubric.name, rubric.weight) for rubric in load_rubric(run.rubric)] == [
+        ("helpfulness", 0.7),
+        ("honesty", 0.3),
+    ]
+    assert (run.method, run.shard_size, run.out) == ("grade", 64, "labels")
+
+
+@pytest.mark.parametrize(("name", "model"), [("label_then_dpo", "--policy"), ("label_then_reward_model", "--base")])
+def test_the_labelling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, capsys, name, model):
+    judge = tmp_path / "judge.yaml"
+    judge.write_text(yaml.safe_dump({"model": str(tiny_judge_folder), "mode": "score", "dtype": "float32"}))
+    data = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": f"Question {at}?", "chosen": f"Answer {at}.", "rejected": "No idea."} for at in range(8)]
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    arguments = [f"{name}.py", "--dataset", str(data), "--out", str(tmp_path / "out"), "--judge", str(judge)]
+    arguments += [model, str(tiny_judge_folder), "--max-steps", "2"]
+    monkeypatch.setattr(sys, "argv", arguments + (["--min-margin", "0"] if name == "label_then_dpo" else []))
+    runpy.run_path(f"training_examples/{name}.py", run_name="__main__")
+    assert "loss by step: 0." in capsys.readouterr().out
+    assert len((tmp_path / "out/labels/labels.jsonl").read_text().splitlines()) == 8
 
 
 def test_examples_stay_short():
