@@ -18,7 +18,7 @@ from prom_reward.errors import ConfigError, RubricError, near_miss
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, render_text
-from prom_reward.prompts.guard import GUARD_VERSION
+from prom_reward.prompts.guard import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, TrainingRun, validated
 from prom_reward.types import JudgePrompt, Rubric
@@ -230,7 +230,8 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
     }
     for key, value in used.items():
         trained = stamp.get("layouts", [value]) if key == "layout" else [stamp.get(key, value)]
-        if value not in trained:
+        is_alike = key == "guard" and ALIKE_GUARDS.issuperset({value, *trained})
+        if value not in trained and not is_alike:
             logger.warning(
                 "%s: the adapter was trained with %s %s, not %s", adapter, key, " and ".join(map(str, trained)), value
             )
