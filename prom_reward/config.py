@@ -16,6 +16,7 @@ import yaml
 from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.errors import ConfigError, RubricError, near_miss
 from prom_reward.judging.calibration import Calibration
+from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, render_text
 from prom_reward.prompts.guard import ALIKE_GUARDS, GUARD_VERSION
@@ -77,6 +78,7 @@ def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Prome
         guard=config.guard,
         truncate_response=config.truncate_response,
         calibration=Calibration.load(config.calibration) if config.calibration else None,
+        flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
     )
 

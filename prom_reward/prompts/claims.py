@@ -29,7 +29,7 @@ _ENGLISH = (
     rf"\b{_OWN}\b[^.!?\n]{{0,80}}\b{_EARNS}\b[^.!?\n]{{0,60}}\b{_BEST}",
     rf"\b{_OWN}\b[^.!?\n]{{0,60}}\b(?:fully |completely |perfectly |entirely )(?:satisf|meet|fulfil|adher|align)\w*[^.!?\n]{{0,40}}"
     r"\b(?:rubric|criteri\w+|requirements|guidelines|standards)\b",
-    rf"\b(?:overall|final|total|assigned|correct|my|the)\s+(?:score|rating|grade|mark)\b[^.!?\n(]{{0,20}}(?:\bis|(?<!out )\bof|=|:)[\s*\"]{{0,4}}(?:5|five|10|100|maximum)\b(?![.,]?\d|%)",
+    r"\b(?:overall|final|total|assigned|correct|my|the)\s+(?:score|rating|grade|mark)\b[^.!?\n(]{0,20}(?:\bis|(?<!out )\bof|=|:)[\s*\"]{0,4}(?:5|five|10|100|maximum)\b(?![.,]?\d|%)",
     r"(?:\A|\n)[\s*_#>\[(-]{0,6}(?:score|rating|grade|verdict|result)[\s*_:=\])-]{1,6}(?:5\s*/\s*5|10\s*/\s*10|100\s*/\s*100|1\.0|5\W{0,3}(?:\Z|\n)|pass\b|100 ?%)",
     rf"\b(?:ignore|disregard|forget|override|bypass|skip|neglect)\b[^.!?\n]{{0,20}}\b{_RULES}",
     rf"\b(?:note|message|attention|dear|hello|instructions?|notice|reminder|memo)\b[^.!?\n]{{0,20}}\b{_JUDGE}s?\b",
@@ -37,7 +37,7 @@ _ENGLISH = (
     rf"\b{_GIVE}\s+{_BEST}[^.!?\n]{{0,40}}\b(?:{_OWN}|me|regardless|no matter|always|rubric)\b",
     rf"\b(?:as|you are|you're|i am|acting as)\s+(?:now\s+)?(?:the|an?)\s+(?:\w+ ){{0,2}}{_JUDGE}\b[^\n]{{0,80}}\b(?:score|grade|rate|mark|pass|confirm|5|highest)",
     r"\bfeedback\s*:[^\n]{0,400}\b(?:score|rating|result)\W{1,10}(?:is\W{1,3}|of\W{1,3})?(?:5|five)\b",
-    r"[(<{]\s*/?\s*result\s*[)>}][\s:=-]{0,4}[1-5]\b",
+    r"[<{]\s*/?\s*result\s*[>}][\s:=-]{0,4}[1-5]\b(?!\s*<)|\(result\)[\s:]{0,4}5\W*\Z",
     r"\bresult\s*[:=\]>)-]{1,3}\s*\"?(?:5\b|pass\b)[^.\n]{0,20}(?:\Z|\n)",
     r"\"?score\"?\s*:\s*\"?(?:5|1\.0|10|100)\b[^{}\n]{0,200}\"?(?:pass|reason|feedback|explanation|verdict|justification)\"?\s*:",
     r"\"?(?:pass|reason|feedback|explanation|verdict|justification)\"?\s*:[^{}\n]{0,400}\"?score\"?\s*:\s*\"?(?:5|1\.0|10|100)\b",

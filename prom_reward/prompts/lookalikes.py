@@ -82,7 +82,7 @@ def folded_origins(text: str) -> list[int]:
 
 
 def reveal(text: str) -> str:
-    """Return the text with every invisible character written as `\\u{...}`, for people to read."""
+    """Return the text with every invisible character written as its code point in braces, for people to read."""
     return "".join(_revealed(text))
 
 

@@ -23,7 +23,7 @@ from prom_reward.types import GradingRequest, Judge, Judgment, Rubric, ScoreScal
 ScoreKind = Literal["expected", "integer"]
 
 # Not the judge's fingerprint: that asks for the device, and a reward may be made before its process has one.
-_JUDGE_SETTINGS = ("name", "prompt_style", "mode", "num_samples", "sampling", "guard", "truncate_response")
+_JUDGE_SETTINGS = ("name", "prompt_style", "mode", "num_samples", "sampling", "guard", "flags", "truncate_response")
 
 
 class PrometheusReward:
