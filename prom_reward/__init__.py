@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from prom_reward.engines.scripted_engine import ScriptedEngine
     from prom_reward.engines.transformers_engine import TransformersEngine
     from prom_reward.errors import InputError, PromRewardError, UnscoredError, WorkError
+    from prom_reward.judging.flags import FlagPolicy
     from prom_reward.judging.judge import PrometheusJudge
+    from prom_reward.rewards.audit_judge import AuditJudge
+    from prom_reward.rewards.canaries import Canaries
+    from prom_reward.rewards.divergence import DivergenceCallback
     from prom_reward.rewards.normalizers import FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward
     from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, Rubric, ScoreScale
@@ -21,9 +25,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AuditJudge": "rewards.audit_judge",
+    "Canaries": "rewards.canaries",
     "Comparison": "types",
     "ComparisonRequest": "types",
+    "DivergenceCallback": "rewards.divergence",
     "FixedStandardization": "rewards.normalizers",
+    "FlagPolicy": "judging.flags",
     "GradingRequest": "types",
     "InputError": "errors",
     "Judgment": "types",
@@ -45,9 +53,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "AuditJudge",
+    "Canaries",
     "Comparison",
     "ComparisonRequest",
+    "DivergenceCallback",
     "FixedStandardization",
+    "FlagPolicy",
     "GradingRequest",
     "InputError",
     "Judgment",

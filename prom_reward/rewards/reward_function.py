@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.rewards.audit_judge import AuditJudge
+from prom_reward.rewards.canaries import Canaries
 from prom_reward.rewards.columns import batch_requests
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from prom_reward.rewards.metrics import log_metrics, shown_feedback, shown_scores
@@ -51,6 +53,8 @@ class PrometheusReward:
         rubric_column: The data set's column with a row's rubric or rubrics.
         reference_column: The data set's column with a row's reference answer.
         include_reasoning: Show the judge what a reasoning policy thought, too.
+        canaries: In a share of batches, grades responses once more with an attack behind them; None never does.
+        audit: A second judge that scores a sample; `DivergenceCallback` can stop a run in which the two part.
         log_path: A JSONL file to which every judgment is appended; None for no log.
         name: The name under which trainers log this reward; None derives one that is unique to the settings.
 
@@ -71,6 +75,8 @@ class PrometheusReward:
         rubric_column: str = "rubric",
         reference_column: str = "reference_answer",
         include_reasoning: bool = False,
+        canaries: Canaries | None = None,
+        audit: AuditJudge | None = None,
         log_path: str | Path | None = None,
         name: str | None = None,
     ) -> None:
@@ -94,6 +100,8 @@ class PrometheusReward:
         self.rubric_column = rubric_column
         self.reference_column = reference_column
         self.include_reasoning = include_reasoning
+        self.canaries = canaries
+        self.audit = audit
         self.log = JudgmentLog(log_path) if log_path is not None else None
         self.__name__ = name or self._derived_name()
 
@@ -140,13 +148,26 @@ class PrometheusReward:
             rewards = [float(self.on_unscored) if reward is None else reward for reward in rewards]
         self._write_log(requests, judgments, rewards, trainer_state)
         if log_metric is not None:
-            log_metrics(log_metric, requests, judgments, seconds)
+            log_metrics(log_metric, requests, judgments, seconds, rewards=rewards)
+        self._watch([request for row in requests for request in row], flat, log_metric)
         if log_extra is not None:
             log_extra("judge_score", [shown_scores(row) for row in judgments])
             log_extra("judge_feedback", [shown_feedback(*row) for row in zip(requests, judgments, strict=True)])
         if self.on_unscored == "raise" and None in rewards:
             raise UnscoredError(_unscored_reason(judgments[rewards.index(None)]))
         return rewards
+
+    def _watch(
+        self,
+        requests: Sequence[GradingRequest],
+        judgments: Sequence[Judgment],
+        log_metric: Callable[[str, float], None] | None,
+    ) -> None:
+        """Let canaries and the audit judge look at a batch; the rewards stay as they are."""
+        if self.canaries is not None and log_metric is not None:
+            self.canaries.watch(self.judge, requests, judgments, log_metric)
+        if self.audit is not None:
+            self.audit.watch(requests, judgments, log_metric)
 
     def _row_reward(self, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> float | None:
         """Return the weighted sum of a row's rubrics, or None where the row is unscored."""
