@@ -15,13 +15,14 @@ import yaml
 
 from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.errors import ConfigError, RubricError, near_miss
+from prom_reward.files import read_text
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, render_text
 from prom_reward.prompts.guard import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
-from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, TrainingRun, validated
+from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, TrainingRun, bounded, validated
 from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
@@ -195,10 +196,14 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML or JSON file; what is wrong with it is one ConfigError line."""
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return bounded(yaml.safe_load(read_text(path)), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError is text that is not UTF-8, or a date without its month
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # a ValueError is text that is not UTF-8, or a date without its month
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
@@ -232,8 +237,7 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
     }
     for key, value in used.items():
         trained = stamp.get("layouts", [value]) if key == "layout" else [stamp.get(key, value)]
-        is_alike = key == "guard" and ALIKE_GUARDS.issuperset({value, *trained})
-        if value not in trained and not is_alike:
+        if value not in trained and not (key == "guard" and ALIKE_GUARDS.issuperset({value, *trained})):
             logger.warning(
                 "%s: the adapter was trained with %s %s, not %s", adapter, key, " and ".join(map(str, trained)), value
             )
