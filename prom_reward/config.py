@@ -15,14 +15,14 @@ import yaml
 
 from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.errors import ConfigError, RubricError, near_miss
-from prom_reward.files import read_text
+from prom_reward.files import bounded, read_text
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, render_text
 from prom_reward.prompts.guard import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
-from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, TrainingRun, bounded, validated
+from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, TrainingRun, validated
 from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
@@ -199,11 +199,7 @@ def read_yaml(path: str | Path) -> Any:
         return bounded(yaml.safe_load(read_text(path)), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # a ValueError is text that is not UTF-8, or a date without its month
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError: no UTF-8, or a date without month
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]

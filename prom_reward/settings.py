@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.prompts.detectors import DETECTORS
 
-_MAX_VALUES = 200_000
 Model = TypeVar("Model", bound=BaseModel)
 ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"]
 
@@ -185,28 +184,6 @@ class TrainingRun(_Strict):
     """Arguments of `peft.LoraConfig`."""
     trainer: dict[str, Any] = {}
     """Arguments of `transformers.TrainingArguments`."""
-
-
-def bounded(value: Any, where: str) -> Any:
-    """Return a parsed YAML value that is no larger than it looks.
-
-    Aliases make a file of a kilobyte expand to billions of values as soon as anything walks or shows them, and an
-    alias inside its own anchor makes it endless.
-
-    Raises:
-        ConfigError: It expands to too many values.
-    """
-    rest, count = [value], 0
-    while rest:
-        count += 1
-        if count + len(rest) > _MAX_VALUES:
-            raise ConfigError(f"{where}: expands to over {_MAX_VALUES} values; write it without nested aliases")
-        part = rest.pop()
-        if isinstance(part, Mapping):
-            rest += part.values()
-        elif isinstance(part, list | tuple | set):
-            rest += part
-    return value
 
 
 def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Model:

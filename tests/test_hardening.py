@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ json_values = st.recursive(
                     "mode",
                     "orig_criteria",
                 ]
-            )  # fmt: skip
+            )
             | st.text(max_size=8),
             inner,
             max_size=6,
@@ -128,10 +129,8 @@ def test_any_response_is_guarded_and_looked_at(text):
 @FUZZ
 @given(json_values)
 def test_any_value_is_a_rubric_or_one_of_our_errors(value):
-    try:
+    with suppress(PromRewardError):
         assert all(isinstance(rubric, Rubric) for rubric in parse_rubrics(value))
-    except PromRewardError as error:
-        assert "\n" not in str(error).strip()
 
 
 @FUZZ
@@ -139,10 +138,8 @@ def test_any_value_is_a_rubric_or_one_of_our_errors(value):
     st.dictionaries(st.text(max_size=12), json_values, max_size=4) | json_values.filter(lambda v: isinstance(v, dict))
 )
 def test_any_row_gives_requests_or_one_of_our_errors(values):
-    try:
-        row_requests(values, (RUBRIC,))
-    except PromRewardError as error:
-        assert str(error)
+    with suppress(PromRewardError):
+        assert row_requests(values, (RUBRIC,))
 
 
 @FUZZ
@@ -159,10 +156,8 @@ def test_any_rollout_is_a_transcript_or_one_of_our_errors(prompt, completion):
 @FUZZ
 @given(st.dictionaries(st.sampled_from([*JudgeConfig.model_fields, "modle"]), json_values, max_size=5))
 def test_any_settings_are_a_judge_or_one_of_our_errors(values):
-    try:
-        validated(JudgeConfig, values, "here")
-    except PromRewardError as error:
-        assert str(error).startswith("here: ")
+    with suppress(ConfigError):
+        assert validated(JudgeConfig, values, "here").model
 
 
 @FUZZ
@@ -178,10 +173,8 @@ def test_any_bytes_are_rows_yaml_a_stamp_and_a_calibration_or_one_of_our_errors(
         lambda: load_rubric(tmp_path / "judge.yaml"),
         lambda: Calibration.load(tmp_path / "prom_reward.json"),
     ):
-        try:
+        with suppress(PromRewardError):
             read()
-        except PromRewardError:
-            continue
     assert isinstance(read_stamp(tmp_path), dict)
 
 
