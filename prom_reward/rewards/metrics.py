@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from statistics import StatisticsError, correlation
 
 from prom_reward.judging.flags import count_flags
-from prom_reward.prompts.detectors import DETECTORS
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
 
@@ -38,9 +37,9 @@ def log_metrics(
     entropies = [judgment.entropy for _, judgment in pairs if judgment.entropy is not None]
     if entropies:
         log_metric("judge/entropy", sum(entropies) / len(entropies))
-    flags = count_flags([judgment for _, judgment in pairs])
-    for detector in DETECTORS:
-        log_metric(f"judge/flag/{detector}", float(flags.get(detector, 0)))
+    log_metric("judge/flagged", float(sum(bool(judgment.flags) for _, judgment in pairs)))
+    for detector, count in count_flags([judgment for _, judgment in pairs]).items():
+        log_metric(f"judge/flag/{detector}", float(count))
     likes_length = length_correlation(requests, rewards) if rewards else None
     if likes_length is not None:
         log_metric("judge/length_correlation", likes_length)
