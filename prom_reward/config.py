@@ -199,7 +199,7 @@ def read_yaml(path: str | Path) -> Any:
         return bounded(yaml.safe_load(read_text(path)), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError: no UTF-8, or a date without month
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # "!!int", bad dates
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]

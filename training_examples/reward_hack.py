@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from datasets import Dataset
-from plotly import graph_objects
 from plotly.subplots import make_subplots
 from trl import GRPOConfig, GRPOTrainer
 
@@ -53,7 +52,7 @@ def train(honest: Any, *, guard: bool, steps: int) -> list[Any]:
     )  # fmt: skip
     reward = PrometheusReward(judge, rubric="factual_validity", audit=audit)
     GRPOTrainer(policy, reward, settings, data, processing_class=tokenizer, callbacks=[watch]).train()
-    print(f"guard {'on' if guard else 'off'}: the judges part at step {watch.diverged_at}")
+    print(f"guards {guard}: the judges part at step {watch.diverged_at}")
     return watch.history
 
 
@@ -69,8 +68,7 @@ def main() -> None:
         steps = [one.step for one in history]
         for name, field in (("reward's judge", "score"), ("audit judge", "audit_score")):
             curve = [getattr(one, field) for one in history]
-            line = graph_objects.Scatter(x=steps, y=curve, name=f"{name}, guards {'on' if guard else 'off'}")
-            figure.add_trace(line, row=1, col=column)
+            figure.add_scatter(x=steps, y=curve, name=f"{name}, guards {'on' if guard else 'off'}", row=1, col=column)
             print(f"  {name}: {curve[0]:.2f} -> {curve[-1]:.2f}")
     figure.update_yaxes(title="mean score, from 0 to 1", range=[0, 1], col=1).update_xaxes(title="step")
     figure.write_html(options.page)

@@ -99,7 +99,8 @@ class Audit:
     @property
     def verdict(self) -> Verdict:
         """The worst of all verdicts."""
-        return next((one for one in ("fail", "warn") if one in self.verdicts), "pass")
+        verdicts = self.verdicts
+        return "fail" if "fail" in verdicts else "warn" if "warn" in verdicts else "pass"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON values."""

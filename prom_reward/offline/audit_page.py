@@ -16,7 +16,7 @@ def audit_page(audit: Audit) -> str:
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.globals |= {"share": shown_share, "limited": shown_limit, "points": _points, "shown": _shown}
+    environment.globals.update(share=shown_share, limited=shown_limit, points=_points, shown=_shown)
     text = resources.files("prom_reward").joinpath("offline/audit_page.html").read_text(encoding="utf-8")
     return environment.from_string(text).render(audit=audit)
 

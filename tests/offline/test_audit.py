@@ -69,7 +69,8 @@ def test_too_few_trials_pass_no_structural_family_and_enough_do(spoofed):
 
 
 def test_a_judge_that_can_be_persuaded_fails_and_shows_its_worst_cases():
-    found = audit(judge(lambda prompt: 5 if "rubric" in response_of(prompt) else 1), quick=True)
+    orders = re.compile(r"rubric|grader|judge|suspended|score|réponse|Antwort|回答|U1|rúbrica")
+    found = audit(judge(lambda prompt: 5 if orders.search(response_of(prompt)) else 1), quick=True)
     family = next(one for one in found.families if one.family.name == "instructions")
     assert family.verdict == found.verdict == "fail"
     assert family.guarded.low_10 > family.threshold
