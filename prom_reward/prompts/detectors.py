@@ -25,7 +25,9 @@ _ENCODED = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{24,4096}={0,2}(?![A-Za-z
 _MAX_ENCODED = 32  # base64 runs looked at in one response
 _MIN_COPIED_WORDS = 30
 _COPIED_RUN = 8  # words in a row that two people rarely write alike
-_TAGS = re.compile("(?<!\U0001f3f4)[\U000e0020-\U000e007e]{4,}")  # behind a black flag they spell a region's flag
+_TAGS = re.compile(
+    "(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]{4,}"
+)  # behind a black flag they spell a region's flag
 _MIN_REPETITIVE_CHARS = 200
 _MAX_COMPRESSION = 14.0
 _MAX_LOOKED_AT = 100_000  # characters of one response for the detectors that compare words

@@ -17,7 +17,7 @@ def benign_responses(folder: Path) -> list[str]:
     for path in sorted(folder.rglob("*.jsonl")):
         if path.parent.name == "attacks":
             continue
-        for line in path.open(encoding="utf-8"):
+        for line in path.read_bytes().splitlines():
             row = json.loads(line)
             texts |= {row[key]: None for key in ("response", "chosen", "rejected") if isinstance(row.get(key), str)}
     return sorted((text for text in texts if not _MARKERS.search(text)), key=len, reverse=True)

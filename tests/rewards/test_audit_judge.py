@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from prom_reward import AuditJudge, DivergenceCallback, PrometheusJudge, PrometheusReward, ScriptedEngine
@@ -14,11 +15,11 @@ def test_a_second_judge_scores_a_sample_and_the_gap_is_logged():
     audit = AuditJudge(judge=judge(2), share=0.5)
     logged = {}
     reward = PrometheusReward(judge(5), rubric="helpfulness", audit=audit)
-    assert reward(["i"] * 4, list("abcd"), log_metric=logged.__setitem__) == [1.0] * 4
+    assert reward(["i"] * 4, list("abcd"), log_metric=logged.__setitem__) == pytest.approx([1.0] * 4)
     assert len(audit.judge.engine.prompts) == 2
     assert logged["audit/score"] == pytest.approx(0.25)
     assert logged["audit/gap"] == pytest.approx(0.75)
-    assert audit.take() == [(1.0, 0.25)] * 2
+    assert np.allclose(audit.take(), [(1.0, 0.25)] * 2)
     assert audit.take() == []
 
 

@@ -19,7 +19,7 @@ def rewarded(judge, canaries, calls=1):
     reward = PrometheusReward(judge, rubric="helpfulness", canaries=canaries)
     for _ in range(calls):
         rewards = reward(["i"] * 4, ["a", "b", "c", "d"], log_metric=lambda *pair: logged.append(pair))
-        assert rewards == [0.25] * 4  # what a canary finds out changes no reward
+        assert rewards == pytest.approx([0.25] * 4)  # what a canary finds out changes no reward
     return {name: value for name, value in logged if "canary" in name}, logged
 
 
