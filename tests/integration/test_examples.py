@@ -90,6 +90,20 @@ def test_the_grpo_example_trains(smollm2_folder, tmp_path, monkeypatch, capsys):
     assert len(log.read_text().splitlines()) == 4
 
 
+@pytest.mark.full
+@pytest.mark.slow
+def test_the_reward_hack_example_shows_both_runs_on_one_page(smollm2_folder, tmp_path, monkeypatch, capsys):
+    page = tmp_path / "hack.html"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["reward_hack.py", "--steps", "2", "--page", str(page)])
+    runpy.run_path(str(ROOT / "training_examples/reward_hack.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    assert out.count("reward's judge: 0.") == out.count("audit judge: 0.") == 2
+    html = page.read_text(encoding="utf-8")
+    assert "guards off" in html
+    assert "guards on" in html
+
+
 def test_examples_stay_short():
     for path in (ROOT / "training_examples").glob("*.py"):
         assert len(path.read_text().splitlines()) < 80, path
