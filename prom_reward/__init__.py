@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from prom_reward.rewards.divergence import DivergenceCallback
     from prom_reward.rewards.normalizers import FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward
+    from prom_reward.rewards.reward_model import PrometheusRewardModel
     from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, Rubric, ScoreScale
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ _HOMES = {
     "PromRewardError": "errors",
     "PrometheusJudge": "judging.judge",
     "PrometheusReward": "rewards.reward_function",
+    "PrometheusRewardModel": "rewards.reward_model",
     "Rubric": "types",
     "SamplingParams": "engines.base",
     "ScoreScale": "types",
@@ -69,6 +71,7 @@ __all__ = [
     "PromRewardError",
     "PrometheusJudge",
     "PrometheusReward",
+    "PrometheusRewardModel",
     "Rubric",
     "SamplingParams",
     "ScoreScale",

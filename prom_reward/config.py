@@ -107,9 +107,8 @@ def load_policy(policy: str) -> tuple[Any, Any]:
     """
     from prom_reward.engines.loading import ModelSource, load_trainable
 
-    if policy in judge_presets():
-        return load_trainable(_model_source(judge_config(policy)))
-    return load_trainable(ModelSource(model=policy))
+    is_preset = policy in judge_presets()
+    return load_trainable(_model_source(judge_config(policy)) if is_preset else ModelSource(model=policy))
 
 
 def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]") -> tuple[Rubric, ...]:
@@ -216,6 +215,7 @@ def _engine(config: JudgeConfig) -> Engine:
                 conversation=CONVERSATIONS[config.conversation],
                 context_length=config.context_length,
                 decode_batch_size=config.decode_batch_size,
+                offload=config.offload,
             )
 
 

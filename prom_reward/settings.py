@@ -60,6 +60,8 @@ class JudgeConfig(_Strict):
     """A transformers device map, such as "auto"."""
     quantization: Literal["int8"] | None = None
     """"int8" loads with bitsandbytes."""
+    offload: bool = False
+    """Keep the weights on the CPU between calls."""
     trust_remote_code: bool = False
     """Run code that comes with the weights."""
     context_length: int | None = Field(default=None, ge=1)

@@ -101,8 +101,11 @@ def mistral_v3_tokenizer(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def one_thread(request):
-    """Threads pay only with a real model, which the slow tests have: in a tiny one they cost many times its work."""
-    if request.node.get_closest_marker("slow") is not None:
+    """Threads pay only with a real model, which the slow tests have: in a tiny one they cost many times its work.
+
+    Where pytest itself works in several processes, these take the cores.
+    """
+    if request.node.get_closest_marker("slow") is not None and "PYTEST_XDIST_WORKER" not in os.environ:
         yield
         return
     import torch

@@ -183,12 +183,12 @@ def test_any_bytes_are_rows_yaml_a_stamp_and_a_calibration_or_one_of_our_errors(
 )
 def test_a_megabyte_is_parsed_in_bounded_time(unit):
     text = unit * (1_000_000 // len(unit))
-    start = time.perf_counter()
+    start = time.process_time()
     parse_score(text, SCALE)
     parse_winner(f"[RESULT] {text}")
     transcript("i", text)
     components(text)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_aliases_cannot_make_a_small_file_large(tmp_path):

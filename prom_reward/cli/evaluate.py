@@ -11,9 +11,9 @@ from prom_reward.cli.console import check_writable, progress_bar, quiet_librarie
 from prom_reward.cli.evaluation_tables import show_gaps, show_pairs, show_scores
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.errors import InputError
-from prom_reward.judging.calibration import fit_calibration
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.offline.agreement import Estimate
+from prom_reward.offline.calibration_fit import fit_on_rows
 from prom_reward.offline.evaluation import ScoredRow, compare_judges, evaluate_scores, grade_all
 from prom_reward.offline.labels import LabelColumns, LabelledFile, read_labelled
 from prom_reward.offline.pair_evaluation import ScoredPair, compare_judges_on_pairs, evaluate_pairs
@@ -168,29 +168,12 @@ def _graded(judge: PrometheusJudge, requests: Sequence[Any]) -> list[Any]:
 
 
 def _fit(scored: Sequence[ScoredRow], path: Path, *, shows: bool) -> dict[str, Any]:
-    """Fit a calibration and tell its effect on rows that it was not fitted on."""
-    rows = [row for row in scored if row.judgment.is_scored]
-    scales = {row.labelled.request.rubric.scale for row in rows}
-    if len(scales) > 1:
-        raise InputError("got rubrics on several scales; a calibration needs one")
-    scale = scales.pop() if scales else None
-    if scale is None:
-        raise InputError("got no scored row to calibrate on")
-    expected, labels = [row.prediction("expected") for row in rows], [row.labelled.mean_score for row in rows]
-    fit_calibration(expected, labels, scale).save(path)
-    folds = {name: at % 5 for at, name in enumerate(dict.fromkeys(row.labelled.cluster for row in rows))}
-    before, after = 0.0, 0.0
-    for fold in set(folds.values()):
-        inside = [at for at, row in enumerate(rows) if folds[row.labelled.cluster] != fold]
-        outside = [at for at, row in enumerate(rows) if folds[row.labelled.cluster] == fold]
-        if not inside:
-            continue
-        held_out = fit_calibration([expected[at] for at in inside], [labels[at] for at in inside], scale)
-        before += sum(abs(expected[at] - labels[at]) for at in outside) / len(rows)
-        after += sum(abs(held_out.score(expected[at], scale) - labels[at]) for at in outside) / len(rows)
+    fitted = fit_on_rows(scored)
+    fitted.calibration.save(path)
     if shows:
-        stdout.print(f"{path}: mean absolute error {before:.3f} -> {after:.3f} on held-out questions", soft_wrap=True)
-    return {"path": str(path), "mae_before": before, "mae_after": after}
+        change = f"{fitted.mae_before:.3f} -> {fitted.mae_after:.3f}"
+        stdout.print(f"{path}: mean absolute error {change} on held-out questions", soft_wrap=True)
+    return {"path": str(path), "mae_before": fitted.mae_before, "mae_after": fitted.mae_after}
 
 
 def _json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:

@@ -33,9 +33,24 @@ def read_stamp(folder: str | Path) -> dict[str, Any]:
 
 
 def weights_digest(model: Any) -> str:
-    """Return a SHA-256 over names, shapes and first values (in bf16, as any dtype is rounded) of all weights."""
+    """Return a SHA-256 over names, shapes and first values (in bf16, as any dtype is rounded) of all weights.
+
+    Adapters on the model do not count: a policy with LoRA adapters has the digest of its base model.
+    """
     digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
+    for name, value in sorted(_base_weights(model).items()):
         first = value.detach().flatten()[:_HASHED_VALUES].to("cpu", torch.bfloat16).contiguous()
         digest.update(f"{name}{tuple(value.shape)}".encode() + first.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _base_weights(model: Any) -> dict[str, torch.Tensor]:
+    """Return the model's own weights under the names that they have without adapters."""
+    adapter_parts = {"modules_to_save", "lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B"}
+    adapter_parts.add("lora_magnitude_vector")
+    weights = {}
+    for name, value in model.state_dict().items():
+        parts = name.split(".")
+        if adapter_parts.isdisjoint(parts):
+            weights[".".join(part for part in parts if part not in ("base_layer", "original_module"))] = value
+    return weights

@@ -2,9 +2,9 @@
 
 It does not know prompts or judgments: it continues token ids until a stop test says that one is done.
 
-Prompts are prefilled one at a time, so nothing is padded there. Their caches are then joined with padding on
-the left, which the attention mask hides; a cache that cannot be joined (sliding windows, states) is decoded
-alone.
+What prompts share at their beginning is prefilled once, and nothing is padded there. Their caches are then joined
+with padding on the left, which the attention mask hides; a cache that cannot be joined (sliding windows, states) is
+decoded alone.
 """
 
 import copy
@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+from transformers import DynamicCache, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.prefix_attention import keeps_all_states
+from prom_reward.engines.prefill import SharedPrefill
+from prom_reward.engines.tree_attention import States, keeps_all_states
 
 _BROKEN = -1  # instead of a token where the logits are no numbers, as after an overflow in fp16
 _KEPT_ROWS = 8  # steps between the first token of a verdict and the end of decoding, at most
@@ -43,7 +44,13 @@ class Decoding:
     """Prompt tokens that were run through the model for this sequence."""
 
 
-def decode(model: Any, sequences: Sequence[Decoding], sampling: SamplingParams, eos_ids: frozenset[int]) -> None:
+def decode(
+    model: Any,
+    sequences: Sequence[Decoding],
+    sampling: SamplingParams,
+    eos_ids: frozenset[int],
+    prefill: SharedPrefill | None = None,
+) -> None:
     """Decode all sequences to their end, in place.
 
     Args:
@@ -51,12 +58,16 @@ def decode(model: Any, sequences: Sequence[Decoding], sampling: SamplingParams, 
         sequences: The batch; identical prompts are prefilled once.
         sampling: How tokens are drawn.
         eos_ids: Tokens with which the model ends a sequence.
+        prefill: Prefills beginnings that prompts share once, where the model can; None prefills each prompt.
     """
     if len(sequences) > 1 and not keeps_all_states(model):
         for sequence in sequences:
             decode(model, [sequence], sampling, eos_ids)
         return
-    logits, caches = _prefill(model, sequences)
+    if prefill is not None and prefill.strategy == "tree":
+        logits, caches = _shared_prefill(model, prefill, sequences)
+    else:
+        logits, caches = _prefill(model, sequences)
     cache, mask = _join(caches, [len(sequence.prompt_ids) for sequence in sequences], model.device)
     del caches
     _decode_batch(model, list(sequences), sampling, eos_ids, logits, cache, mask)
@@ -126,6 +137,25 @@ def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, l
         rows.append(row)
         caches.append(cache)
     return torch.stack(rows), caches
+
+
+def _shared_prefill(
+    model: Any, prefill: SharedPrefill, sequences: Sequence[Decoding]
+) -> tuple[torch.Tensor, list[Any]]:
+    """Return what `_prefill` returns, every shared beginning computed once."""
+    rows: dict[int, torch.Tensor] = {}
+    caches: dict[int, Any] = {}
+
+    def keep_states(index: int, states: Sequence[States]) -> None:
+        caches[index] = DynamicCache(config=model.config.get_text_config())
+        for layer, (keys, values) in enumerate(states):
+            caches[index].update(keys, values, layer)
+
+    computed = prefill.run_tree([one.prompt_ids for one in sequences], rows.__setitem__, keep_states)
+    for sequence, num_tokens in zip(sequences, computed, strict=True):
+        sequence.computed_tokens += num_tokens
+    order = range(len(sequences))
+    return torch.stack([rows[at] for at in order]), [caches[at] for at in order]
 
 
 def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torch.Tensor]:

@@ -5,43 +5,49 @@ It does not know labels or judgments.
 
 import copy
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 
-from prom_reward.engines.prefix_attention import is_available, prefix_attention
 from prom_reward.engines.prefix_plan import Segment, plan_prefixes
+from prom_reward.engines.tree_attention import is_available
+from prom_reward.engines.tree_prefill import OnRow, OnStates, TreePrefill
 
 logger = logging.getLogger(__name__)
 
-Strategy = Literal["merged", "cached", "plain"]
+Strategy = Literal["tree", "cached", "plain"]
 
 CACHE_BUDGET_BYTES = 2 << 30
 """Key/value cache that shared beginnings may hold at once."""
 _GPU_SHARE = 0.25  # of the GPU's free memory, where that is more
 _PROBE_TOKENS = 24
+_MIN_TREE_TOKENS = 4  # in a tree a branch costs two small calls a layer
 
 
 class SharedPrefill:
     """Runs prompts through one model.
 
-    How beginnings are shared is found out once, on a short probe: "merged" keeps the causal shortcut of a CPU's
-    attention kernel, "cached" leaves attention to transformers, "plain" shares nothing, for models whose caches
-    cannot be continued or copied.
+    How beginnings are shared is found out once, on a short probe: "tree" computes many segments in one pass without
+    a cache, where all layers attend to all tokens; "cached" computes one segment at a time behind a copied cache, for
+    sliding windows and the like; "plain" shares nothing, for models whose caches cannot be continued or copied.
 
     Args:
         model: A causal LM in eval mode.
         cache_budget_bytes: Key/value cache that may be held at once.
+        pass_tokens: Tokens of a pass of the "tree" strategy; None chooses by device.
     """
 
-    def __init__(self, model: Any, *, cache_budget_bytes: int = CACHE_BUDGET_BYTES) -> None:
+    def __init__(
+        self, model: Any, *, cache_budget_bytes: int = CACHE_BUDGET_BYTES, pass_tokens: int | None = None
+    ) -> None:
         self._model = model
         self._budget_bytes = cache_budget_bytes
+        self._tree = TreePrefill(model, pass_tokens=pass_tokens)
         self._strategies: dict[tuple[str, torch.dtype], Strategy] = {}
 
-    def run(self, prompts: Sequence[Sequence[int]], keep: Callable[[int, torch.Tensor], None]) -> list[int]:
+    def run(self, prompts: Sequence[Sequence[int]], keep: OnRow) -> list[int]:
         """Compute the raw logits (V,) behind every prompt.
 
         Args:
@@ -51,20 +57,25 @@ class SharedPrefill:
         Returns:
             The tokens that were computed for each prompt; a shared segment's for the first prompt that has it.
         """
-        computed = [0] * len(prompts)
         if not prompts:
-            return computed
+            return []
         strategy = self.strategy
+        if strategy == "tree":
+            return self.run_tree(prompts, keep)
         plan = plan_prefixes(
             prompts,
             token_budget=0 if strategy == "plain" else self.token_budget,
             rotary_boundary=_rotary_boundary(self._model),
         )
-        with self._attention(strategy):
-            self._run(plan, prompts, keep)
-        for segment in plan:
-            computed[segment.prompt] += segment.end - segment.start
-        return computed
+        self._run(plan, prompts, keep)
+        return _computed(plan, len(prompts))
+
+    def run_tree(self, prompts: Sequence[Sequence[int]], keep: OnRow, keep_states: OnStates | None = None) -> list[int]:
+        """Compute all prompts by the "tree" strategy, with their keys and values where they are wanted."""
+        # No cache is copied and only one path is held, so no budget cuts what is shared.
+        plan = plan_prefixes(prompts, token_budget=sys.maxsize, min_shared_tokens=_MIN_TREE_TOKENS)
+        self._tree.run(plan, prompts, keep, keep_states)
+        return _computed(plan, len(prompts))
 
     @property
     def strategy(self) -> Strategy:
@@ -87,9 +98,7 @@ class SharedPrefill:
             budget = max(budget, int(_GPU_SHARE * torch.cuda.mem_get_info(self._model.device)[0]))
         return max(1, budget // _cache_bytes_per_token(self._model))
 
-    def _run(
-        self, plan: Sequence[Segment], prompts: Sequence[Sequence[int]], keep: Callable[[int, torch.Tensor], None]
-    ) -> None:
+    def _run(self, plan: Sequence[Segment], prompts: Sequence[Sequence[int]], keep: OnRow) -> None:
         """Compute every segment behind its parent's cache, which its last child takes over."""
         caches: dict[int, Any] = {}
         waiting = [segment.num_children for segment in plan]
@@ -121,29 +130,53 @@ class SharedPrefill:
         )
         return output.logits[0, -1].float(), output.past_key_values if keeps_cache else None
 
-    def _attention(self, strategy: Strategy) -> AbstractContextManager[None]:
-        return prefix_attention(self._model) if strategy == "merged" else nullcontext()
-
     def _probe(self) -> Strategy:
         """Return the fastest strategy whose logits are those of a plain forward pass."""
         vocabulary = self._model.config.get_text_config().vocab_size
         ids = [(7 * index + 3) % vocabulary for index in range(2 * _PROBE_TOKENS)]
         plain, _ = self._forward(ids, 0, None, False)
         tolerance = {torch.float32: 1e-3}.get(self._model.dtype, 0.1) * float(plain.abs().max())
-        candidates: list[Strategy] = ["merged", "cached"] if is_available(self._model) else ["cached"]
+        probes = {"tree": self._probe_tree, "cached": self._probe_cache}
+        candidates: list[Strategy] = ["tree", "cached"] if self._takes_trees() else ["cached"]
         for strategy in candidates:
             try:
-                with self._attention(strategy):
-                    _, cache = self._forward(ids[:_PROBE_TOKENS], 0, None, True)
-                    branch = copy.deepcopy(cache)
-                    self._forward(ids[:_PROBE_TOKENS], _PROBE_TOKENS, branch, True)  # must not touch the original
-                    shared, _ = self._forward(ids[_PROBE_TOKENS:], _PROBE_TOKENS, cache, False)
+                rows = probes[strategy](ids)
             except Exception as error:  # whatever a model's own cache raises, plain prefill still works
                 logger.debug("%s prefixes do not work: %s", strategy, error)
                 continue
-            if float((shared - plain).abs().max()) <= tolerance:
+            if all(float((row - plain).abs().max()) <= tolerance for row in rows):
                 return strategy
         return "plain"
+
+    def _takes_trees(self) -> bool:
+        return is_available(self._model) and _rotary_boundary(self._model) is None
+
+    def _probe_tree(self, ids: list[int]) -> list[torch.Tensor]:
+        """Return the logits of one prompt beside another that shares its first half, in one pass and in two."""
+        prompts = [[*ids[:_PROBE_TOKENS], *ids[:_PROBE_TOKENS]], ids]
+        rows: list[torch.Tensor] = []
+        for pass_tokens in (len(ids) * 2, _PROBE_TOKENS):
+            plan = plan_prefixes(prompts, token_budget=sys.maxsize)
+            found: dict[int, torch.Tensor] = {}
+            TreePrefill(self._model, pass_tokens=pass_tokens).run(plan, prompts, found.__setitem__)
+            rows.append(found[1])
+        return rows
+
+    def _probe_cache(self, ids: list[int]) -> list[torch.Tensor]:
+        """Return the logits of a prompt whose first half was continued before in a copied cache."""
+        _, cache = self._forward(ids[:_PROBE_TOKENS], 0, None, True)
+        branch = copy.deepcopy(cache)
+        self._forward(ids[:_PROBE_TOKENS], _PROBE_TOKENS, branch, True)  # must not touch the original
+        row, _ = self._forward(ids[_PROBE_TOKENS:], _PROBE_TOKENS, cache, False)
+        return [row]
+
+
+def _computed(plan: Sequence[Segment], num_prompts: int) -> list[int]:
+    """Return the tokens that a plan computes for each prompt."""
+    computed = [0] * num_prompts
+    for segment in plan:
+        computed[segment.prompt] += segment.end - segment.start
+    return computed
 
 
 def _cache_bytes_per_token(model: Any) -> int:

@@ -4,10 +4,12 @@ It does not know rubrics, nor how its conversation is written.
 """
 
 import hashlib
+import logging
 import secrets
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -15,9 +17,18 @@ import torch
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.decoding import Decoding, decode
 from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, resolve_device, resolve_dtype
+from prom_reward.engines.memory import is_out_of_memory, release_memory
 from prom_reward.engines.runtime import JudgeRuntime, LabelQuery, likeliest
-from prom_reward.errors import WorkError
+from prom_reward.engines.sessions import judging, judging_on
+from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import Conversation, JudgePrompt
+
+logger = logging.getLogger(__name__)
+
+Session = Callable[[Any], AbstractContextManager[None]]
+"""What surrounds a call: it is given the model and puts it into, and out of, the state in which it judges."""
+
+_loading = threading.Lock()  # async rewards run in threads; a judge that they share is loaded once
 
 
 class TransformersEngine:
@@ -30,6 +41,11 @@ class TransformersEngine:
             `prom_reward.prompts.conversation.CONVERSATIONS`.
         context_length: Tokens that prompt and answer may take together; None takes the model's own.
         decode_batch_size: Feedbacks that are decoded together; None takes 8 on a CPU and 32 on a GPU.
+        offload: Keep the weights on the CPU between calls, where a policy on the same GPU needs the memory.
+        session: What surrounds a call; None is eval mode without gradients.
+
+    Raises:
+        ConfigError: `offload` is asked for weights that are spread over devices or quantised.
     """
 
     def __init__(
@@ -39,11 +55,21 @@ class TransformersEngine:
         conversation: Callable[[Any], Conversation],
         context_length: int | None = None,
         decode_batch_size: int | None = None,
+        offload: bool = False,
+        session: Session | None = None,
     ) -> None:
+        if offload and isinstance(source, ModelSource) and (source.device_map or source.quantization):
+            raise ConfigError(
+                f"got offload with device_map={source.device_map!r}, quantization={source.quantization!r}; "
+                "expected neither: only plain weights on one device can be moved between calls"
+            )
         self._source = source
         self._conversation_factory = conversation
         self._context_length = context_length
         self._decode_batch_size = decode_batch_size
+        self._offload = offload
+        self._session = session
+        self._home: torch.device | None = None
         self._runtime: JudgeRuntime | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -55,10 +81,30 @@ class TransformersEngine:
     def runtime(self) -> "JudgeRuntime":
         """The loaded model with its encoder and conversation; loads it where that has not happened yet."""
         if self._runtime is None:
-            with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
-                loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
-            self._runtime = JudgeRuntime(loaded, self._conversation_factory(loaded.tokenizer))
+            with _loading:
+                self._runtime = self._runtime or self._load()
         return self._runtime
+
+    def _load(self) -> JudgeRuntime:
+        with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
+            loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
+        self._home = loaded.device
+        return JudgeRuntime(loaded, self._conversation_factory(loaded.tokenizer))
+
+    def on(self, loaded: LoadedModel, session: Session) -> "TransformersEngine":
+        """Return this engine on a model that is loaded already, with what surrounds a call of it."""
+        return TransformersEngine(
+            loaded,
+            conversation=self._conversation_factory,
+            context_length=self._context_length,
+            decode_batch_size=self._decode_batch_size,
+            session=session,
+        )
+
+    @property
+    def source(self) -> ModelSource | LoadedModel:
+        """Where the weights come from."""
+        return self._source
 
     @property
     def fingerprint(self) -> str:
@@ -95,11 +141,17 @@ class TransformersEngine:
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
         return len(self.runtime.context_ids(prompt))
 
-    @torch.inference_mode()
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
-        with _evaluating(self.runtime.loaded.model):
+        model = self.runtime.loaded.model
+        with self._around(model):
             return self._generate(prompts, sampling)
+
+    def _around(self, model: Any) -> AbstractContextManager[None]:
+        """Return what surrounds a call."""
+        if self._session is not None:
+            return self._session(model)
+        return judging_on(self._home, model) if self._offload and self._home is not None else judging(model)
 
     def _generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         contexts = [self.runtime.context_ids(prompt) for prompt in prompts]
@@ -163,50 +215,65 @@ class TransformersEngine:
         results: list[Generation | None],
     ) -> None:
         seeds = _seeds([contexts[index] for index in indices], sampling.seed)
-        order = sorted(range(len(indices)), key=lambda at: len(contexts[indices[at]]))
-        model = self.runtime.loaded.model
         costs = [len(contexts[index]) + sampling.max_new_tokens for index in indices]
-        for part in self._decode_batches(order, costs):
-            batch = {}
-            for at in part:
-                index = indices[at]
-                room = self._room(prompts[index], contexts[index])
-                batch[index] = Decoding(
-                    prompt_ids=contexts[index],
-                    max_new_tokens=sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1),
-                    generator=torch.Generator(model.device).manual_seed(seeds[at]),
-                    is_done=self.runtime.stop_test(prompts[index].labels),
-                )
-            decode(model, list(batch.values()), sampling, self.runtime.eos_ids)
-            finished = self.runtime.finish([prompts[index] for index in batch], list(batch.values()))
-            for index, generation in zip(batch, finished, strict=True):
-                results[index] = generation
+        waiting = sorted(range(len(indices)), key=lambda at: len(contexts[indices[at]]))
+        while waiting:
+            part = self._next_batch(waiting, costs)
+            batch = {indices[at]: self._decoding(prompts, contexts, indices[at], sampling, seeds[at]) for at in part}
+            try:
+                self._decode_batch(prompts, batch, sampling, results)
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or len(part) == 1:
+                    raise
+                self._decode_less(len(part) // 2)
+            else:
+                del waiting[: len(part)]
 
-    def _decode_batches(self, order: Sequence[int], costs: Sequence[int]) -> Iterator[list[int]]:
-        """Yield batches that keep to the batch size and to the tokens of cache that may be held at once."""
+    def _decode_batch(
+        self,
+        prompts: Sequence[JudgePrompt],
+        batch: dict[int, Decoding],
+        sampling: SamplingParams,
+        results: list[Generation | None],
+    ) -> None:
+        sequences = list(batch.values())
+        decode(self.runtime.loaded.model, sequences, sampling, self.runtime.eos_ids, self.runtime.prefill)
+        finished = self.runtime.finish([prompts[index] for index in batch], sequences)
+        for index, generation in zip(batch, finished, strict=True):
+            results[index] = generation
+
+    def _decoding(
+        self,
+        prompts: Sequence[JudgePrompt],
+        contexts: list[list[int]],
+        index: int,
+        sampling: SamplingParams,
+        seed: int,
+    ) -> Decoding:
+        room = self._room(prompts[index], contexts[index])
+        return Decoding(
+            prompt_ids=contexts[index],
+            max_new_tokens=sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1),
+            generator=torch.Generator(self.runtime.loaded.model.device).manual_seed(seed),
+            is_done=self.runtime.stop_test(prompts[index].labels),
+        )
+
+    def _decode_less(self, size: int) -> None:
+        self._decode_batch_size = size
+        logger.warning("out of memory: going on with %d feedbacks at a time", size)
+        release_memory(self.runtime.loaded.model.device)
+
+    def _next_batch(self, waiting: Sequence[int], costs: Sequence[int]) -> list[int]:
+        """Return the first that keep to the batch size and to the tokens of cache that may be held at once."""
         size = self._decode_batch_size or (8 if self.runtime.loaded.model.device.type == "cpu" else 32)
         budget = self.runtime.prefill.token_budget
         batch: list[int] = []
-        for at in order:
+        for at in waiting[:size]:
             longest = max([costs[at], *(costs[other] for other in batch)])
-            if batch and (len(batch) == size or longest * (len(batch) + 1) > budget):
-                yield batch
-                batch = []
+            if batch and longest * (len(batch) + 1) > budget:
+                break
             batch.append(at)
-        if batch:
-            yield batch
-
-
-@contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    """Keep a model in eval mode, and put a shared one back as it was."""
-    before = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, was_training in before.items():
-            module.training = was_training
+        return batch
 
 
 def _seeds(contexts: list[list[int]], seed: int | None) -> list[int]:

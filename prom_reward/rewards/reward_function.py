@@ -3,13 +3,15 @@
 It does not know how a judgment is made, nor the group or the step that it is called for.
 """
 
+import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.prompts.transcripts import PromptValue
@@ -22,7 +24,11 @@ from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.types import GradingRequest, Judge, Judgment, Rubric, ScoreScale
 
+if TYPE_CHECKING:
+    from prom_reward.rewards.reward_model import OnUnscored, PrometheusRewardModel
+
 ScoreKind = Literal["expected", "integer"]
+LogMetric = Callable[[str, float], None]
 
 # Not the judge's fingerprint: that asks for the device, and a reward may be made before its process has one.
 _JUDGE_SETTINGS = ("name", "prompt_style", "mode", "num_samples", "sampling", "guard", "flags", "truncate_response")
@@ -47,7 +53,8 @@ class PrometheusReward:
         on_unscored: What a trainer gets for a response that could not be scored. "none": None, which in GRPO and
             RLOO leaves the row out (from TRL 1.6 on its advantage is 0; before, its reward counts as 0; beside
             other reward functions the sum goes on without it, as if it were 0) and which Online DPO takes as 0.
-            "raise": UnscoredError, which ends the training. A number: that reward.
+            "raise": UnscoredError, which ends the training. A number: that reward. For PPO, Nash-MD and XPO see
+            `as_reward_model`.
         on_unscored_rubric: What becomes of a row of several rubrics when one of them is unscored. "unscored":
             the row is unscored. "renormalize": the other rubrics' sum is scaled up to the full weight.
         rubric_column: The data set's column with a row's rubric or rubrics.
@@ -110,7 +117,7 @@ class PrometheusReward:
         prompts: Sequence[PromptValue],
         completions: Sequence[PromptValue],
         *,
-        log_metric: Callable[[str, float], None] | None = None,
+        log_metric: LogMetric | None = None,
         log_extra: Callable[[str, list[Any]], None] | None = None,
         trainer_state: Any = None,
         **columns: Any,
@@ -157,17 +164,46 @@ class PrometheusReward:
             raise UnscoredError(_unscored_reason(judgments[rewards.index(None)]))
         return rewards
 
-    def _watch(
-        self,
-        requests: Sequence[GradingRequest],
-        judgments: Sequence[Judgment],
-        log_metric: Callable[[str, float], None] | None,
-    ) -> None:
+    def _watch(self, requests: list[GradingRequest], judgments: list[Judgment], log_metric: LogMetric | None) -> None:
         """Let canaries and the audit judge look at a batch; the rewards stay as they are."""
         if self.canaries is not None and log_metric is not None:
             self.canaries.watch(self.judge, requests, judgments, log_metric)
         if self.audit is not None:
             self.audit.watch(requests, judgments, log_metric)
+
+    def as_async(self) -> "Callable[..., Awaitable[list[float | None]]]":
+        """Return this reward as a coroutine function, for the `reward_funcs` of GRPO and RLOO.
+
+        Those trainers await all their async rewards together, so that judges on servers work at the same time. It
+        pickles where the reward does. OnlineDPO takes no coroutine functions: pass the reward itself.
+        """
+        function = partial(_in_a_thread, self)
+        setattr(function, "__name__", self.__name__)  # noqa: B010  trainers log a reward by it; mypy knows none here
+        return function
+
+    def as_reward_model(self, processing_class: Any, *, on_unscored: "OnUnscored" = "mean") -> "PrometheusRewardModel":
+        """Return this reward as the module that PPO, Nash-MD and XPO take; see `PrometheusRewardModel`.
+
+        Args:
+            processing_class: The policy's tokenizer, or a processor that has one.
+            on_unscored: What stands in for a response that could not be scored: "mean", "raise" or a number.
+        """
+        from prom_reward.rewards.reward_model import PrometheusRewardModel
+
+        return PrometheusRewardModel(self, processing_class, on_unscored=on_unscored)
+
+    def share_policy(self, policy: Any) -> None:
+        """Let the judge work on the policy's own weights, so that only its adapter takes memory.
+
+        Args:
+            policy: A trainer whose policy is a PEFT model with LoRA adapters, or that `peft.PeftModel` itself.
+
+        Raises:
+            ConfigError: The judge runs no weights in this process, or the policy cannot carry it.
+        """
+        from prom_reward.rewards.policy_sharing import judge_on_policy
+
+        self.judge = judge_on_policy(self.judge, policy)
 
     def _row_reward(self, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> float | None:
         """Return the weighted sum of a row's rubrics, or None where the row is unscored."""
@@ -240,6 +276,11 @@ class PrometheusReward:
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         named = "_".join(rubric.name for rubric in self.rubrics) or "rubric_column"
         return f"prometheus_{named}_{digest}"
+
+
+async def _in_a_thread(reward: PrometheusReward, **batch: Any) -> list[float | None]:
+    """Compute rewards without holding up the event loop."""
+    return await asyncio.to_thread(reward, **batch)
 
 
 def _integer_score(judgment: Judgment) -> float | None:

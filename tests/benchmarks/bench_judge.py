@@ -1,10 +1,14 @@
-"""Score mode side by side: the engine, one plain forward pass a prompt, and padded batches of 16.
+"""A judge's cost, side by side with what a user would pick instead.
 
-    python tests/benchmarks/bench_judge.py --workload a,b --repeats 3 --json out.json
+    python tests/benchmarks/bench_judge.py --workload a,b,c,d,e --repeats 3 --json out.json
 
-Workloads, with SmolLM2-135M and the answers in PROM_REWARD_DATA: (a) a GRPO step, 8 questions with 8 answers each and
-one rubric; (b) the same with three rubrics. `--quick` takes 2 questions with 4 answers. The contenders run in turn,
-so a machine that changes its speed changes it for all; read the ratios, not the seconds.
+Workloads: see `workloads.py`; the answers come from PROM_REWARD_DATA. Contenders: the engine; one plain forward pass
+a prompt; padded batches of 16; for feedback `generate` on a padded batch; and vLLM called directly, where
+PROM_REWARD_VLLM_PYTHON names a Python that has it. They run in turn, so a machine that changes its speed changes it
+for all: read the ratios, not the seconds. `roofline` is the arithmetic of the unique tokens at the best matrix product
+rate that was measured in the same run (`roofline.py`), over the time. `peak_bytes` is the memory of the process.
+
+`--random-weights prometheus-7b-v2.0` takes that architecture at its full size with random weights.
 """
 
 import argparse
@@ -14,126 +18,164 @@ import platform
 import statistics
 import subprocess
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
+from contenders import VLLM, contenders
+from roofline import arithmetic, gemm_rate
+from workloads import FEEDBACK_TOKENS, Workload, workload
 
-from prom_reward import GradingRequest, Rubric, load_judge
-from prom_reward.prompts.template import SCORE_PREFIX
-from prom_reward.types import JudgePrompt
+from prom_reward import LoadedModel, PrometheusJudge, TransformersEngine, load_judge
+from prom_reward.prompts.conversation import CONVERSATIONS
 
-RUBRICS = {"a": ["helpfulness"], "b": ["helpfulness", "factual_validity", "reasoning"]}
+ARCHITECTURES = {
+    "prometheus-7b-v2.0": ("mistral", {"num_hidden_layers": 32, "hidden_size": 4096, "intermediate_size": 14336}, 8),
+    "prometheus-13b-v1.0": ("llama", {"num_hidden_layers": 40, "hidden_size": 5120, "intermediate_size": 13824}, 40),
+}
 
 
-def requests(workload: str, num_questions: int, num_answers: int) -> list[GradingRequest]:
-    """Return real answers to real questions, grouped by question."""
-    path = Path(os.environ["PROM_REWARD_DATA"]) / "train/mtbench_gpt4.jsonl"
-    groups = defaultdict(list)
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if len(row["instruction"]) < 1500 and len(row["response"]) < 2500:
-            groups[row["instruction"]].append(row)
-    chosen = [rows[:num_answers] for rows in groups.values() if len(rows) >= num_answers][:num_questions]
+def random_judge(name: str, device: str) -> PrometheusJudge:
+    """Return a judge of a published size with random weights and SmolLM2's tokenizer."""
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.configuration_auto import AutoConfig
+
+    tokenizer = load_judge("smollm2-135m").engine.runtime.loaded.tokenizer
+    kind, sizes, kv_heads = ARCHITECTURES[name]
+    heads = sizes["hidden_size"] // 128
+    limits = {"max_position_embeddings": 32768, "sliding_window": None} if kind == "mistral" else {}
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=len(tokenizer),
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        **{"max_position_embeddings": 4096, **sizes, **limits},
+    )
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+    return PrometheusJudge(
+        TransformersEngine(LoadedModel(model, tokenizer, "bfloat16"), conversation=CONVERSATIONS["tokenizer"]),
+        mode="score",
+    )
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Return the peak memory since the last reset."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
+
+
+def reset_peak(device: torch.device) -> None:
+    """Forget the peak so far."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+@torch.inference_mode()
+def measure(judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | None) -> list[dict]:
+    """Time all contenders in turn and return their rows."""
+    judge.layout = work.layout
+    judge.mode = "feedback" if work.writes_feedback else "score"
+    prompts = [judge.grading_prompt(request) for request in work.requests]
+    runtime = judge.engine.runtime
+    contexts = [runtime.context_ids(prompt) for prompt in prompts]
+    model = runtime.loaded.model
+    todo = contenders(judge, prompts, writes_feedback=work.writes_feedback)
+    if vllm is not None:
+        labels = [tail[0] for tail in runtime.encoder.label_tokens(prompts[0].labels).tails.values()]
+        tokens = FEEDBACK_TOKENS if work.writes_feedback else 1
+        todo["vllm"] = lambda: vllm.ask({"prompts": contexts, "labels": labels, "num_tokens": tokens})
+    computed = sum(runtime.prefill.run(contexts, lambda *_: None))  # warms up, too
+    seconds: dict[str, list[float]] = {name: [] for name in todo}
+    peaks = dict.fromkeys(todo, 0)
+    rates: list[float] = []
+    for _ in range(repeats):
+        rates.append(gemm_rate(model))
+        for name, run in todo.items():
+            reset_peak(model.device)
+            start = time.perf_counter()
+            told = run()
+            if model.device.type == "cuda":
+                torch.cuda.synchronize()
+            took = told["seconds"] if name == "vllm" else time.perf_counter() - start
+            seconds[name].append(took / len(prompts))
+            peaks[name] = max(peaks[name], told["peak_bytes"] if name == "vllm" else peak_bytes(model.device))
+    least = arithmetic(model, contexts, FEEDBACK_TOKENS if work.writes_feedback else 0) / max(rates)
+    total = sum(map(len, contexts))
+    lengths = sorted(map(len, contexts))
+    base = seconds["generate" if work.writes_feedback else "one_by_one"]
     return [
-        GradingRequest(
-            instruction=row["instruction"],
-            response=row["response"],
-            reference_answer=row["reference_answer"],
-            rubric=Rubric.parse(name),
-        )
-        for rows in chosen
-        for row in rows
-        for name in RUBRICS[workload]
+        {
+            "workload": work.name,
+            "contender": name,
+            "s_per_item": {"min": min(times), "median": statistics.median(times), "max": max(times)},
+            "of_plain": statistics.median(mine / plain for mine, plain in zip(times, base, strict=True)),
+            "computed_tokens": computed if name == "engine" else None if name == "vllm" else total,
+            "total_tokens": total,
+            "tokens_per_s": total / len(prompts) / statistics.median(times),
+            "roofline": least / len(prompts) / statistics.median(times),
+            "peak_bytes": peaks[name],
+            "prompt_tokens": {"min": lengths[0], "median": statistics.median(lengths), "max": lengths[-1]},
+            "num_prompts": len(prompts),
+        }
+        for name, times in seconds.items()
     ]
 
 
-def contenders(judge, prompts: list[JudgePrompt]) -> dict[str, Callable[[], list]]:
-    """Return what is timed; each gives the label logits' argmax or the engine's generations, all prompts each."""
-    runtime = judge.engine.runtime
-    model, pad = runtime.loaded.model, runtime.loaded.tokenizer.pad_token_id
-    contexts = [runtime.context_ids(prompt) for prompt in prompts]
-
-    def ours():
-        return judge.engine.generate(prompts, judge.sampling)
-
-    @torch.inference_mode()
-    def one_by_one():
-        return [model(torch.tensor([ids]), use_cache=False, logits_to_keep=1).logits[0, -1] for ids in contexts]
-
-    @torch.inference_mode()
-    def padded():
-        rows = []
-        for start in range(0, len(contexts), 16):
-            batch = contexts[start : start + 16]
-            width = max(map(len, batch))
-            ids = torch.tensor([[pad] * (width - len(one)) + one for one in batch])
-            mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in batch])
-            positions = (mask.cumsum(-1) - 1).clamp_min(0)
-            rows += list(model(ids, attention_mask=mask, position_ids=positions, logits_to_keep=1).logits[:, -1])
-        return rows
-
-    return {"engine": ours, "one_by_one": one_by_one, "padded_16": padded}
+def show(rows: list[dict]) -> None:
+    """Print a workload's rows."""
+    for row in rows:
+        shared = "" if row["computed_tokens"] is None else f"{row['computed_tokens']} of {row['total_tokens']} tokens, "
+        print(
+            f"({row['workload']}) {row['contender']:11} {row['s_per_item']['median']:.3f} s an item, "
+            f"{row['of_plain']:.2f} x plain, {shared}roofline {row['roofline']:.2f}, "
+            f"peak {row['peak_bytes'] / 2**30:.2f} GiB",
+            flush=True,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workload", default="a,b")
+    parser.add_argument("--workload", default="a,b,c,d,e")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="2 questions with 4 answers")
+    parser.add_argument("--quick", action="store_true", help="a few items of each workload")
+    parser.add_argument("--random-weights", choices=sorted(ARCHITECTURES), help="this size, random weights")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", help="write the rows to this file")
     options = parser.parse_args()
-    judge = load_judge("smollm2-135m", mode="score")
+    if options.random_weights:
+        judge = random_judge(options.random_weights, options.device)
+    else:
+        judge = load_judge("smollm2-135m-untuned", mode="score", device=options.device)
+    runtime = judge.engine.runtime
+    python, vllm = os.environ.get("PROM_REWARD_VLLM_PYTHON"), None
+    if python and not options.random_weights:
+        vllm = VLLM(python, runtime.loaded.model.config.name_or_path, runtime.loaded.dtype)
     rows = []
-    for workload in options.workload.split(","):
-        wanted = requests(workload, *((2, 4) if options.quick else (8, 8)))
-        prompts = [judge.grading_prompt(request) for request in wanted]
-        assert all(prompt.response_prefix == SCORE_PREFIX for prompt in prompts)
-        timed = defaultdict(list)
-        todo = contenders(judge, prompts)
-        generations = todo["engine"]()  # warms up
-        for _ in range(options.repeats):
-            for name, run in todo.items():
-                start = time.perf_counter()
-                run()
-                timed[name].append((time.perf_counter() - start) / len(prompts))
-        total = sum(one.num_prompt_tokens for one in generations)
-        computed = sum(one.num_computed_tokens for one in generations)
-        lengths = sorted(one.num_prompt_tokens for one in generations)
-        for name, seconds in timed.items():
-            row = {
-                "workload": workload,
-                "contender": name,
-                "s_per_item": {"min": min(seconds), "median": statistics.median(seconds), "max": max(seconds)},
-                "of_one_by_one": statistics.median(
-                    mine / plain for mine, plain in zip(seconds, timed["one_by_one"], strict=True)
-                ),
-                "computed_tokens": computed if name == "engine" else total,
-                "total_tokens": total,
-                "prompt_tokens": {"min": lengths[0], "median": statistics.median(lengths), "max": lengths[-1]},
-                "num_prompts": len(prompts),
-            }
-            rows.append(row)
-            print(
-                f"({workload}) {name:11} {row['s_per_item']['median']:.3f} s an item, "
-                f"{row['of_one_by_one']:.2f} x one_by_one, {row['computed_tokens']} of {total} tokens"
-            )
+    for name in options.workload.split(","):
+        rows += measure(judge, workload(name, is_quick=options.quick), options.repeats, vllm)
+        show([row for row in rows if row["workload"] == name])
     about = {
-        "model": "smollm2-135m",
-        "dtype": judge.engine.runtime.loaded.dtype,
-        "prefixes": judge.engine.runtime.prefill.strategy,
+        "model": options.random_weights or "smollm2-135m-untuned",
+        "dtype": runtime.loaded.dtype,
+        "device": str(runtime.loaded.model.device),
+        "prefixes": runtime.prefill.strategy,
         "threads": torch.get_num_threads(),
         "cpu": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
         "torch": torch.__version__,
+        "vllm": vllm.version if vllm else None,
         "commit": subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
         ).stdout.strip(),
     }
-    result = {"about": about, "rows": rows}
     print(json.dumps(about))
     if options.json:
-        Path(options.json).write_text(json.dumps(result, indent=2))
+        Path(options.json).write_text(json.dumps({"about": about, "rows": rows}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Runs the command line in this process, as a user's shell would."""
 
 import io
+import itertools
 import json
 import logging
 import sys
@@ -41,10 +42,11 @@ def run(monkeypatch, capsys):
 
 @pytest.fixture
 def judged_by(monkeypatch):
-    """Puts a judge of the test's own in the place of the one that `prom-reward grade` would load."""
+    """Puts judges of the test's own, in turn, in the place of those that a command would load."""
 
-    def place(judge):
-        monkeypatch.setattr("prom_reward.cli.grade.load_judge", lambda *settings, **overrides: judge)
+    def place(*judges, command="grade"):
+        turns = itertools.cycle(judges)
+        monkeypatch.setattr(f"prom_reward.cli.{command}.load_judge", lambda *settings, **overrides: next(turns))
 
     return place
 

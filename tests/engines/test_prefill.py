@@ -42,7 +42,7 @@ def test_shared_logits_equal_plain_logits(architecture):
     rows, computed = shared_rows(engine, prompts)
     for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
-    assert engine.strategy == ("merged" if architecture in ("llama", "mixtral", "qwen2") else "cached")
+    assert engine.strategy == ("tree" if architecture in ("llama", "mixtral", "qwen2") else "cached")
     assert sum(computed) == 40 + 5 + 30 + 1 + 20
 
 
@@ -56,8 +56,8 @@ def test_a_model_that_fails_on_a_cache_is_computed_plainly_and_says_so_once(capl
     model = tiny_model("llama", VOCABULARY)
     forward = model.forward
 
-    def fails_on_a_cache(*args, past_key_values=None, **kwargs):
-        if past_key_values is not None:
+    def fails_on_a_cache(*args, past_key_values=None, tree=None, **kwargs):
+        if past_key_values is not None or tree is not None:
             raise RuntimeError("no cache here")
         return forward(*args, **kwargs)
 
@@ -79,15 +79,15 @@ def test_a_cache_that_answers_wrongly_is_not_trusted(monkeypatch):
     model = tiny_model("llama", VOCABULARY)
     forward = model.forward
 
-    def forgets(*args, past_key_values=None, **kwargs):
-        return forward(*args, **{**kwargs, "past_key_values": None})
+    def forgets(*args, past_key_values=None, tree=None, **kwargs):
+        return forward(*args, **kwargs)
 
     model.forward = forgets
     assert SharedPrefill(model).strategy == "plain"
 
 
 def test_a_small_budget_shares_less_and_answers_the_same():
-    model = tiny_model("llama", VOCABULARY)
+    model = tiny_model("gemma2", VOCABULARY)
     prompts = group()
     small = SharedPrefill(model, cache_budget_bytes=prefill_module._cache_bytes_per_token(model) * 50)
     rows, computed = shared_rows(small, prompts)

@@ -5,11 +5,13 @@ from pathlib import Path
 import peft
 import pytest
 import yaml
+from transformers import AutoModelForCausalLM
 
 from prom_reward import PrometheusReward, load_judge, load_rubric
 from prom_reward.config import load_grading_run, load_grpo_run, load_training, load_training_run
 from prom_reward.offline.rows import Row, read_rows
 from prom_reward.settings import TrainingDataConfig
+from tests.integration.trainers import TRAINERS
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -58,8 +60,6 @@ def test_the_grading_config_names_files_that_exist():
 
 @pytest.mark.slow
 def test_the_adapter_config_puts_an_adapter_on_its_preset(smollm2_folder, tmp_path, request_of):
-    from transformers import AutoModelForCausalLM
-
     model = AutoModelForCausalLM.from_pretrained(smollm2_folder)
     lora = peft.LoraConfig(r=2, init_lora_weights=False, target_modules=["q_proj"], task_type="CAUSAL_LM")
     peft.get_peft_model(model, lora).save_pretrained(tmp_path / "my-judge-adapter")
@@ -102,6 +102,40 @@ def test_the_reward_hack_example_shows_both_runs_on_one_page(smollm2_folder, tmp
     html = page.read_text(encoding="utf-8")
     assert "guards off" in html
     assert "guards on" in html
+
+
+@pytest.fixture(scope="module")
+def tiny_adapter_judge(tiny_judge_folder, tmp_path_factory) -> Path:
+    """A YAML file with a judge that is an adapter on the tiny model."""
+    folder = tmp_path_factory.mktemp("adapter-judge")
+    model = AutoModelForCausalLM.from_pretrained(tiny_judge_folder)
+    lora = peft.LoraConfig(r=2, init_lora_weights=False, target_modules=["q_proj"], task_type="CAUSAL_LM")
+    peft.get_peft_model(model, lora).save_pretrained(folder / "adapter")
+    settings = {"model": str(tiny_judge_folder), "adapter": str(folder / "adapter"), "mode": "score"}
+    (folder / "judge.yaml").write_text(yaml.safe_dump(settings))
+    return folder / "judge.yaml"
+
+
+@pytest.mark.parametrize("name", ["rloo", "online_dpo", "grpo_lora_shared_judge", "ppo"])
+def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, tmp_path, monkeypatch, capsys):
+    arguments = [f"{name}.py", "--dataset", "configs/questions.jsonl", "--max-steps", "2"]
+    arguments += ["--policy", str(tiny_judge_folder), "--judge", str(tiny_adapter_judge)]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--output-dir", str(tmp_path)])
+    if name == "ppo" and not TRAINERS["PPO"].exists:
+        with pytest.raises(
+            SystemExit, match=r"^error: this TRL has no PPOTrainer; run: pip install 'prom-reward\[ppo\]'$"
+        ):
+            runpy.run_path(f"training_examples/{name}.py", run_name="__main__")
+        return
+    runpy.run_path(f"training_examples/{name}.py", run_name="__main__")
+    rewards = capsys.readouterr().out.partition("reward by step: ")[2].split()
+    assert len(rewards) == 2
+    assert all(-1 < float(value) < 1 for value in rewards)
+
+
+def test_every_example_is_run_by_one_of_these_tests():
+    names = {path.stem for path in (ROOT / "training_examples").iterdir() if path.suffix == ".py"}
+    assert names == {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo", "reward_hack"}
 
 
 def test_examples_stay_short():

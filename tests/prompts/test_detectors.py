@@ -109,9 +109,9 @@ def test_chosen_detectors_alone_look():
 
 @pytest.mark.parametrize("unit", ["this response ", "feedback: ", "A", '"score": '])
 def test_a_megabyte_is_looked_at_in_bounded_time(unit):
-    start = time.perf_counter()
+    start = time.process_time()
     flags(unit * (1_000_000 // len(unit)))
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
 
 
 @pytest.mark.data

@@ -46,6 +46,6 @@ def test_invisible_characters_are_revealed():
 
 def test_a_megabyte_of_all_characters_is_folded_in_bounded_time():
     text = "".join(chr(code) for code in range(0x20, 0x20000) if not 0xD800 <= code < 0xE000) * 8
-    start = time.perf_counter()
+    start = time.process_time()
     fold(text)
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20

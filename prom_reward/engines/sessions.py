@@ -1,0 +1,56 @@
+"""What surrounds a call of a model as a judge: one caller at a time, eval mode, no gradients, and all put back.
+
+It does not know prompts.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+_locks: "WeakKeyDictionary[Any, threading.RLock]" = WeakKeyDictionary()
+_making_locks = threading.Lock()
+
+
+@contextmanager
+def judging(model: Any) -> Iterator[None]:
+    """Let a model judge: nobody else does meanwhile, and nothing of its state is different afterwards."""
+    with model_lock(model), torch.inference_mode(), evaluating(model):
+        yield
+
+
+@contextmanager
+def judging_on(device: torch.device, model: Any) -> Iterator[None]:
+    """Let a model judge on a device, and keep it on the CPU the rest of the time."""
+    with model_lock(model):
+        with torch.inference_mode(False):  # weights that are moved in it could not be moved back
+            model.to(device)
+        try:
+            with judging(model):
+                yield
+        finally:
+            with torch.inference_mode(False):
+                model.to("cpu")
+            if device.type != "cpu":
+                torch.get_device_module(device).empty_cache()
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Keep a model in eval mode, and put a shared one back as it was."""
+    before = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, was_training in before.items():
+            module.training = was_training
+
+
+def model_lock(model: Any) -> threading.RLock:
+    """Return the lock of a model: async rewards are computed in threads, and may share it."""
+    with _making_locks:
+        return _locks.setdefault(model, threading.RLock())

@@ -1,0 +1,157 @@
+"""Attention over a token trie that is laid out as one sequence: every run attends to itself and to its ancestors.
+
+It does not know prompts, plans or logits.
+
+Nothing is padded, and no dense mask is made: a run's queries meet their own keys (causal) and their ancestors' keys
+(all of them) in two calls, whose results are merged by their log-sum-exp, as in FlashAttention-2 (Dao 2023, section
+2.3). Runs that follow the same ancestors, as the responses of a group do, meet these in one call.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch.nn.attention.bias import causal_lower_right
+from transformers import AttentionInterface, DynamicCache
+from transformers.cache_utils import DynamicLayer
+from transformers.masking_utils import AttentionMaskInterface
+
+_NAME = "prom_reward_trie"
+
+States = tuple[torch.Tensor, torch.Tensor]
+"""Keys and values of one segment in one layer, (1, K, T, D) each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeRun:
+    """The tokens of one segment of a trie, at their place in the sequence."""
+
+    segment: int
+    """The segment's number."""
+    start: int
+    """First token, counted in the sequence."""
+    end: int
+    """Behind the last token."""
+    ancestors: tuple[int, ...]
+    """The segments before it, from the root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeSequence:
+    """One forward pass, and the states that it takes from earlier passes and leaves to later ones."""
+
+    runs: Sequence[TreeRun]
+    """The runs that fill the sequence, in order."""
+    kept: frozenset[int]
+    """Segments of this pass whose states are wanted later."""
+    states: dict[tuple[int, int], States] = field(repr=False)
+    """By layer and segment; kept segments are added."""
+
+
+def keeps_all_states(model: Any) -> bool:
+    """Whether every layer attends to all tokens before: no sliding window, no recurrent state."""
+    cache = DynamicCache(config=model.config.get_text_config())
+    return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def is_available(model: Any) -> bool:
+    """Whether the model runs full scaled-dot-product attention through transformers' interface."""
+    return getattr(model.config, "_attn_implementation", None) == "sdpa" and keeps_all_states(model)
+
+
+@contextmanager
+def tree_attention(model: Any) -> Iterator[None]:
+    """Let the model take a trie (`tree=` of its forward), and restore its own attention afterwards."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation(_NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def _attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    tree: TreeSequence | None = None,
+    **other: Any,
+) -> tuple[torch.Tensor, None]:
+    """Return attention (B, T, H, D) of queries (B, H, T, D) to keys (B, K, T, D), H a multiple of K."""
+    unknown = [name for name in ("softcap", "s_aux", "sliding_window", "position_bias") if other.get(name) is not None]
+    if unknown or tree is None:
+        raise NotImplementedError(f"attention with {', '.join(unknown) or 'no trie'} is not computed here")
+    own = {run.segment: (key[:, :, run.start : run.end], value[:, :, run.start : run.end]) for run in tree.runs}
+    output = torch.empty_like(query)
+    for ancestors, group in groupby(tree.runs, key=lambda run: run.ancestors):
+        runs = list(group)
+        before = [own.get(segment) or tree.states[module.layer_idx, segment] for segment in ancestors]
+        _attend_runs(query, own, runs, _joined(before) if before else None, scaling, output)
+    for segment in tree.kept:  # a copy: a view would hold the whole pass
+        keys, values = own[segment]
+        tree.states[module.layer_idx, segment] = keys.clone(), values.clone()
+    return output.transpose(1, 2).contiguous(), None
+
+
+def _attend_runs(
+    query: torch.Tensor,
+    own: dict[int, States],
+    runs: Sequence[TreeRun],
+    before: States | None,
+    scaling: float | None,
+    output: torch.Tensor,
+) -> None:
+    """Write the attention of runs that follow the same ancestors into `output` (B, H, T, D)."""
+    start, end = runs[0].start, runs[-1].end
+    if query.device.type != "cpu":
+        for run in runs:
+            keys, values = own[run.segment] if before is None else _joined([before, own[run.segment]])
+            output[:, :, run.start : run.end] = _lower_right(query[:, :, run.start : run.end], keys, values, scaling)
+        return
+    inside = [_flash(query[:, :, run.start : run.end], own[run.segment], True, scaling) for run in runs]
+    merged = torch.cat([one for one, _ in inside], dim=2)
+    if before is not None:
+        prefix, prefix_lse = _flash(query[:, :, start:end], before, False, scaling)
+        own_share = torch.sigmoid(torch.cat([lse for _, lse in inside], dim=2) - prefix_lse)  # (B, H, T)
+        merged = torch.lerp(prefix, merged, own_share.unsqueeze(-1).to(merged.dtype))
+    output[:, :, start:end] = merged
+
+
+def _flash(
+    query: torch.Tensor, states: States, is_causal: bool, scaling: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return attention (B, H, T, D) and its log-sum-exp (B, H, T) by torch's kernel for CPUs."""
+    key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], dim=1) for one in states)
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    output, lse = kernel(query, key, value, 0.0, is_causal, scale=scaling)
+    return output, lse
+
+
+def _lower_right(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None) -> torch.Tensor:
+    """Return the attention (B, H, T, D) of the last T of S tokens to all of them, causal, by torch's fused kernels."""
+    bias: Any = causal_lower_right(query.shape[2], key.shape[2])
+    is_grouped = query.shape[1] != key.shape[1]
+    return torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias, scale=scaling, enable_gqa=is_grouped
+    )
+
+
+def _joined(parts: Sequence[States]) -> States:
+    if len(parts) == 1:
+        return parts[0]
+    keys, values = zip(*parts, strict=True)
+    return torch.cat(keys, dim=2), torch.cat(values, dim=2)
+
+
+def _no_mask(*args: Any, **kwargs: Any) -> None:
+    """Make no mask: the runs say what is seen."""
+
+
+AttentionInterface.register(_NAME, _attend)
+AttentionMaskInterface.register(_NAME, _no_mask)

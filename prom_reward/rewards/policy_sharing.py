@@ -1,0 +1,51 @@
+"""Puts a reward's judge onto the policy that a trainer trains.
+
+It does not know how two adapters share one model.
+"""
+
+import copy
+from typing import Any
+
+from prom_reward.errors import ConfigError
+from prom_reward.types import Judge
+
+
+def judge_on_policy(judge: Judge, policy: Any) -> Judge:
+    """Return the judge on the policy's own weights.
+
+    Args:
+        judge: A judge whose engine is a `TransformersEngine`.
+        policy: A trainer, or a `peft.PeftModel`.
+
+    Raises:
+        ConfigError: The judge runs no weights in this process, the trainer shards its model (ZeRO-3, FSDP), or the
+            policy cannot carry the judge.
+    """
+    from prom_reward.engines.adapter_engine import AdapterEngine
+    from prom_reward.engines.transformers_engine import TransformersEngine
+
+    engine = getattr(judge, "engine", None)
+    engine = engine.beside if isinstance(engine, AdapterEngine) else engine  # it moves on to another policy
+    if not isinstance(engine, TransformersEngine):
+        raise ConfigError(
+            f"got a judge that runs on {type(engine).__name__}; expected one that runs its weights in this process, "
+            "for example load_judge('smollm2-135m')"
+        )
+    shared = copy.copy(judge)
+    setattr(shared, "engine", AdapterEngine(engine, _policy_of(policy)))  # noqa: B010  the protocol names no engine
+    return shared
+
+
+def _policy_of(trainer: Any) -> Any:
+    """Return a trainer's policy without wrappers; a model is returned as it is."""
+    accelerator = getattr(trainer, "accelerator", None)
+    if accelerator is None:
+        return trainer
+    zero_stage = getattr(getattr(accelerator.state, "deepspeed_plugin", None), "zero_stage", 0)
+    if zero_stage == 3 or getattr(accelerator.state, "fsdp_plugin", None) is not None:
+        raise ConfigError(
+            "got a trainer with ZeRO-3 or FSDP; expected whole weights on every rank, as the ranks judge unequal "
+            "numbers of batches: leave the judge beside the policy or on a server"
+        )
+    model = accelerator.unwrap_model(trainer.model)
+    return getattr(model, "policy", model)  # PPO trains policy and value model as one module

@@ -1,0 +1,145 @@
+"""PrometheusRewardModel: the shape in which PPO, Nash-MD and XPO call a reward.
+
+Those trainers call TRL's `get_reward(model, query_responses, pad_token_id, context_length)`, which asks a module's
+backbone for hidden states and its head for a score at the last token. It does not know how a reward comes about.
+"""
+
+import logging
+from collections.abc import Sequence
+from math import isfinite
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from prom_reward.errors import ConfigError, UnscoredError
+from prom_reward.rewards.prompt_collator import PromptCollator, Row
+
+if TYPE_CHECKING:
+    from prom_reward.rewards.reward_function import PrometheusReward
+
+logger = logging.getLogger(__name__)
+
+OnUnscored = Literal["mean", "raise"] | float
+
+_NO_COLUMNS = frozenset(
+    {"prompt", "prompts", "completion", "completions", "input_ids", "attention_mask", "labels"}
+    | {"log_metric", "log_extra", "trainer_state"}
+)
+
+
+class PrometheusRewardModel(torch.nn.Module):
+    """A reward as the `reward_model` of PPOTrainer, or the `reward_funcs` of NashMDTrainer and XPOTrainer.
+
+    Made by `PrometheusReward.as_reward_model`. It has no parameters: the judge is no part of what a trainer moves,
+    shards or saves. The trainer must be given its `data_collator`, which tells it where every prompt ends, and the
+    row that the prompt came from. Under several processes each scores its own rows.
+
+    Args:
+        reward: Scores the responses.
+        processing_class: The policy's tokenizer, or a processor that has one.
+        on_unscored: These trainers need a finite number for a response that could not be scored. "mean": the mean
+            of the scored ones in the call, or else of the last call that had any; "raise": UnscoredError; a number:
+            that reward. Where `reward.on_unscored` is "raise" or a number, that holds.
+
+    Attributes:
+        data_collator: The `data_collator` for the trainer.
+        num_scored: Responses that were scored so far, in this process.
+        num_unscored: Responses that got the number of `on_unscored` so far, in this process.
+        metrics: The last call's `judge/...` metrics, which these trainers have no way to log.
+
+    Raises:
+        ConfigError: `on_unscored` is none of the above, or the tokenizer has no pad token.
+    """
+
+    base_model_prefix = "backbone"
+    """Where TRL looks for what makes hidden states."""
+
+    def __init__(self, reward: "PrometheusReward", processing_class: Any, *, on_unscored: OnUnscored = "mean") -> None:
+        super().__init__()
+        is_number = isinstance(on_unscored, int | float) and not isinstance(on_unscored, bool) and isfinite(on_unscored)
+        if not is_number and on_unscored not in ("mean", "raise"):
+            raise ConfigError(f"got on_unscored={on_unscored!r}; expected 'mean', 'raise' or a finite number")
+        self.reward = reward
+        self.tokenizer = getattr(processing_class, "tokenizer", processing_class)
+        self.data_collator = PromptCollator(self.tokenizer)
+        self.on_unscored: OnUnscored = on_unscored
+        self.config = SimpleNamespace(_name_or_path=reward.__name__)  # trainers name a reward model by it
+        self.num_scored = 0
+        self.num_unscored = 0
+        self.metrics: dict[str, float] = {}
+        self._last_mean: float | None = None
+
+    def backbone(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **unused: Any) -> SimpleNamespace:
+        """Return the rewards of prompts with responses as hidden states (B, T, 1), the same at every token.
+
+        Args:
+            input_ids: (B, T), 0 where masked.
+            attention_mask: (B, T), false at every pad token; where that is the EOS, at the EOS, too.
+            unused: What else TRL gives to a backbone.
+        """
+        shown = torch.where(attention_mask.bool(), input_ids, self.tokenizer.pad_token_id)  # as they were generated
+        length, rows = self.data_collator.take(shown)
+        responses = [self._response(ids) for ids in shown[:, length:].tolist()]
+        rewards = torch.tensor(self._rewards(rows, responses), dtype=torch.float32, device=input_ids.device)
+        return SimpleNamespace(hidden_states=(rewards[:, None, None].expand(*input_ids.shape, 1),))
+
+    @staticmethod
+    def score(hidden_states: torch.Tensor) -> torch.Tensor:
+        """Return the rewards (B, T, 1) as they are."""
+        return hidden_states
+
+    def forward(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse trainers that take a reward function.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(
+            "got a reward model where the trainer takes a reward function; pass the PrometheusReward itself to it"
+        )
+
+    def _response(self, ids: list[int]) -> str:
+        """Return the text of a response up to its first EOS or pad token."""
+        ends = (self.tokenizer.eos_token_id, self.tokenizer.pad_token_id)
+        end = next((index for index, token in enumerate(ids) if token in ends), len(ids))
+        return str(self.tokenizer.decode(ids[:end], skip_special_tokens=True))
+
+    def _rewards(self, rows: Sequence[Row], responses: Sequence[str]) -> list[float]:
+        prompts = [self._prompt(row) for row in rows]
+        completions = [
+            response if isinstance(prompt, str) else [{"role": "assistant", "content": response}]
+            for prompt, response in zip(prompts, responses, strict=True)
+        ]
+        names = {name for row in rows for name in row} - _NO_COLUMNS
+        columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in sorted(names)}
+        log = self.metrics.__setitem__
+        return self._filled(self.reward(prompts=prompts, completions=completions, log_metric=log, **columns))
+
+    def _prompt(self, row: Row) -> Any:
+        """Return what a row asks: its `prompt`, or the text of its ids where it has none."""
+        prompt = row.get("prompt")
+        return self.tokenizer.decode(row["input_ids"], skip_special_tokens=True) if prompt is None else prompt
+
+    def _filled(self, rewards: list[float | None]) -> list[float]:
+        """Replace what could not be scored, and count it."""
+        scored = [reward for reward in rewards if reward is not None]
+        num_unscored = len(rewards) - len(scored)
+        self.num_scored += len(scored)
+        self._last_mean = sum(scored) / len(scored) if scored else self._last_mean
+        if not num_unscored:
+            return scored
+        filling = self._last_mean if self.on_unscored == "mean" else self.on_unscored
+        if filling is None or isinstance(filling, str):
+            why = "on_unscored is 'raise'" if filling else "no response was scored yet whose mean could stand in"
+            raise UnscoredError(f"{num_unscored} of {len(rewards)} responses could not be scored, and {why}")
+        self.num_unscored += num_unscored
+        logger.warning(
+            "%d of %d responses could not be scored; they get the reward %.4g (%d of %d so far)",
+            num_unscored,
+            len(rewards),
+            filling,
+            self.num_unscored,
+            self.num_scored + self.num_unscored,
+        )
+        return [filling if reward is None else reward for reward in rewards]

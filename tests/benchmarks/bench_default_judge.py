@@ -1,0 +1,148 @@
+"""The figures of the default judge's card: agreement on files that its training never saw, beside its baselines.
+
+    python tests/benchmarks/bench_default_judge.py --json figures.json
+
+Reads PROM_REWARD_DATA. For every file it prints the trained judge in both layouts, the untuned model, the response's
+length and the word overlap with the reference, with 95 % bootstrap intervals over questions or documents; then what
+score mode costs beside feedback mode. `--limit N` takes the first N rows of each file, for a quick look.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from prom_reward import PrometheusJudge, load_judge
+from prom_reward.offline.agreement import Estimate
+from prom_reward.offline.evaluation import Evaluation, ScoredRow, evaluate_scores, grade_all
+from prom_reward.offline.labels import LabelColumns, LabelledFile, read_labelled
+from prom_reward.offline.pair_evaluation import PairEvaluation, ScoredPair, evaluate_pairs
+from prom_reward.types import GradingRequest
+
+JUDGES = {
+    "smollm2-135m": {"layout": "response_last"},
+    "smollm2-135m in Prometheus' layout": {"layout": "prometheus"},
+    "smollm2-135m-untuned": {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """A file with the measure that it is known by."""
+
+    path: str
+    measure: str
+    group: str | None = None
+
+
+FILES = (
+    LabelFile("dev/saf_unseen_answers.jsonl", "spearman"),
+    LabelFile("dev/mtbench_gpt4.jsonl", "pearson"),
+    LabelFile("prometheus/mt_bench_eval.jsonl", "pearson"),
+    LabelFile("dev/summaries.jsonl", "spearman", group="rubric"),
+    LabelFile("prometheus/hhh.jsonl", "accuracy", group="source"),
+)
+
+
+def evaluated_rows(judge: PrometheusJudge, labelled: LabelledFile, resamples: int) -> Evaluation:
+    """Grade rows with scores and measure them."""
+    judgments = grade_all(judge, [row.request for row in labelled.rows])
+    scored = [ScoredRow(labelled=row, judgment=one) for row, one in zip(labelled.rows, judgments, strict=True)]
+    return evaluate_scores(scored, resamples=resamples)
+
+
+def evaluated_pairs(judge: PrometheusJudge, labelled: LabelledFile, resamples: int) -> PairEvaluation:
+    """Grade preference pairs and measure them."""
+    sides: list[GradingRequest] = [side for pair in labelled.pairs for side in (pair.chosen, pair.rejected)]
+    judgments = grade_all(judge, sides)
+    scored = [
+        ScoredPair(labelled=pair, chosen=judgments[2 * at], rejected=judgments[2 * at + 1])
+        for at, pair in enumerate(labelled.pairs)
+    ]
+    return evaluate_pairs(scored, resamples=resamples)
+
+
+def shown(estimate: Estimate) -> str:
+    """Return a value with its interval."""
+    if estimate.value is None:
+        return "undefined"
+    interval = f" [{estimate.low:.2f}, {estimate.high:.2f}]" if estimate.low is not None else ""
+    return f"{estimate.value:.3f}{interval}"
+
+
+def lines(name: str, file: LabelFile, found: Evaluation | PairEvaluation) -> list[str]:
+    """Return a judge's figures on a file as Markdown table rows: name, measure, expected, integer, baselines."""
+    if isinstance(found, PairEvaluation):
+        return [f"| {name} | pairwise accuracy | " + " | ".join(shown(one) for one in found.accuracy.values()) + " |"]
+    kinds = ("expected", "integer", "length", "overlap")
+    rows = {measure: found.measures[measure] for measure in dict.fromkeys((file.measure, "pearson", "mae"))}
+    rows["pearson, length held"] = found.partial
+    if found.groups:
+        values = {kind: [one.measures[file.measure].get(kind) for one in found.groups.values()] for kind in kinds}
+        rows[f"{file.measure}, mean over groups"] = {
+            kind: Estimate(statistics.mean(one.value for one in ones))
+            for kind, ones in values.items()
+            if all(one is not None and one.value is not None for one in ones)
+        }
+    return [
+        f"| {name} | {measure} | " + " | ".join(shown(ones[kind]) if kind in ones else "" for kind in kinds) + " |"
+        for measure, ones in rows.items()
+    ]
+
+
+def cost_ratio(labelled: LabelledFile, num_requests: int = 8) -> float:
+    """Return the time of score mode over that of feedback mode on the same requests."""
+    requests = [row.request for row in labelled.rows[:num_requests]]
+    seconds = []
+    for mode in ("score", "feedback"):
+        judge = load_judge("smollm2-135m", mode=mode, sampling={"seed": 0})
+        judge.grade(requests[:1])
+        start = time.perf_counter()
+        judge.grade(requests)
+        seconds.append(time.perf_counter() - start)
+    return seconds[0] / seconds[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--judge", action="append", choices=list(JUDGES), help="one of the judges; all by default")
+    parser.add_argument("--file", action="append", help="one of the files; all by default")
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--json", help="write all figures to this file")
+    options = parser.parse_args()
+    folder = Path(os.environ["PROM_REWARD_DATA"])
+    figures: dict[str, dict] = {}
+    for file in FILES:
+        if options.file and file.path not in options.file:
+            continue
+        labelled = read_labelled(folder / file.path, columns=LabelColumns(group=file.group), limit=options.limit)
+        print(f"\n{file.path}: {len(labelled.rows) or len(labelled.pairs)} rows\n")
+        print("| | | expected | integer | length | overlap |\n|---|---|---|---|---|---|", flush=True)
+        for name in options.judge or JUDGES:
+            judge = load_judge(name.partition(" ")[0], mode="score", **JUDGES[name])
+            run = evaluated_pairs if labelled.pairs else evaluated_rows
+            found = run(judge, labelled, options.resamples)
+            figures.setdefault(file.path, {})[name] = found.to_dict()
+            print("\n".join(lines(name, file, found)), flush=True)
+    ratio = cost_ratio(read_labelled(folder / "prometheus/mt_bench_eval.jsonl"))
+    print(f"\nscore mode takes {ratio:.3f} of the time of feedback mode")
+    about = {
+        "dtype": judge.engine.runtime.loaded.dtype,
+        "threads": torch.get_num_threads(),
+        "cpu": torch.cpu.get_capabilities().get("cpu_name"),
+        "torch": torch.__version__,
+    }
+    print(json.dumps(about))
+    if options.json:
+        result = {"about": about, "score_over_feedback": ratio, "files": figures}
+        Path(options.json).write_text(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

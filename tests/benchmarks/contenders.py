@@ -1,0 +1,107 @@
+"""What `bench_judge` times: each contender does a whole workload when it is called."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from workloads import FEEDBACK_TOKENS
+
+from prom_reward import PrometheusJudge
+from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.decoding import Decoding, decode
+from prom_reward.types import JudgePrompt
+
+GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1, max_new_tokens=FEEDBACK_TOKENS)
+BATCH_SIZE = 16
+
+Contenders = dict[str, Callable[[], object]]
+
+
+class VLLM:
+    """vLLM in its own Python; see `vllm_worker.py`."""
+
+    def __init__(self, python: str, model: str, dtype: str) -> None:
+        threads = str(torch.get_num_threads())
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "VLLM_CPU_KVCACHE_SPACE": "2"}
+        environment |= {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, range(int(threads))))}
+        self._process = subprocess.Popen(
+            [python, str(Path(__file__).with_name("vllm_worker.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.version = self.ask({"model": model, "dtype": dtype})["version"]
+
+    def ask(self, values: dict) -> dict:
+        """Send one line and return the answer."""
+        self._process.stdin.write(json.dumps(values) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit("vLLM ended; see its messages above")
+        return json.loads(line)
+
+
+def contenders(judge: PrometheusJudge, prompts: list[JudgePrompt], *, writes_feedback: bool) -> Contenders:
+    """Return the engine and what transformers offers; in feedback mode of a fixed length for all."""
+    runtime = judge.engine.runtime
+    contexts = [runtime.context_ids(prompt) for prompt in prompts]
+    if writes_feedback:
+        return _feedback_contenders(runtime, contexts)
+    return {"engine": lambda: judge.engine.generate(prompts, judge.sampling), **_score_contenders(runtime, contexts)}
+
+
+def _score_contenders(runtime, contexts: list[list[int]]) -> Contenders:
+    model = runtime.loaded.model
+
+    def one_by_one():
+        for ids in contexts:
+            model(torch.tensor([ids], device=model.device), use_cache=False, logits_to_keep=1)
+
+    def padded_16():
+        for batch in _padded_batches(runtime, contexts):
+            positions = (batch["attention_mask"].cumsum(-1) - 1).clamp_min(0)
+            model(**batch, position_ids=positions, use_cache=False, logits_to_keep=1)
+
+    return {"one_by_one": one_by_one, "padded_16": padded_16}
+
+
+def _feedback_contenders(runtime, contexts: list[list[int]]) -> Contenders:
+    model, pad = runtime.loaded.model, runtime.loaded.tokenizer.pad_token_id
+
+    def engine():
+        for start in range(0, len(contexts), BATCH_SIZE):
+            batch = [
+                Decoding(
+                    prompt_ids=ids,
+                    max_new_tokens=FEEDBACK_TOKENS,
+                    generator=torch.Generator(model.device),
+                    is_done=lambda _: False,
+                )
+                for ids in contexts[start : start + BATCH_SIZE]
+            ]
+            decode(model, batch, GREEDY, frozenset(), runtime.prefill)
+
+    def generate():
+        for batch in _padded_batches(runtime, contexts):
+            size = {"min_new_tokens": FEEDBACK_TOKENS, "max_new_tokens": FEEDBACK_TOKENS}
+            model.generate(**batch, **size, do_sample=False, pad_token_id=pad)
+
+    return {"engine": engine, "generate": generate}
+
+
+def _padded_batches(runtime, contexts: list[list[int]]):
+    pad, device = runtime.loaded.tokenizer.pad_token_id, runtime.loaded.model.device
+    for start in range(0, len(contexts), BATCH_SIZE):
+        batch = contexts[start : start + BATCH_SIZE]
+        width = max(map(len, batch))
+        ids = [[pad] * (width - len(one)) + one for one in batch]
+        mask = [[0] * (width - len(one)) + [1] * len(one) for one in batch]
+        yield {
+            "input_ids": torch.tensor(ids, device=device),
+            "attention_mask": torch.tensor(mask, device=device),
+        }

@@ -1,0 +1,77 @@
+import json
+
+import pytest
+import yaml
+
+from prom_reward import load_judge
+from prom_reward.engines.adapter_stamp import read_stamp
+
+ROWS = [
+    {"instruction": f"Question {at % 6}?", "response": f"Answer {at}.", "score": 1 + at % 5, "feedback": "Clear."}
+    for at in range(24)
+]
+TRAINER = {"save_steps": 1, "logging_steps": 1, "disable_tqdm": True, "gradient_accumulation_steps": 1}
+
+
+@pytest.fixture
+def recipe(tmp_path, tiny_judge_folder):
+    """Writes a recipe without data and returns its path."""
+
+    def make(**changes):
+        path = tmp_path / "recipe.yaml"
+        settings = {
+            "judge": {"model": str(tiny_judge_folder), "dtype": "float32", "device": "cpu"},
+            "validation_share": 0.3,
+            "trainer": TRAINER,
+        }
+        path.write_text(yaml.safe_dump({**settings, **changes}))
+        return path
+
+    return make
+
+
+def test_rows_become_an_adapter_that_loads(run, rows_file, recipe, tmp_path, tiny_judge_folder, request_of):
+    out = tmp_path / "judge"
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--out", out, "--rank", "2", "--max-steps", "2")
+    done = run("train-judge", rows_file(*ROWS), *options, "--json", "--learning-rate", "0.01")
+    assert done.status == 0
+    printed = json.loads(done.out.splitlines()[-1])
+    assert printed["out"] == str(out)
+    assert printed["training"] + printed["validation"] >= len(ROWS)
+    assert "eval_pearson" in printed
+    assert read_stamp(out)["data"] == [{"file": "rows.jsonl", "passes": 2.0}]
+    judge = load_judge(str(tiny_judge_folder), adapter=str(out), mode="score", dtype="float32")
+    assert judge.grade([request_of("Paris.")])[0].is_scored
+
+
+def test_a_dry_run_shows_what_would_be_trained_on(run, rows_file, recipe, tmp_path):
+    out = tmp_path / "judge"
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--out", out, "--dry-run")
+    path = rows_file(*ROWS, *({**row, "response": "long " * 1600} for row in ROWS[:6]))
+    done = run("train-judge", path, *options, "--passes", "1", "--feedback", "1")
+    assert done.status == 0
+    assert "What is trained on" in done.out
+    assert "examples left out: longer than --max-tokens" in done.err
+    counts = json.loads(run("train-judge", path, *options, "--json", "--patience", "1").out)
+    assert set(counts) == {"training", "validation", "too_long"}
+    assert not out.exists()
+
+
+def test_the_end_is_told_in_words(run, rows_file, recipe, tmp_path):
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--max-steps", "1")
+    done = run("train-judge", rows_file(*ROWS), *options, "--gradient-checkpointing", "--seed", "3")
+    assert done.status == 0
+    assert "pearson" in done.out.splitlines()[-1]
+
+
+def test_bad_input_is_one_line(run, rows_file, recipe, tmp_path):
+    assert "got no data to train on; give labelled files" in run("train-judge").err
+    named = recipe(data=[{"path": "rows.jsonl"}])
+    done = run("train-judge", rows_file(*ROWS), "--config", named)
+    assert (done.status, done.err.count("error:")) == (2, 1)
+    assert "got data files and a --config that names its own; give either" in done.err
+    wrong = recipe(lerning_rate=1)
+    assert "unknown key 'lerning_rate'" in run("train-judge", rows_file(*ROWS), "--config", wrong).err
+    pairs = rows_file({"prompt": "a", "chosen": "b", "rejected": "c", "rubric": "honesty"})
+    done = run("train-judge", pairs, "--config", recipe(), "--out", tmp_path / "judge")
+    assert "got preference pairs; expected responses with scores to train on" in done.err

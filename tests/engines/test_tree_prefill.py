@@ -1,0 +1,158 @@
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prom_reward.engines.prefix_plan import plan_prefixes
+from prom_reward.engines.tree_attention import _lower_right, is_available
+from prom_reward.engines.tree_prefill import CPU_PASS_TOKENS, GPU_PASS_TOKENS, TreePrefill
+from tests.tiny_models import tiny_model
+
+VOCABULARY = 300
+UNLIMITED = 1 << 30
+MODEL = tiny_model("llama", VOCABULARY)
+TREES = ("llama", "mixtral", "qwen2")
+
+
+def computed_rows(prefill, prompts, on_states=None):
+    plan = plan_prefixes(prompts, token_budget=UNLIMITED, min_shared_tokens=1)
+    rows = {}
+    with torch.inference_mode():
+        prefill.run(plan, prompts, rows.__setitem__, on_states)
+    assert sorted(rows) == list(range(len(prompts)))
+    return [rows[at] for at in range(len(prompts))]
+
+
+def plain_rows(model, prompts):
+    with torch.inference_mode():
+        return [model(input_ids=torch.tensor([prompt])).logits[0, -1] for prompt in prompts]
+
+
+def family(seed=0, size=9):
+    """Three generations: prompts that share much, little and nothing, a duplicate and a beginning of others."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def ids(length):
+        return torch.randint(3, VOCABULARY, (length,), generator=draw).tolist()
+
+    trunk = ids(12)
+    branches = [[*trunk, *ids(7)] for _ in range(2)]
+    leaves = [[*branch, *ids(1 + at)] for branch in branches for at in range(size)]
+    return [*leaves, trunk, branches[0], leaves[0], ids(30)]
+
+
+@pytest.mark.parametrize("architecture", TREES)
+@pytest.mark.parametrize("pass_tokens", [1, 10, 33, UNLIMITED])
+def test_any_split_into_passes_gives_the_plain_logits(architecture, pass_tokens):
+    model = tiny_model(architecture, VOCABULARY)
+    prompts = family()
+    rows = computed_rows(TreePrefill(model, pass_tokens=pass_tokens), prompts)
+    for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.lists(st.integers(3, 5), min_size=1, max_size=12), min_size=1, max_size=8),
+    st.integers(1, 40),
+)
+def test_any_prompts_give_the_plain_logits(prompts, pass_tokens):
+    rows = computed_rows(TreePrefill(MODEL, pass_tokens=pass_tokens), prompts)
+    for row, plain in zip(rows, plain_rows(MODEL, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+
+
+def test_the_states_are_those_of_the_models_own_cache():
+    prompts = family(size=2)
+    found = {}
+    computed_rows(TreePrefill(MODEL, pass_tokens=20), prompts, found.__setitem__)
+    for at, prompt in enumerate(prompts):
+        with torch.inference_mode():
+            cache = MODEL(input_ids=torch.tensor([prompt]), use_cache=True).past_key_values
+        assert len(found[at]) == len(cache.layers)
+        for (keys, values), layer in zip(found[at], cache.layers, strict=True):
+            torch.testing.assert_close(keys, layer.keys, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(values, layer.values, atol=1e-4, rtol=1e-4)
+
+
+def test_between_passes_only_the_path_to_the_next_segment_is_held(monkeypatch):
+    prefill = TreePrefill(MODEL, pass_tokens=10)
+    held = []
+    forward = prefill._forward
+
+    def watched(plan, prompts, sequence):
+        tokens = sum(keys.shape[2] for (layer, _), (keys, _) in sequence.states.items() if layer == 0)
+        held.append(tokens)
+        return forward(plan, prompts, sequence)
+
+    monkeypatch.setattr(prefill, "_forward", watched)
+    prompts = family(size=40)
+    computed_rows(prefill, prompts)
+    assert len(held) > 20
+    assert max(held) <= max(map(len, prompts))
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("no room"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_running_out_of_memory_halves_the_passes_and_loses_nothing(monkeypatch, caplog, error):
+    prefill = TreePrefill(MODEL, pass_tokens=512)
+    forward = prefill._forward
+
+    def fails_on_much(plan, prompts, sequence):
+        if sequence.runs[-1].end > 100 and len(sequence.runs) > 1:
+            raise error
+        return forward(plan, prompts, sequence)
+
+    monkeypatch.setattr(prefill, "_forward", fails_on_much)
+    prompts = family(size=40)
+    with caplog.at_level(logging.WARNING):
+        rows = computed_rows(prefill, prompts)
+    for row, plain in zip(rows, plain_rows(MODEL, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+    assert [record.message for record in caplog.records] == [
+        "out of memory: going on with 256 tokens a forward pass",
+        "out of memory: going on with 128 tokens a forward pass",
+        "out of memory: going on with 64 tokens a forward pass",
+    ]
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
+    prefill = TreePrefill(MODEL)
+    monkeypatch.setattr(prefill, "_forward", lambda *_: (_ for _ in ()).throw(RuntimeError("shape mismatch")))
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        computed_rows(prefill, family())
+    assert MODEL.config._attn_implementation == "sdpa"
+
+
+def test_a_pass_is_as_long_as_its_device_likes():
+    assert TreePrefill(SimpleNamespace(device=torch.device("cpu"))).pass_tokens == CPU_PASS_TOKENS
+    assert TreePrefill(SimpleNamespace(device=torch.device("cuda"))).pass_tokens == GPU_PASS_TOKENS
+
+
+@pytest.mark.parametrize("heads", [2, 4])
+def test_the_gpus_attention_is_causal_behind_all_that_came_before(heads):
+    draw = torch.Generator().manual_seed(0)
+    query = torch.randn(1, 4, 5, 8, generator=draw)
+    key, value = (torch.randn(1, heads, 9, 8, generator=draw) for _ in range(2))
+    found = _lower_right(query, key, value, 0.3)
+    keys, values = (one.repeat_interleave(4 // heads, dim=1) for one in (key, value))
+    scores = query @ keys.transpose(-1, -2) * 0.3
+    hidden = torch.full((5, 9), float("-inf")).triu(5)
+    torch.testing.assert_close(found, (scores + hidden).softmax(-1) @ values)
+
+
+@pytest.mark.parametrize("architecture", ["mistral", "gemma2", "gemma3_text"])
+def test_windows_are_left_to_other_ways(architecture):
+    assert not is_available(tiny_model(architecture, VOCABULARY))
+
+
+def test_a_trie_without_its_shape_is_refused():
+    model = tiny_model("llama", VOCABULARY)
+    from prom_reward.engines.tree_attention import tree_attention
+
+    with tree_attention(model), pytest.raises(NotImplementedError, match="no trie"):
+        model(input_ids=torch.tensor([[3, 4]]))
