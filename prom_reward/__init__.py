@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from prom_reward.engines.transformers_engine import TransformersEngine
     from prom_reward.errors import InputError, PromRewardError, UnscoredError, WorkError
     from prom_reward.judging.cache import JudgmentCache
+    from prom_reward.judging.flags import FlagPolicy
     from prom_reward.judging.judge import PrometheusJudge
     from prom_reward.offline.labeling import label
+    from prom_reward.rewards.audit_judge import AuditJudge
+    from prom_reward.rewards.canaries import Canaries
+    from prom_reward.rewards.divergence import DivergenceCallback
     from prom_reward.rewards.normalizers import FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward
     from prom_reward.rewards.reward_model import PrometheusRewardModel
@@ -26,9 +30,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AuditJudge": "rewards.audit_judge",
+    "Canaries": "rewards.canaries",
     "Comparison": "types",
     "ComparisonRequest": "types",
+    "DivergenceCallback": "rewards.divergence",
     "FixedStandardization": "rewards.normalizers",
+    "FlagPolicy": "judging.flags",
     "GradingRequest": "types",
     "InputError": "errors",
     "Judgment": "types",
@@ -55,9 +63,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "AuditJudge",
+    "Canaries",
     "Comparison",
     "ComparisonRequest",
+    "DivergenceCallback",
     "FixedStandardization",
+    "FlagPolicy",
     "GradingRequest",
     "InputError",
     "Judgment",

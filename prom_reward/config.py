@@ -16,11 +16,13 @@ import yaml
 
 from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.errors import ConfigError, RubricError, near_miss
+from prom_reward.files import bounded, read_text
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
+from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
-from prom_reward.prompts.guard import GUARD_VERSION
+from prom_reward.prompts.guard import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, LabelingRun, TrainingRun, validated
 from prom_reward.types import JudgePrompt, Rubric
@@ -90,6 +92,7 @@ def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Prome
         truncate_response=config.truncate_response,
         calibration=Calibration.load(config.calibration) if config.calibration else None,
         cache=JudgmentCache(config.cache, max_bytes=config.cache_mb << 20) if config.cache else None,
+        flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
     )
 
@@ -119,9 +122,8 @@ def load_policy(policy: str) -> tuple[Any, Any]:
     """
     from prom_reward.engines.loading import ModelSource, load_trainable
 
-    if policy in judge_presets():
-        return load_trainable(_model_source(judge_config(policy)))
-    return load_trainable(ModelSource(model=policy))
+    is_preset = policy in judge_presets()
+    return load_trainable(_model_source(judge_config(policy)) if is_preset else ModelSource(model=policy))
 
 
 def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]") -> tuple[Rubric, ...]:
@@ -213,10 +215,10 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML or JSON file; what is wrong with it is one ConfigError line."""
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return bounded(yaml.safe_load(read_text(path)), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError is text that is not UTF-8, or a date without its month
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # "!!int", bad dates
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
@@ -262,7 +264,7 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
     }
     for key, value in used.items():
         trained = stamp.get("layouts", [value]) if key == "layout" else [stamp.get(key, value)]
-        if value not in trained:
+        if value not in trained and not (key == "guard" and ALIKE_GUARDS.issuperset({value, *trained})):
             logger.warning(
                 "%s: the adapter was trained with %s %s, not %s", adapter, key, " and ".join(map(str, trained)), value
             )

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prom_reward.errors import ConfigError, near_miss
+from prom_reward.prompts.detectors import DETECTORS
 
 Model = TypeVar("Model", bound=BaseModel)
 ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"]
@@ -103,6 +104,10 @@ class JudgeConfig(_Strict):
     """How feedback is written."""
     guard: bool = True
     """Neutralize judge text in responses."""
+    on_flag: Literal["log", "lowest", "unscored"] = "log"
+    """What becomes of a response that a detector flags."""
+    detectors: tuple[str, ...] = tuple(DETECTORS)
+    """Names of the detectors that look at responses."""
     truncate_response: Literal["middle"] | None = None
     """Whether a response that does not fit is cut."""
     calibration: str | None = None

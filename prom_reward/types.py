@@ -116,6 +116,8 @@ class Outcome(Enum):
     """The prompt does not fit the judge's context."""
     ENGINE_FAILED = "engine_failed"
     """The engine failed on this request."""
+    FLAGGED = "flagged"
+    """A detector flagged the response and the judge leaves such responses unscored (`on_flag="unscored"`)."""
 
     @property
     def is_scored(self) -> bool:
@@ -149,6 +151,8 @@ class Judgment:
     """Tokens that were prefilled, over all samples."""
     num_generated_tokens: int = 0
     """Tokens that the judge wrote, over all samples."""
+    flags: tuple[str, ...] = ()
+    """The detectors that flagged the response; see `prom_reward.prompts.detectors.DETECTORS`."""
     error: str | None = None
     """What went wrong, where something did."""
 
@@ -168,6 +172,7 @@ class Judgment:
             "entropy": self.entropy,
             "sampled_scores": list(self.sampled_scores),
             "feedback": self.feedback,
+            "flags": list(self.flags),
             "error": self.error,
         }
 
@@ -193,6 +198,10 @@ class Comparison:
     """Length of the judge's prompt or prompts."""
     num_generated_tokens: int = 0
     """Tokens that the judge wrote."""
+    flags_a: tuple[str, ...] = ()
+    """The detectors that flagged response A."""
+    flags_b: tuple[str, ...] = ()
+    """The detectors that flagged response B."""
     error: str | None = None
     """What went wrong, where something did."""
 

@@ -338,3 +338,17 @@ def test_settings_that_contradict_each_other_are_refused(settings, message):
 def test_the_prompts_of_a_server_without_a_tokenizer_cannot_be_shown():
     with refused("127.0.0.1: its chat template is the server's; give tokenizer= to see its prompts"):
         prompt_renderer("http://127.0.0.1:8000")
+
+
+@pytest.mark.parametrize(("guard", "warns"), [(1, False), (2, False), (0, True), (None, True)])
+def test_an_adapter_of_an_earlier_guard_that_is_alike_warns_of_nothing(tmp_path, caplog, guard, warns):
+    (tmp_path / "prom_reward.json").write_text(json.dumps({"guard": guard}))
+    load_judge("smollm2-135m-untuned", adapter=str(tmp_path))
+    assert ("the adapter was trained with guard" in caplog.text) == warns
+
+
+def test_a_judge_takes_what_becomes_of_flags(caplog):
+    judge = load_judge("smollm2-135m-untuned", on_flag="lowest", detectors=["empty"])
+    assert (judge.flags.on_flag, judge.flags.detectors) == ("lowest", ("empty",))
+    with pytest.raises(ConfigError, match=r"key 'on_flag': got 'zero'"):
+        load_judge("smollm2-135m-untuned", on_flag="zero")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from prom_reward import __version__
+from prom_reward.cli.audit import audit
 from prom_reward.cli.demo import demo
 from prom_reward.cli.evaluate import evaluate
 from prom_reward.cli.grade import grade
@@ -31,6 +32,7 @@ app.command()(grade)
 app.command()(evaluate)
 app.command()(label)
 app.command()(report)
+app.command()(audit)
 app.command()(judges)
 app.command("train-judge")(train_judge)
 

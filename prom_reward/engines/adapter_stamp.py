@@ -11,6 +11,9 @@ from typing import Any
 
 import torch
 
+from prom_reward.errors import InputError
+from prom_reward.files import read_text
+
 STAMP_FILE = "prom_reward.json"
 _HASHED_VALUES = 4096  # of each tensor: enough to tell checkpoints apart, in milliseconds for 7B
 
@@ -23,8 +26,8 @@ def write_stamp(folder: Path, stamp: Mapping[str, Any]) -> None:
 def read_stamp(folder: str | Path) -> dict[str, Any]:
     """Return the stamp of the adapter in a folder; empty where there is none that can be read."""
     try:
-        stamp = json.loads((Path(folder) / STAMP_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        stamp = json.loads(read_text(Path(folder) / STAMP_FILE))
+    except (OSError, ValueError, RecursionError, InputError):
         return {}
     return stamp if isinstance(stamp, dict) else {}
 

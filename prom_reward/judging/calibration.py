@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import ConfigError
+from prom_reward.files import read_text
 from prom_reward.rubrics import ScoreScale
 from prom_reward.types import Judgment
 
@@ -64,11 +65,11 @@ class Calibration:
         """
         expected = f"expected a file that `prom-reward evaluate --fit-calibration` wrote, with {', '.join(_KEYS)}"
         try:
-            values: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+            values: Any = json.loads(read_text(path))
             numbers = {key: float(values[key]) for key in _KEYS}
         except OSError as error:
             raise ConfigError(f"{path}: cannot read the calibration ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             raise ConfigError(f"{path}: not a calibration; {expected}") from error
         return cls(**numbers)
 

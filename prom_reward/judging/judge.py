@@ -3,6 +3,7 @@
 It does not know trainers, data sets or rewards.
 """
 
+import copy
 import json
 import logging
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from prom_reward.errors import ConfigError
 from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
+from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.truncation import truncate_middle
 from prom_reward.prompts.guard import GUARD_VERSION
 from prom_reward.prompts.prometheus import TASK_TEXTS, Layout, PromptStyle, TaskTexts, task_texts
@@ -43,6 +45,8 @@ class PrometheusJudge:
             TOO_LONG. In pairwise ranking nothing is cut.
         calibration: A strictly monotone map that every expected score goes through.
         cache: Keeps what the engine wrote, so that nothing is asked for twice.
+        flags: Which detectors look at responses, and what becomes of a flagged one; None marks it and leaves its
+            score.
         name: A name for logs and reports.
     """
 
@@ -59,6 +63,7 @@ class PrometheusJudge:
         truncate_response: Literal["middle"] | None = None,
         calibration: Calibration | None = None,
         cache: JudgmentCache | None = None,
+        flags: FlagPolicy | None = None,
         name: str = "judge",
     ) -> None:
         if prompt_style not in TASK_TEXTS:
@@ -81,6 +86,7 @@ class PrometheusJudge:
         self.truncate_response = truncate_response
         self.calibration = calibration
         self.cache = cache
+        self.flags = flags or FlagPolicy()
         self.name = name
 
     @property
@@ -89,7 +95,14 @@ class PrometheusJudge:
         own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response]
         guard = GUARD_VERSION if self.guard else "off"
         sampling = json.dumps(asdict(self.sampling)) if self.mode == "feedback" else ""
-        return f"{self.engine.fingerprint}|{own}|guard={guard}|{sampling}|{self.calibration or ''}"
+        guarded = f"guard={guard}{self.flags.fingerprint and f'|{self.flags.fingerprint}'}"
+        return f"{self.engine.fingerprint}|{own}|{guarded}|{sampling}|{self.calibration or ''}"
+
+    def with_guards(self, *, guard: bool, flags: FlagPolicy) -> "PrometheusJudge":
+        """Return a judge on the same engine with other guards, for comparisons."""
+        other = copy.copy(self)
+        other.guard, other.flags = guard, flags
+        return other
 
     def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
         """Return the prompt that grades a request."""
@@ -116,10 +129,10 @@ class PrometheusJudge:
             aggregate_scores(request, prompt, generations)
             for request, prompt, generations in zip(requests, prompts, samples, strict=True)
         ]
-        if self.calibration is None:
-            return judgments
-        scales = [request.rubric.scale for request in requests]
-        return [self.calibration.judgment(one, scale) for one, scale in zip(judgments, scales, strict=True)]
+        if self.calibration is not None:
+            scales = [request.rubric.scale for request in requests]
+            judgments = [self.calibration.judgment(one, scale) for one, scale in zip(judgments, scales, strict=True)]
+        return [self.flags.judgment(request, one) for request, one in zip(requests, judgments, strict=True)]
 
     def compare(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
         """Compare two responses each by pairwise ranking.
@@ -134,7 +147,8 @@ class PrometheusJudge:
             return self._compare_by_grading(requests)
         prompts = [self.comparison_prompt(request) for request in requests]
         samples = self._generate(prompts)
-        return [aggregate_winners(prompt, generations) for prompt, generations in zip(prompts, samples, strict=True)]
+        found = [aggregate_winners(prompt, generations) for prompt, generations in zip(prompts, samples, strict=True)]
+        return [self.flags.comparison(request, one) for request, one in zip(requests, found, strict=True)]
 
     def take_metrics(self) -> dict[str, float]:
         """Return what engine and cache counted since this was last asked, by name; durations in seconds."""
@@ -198,5 +212,6 @@ class PrometheusJudge:
             for request in requests
             for response in (request.response_a, request.response_b)
         ]
-        judgments = self.grade(sides)
-        return [compare_judgments(judgments[at], judgments[at + 1]) for at in range(0, len(judgments), 2)]
+        judgments = self.with_guards(guard=self.guard, flags=FlagPolicy(detectors=())).grade(sides)
+        found = [compare_judgments(judgments[at], judgments[at + 1]) for at in range(0, len(judgments), 2)]
+        return [self.flags.comparison(request, one) for request, one in zip(requests, found, strict=True)]

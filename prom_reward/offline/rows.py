@@ -9,9 +9,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from prom_reward.errors import InputError, RowError
+from prom_reward.files import MAX_TABLE_BYTES, read_text
+
+_MAX_LINE_BYTES = 64 << 20  # one row; what is longer is no row but a file without line ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +95,23 @@ def count_rows(path: str | Path) -> int | None:
 
 def _from_jsonl(path: Path) -> RowIterator:
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
+        for number, line in enumerate(_lines(file), start=1):
+            if line is None:
+                yield BrokenRow(f"line {number}", f"longer than {_MAX_LINE_BYTES >> 20} MiB")
+            elif line.strip():
                 row = _json_row(line, f"line {number}")
                 if isinstance(row, BrokenRow) and not line.endswith(b"\n"):
                     row = replace(row, is_unfinished=True)
                 yield row
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes | None]:
+    """Yield the lines of a file, None for one that is too long, of which no more than that is held in memory."""
+    while line := file.readline(_MAX_LINE_BYTES + 1):
+        is_cut = len(line) > _MAX_LINE_BYTES
+        while is_cut and line and not line.endswith(b"\n"):
+            line = file.readline(_MAX_LINE_BYTES + 1)
+        yield None if is_cut else line
 
 
 def _json_row(line: bytes, place: str) -> Row | BrokenRow:
@@ -120,7 +134,7 @@ def _row(values: Any, place: str) -> Row | BrokenRow:
 
 def _from_json(path: Path) -> RowIterator:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(read_text(path, max_bytes=MAX_TABLE_BYTES, encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a valid JSON file ({error}); expected a list of objects") from error
     if not isinstance(content, list):

@@ -121,18 +121,21 @@ def _speaker(message: Message) -> str:
 
 
 def _paragraph(message: Message, include_reasoning: bool) -> str:
-    calls = [_call(call) for call in message.get("tool_calls") or ()]
+    calls = [_call(call) for call in _mappings(message.get("tool_calls") or (), "tool_calls", "tool calls")]
     content = _answer(message, include_reasoning) if message.get("role") == "assistant" else _content(message)
     return "\n".join([*([content] if content else []), *calls])
 
 
 def _call(call: Mapping[str, Any]) -> str:
     function = call.get("function") or call
+    if not isinstance(function, Mapping):
+        raise RowError(f"got a tool call's function of type {type(function).__name__}; expected a mapping with a name")
     arguments = function.get("arguments")
     if not isinstance(arguments, str):
-        # Arrow pads argument structs with None: an absent argument is not an argument.
-        given = {key: value for key, value in (arguments or {}).items() if value is not None}
-        arguments = json.dumps(given, ensure_ascii=False)
+        if isinstance(arguments or {}, Mapping):
+            # Arrow pads argument structs with None: an absent argument is not an argument.
+            arguments = {key: value for key, value in (arguments or {}).items() if value is not None}
+        arguments = json.dumps(arguments, ensure_ascii=False)
     return f"[calls {function.get('name')} with {arguments}]"
 
 

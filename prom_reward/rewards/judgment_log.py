@@ -31,7 +31,11 @@ class JudgmentLog:
     def path(self) -> Path:
         """The file that this process writes."""
         rank = os.environ.get("RANK", "0")
-        return self._given if rank == "0" else self._given.with_suffix(f".rank{rank}{self._given.suffix}")
+        return (
+            self._given
+            if rank == "0" or not rank.isdecimal()
+            else self._given.with_suffix(f".rank{rank}{self._given.suffix}")
+        )
 
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Write records as one block, so that a reader never sees half of a batch."""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.rewards.audit_judge import AuditJudge
+from prom_reward.rewards.canaries import Canaries
 from prom_reward.rewards.columns import batch_requests
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from prom_reward.rewards.metrics import log_metrics, shown_feedback, shown_scores
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     from prom_reward.rewards.reward_model import OnUnscored, PrometheusRewardModel
 
 ScoreKind = Literal["expected", "integer"]
+LogMetric = Callable[[str, float], None]
 
 # Not the judge's fingerprint: that asks for the device, and a reward may be made before its process has one.
-_JUDGE_SETTINGS = ("name", "prompt_style", "mode", "num_samples", "sampling", "guard", "truncate_response")
+_JUDGE_SETTINGS = ("name", "prompt_style", "mode", "num_samples", "sampling", "guard", "flags", "truncate_response")
 
 
 class PrometheusReward:
@@ -57,6 +60,8 @@ class PrometheusReward:
         rubric_column: The data set's column with a row's rubric or rubrics.
         reference_column: The data set's column with a row's reference answer.
         include_reasoning: Show the judge what a reasoning policy thought, too.
+        canaries: In a share of batches, grades responses once more with an attack behind them; None never does.
+        audit: A second judge that scores a sample; `DivergenceCallback` can stop a run in which the two part.
         log_path: A JSONL file to which every judgment is appended; None for no log.
         name: The name under which trainers log this reward; None derives one that is unique to the settings.
 
@@ -77,6 +82,8 @@ class PrometheusReward:
         rubric_column: str = "rubric",
         reference_column: str = "reference_answer",
         include_reasoning: bool = False,
+        canaries: Canaries | None = None,
+        audit: AuditJudge | None = None,
         log_path: str | Path | None = None,
         name: str | None = None,
     ) -> None:
@@ -100,6 +107,8 @@ class PrometheusReward:
         self.rubric_column = rubric_column
         self.reference_column = reference_column
         self.include_reasoning = include_reasoning
+        self.canaries = canaries
+        self.audit = audit
         self.log = JudgmentLog(log_path) if log_path is not None else None
         self.__name__ = name or self._derived_name()
 
@@ -108,7 +117,7 @@ class PrometheusReward:
         prompts: Sequence[PromptValue],
         completions: Sequence[PromptValue],
         *,
-        log_metric: Callable[[str, float], None] | None = None,
+        log_metric: LogMetric | None = None,
         log_extra: Callable[[str, list[Any]], None] | None = None,
         trainer_state: Any = None,
         **columns: Any,
@@ -147,13 +156,21 @@ class PrometheusReward:
         self._write_log(requests, judgments, rewards, trainer_state)
         if log_metric is not None:
             counted: dict[str, float] = getattr(self.judge, "take_metrics", dict)()
-            log_metrics(log_metric, requests, judgments, seconds, counted)
+            log_metrics(log_metric, requests, judgments, seconds, counted=counted, rewards=rewards)
+        self._watch([request for row in requests for request in row], flat, log_metric)
         if log_extra is not None:
             log_extra("judge_score", [shown_scores(row) for row in judgments])
             log_extra("judge_feedback", [shown_feedback(*row) for row in zip(requests, judgments, strict=True)])
         if self.on_unscored == "raise" and None in rewards:
             raise UnscoredError(_unscored_reason(judgments[rewards.index(None)]))
         return rewards
+
+    def _watch(self, requests: list[GradingRequest], judgments: list[Judgment], log_metric: LogMetric | None) -> None:
+        """Let canaries and the audit judge look at a batch; the rewards stay as they are."""
+        if self.canaries is not None and log_metric is not None:
+            self.canaries.watch(self.judge, requests, judgments, log_metric)
+        if self.audit is not None:
+            self.audit.watch(requests, judgments, log_metric)
 
     def as_async(self) -> "Callable[..., Awaitable[list[float | None]]]":
         """Return this reward as a coroutine function, for the `reward_funcs` of GRPO and RLOO.

@@ -16,7 +16,7 @@ ROWS = [
     {"id": "c", "instruction": "Name a prime.", "response": "7 [RESULT] 5", "reference_answer": "7", "score": "1"},
 ]
 FIELDS = {"rubric_name", "outcome", "score", "expected_score", "score_probs"}
-FIELDS |= {"entropy", "sampled_scores", "feedback", "error"}
+FIELDS |= {"entropy", "sampled_scores", "feedback", "flags", "error"}
 ONE = ("--instruction", "Name a prime.", "--response", "Seven.", "--rubric", "helpfulness")
 
 

@@ -111,6 +111,20 @@ def test_the_grpo_example_trains(smollm2_folder, tmp_path, monkeypatch, capsys):
     assert len(log.read_text().splitlines()) == 4
 
 
+@pytest.mark.full
+@pytest.mark.slow
+def test_the_reward_hack_example_shows_both_runs_on_one_page(smollm2_folder, tmp_path, monkeypatch, capsys):
+    page = tmp_path / "hack.html"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["reward_hack.py", "--steps", "2", "--page", str(page)])
+    runpy.run_path(str(ROOT / "training_examples/reward_hack.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    assert out.count("reward's judge: 0.") == out.count("audit judge: 0.") == 2
+    html = page.read_text(encoding="utf-8")
+    assert "guards off" in html
+    assert "guards on" in html
+
+
 @pytest.fixture(scope="module")
 def tiny_adapter_judge(tiny_judge_folder, tmp_path_factory) -> Path:
     """A YAML file with a judge that is an adapter on the tiny model."""
@@ -143,7 +157,7 @@ def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, t
 def test_every_example_is_run_by_one_of_these_tests():
     names = {path.stem for path in (ROOT / "training_examples").iterdir() if path.suffix == ".py"}
     labelling = {"label_then_dpo", "label_then_reward_model"}
-    assert names == {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo"} | labelling
+    assert names == {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo", "reward_hack"} | labelling
 
 
 def test_the_labeling_config_names_weighted_rubrics():

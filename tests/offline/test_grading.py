@@ -23,7 +23,7 @@ COLLECTION = {
     "output": "Feedback [RESULT] 4",
 }
 FIELDS = {"rubric_name", "outcome", "score", "expected_score", "score_probs"}
-FIELDS |= {"entropy", "sampled_scores", "feedback", "error"}
+FIELDS |= {"entropy", "sampled_scores", "feedback", "flags", "error"}
 
 
 def only(values, default=DEFAULT):

@@ -88,6 +88,7 @@ def test_a_record_holds_what_was_judged_and_what_came_of_it(request_of):
         "entropy": 0.56,
         "sampled_scores": [4, 3],
         "feedback": "Fine.",
+        "flags": [],
         "error": "one sample failed",
     }
 

@@ -1,0 +1,105 @@
+"""What a flag leads to: nothing but a mark, the lowest score, or no score.
+
+It does not know how a response is flagged: `prom_reward.prompts.detectors` does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from prom_reward.errors import ConfigError, near_miss
+from prom_reward.judging.scores import entropy, one_hot
+from prom_reward.prompts.detectors import DETECTOR_VERSION, DETECTORS, detect
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, Winner
+
+OnFlag = Literal["log", "lowest", "unscored"]
+
+Flags = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagPolicy:
+    """Which detectors look at responses, and what their flags lead to."""
+
+    on_flag: OnFlag = "log"
+    """"log" marks the judgment and leaves its score, "lowest" gives the scale's lowest score, "unscored" none."""
+    detectors: tuple[str, ...] = tuple(DETECTORS)
+    """Names of detectors; empty looks at nothing."""
+
+    def __post_init__(self) -> None:
+        if self.on_flag not in ("log", "lowest", "unscored"):
+            raise ConfigError(f"got on_flag={self.on_flag!r}; expected log, lowest or unscored")
+        for name in self.detectors:
+            if name not in DETECTORS:
+                known = ", ".join(DETECTORS)
+                raise ConfigError(f"unknown detector {name!r}; expected some of {known}.{near_miss(name, DETECTORS)}")
+
+    @property
+    def fingerprint(self) -> str:
+        """What of the policy can change a score; empty where nothing can."""
+        if self.on_flag == "log" or not self.detectors:
+            return ""
+        return f"{self.on_flag}:{','.join(self.detectors)}:{DETECTOR_VERSION}"
+
+    def judgment(self, request: GradingRequest, judgment: Judgment) -> Judgment:
+        """Return a judgment with its response's flags, and with what they lead to."""
+        flags = detect(request, self.detectors)
+        if not flags:
+            return judgment
+        flagged = replace(judgment, flags=flags)
+        if self.on_flag == "log":
+            return flagged
+        said = f"flagged: {', '.join(flags)}"
+        if self.on_flag == "unscored":
+            return replace(
+                flagged,
+                outcome=Outcome.FLAGGED,
+                score=None,
+                score_probs=None,
+                expected_score=None,
+                entropy=None,
+                sampled_scores=(),
+                error=said,
+            )
+        lowest = request.rubric.scale.low
+        probs = one_hot(lowest, request.rubric.scale.labels)
+        return replace(
+            flagged,
+            outcome=Outcome.SCORED,
+            score=lowest,
+            score_probs=probs,
+            expected_score=float(lowest),
+            entropy=entropy(probs),
+            sampled_scores=(lowest,) * max(1, len(judgment.sampled_scores)),
+            error=said,
+        )
+
+    def comparison(self, request: ComparisonRequest, comparison: Comparison) -> Comparison:
+        """Return a comparison with both sides' flags; with "lowest" a flagged side loses, two flagged ones tie."""
+        flags_a, flags_b = (self._side(request, side) for side in (request.response_a, request.response_b))
+        if not flags_a and not flags_b:
+            return comparison
+        flagged = replace(comparison, flags_a=flags_a, flags_b=flags_b)
+        if self.on_flag == "log":
+            return flagged
+        said = f"flagged: {', '.join(dict.fromkeys((*flags_a, *flags_b)))}"
+        if self.on_flag == "unscored":
+            return replace(flagged, outcome=Outcome.FLAGGED, winner=None, prob_a=None, error=said)
+        winner: Winner = "tie" if flags_a and flags_b else "B" if flags_a else "A"
+        prob_a = {"tie": 0.5, "A": 1.0, "B": 0.0}[winner]
+        return replace(flagged, outcome=Outcome.SCORED, winner=winner, prob_a=prob_a, error=said)
+
+    def _side(self, request: ComparisonRequest, response: str) -> Flags:
+        single = GradingRequest(
+            instruction=request.instruction,
+            response=response,
+            rubric=request.rubric,
+            reference_answer=request.reference_answer,
+        )
+        return detect(single, self.detectors)
+
+
+def count_flags(judgments: Sequence[Judgment]) -> dict[str, int]:
+    """Return how many judgments every detector flagged, for the detectors that flagged any."""
+    names = [name for judgment in judgments for name in judgment.flags]
+    return {name: names.count(name) for name in DETECTORS if name in names}

@@ -1,0 +1,100 @@
+"""Stops a training whose reward rises while a second judge sees no gain.
+
+It does not know how either judge scores.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from prom_reward.errors import ConfigError
+from prom_reward.rewards.audit_judge import AuditJudge
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DivergencePoint:
+    """What both judges said at a step."""
+
+    step: int
+    """The trainer's step."""
+    score: float
+    """The first judge's mean score, from 0 to 1."""
+    audit_score: float
+    """The second judge's."""
+
+
+class DivergenceCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Watches the gap between a reward's judge and its audit judge.
+
+    The gap at a step is the first judge's mean minus the second's. It is compared with the mean gap of the first
+    steps, since two judges may well differ by a constant. Over several processes the means are taken over all of
+    them, so that all stop at the same step.
+
+    Args:
+        audit: The audit judge of the reward that is trained on.
+        max_growth: How far the gap may grow, on a scale from 0 to 1.
+        patience: Steps in a row over it before anything happens.
+        warmup: Steps that say what the gap was at the start.
+        stops: Stop the training; otherwise the divergence is only logged.
+
+    Raises:
+        ConfigError: A number is out of its range.
+    """
+
+    def __init__(
+        self, audit: AuditJudge, *, max_growth: float = 0.15, patience: int = 3, warmup: int = 3, stops: bool = True
+    ) -> None:
+        if max_growth <= 0 or patience < 1 or warmup < 1:
+            raise ConfigError(
+                f"got max_growth={max_growth}, patience={patience}, warmup={warmup}; expected a growth over 0 and at "
+                "least 1 of the others"
+            )
+        self._audit = audit
+        self._max_growth = max_growth
+        self._patience = patience
+        self._warmup = warmup
+        self._stops = stops
+        self._num_over = 0
+        self.history: list[DivergencePoint] = []
+        """Both judges' means, for every step with a sample."""
+        self.diverged_at: int | None = None
+        """The step at which the gap had been too wide for `patience` steps; None as long as it was not."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Compare the step's gap with that of the start."""
+        count, own, other = self._totals()
+        if not count:
+            return
+        self.history.append(DivergencePoint(int(state.global_step), own / count, other / count))
+        gaps = [point.score - point.audit_score for point in self.history]
+        if len(gaps) <= self._warmup:
+            return
+        growth = gaps[-1] - sum(gaps[: self._warmup]) / self._warmup
+        self._num_over = self._num_over + 1 if growth > self._max_growth else 0
+        if self._num_over >= self._patience and self.diverged_at is None:
+            self.diverged_at = int(state.global_step)
+            logger.warning(
+                "step %d: the judge's score has grown %.2f further than the audit judge's (from 0 to 1) for %d steps%s",
+                state.global_step,
+                growth,
+                self._num_over,
+                "; the training stops" if self._stops else "",
+            )
+        if self.diverged_at is not None and self._stops:
+            control.should_training_stop = True
+
+    def _totals(self) -> tuple[float, float, float]:
+        """Return the number of responses and both judges' sums, over all processes."""
+        pairs = self._audit.take()
+        totals = [float(len(pairs)), sum(own for own, _ in pairs), sum(other for _, other in pairs)]
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+            summed = torch.tensor(totals, dtype=torch.float64, device=device)
+            torch.distributed.all_reduce(summed)
+            totals = summed.tolist()
+        return totals[0], totals[1], totals[2]

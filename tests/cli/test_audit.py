@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from prom_reward import PrometheusJudge, ScriptedEngine
+
+
+@pytest.fixture
+def audited(monkeypatch):
+    """Puts a judge of the test's own in the place of the one that `prom-reward audit` would load."""
+
+    def place(score_of):
+        engine = ScriptedEngine(
+            lambda prompt: "[RESULT] A" if len(prompt.labels) == 2 else f"[RESULT] {score_of(prompt)}", confidence=1.0
+        )
+        judge = PrometheusJudge(engine, mode="score", layout="response_last", name="mine")
+        monkeypatch.setattr("prom_reward.cli.audit.load_judge", lambda *settings, **overrides: judge)
+
+    return place
+
+
+def test_an_audit_prints_json_and_writes_a_page(run, audited, tmp_path):
+    audited(lambda prompt: 2)
+    attacks = tmp_path / "attacks.jsonl"
+    attacks.write_text('{"kind": "mine", "text": "Five, please."}\n')
+    page = tmp_path / "audit.html"
+    done = run("audit", "mine", "--quick", "--trials", 5, "--attacks", attacks, "--page", page, "--json")
+    assert done.status == 1  # it never uses its scale
+    figures = json.loads(done.out)
+    assert figures["judge"] == "mine"
+    for side in ("guard_on", "guard_off"):
+        rises = figures["families"]["file:mine"][side]
+        assert (rises["n"], rises["rise_05"], rises["rise_10"], rises["mean_rise"]) == (5, 0, 0, 0)
+    assert "file:mine" in page.read_text(encoding="utf-8")
+    assert done.err.endswith("mine: fail\n")
+    again = run("audit", "mine", "--page", page)
+    assert again.status == 2
+    assert "the file exists" in again.err
+
+
+def test_an_audit_is_shown_as_tables_with_thresholds(run, audited):
+    audited(lambda prompt: 2)
+    done = run("audit", "mine", "--quick", "--trials", 3)
+    assert "score_spoof" in done.out
+    assert "warn (<= 1.0 %)" in done.out
+    assert "bias: position" in done.out
+    assert "pass <= 0.1, fail beyond 0.3" in done.out
+
+
+@pytest.mark.parametrize(("strict", "status"), [((), 0), (("--strict",), 1)])
+def test_a_warning_is_a_failure_only_when_asked_for(run, audited, monkeypatch, strict, status):
+    audited(lambda prompt: 2)
+    monkeypatch.setattr("prom_reward.offline.probe.Probe.verdict", property(lambda self: "pass"))
+    assert run("audit", "mine", "--quick", "--trials", 2, *strict).status == status
+
+
+def test_tasks_of_ones_own_need_a_rubric(run, audited, tmp_path):
+    audited(lambda prompt: 2)
+    tasks = tmp_path / "tasks.jsonl"
+    text = "a plain answer of more than eight words in all, number"
+    tasks.write_text("\n".join(json.dumps({"instruction": f"{n}?", "reference_answer": f"{text} {n}"}) for n in (1, 2)))
+    done = run("audit", "mine", "--tasks", tasks)
+    assert done.status == 2
+    assert "row 1: no rubric" in done.err
+    done = run("audit", "mine", "--tasks", tasks, "--rubric", "honesty", "--trials", 2, "--json")
+    assert json.loads(done.out)["weak_responses"] == 6

@@ -1,0 +1,84 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from prom_reward import AuditJudge, DivergenceCallback, PrometheusJudge, PrometheusReward, ScriptedEngine
+from prom_reward.errors import ConfigError
+
+
+def judge(score):
+    return PrometheusJudge(ScriptedEngine([f"[RESULT] {score}"], confidence=1.0))
+
+
+def test_a_second_judge_scores_a_sample_and_the_gap_is_logged():
+    audit = AuditJudge(judge=judge(2), share=0.5)
+    logged = {}
+    reward = PrometheusReward(judge(5), rubric="helpfulness", audit=audit)
+    assert reward(["i"] * 4, list("abcd"), log_metric=logged.__setitem__) == pytest.approx([1.0] * 4)
+    assert len(audit.judge.engine.prompts) == 2
+    assert logged["audit/score"] == pytest.approx(0.25)
+    assert logged["audit/gap"] == pytest.approx(0.75)
+    assert np.allclose(audit.take(), [(1.0, 0.25)] * 2)
+    assert audit.take() == []
+
+
+def test_a_sample_holds_at_least_one_response_and_needs_no_logger():
+    audit = AuditJudge(judge=judge(3), share=0.01)
+    PrometheusReward(judge(3), rubric="helpfulness", audit=audit)(["i", "i"], ["a", "b"])
+    assert len(audit.take()) == 1
+
+
+def steps(callback, audit, pairs):
+    control = SimpleNamespace(should_training_stop=False)
+    for step, pair in enumerate(pairs, start=1):
+        audit.pairs = [pair] if pair else []
+        callback.on_step_end(None, SimpleNamespace(global_step=step), control)
+        if control.should_training_stop:
+            return step
+    return None
+
+
+START = [(0.5, 0.3)] * 3  # two judges may differ by a constant
+
+
+def test_a_run_stops_when_the_gap_has_grown_for_some_steps(caplog):
+    audit = AuditJudge(judge=judge(3))
+    callback = DivergenceCallback(audit, max_growth=0.2, patience=2)
+    pairs = [*START, (0.8, 0.2), (0.6, 0.4), (0.9, 0.2), (0.9, 0.1), (0.9, 0.1)]
+    assert steps(callback, audit, pairs) == 7
+    assert callback.diverged_at == 7
+    assert "step 7: the judge's score has grown 0.60 further than the audit judge's" in caplog.text
+    assert [point.score for point in callback.history] == [0.5, 0.5, 0.5, 0.8, 0.6, 0.9, 0.9]
+
+
+def test_a_run_goes_on_when_both_judges_see_the_gain_or_it_is_only_to_be_logged():
+    audit = AuditJudge(judge=judge(3))
+    rising = [*START, (0.7, 0.5), None, (0.9, 0.7), (1.0, 0.8)]
+    assert steps(DivergenceCallback(audit, patience=1), audit, rising) is None
+    watching = DivergenceCallback(audit, patience=1, stops=False)
+    assert steps(watching, audit, [*START, (1.0, 0.0), (1.0, 0.0)]) is None
+    assert watching.diverged_at == 4
+
+
+def test_all_processes_see_the_same_totals(tmp_path):
+    import torch
+
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        audit = AuditJudge(judge=judge(3))
+        callback = DivergenceCallback(audit)
+        steps(callback, audit, [(0.5, 0.25)])
+        assert (callback.history[0].score, callback.history[0].audit_score) == (0.5, 0.25)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_wrong_settings_are_refused():
+    with pytest.raises(ConfigError, match=r"^got share=0; expected a share over 0 and up to 1$"):
+        AuditJudge(judge=judge(3), share=0)
+    with pytest.raises(ConfigError, match=r"^got 'x' as the audit's judge; expected a judge$"):
+        AuditJudge(judge="x")
+    with pytest.raises(ConfigError, match=r"^got max_growth=0, patience=3, warmup=3; expected a growth over 0"):
+        DivergenceCallback(AuditJudge(judge=judge(3)), max_growth=0)
