@@ -1,11 +1,11 @@
-"""YAML files and preset names become judges, rubrics and runs.
+"""YAML files and preset names become judges and rubrics.
 
 The only place that chooses between engines. It does not know the command line.
 """
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -24,12 +24,11 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
 from prom_reward.prompts.guard import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
-from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, LabelingRun, TrainingRun, validated
+from prom_reward.settings import JudgeConfig, validated
 from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
     from prom_reward.engines.loading import ModelSource
-    from prom_reward.training.judge_training import JudgeTraining
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +109,7 @@ def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> 
 
         if not config.model and not config.tokenizer:
             raise ConfigError(f"{config.name}: its chat template is the server's; give tokenizer= to see its prompts")
-        tokenizer = load_tokenizer(_model_source(config))
+        tokenizer = load_tokenizer(model_source(config))
     return partial(render_text, CONVERSATIONS[config.conversation](tokenizer))
 
 
@@ -123,7 +122,7 @@ def load_policy(policy: str) -> tuple[Any, Any]:
     from prom_reward.engines.loading import ModelSource, load_trainable
 
     is_preset = policy in judge_presets()
-    return load_trainable(_model_source(judge_config(policy)) if is_preset else ModelSource(model=policy))
+    return load_trainable(model_source(judge_config(policy)) if is_preset else ModelSource(model=policy))
 
 
 def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]") -> tuple[Rubric, ...]:
@@ -148,70 +147,6 @@ def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]
         raise RubricError(f"{rubric}: {error}") from error
 
 
-def load_grading_run(path: str | Path) -> GradingRun:
-    """Read a grading run from YAML."""
-    return validated(GradingRun, _mapping(read_yaml(path), path), str(path))
-
-
-def load_labeling_run(path: str | Path) -> LabelingRun:
-    """Read a labelling from YAML."""
-    return validated(LabelingRun, _mapping(read_yaml(path), path), str(path))
-
-
-def load_grpo_run(path: str | Path) -> GRPORun:
-    """Read a GRPO run from YAML."""
-    return validated(GRPORun, _mapping(read_yaml(path), path), str(path))
-
-
-def load_training_run(path: str | Path) -> TrainingRun:
-    """Read a judge's training from YAML."""
-    return validated(TrainingRun, _mapping(read_yaml(path), path), str(path))
-
-
-def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = ".") -> "JudgeTraining":
-    """Make a judge's training of its settings; nothing is loaded yet.
-
-    Args:
-        run: The settings.
-        out: The folder for the adapter and its checkpoints.
-        data_dir: Where data files with relative paths are looked for.
-
-    Raises:
-        ConfigError: A setting is unknown, or there is no data.
-        RubricError: A rubric for rows without one cannot be read.
-    """
-    from prom_reward.training.adapter import AdapterRun
-    from prom_reward.training.data import DataSource
-    from prom_reward.training.judge_training import JudgeTraining
-    from prom_reward.training.losses import LossWeights
-
-    if not run.data:
-        raise ConfigError("got no data to train on; give labelled files")
-    judge = judge_config(run.judge)
-    sources = [
-        DataSource(
-            path=Path(data_dir) / data.path,
-            rubrics=load_rubric(data.rubric) if data.rubric is not None else (),
-            **data.model_dump(exclude={"path", "rubric"}),
-        )
-        for data in run.data
-    ]
-    return JudgeTraining(
-        model=replace(_model_source(judge), adapter=None),
-        conversation=judge.conversation,
-        prompt_style=judge.prompt_style,
-        layouts=run.layouts or {judge.layout: 1.0},
-        guard=judge.guard,
-        sources=sources,
-        run=AdapterRun(
-            out=Path(out),
-            weights=LossWeights(run.expected_score_weight, run.feedback_weight),
-            **run.model_dump(include={"lora", "trainer", "pack_tokens", "patience", "seed"}),
-        ),
-        **run.model_dump(include={"max_tokens", "validation_share", "max_validation"}),
-    )
-
-
 def read_yaml(path: str | Path) -> Any:
     """Read a YAML or JSON file; what is wrong with it is one ConfigError line."""
     try:
@@ -231,7 +166,7 @@ def _engine(config: JudgeConfig) -> Engine:
             from prom_reward.engines.transformers_engine import TransformersEngine
 
             return TransformersEngine(
-                _model_source(config),
+                model_source(config),
                 conversation=CONVERSATIONS[config.conversation],
                 context_length=config.context_length,
                 decode_batch_size=config.decode_batch_size,
@@ -245,7 +180,7 @@ def _engine(config: JudgeConfig) -> Engine:
                 ServerSource(url=str(config.url), **config.server.model_dump()),
                 conversation=CONVERSATIONS[config.conversation],
                 system_separator=SYSTEM_SEPARATORS.get(config.conversation),
-                tokenizer=_model_source(config) if config.model or config.tokenizer else None,
+                tokenizer=model_source(config) if config.model or config.tokenizer else None,
                 context_length=config.context_length,
             )
 
@@ -270,7 +205,8 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
             )
 
 
-def _model_source(config: JudgeConfig) -> "ModelSource":
+def model_source(config: JudgeConfig) -> "ModelSource":
+    """Return where a judge's weights come from."""
     from prom_reward.engines.loading import ModelSource
 
     names = {field.name for field in fields(ModelSource)}
@@ -285,7 +221,7 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
     if text in judge_presets():
         return text, dict(judge_presets()[text])
     if _looks_like_file(text):
-        return text, {"name": Path(text).stem, **_mapping(read_yaml(text), text)}
+        return text, {"name": Path(text).stem, **as_mapping(read_yaml(text), text)}
     if text.startswith(("http://", "https://")):
         return "judge", {"name": urlsplit(text).hostname or "server", "url": text}
     if Path(text).is_dir():
@@ -328,7 +264,8 @@ def _looks_like_file(text: str) -> bool:
     return "\n" not in text and text.lower().endswith((".yaml", ".yml", ".json"))
 
 
-def _mapping(value: Any, where: str | Path) -> dict[str, Any]:
+def as_mapping(value: Any, where: str | Path) -> dict[str, Any]:
+    """Return settings as they were read, or raise ConfigError where they are no mapping."""
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
     raise ConfigError(f"{where}: got {type(value).__name__}; expected a mapping of settings")

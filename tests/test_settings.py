@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from prom_reward.config import load_grading_run, load_grpo_run, load_judge
+from prom_reward.config import load_judge
 from prom_reward.errors import ConfigError
+from prom_reward.runs import load_grading_run, load_grpo_run
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import typer
 
 from prom_reward.cli.console import progress_bar, quiet_libraries, stderr
 from prom_reward.cli.label_tables import show_forecast, show_labelling
-from prom_reward.config import load_judge, load_labeling_run, load_rubric, prompt_renderer
+from prom_reward.config import load_judge, load_rubric, prompt_renderer
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.offline.exports import Export, ExportOptions, export_labels, trainer_named
@@ -23,6 +23,7 @@ from prom_reward.offline.requests import Request
 from prom_reward.offline.rows import count_rows
 from prom_reward.offline.sources import is_hub_id
 from prom_reward.offline.trial import forecast, try_out
+from prom_reward.runs import load_labeling_run
 from prom_reward.settings import LabelingRun
 from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
 

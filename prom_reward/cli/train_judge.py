@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 
 from prom_reward.cli.console import quiet_libraries, stderr, stdout
-from prom_reward.config import load_training, load_training_run
 from prom_reward.errors import InputError
+from prom_reward.runs import load_training, load_training_run
 from prom_reward.settings import TrainingDataConfig, TrainingRun
 from prom_reward.training.data import ExampleSets
 

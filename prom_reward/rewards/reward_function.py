@@ -4,8 +4,6 @@ It does not know how a judgment is made, nor the group or the step that it is ca
 """
 
 import asyncio
-import hashlib
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -21,6 +19,7 @@ from prom_reward.rewards.columns import batch_requests
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from prom_reward.rewards.metrics import log_metrics, shown_feedback, shown_scores
 from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
+from prom_reward.rewards.reward_name import derived_name
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.types import GradingRequest, Judge, Judgment, Rubric, ScoreScale
 
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 ScoreKind = Literal["expected", "integer"]
 LogMetric = Callable[[str, float], None]
-
-# Not the judge's fingerprint: that asks for the device, and a reward may be made before its process has one.
-_JUDGE_SETTINGS = ("name", "prompt_style", "mode", "num_samples", "sampling", "guard", "flags", "truncate_response")
 
 
 class PrometheusReward:
@@ -110,7 +106,7 @@ class PrometheusReward:
         self.canaries = canaries
         self.audit = audit
         self.log = JudgmentLog(log_path) if log_path is not None else None
-        self.__name__ = name or self._derived_name()
+        self.__name__ = name or derived_name(self)
 
     def __call__(
         self,
@@ -258,25 +254,6 @@ class PrometheusReward:
             for index, (row, judged, reward) in enumerate(zip(requests, judgments, rewards, strict=True))
             for request, judgment in zip(row, judged, strict=True)
         )
-
-    def _derived_name(self) -> str:
-        """Return a name of the rubrics with a digest of all settings: TRL merges the metrics of equal names."""
-        settings = [
-            *(getattr(self.judge, setting, None) for setting in _JUDGE_SETTINGS),
-            getattr(getattr(self.judge, "engine", None), "identity", None),
-            self.rubrics,
-            self.normalizer,
-            self.score,
-            self.on_unscored,
-            self.on_unscored_rubric,
-            self.rubric_column,
-            self.reference_column,
-            self.include_reasoning,
-        ]
-        text = re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(settings))  # a function's address differs between processes
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        named = "_".join(rubric.name for rubric in self.rubrics) or "rubric_column"
-        return f"prometheus_{named}_{digest}"
 
 
 async def _in_a_thread(reward: PrometheusReward, **batch: Any) -> list[float | None]:

@@ -10,14 +10,8 @@ import yaml
 from transformers import AutoModelForCausalLM
 
 from prom_reward import PrometheusReward, load_judge, load_rubric
-from prom_reward.config import (
-    load_grading_run,
-    load_grpo_run,
-    load_labeling_run,
-    load_training,
-    load_training_run,
-)
 from prom_reward.offline.rows import Row, read_rows
+from prom_reward.runs import load_grading_run, load_grpo_run, load_labeling_run, load_training, load_training_run
 from prom_reward.settings import ServerConfig, TrainingDataConfig
 from tests.integration.trainers import TRAINERS
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from prom_reward.config import load_judge, load_training
+from prom_reward.config import load_judge
 from prom_reward.engines.adapter_stamp import read_stamp
 from prom_reward.errors import ConfigError, InputError
+from prom_reward.runs import load_training
 from prom_reward.settings import TrainingDataConfig, TrainingRun
 from prom_reward.training.packing import make_pack, pack_examples
 from prom_reward.training.trainer import pack_logits, packs_attention

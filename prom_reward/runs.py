@@ -1,0 +1,79 @@
+"""YAML files become runs: gradings, labellings, GRPO runs and judge trainings.
+
+It does not know the command line, nor how a judge is made of its settings.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prom_reward.config import as_mapping, judge_config, load_rubric, model_source, read_yaml
+from prom_reward.errors import ConfigError
+from prom_reward.settings import GradingRun, GRPORun, LabelingRun, TrainingRun, validated
+
+if TYPE_CHECKING:
+    from prom_reward.training.judge_training import JudgeTraining
+
+
+def load_grading_run(path: str | Path) -> GradingRun:
+    """Read a grading run from YAML."""
+    return validated(GradingRun, as_mapping(read_yaml(path), path), str(path))
+
+
+def load_labeling_run(path: str | Path) -> LabelingRun:
+    """Read a labelling from YAML."""
+    return validated(LabelingRun, as_mapping(read_yaml(path), path), str(path))
+
+
+def load_grpo_run(path: str | Path) -> GRPORun:
+    """Read a GRPO run from YAML."""
+    return validated(GRPORun, as_mapping(read_yaml(path), path), str(path))
+
+
+def load_training_run(path: str | Path) -> TrainingRun:
+    """Read a judge's training from YAML."""
+    return validated(TrainingRun, as_mapping(read_yaml(path), path), str(path))
+
+
+def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = ".") -> "JudgeTraining":
+    """Make a judge's training of its settings; nothing is loaded yet.
+
+    Args:
+        run: The settings.
+        out: The folder for the adapter and its checkpoints.
+        data_dir: Where data files with relative paths are looked for.
+
+    Raises:
+        ConfigError: A setting is unknown, or there is no data.
+        RubricError: A rubric for rows without one cannot be read.
+    """
+    from prom_reward.training.adapter import AdapterRun
+    from prom_reward.training.data import DataSource
+    from prom_reward.training.judge_training import JudgeTraining
+    from prom_reward.training.losses import LossWeights
+
+    if not run.data:
+        raise ConfigError("got no data to train on; give labelled files")
+    judge = judge_config(run.judge)
+    sources = [
+        DataSource(
+            path=Path(data_dir) / data.path,
+            rubrics=load_rubric(data.rubric) if data.rubric is not None else (),
+            **data.model_dump(exclude={"path", "rubric"}),
+        )
+        for data in run.data
+    ]
+    return JudgeTraining(
+        model=replace(model_source(judge), adapter=None),
+        conversation=judge.conversation,
+        prompt_style=judge.prompt_style,
+        layouts=run.layouts or {judge.layout: 1.0},
+        guard=judge.guard,
+        sources=sources,
+        run=AdapterRun(
+            out=Path(out),
+            weights=LossWeights(run.expected_score_weight, run.feedback_weight),
+            **run.model_dump(include={"lora", "trainer", "pack_tokens", "patience", "seed"}),
+        ),
+        **run.model_dump(include={"max_tokens", "validation_share", "max_validation"}),
+    )
