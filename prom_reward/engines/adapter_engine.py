@@ -54,6 +54,7 @@ class AdapterEngine:
         self._base_digest = weights_digest(policy.get_base_model())
         _check_same_base(source, self._adapter, self._base_digest)
         self._seat = AdapterSeat(policy, self._adapter) if self._adapter else BaseSeat(policy)
+        self._adapter_digest = _adapter_digest(self._adapter)
         self._identity = f"policy:{engine.identity}"
         dtype = str(policy.dtype).removeprefix("torch.")
         loaded = LoadedModel(policy.get_base_model(), load_tokenizer(source), dtype)
@@ -65,7 +66,7 @@ class AdapterEngine:
     @property
     def fingerprint(self) -> str:
         """The identity, the digests of base and adapter, and what the policy computes in."""
-        return f"{self.identity}|{self._base_digest}|{_adapter_digest(self._adapter)}|{self._policy.dtype}"
+        return f"{self.identity}|{self._base_digest}|{self._adapter_digest}|{self._policy.dtype}"
 
     @property
     def identity(self) -> str:
