@@ -157,7 +157,7 @@ def test_any_rollout_is_a_transcript_or_one_of_our_errors(prompt, completion):
 @given(st.dictionaries(st.sampled_from([*JudgeConfig.model_fields, "modle"]), json_values, max_size=5))
 def test_any_settings_are_a_judge_or_one_of_our_errors(values):
     with suppress(ConfigError):
-        assert validated(JudgeConfig, values, "here").model
+        assert isinstance(validated(JudgeConfig, values, "here"), JudgeConfig)
 
 
 @FUZZ

@@ -245,7 +245,10 @@ def test_feedback_leaves_room_for_its_closing_in_the_context():
 def test_batches_hold_prompts_of_like_length():
     judge = script_judge({"a" * length: "Good. [RESULT] 4" for length in (1, 40, 2, 41)})
     prompts = [JudgePrompt("", "a" * length) for length in (1, 40, 2, 41)]
-    answers = engine_of(judge, decode_batch_size=2).generate(prompts, GREEDY)
+    engine = engine_of(judge, decode_batch_size=2)
+    assert engine.runtime.prefill.strategy == "cached"
+    judge.model.tokens_run.clear()  # the probe's
+    answers = engine.generate(prompts, GREEDY)
     assert [one.text for one in answers] == ["Good. [RESULT] 4"] * 4
     prefills = [tokens for tokens in judge.model.tokens_run if tokens > 2]
     assert all(first <= second for first, second in pairwise(prefills))

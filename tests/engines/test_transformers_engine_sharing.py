@@ -38,11 +38,11 @@ def test_feedback_prompts_share_their_beginning():
 
 def test_samples_of_one_prompt_are_prefilled_once():
     engine = engine_of(tiny_judge())
-    first, *others = engine.generate([PROMPTS[3]] * 4, SamplingParams(max_new_tokens=4, seed=1))
+    samples = engine.generate([PROMPTS[3]] * 4, SamplingParams(max_new_tokens=4, seed=1))
     length = engine.count_tokens(PROMPTS[3])
-    assert first.num_computed_tokens >= length
-    assert all(one.num_computed_tokens < length for one in others)
-    assert len({one.text for one in (first, *others)}) > 1
+    # Once to write all feedbacks, and once to read the forced verdicts behind them.
+    assert 2 * length <= sum(one.num_computed_tokens for one in samples) < 3 * length
+    assert len({one.text for one in samples}) > 1
 
 
 @pytest.mark.parametrize("room", [1, 2, 5])

@@ -45,6 +45,7 @@ def test_one_rubrics_columns_are_its_judgment():
         "chosen_entropy": 0.5,
         "chosen_feedback": "It is 4.5.",
         "chosen_error": None,
+        "chosen_flags": [],
         "chosen_unit_score": 0.875,
     }
 
