@@ -3,7 +3,6 @@
 It does not know prompts or trainers; how a model answers is the transformers engine's.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from prom_reward.engines.adapter_seat import AdapterSeat, BaseSeat
-from prom_reward.engines.adapter_stamp import read_stamp, weights_digest
+from prom_reward.engines.adapter_stamp import adapter_digest, read_stamp, weights_digest
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, load_tokenizer, resolve_path
 from prom_reward.engines.sessions import evaluating, model_lock
@@ -54,7 +53,7 @@ class AdapterEngine:
         self._base_digest = weights_digest(policy.get_base_model())
         _check_same_base(source, self._adapter, self._base_digest)
         self._seat = AdapterSeat(policy, self._adapter) if self._adapter else BaseSeat(policy)
-        self._adapter_digest = _adapter_digest(self._adapter)
+        self._adapter_digest = adapter_digest(self._adapter) if self._adapter else "base"
         self._identity = f"policy:{engine.identity}"
         dtype = str(policy.dtype).removeprefix("torch.")
         loaded = LoadedModel(policy.get_base_model(), load_tokenizer(source), dtype)
@@ -155,9 +154,3 @@ def _adapter_folder(adapter: str) -> str:
         raise ModelLoadError(
             f"the adapter {adapter!r} is neither a local folder nor in the hub's reach; give a folder with adapter="
         ) from error
-
-
-def _adapter_digest(adapter: str | None) -> str:
-    if adapter is None:
-        return "base"
-    return hashlib.sha256((Path(adapter) / "adapter_model.safetensors").read_bytes()).hexdigest()

@@ -32,6 +32,12 @@ def read_stamp(folder: str | Path) -> dict[str, Any]:
     return stamp if isinstance(stamp, dict) else {}
 
 
+def adapter_digest(folder: str | Path) -> str:
+    """Return a SHA-256 of an adapter's file; empty where it is not in a local folder."""
+    path = Path(folder) / "adapter_model.safetensors"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
 def weights_digest(model: Any) -> str:
     """Return a SHA-256 over names, shapes and first values (in bf16, as any dtype is rounded) of all weights.
 

@@ -8,6 +8,9 @@ decoded alone.
 """
 
 import copy
+import hashlib
+import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,6 +74,19 @@ def decode(
     cache, mask = _join(caches, [len(sequence.prompt_ids) for sequence in sequences], model.device)
     del caches
     _decode_batch(model, list(sequences), sampling, eos_ids, logits, cache, mask)
+
+
+def sequence_seeds(contexts: list[list[int]], seed: int | None) -> list[int]:
+    """Return one seed a sequence, from the prompt and its count, so that the order in a batch is no matter."""
+    base = secrets.randbits(63) if seed is None else seed
+    counts: Counter[tuple[int, ...]] = Counter()
+    seeds = []
+    for context in contexts:
+        key = tuple(context)
+        digest = hashlib.sha256(repr((base, counts[key], key)).encode()).digest()
+        seeds.append(int.from_bytes(digest[:8], "big") >> 1)
+        counts[key] += 1
+    return seeds
 
 
 def _decode_batch(

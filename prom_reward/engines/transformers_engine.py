@@ -3,20 +3,25 @@
 It does not know rubrics, nor how its conversation is written.
 """
 
-import hashlib
 import logging
-import secrets
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
+from prom_reward.engines.adapter_stamp import adapter_digest
 from prom_reward.engines.base import Generation, SamplingParams
-from prom_reward.engines.decoding import Decoding, decode
-from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, resolve_device, resolve_dtype
+from prom_reward.engines.decoding import Decoding, decode, sequence_seeds
+from prom_reward.engines.loading import (
+    LoadedModel,
+    ModelSource,
+    load_model,
+    resolve_device,
+    resolve_dtype,
+    resolve_path,
+)
 from prom_reward.engines.memory import is_out_of_memory, release_memory
 from prom_reward.engines.runtime import JudgeRuntime, LabelQuery, likeliest
 from prom_reward.engines.sessions import judging, judging_on
@@ -71,11 +76,12 @@ class TransformersEngine:
         self._session = session
         self._home: torch.device | None = None
         self._runtime: JudgeRuntime | None = None
+        self._adapter_digest: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self._source, LoadedModel):
             raise WorkError("an engine around a loaded model cannot be pickled; make it from a ModelSource")
-        return {**self.__dict__, "_runtime": None}
+        return {**self.__dict__, "_runtime": None, "_adapter_digest": None}
 
     @property
     def runtime(self) -> "JudgeRuntime":
@@ -108,11 +114,14 @@ class TransformersEngine:
 
     @property
     def fingerprint(self) -> str:
-        """The identity, and what the weights compute in on this machine; loads nothing."""
+        """The identity, a digest of the adapter, and what the weights compute in on this machine; loads nothing."""
         source = self._source
         if isinstance(source, LoadedModel):
             return f"{self.identity}|{source.dtype}"
-        return f"{self.identity}|{source.quantization or resolve_dtype(source.dtype, resolve_device(source.device))}"
+        if self._adapter_digest is None:
+            self._adapter_digest = adapter_digest(resolve_path(source.adapter)) if source.adapter else ""
+        dtype = source.quantization or resolve_dtype(source.dtype, resolve_device(source.device))
+        return f"{self.identity}|{self._adapter_digest}|{dtype}"
 
     @property
     def identity(self) -> str:
@@ -214,7 +223,7 @@ class TransformersEngine:
         sampling: SamplingParams,
         results: list[Generation | None],
     ) -> None:
-        seeds = _seeds([contexts[index] for index in indices], sampling.seed)
+        seeds = sequence_seeds([contexts[index] for index in indices], sampling.seed)
         costs = [len(contexts[index]) + sampling.max_new_tokens for index in indices]
         waiting = sorted(range(len(indices)), key=lambda at: len(contexts[indices[at]]))
         while waiting:
@@ -274,16 +283,3 @@ class TransformersEngine:
                 break
             batch.append(at)
         return batch
-
-
-def _seeds(contexts: list[list[int]], seed: int | None) -> list[int]:
-    """Return one seed a sequence, from the prompt and its count, so that the order in a batch is no matter."""
-    base = secrets.randbits(63) if seed is None else seed
-    counts: Counter[tuple[int, ...]] = Counter()
-    seeds = []
-    for context in contexts:
-        key = tuple(context)
-        digest = hashlib.sha256(repr((base, counts[key], key)).encode()).digest()
-        seeds.append(int.from_bytes(digest[:8], "big") >> 1)
-        counts[key] += 1
-    return seeds

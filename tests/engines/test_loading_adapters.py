@@ -83,3 +83,14 @@ def test_an_adapter_of_another_model_is_named(tiny_folder, adapter):
     config.write_text(config.read_text().replace("q_proj", "c_attn").replace("v_proj", "c_attn"))
     with pytest.raises(ModelLoadError, match=r"cannot load .*adapter': .*Target modules .*not found in the base model"):
         load_model(source_of(tiny_folder, adapter))
+
+
+def test_another_adapter_in_the_same_folder_is_another_judge(tiny_folder, adapter):
+    def fingerprint():
+        return TransformersEngine(source_of(tiny_folder, adapter), conversation=ChatTemplateConversation).fingerprint
+
+    before = fingerprint()
+    assert fingerprint() == before
+    path = adapter / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    assert fingerprint() != before
