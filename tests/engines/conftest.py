@@ -42,7 +42,7 @@ def serve():
     def make(answer=None, *, conversation="mistral", tokenizer=None, **source):
         server = FaultServer(answer or text_server())
         engine = OpenAIEngine(
-            ServerSource(url=server.url, **{"request_timeout_s": 5, **source}),
+            ServerSource(url=server.url, **{"request_timeout_s": 60, **source}),
             conversation=CONVERSATIONS[conversation],
             system_separator=SYSTEM_SEPARATORS.get(conversation),
             tokenizer=tokenizer,

@@ -76,7 +76,8 @@ def scores(answers):
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in ("400", "401", "404")])
 def test_a_passing_fault_costs_a_retry_and_nothing_else(server, connect, fault):
-    engine = connect(request_timeout_s=1 if fault in ("forever", "drip") else 30)
+    is_timed = fault in ("forever", "drip")
+    engine = connect(request_timeout_s=1 if is_timed else 30)
     engine.take_metrics()
     hits = []
 
@@ -91,7 +92,8 @@ def test_a_passing_fault_costs_a_retry_and_nothing_else(server, connect, fault):
     assert scores(answers) == EXPECTED
     assert all(answer.finish_reason == "result" for answer in answers)
     metrics = engine.take_metrics()
-    assert (metrics["retries"], metrics["failed"]) == (1, 0)
+    assert metrics["failed"] == 0
+    assert metrics["retries"] >= 1 if is_timed else metrics["retries"] == 1  # a busy machine is late with others, too
     assert 0 < metrics["latency_p50"] <= metrics["latency_p95"] < 10
 
 

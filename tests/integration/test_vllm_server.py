@@ -47,7 +47,7 @@ def far(vllm, smollm2_folder):
     judges = []
 
     def make(**options):
-        settings = {"url": vllm.url, "layout": "response_last", "server": {"outage_deadline_s": 300}}
+        settings = {"url": vllm.url, "layout": "response_last", "server": {"outage_deadline_s": 1200}}
         judges.append(load_judge({"model": str(smollm2_folder), **settings, **options}))
         return judges[-1]
 
