@@ -315,7 +315,7 @@ def test_a_hundred_thousand_rows_in_bounded_memory_killed_five_times(tmp_path):
     for _ in range(5):
         child = subprocess.Popen([*command, str(sources[100_000]), str(tmp_path / "large")])
         with pytest.raises(subprocess.TimeoutExpired):
-            child.wait(timeout=4)
+            child.wait(timeout=2)
         child.kill()
         child.wait()
     large = peak_mb(sources[100_000], tmp_path / "large")
