@@ -19,7 +19,7 @@ from prom_reward.rewards.audit_judge import AuditJudge
 from prom_reward.rewards.canaries import Canaries
 from prom_reward.rewards.columns import batch_requests
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
-from prom_reward.rewards.metrics import log_metrics, shown_feedback, shown_scores
+from prom_reward.rewards.metrics import LogMetric, log_metrics, shown_feedback, shown_scores
 from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.types import GradingRequest, Judge, Judgment, Rubric, ScoreScale
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from prom_reward.rewards.reward_model import OnUnscored, PrometheusRewardModel
 
 ScoreKind = Literal["expected", "integer"]
-LogMetric = Callable[[str, float], None]
 
 # Not the judge's fingerprint: that asks for the device, and a reward may be made before its process has one.
 _JUDGE_SETTINGS = ("name", "prompt_style", "mode", "num_samples", "sampling", "guard", "flags", "truncate_response")
