@@ -10,9 +10,12 @@ from statistics import StatisticsError, correlation
 from prom_reward.judging.flags import count_flags
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
+LogMetric = Callable[[str, float], None]
+"""A trainer's logger of one metric."""
+
 
 def log_metrics(
-    log_metric: Callable[[str, float], None],
+    log_metric: LogMetric,
     requests: Sequence[Sequence[GradingRequest]],
     judgments: Sequence[Sequence[Judgment]],
     seconds: float,

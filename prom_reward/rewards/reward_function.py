@@ -17,7 +17,7 @@ from prom_reward.rewards.audit_judge import AuditJudge
 from prom_reward.rewards.canaries import Canaries
 from prom_reward.rewards.columns import batch_requests
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
-from prom_reward.rewards.metrics import log_metrics, shown_feedback, shown_scores
+from prom_reward.rewards.metrics import LogMetric, log_metrics, shown_feedback, shown_scores
 from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
 from prom_reward.rewards.reward_name import derived_name
 from prom_reward.rubrics import parse_rubrics
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from prom_reward.rewards.reward_model import OnUnscored, PrometheusRewardModel
 
 ScoreKind = Literal["expected", "integer"]
-LogMetric = Callable[[str, float], None]
 
 
 class PrometheusReward:
