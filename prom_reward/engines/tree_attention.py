@@ -8,7 +8,7 @@ Nothing is padded, and no dense mask is made: a run's queries meet their own key
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -62,11 +62,16 @@ def is_available(model: Any) -> bool:
     return getattr(model.config, "_attn_implementation", None) == "sdpa" and keeps_all_states(model)
 
 
-@contextmanager
-def tree_attention(model: Any) -> Iterator[None]:
+def tree_attention(model: Any) -> AbstractContextManager[None]:
     """Let the model take a trie (`tree=` of its forward), and restore its own attention afterwards."""
+    return attention_by(model, _NAME)
+
+
+@contextmanager
+def attention_by(model: Any, name: str) -> Iterator[None]:
+    """Let the model attend by a registered implementation, and restore its own afterwards."""
     before = model.config._attn_implementation
-    model.set_attn_implementation(_NAME)
+    model.set_attn_implementation(name)
     try:
         yield
     finally:
@@ -149,9 +154,9 @@ def _joined(parts: Sequence[States]) -> States:
     return torch.cat(keys, dim=2), torch.cat(values, dim=2)
 
 
-def _no_mask(*args: Any, **kwargs: Any) -> None:
+def no_mask(*args: Any, **kwargs: Any) -> None:
     """Make no mask: the runs say what is seen."""
 
 
 AttentionInterface.register(_NAME, _attend)
-AttentionMaskInterface.register(_NAME, _no_mask)
+AttentionMaskInterface.register(_NAME, no_mask)

@@ -6,15 +6,15 @@ A dense mask would say the same, at the cost of all pairs of tokens: on a CPU it
 training step. Here each run is one call over the keys that it really sees.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-from prom_reward.engines.tree_attention import keeps_all_states
+from prom_reward.engines.tree_attention import attention_by, keeps_all_states, no_mask
 from prom_reward.training.packing import Run
 
 _NAME = "prom_reward_tree"
@@ -27,15 +27,9 @@ def is_available(model: Any) -> bool:
     return implementation in ("sdpa", _NAME) and keeps_all_states(model)
 
 
-@contextmanager
-def tree_attention(model: Any) -> Iterator[None]:
+def tree_attention(model: Any) -> AbstractContextManager[None]:
     """Let the model take packs (`tree_runs=` of its forward), and restore its own attention afterwards."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation(_NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
+    return attention_by(model, _NAME)
 
 
 def _attend(
@@ -79,9 +73,5 @@ def _picked(states: torch.Tensor, ranges: Sequence[tuple[int, int]]) -> torch.Te
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
 
 
-def _no_mask(*args: Any, **kwargs: Any) -> None:
-    """Make no mask: the runs say what is seen."""
-
-
 AttentionInterface.register(_NAME, _attend)
-AttentionMaskInterface.register(_NAME, _no_mask)
+AttentionMaskInterface.register(_NAME, no_mask)
