@@ -102,10 +102,10 @@ def test_the_grpo_example_under_accelerate(tiny_judge_folder, tmp_path):
     config["reward"]["log_path"] = str(tmp_path / "log.jsonl")
     (tmp_path / "grpo.yaml").write_text(yaml.safe_dump(config))
     shown = launch(
-        *("-m", "accelerate.commands.launch", "--cpu", "--num_processes", 2, "--num_machines", 1),
+        *("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", 2, "--num_machines", 1),
         *("--mixed_precision", "no", "--dynamo_backend", "no", "training_examples/grpo.py"),
         *("--config", tmp_path / "grpo.yaml", "--rubric", "helpfulness"),
     )
-    assert shown.count("reward by step: 0.") == 2
+    assert shown.count("reward by step:") == 2
     counts = [len((tmp_path / name).read_text().splitlines()) for name in ("log.jsonl", "log.rank1.jsonl")]
     assert counts == [4, 4]
