@@ -41,7 +41,7 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
     Args:
         run: The settings.
         out: The folder for the adapter and its checkpoints.
-        data_dir: Where data files with relative paths are looked for.
+        data_dir: Where data files with relative paths are looked for first; then in the working directory.
 
     Raises:
         ConfigError: A setting is unknown, or there is no data.
@@ -55,16 +55,19 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
     if not run.data:
         raise ConfigError("got no data to train on; give labelled files")
     judge = judge_config(run.judge)
+    source = replace(model_source(judge), adapter=run.adapter or judge.adapter)
+    if source.adapter and run.lora:
+        raise ConfigError(f"got the adapter {source.adapter} to go on from, whose rank is given; leave lora out")
     sources = [
         DataSource(
-            path=Path(data_dir) / data.path,
+            path=_found(Path(data_dir), data.path),
             rubrics=load_rubric(data.rubric) if data.rubric is not None else (),
             **data.model_dump(exclude={"path", "rubric"}),
         )
         for data in run.data
     ]
     return JudgeTraining(
-        model=replace(model_source(judge), adapter=None),
+        model=source,
         conversation=judge.conversation,
         prompt_style=judge.prompt_style,
         layouts=run.layouts or {judge.layout: 1.0},
@@ -77,3 +80,8 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
         ),
         **run.model_dump(include={"max_tokens", "validation_share", "max_validation"}),
     )
+
+
+def _found(data_dir: Path, path: str) -> Path:
+    inside = data_dir / path
+    return inside if inside.exists() or not Path(path).exists() else Path(path)

@@ -213,6 +213,8 @@ class TrainingRun(_Strict):
 
     judge: str | dict[str, Any] = "smollm2-135m-untuned"
     """The judge to train: a preset, a folder, a YAML file, or a judge's settings."""
+    adapter: str | None = None
+    """The adapter to go on from; None takes the judge's own, or starts a new one where it has none."""
     data: list[TrainingDataConfig] = []
     """The labelled files."""
     layouts: dict[Literal["prometheus", "response_last"], float] = {}

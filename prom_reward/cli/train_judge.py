@@ -27,6 +27,9 @@ def train_judge(
     judge: Annotated[
         str | None, typer.Option(help="What to train: a preset, a folder, a hub id or a YAML file.")
     ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="The adapter to go on from; left out, the judge's own or a new one.")
+    ] = None,
     rubric: Annotated[str | None, typer.Option(help="For rows without one: a name, a YAML file or a text.")] = None,
     passes: Annotated[float, typer.Option(min=0.01, help="How often each row is trained on.")] = 2.0,
     feedback: Annotated[float, typer.Option(min=0, max=1, help="Share of rows trained to write feedback.")] = 0.1,
@@ -55,7 +58,7 @@ def train_judge(
     """
     quiet_libraries()
     run = load_training_run(config) if config is not None else TrainingRun()
-    changes = {"judge": judge, "max_tokens": max_tokens, "patience": patience, "seed": seed}
+    changes = {"judge": judge, "adapter": adapter, "max_tokens": max_tokens, "patience": patience, "seed": seed}
     settings: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
     if data:
         if config is not None and run.data:

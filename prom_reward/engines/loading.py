@@ -95,7 +95,8 @@ def load_model(source: ModelSource) -> LoadedModel:
     tokenizer = load_tokenizer(source)
     model = _from_pretrained(AutoModelForCausalLM, source, options)
     if source.adapter:
-        model = _with_adapter(model, source)
+        adapted = attach_adapter(model, source)
+        model = adapted if source.quantization else adapted.merge_and_unload()
     model.eval()
     model.requires_grad_(False)
     name = source.quantization or str(dtype).removeprefix("torch.")
@@ -231,8 +232,13 @@ def _int8_config() -> Any:
     return BitsAndBytesConfig(load_in_8bit=True)
 
 
-def _with_adapter(model: Any, source: ModelSource) -> Any:
-    """Put a LoRA adapter (safetensors only) on the model, merged unless the weights are quantised."""
+def attach_adapter(model: Any, source: ModelSource, *, trainable: bool = False) -> Any:
+    """Return a peft model of a loaded base model and the source's LoRA adapter (safetensors only).
+
+    Raises:
+        ConfigError: The adapter's folder holds no safetensors.
+        ModelLoadError: The adapter cannot be loaded or does not fit.
+    """
     import peft
 
     adapter = _adapter_folder(source)
@@ -242,10 +248,9 @@ def _with_adapter(model: Any, source: ModelSource) -> Any:
     if trained_on and trained_on != weights_digest(model):
         logger.warning("%s: the adapter was trained on other weights than those of %s", source.adapter, source.model)
     try:
-        adapted = peft.PeftModel.from_pretrained(model, adapter, use_safetensors=True)
+        return peft.PeftModel.from_pretrained(model, adapter, is_trainable=trainable, use_safetensors=True)
     except _LOAD_ERRORS as error:
         raise ModelLoadError(_load_message(adapter, adapter, error)) from error
-    return adapted if source.quantization else adapted.merge_and_unload()
 
 
 def _adapter_folder(source: ModelSource) -> str:

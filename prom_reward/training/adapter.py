@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from prom_reward.engines.adapter_stamp import weights_digest, write_stamp
-from prom_reward.engines.loading import LoadedModel
+from prom_reward.engines.loading import LoadedModel, ModelSource, attach_adapter
 from prom_reward.training.examples import Example
 from prom_reward.training.losses import LossWeights
 from prom_reward.training.packing import pack_examples
@@ -23,8 +23,10 @@ class AdapterRun:
 
     out: Path
     """The folder for the adapter; checkpoints lie in `checkpoints` beside it."""
+    start: ModelSource | None = None
+    """The base model with the adapter to go on from; None starts a new adapter."""
     lora: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of `peft.LoraConfig`."""
+    """Arguments of `peft.LoraConfig` for a new adapter."""
     trainer: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of `transformers.TrainingArguments`."""
     weights: LossWeights = field(default_factory=LossWeights)
@@ -52,14 +54,12 @@ def train_adapter(
     Returns:
         The last measures on the validation examples.
     """
-    import peft
     from transformers import EarlyStoppingCallback, TrainingArguments
     from transformers.trainer_utils import get_last_checkpoint
 
     from prom_reward.training.trainer import JudgeTrainer, packs_attention
 
     torch.manual_seed(run.seed)
-    settings = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM", **run.lora}
     base_digest = weights_digest(loaded.model)
     with packs_attention(loaded.model) as shares:
         packs = pack_examples(training, max_tokens=run.pack_tokens, seed=run.seed, shares=shares)
@@ -69,7 +69,7 @@ def train_adapter(
             packs=packs,
             validation=measured_packs,
             weights=run.weights,
-            model=peft.get_peft_model(loaded.model, peft.LoraConfig(**settings)),
+            model=_with_adapter(loaded.model, run),
             args=TrainingArguments(**_arguments(loaded, run, checkpoints, has_validation=bool(validation))),
             callbacks=[EarlyStoppingCallback(run.patience)] if run.patience and validation else [],
         )
@@ -89,6 +89,15 @@ def save_adapter(model: Any, out: Path, stamp: Mapping[str, Any]) -> None:
     tensors = {name: value.to(torch.bfloat16).contiguous() for name, value in load_file(path).items()}
     save_file(tensors, path, metadata={"format": "pt"})
     write_stamp(out, stamp)
+
+
+def _with_adapter(model: Any, run: AdapterRun) -> Any:
+    import peft
+
+    if run.start is not None:
+        return attach_adapter(model, run.start, trainable=True)
+    settings = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM", **run.lora}
+    return peft.get_peft_model(model, peft.LoraConfig(**settings))
 
 
 def _arguments(loaded: LoadedModel, run: AdapterRun, checkpoints: Path, *, has_validation: bool) -> dict[str, Any]:

@@ -38,35 +38,52 @@ def constructed_requests(
     """Return graded variants of each task's reference answer.
 
     Args:
-        rows: Tasks with `instruction`, `reference_answer` and `rubric`; others are left out.
+        rows: Tasks with `instruction`, `reference_answer` and `rubric`, and perhaps `wrong_answers`, a list of
+            strings; others are left out, and equal ones count once.
         default_rubrics: For tasks without a rubric.
         seed: Of all that is drawn.
 
     Returns:
-        Per task about eight requests, the reference answer shown to the judge in half of the tasks.
+        Per task about eight requests (with wrong answers: these, the reference answer, a spoofed and an empty
+        one); the judge is shown the reference answer in half of the tasks.
     """
-    tasks = [task for row in rows for task in _tasks(row, default_rubrics)]
+    tasks: dict[GradingRequest, list[str]] = {}  # with the wrong answers that they name
+    for row in rows:
+        tasks |= _task(row, default_rubrics)
+    references = [task.response for task in tasks]
     draw = random.Random(seed)
     made: list[LabelledRequest] = []
-    for at, task in enumerate(tasks):
-        other = tasks[(at + draw.randrange(1, max(2, len(tasks)))) % len(tasks)].response
+    for at, (task, wrong) in enumerate(tasks.items()):
+        other = references[(at + draw.randrange(1, max(2, len(tasks)))) % len(tasks)]
         shown = task if draw.random() < 0.5 else replace(task, reference_answer=None)
+        variants = _named(task, wrong, draw) if wrong else _variants(task, other, draw)
         made += [
             LabelledRequest(request=replace(shown, response=response), scores=(score,), cluster=task.instruction)
-            for response, score in _variants(task, other, draw)
+            for response, score in variants
         ]
     return made
 
 
-def _tasks(row: Mapping[str, Any], default_rubrics: tuple[Rubric, ...]) -> list[GradingRequest]:
-    reference = row.get("reference_answer")
-    if not isinstance(reference, str) or len(_sentences(reference)) < 2:
-        return []
-    return row_requests({**row, "response": reference}, default_rubrics)[:1]
+def _task(row: Mapping[str, Any], default_rubrics: tuple[Rubric, ...]) -> dict[GradingRequest, list[str]]:
+    reference, wrong = row.get("reference_answer"), row.get("wrong_answers")
+    wrong = [text for text in wrong if isinstance(text, str)] if isinstance(wrong, list) else []
+    if not isinstance(reference, str) or not (wrong or len(_sentences(reference)) > 1):
+        return {}
+    return {task: wrong for task in row_requests({**row, "response": reference}, default_rubrics)[:1]}
+
+
+def _named(task: GradingRequest, wrong: Sequence[str], draw: random.Random) -> Iterator[tuple[str, float]]:
+    """Yield the reference answer and the wrong ones, which no praise of their own makes better."""
+    low, high = float(task.rubric.scale.low), float(task.rubric.scale.high)
+    yield task.response, high
+    for text in wrong:
+        yield text, low
+    yield f"{draw.choice(wrong)}\n\n{draw.choice(_SPOOFS)}", low
+    yield "", low
 
 
 def _variants(task: GradingRequest, other: str, draw: random.Random) -> Iterator[tuple[str, float]]:
-    """Yield responses with their scores as shares of the rubric's scale."""
+    """Yield variants of the reference answer with their scores on the rubric's scale."""
     low, width = task.rubric.scale.low, task.rubric.scale.high - task.rubric.scale.low
     reference, sentences = task.response, _sentences(task.response)
     weak, weak_share = draw.choice([(other, 0.05), (_first(reference, 0.25), 0.3), ("", 0.0)])
@@ -76,6 +93,8 @@ def _variants(task: GradingRequest, other: str, draw: random.Random) -> Iterator
         (lambda: _first(reference, 0.25), 0.3),
         (lambda: " ".join(draw.sample(sentences, len(sentences))), 0.6),
         (lambda: other, 0.05),
+        (lambda: f"{reference}\n\n{other}", 0.7),
+        (lambda: f"{_first(reference, 0.3)} {other}", 0.3),
         (lambda: " ".join([sentences[0]] * min(8, len(sentences) + 1)), 0.15),
         (lambda: _negated(reference), 0.35),
         (lambda: task.instruction, 0.0),

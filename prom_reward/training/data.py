@@ -79,7 +79,7 @@ def build_examples(
     validation: list[Example] = []
     first, shares = next(iter(encoders)), list(encoders.values())
     for source in sources:
-        name = source.path.stem
+        name = f"{source.path.stem}_constructed" if source.constructed else source.path.stem
         kept, held_out = _split(read_source(source, seed=seed), validation_share, seed)
         for labelled in _repeated(kept, source.passes, draw):
             encoder = draw.choices(list(encoders), shares)[0]

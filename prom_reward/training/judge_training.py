@@ -5,11 +5,12 @@ It does not know YAML or the command line.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
-from prom_reward.engines.loading import LoadedModel, ModelSource, load_model
+from prom_reward.engines.adapter_stamp import adapter_digest
+from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, resolve_path
 from prom_reward.engines.runtime import JudgeRuntime
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.prompts.guard import GUARD_VERSION
@@ -26,7 +27,7 @@ class JudgeTraining:
     """A judge to train: its model and prompts, its data, and how."""
 
     model: ModelSource
-    """The base weights, without adapter."""
+    """The base weights; an adapter on them is the one that training goes on from."""
     conversation: str
     """A name of `prom_reward.prompts.conversation.CONVERSATIONS`."""
     prompt_style: PromptStyle
@@ -48,7 +49,7 @@ class JudgeTraining:
 
     def load(self) -> LoadedModel:
         """Load the base model and its tokenizer; raises as `prom_reward.engines.loading.load_model`."""
-        return load_model(self.model)
+        return load_model(replace(self.model, adapter=None))
 
     def examples(self, loaded: LoadedModel) -> ExampleSets:
         """Read and encode the data; raises as `prom_reward.training.data.build_examples`."""
@@ -80,6 +81,7 @@ class JudgeTraining:
         start = time.monotonic()
         stamp: dict[str, Any] = {
             "base": self.model.model,
+            "start": adapter_digest(resolve_path(self.model.adapter)) if self.model.adapter else None,
             "prompt_style": self.prompt_style,
             "layouts": dict(self.layouts),
             "conversation": self.conversation,
@@ -88,5 +90,6 @@ class JudgeTraining:
             "num_examples": len(sets.training),
             "libraries": {name: metadata.version(name) for name in _LIBRARIES},
         }
-        measures = train_adapter(loaded, sets.training, sets.validation, self.run, stamp)
+        run = replace(self.run, start=self.model) if self.model.adapter else self.run
+        measures = train_adapter(loaded, sets.training, sets.validation, run, stamp)
         return {**measures, "seconds": time.monotonic() - start}

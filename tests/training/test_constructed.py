@@ -28,13 +28,13 @@ def shares_by_response(num_seeds=40):
 @given(st.lists(st.sampled_from(TASKS), min_size=1, max_size=4), rubrics(), st.integers())
 def test_a_task_gives_eight_responses_on_its_scale(tasks, rubric, seed):
     made = constructed_requests(tasks, (rubric,), seed=seed)
-    assert len(made) == 8 * len(tasks)
+    assert len(made) == 8 * len({task["instruction"] for task in tasks})
     for one in made:
         assert rubric.scale.low <= one.mean_score <= rubric.scale.high
         assert one.request.rubric == rubric
         assert one.cluster == one.request.instruction
         assert one.feedback is None
-    assert [one.cluster for one in made[::8]] == [task["instruction"] for task in tasks]
+    assert [one.cluster for one in made[::8]] == list(dict.fromkeys(task["instruction"] for task in tasks))
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,8 @@ def test_a_task_gives_eight_responses_on_its_scale(tasks, rubric, seed):
         (FIRST[: len(FIRST) // 2].rstrip(), 0.55),
         (FIRST[: len(FIRST) // 4].rstrip(), 0.3),
         (OTHER, 0.05),
+        (f"{FIRST}\n\n{OTHER}", 0.7),
+        (f"{FIRST[: int(len(FIRST) * 0.3)].rstrip()} {OTHER}", 0.3),
         (" ".join(["It is 12 apples."] * 5), 0.15),
         ("It is not 37 apples. They are not red! Who can not eat 10?\nNobody should not.", 0.35),
         ("How many apples?", 0.0),
@@ -73,6 +75,8 @@ def test_a_bid_for_a_score_does_not_lift_a_weak_answer():
     seen = set()
     for response, shares in shares_by_response().items():
         for weak, share in expected.items():
+            if response == f"{FIRST}\n\n{OTHER}":
+                continue
             if ("\n\n" in response and response.endswith(f"\n\n{weak}")) or response.startswith(f"{weak}\n\n"):
                 assert shares == {share}
                 seen.add(weak)
@@ -80,7 +84,8 @@ def test_a_bid_for_a_score_does_not_lift_a_weak_answer():
 
 
 def test_half_of_the_tasks_show_the_reference_answer():
-    made = constructed_requests(TASKS * 50, (HONESTY,))
+    tasks = [{**task, "instruction": f"{at}: {task['instruction']}"} for at in range(50) for task in TASKS]
+    made = constructed_requests(tasks, (HONESTY,))
     groups = [{one.request.reference_answer for one in made[at : at + 8]} for at in range(0, len(made), 8)]
     assert all(len(group) == 1 for group in groups)
     assert 30 < sum(None in group for group in groups) < 70
@@ -91,6 +96,16 @@ def test_half_of_the_tasks_show_the_reference_answer():
 def test_a_task_without_a_reference_of_two_sentences_is_left_out(reference):
     assert constructed_requests([{**TASKS[0], "reference_answer": reference}], (HONESTY,)) == []
     assert constructed_requests([], (HONESTY,)) == []
+
+
+def test_named_wrong_answers_are_worth_nothing_whatever_they_say_of_themselves():
+    task = {"instruction": "Two and two?", "reference_answer": "Four.", "wrong_answers": ["Five.", 7, "Six."]}
+    made = constructed_requests([task, task], (HONESTY,), seed=3)
+    shares = {one.request.response: HONESTY.scale.to_unit(one.mean_score) for one in made}
+    assert len(made) == len(shares) == 5
+    assert {text for text, share in shares.items() if share == 1} == {"Four."}
+    assert {"Five.", "Six.", ""} < {text for text, share in shares.items() if share == 0}
+    assert len([text for text in shares if text.startswith(("Five.\n\n", "Six.\n\n"))]) == 1
 
 
 def test_the_seed_draws_the_variants():

@@ -1,11 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from prom_reward.config import load_judge
-from prom_reward.engines.adapter_stamp import read_stamp
+from prom_reward.engines.adapter_stamp import adapter_digest, read_stamp
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.runs import load_training
 from prom_reward.settings import TrainingDataConfig, TrainingRun
@@ -102,6 +103,34 @@ def test_training_writes_an_adapter_and_goes_on_after_a_stop(training_of, tmp_pa
     longer.train(loaded, longer.examples(loaded))
     state = json.loads((out / "checkpoints" / "checkpoint-3" / "trainer_state.json").read_text())
     assert [entry["step"] for entry in state["log_history"] if "loss" in entry] == [1, 2, 3]
+
+
+def test_training_goes_on_from_an_adapter(training_of, tmp_path):
+    first = training_of()
+    loaded = first.load()
+    first.train(loaded, first.examples(loaded))
+    out = (tmp_path / "adapter").rename(tmp_path / "first")
+    still = {"learning_rate": 0.0, "max_steps": 1, "save_steps": 1, "disable_tqdm": True}
+    second = training_of(adapter=str(out), lora={}, trainer=still)
+    loaded = second.load()
+    second.train(loaded, second.examples(loaded))
+    before, after = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("first", "adapter"))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert read_stamp(tmp_path / "adapter")["start"] == adapter_digest(out)
+    with pytest.raises(ConfigError, match="to go on from, whose rank is given; leave lora out"):
+        training_of(adapter=str(out))
+    missing = training_of(adapter=str(tmp_path), lora={})
+    loaded = missing.load()
+    with pytest.raises(ConfigError, match=r"got no adapter_model\.safetensors"):
+        missing.train(loaded, missing.examples(loaded))
+
+
+def test_data_is_looked_for_in_the_data_folder_and_then_here(data_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = TrainingRun(data=[TrainingDataConfig(path=data_file.name)])
+    assert [one.path for one in load_training(run, out="out", data_dir="elsewhere").sources] == [Path(data_file.name)]
+    assert [one.path for one in load_training(run, out="out", data_dir=tmp_path).sources] == [data_file]
 
 
 def test_tasks_give_examples_whose_labels_are_right_by_construction(training_of, tmp_path):
