@@ -57,9 +57,20 @@ def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Jud
         raise ConfigError(
             f"{where}: got engine={config.engine!r} and {has} url; expected both of engine: openai and url"
         )
+    _check_vllm(config, where)
     if not config.model and config.url is None:
         raise ConfigError(f"{where}: missing key 'model'; it has no default")
     return config
+
+
+def _check_vllm(config: JudgeConfig, where: str) -> None:
+    if config.engine != "vllm":
+        if config.vllm:
+            raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
+        return
+    for key in ("quantization", "device_map", "offload", "decode_batch_size"):
+        if getattr(config, key):
+            raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
 
 
 def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> PrometheusJudge:
@@ -171,6 +182,15 @@ def _engine(config: JudgeConfig) -> Engine:
                 context_length=config.context_length,
                 decode_batch_size=config.decode_batch_size,
                 offload=config.offload,
+            )
+        case "vllm":
+            from prom_reward.engines.vllm_engine import VllmEngine
+
+            return VllmEngine(
+                model_source(config),
+                conversation=CONVERSATIONS[config.conversation],
+                context_length=config.context_length,
+                options=config.vllm,
             )
         case "openai":
             from prom_reward.engines.openai_engine import OpenAIEngine

@@ -58,8 +58,10 @@ class JudgeConfig(_Strict):
     """One line for `prom-reward judges`."""
     preset: str | None = None
     """A known judge whose settings this one takes where it says nothing itself."""
-    engine: Literal["transformers", "openai"] = "transformers"
+    engine: Literal["transformers", "vllm", "openai"] = "transformers"
     """What runs the weights."""
+    vllm: dict[str, Any] = {}
+    """Further arguments of `vllm.LLM`."""
     url: str | None = None
     """An OpenAI-compatible server that runs them."""
     server: ServerConfig = ServerConfig()

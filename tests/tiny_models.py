@@ -52,7 +52,7 @@ def tiny_tokenizer(*, joins_space: bool = False) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def tiny_model(architecture: str, vocab_size: int, *, seed: int = 0):
+def tiny_model(architecture: str, vocab_size: int, *, seed: int = 0, head_dim: int = 8):
     """A random two-layer model of a real architecture, in fp32 and eval mode, with logits that differ clearly."""
     config = AutoConfig.for_model(
         architecture,
@@ -62,7 +62,7 @@ def tiny_model(architecture: str, vocab_size: int, *, seed: int = 0):
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=8,
+        head_dim=head_dim,
         max_position_embeddings=512,
         bos_token_id=0,
         eos_token_id=1,
@@ -75,10 +75,10 @@ def tiny_model(architecture: str, vocab_size: int, *, seed: int = 0):
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
 
 
-def tiny_judge(architecture: str = "llama", *, joins_space: bool = False) -> LoadedModel:
+def tiny_judge(architecture: str = "llama", *, joins_space: bool = False, head_dim: int = 8) -> LoadedModel:
     """A random model with its tokenizer, ready to judge."""
     tokenizer = tiny_tokenizer(joins_space=joins_space)
-    return LoadedModel(tiny_model(architecture, len(tokenizer)), tokenizer, "float32")
+    return LoadedModel(tiny_model(architecture, len(tokenizer), head_dim=head_dim), tokenizer, "float32")
 
 
 class ScriptLM(torch.nn.Module):

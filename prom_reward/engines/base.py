@@ -66,6 +66,16 @@ class Generation:
     """Why there is no text, where there is none."""
 
 
+def too_long(num_prompt_tokens: int, context_length: int | None) -> Generation:
+    """Return the generation of a prompt that does not fit."""
+    return Generation(
+        text="",
+        finish_reason="too_long",
+        num_prompt_tokens=num_prompt_tokens,
+        error=f"the prompt has {num_prompt_tokens} tokens, the judge's context takes {context_length}",
+    )
+
+
 @runtime_checkable
 class Engine(Protocol):
     """Runs a model on prompts. It never sees a rubric.

@@ -13,6 +13,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from transformers import DynamicCache, LogitsProcessorList, RepetitionPenaltyLog
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
 from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.label_probs import Row, token_logprobs
 from prom_reward.engines.prefill import SharedPrefill
 from prom_reward.engines.tree_attention import States, keeps_all_states
 
@@ -39,12 +41,27 @@ class Decoding:
     """Draws this sequence's tokens, and no other's."""
     is_done: Callable[[list[int]], bool]
     """Told the new ids after every token; True ends the sequence."""
+    closing: Callable[[list[int]], Sequence[int] | None] = lambda _: None
+    """Told the new ids of a sequence that ended otherwise: the tokens to run behind them, or None."""
     new_ids: list[int] = field(default_factory=list)
     """What was decoded, without the end-of-sequence token."""
     last_rows: dict[int, torch.Tensor] = field(default_factory=dict)
     """Raw logits (V,) of the last steps by index into `new_ids`, before temperature, penalty and top-p."""
+    last_row: torch.Tensor | None = None
+    """Raw logits (V,) behind the closing tokens."""
     computed_tokens: int = 0
-    """Prompt tokens that were run through the model for this sequence."""
+    """Prompt and closing tokens that were run through the model for this sequence."""
+    forced: list[int] | None = None
+    """What is still to be run of the closing tokens, once they have begun."""
+
+    def row(self, index: int) -> Row | None:
+        """Return the distribution from which the token at an index was drawn, where it is kept."""
+        logits = self.last_rows.get(index)
+        return None if logits is None else partial(token_logprobs, logits)
+
+    def closing_row(self) -> Row | None:
+        """Return the distribution behind the closing tokens, where they were run."""
+        return None if self.last_row is None else partial(token_logprobs, self.last_row)
 
 
 def decode(
@@ -111,12 +128,11 @@ def _decode_batch(
     """
     processors = _processors(sampling)
     while True:
-        tokens = [_draw(sequence, row, processors, sampling) for sequence, row in zip(active, logits, strict=True)]
-        keep = [
-            index
-            for index, (sequence, token) in enumerate(zip(active, tokens, strict=True))
-            if not _push(sequence, token, logits[index], eos_ids)
+        tokens = [
+            _next_token(sequence, row, processors, sampling, eos_ids)
+            for sequence, row in zip(active, logits, strict=True)
         ]
+        keep = [index for index, token in enumerate(tokens) if token is not None]
         if not keep:
             return
         if len(keep) < len(active):
@@ -219,11 +235,41 @@ def _draw(sequence: Decoding, row: torch.Tensor, processors: LogitsProcessorList
     return int(torch.multinomial(scores.softmax(-1), 1, generator=sequence.generator))
 
 
-def _push(sequence: Decoding, token: int, row: torch.Tensor, eos_ids: frozenset[int]) -> bool:
-    """Add a token to its sequence; True where the sequence has ended."""
-    if token in eos_ids or token == _BROKEN:
-        return True
+def _next_token(
+    sequence: Decoding,
+    row: torch.Tensor,
+    processors: LogitsProcessorList,
+    sampling: SamplingParams,
+    eos_ids: frozenset[int],
+) -> int | None:
+    """Return what a sequence goes on with behind raw logits (V,); None where it has ended."""
+    if sequence.forced is not None:
+        return _next_forced(sequence, row)
+    token = _draw(sequence, row, processors, sampling)
+    if token == _BROKEN:
+        return None
+    if token in eos_ids:
+        return _close(sequence, row, [])
     sequence.last_rows[len(sequence.new_ids)] = row
     sequence.last_rows.pop(len(sequence.new_ids) - _KEPT_ROWS, None)
     sequence.new_ids.append(token)
-    return sequence.is_done(sequence.new_ids) or len(sequence.new_ids) >= sequence.max_new_tokens
+    if sequence.is_done(sequence.new_ids):
+        return None
+    return token if len(sequence.new_ids) < sequence.max_new_tokens else _close(sequence, row, [token])
+
+
+def _close(sequence: Decoding, row: torch.Tensor, waiting: list[int]) -> int | None:
+    """Begin with the closing tokens of a sequence, behind what it wrote but the model has not seen."""
+    closing = sequence.closing(sequence.new_ids)
+    if closing is None:
+        return None
+    sequence.computed_tokens += len(closing)
+    sequence.forced = [*waiting, *closing]
+    return _next_forced(sequence, row)
+
+
+def _next_forced(sequence: Decoding, row: torch.Tensor) -> int | None:
+    if sequence.forced:
+        return sequence.forced.pop(0)
+    sequence.last_row = row
+    return None

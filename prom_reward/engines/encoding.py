@@ -71,6 +71,14 @@ class PromptEncoder:
             )
         return self._label_cache[labels]
 
+    def glued_tails(self, labels: LabelTokens) -> Mapping[str, tuple[int, ...]]:
+        """Return the labels' tokens where no space stands before them: `[RESULT](4)`, `Score:4`."""
+        opening = self.encode([TextSpan("(", False)], add_bos=False)
+        whole = {label: self.encode([TextSpan(f"({label}", False)], add_bos=False) for label in labels.tails}
+        size = len(opening)
+        is_split = all(ids[:size] == opening and len(ids) > size for ids in whole.values())
+        return {label: tuple(ids[size:]) for label, ids in whole.items()} if is_split else labels.tails
+
     def _runs(self, spans: Iterable[TextSpan]) -> list[int | str]:
         """Split markup at its special tokens and join all text between them."""
         runs: list[int | str] = []

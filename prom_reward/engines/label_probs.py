@@ -3,13 +3,56 @@
 It does not know models: it says behind which tokens it needs to know what, and is told.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import exp, fsum, log
 from sys import float_info
 
 import torch
 
 Tokens = tuple[int, ...]
+Row = Callable[[Sequence[int]], Mapping[int, float] | None]
+"""Tells the log-probabilities in nats of some tokens at one place; None where it does not know them all."""
+LookUp = Callable[[Sequence[list[int]], Sequence[Tokens]], tuple[list[dict[int, float]], list[int]]]
+"""Tells for every context the log-probabilities of its tokens behind it, and how many tokens it computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelQuery:
+    """A place at which the labels' distribution is to be read."""
+
+    context: list[int]
+    """Token ids up to the verdict."""
+    tails: Mapping[str, Tokens]
+    """Each label's tokens behind them."""
+    first: Row | None = None
+    """What is known behind `context` already."""
+
+
+def read_labels(queries: Sequence[LabelQuery], look_up: LookUp) -> tuple[list[dict[str, float]], list[int]]:
+    """Return every query's label log-probabilities, and the tokens that were computed for it."""
+    wanted = [next_tokens(query.tails) for query in queries]
+    known: list[dict[Tokens, Mapping[int, float]]] = [{} for _ in queries]
+    unknown: list[tuple[int, Tokens]] = []
+    for index, (query, prefixes) in enumerate(zip(queries, wanted, strict=True)):
+        for prefix, tokens in prefixes.items():
+            row = query.first(tokens) if query.first is not None and not prefix else None
+            if row is None:
+                unknown.append((index, prefix))
+            else:
+                known[index][prefix] = row
+    contexts = [[*queries[index].context, *prefix] for index, prefix in unknown]
+    rows, counts = look_up(contexts, [wanted[index][prefix] for index, prefix in unknown])
+    computed = [0] * len(queries)
+    for (index, prefix), found, count in zip(unknown, rows, counts, strict=True):
+        known[index][prefix] = found
+        computed[index] += count
+    return [label_logprobs(one, query.tails) for one, query in zip(known, queries, strict=True)], computed
+
+
+def likeliest(logprobs: Mapping[str, float]) -> str:
+    """Return the label with the largest log-probability."""
+    return max(logprobs, key=logprobs.__getitem__)
 
 
 def next_tokens(tails: Mapping[str, Tokens]) -> dict[Tokens, tuple[int, ...]]:

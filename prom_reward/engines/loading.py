@@ -188,12 +188,18 @@ def _gemm_s(dtype: torch.dtype) -> float:
     return min(times)
 
 
-def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, Any]) -> Any:
+def weights_path(source: ModelSource) -> str:
+    """Return the folder or hub id of plain weights: a GGUF file's copy, a package's folder, else as given."""
     path = resolve_path(source.model)
+    return str(plain_folder(path, _inside(source.gguf_file))) if source.gguf_file else path
+
+
+def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, Any]) -> Any:
+    path = resolve_path(source.model)  # what a message shows, should the GGUF file not be found
     options = {**options, "trust_remote_code": source.trust_remote_code}
     options |= {"revision": source.revision} if source.revision else {}
     try:
-        path = str(plain_folder(path, _inside(source.gguf_file))) if source.gguf_file else path
+        path = weights_path(source)
         return auto_class.from_pretrained(path, **options)
     except _LOAD_ERRORS as error:
         raise ModelLoadError(_load_message(path, source.model, error)) from error
@@ -241,7 +247,7 @@ def attach_adapter(model: Any, source: ModelSource, *, trainable: bool = False) 
     """
     import peft
 
-    adapter = _adapter_folder(source)
+    adapter = adapter_folder(source)
     if not (Path(adapter) / "adapter_model.safetensors").exists():
         raise ConfigError(f"{adapter}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
     trained_on = read_stamp(adapter).get("base_digest")
@@ -253,7 +259,7 @@ def attach_adapter(model: Any, source: ModelSource, *, trainable: bool = False) 
         raise ModelLoadError(_load_message(adapter, adapter, error)) from error
 
 
-def _adapter_folder(source: ModelSource) -> str:
+def adapter_folder(source: ModelSource) -> str:
     """Return the adapter's folder; of a hub id only the files that are no pickles are fetched."""
     from huggingface_hub import snapshot_download
 

@@ -58,13 +58,9 @@ class PromptWriter:
         return self.encoder.label_tokens(prompt.labels)
 
     def glued_tails(self, labels: LabelTokens) -> Mapping[str, tuple[int, ...]]:
-        """Return the labels' tokens where no space stands before them: `[RESULT](4)`, `Score:4`."""
+        """Return the labels' tokens where no space stands before them; see `PromptEncoder.glued_tails`."""
         assert self.encoder is not None
-        opening = self.encoder.encode([TextSpan("(", False)], add_bos=False)
-        whole = {label: self.encoder.encode([TextSpan(f"({label}", False)], add_bos=False) for label in labels.tails}
-        size = len(opening)
-        is_split = all(ids[:size] == opening and len(ids) > size for ids in whole.values())
-        return {label: tuple(ids[size:]) for label, ids in whole.items()} if is_split else labels.tails
+        return self.encoder.glued_tails(labels)
 
     @property
     def closing_ids(self) -> tuple[int, ...]:

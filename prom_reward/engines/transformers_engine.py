@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from prom_reward.engines.adapter_stamp import adapter_digest
-from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.base import Generation, SamplingParams, too_long
 from prom_reward.engines.decoding import Decoding, decode, sequence_seeds
+from prom_reward.engines.label_probs import likeliest
 from prom_reward.engines.loading import (
     LoadedModel,
     ModelSource,
@@ -23,7 +24,7 @@ from prom_reward.engines.loading import (
     resolve_path,
 )
 from prom_reward.engines.memory import is_out_of_memory, release_memory
-from prom_reward.engines.runtime import JudgeRuntime, LabelQuery, likeliest
+from prom_reward.engines.runtime import JudgeRuntime
 from prom_reward.engines.sessions import judging, judging_on
 from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import Conversation, JudgePrompt
@@ -170,7 +171,7 @@ class TransformersEngine:
         for index, (prompt, context) in enumerate(zip(prompts, contexts, strict=True)):
             room = self._room(prompt, context)
             if room is not None and room < 0:
-                results[index] = self._too_long(context)
+                results[index] = too_long(len(context), self.context_length)
             else:
                 (to_read if prompt.reads_score_at_once else to_decode).append(index)
         self._read(prompts, contexts, to_read, results)
@@ -180,21 +181,7 @@ class TransformersEngine:
     def _room(self, prompt: JudgePrompt, context: list[int]) -> int | None:
         """Tokens that feedback may take before closing and verdict must begin; None without a limit."""
         limit = self.context_length
-        if limit is None:
-            return None
-        encoder, labels = self.runtime.encoder, self.runtime.encoder.label_tokens(prompt.labels)
-        verdict = max(len(tail) for tail in labels.tails.values())
-        if prompt.reads_score_at_once:
-            return limit - len(context) - verdict
-        return limit - len(context) - len(encoder.closing_ids) - len(labels.lead) - verdict - 1
-
-    def _too_long(self, context: list[int]) -> Generation:
-        return Generation(
-            text="",
-            finish_reason="too_long",
-            num_prompt_tokens=len(context),
-            error=f"the prompt has {len(context)} tokens, the judge's context takes {self.context_length}",
-        )
+        return None if limit is None else self.runtime.room(prompt, len(context), limit)
 
     def _read(
         self,
@@ -204,8 +191,7 @@ class TransformersEngine:
         results: list[Generation | None],
     ) -> None:
         """Answer the prompts of score mode."""
-        tails = [self.runtime.encoder.label_tokens(prompts[index].labels).tails for index in indices]
-        queries = [LabelQuery(contexts[index], one) for index, one in zip(indices, tails, strict=True)]
+        queries = self.runtime.score_queries([prompts[at] for at in indices], [contexts[at] for at in indices])
         for index, logprobs, computed in zip(indices, *self.runtime.read(queries), strict=True):
             results[index] = Generation(
                 text=likeliest(logprobs),
@@ -247,7 +233,7 @@ class TransformersEngine:
     ) -> None:
         sequences = list(batch.values())
         decode(self.runtime.loaded.model, sequences, sampling, self.runtime.eos_ids, self.runtime.prefill)
-        finished = self.runtime.finish([prompts[index] for index in batch], sequences)
+        finished = self.runtime.finish([prompts[index] for index in batch], sequences, self.runtime.read)
         for index, generation in zip(batch, finished, strict=True):
             results[index] = generation
 
@@ -265,6 +251,7 @@ class TransformersEngine:
             max_new_tokens=sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1),
             generator=torch.Generator(self.runtime.loaded.model.device).manual_seed(seed),
             is_done=self.runtime.stop_test(prompts[index].labels),
+            closing=self.runtime.closing(prompts[index].labels),
         )
 
     def _decode_less(self, size: int) -> None:

@@ -3,8 +3,9 @@
     python tests/benchmarks/bench_judge.py --workload a,b,c,d,e --repeats 3 --json out.json
 
 Workloads: see `workloads.py`; the answers come from PROM_REWARD_DATA. Contenders: the engine; one plain forward pass
-a prompt; padded batches of 16; for feedback `generate` on a padded batch; and vLLM called directly, where
-PROM_REWARD_VLLM_PYTHON names a Python that has it. They run in turn, so a machine that changes its speed changes it
+a prompt; padded batches of 16; for feedback `generate` on a padded batch; and where PROM_REWARD_VLLM_PYTHON names a
+Python that has it, vLLM called directly, this project's engine on it, and the prometheus-eval package on it
+(`vllm_worker.py`). They run in turn, so a machine that changes its speed changes it
 for all: read the ratios, not the seconds. `roofline` is the arithmetic of the unique tokens at the best matrix product
 rate that was measured in the same run (`roofline.py`), over the time. `peak_bytes` is the memory of the process.
 
@@ -19,6 +20,7 @@ import statistics
 import subprocess
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,7 +28,7 @@ from contenders import VLLM, contenders
 from roofline import arithmetic, gemm_rate
 from workloads import FEEDBACK_TOKENS, Workload, workload
 
-from prom_reward import LoadedModel, PrometheusJudge, TransformersEngine, load_judge
+from prom_reward import GradingRequest, LoadedModel, PrometheusJudge, TransformersEngine, load_judge
 from prom_reward.prompts.conversation import CONVERSATIONS
 
 ARCHITECTURES = {
@@ -89,7 +91,14 @@ def measure(judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | N
     if vllm is not None:
         labels = [tail[0] for tail in runtime.encoder.label_tokens(prompts[0].labels).tails.values()]
         tokens = FEEDBACK_TOKENS if work.writes_feedback else 1
-        todo["vllm"] = lambda: vllm.ask({"prompts": contexts, "labels": labels, "num_tokens": tokens})
+        job = {
+            "prompts": contexts,
+            "labels": labels,
+            "num_tokens": tokens,
+            "rows": [_row(one) for one in work.requests],
+        }
+        on_vllm = [name for name in vllm.can if work.writes_feedback or name != "prometheus_eval"]
+        todo |= {name: partial(vllm.ask, {"run": name, **job}) for name in on_vllm}
     computed = sum(runtime.prefill.run(contexts, lambda *_: None))  # warms up, too
     seconds: dict[str, list[float]] = {name: [] for name in todo}
     peaks = dict.fromkeys(todo, 0)
@@ -102,9 +111,10 @@ def measure(judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | N
             told = run()
             if model.device.type == "cuda":
                 torch.cuda.synchronize()
-            took = told["seconds"] if name == "vllm" else time.perf_counter() - start
+            is_told = isinstance(told, dict)  # by the process that vLLM runs in
+            took = told["seconds"] if is_told else time.perf_counter() - start
             seconds[name].append(took / len(prompts))
-            peaks[name] = max(peaks[name], told["peak_bytes"] if name == "vllm" else peak_bytes(model.device))
+            peaks[name] = max(peaks[name], told["peak_bytes"] if is_told else peak_bytes(model.device))
     least = arithmetic(model, contexts, FEEDBACK_TOKENS if work.writes_feedback else 0) / max(rates)
     total = sum(map(len, contexts))
     lengths = sorted(map(len, contexts))
@@ -115,7 +125,7 @@ def measure(judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | N
             "contender": name,
             "s_per_item": {"min": min(times), "median": statistics.median(times), "max": max(times)},
             "of_plain": statistics.median(mine / plain for mine, plain in zip(times, base, strict=True)),
-            "computed_tokens": computed if name == "engine" else None if name == "vllm" else total,
+            "computed_tokens": computed if name == "engine" else None if vllm and name in vllm.can else total,
             "total_tokens": total,
             "tokens_per_s": total / len(prompts) / statistics.median(times),
             "roofline": least / len(prompts) / statistics.median(times),
@@ -127,12 +137,22 @@ def measure(judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | N
     ]
 
 
+def _row(request: GradingRequest) -> dict[str, str]:
+    """Return a request as prometheus-eval takes it."""
+    return {
+        "instruction": request.instruction,
+        "response": request.response,
+        "rubric": request.rubric.text,
+        "reference": request.reference_answer or "",
+    }
+
+
 def show(rows: list[dict]) -> None:
     """Print a workload's rows."""
     for row in rows:
         shared = "" if row["computed_tokens"] is None else f"{row['computed_tokens']} of {row['total_tokens']} tokens, "
         print(
-            f"({row['workload']}) {row['contender']:11} {row['s_per_item']['median']:.3f} s an item, "
+            f"({row['workload']}) {row['contender']:15} {row['s_per_item']['median']:.3f} s an item, "
             f"{row['of_plain']:.2f} x plain, {shared}roofline {row['roofline']:.2f}, "
             f"peak {row['peak_bytes'] / 2**30:.2f} GiB",
             flush=True,

@@ -34,7 +34,8 @@ class VLLM:
             text=True,
             env=environment,
         )
-        self.version = self.ask({"model": model, "dtype": dtype})["version"]
+        about = self.ask({"model": model, "dtype": dtype})
+        self.version, self.can = about["version"], about["can"]
 
     def ask(self, values: dict) -> dict:
         """Send one line and return the answer."""

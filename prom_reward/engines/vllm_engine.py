@@ -1,0 +1,162 @@
+"""The vLLM engine: a judge's weights in `vllm.LLM`, in this process.
+
+It does not know rubrics, nor how its conversation is written.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+from prom_reward.engines.adapter_stamp import adapter_digest
+from prom_reward.engines.base import Generation, SamplingParams, too_long
+from prom_reward.engines.decoding import sequence_seeds
+from prom_reward.engines.judge_tokens import JudgeTokens
+from prom_reward.engines.label_probs import LabelQuery, likeliest, next_tokens, read_labels
+from prom_reward.engines.loading import ModelSource, load_tokenizer, resolve_device, resolve_dtype, resolve_path
+from prom_reward.engines.vllm_model import VllmModel, VllmSequence, load_vllm
+from prom_reward.types import Conversation, JudgePrompt
+
+
+class VllmEngine:
+    """Runs a judge's weights in vLLM, in this process.
+
+    Score mode is one generated token with the labels' log-probabilities; feedback ends at its verdict, whose
+    distribution comes from the step that wrote it. Prompts are submitted in the order of their tokens, so that
+    vLLM's prefix cache finds what they share.
+
+    Args:
+        source: Where the weights come from; they are loaded at the first use, once a process for equal arguments.
+        conversation: Makes the judge's conversation for its tokenizer, for example an entry of
+            `prom_reward.prompts.conversation.CONVERSATIONS`.
+        context_length: Tokens that prompt and answer may take together; None takes the model's own.
+        options: Further arguments of `vllm.LLM`, as `tensor_parallel_size` or `gpu_memory_utilization`.
+
+    Raises:
+        MissingPackageError: At the first use, where vLLM is not installed.
+    """
+
+    def __init__(
+        self,
+        source: ModelSource,
+        *,
+        conversation: Callable[[Any], Conversation],
+        context_length: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._source = source
+        self._conversation_factory = conversation
+        self._context_length = context_length
+        self._options = dict(options or {})
+        self._tokens: JudgeTokens | None = None
+        self._model: VllmModel | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tokens": None, "_model": None}
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity, a digest of the adapter, and what the weights compute in on this machine; loads nothing."""
+        source = self._source
+        digest = adapter_digest(resolve_path(source.adapter)) if source.adapter else ""
+        return f"{self.identity}|{digest}|{resolve_dtype(source.dtype, resolve_device(source.device))}"
+
+    @property
+    def identity(self) -> str:
+        """The weights' origin, the conversation, the given context and options: the same on every machine."""
+        source = self._source
+        parts = [source.model, source.revision, source.gguf_file, source.adapter, source.tokenizer, source.dtype]
+        factory = self._conversation_factory
+        name = getattr(factory, "__qualname__", None) or repr(factory)
+        options = ",".join(f"{key}={value}" for key, value in sorted(self._options.items()))
+        return "vllm:" + "|".join(str(part or "") for part in [*parts, name, self._context_length, options])
+
+    @property
+    def context_length(self) -> int | None:
+        """The given length, else the model's."""
+        return self._context_length or self._loaded.context_length
+
+    def count_tokens(self, prompt: JudgePrompt) -> int:
+        """Return the number of tokens of the rendered prompt, BOS and prefix included."""
+        return len(self._judge.context_ids(prompt))
+
+    def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
+        """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
+        contexts = [self._judge.context_ids(prompt) for prompt in prompts]
+        results: list[Generation | None] = [None] * len(prompts)
+        to_read: list[int] = []
+        to_write: list[int] = []
+        for index, (prompt, context) in enumerate(zip(prompts, contexts, strict=True)):
+            if self._room(prompt, context) < 0:
+                results[index] = too_long(len(context), self.context_length)
+            else:
+                (to_read if prompt.reads_score_at_once else to_write).append(index)
+        for part, answer in ((to_read, self._scored), (to_write, self._written)):
+            chosen = [prompts[index] for index in part], [contexts[index] for index in part]
+            for index, generation in zip(part, answer(*chosen, sampling), strict=True):
+                results[index] = self._marked(generation)
+        return [result for result in results if result is not None]
+
+    @property
+    def _judge(self) -> JudgeTokens:
+        if self._tokens is None:
+            tokenizer = load_tokenizer(self._source)
+            self._tokens = JudgeTokens(tokenizer, self._conversation_factory(tokenizer))
+        return self._tokens
+
+    @property
+    def _loaded(self) -> VllmModel:
+        if self._model is None:
+            self._model = load_vllm(self._source, self._context_length, self._options)
+        return self._model
+
+    def _room(self, prompt: JudgePrompt, context: list[int]) -> int:
+        return self._judge.room(prompt, len(context), self.context_length or 0)
+
+    def _read(self, queries: Sequence[LabelQuery]) -> tuple[list[dict[str, float]], list[int]]:
+        return read_labels(queries, self._loaded.look_up)
+
+    def _scored(
+        self, prompts: Sequence[JudgePrompt], contexts: Sequence[list[int]], _: SamplingParams
+    ) -> list[Generation]:
+        """Answer prompts of score mode."""
+        found = self._read(self._judge.score_queries(prompts, contexts))
+        return [
+            Generation(
+                text=likeliest(logprobs),
+                finish_reason="result",
+                num_prompt_tokens=len(context),
+                num_computed_tokens=computed,
+                score_logprobs=logprobs,
+            )
+            for context, logprobs, computed in zip(contexts, *found, strict=True)
+        ]
+
+    def _written(
+        self, prompts: Sequence[JudgePrompt], contexts: Sequence[list[int]], sampling: SamplingParams
+    ) -> list[Generation]:
+        """Answer prompts of feedback mode."""
+        seeds = sequence_seeds(list(contexts), sampling.seed)
+        sequences = [
+            VllmSequence(
+                prompt_ids=context,
+                max_new_tokens=min(sampling.max_new_tokens, self._room(prompt, context) + 1),
+                tokens=self._label_ids(prompt.labels),
+                seed=seed,
+                is_done=self._judge.stop_test(prompt.labels),
+            )
+            for prompt, context, seed in zip(prompts, contexts, seeds, strict=True)
+        ]
+        self._loaded.write(sequences, sampling, {self._judge.tokenizer.eos_token_id} - {None})
+        return self._judge.finish(prompts, sequences, self._read)
+
+    def _label_ids(self, labels: tuple[str, ...]) -> tuple[int, ...]:
+        """Return the tokens with which labels begin, in both forms in which judges write them."""
+        encoder, tokens = self._judge.encoder, self._judge.encoder.label_tokens(labels)
+        both = {*next_tokens(tokens.tails)[()], *next_tokens(encoder.glued_tails(tokens))[()]}
+        return tuple(sorted(both))
+
+    def _marked(self, generation: Generation) -> Generation:
+        """Mark a distribution as partial where vLLM could not be asked for every label."""
+        logprobs = generation.score_logprobs or {}
+        return replace(generation, is_partial=True) if -inf in logprobs.values() else generation
