@@ -229,3 +229,22 @@ def test_no_text_of_a_judge_is_without_a_result(script):
     generation, _ = answer(script, sampling=SamplingParams(max_new_tokens=60, temperature=0, repetition_penalty=1))
     assert parse_score(generation.text, ScoreScale(1, 5)).outcome is not Outcome.NO_RESULT
     assert generation.finish_reason in ("result", "forced")
+
+
+@pytest.mark.parametrize("max_new_tokens", [5, 40])
+def test_closing_runs_the_closing_tokens_alone_and_reads_behind_them(max_new_tokens):
+    generation, behind = answer("yyyyyyyyyyyyyyyy", sampling=SamplingParams(max_new_tokens=max_new_tokens, seed=1))
+    written = generation.text.partition(" [RESULT]")[0]
+    assert generation.finish_reason == "forced"
+    assert 0 < generation.num_computed_tokens - generation.num_prompt_tokens <= len(" [RESULT] ")
+    assert generation.score_logprobs == read(behind(written, " [RESULT]", " "), FIVE)
+
+
+def test_closing_keeps_out_of_the_other_sequences_of_its_batch():
+    scripts = {"x": "Never done", "y": "A longer one. [RESULT] 4", "z": "", "w": "Good. [RESULT]"}
+    judge = script_judge(scripts)
+    engine = TransformersEngine(judge, conversation=ChatTemplateConversation)
+    prompts = [JudgePrompt("", name) for name in scripts]
+    together = engine.generate(prompts, CARD)
+    assert together == [engine.generate([prompt], CARD)[0] for prompt in prompts]
+    assert [one.finish_reason for one in together] == ["forced", "result", "forced", "forced"]
