@@ -17,15 +17,16 @@ from functools import partial
 from typing import Any
 
 import torch
-from transformers import DynamicCache, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
-from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.label_probs import Row, token_logprobs
 from prom_reward.engines.prefill import SharedPrefill
+from prom_reward.engines.roomy_cache import RoomyLayer
+from prom_reward.engines.sampling import BROKEN, draw
 from prom_reward.engines.tree_attention import States, keeps_all_states
 
-_BROKEN = -1  # instead of a token where the logits are no numbers, as after an overflow in fp16
 _KEPT_ROWS = 8  # steps between the first token of a verdict and the end of decoding, at most
 
 
@@ -53,6 +54,15 @@ class Decoding:
     """Prompt and closing tokens that were run through the model for this sequence."""
     forced: list[int] | None = None
     """What is still to be run of the closing tokens, once they have begun."""
+
+    _seen: torch.Tensor | None = None
+
+    def seen(self, device: torch.device) -> torch.Tensor:
+        """Return all tokens so far (T,); what was returned before is not made again."""
+        known = torch.tensor(self.prompt_ids, device=device) if self._seen is None else self._seen
+        new = self.new_ids[len(known) - len(self.prompt_ids) :]
+        self._seen = torch.cat([known, torch.tensor(new, dtype=known.dtype, device=device)]) if new else known
+        return self._seen
 
     def row(self, index: int) -> Row | None:
         """Return the distribution from which the token at an index was drawn, where it is kept."""
@@ -126,12 +136,8 @@ def _decode_batch(
         cache: The joined cache of the prompts.
         mask: (B, T), 0 at padding.
     """
-    processors = _processors(sampling)
     while True:
-        tokens = [
-            _next_token(sequence, row, processors, sampling, eos_ids)
-            for sequence, row in zip(active, logits, strict=True)
-        ]
+        tokens = [_next_token(sequence, row, sampling, eos_ids) for sequence, row in zip(active, logits, strict=True)]
         keep = [index for index, token in enumerate(tokens) if token is not None]
         if not keep:
             return
@@ -194,17 +200,16 @@ def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torc
     """Return one cache of all rows, padded on the left, and its mask (B, T)."""
     width = max(lengths)
     mask = torch.tensor([[0] * (width - length) + [1] * length for length in lengths], device=device)
-    if len(caches) == 1:
-        return caches[0], mask
+    if not all(type(layer) is DynamicLayer for layer in caches[0].layers):
+        return caches[0], mask  # decoded alone
     joined = copy.copy(caches[0])
     joined.layers = []
     for index in range(len(caches[0].layers)):
-        layer = copy.copy(caches[0].layers[index])
-        layer.keys = _padded([cache.layers[index].keys for cache in caches], width)
-        layer.values = _padded([cache.layers[index].values for cache in caches], width)
-        joined.layers.append(layer)
-        for cache in caches:  # so that no more than one layer is held twice
-            cache.layers[index].keys = cache.layers[index].values = None
+        layers = [cache.layers[index] for cache in caches]
+        keys = _padded([layer.keys for layer in layers], width)
+        joined.layers.append(RoomyLayer(keys, _padded([layer.values for layer in layers], width)))
+        for layer in layers:  # so that no more than one layer is held twice
+            layer.keys = layer.values = None
     return joined, mask
 
 
@@ -213,40 +218,12 @@ def _padded(states: list[torch.Tensor], width: int) -> torch.Tensor:
     return torch.cat([torch.nn.functional.pad(state, (0, 0, width - state.shape[2], 0)) for state in states])
 
 
-def _processors(sampling: SamplingParams) -> LogitsProcessorList:
-    processors = LogitsProcessorList()
-    if sampling.repetition_penalty != 1:
-        processors.append(RepetitionPenaltyLogitsProcessor(float(sampling.repetition_penalty)))
-    if sampling.temperature not in (0, 1):
-        processors.append(TemperatureLogitsWarper(float(sampling.temperature)))
-    if sampling.temperature > 0 and sampling.top_p < 1:
-        processors.append(TopPLogitsWarper(sampling.top_p))
-    return processors
-
-
-def _draw(sequence: Decoding, row: torch.Tensor, processors: LogitsProcessorList, sampling: SamplingParams) -> int:
-    """Draw one token from raw logits (V,)."""
-    if not row.max().isfinite():  # NaN or infinity anywhere shows in the maximum
-        return _BROKEN
-    seen = torch.tensor([sequence.prompt_ids + sequence.new_ids], device=row.device)
-    scores = processors(seen, row[None].clone())[0]
-    if sampling.temperature == 0:
-        return int(scores.argmax())
-    return int(torch.multinomial(scores.softmax(-1), 1, generator=sequence.generator))
-
-
-def _next_token(
-    sequence: Decoding,
-    row: torch.Tensor,
-    processors: LogitsProcessorList,
-    sampling: SamplingParams,
-    eos_ids: frozenset[int],
-) -> int | None:
+def _next_token(sequence: Decoding, row: torch.Tensor, sampling: SamplingParams, eos_ids: frozenset[int]) -> int | None:
     """Return what a sequence goes on with behind raw logits (V,); None where it has ended."""
     if sequence.forced is not None:
         return _next_forced(sequence, row)
-    token = _draw(sequence, row, processors, sampling)
-    if token == _BROKEN:
+    token = draw(row, sequence.seen(row.device), sampling, sequence.generator)
+    if token == BROKEN:
         return None
     if token in eos_ids:
         return _close(sequence, row, [])
