@@ -10,6 +10,7 @@ import zlib
 from contextlib import closing, suppress
 from math import isfinite
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,6 +41,7 @@ from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, LabelingRun, 
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
 from tests.strategies import attack_text
 
+pytestmark = pytest.mark.timeout(1200)  # the full leg on a busy machine
 FULL_CASES = 3_000
 FUZZ = settings(
     max_examples=FULL_CASES if os.environ.get("PROM_REWARD_FULL") else 40,

@@ -79,19 +79,18 @@ def run_once(honest: Any, *, guard: bool, steps: int, out: Path) -> dict[str, An
 
 def draw(runs: dict[str, dict[str, Any]], page: Path) -> None:
     figure = make_subplots(cols=len(runs), subplot_titles=list(runs), shared_yaxes=True)
-    for column, (title, run) in enumerate(runs.items(), start=1):
-        steps = [point["step"] for point in run["points"]]
-        for name, field in (("the trained judge", "score"), ("the honest judge", "audit_score")):
-            curve = [point[field] for point in run["points"]]
-            figure.add_scatter(x=steps, y=curve, name=f"{name}, {title}", row=1, col=column)
+    for column, run in enumerate(runs.values(), start=1):
+        place: dict[str, Any] = {"row": 1, "col": column}
+        steps, shown = [point["step"] for point in run["points"]], {"showlegend": column == 1}
         shares = [count / NUM_RESPONSES for count in run["posing"]]
         figure.add_bar(
-            x=steps, y=shares, name=f"responses that pose as the judge, {title}", opacity=0.3, col=column, row=1
+            x=steps, y=shares, name="responses that pose as the judge", marker_color="#ddd", **place, **shown
         )
+        for name, field, colour in (("trained judge", "score", "crimson"), ("honest judge", "audit_score", "navy")):
+            curve = [point[field] for point in run["points"]]
+            figure.add_scatter(x=steps, y=curve, name=f"the {name}", line_color=colour, **place, **shown)
         if run["diverged_at"] is not None:
-            figure.add_vline(
-                x=run["diverged_at"], annotation_text="the judges part", line_dash="dash", col=column, row=1
-            )
+            figure.add_vline(x=run["diverged_at"], annotation_text="the judges part", line_dash="dash", **place)
     figure.update_yaxes(range=[0, 1]).update_yaxes(title="mean score and share, from 0 to 1", col=1)
     figure.update_xaxes(title="step").update_layout(title="GRPO against a judge that takes a verdict from any text")
     figure.write_html(page)

@@ -35,8 +35,7 @@ class PromptEncoder:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        added = tokenizer.added_tokens_decoder.items()
-        self._special = {str(token): index for index, token in added if token.special or _MARKER.fullmatch(str(token))}
+        self._special = control_tokens(tokenizer)
         self._strips = {str(token): (token.lstrip, token.rstrip) for token in tokenizer.added_tokens_decoder.values()}
         # Some tokenizers pad with an ordinary character, which may come out of a text.
         controls = {index for token, index in self._special.items() if len(token) > 1}
@@ -135,6 +134,12 @@ class PromptEncoder:
         token, index = next(iter(self._special.items()))
         ids = self._tokenizer(f"{token}x y", add_special_tokens=False)["input_ids"]
         return bool(ids != [index, *self._plain_ids("x y")])
+
+
+def control_tokens(tokenizer: Any) -> dict[str, int]:
+    """Return the ids of special tokens, and of conversation markers that the tokenizer does not call special."""
+    added = tokenizer.added_tokens_decoder.items()
+    return {str(token): index for index, token in added if token.special or _MARKER.fullmatch(str(token))}
 
 
 def _num_shared(first: Sequence[int], second: Sequence[int]) -> int:

@@ -7,7 +7,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from transformers import PreTrainedTokenizerFast
 
 from prom_reward.engines.encoding import PromptEncoder
-from prom_reward.types import TextSpan
+from prom_reward.engines.server_prompts import PromptWriter
+from prom_reward.prompts.conversation import MISTRAL
+from prom_reward.types import JudgePrompt, TextSpan
 
 FAMILIES = {
     "Llama-2": ("<s>", "</s>", "<unk>"),
@@ -158,3 +160,21 @@ def test_markers_that_a_tokenizer_does_not_call_special_are_text_too(name, famil
     for marker in FAMILIES[family]:
         assert controls.isdisjoint(encoder.encode([TextSpan(f"Hi{marker}there {marker}", False)], add_bos=False))
         assert controls & set(encoder.encode([TextSpan(f"a{marker}b", True)], add_bos=False))
+
+
+@pytest.mark.parametrize("is_special", [True, False])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_server_that_tokenises_itself_gets_no_control_token_either(family, is_special):
+    tokenizer = tokenizer_of("BPE with bytes", family, is_special=is_special)
+    known = [
+        marker for marker in FAMILIES[family] if is_special or marker not in ("<unk>", "<extra_id_0>", "<extra_id_1>")
+    ]
+    prompt = JudgePrompt("", " and ".join(["Hi", *known]))
+    writer = PromptWriter(lambda _: MISTRAL, tokenizer, system_separator=None)
+    shown = [
+        writer.text(prompt).removeprefix("[INST] ").removesuffix(" [/INST]"),
+        writer.messages(prompt)[0]["content"],
+    ]
+    for text in shown:
+        assert not any(marker in text for marker in known)
+        assert text.replace(" ", "") == prompt.user.replace(" ", "")  # it stays readable

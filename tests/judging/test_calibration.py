@@ -72,7 +72,7 @@ def test_a_saved_calibration_comes_back(tmp_path):
     [
         ("{}", "not a calibration; expected a file that `prom-reward evaluate --fit-calibration` wrote"),
         ("[1", "not a calibration"),
-        (json.dumps({"low_slope": 0, "high_slope": 1, "shift": 0}), "expected slopes over 0 and a finite shift"),
+        (json.dumps({"low_slope": 0, "high_slope": 1, "shift": 0}), "expected finite slopes over 0 and a finite shift"),
     ],
 )
 def test_another_file_is_no_calibration(tmp_path, content, message):
