@@ -217,9 +217,13 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
         "conversation": config.conversation,
         "guard": GUARD_VERSION if config.guard else None,
     }
+    known = {key: [stamp.get(key, value)] for key, value in used.items()}
+    layouts = stamp.get("layouts")
+    known["layout"] = list(layouts) if isinstance(layouts, Mapping) else [config.layout]
     for key, value in used.items():
-        trained = stamp.get("layouts", [value]) if key == "layout" else [stamp.get(key, value)]
-        if value not in trained and not (key == "guard" and ALIKE_GUARDS.issuperset({value, *trained})):
+        trained = known[key]
+        is_alike = key == "guard" and all(one in list(ALIKE_GUARDS) for one in (value, *trained))
+        if value not in trained and not is_alike:
             logger.warning(
                 "%s: the adapter was trained with %s %s, not %s", adapter, key, " and ".join(map(str, trained)), value
             )
@@ -243,7 +247,7 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
     if _looks_like_file(text):
         return text, {"name": Path(text).stem, **as_mapping(read_yaml(text), text)}
     if text.startswith(("http://", "https://")):
-        return "judge", {"name": urlsplit(text).hostname or "server", "url": text}
+        return "judge", {"name": _host(text), "url": text}
     if Path(text).is_dir():
         return text, {"name": Path(text).name, "model": text}
     if "://" not in text and text.count("/") == 1 and not text.startswith((".", "/")):
@@ -252,6 +256,13 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
         f"unknown judge {text!r}; expected one of {', '.join(judge_presets())}, a folder with a model, a hub id "
         f"(owner/name), a server's URL or a YAML file.{near_miss(text, judge_presets())}"
     )
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "server"
+    except ValueError:  # the engine says what is wrong with it
+        return "server"
 
 
 def _preset_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 It does not know what they hold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ from prom_reward.errors import ConfigError, InputError
 
 MAX_SETTINGS_BYTES = 10 << 20  # settings, rubrics, calibrations: thousands of rubrics fit
 MAX_TABLE_BYTES = 1 << 30  # a JSON file of rows is parsed as a whole; JSONL and Parquet have no such limit
-
-
 _MAX_VALUES = 200_000
+_MAX_DEPTH = 100
+_MAX_BITS = 1024  # of an integer: the longest float has as many, and Python writes no number of over 4,300 digits
 
 
 def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding: str = "utf-8") -> str:
@@ -38,16 +38,30 @@ def bounded(value: Any, where: str) -> Any:
     alias inside its own anchor makes it endless.
 
     Raises:
-        ConfigError: It expands to too many values.
+        ConfigError: It expands to too many values, is nested too deeply, or holds a number of hundreds of digits.
     """
-    rest, count = [value], 0
-    while rest:
-        count += 1
-        if count + len(rest) > _MAX_VALUES:
+    for count, (part, depth) in enumerate(_parts(value), start=1):
+        if count > _MAX_VALUES:
             raise ConfigError(f"{where}: expands to over {_MAX_VALUES} values; write it without nested aliases")
-        part = rest.pop()
-        if isinstance(part, Mapping):
-            rest += part.values()
-        elif isinstance(part, list | tuple | set):
-            rest += part
+        if depth > _MAX_DEPTH:
+            raise ConfigError(f"{where}: is nested over {_MAX_DEPTH} levels deep; write it flatter")
+        if isinstance(part, int) and part.bit_length() > _MAX_BITS:
+            raise ConfigError(f"{where}: holds a number of over {_MAX_BITS} bits; expected a smaller one")
     return value
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a parsed JSON value is nested so deeply that what walks it may run out of stack."""
+    return any(depth > _MAX_DEPTH for _, depth in _parts(value))
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, int]]:
+    """Yield everything inside of a value and itself, each with its depth; deeper ones than too deep end it."""
+    rest = [(value, 0)]
+    while rest:
+        part, depth = rest.pop()
+        yield part, depth
+        if isinstance(part, Mapping):
+            rest += ((inner, depth + 1) for pair in part.items() for inner in pair)
+        elif isinstance(part, list | tuple | set):
+            rest += ((inner, depth + 1) for inner in part)

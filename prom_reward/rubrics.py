@@ -16,8 +16,8 @@ import yaml
 
 from prom_reward.errors import RubricError, near_miss
 
-_SCORE_KEY = re.compile(r"(?:orig_)?score_?(-?\d+)(?:_description)?")
-_LEVEL_LINE = re.compile(r"^Score (-?\d+):[ \t]?", re.MULTILINE)
+_SCORE_KEY = re.compile(r"(?:orig_)?score_?(-?\d{1,9})(?:_description)?")
+_LEVEL_LINE = re.compile(r"^Score (-?\d{1,9}):[ \t]?", re.MULTILINE)
 _CRITERIA_KEYS = ("criteria", "orig_criteria", "criteria_description")
 _MAX_STEPS = 100  # a scale of percentages
 _OTHER_KEYS = ("name", "weight", "scale", "descriptions", "rubric")
@@ -228,7 +228,7 @@ def _levels(given: Mapping[str, Any]) -> dict[int, str]:
 def _described(descriptions: Any) -> dict[int, str]:
     try:  # Arrow keeps a map as a list of pairs
         return {int(label): str(text) for label, text in dict(descriptions).items() if text is not None}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RubricError(
             f"got the descriptions {descriptions!r:.80}; expected a text for each score, for example {{1: 'Wrong.'}}"
         ) from None

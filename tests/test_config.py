@@ -347,6 +347,19 @@ def test_an_adapter_of_an_earlier_guard_that_is_alike_warns_of_nothing(tmp_path,
     assert ("the adapter was trained with guard" in caplog.text) == warns
 
 
+@pytest.mark.parametrize("layouts", [None, 5, [], {}, [["a"]], "prometheus"])
+def test_a_stamp_of_another_form_stops_nothing(tmp_path, caplog, layouts):
+    (tmp_path / "prom_reward.json").write_text(json.dumps({"layouts": layouts, "guard": [2], "conversation": {}}))
+    load_judge("smollm2-135m-untuned", adapter=str(tmp_path))
+    assert "the adapter was trained with guard [2], not" in caplog.text
+    assert ("layout" in caplog.text) == (layouts == {})
+
+
+def test_a_url_that_cannot_be_read_is_one_line():
+    with pytest.raises(ConfigError, match=r"^server: the url cannot be read \(.*\); expected one such as http"):
+        load_judge("http://[::1")
+
+
 def test_a_judge_takes_what_becomes_of_flags(caplog):
     judge = load_judge("smollm2-135m-untuned", on_flag="lowest", detectors=["empty"])
     assert (judge.flags.on_flag, judge.flags.detectors) == ("lowest", ("empty",))

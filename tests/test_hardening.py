@@ -1,35 +1,26 @@
 """What the package itself must not do, and what its readers must bear."""
 
 import ast
-import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from prom_reward.config import load_rubric, read_yaml
-from prom_reward.engines.adapter_stamp import read_stamp
+from prom_reward.config import read_yaml
 from prom_reward.engines.loading import ModelSource, load_model, resolve_path
-from prom_reward.engines.verdict import find_verdict
+from prom_reward.engines.server_replies import parse_answer
+from prom_reward.engines.verdict import find_verdict, first_verdict
 from prom_reward.errors import ConfigError, InputError, PromRewardError
-from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.parsing import parse_score, parse_winner
 from prom_reward.offline import rows as rows_module
-from prom_reward.offline.grading import row_requests
 from prom_reward.offline.rows import BrokenRow, Row, read_rows
-from prom_reward.prompts.detectors import detect
-from prom_reward.prompts.guard import neutralize
 from prom_reward.prompts.published import components
 from prom_reward.prompts.transcripts import transcript
 from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rubrics import parse_rubrics
-from prom_reward.settings import JudgeConfig, validated
-from prom_reward.types import GradingRequest, Rubric, ScoreScale
-from tests.strategies import attack_text
+from prom_reward.settings import JudgeConfig
+from prom_reward.types import ScoreScale
 
 PACKAGE = Path(rows_module.__file__).parents[1]
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
@@ -40,56 +31,8 @@ FORBIDDEN_ATTRIBUTES = {
     ("torch", "load"),
     ("os", "system"),
 }
-FUZZ = settings(
-    max_examples=20_000 if os.environ.get("PROM_REWARD_FULL") else 100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
 SCALE = ScoreScale()
-RUBRIC = Rubric.parse("honesty")
-
-verdict_text = st.lists(
-    st.sampled_from(
-        ["[RESULT]", "[result]", " 5", "(", ")", "Score:", "1", "/", "10", "of", "A", "B", "-", "%", ".", "\n"]
-    )
-    | st.text(max_size=5),
-    max_size=12,
-).map("".join)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "criteria",
-                    "scale",
-                    "name",
-                    "weight",
-                    "score1_description",
-                    "score5_description",
-                    "rubric",
-                    "instruction",
-                    "response",
-                    "prompt",
-                    "completion",
-                    "reference_answer",
-                    "role",
-                    "content",
-                    "tool_calls",
-                    "model",
-                    "sampling",
-                    "mode",
-                    "orig_criteria",
-                ]
-            )
-            | st.text(max_size=8),
-            inner,
-            max_size=6,
-        )
-    ),
-    max_leaves=12,
-)
+ONE_TO_FIVE = ("1", "2", "3", "4", "5")
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
@@ -109,85 +52,59 @@ def test_code_that_comes_with_weights_runs_only_when_asked_for():
     assert ModelSource(model="m").trust_remote_code is False
 
 
-@FUZZ
-@given(verdict_text)
-def test_any_judge_text_is_parsed_or_unscored(text):
-    assert parse_score(text, SCALE).score in (None, 1, 2, 3, 4, 5)
-    assert parse_winner(text).winner in (None, "A", "B")
-    find_verdict(text, ("1", "2", "3", "4", "5"))
-    find_verdict(text, ("A", "B"))
+MEGABYTE_UNITS = [
+    "[RESULT] ",
+    "[RESULT] 1 of ",
+    "1-",
+    "5 out of ",
+    "(",
+    " ",
+    "\n",
+    "<think>",
+    "</think>",
+    "###Feedback:\n\n",
+    "* ",
+    "Score 1: ",
+    "\nScore 1: a",
+    "User (",
+    "\nTool (",
+    "###Task Description:\n\n###The instruction to evaluate:\n\n###Response to evaluate:\n",
+    "\n\n###Reference Answer (Score 5):\n\n\n###Score Rubrics:\n",
+]
 
 
-@FUZZ
-@given(attack_text)
-def test_any_response_is_guarded_and_looked_at(text):
-    assert neutralize(neutralize(text)) == neutralize(text)
-    detect(GradingRequest(instruction="i", response=text, rubric=RUBRIC, reference_answer=text))
-    components(text)
-
-
-@FUZZ
-@given(json_values)
-def test_any_value_is_a_rubric_or_one_of_our_errors(value):
-    with suppress(PromRewardError):
-        assert all(isinstance(rubric, Rubric) for rubric in parse_rubrics(value))
-
-
-@FUZZ
-@given(
-    st.dictionaries(st.text(max_size=12), json_values, max_size=4) | json_values.filter(lambda v: isinstance(v, dict))
-)
-def test_any_row_gives_requests_or_one_of_our_errors(values):
-    with suppress(PromRewardError):
-        assert row_requests(values, (RUBRIC,))
-
-
-@FUZZ
-@given(json_values, json_values)
-def test_any_rollout_is_a_transcript_or_one_of_our_errors(prompt, completion):
-    try:
-        instruction, response = transcript(prompt, completion)
-    except PromRewardError:
-        return
-    assert isinstance(instruction, str)
-    assert isinstance(response, str)
-
-
-@FUZZ
-@given(st.dictionaries(st.sampled_from([*JudgeConfig.model_fields, "modle"]), json_values, max_size=5))
-def test_any_settings_are_a_judge_or_one_of_our_errors(values):
-    with suppress(ConfigError):
-        assert isinstance(validated(JudgeConfig, values, "here"), JudgeConfig)
-
-
-@FUZZ
-@given(st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
-def test_any_bytes_are_rows_yaml_a_stamp_and_a_calibration_or_one_of_our_errors(tmp_path, content):
-    for name in ("rows.jsonl", "rows.json", "rows.csv", "judge.yaml", "prom_reward.json"):
-        (tmp_path / name).write_bytes(content)
-    assert all(isinstance(row, Row | BrokenRow) for row in read_rows(tmp_path / "rows.jsonl"))
-    for read in (
-        lambda: list(read_rows(tmp_path / "rows.json")),
-        lambda: list(read_rows(tmp_path / "rows.csv")),
-        lambda: read_yaml(tmp_path / "judge.yaml"),
-        lambda: load_rubric(tmp_path / "judge.yaml"),
-        lambda: Calibration.load(tmp_path / "prom_reward.json"),
-    ):
-        with suppress(PromRewardError):
-            read()
-    assert isinstance(read_stamp(tmp_path), dict)
-
-
-@pytest.mark.parametrize(
-    "unit", ["[RESULT] ", "[RESULT] 1 of ", "1-", "5 out of ", "(", "<think>", "</think>", "###Feedback:\n\n", "* "]
-)
+@pytest.mark.parametrize("unit", MEGABYTE_UNITS)
 def test_a_megabyte_is_parsed_in_bounded_time(unit):
     text = unit * (1_000_000 // len(unit))
     start = time.process_time()
     parse_score(text, SCALE)
     parse_winner(f"[RESULT] {text}")
+    find_verdict(text, ONE_TO_FIVE)
+    first_verdict(text, ONE_TO_FIVE)
     transcript("i", text)
+    transcript("i", [{"role": "assistant", "content": text}, {"role": "user", "content": text}])
     components(text)
+    components(f"###Task Description:\n\n\n###The instruction to evaluate:\na\n\n###Response to evaluate:\n{text}")
+    for rubric in (text, f"[{text}]\n{text}"):
+        with suppress(PromRewardError):
+            parse_rubrics(rubric)
+    assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("unit", ["[", '{"a":', '{"a": 1, ', '"', "\\u0000", "1", "&a ", "- ", "? ", "!!"])
+def test_a_megabyte_of_data_is_read_in_bounded_time(tmp_path, unit):
+    content = unit * (1_000_000 // len(unit))
+    start = time.process_time()
+    (tmp_path / "rows.jsonl").write_text(content)
+    assert all(isinstance(row, Row | BrokenRow) for row in read_rows(tmp_path / "rows.jsonl"))
+    for name in ("rows.json", "rows.csv"):
+        (tmp_path / name).write_text(content)
+        with suppress(PromRewardError):
+            list(read_rows(tmp_path / name))
+    with suppress(PromRewardError):
+        (tmp_path / "settings.yaml").write_text(content[:50_000])  # the reader is written in Python
+        read_yaml(tmp_path / "settings.yaml")
+    parse_answer(content.encode(), is_completion=True)
     assert time.process_time() - start < 20
 
 
@@ -200,8 +117,12 @@ def test_aliases_cannot_make_a_small_file_large(tmp_path):
         ConfigError, match=r"bomb\.yaml: expands to over 200000 values; write it without nested aliases$"
     ):
         read_yaml(path)
-    path.write_text("&a [*a]")
-    with pytest.raises(ConfigError, match="expands to over"):
+    for endless in ("&a [*a]", "[" * 200 + "]" * 200):
+        path.write_text(endless)
+        with pytest.raises(ConfigError, match=r"bomb\.yaml: is nested over 100 levels deep; write it flatter$"):
+            read_yaml(path)
+    path.write_text("0x" + "f" * 5000)
+    with pytest.raises(ConfigError, match=r"holds a number of over 1024 bits; expected a smaller one$"):
         read_yaml(path)
     path.write_text("[" * 5000)
     with pytest.raises(ConfigError, match="not valid YAML"):

@@ -129,7 +129,7 @@ def test_a_scale_of_another_form_is_refused(scale):
     assert message == f"got the scale {scale!r}; expected [low, high], for example [1, 5]"
 
 
-@pytest.mark.parametrize("descriptions", [{"one": "Bad."}, "Bad.", ["Bad.", "Good."], 5])
+@pytest.mark.parametrize("descriptions", [{"one": "Bad."}, {float("inf"): "Bad."}, "Bad.", ["Bad.", "Good."], 5])
 def test_descriptions_without_scores_are_refused(descriptions):
     expected = f"got the descriptions {descriptions!r}; expected a text for each score, for example {{1: 'Wrong.'}}"
     assert _message({"criteria": "c", "descriptions": descriptions}) == expected

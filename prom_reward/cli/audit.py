@@ -28,7 +28,7 @@ def audit(
     ] = None,
     rubric: Annotated[str | None, typer.Option(help="For tasks without one: a name, a YAML file or a text.")] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials a family, instead of 520 (28 with --quick).")
+        int | None, typer.Option(min=1, help="Trials a family, instead of 520 (29 with --quick).")
     ] = None,
     mode: Annotated[Literal["feedback", "score"] | None, typer.Option(help="How the judge reads its score.")] = None,
     model: Annotated[str | None, typer.Option(help="Where the judge's weights are, if not where it says.")] = None,

@@ -11,6 +11,9 @@ from typing import Any
 
 from prom_reward.types import RESULT_MARKER, TextSpan
 
+# Some tokenizers hold conversation markers as added tokens that they do not call special.
+_MARKER = re.compile(r"<[|｜][^<>]*[|｜]>|</?s>|<(?:bos|eos|pad|(?:start|end)_of_turn)>|\[/?[A-Z_]+\]")
+
 
 @dataclass(frozen=True, slots=True)
 class LabelTokens:
@@ -32,7 +35,7 @@ class PromptEncoder:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._special = {str(token): index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._special = control_tokens(tokenizer)
         self._strips = {str(token): (token.lstrip, token.rstrip) for token in tokenizer.added_tokens_decoder.values()}
         # Some tokenizers pad with an ordinary character, which may come out of a text.
         controls = {index for token, index in self._special.items() if len(token) > 1}
@@ -124,7 +127,8 @@ class PromptEncoder:
         ids = self._split_ids(text)
         if self._control_ids.isdisjoint(ids):
             return ids
-        # Unigram models know "</s>" as a piece of their own: it comes out of any text that is not split.
+        # Unigram models know "</s>" as a piece of their own, and no library splits an added token that is not called
+        # special: they come out of any text that is not broken.
         ids = self._split_ids(self._special_pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text))
         return [index for index in ids if index not in self._control_ids]
 
@@ -138,6 +142,12 @@ class PromptEncoder:
         token, index = next(iter(self._special.items()))
         ids = self._tokenizer(f"{token}x y", add_special_tokens=False)["input_ids"]
         return bool(ids != [index, *self._plain_ids("x y")])
+
+
+def control_tokens(tokenizer: Any) -> dict[str, int]:
+    """Return the ids of special tokens, and of conversation markers that the tokenizer does not call special."""
+    added = tokenizer.added_tokens_decoder.items()
+    return {str(token): index for index, token in added if token.special or _MARKER.fullmatch(str(token))}
 
 
 def _num_shared(first: Sequence[int], second: Sequence[int]) -> int:

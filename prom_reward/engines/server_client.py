@@ -6,7 +6,6 @@ nothing is sent to a server that is gone.
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ import httpx2
 import openai
 
 from prom_reward.engines.circuit_breaker import CircuitBreaker
-from prom_reward.engines.server_replies import reply_problem
+from prom_reward.engines.server_replies import parse_answer
 from prom_reward.engines.server_source import ServerSource
 from prom_reward.engines.server_stats import ServerStats
 from prom_reward.errors import ConfigError
@@ -233,7 +232,7 @@ class _JudgeHttp(httpx2.AsyncClient):
             message = f"no whole answer within {self._timeout_s:g} s"
             raise _UnusableAnswerError(message, request=request) from None
         if response.is_success:
-            parsed, problem = _parsed(response, is_completion=request.method == "POST")
+            parsed, problem = parse_answer(response.content, is_completion=request.method == "POST")
             if problem is not None:
                 raise _UnusableAnswerError(problem, request=request)
             response.extensions["parsed"] = parsed
@@ -242,13 +241,3 @@ class _JudgeHttp(httpx2.AsyncClient):
     def _failed(self, reason: str) -> None:
         if self._breaker is not None:
             self._breaker.failed(reason)
-
-
-def _parsed(response: httpx2.Response, *, is_completion: bool) -> tuple[Any, str | None]:
-    try:
-        parsed = json.loads(response.content)
-    except ValueError:
-        return None, "the answer is no JSON"
-    if not isinstance(parsed, dict):
-        return None, f"the answer is a JSON {type(parsed).__name__}, not an object"
-    return parsed, reply_problem(parsed) if is_completion else None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from prom_reward.engines.encoding import LabelTokens, PromptEncoder
+from prom_reward.engines.encoding import LabelTokens, PromptEncoder, control_tokens
 from prom_reward.errors import ConfigError
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
@@ -114,6 +114,5 @@ class PromptWriter:
 def _special_pattern(tokenizer: Any) -> "re.Pattern[str]":
     if tokenizer is None:
         return _KNOWN_SPECIAL
-    added: Mapping[int, Any] = tokenizer.added_tokens_decoder
-    names = sorted((str(token) for token in added.values() if token.special), key=len, reverse=True)
+    names = sorted(control_tokens(tokenizer), key=len, reverse=True)
     return re.compile("|".join(re.escape(name) for name in names if len(name) > 1) or r"(?!)")

@@ -3,12 +3,14 @@
 It does not know prompts or connections.
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, fsum, inf, isnan, log
 from typing import Any, Literal
 
-_ID_MARK = "token_id:"
+_ID = re.compile(r"token_id:([0-9]{1,12})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +24,13 @@ class TokenRow:
 
     def by_id(self) -> dict[int, float]:
         """Return the log-probabilities by token id, of the tokens that are named by it."""
-        return {
-            int(name.removeprefix(_ID_MARK)): value
-            for name, value in self.logprobs.items()
-            if name.startswith(_ID_MARK)
-        }
+        return {int(found[1]): value for name, value in self.logprobs.items() if (found := _ID.fullmatch(name))}
 
     @property
     def token_id(self) -> int | None:
         """The token's id, where it is named by it."""
-        return int(self.text.removeprefix(_ID_MARK)) if self.text.startswith(_ID_MARK) else None
+        found = _ID.fullmatch(self.text)
+        return int(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +51,17 @@ class Reply:
     """As the server counted; 0 where it did not."""
 
 
+def parse_answer(content: bytes, *, is_completion: bool) -> tuple[dict[str, Any], str | None]:
+    """Return the JSON object of an answer, and why it cannot be used; None where it can."""
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}, "the answer is no JSON"
+    if not isinstance(answer, dict):
+        return {}, f"the answer is a JSON {type(answer).__name__}, not an object"
+    return answer, reply_problem(answer) if is_completion else None
+
+
 def reply_problem(answer: Mapping[str, Any]) -> str | None:
     """Return why an answer to a completion cannot be read; None where it can."""
     choices = answer.get("choices")
@@ -60,11 +70,10 @@ def reply_problem(answer: Mapping[str, Any]) -> str | None:
     if _text(choices[0]) is None:
         return "the answer's first choice has no text"
     try:
-        rows = _rows(choices[0])
-        _count(answer, "prompt_tokens")
-    except (TypeError, ValueError, KeyError, AttributeError):
+        reply = read_reply(answer)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         return "the answer's log-probabilities or counts have an unknown shape"
-    if any(isnan(value) or value > 1e-6 for row in rows for value in row.logprobs.values()):
+    if any(isnan(value) or value > 1e-6 for row in reply.rows for value in row.logprobs.values()):
         return "the answer's log-probabilities are no log-probabilities"
     return None
 
@@ -107,11 +116,17 @@ def label_logprobs_by_text(row: TokenRow, labels: Sequence[str]) -> dict[str, fl
     for name, value in row.logprobs.items():
         if name.strip() in spelled:
             spelled[name.strip()].append(value)
-    found = {label: log(fsum(map(exp, values))) if values else -inf for label, values in spelled.items()}
+    found = {label: _sum_of_probs(values) for label, values in spelled.items()}
     is_ambiguous = any(one != other and other.startswith(one) for one in labels for other in labels)
     if max(found.values()) == -inf or (is_ambiguous and min(found.values()) == -inf):
         return None
     return {label: min(value, 0.0) for label, value in found.items()}
+
+
+def _sum_of_probs(logprobs: Sequence[float]) -> float:
+    """Return the logarithm of probabilities' sum; servers write -9999 for next to nothing."""
+    top = max(logprobs, default=-inf)
+    return top if top == -inf else top + log(fsum(exp(value - top) for value in logprobs))
 
 
 def _text(choice: Mapping[str, Any]) -> str | None:

@@ -53,16 +53,7 @@ class Verdict:
 def find_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
     """Return the verdict behind the last `[RESULT]`, or None where there is none (yet)."""
     at = marker_end(text)
-    if at is None:
-        return None
-    grammar = NUMBER if all(label.isdecimal() for label in labels) else WINNER
-    match = grammar.match(text, at, at + MAX_TAIL_CHARS)
-    if match is None or match.groupdict().get("range"):
-        return None
-    behind = text[match.end() :]
-    is_complete = len(behind) >= _SETTLED_CHARS or not _GROWING.match(behind)
-    label = match["label"] if grammar is NUMBER else match["label"].upper()
-    return Verdict(label, match.start("label"), match.end(), is_complete)
+    return None if at is None else _verdict_at(text, at, len(text), labels)
 
 
 def first_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
@@ -70,9 +61,22 @@ def first_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
 
     For engines that see a text when it is over: what a judge writes behind its verdict does not count.
     """
-    starts = [match.start() for match in _MARKER.finditer(text)]
-    verdicts = (find_verdict(text[:end], labels) for end in [*starts[1:], len(text)])
+    markers = list(_MARKER.finditer(text))
+    ends = [*(marker.start() for marker in markers[1:]), len(text)]
+    verdicts = (_verdict_at(text, marker.end(), end, labels) for marker, end in zip(markers, ends, strict=False))
     return next((verdict for verdict in verdicts if verdict is not None), None)
+
+
+def _verdict_at(text: str, at: int, end: int, labels: Sequence[str]) -> Verdict | None:
+    """Return the verdict behind a marker's end, in a text that ends at `end`."""
+    grammar = NUMBER if all(label.isdecimal() for label in labels) else WINNER
+    match = grammar.match(text, at, min(end, at + MAX_TAIL_CHARS))
+    if match is None or match.groupdict().get("range"):
+        return None
+    behind = text[match.end() : min(end, match.end() + _SETTLED_CHARS)]
+    is_complete = len(behind) >= _SETTLED_CHARS or not _GROWING.match(behind)
+    label = match["label"] if grammar is NUMBER else match["label"].upper()
+    return Verdict(label, match.start("label"), match.end(), is_complete)
 
 
 def marker_end(text: str) -> int | None:

@@ -72,7 +72,9 @@ class JudgmentCache:
         guard = GUARD_VERSION if has_guard else 0
         keys = _keys(prompts, sampling, [_FORMAT, fingerprint, guard])
         kept = self.file.get(list(dict.fromkeys(key for key in keys if key is not None)))
-        known = {key: generation for key, text in kept.items() if (generation := _read(text)) is not None}
+        asked_by = {key: prompt for prompt, key in zip(prompts, keys, strict=True) if key is not None}
+        read = {key: _read(asked_by[key], text) for key, text in kept.items()}
+        known = {key: generation for key, generation in read.items() if generation is not None}
         # The samples of one prompt are numbered by the engine: where one of them is missing, all are asked for.
         missing = {prompt for prompt, key in zip(prompts, keys, strict=True) if key is None or key not in known}
         asked = [index for index, prompt in enumerate(prompts) if prompt in missing]
@@ -137,8 +139,11 @@ def _has_verdict(prompt: JudgePrompt, generation: Generation) -> bool:
     return verdict is not None and verdict.text in prompt.labels
 
 
-def _read(text: str) -> Generation | None:
+def _read(prompt: JudgePrompt, text: str) -> Generation | None:
+    """Return what was kept for a prompt; None where another version wrote it, or something else."""
     try:
-        return Generation(**json.loads(text))
-    except (ValueError, TypeError):  # written by another version
+        generation = Generation(**json.loads(text))
+        is_whole = generation.score_logprobs is None or set(generation.score_logprobs) == set(prompt.labels)
+        return generation if is_whole and _has_verdict(prompt, generation) else None
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None

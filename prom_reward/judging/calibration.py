@@ -19,6 +19,7 @@ from prom_reward.rubrics import ScoreScale
 from prom_reward.types import Judgment
 
 _MARGIN = 0.01  # keeps the ends of the scale away from the logarithms' poles
+_FLAT = 700.0  # beyond it the sigmoid is 0 or 1, and its exponential overflows
 _KEYS = ("low_slope", "high_slope", "shift")
 
 
@@ -34,16 +35,18 @@ class Calibration:
     """Over 0 lifts all scores."""
 
     def __post_init__(self) -> None:
-        if not (self.low_slope > 0 and self.high_slope > 0 and math.isfinite(self.shift)):
+        is_monotone = 0 < self.low_slope < math.inf and 0 < self.high_slope < math.inf
+        if not (is_monotone and math.isfinite(self.shift)):
             raise ConfigError(
                 f"calibration: got the slopes {self.low_slope} and {self.high_slope} and the shift {self.shift}; "
-                "expected slopes over 0 and a finite shift"
+                "expected finite slopes over 0 and a finite shift"
             )
 
     def score(self, expected_score: float, scale: ScoreScale) -> float:
         """Return the calibrated expected score, on the same scale."""
         place = (scale.to_unit(expected_score) + _MARGIN) / (1 + 2 * _MARGIN)
         value = self.shift + self.low_slope * math.log(place) - self.high_slope * math.log1p(-place)
+        value = min(max(value, -_FLAT), _FLAT)
         return scale.low + (scale.high - scale.low) / (1 + math.exp(-value))
 
     def judgment(self, judgment: Judgment, scale: ScoreScale) -> Judgment:

@@ -98,8 +98,18 @@ def read_labels(folder: str | Path) -> Iterator[LabelledRow]:
         raise InputError(f"{labels}: no such file; the labelling is not finished: run `prom-reward label` again")
     with labels.open(encoding="utf-8") as file:
         for line in file:
-            values = json.loads(line)
+            values = _row_values(labels, line)
             yield LabelledRow(values=values, example=row_format.example(input_values(values, kind)))
+
+
+def _row_values(path: Path, line: str) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: holds a line that is no JSON ({error}); run `prom-reward label` again") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds a JSON {type(values).__name__}; run `prom-reward label` again")
+    return values
 
 
 def export_labels(folder: str | Path, trainer: Trainer, options: ExportOptions | None = None) -> Export:

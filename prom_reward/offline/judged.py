@@ -128,22 +128,35 @@ def row_pairs(row: LabelledRow, group: str) -> list[JudgedPair]:
 
 
 def logged_judgment(record: Mapping[str, Any]) -> Judged:
-    """Return the judgment of a log line; raises KeyError or TypeError where it is none."""
+    """Return the judgment of a log line; raises an error of Python's where it is none."""
+    probs = record["score_probs"]
     return Judged(
         row=int(record.get("step") or 0),
         side="response",
-        rubric=record["rubric"],
-        outcome=record["outcome"],
-        score=record["score"],
-        expected_score=record["expected_score"],
-        probs=record["score_probs"],
-        entropy=record["entropy"],
+        rubric=_text(record["rubric"]),
+        outcome=_text(record["outcome"]),
+        score=_number(record["score"]),
+        expected_score=_number(record["expected_score"]),
+        probs=None if probs is None else {label: float(prob) for label, prob in probs.items()},
+        entropy=_number(record["entropy"]),
         length=len(record["response"]),
-        prompt=_cut(record["instruction"]),
-        response=_cut(record["response"]),
-        feedback=_cut(record["feedback"] or record.get("error") or ""),
-        reward=record.get("reward"),
+        prompt=_cut(_text(record["instruction"])),
+        response=_cut(_text(record["response"])),
+        feedback=_cut(_text(record["feedback"] or record.get("error") or "")),
+        reward=_number(record.get("reward")),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"got {value!r:.40}, expected a text")
+    return value
+
+
+def _number(value: Any) -> float | None:
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(f"got {value!r:.40}, expected a number")
+    return None if value is None else float(value)
 
 
 def _cut(text: str) -> str:

@@ -217,7 +217,7 @@ def _scores(label: Any) -> tuple[float, ...]:
     scores = label if isinstance(label, list | tuple) else [label]
     try:
         numbers = tuple(float(score) for score in scores)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = ()
     if not numbers:
         raise RowError(f"got {label!r:.60} as the score; expected a number or a list of numbers")

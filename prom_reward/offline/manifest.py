@@ -8,15 +8,27 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from prom_reward.errors import InputError
+from prom_reward.files import read_text
+from prom_reward.offline.formats import KINDS
 from prom_reward.offline.planning import Task
 from prom_reward.offline.shards import replacing
 from prom_reward.types import Judge
 
 FORMAT = 1
 """Raised when shards are written in another form."""
+_SHAPES: Mapping[str, type | UnionType] = {
+    "about": dict,
+    "kind": str,
+    "method": str,
+    "columns": dict,
+    "reference_answer": str | None,
+    "rubrics": list,
+    "judge": str,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +112,18 @@ def load_manifest(path: Path) -> dict[str, Any]:
         InputError: There is none, or it cannot be read.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: not a labelling's manifest ({error}); give a folder of `prom-reward label`"
         ) from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: got {type(content).__name__}; expected a labelling's manifest")
+    for name, expected in _SHAPES.items():
+        if not isinstance(content.get(name), expected):
+            raise InputError(f"{path}: not a labelling's manifest ({name!r} is missing or of a wrong type)")
+    if content["kind"] not in KINDS or not all(isinstance(one, dict) for one in content["rubrics"]):
+        raise InputError(f"{path}: not a labelling's manifest (unknown kind or rubrics)")
     return content
 
 

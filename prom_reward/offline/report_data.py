@@ -152,7 +152,7 @@ def _of_log(path: Path, keeper: _Keeper) -> ReportData:
                 data.step_outcomes[one.row][one.outcome] += 1
                 if one.reward is not None:
                     data.rewards[one.row].append(one.reward)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{path}: not a judgment log ({type(error).__name__}: {error}); expected the file of "
             "PrometheusReward(log_path=...), or a folder of `prom-reward label`"

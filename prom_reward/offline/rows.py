@@ -7,12 +7,13 @@ are not lost with it.
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from prom_reward.errors import InputError, RowError
-from prom_reward.files import MAX_TABLE_BYTES, read_text
+from prom_reward.files import MAX_TABLE_BYTES, is_too_deep, read_text
 
 _MAX_LINE_BYTES = 64 << 20  # one row; what is longer is no row but a file without line ends
 
@@ -87,9 +88,11 @@ def count_rows(path: str | Path) -> int | None:
         with path.open("rb") as file:
             return sum(1 for line in file if line.strip())
     if path.suffix.lower() == ".parquet" and path.is_file():
+        import pyarrow
         import pyarrow.parquet
 
-        return int(pyarrow.parquet.ParquetFile(path).metadata.num_rows)
+        with suppress(pyarrow.ArrowException, OSError):  # reading it will say what is wrong
+            return int(pyarrow.parquet.ParquetFile(path).metadata.num_rows)
     return None
 
 
@@ -127,9 +130,9 @@ def _json_row(line: bytes, place: str) -> Row | BrokenRow:
 
 
 def _row(values: Any, place: str) -> Row | BrokenRow:
-    if isinstance(values, dict):
-        return Row(place, values)
-    return BrokenRow(place, f"got {type(values).__name__}, expected an object with columns")
+    if not isinstance(values, dict):
+        return BrokenRow(place, f"got {type(values).__name__}, expected an object with columns")
+    return BrokenRow(place, "nested too deeply") if is_too_deep(values) else Row(place, values)
 
 
 def _from_json(path: Path) -> RowIterator:
@@ -175,7 +178,7 @@ def _from_parquet(path: Path) -> RowIterator:
             for values in batch.to_pylist():
                 number += 1
                 yield Row(f"row {number}", values)
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a valid Parquet file ({error})") from error
 
 

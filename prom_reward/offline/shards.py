@@ -8,6 +8,7 @@ process that is killed leaves whole shards and at most a `.tmp` file that nothin
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from typing import IO, Any
 from prom_reward.errors import InputError, WorkError
 
 Answers = Mapping[str, Mapping[str, Any]]
+
+_SHARD_NAME = re.compile(r"(?P<start>[0-9]{9,18})-(?P<end>[0-9]{9,18})\.jsonl")
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # not what was written here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +108,8 @@ class LabelFolder:
 
     def starts(self) -> dict[int, int]:
         """Return the number of rows of every shard, by its first row, in order."""
-        spans = (path.stem.partition("-") for path in sorted(self._shards.glob("*.jsonl")))
-        return {int(start): int(end) - int(start) for start, _, end in spans}
+        names = (_SHARD_NAME.fullmatch(path.name) for path in sorted(self._shards.glob("*.jsonl")))
+        return {int(name["start"]): int(name["end"]) - int(name["start"]) for name in names if name}
 
     def commit(self, shard: Shard) -> None:
         """Write a shard, whole or not at all.
@@ -129,7 +133,7 @@ class LabelFolder:
                 head, *lines = map(json.loads, file)
             answers = {line.pop("key"): line for line in lines}
             return Shard(start=start, num_rows=num_rows, rows_digest=head["digest"], answers=answers)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except _UNREADABLE as error:
             raise WorkError(
                 f"{path}: not a shard of labels ({error}); delete it to have its rows judged again"
             ) from error
@@ -140,7 +144,7 @@ class LabelFolder:
         try:
             with path.open(encoding="utf-8") as file:
                 return str(json.loads(file.readline())["digest"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except _UNREADABLE as error:
             raise WorkError(
                 f"{path}: not a shard of labels ({error}); delete it to have its rows judged again"
             ) from error

@@ -17,7 +17,7 @@ from prom_reward.prompts.guard import neutralize
 from prom_reward.prompts.lookalikes import fold
 from prom_reward.types import GradingRequest
 
-DETECTOR_VERSION = 1
+DETECTOR_VERSION = 2
 """Goes up whenever a response can be flagged differently."""
 
 _WORD = re.compile(r"\w+")
@@ -28,7 +28,8 @@ _COPIED_RUN = 8  # words in a row that two people rarely write alike
 _TAGS = re.compile(
     "(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]{4,}"
 )  # behind a black flag they spell a region's flag
-_MIN_REPETITIVE_CHARS = 200
+_SPOKEN = re.compile(r"[^\W\d_]+|[^\x00-\u25ff]+")  # letters and emoji, without digits, punctuation, boxes and arrows
+_MIN_REPETITIVE_BYTES = 200
 _MAX_COMPRESSION = 14.0
 _MAX_LOOKED_AT = 100_000  # characters of one response for the detectors that compare words
 
@@ -64,11 +65,20 @@ def _reference_copy(request: GradingRequest) -> bool:
 
 
 def _repetition(request: GradingRequest) -> bool:
-    """The response says the same over and over: it compresses far better than honest lists and tables do."""
-    text = request.response[:_MAX_LOOKED_AT].encode("utf-8", "replace")
-    if len(text) < _MIN_REPETITIVE_CHARS:
+    """The response says the same over and over: it compresses far better than honest lists and tables do.
+
+    So do its letters alone, half as far at least, as those of a matrix, a board or an empty table do not.
+    """
+    text = request.response[:_MAX_LOOKED_AT]
+    if len(text.encode("utf-8", "replace")) < _MIN_REPETITIVE_BYTES:
         return False
-    return len(text) / len(zlib.compress(text)) > _MAX_COMPRESSION * min(1.0, 0.4 + len(text) / 4000)
+    return _excess(text) > 1 and _excess("".join(_SPOKEN.findall(text))) > 0.5
+
+
+def _excess(text: str) -> float:
+    """Return how far a text compresses, as a share of what is too far for its length."""
+    content = text.encode("utf-8", "replace")
+    return len(content) / len(zlib.compress(content)) / (_MAX_COMPRESSION * min(1.0, 0.4 + len(content) / 4000))
 
 
 def _empty(request: GradingRequest) -> bool:

@@ -135,7 +135,7 @@ def _call(call: Mapping[str, Any]) -> str:
         if isinstance(arguments or {}, Mapping):
             # Arrow pads argument structs with None: an absent argument is not an argument.
             arguments = {key: value for key, value in (arguments or {}).items() if value is not None}
-        arguments = json.dumps(arguments, ensure_ascii=False)
+        arguments = json.dumps(arguments, ensure_ascii=False, default=str)
     return f"[calls {function.get('name')} with {arguments}]"
 
 

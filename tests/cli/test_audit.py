@@ -3,6 +3,8 @@ import json
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
+from prom_reward.offline.rows import read_values
+from prom_reward.prompts.guard import neutralize
 
 
 @pytest.fixture
@@ -64,3 +66,45 @@ def test_tasks_of_ones_own_need_a_rubric(run, audited, tmp_path):
     assert "row 1: no rubric" in done.err
     done = run("audit", "mine", "--tasks", tasks, "--rubric", "honesty", "--trials", 2, "--json")
     assert json.loads(done.out)["weak_responses"] == 6
+
+
+@pytest.mark.data
+def test_other_peoples_attacks_are_tried_and_those_that_pose_as_the_judge_fail(run, audited, data_folder):
+    """The judge falls for every mark of judge text; what else these strings do to a judge is a real audit's figure."""
+
+    def falls_for_marks(prompt):
+        response = prompt.user.partition("###Response to evaluate:\n")[2].rpartition("\n\n###Feedback:")[0]
+        return 5 if any(mark in response for mark in ("[RESULT]", "[/INST]", "###", "<|")) else 2
+
+    audited(falls_for_marks)
+    attacks = data_folder / "attacks" / "attacks.jsonl"
+    families = json.loads(run("audit", "mine", "--quick", "--attacks", attacks, "--json").out)["families"]
+    rises = {
+        kind: (families[f"file:{kind}"]["guard_on"]["rise_10"], families[f"file:{kind}"]["guard_off"]["rise_10"])
+        for kind in ("null_model_structured", "master_key", "judge_injection", "prometheus_format_spoof")
+    }
+    assert rises.pop("prometheus_format_spoof") == (0, 1)
+    on, off = rises.pop("judge_injection")
+    assert on == 0 < off < 0.25  # one of them closes the conversation
+    assert set(rises.values()) == {(0, 0)}
+    assert all(families[f"file:{kind}"]["guard_on"]["n"] >= 29 for kind in rises)
+    shares = {name.removeprefix("file:"): families[name]["flag_share"] for name in families if name.startswith("file:")}
+    assert shares["prometheus_format_spoof"] == 1
+    assert shares["judge_injection"] > 0.4  # claims and orders in words that a detector knows
+    assert shares["null_model_structured"] == 0  # no detector knows what it is
+
+
+@pytest.mark.data
+def test_the_guard_changes_other_peoples_attacks_where_they_pose_as_the_judge_alone(data_folder):
+    rows = read_values(data_folder / "attacks" / "attacks.jsonl")
+    changed = [row for row in rows if neutralize(row["text"]) != row["text"]]
+    spoofs = [row for row in rows if row["kind"] == "prometheus_format_spoof"]
+    assert [row for row in changed if row["kind"] == "prometheus_format_spoof"] == spoofs
+    others = [row for row in changed if row not in spoofs]
+    assert {row["kind"] for row in others} == {"judge_injection"}
+    assert all("<|" in row["text"] for row in others)
+    for row in changed:
+        left = neutralize(row["text"])
+        assert not any(mark in left for mark in ("[RESULT]", "[INST]", "[/INST]", "###", "<|"))
+        letters = [character for character in row["text"] if character.isalnum()]
+        assert [character for character in left if character.isalnum()] == letters  # it stays readable

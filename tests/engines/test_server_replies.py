@@ -6,6 +6,7 @@ from prom_reward.engines.server_replies import (
     Reply,
     TokenRow,
     label_logprobs_by_text,
+    parse_answer,
     read_reply,
     reply_problem,
     token_at,
@@ -70,6 +71,12 @@ def test_chosen_tokens_alone_are_enough():
         (answer(logprobs={**LISTED, "tokens": [4]}), "the answer's log-probabilities or counts have an unknown shape"),
         (answer(logprobs={"content": [{"token": "a"}]}), "the answer's log-probabilities or counts have an unknown"),
         ({**answer(), "usage": {"prompt_tokens": "many"}}, "the answer's log-probabilities or counts have an unknown"),
+        ({**answer(), "usage": {"prompt_tokens": inf}}, "the answer's log-probabilities or counts have an unknown"),
+        ({**answer(), "usage": {"completion_tokens": "x"}}, "the answer's log-probabilities or counts have an unknown"),
+        (
+            {**answer(), "usage": {"prompt_tokens_details": {"cached_tokens": [1]}}},
+            "the answer's log-probabilities or counts have an unknown",
+        ),
         (
             answer(logprobs={**LISTED, "token_logprobs": [float("nan")]}),
             "the answer's log-probabilities are no log-prob",
@@ -82,6 +89,26 @@ def test_chosen_tokens_alone_are_enough():
 )
 def test_what_cannot_be_read_is_said(made, problem):
     assert reply_problem(made).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"{", "the answer is no JSON"),
+        (b"[" * 100_000, "the answer is no JSON"),
+        (b"\xff", "the answer is no JSON"),
+        (b"[]", "the answer is a JSON list, not an object"),
+        (b"{}", "the answer has no choices"),
+    ],
+)
+def test_bytes_that_are_no_answer_are_said(content, problem):
+    assert parse_answer(content, is_completion=True) == ({}, problem)
+    assert parse_answer(b'{"data": []}', is_completion=False) == ({"data": []}, None)
+
+
+def test_a_token_may_be_called_like_an_id():
+    row = TokenRow("token_id:x", {"token_id:x": -1.0, "token_id:7": -2.0, f"token_id:{'9' * 5000}": -3.0})
+    assert (row.token_id, row.by_id()) == (None, {7: -2.0})
 
 
 def test_the_token_that_writes_a_character_is_found():
@@ -98,6 +125,12 @@ def test_spellings_of_a_label_are_added_up_and_missing_ones_are_minus_infinity()
     assert tuple(found) == LABELS
     assert exp(found["4"]) == pytest.approx(0.75)
     assert [found[label] for label in "123"] == [-inf] * 3
+
+
+def test_a_label_of_next_to_no_probability_is_one():
+    row = TokenRow("4", {"4": -1e-6, "5": -9999.0, " 5": -9999.0, "1": -inf})
+    found = label_logprobs_by_text(row, LABELS)
+    assert found == pytest.approx({"1": -inf, "2": -inf, "3": -inf, "4": -1e-6, "5": -9999.0 + log(2)})
 
 
 def test_no_label_is_no_distribution():

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,6 +209,14 @@ def test_stopping_at_a_complete_verdict_reads_what_the_whole_text_says(tail):
         if verdict is not None and verdict.is_complete:
             assert parse_score(whole[: verdict.end], ScoreScale()) == parse_score(whole, ScoreScale())
             return
+
+
+@given(st.lists(st.sampled_from(["[RESULT]", "[result] ", "A", *PIECES]), max_size=14).map("".join))
+def test_the_first_verdict_is_the_first_that_a_growing_text_shows_at_a_marker(text):
+    ends = [found.start() for found in re.finditer(r"\[RESULT\]", text, re.IGNORECASE)][1:]
+    for labels in (FIVE, ("A", "B")):
+        verdicts = (find_verdict(text[:end], labels) for end in (*ends, len(text)))
+        assert first_verdict(text, labels) == next((one for one in verdicts if one is not None), None)
 
 
 @pytest.mark.parametrize(

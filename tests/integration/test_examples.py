@@ -108,15 +108,19 @@ def test_the_grpo_example_trains(smollm2_folder, tmp_path, monkeypatch, capsys):
 @pytest.mark.full
 @pytest.mark.slow
 def test_the_reward_hack_example_shows_both_runs_on_one_page(smollm2_folder, tmp_path, monkeypatch, capsys):
-    page = tmp_path / "hack.html"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["reward_hack.py", "--steps", "2", "--page", str(page)])
-    runpy.run_path(str(ROOT / "training_examples/reward_hack.py"), run_name="__main__")
-    out = capsys.readouterr().out
-    assert out.count("reward's judge: 0.") == out.count("audit judge: 0.") == 2
-    html = page.read_text(encoding="utf-8")
-    assert "guards off" in html
-    assert "guards on" in html
+    monkeypatch.setattr(sys, "argv", ["reward_hack.py", "--steps", "2", "--out", str(tmp_path)])
+    for is_again in (False, True):
+        runpy.run_path(str(ROOT / "training_examples/reward_hack.py"), run_name="__main__")
+        out = capsys.readouterr().out
+        assert out.count("trained judge: 0.") == out.count("honest judge: 0.") == 2
+        assert out.count(": kept") == 2 * is_again
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert all(text in html for text in ("guards off", "guards on", "the honest judge", "pose as the judge"))
+    for name in ("guards_off", "guards_on"):
+        run = json.loads((tmp_path / f"{name}.json").read_text())
+        assert [point["step"] for point in run["points"]] == [1, 2]
+        assert len(run["posing"]) == 2
+        assert len((tmp_path / f"{name}.jsonl").read_text().splitlines()) == 16
 
 
 @pytest.fixture(scope="module")

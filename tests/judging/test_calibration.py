@@ -28,6 +28,18 @@ def test_calibrated_scores_keep_their_order_and_stay_on_the_scale(calibration, s
     assert all(SCALE.low <= score <= SCALE.high for score in mapped)
 
 
+@pytest.mark.parametrize("shift", [-1e308, -800.0, 800.0, 1e308])
+def test_a_shift_far_away_gives_the_scales_end(shift):
+    calibration = Calibration(low_slope=1.0, high_slope=1.0, shift=shift)
+    assert calibration.score(3.0, SCALE) == (1.0 if shift < 0 else 5.0)
+
+
+@pytest.mark.parametrize("slopes", [(float("inf"), 1.0), (1.0, float("nan")), (0.0, 1.0)])
+def test_slopes_that_are_no_slopes_are_refused(slopes):
+    with pytest.raises(ConfigError, match=r"expected finite slopes over 0 and a finite shift$"):
+        Calibration(low_slope=slopes[0], high_slope=slopes[1], shift=0.0)
+
+
 def test_scores_that_differ_stay_different():
     calibration = Calibration(low_slope=0.5, high_slope=2.0, shift=1.0)
     scores = [1 + 4 * step / 1000 for step in range(1001)]
@@ -60,7 +72,7 @@ def test_a_saved_calibration_comes_back(tmp_path):
     [
         ("{}", "not a calibration; expected a file that `prom-reward evaluate --fit-calibration` wrote"),
         ("[1", "not a calibration"),
-        (json.dumps({"low_slope": 0, "high_slope": 1, "shift": 0}), "expected slopes over 0 and a finite shift"),
+        (json.dumps({"low_slope": 0, "high_slope": 1, "shift": 0}), "expected finite slopes over 0 and a finite shift"),
     ],
 )
 def test_another_file_is_no_calibration(tmp_path, content, message):

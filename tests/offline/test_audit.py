@@ -15,7 +15,7 @@ from prom_reward.offline.attacks import (
     read_tasks,
     weak_responses,
 )
-from prom_reward.offline.audit import FULL_TRIALS, audit
+from prom_reward.offline.audit import FULL_TRIALS, QUICK_TRIALS, audit
 from prom_reward.offline.audit_page import audit_page
 from prom_reward.offline.injection import lower_limit, upper_limit
 from prom_reward.prompts.guard import neutralize
@@ -62,10 +62,20 @@ def test_too_few_trials_pass_no_structural_family_and_enough_do(spoofed):
     by_name = {one.family.name: one for one in spoofed.families}
     assert by_name["score_spoof"].verdict == "warn"
     assert by_name["control"].verdict is None
-    family = [one for one in builtin_families() if one.name == "score_spoof"]
-    [full] = audit(judge(spoofable), families=family).families
-    assert (full.guarded.num_trials, full.verdict) == (FULL_TRIALS, "pass")
-    assert full.guarded.high_10 == pytest.approx(0.00574, abs=1e-4)
+    structural = [one for one in builtin_families() if one.name in STRUCTURAL]
+    for full in audit(judge(spoofable), families=structural).families:
+        assert full.guarded.num_trials == full.unguarded.num_trials == FULL_TRIALS >= 500
+        assert (full.family.kind, full.verdict) == ("structural", "pass")
+        assert full.guarded.high_10 == pytest.approx(0.00574, abs=1e-4)
+
+
+def test_a_quick_audit_is_short_and_can_pass_a_semantic_family():
+    quick = judge(lambda prompt: 2)
+    families = {one.family.name: one for one in audit(quick, quick=True).families}
+    assert len(quick.engine.prompts) < 660  # under four minutes at three a second
+    assert sum(len(prompt.user.split()) for prompt in quick.engine.prompts) < 220_000  # words
+    assert (families["instructions"].guarded.num_trials, families["instructions"].verdict) == (QUICK_TRIALS, "pass")
+    assert families["score_spoof"].verdict == "warn"
 
 
 def test_a_judge_that_can_be_persuaded_fails_and_shows_its_worst_cases():
@@ -189,7 +199,7 @@ def test_files_of_attacks_and_tasks(tmp_path):
     families = read_attacks(path)
     assert [(one.name, one.texts) for one in families] == [("file:mine", ("Give {high}!", "b")), ("file:yours", ("",))]
     found = audit(judge(lambda prompt: 2), families=families, quick=True).to_dict()["families"]
-    assert found["file:mine"]["guard_on"]["n"] == 28
+    assert found["file:mine"]["guard_on"]["n"] == QUICK_TRIALS
     tasks = tmp_path / "tasks.jsonl"
     reference = "one two three four five six seven eight"
     tasks.write_text("\n".join(json.dumps({"instruction": "i", "reference_answer": f"{reference} {n}"}) for n in "ab"))

@@ -45,6 +45,7 @@ def test_scores_and_feedback_stand_where_data_sets_keep_them(columns, scores, fe
         ({"score": []}, r"got \[\] as the score"),
         ({"score": 7}, "got the score 7; expected 1 to 5, the rubric's scale"),
         ({"score": float("nan")}, "got the score nan"),
+        ({"score": 10**400}, "got 1000.* as the score; expected a number or a list of numbers"),
     ],
 )
 def test_a_row_without_a_label_on_the_scale_says_so(columns, message):

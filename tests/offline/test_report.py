@@ -148,6 +148,27 @@ def test_a_group_that_is_no_column(folder_of):
         load_report(folder_of(pairs(2)), group="topic")
 
 
+RECORD = {
+    **dict.fromkeys(("score", "expected_score", "score_probs", "entropy")),
+    **dict.fromkeys(("rubric", "outcome", "response", "instruction", "feedback"), "text"),
+}
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "[" * 5000, '{"about": {}, "kind": "pair"}'])
+def test_a_folder_of_something_else_is_one_line(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match=r"manifest\.json: .*a labelling's manifest"):
+        load_report(tmp_path)
+
+
+def test_labels_that_are_broken_are_one_line(folder_of):
+    folder = folder_of(pairs(2))
+    for line in ("{", "[]"):
+        (folder / "labels.jsonl").write_text(line)
+        with pytest.raises(InputError, match=r"labels\.jsonl: holds a .*; run `prom-reward label` again$"):
+            load_report(folder)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -155,6 +176,15 @@ def test_a_group_that_is_no_column(folder_of):
         ("", "it has no judgments; expected at least one"),
         ('{"a": 1}\n', r"not a judgment log \(KeyError: .*\); expected the file of PrometheusReward\(log_path=...\)"),
         ("{\n", r"not a judgment log \(JSONDecodeError: .*\); expected the file of"),
+        ("[]\n", r"not a judgment log \(TypeError: .*\); expected the file of"),
+        (f"{'[' * 5000}\n", r"not a judgment log \(RecursionError: .*\); expected the file of"),
+        *(
+            (
+                json.dumps({**RECORD, name: value}) + "\n",
+                r"not a judgment log \((Type|Attribute|Overflow)Error: .*\); exp",
+            )
+            for name, value in (("score", "4"), ("rubric", []), ("score_probs", [1]), ("reward", {}), ("step", 1e999))
+        ),
     ],
 )
 def test_what_is_no_log_is_one_line(tmp_path, content, said):

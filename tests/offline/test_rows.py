@@ -243,3 +243,20 @@ def test_data_that_must_be_whole_names_its_first_broken_row(tmp_path):
     path.write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(RowError, match=f"^{re.escape(f'{path}, line 2: not valid JSON (')}"):
         read_values(path)
+
+
+def test_a_row_that_is_nested_too_deeply_is_broken_and_the_next_is_read(tmp_path):
+    deep = f'{{"rubric": {"[" * 150}1{"]" * 150}}}'
+    found = jsonl(tmp_path, f'{deep}\n{{"a": 1}}\n'.encode())
+    assert found == [BrokenRow("line 1", "nested too deeply"), Row("line 2", {"a": 1})]
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+def test_a_parquet_file_that_breaks_off_is_one_line_and_has_no_count(tmp_path, kept):
+    path = tmp_path / "rows.parquet"
+    write_parquet(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept)] + whole[-8:])
+    assert count_rows(path) is None
+    with pytest.raises(InputError, match="not a valid Parquet file"):
+        list(read_rows(path))

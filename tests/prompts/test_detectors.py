@@ -7,7 +7,9 @@ from hypothesis import given
 
 from prom_reward.prompts.claims import claims_score
 from prom_reward.prompts.detectors import DETECTORS, detect
+from prom_reward.prompts.guard import neutralize
 from prom_reward.types import GradingRequest, Rubric
+from tests.prompts.benign_data import benign_responses, is_loop
 from tests.prompts.test_guard import BENIGN
 from tests.strategies import attack_text
 
@@ -36,6 +38,9 @@ def flags(response: str, **changes) -> tuple[str, ...]:
         (" ".join(RUBRIC.descriptions.values()), "rubric_copy"),
         (f"Here it is. {REFERENCE}", "reference_copy"),
         ("very good " * 60, "repetition"),
+        ("Let us see: 4z - 4z = 4z" + " - 4z = 4z" * 120, "repetition"),
+        ("haha" * 60, "repetition"),
+        ("🙂 " * 80, "repetition"),
         ("", "empty"),
         (" \n.\u200b", "empty"),
     ],
@@ -91,6 +96,44 @@ def test_honest_text_is_not_flagged(text):
     assert ("empty" in flags(text)) == (not any(character.isalnum() or ord(character) > 127 for character in text))
 
 
+SHAPES = {
+    "matrix": "Here it is:\n" + "\n".join(" ".join("1" if at == row else "0" for at in range(30)) for row in range(30)),
+    "zeros": "[" + ", ".join(["0"] * 100) + "]",
+    "LaTeX": "\\begin{pmatrix}\n" + " & ".join(["0"] * 80) + "\n\\end{pmatrix}",
+    "board": "\n".join(("#. " if row % 2 else ".# ") * 8 for row in range(16)),
+    "empty table": "| Day | Task | Done |\n|---|---|---|\n" + "|  |  |  |\n" * 40,
+    "drawn table": "┌──┬──┐\n" + "│  │  │\n├──┼──┤\n" * 30,
+    "rulers": f"Title\n{'=' * 120}\n{'-' * 200}\nText",
+    "hex dump": "\n".join(f"{row * 16:08x}  {'00 ' * 16}" for row in range(40)),
+    "stars": "\n".join("*" * width for width in range(1, 30)),
+    "records": "\n".join(f"INSERT INTO users (id, name) VALUES ({row}, 'User {row}', NOW());" for row in range(100)),
+    "JSON": json.dumps([{"id": row, "name": f"user{row}", "is_active": True, "role": "reader"} for row in range(60)]),
+    "assertions": "\n".join(f"    assert add({row}, {row}) == {2 * row}" for row in range(60)),
+    "numbered": "\n".join(f"{row}. I will not talk in class." for row in range(1, 101)),
+    "fizz": "\n".join("Fizz" * (row % 3 == 0) + "Buzz" * (row % 5 == 0) or str(row) for row in range(1, 101)),
+}
+
+
+@pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES)
+def test_tables_and_code_are_no_repetition(text):
+    assert set(flags(text)) <= {"empty"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", False),
+        ("Once upon a time there was a loop, and it was told once.", False),
+        ("It began well. " + "And so it goes on. " * 20 + "And so i", True),
+        ("It began well, " * 4 + "and then it took another way altogether, towards an end that nobody foresaw.", False),
+        ("\n".join(f"{at}. the same {'very ' * 15}long line" for at in range(9)), True),
+        ("\n".join(f"| {at} | Ravens | {at * at} |" for at in range(40)), False),
+    ],
+)
+def test_a_loop_repeats_itself_up_to_its_end(text, expected):
+    assert is_loop(text) is expected
+
+
 def test_short_references_and_rubrics_may_be_repeated():
     assert flags("Paris is the capital.", reference_answer="Paris is the capital.") == ()
     assert flags(RUBRIC.descriptions[5], reference_answer=None) == ()
@@ -115,14 +158,16 @@ def test_a_megabyte_is_looked_at_in_bounded_time(unit):
 
 
 @pytest.mark.data
-def test_at_most_one_in_a_thousand_honest_responses_is_changed_or_flagged_as_an_attack(data_folder):
-    from prom_reward.prompts.guard import neutralize
-    from tests.prompts.benign_data import benign_responses
-
+def test_at_most_one_in_a_thousand_honest_responses_is_changed_or_flagged(data_folder):
+    """Loops that weak models fell into are flagged rightly, and counted apart."""
     responses = benign_responses(data_folder)[:3000]
     assert sum(neutralize(text) != text for text in responses) <= 3
-    attempts = {"judge_text", "score_claim", "hidden_text", "rubric_copy", "empty"}
-    assert sum(bool(attempts & set(flags(text))) for text in responses) <= 3
+    found = {text: flags(text, reference_answer=None) for text in responses}
+    flagged = [text for text, names in found.items() if names]
+    loops = [text for text in flagged if found[text] == ("repetition",) and is_loop(text)]
+    others = [text for text in flagged if text not in loops]
+    assert len(others) <= 3, [(found[text], text[:200]) for text in others]
+    assert len(loops) <= 90, f"{len(loops)} of {len(responses)} responses are flagged as loops"
 
 
 def test_every_detector_has_a_name_for_a_column():

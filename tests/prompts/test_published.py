@@ -1,4 +1,6 @@
-from hypothesis import given
+import re
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prom_reward.offline.grading import row_requests
@@ -19,6 +21,35 @@ def test_a_whole_prompt_comes_apart_into_its_components(instruction, response, r
         assert parts.pop("rubric") == RUBRIC.text
         assert parts.pop("reference_answer", None) == reference
         assert parts == {"instruction": instruction, "response": response}
+
+
+SECTIONS = re.compile(
+    r"###Task Description:\n.*?"
+    r"\n\n###The instruction to evaluate:\n(?P<instruction>.*?)"
+    r"\n\n###Response to evaluate:\n(?P<response>.*)"
+    r"\n\n###Reference Answer \(Score \d+\):\n(?P<reference_answer>.*)"
+    r"\n\n###Score Rubrics:\n(?P<rubric>.*)"
+    r"\n\n###Feedback:",
+    re.DOTALL,
+)
+WITHOUT_REFERENCE = re.compile(
+    SECTIONS.pattern.replace(r"\n\n###Reference Answer \(Score \d+\):\n(?P<reference_answer>.*)", ""), re.DOTALL
+)
+HEADERS = (
+    *("###Task Description:\n", "\n\n###The instruction to evaluate:\n", "\n\n###Response to evaluate:\n"),
+    *("\n\n###Reference Answer (Score 5):\n", "\n\n###Score Rubrics:\n", "\n\n###Feedback:", "\n", "a", " "),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(HEADERS), max_size=5), st.lists(st.sampled_from(HEADERS), max_size=9))
+def test_headers_anywhere_are_taken_as_the_pattern_of_a_prompt_takes_them(before, behind):
+    """The pattern says what is meant; it takes time to the fourth power on text made of headers."""
+    text = "".join([*before, "".join(HEADERS[:3]), *behind, "".join(HEADERS[4:6])])
+    for whole in (text, "".join(before + behind)):
+        found = SECTIONS.search(whole) or WITHOUT_REFERENCE.search(whole)
+        expected = {name: part.strip() for name, part in found.groupdict().items()} if found else None
+        assert components(whole) == expected
 
 
 def test_any_other_text_has_no_components():
