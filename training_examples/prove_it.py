@@ -25,6 +25,7 @@ import json
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -32,18 +33,17 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import AuditJudge, PrometheusReward, PromRewardError, load_judge
+from prom_reward import AuditJudge, PrometheusJudge, PrometheusReward, PromRewardError, load_judge
 from prom_reward.config import load_policy
-from prom_reward.engines.adapter_stamp import adapter_digest
 from prom_reward.engines.loading import resolve_device, resolve_dtype
-from prom_reward.offline.answers import GREEDY, Answer, generate_answers
-from prom_reward.offline.policy_comparison import AnswerPair, compare_policies
+from prom_reward.offline.answers import Answer, generate_answers
+from prom_reward.offline.policy_comparison import AnswerPair, PolicyComparison, compare_policies
 from prom_reward.offline.policy_measures import PolicyTask, before_and_after, measure_policies
-from prom_reward.offline.policy_results import write_results
+from prom_reward.offline.policy_results import keep_settings, write_results
 from prom_reward.offline.report import report_page
 from prom_reward.offline.report_data import load_report
 from prom_reward.offline.rows import read_values
-from prom_reward.offline.shards import replacing, write_lines
+from prom_reward.offline.shards import write_lines
 from prom_reward.offline.training_folder import (
     LOG_FILE,
     last_checkpoint,
@@ -113,6 +113,12 @@ def constant(completions: list[Any], **_: Any) -> list[float]:
     return [0.5] * len(completions)
 
 
+def judge_of(options: argparse.Namespace, role: str, **settings: Any) -> PrometheusJudge:
+    """Return the rewards' judge, or the audit judge: the same with another adapter."""
+    adapter = {"adapter": str(options.audit_adapter)} if role == "audit" else {}
+    return load_judge(options.judge, **adapter, **settings)
+
+
 def load(options: argparse.Namespace, adapter: Path | None = None) -> tuple[Any, Any]:
     """Load the policy, in bf16 where that is fast; the adapter that is trained on it is in fp32."""
     policy, tokenizer = load_policy(options.policy)
@@ -136,9 +142,8 @@ def train(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
         rows = [{**row, **columns} for row, columns in zip(rows, given, strict=True)]
     reward: Any = constant
     if kind != "constant":
-        audit = AuditJudge(judge=load_judge(options.judge, adapter=str(options.audit_adapter)))
-        log = folder / LOG_FILE
-        reward = PrometheusReward(load_judge(options.judge), **KINDS[kind], audit=audit, log_path=log)
+        audit, log = AuditJudge(judge=judge_of(options, "audit")), folder / LOG_FILE
+        reward = PrometheusReward(judge_of(options, "judge"), **KINDS[kind], audit=audit, log_path=log)
         reward.log.forget_from(int(last.name.rpartition("-")[2]) if last else 0)
     torch.manual_seed(int(seed))  # the adapter's first weights
     policy, tokenizer = load(options)
@@ -173,18 +178,12 @@ def answers(options: argparse.Namespace, name: str) -> list[Answer]:
     return [Answer(**row) for row in read_values(options.out / "answers" / f"{name}.jsonl")]
 
 
-def judge_of(options: argparse.Namespace, role: str, **settings: Any) -> Any:
-    """Return the rewards' judge, or the audit judge; what it has answered once stays in OUT."""
-    adapter = {"adapter": str(options.audit_adapter)} if role == "audit" else {}
-    return load_judge(options.judge, cache=str(options.out / f"{role}.sqlite"), **adapter, **settings)
-
-
 def measure(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
     folder = options.out / "measures" / name
-    judges = {role: judge_of(options, role) for role in ("judge", "audit")}
-    found = measure_policies(
-        list(tasks.values()), answers(options, "base"), answers(options, name), judges=judges, out=folder
-    )
+    kept = {role: str(options.out / f"{role}.sqlite") for role in ("judge", "audit")}  # the base is judged once
+    judges = {role: judge_of(options, role, cache=path) for role, path in kept.items()}
+    before, after = answers(options, "base"), answers(options, name)
+    found = measure_policies(list(tasks.values()), before, after, judges=judges, out=folder)
     write_lines(folder / "measures.jsonl", map(asdict, found))
 
 
@@ -195,20 +194,11 @@ def pairs_of(options: argparse.Namespace, name: str) -> list[AnswerPair]:
 def page(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
     """Write a run's page, with the judge's feedback on the greedy answers that gained and lost most by its score."""
     folder = options.out / "runs" / name
-    before, after = (
-        {one.key: one.text for one in answers(options, policy) if one.sample == GREEDY} for policy in ("base", name)
-    )
-    write_before_after(
-        folder,
-        before_and_after(
-            list(tasks.values()),
-            before,
-            after,
-            pairs=[pair for pair in pairs_of(options, name) if pair.sample == GREEDY],
-            judge=judge_of(options, "judge", mode="feedback", sampling={"seed": 0, "max_new_tokens": 120}),
-            measure="judge",
-        ),
-    )
+    sampling, cache = {"seed": 0, "max_new_tokens": 120}, str(options.out / "judge.sqlite")
+    judge = judge_of(options, "judge", mode="feedback", sampling=sampling, cache=cache)
+    before, after, pairs = answers(options, "base"), answers(options, name), pairs_of(options, name)
+    examples = before_and_after(list(tasks.values()), before, after, pairs=pairs, judge=judge, measure="judge")
+    write_before_after(folder, examples)
     (folder / "report.html").write_text(report_page(load_report(folder)), encoding="utf-8")
 
 
@@ -230,27 +220,38 @@ def results(options: argparse.Namespace, unseen: Tasks, names: list[str]) -> Non
     compared = {label: compare_policies(part) for label, part in {**runs, **kinds, **new, **against}.items() if part}
     done = sorted(path.parent for path in (options.out / "runs").glob("*/adapter"))
     trained = {path.name: summarize_curves(load_curves(path)) for path in done}
-    early = f"first {CONSTANT_STEPS} steps"
-    trained |= {f"{path.name}, {early}": summarize_curves(load_curves(path), last_step=CONSTANT_STEPS) for path in done}
-    write_results(options.out, compared=compared, trained=trained, settings=read_settings(options))
+    early = f"first {CONSTANT_STEPS} steps of"
+    trained |= {f"{early} {path.name}": summarize_curves(load_curves(path), last_step=CONSTANT_STEPS) for path in done}
+    met = targets(compared, trained)
+    write_results(options.out, compared=compared, trained=trained, targets=met, settings=settings_of(options))
 
 
-def read_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what all of OUT was made with, or refuse to go on with something else."""
-    names = ("steps", "policy", "judge", "dtype", "max_chars", "max_prompts", "sample_seeds")
-    settings = {name: getattr(options, name) for name in names}
-    settings["audit"] = adapter_digest(options.audit_adapter)[:16]
-    path = options.out / "settings.json"
-    if not path.exists():
-        options.out.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            json.dump(settings, file)
-    for name, value in json.loads(path.read_text(encoding="utf-8")).items():
-        if settings[name] != value:
-            raise SystemExit(
-                f"error: {options.out} was made with {name}={value}, got {settings[name]}; give another --out"
-            )
-    return settings
+def targets(compared: dict[str, PolicyComparison], trained: dict[str, dict[str, float]]) -> dict[str, bool]:
+    """Return what is aimed at, and whether it came true; what was not measured is not there."""
+
+    def mean(kind: str, figure: str) -> float:
+        return fmean(figures[figure] for name, figures in trained.items() if name.rsplit("-", 1)[0] == kind)
+
+    if "expected" not in compared:
+        return {}
+    changes = compared["expected"].changes
+    found = {
+        "the audit judge's score rises, at 95 %": (changes["audit"].change.low or 0.0) > 0,
+        "overlap with the reference does not fall": changes["overlap"].after >= changes["overlap"].before,
+        "words at most 1.5 times the base's": changes["words"].after <= 1.5 * changes["words"].before,
+        "the judge takes at most 25 % of a step": mean("expected", "judge_share") <= 0.25,
+    }
+    if "integer" in compared:
+        spread = mean("expected", "share_without_spread") <= mean("integer", "share_without_spread") / 2
+        found["at most half as many groups without spread as with integers"] = spread
+    return found
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what all of OUT is made with."""
+    names = ("steps", "policy", "dtype", "max_chars", "max_prompts", "sample_seeds")
+    judges = {role: judge_of(options, role).fingerprint for role in ("judge", "audit")}
+    return {name: getattr(options, name) for name in names} | judges
 
 
 def main() -> None:
@@ -277,7 +278,7 @@ def main() -> None:
     if unknown := [*(set(wanted) - stages.keys()), *(set(kinds) - KINDS.keys())]:
         parser.error(f"got {', '.join(unknown)}; expected stages of {', '.join(stages)}, runs of {', '.join(KINDS)}")
 
-    read_settings(options)
+    keep_settings(options.out, settings_of(options))
     training, held_out, unseen = load_tasks(options.data, options.max_chars)
     measured = dict([*unseen.items(), *held_out.items()][: options.max_prompts])
     names = [f"{kind}-{seed}" for seed in seeds for kind in kinds if kind != "constant"]

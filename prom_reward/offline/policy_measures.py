@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import InputError
-from prom_reward.offline.answers import Answer
+from prom_reward.offline.answers import GREEDY, Answer
 from prom_reward.offline.labeling import label
 from prom_reward.offline.policy_comparison import AnswerPair
 from prom_reward.offline.rows import read_values
@@ -88,41 +88,43 @@ def measure_policies(
 
 def before_and_after(
     tasks: Sequence[PolicyTask],
-    before: Mapping[str, str],
-    after: Mapping[str, str],
+    before: Sequence[Answer],
+    after: Sequence[Answer],
     *,
     pairs: Sequence[AnswerPair],
     judge: Judge,
     measure: str,
+    sample: str = GREEDY,
     num_each: int = 5,
 ) -> list[BeforeAfter]:
     """Return the answers that gained most and those that lost most, with a judge's feedback.
 
     Args:
         tasks: The prompts.
-        before: The first policy's answers, by the task's key.
+        before: The first policy's answers.
         after: The second policy's.
-        pairs: Their measures, one a task at most.
+        pairs: What `measure_policies` returned of them.
         judge: Writes the feedback, under each task's first rubric.
         measure: The measure that the gain is of; pairs without it are left out.
+        sample: Which of each prompt's answers.
         num_each: How many of either.
     """
     known = {task.key: task for task in tasks}
-    scored = {pair.prompt: (pair.before.get(measure), pair.after.get(measure)) for pair in pairs}
+    texts = [{one.key: one.text for one in answers if one.sample == sample} for answers in (before, after)]
+    scored = {one.prompt: (one.before.get(measure), one.after.get(measure)) for one in pairs if one.sample == sample}
     gains = {key: new - old for key, (old, new) in scored.items() if old is not None and new is not None}
     order = sorted(gains, key=lambda key: (-gains[key], key))
     shown = order if len(order) <= 2 * num_each else [*order[:num_each], *order[-num_each:]]
-    requests = [_request(known[key], answers[key]) for key in shown for answers in (before, after)]
-    feedback = [judgment.feedback for judgment in judge.grade(requests)]
+    judgments = judge.grade([_request(known[key], answers[key]) for key in shown for answers in texts])
     return [
         BeforeAfter(
             prompt=known[key].instruction,
-            before=before[key],
-            after=after[key],
+            before=texts[0][key],
+            after=texts[1][key],
             before_score=scored[key][0],
             after_score=scored[key][1],
-            before_feedback=feedback[2 * at],
-            after_feedback=feedback[2 * at + 1],
+            before_feedback=judgments[2 * at].feedback,
+            after_feedback=judgments[2 * at + 1].feedback,
         )
         for at, key in enumerate(shown)
     ]

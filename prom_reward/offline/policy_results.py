@@ -1,4 +1,4 @@
-"""The results of an experiment with policies: one JSON file and one Markdown file.
+"""The folder of an experiment with policies: its settings, and its results as a JSON and a Markdown file.
 
 It does not know how the figures come about.
 """
@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from prom_reward.errors import InputError
+from prom_reward.files import read_text
 from prom_reward.offline.policy_comparison import PolicyComparison, shown_change, shown_estimate
 from prom_reward.offline.shards import replacing
 
@@ -16,11 +18,33 @@ _NOTE = (
 )
 
 
+def keep_settings(out: Path, settings: Mapping[str, Any]) -> None:
+    """Write what a folder is made with, or refuse to go on in it with something else.
+
+    Raises:
+        InputError: The folder was made with other settings.
+        WorkError: The disk is full, or cannot be written.
+    """
+    path = out / "settings.json"
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            json.dump(settings, file)
+    made = json.loads(read_text(path))
+    for name in {**made, **settings}:
+        if made.get(name) != settings.get(name):
+            raise InputError(
+                f"{out}: was made with {name}={made.get(name)}, got {settings.get(name)}; expected the same, or "
+                "another folder"
+            )
+
+
 def write_results(
     out: Path,
     *,
     compared: Mapping[str, PolicyComparison],
     trained: Mapping[str, Mapping[str, float]],
+    targets: Mapping[str, bool],
     settings: Mapping[str, Any],
 ) -> None:
     """Write `OUT/results.json` and `OUT/results.md`, each whole or not at all.
@@ -29,16 +53,19 @@ def write_results(
         out: The folder.
         compared: Comparisons of two policies, by what they are called.
         trained: Trainings as `prom_reward.offline.training_folder.summarize_curves` returns them, by name.
+        targets: What was aimed at, and whether it came true.
         settings: What all of it was made with.
 
     Raises:
         WorkError: The disk is full, or cannot be written.
     """
     figures = {name: one.to_dict() for name, one in compared.items()}
+    results = {"settings": settings, "targets": targets, "compared": figures, "trained": trained}
     with replacing(out / "results.json") as file:
-        file.write(json.dumps({"settings": settings, "compared": figures, "trained": trained}, indent=2) + "\n")
+        file.write(json.dumps(results, indent=2) + "\n")
     conditions = "\n".join(f"- {name}: {value}" for name, value in settings.items())
-    parts = [_NOTE, comparison_table(compared), training_table(trained), f"{conditions}\n"]
+    met = markdown_table(["target", "met"], [[name, "yes" if one else "no"] for name, one in targets.items()])
+    parts = [met, _NOTE, comparison_table(compared), training_table(trained), f"{conditions}\n"]
     with replacing(out / "results.md") as file:
         file.write("\n".join(parts))
 

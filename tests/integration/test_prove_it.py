@@ -1,5 +1,6 @@
 """The experiment of training_examples/prove_it.py with random models and few steps: stopped, killed, resumed."""
 
+import argparse
 import importlib.util
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import peft
@@ -15,6 +17,7 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM
 
+from prom_reward.offline.policy_comparison import AnswerPair, compare_policies
 from prom_reward.rewards.judgment_log import JudgmentLog
 from tests.offline.label_inputs import read_rows, write_rows
 
@@ -53,6 +56,7 @@ def prove_it():
     spec.loader.exec_module(module)
     module.SETTINGS |= SMALL
     module.MAX_TOKENS = SMALL["max_completion_length"]
+    module.compare_policies = partial(compare_policies, resamples=20)
     return module
 
 
@@ -112,6 +116,33 @@ def test_articles_are_split_by_their_names_and_cut_to_whole_sentences(prove_it, 
     assert [one["weight"] for one in other.rubric] == [1.0]  # no rubric of content: those that there are
 
 
+def test_targets_are_met_or_missed_by_the_figures(prove_it):
+    def compared(audit, overlap, words):
+        gains = {"audit": audit, "overlap": overlap, "words": words}
+        pairs = [
+            AnswerPair(
+                prompt=str(at),
+                before=dict.fromkeys(gains, 2.0),
+                after={name: 2.0 + gain * (1 + at / 10) for name, gain in gains.items()},
+                prob_after={},
+            )
+            for at in range(5)
+        ]
+        return {"expected": compare_policies(pairs, resamples=100), "integer": compare_policies(pairs, resamples=100)}
+
+    def trained(spread, share):
+        runs = {"expected-0": spread, "first 20 steps of expected-0": 1.0, "integer-0": 0.2, "constant-0": 1.0}
+        return {name: {"share_without_spread": one, "judge_share": share} for name, one in runs.items()}
+
+    met = prove_it.targets(compared(0.1, 0.0, 0.5), trained(0.1, 0.25))
+    assert len(met) == 5 and all(met.values())
+    missed = prove_it.targets(compared(-0.1, -0.1, 1.5), trained(0.11, 0.26))
+    assert missed.keys() == met.keys() and not any(missed.values())
+    assert prove_it.targets({}, {}) == {}
+    alone = {"expected": compared(0.1, 0.0, 0.5)["expected"]}
+    assert len(prove_it.targets(alone, trained(0.1, 0.25))) == 4
+
+
 @pytest.mark.data
 def test_the_real_articles_have_rubrics_of_content_and_references(prove_it, data_folder):
     training, held_out, unseen = prove_it.load_tasks(data_folder, 600)
@@ -165,8 +196,10 @@ def test_stopped_and_resumed_it_ends_with_all_figures(
 
     found = json.loads((tmp_path / "results.json").read_text())
     assert set(found["trained"]) == {
-        f"{kind}-0{early}" for kind in prove_it.KINDS for early in ("", ", first 20 steps")
+        f"{early}{kind}-0" for kind in prove_it.KINDS for early in ("", "first 20 steps of ")
     }
+    assert len(found["targets"]) == 5
+    assert found["targets"]["at most half as many groups without spread as with integers"]
     figures = found["trained"]["expected-0"]
     assert figures["steps"] == 2
     assert 0 < figures["judge_share"] < 1
@@ -197,20 +230,24 @@ def test_stopped_and_resumed_it_ends_with_all_figures(
     assert again == found
 
 
-def test_other_settings_need_another_folder(prove_it, inputs, tiny_judge_folder, tmp_path, monkeypatch, capsys):
-    argv = arguments(inputs, tiny_judge_folder, tmp_path, "--stages", "")
-    monkeypatch.setattr(sys, "argv", argv)
-    with pytest.raises(SystemExit):
-        prove_it.main()
-    assert "got ; expected stages of train, answer, measure, page, runs of expected" in capsys.readouterr().err
-    options = {"out": tmp_path, "audit_adapter": inputs / "audit", "steps": 2, "policy": "p", "judge": "j"}
+def test_the_settings_name_both_judges_by_their_adapters(prove_it, inputs):
+    options = {"judge": inputs / "judge.yaml", "audit_adapter": inputs / "audit", "steps": 2, "policy": "p"}
     options |= {"dtype": "auto", "max_chars": 600, "max_prompts": None, "sample_seeds": [0]}
-    made = prove_it.read_settings(prove_it.argparse.Namespace(**options))
-    assert made == prove_it.read_settings(prove_it.argparse.Namespace(**options))
-    with pytest.raises(SystemExit, match=r"^error: .* was made with steps=2, got 3; give another --out$"):
-        prove_it.read_settings(prove_it.argparse.Namespace(**{**options, "steps": 3}))
-    with pytest.raises(SystemExit, match=r"was made with audit=\w{16}, got \w{16}; give another --out$"):
-        prove_it.read_settings(prove_it.argparse.Namespace(**{**options, "audit_adapter": inputs / "judge"}))
+    made = prove_it.settings_of(argparse.Namespace(**options))
+    assert json.loads(json.dumps(made)) == made  # as it is read again
+    assert made["steps"] == 2
+    assert str(inputs / "judge") in made["judge"]
+    assert str(inputs / "audit") in made["audit"]
+
+
+def test_unknown_stages_and_runs_are_named(prove_it, inputs, tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(prove_it, monkeypatch, arguments(inputs, "policy", tmp_path, "--stages", "train,eat", "--runs", "best"))
+    said = (
+        "got eat, best; expected stages of train, answer, measure, page, runs of expected, integer, generic, constant"
+    )
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.full

@@ -108,18 +108,27 @@ def test_the_best_and_the_worst_have_feedback():
     pairs = [
         AnswerPair(
             prompt=task.key,
+            sample=sample,
             before={"judge": 2.0},
             after={"judge": None if gain is None else 2.0 + gain},
             prob_after={},
         )
-        for task, gain in zip(tasks, gains, strict=True)
+        for sample, sign in (("greedy", 1), ("seed 0", -1))
+        for task, gain in zip(tasks, [gain and sign * gain for gain in gains], strict=True)
     ]
     before, after = (
-        {str(at): f"{word} {at}. {mood}" for at in range(6)} for word, mood in (("Old", ""), ("New", "Good."))
+        [
+            Answer(key=str(at), sample=sample, text=f"{sample} {word} {at}. {mood}", num_tokens=3, is_cut=False)
+            for sample in ("greedy", "seed 0")
+            for at in range(6)
+        ]
+        for word, mood in (("old", ""), ("new", "Good."))
     )
-    found = before_and_after(tasks, before, after, pairs=pairs, judge=scripted_judge(kind), measure="judge", num_each=1)
+    asked = {"pairs": pairs, "judge": scripted_judge(kind), "measure": "judge"}
+    found = before_and_after(tasks, before, after, **asked, num_each=1)
     assert [(one.prompt, one.change) for one in found] == [("Say 1.", 2.0), ("Say 2.", -1.0)]
-    assert (found[0].before, found[0].after) == ("Old 1. ", "New 1. Good.")
+    assert (found[0].before, found[0].after) == ("greedy old 1. ", "greedy new 1. Good.")
     assert found[0].before_feedback == found[0].after_feedback == "Seen."
-    everything = before_and_after(tasks, before, after, pairs=pairs, judge=scripted_judge(kind), measure="judge")
-    assert [one.change for one in everything] == [2.0, 1.0, 0.5, 0.0, -1.0]
+    assert [one.change for one in before_and_after(tasks, before, after, **asked)] == [2.0, 1.0, 0.5, 0.0, -1.0]
+    sampled = before_and_after(tasks, before, after, **asked, num_each=1, sample="seed 0")
+    assert [(one.after, one.change) for one in sampled] == [("seed 0 new 2. Good.", 1.0), ("seed 0 new 1. Good.", -2.0)]
