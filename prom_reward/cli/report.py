@@ -15,7 +15,10 @@ from prom_reward.offline.report_figures import AgreementRow, agreement_rows
 
 
 def report(
-    source: Annotated[Path, typer.Argument(help="A folder of `prom-reward label`, or a training's judgment log.")],
+    source: Annotated[
+        Path,
+        typer.Argument(help="A folder of `prom-reward label` or of a training, or a training's judgment log."),
+    ],
     out: Annotated[Path | None, typer.Option(help="The HTML file. Default: report.html beside the labels.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an --out file.")] = False,
     group: Annotated[
@@ -29,11 +32,15 @@ def report(
     """Write one self-contained HTML page: distributions, agreement, outcomes, and a table to search.
 
     Agreement with the given order of preference pairs is shown overall and by group, with intervals, beside what the
-    longer response would give. Of a training the page shows the reward over its steps. It needs no network.
+    longer response would give. Of a training the page shows reward, length, entropy and groups without spread over its
+    steps; where `judgments.jsonl` lies in the trainer's output folder, also what the trainer logged (both judges'
+    curves, seconds a step) and the answers of `before_after.jsonl`. It needs no network.
 
     Example: `prom-reward report labels`
 
     Example: `prom-reward report judgments.jsonl --out training.html`
+
+    Example: `prom-reward report grpo-output`
     """
     target = out or (source / "report.html" if source.is_dir() else source.with_suffix(".html"))
     check_writable(target, force=force or out is None, source=source)

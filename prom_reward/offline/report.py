@@ -14,6 +14,10 @@ from typing import Any
 from prom_reward.offline.agreement import Estimate
 from prom_reward.offline.report_data import ReportData
 from prom_reward.offline.report_figures import COLORS, AgreementRow, agreement_rows, figures
+from prom_reward.offline.training_figures import training_figures
+from prom_reward.offline.training_folder import BeforeAfter, summarize_curves
+
+_MAX_EXAMPLES = 5  # on either side
 
 
 def report_page(data: ReportData) -> str:
@@ -23,13 +27,14 @@ def report_page(data: ReportData) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["share"] = _share
-    drawn = figures(data)
+    environment.filters |= {"share": _share, "score": lambda score: "–" if score is None else f"{score:.2f}"}
+    drawn = [*training_figures(data), *figures(data)]
     return environment.from_string(_asset("page.html")).render(
         data=data,
         cards=_cards(data),
         figures=drawn,
         agreement=agreement_rows(data.pairs),
+        examples=_examples(data.before_after),
         style=Markup(_asset("page.css")),  # noqa: S704  # the package's own files
         script=Markup(_asset("page.js")),  # noqa: S704
         plotly=Markup(get_plotlyjs()),  # noqa: S704
@@ -40,11 +45,12 @@ def report_page(data: ReportData) -> str:
 
 
 def report_figures_json(data: ReportData) -> dict[str, Any]:
-    """Return the figures that a machine wants: counts and the agreement with its intervals."""
+    """Return the figures that a machine wants: counts, the agreement with its intervals, a training's curves."""
     return {
         "judgments": data.num_judgments,
         "outcomes": dict(data.outcomes),
         "agreement": dict(data.agreement),
+        "training": summarize_curves(data.curves) if data.curves else {},
         "pairwise_accuracy": {row.group: _agreement_json(row) for row in agreement_rows(data.pairs)},
     }
 
@@ -75,6 +81,13 @@ def _cards(data: ReportData) -> list[tuple[str, str, str]]:
         ordered = sorted(data.entropies)
         cards.append((f"{ordered[len(ordered) // 2]:.2f}", "median entropy", "nats; 0 is certain"))
     return cards
+
+
+def _examples(answers: Sequence[BeforeAfter]) -> list[tuple[str, Sequence[BeforeAfter]]]:
+    """Return what is shown of the answers before and after, in order of change: the best, and the worst first."""
+    shown = min(_MAX_EXAMPLES, (len(answers) + 1) // 2)
+    parts = [("What gained most", answers[:shown]), ("What lost most, or gained least", answers[shown:][::-1][:shown])]
+    return [(heading, part) for heading, part in parts if part]
 
 
 def _share(estimate: Estimate | None) -> str:

@@ -17,6 +17,7 @@ from prom_reward.errors import InputError
 from prom_reward.offline.exports import read_labels
 from prom_reward.offline.judged import Judged, JudgedPair, logged_judgment, row_judgments, row_pairs
 from prom_reward.offline.manifest import load_manifest
+from prom_reward.offline.training_folder import LOG_FILE, BeforeAfter, Curve, load_before_after, load_curves
 
 GROUP_COLUMNS = ("group", "subset", "source", "category", "task")
 """Where a group is looked for when none is named."""
@@ -51,12 +52,25 @@ class ReportData:
     """A training's rewards by step."""
     step_outcomes: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """A training's outcomes by step."""
+    step_lengths: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """A training's lengths of responses by step, in characters."""
+    step_entropies: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """A training's entropies of scores by step."""
+    group_rewards: dict[tuple[int, str], dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+    """A training's rewards by step and prompt, then by row of the batch."""
+    curves: dict[str, Curve] = field(default_factory=dict)
+    """What a training's trainer logged, by metric."""
+    before_after: list[BeforeAfter] = field(default_factory=list)
+    """Answers of a training's first and last policy."""
     judgments: list[Judged] = field(default_factory=list)
     """Those whose texts are shown, in order."""
 
 
 def load_report(source: str | Path, *, group: str | None = None, max_judgments: int = 10_000) -> ReportData:
     """Read a folder of `prom-reward label`, or the JSONL log that `PrometheusReward(log_path=...)` writes.
+
+    A folder with such a log named `judgments.jsonl` is a training: what its trainer logged and answers before and
+    after are read, too; see `prom_reward.offline.training_folder`.
 
     Args:
         source: The folder or the file.
@@ -68,13 +82,16 @@ def load_report(source: str | Path, *, group: str | None = None, max_judgments: 
     """
     source = Path(source)
     keeper = _Keeper(max_judgments)
-    if source.is_dir():
+    if source.is_dir() and (source / LOG_FILE).exists():
+        data = _of_training(source, keeper)
+    elif source.is_dir():
         data = _of_labels(source, group, keeper)
     elif source.exists():
         data = _of_log(source, keeper)
     else:
         raise InputError(
-            f"{source}: no such folder or file; expected a folder of `prom-reward label` or a judgment log"
+            f"{source}: no such folder or file; expected a folder of `prom-reward label` or of a training, or a "
+            "judgment log"
         )
     if not data.num_judgments and not data.pairs:
         raise InputError(f"{source}: it has no judgments; expected at least one")
@@ -141,17 +158,24 @@ def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
     return data
 
 
+def _of_training(folder: Path, keeper: _Keeper) -> ReportData:
+    data = _of_log(folder / LOG_FILE, keeper)
+    data.title = folder.resolve().name
+    data.curves = load_curves(folder)
+    data.before_after = sorted(load_before_after(folder), key=lambda one: -one.change)
+    return data
+
+
 def _of_log(path: Path, keeper: _Keeper) -> ReportData:
     data = ReportData(title=path.name, is_training=True)
     try:
         with path.open(encoding="utf-8") as file:
             for line in filter(str.strip, file):
-                one = logged_judgment(json.loads(line))
+                record = json.loads(line)
+                one = logged_judgment(record)
                 _count(data, one)
+                _count_step(data, one, row=record.get("row"))
                 keeper.offer(one)
-                data.step_outcomes[one.row][one.outcome] += 1
-                if one.reward is not None:
-                    data.rewards[one.row].append(one.reward)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{path}: not a judgment log ({type(error).__name__}: {error}); expected the file of "
@@ -168,6 +192,18 @@ def _count(data: ReportData, one: Judged) -> None:
         data.lengths.append((one.length, one.expected_score))
     if one.entropy is not None:
         data.entropies.append(one.entropy)
+
+
+def _count_step(data: ReportData, one: Judged, *, row: int | None) -> None:
+    """Count a training's judgment; with several rubrics a row of the batch has several, and one reward."""
+    data.step_outcomes[one.row][one.outcome] += 1
+    data.step_lengths[one.row].append(one.length)
+    if one.entropy is not None:
+        data.step_entropies[one.row].append(one.entropy)
+    if one.reward is not None:
+        data.rewards[one.row].append(one.reward)
+        if row is not None:
+            data.group_rewards[one.row, one.prompt][row] = one.reward
 
 
 def _group(values: Mapping[str, Any], column: str | None) -> str:

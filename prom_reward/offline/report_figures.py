@@ -98,8 +98,8 @@ def _rewards(data: ReportData) -> Figure | None:
     steps = sorted(data.rewards)
     means = np.array([np.mean(data.rewards[step]) for step in steps])
     spreads = np.array([np.std(data.rewards[step]) for step in steps])
-    band = {"x": [*steps, *steps[::-1]], "y": _numbers([*(means + spreads), *(means - spreads)[::-1]])}
-    plot = _plot(
+    band = {"x": [*steps, *steps[::-1]], "y": numbers([*(means + spreads), *(means - spreads)[::-1]])}
+    plot = plot_json(
         [
             {
                 **band,
@@ -109,7 +109,7 @@ def _rewards(data: ReportData) -> Figure | None:
                 "name": "± deviation",
                 "hoverinfo": "skip",
             },
-            {"x": steps, "y": _numbers(means), "name": "mean", "line": {"color": COLORS["chosen"], "width": 2.5}},
+            {"x": steps, "y": numbers(means), "name": "mean", "line": {"color": COLORS["chosen"], "width": 2.5}},
         ],
         x="step",
         y="reward",
@@ -131,7 +131,7 @@ def _step_outcomes(data: ReportData) -> Figure | None:
         }
         for name in sorted(data.outcomes)
     ]
-    plot = _plot(traces, x="step", y="judgments", barmode="stack")
+    plot = plot_json(traces, x="step", y="judgments", barmode="stack")
     return Figure(title="Outcomes over steps", note="What is neither scored nor forced got no reward.", plot=plot)
 
 
@@ -148,7 +148,7 @@ def _scores(data: ReportData) -> Figure | None:
         _histogram(scores, edges, side, COLORS.get(side, _OTHERS[number % len(_OTHERS)]))
         for number, (side, scores) in enumerate(sides.items())
     ]
-    plot = _plot(traces, x="expected score", y="responses", barmode="overlay")
+    plot = plot_json(traces, x="expected score", y="responses", barmode="overlay")
     note = "Expected scores by side: a judge that sees the data's difference moves them apart."
     return Figure(title="Scores", note=note, plot=plot)
 
@@ -165,13 +165,13 @@ def _rubrics(data: ReportData) -> Figure | None:
     for side in sorted({side for _, side in data.scores}):
         parts = [(rubric, data.scores[rubric, side]) for rubric in shown if (rubric, side) in data.scores]
         quartiles = np.array([np.quantile(scores, [0.05, 0.25, 0.5, 0.75, 0.95]) for _, scores in parts])
-        fences = dict(zip(("lowerfence", "q1", "median", "q3", "upperfence"), map(_numbers, quartiles.T), strict=True))
+        fences = dict(zip(("lowerfence", "q1", "median", "q3", "upperfence"), map(numbers, quartiles.T), strict=True))
         names = [rubric if len(rubric) <= 28 else f"{rubric[:27]}…" for rubric, _ in parts]
         color = {"color": COLORS.get(side, _OTHERS[0])}
         traces.append({"type": "box", "orientation": "h", "y": names, "name": side, "marker": color, **fences})
     more = f" The {_MAX_RUBRICS} most frequent of {len(rubrics)}." if len(rubrics) > _MAX_RUBRICS else ""
     note = f"Boxes hold the middle half of the expected scores, whiskers nine tenths.{more}"
-    plot = _plot(traces, x="expected score", y="", boxmode="group", yaxis_autorange="reversed")
+    plot = plot_json(traces, x="expected score", y="", boxmode="group", yaxis_autorange="reversed")
     return Figure(title="Scores by rubric", note=note, plot=plot)
 
 
@@ -184,7 +184,7 @@ def _margins(data: ReportData) -> Figure | None:
     parts = {"agrees": margins[margins > 0], "disagrees": margins[margins < 0], "tie": margins[margins == 0]}
     traces = [_histogram(part, edges, name, COLORS[name]) for name, part in parts.items() if len(part)]
     note = "Over 0 the judge sees the pair as the data does; near 0 it hardly sees a difference."
-    return Figure(title="Margins", note=note, plot=_plot(traces, x="margin in logits", y="pairs", barmode="stack"))
+    return Figure(title="Margins", note=note, plot=plot_json(traces, x="margin in logits", y="pairs", barmode="stack"))
 
 
 def _lengths(data: ReportData) -> Figure | None:
@@ -195,15 +195,15 @@ def _lengths(data: ReportData) -> Figure | None:
     told = "one of them is constant" if r is None else f"Pearson {r:.2f}, Spearman {rank or 0:.2f}"
     drawn = np.random.default_rng(0).permutation(len(lengths))[:_MAX_POINTS]
     dots = {
-        "x": _numbers(lengths[drawn]),
-        "y": _numbers(scores[drawn]),
+        "x": numbers(lengths[drawn]),
+        "y": numbers(scores[drawn]),
         "mode": "markers",
         "marker": {"color": COLORS["chosen"], "opacity": 0.35, "size": 6},
         "name": "response",
     }
     sample = f" {len(drawn):,} of {len(lengths):,} are drawn." if len(drawn) < len(lengths) else ""
     note = f"{told}: a judge that pays for length can be gamed by it.{sample}"
-    plot = _plot([dots], x="characters of the response", y="expected score")
+    plot = plot_json([dots], x="characters of the response", y="expected score")
     return Figure(title="Length against score", note=note, plot=plot)
 
 
@@ -211,7 +211,7 @@ def _entropies(data: ReportData) -> Figure | None:
     if not data.entropies:
         return None
     edges = np.linspace(0, max(0.1, max(data.entropies) * 1.02), 33)
-    plot = _plot([_histogram(data.entropies, edges, "judgments", _OTHERS[0])], x="entropy in nats", y="judgments")
+    plot = plot_json([_histogram(data.entropies, edges, "judgments", _OTHERS[0])], x="entropy in nats", y="judgments")
     return Figure(title="Entropy", note="0 is certain; 1.61 is a judge that cannot tell five scores apart.", plot=plot)
 
 
@@ -224,12 +224,12 @@ def _confidence(data: ReportData) -> Figure | None:
     bars = {
         "type": "bar",
         "x": [f"{np.abs(margins[part]).min():.2f}–{np.abs(margins[part]).max():.2f}" for part in parts],
-        "y": _numbers([(pairwise_accuracy(margins[part]) or 0) * 100 for part in parts]),
+        "y": numbers([(pairwise_accuracy(margins[part]) or 0) * 100 for part in parts]),
         "marker": {"color": COLORS["agrees"]},
         "name": "agreement",
     }
     half = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 50, "y1": 50, "line": {"dash": "dot", "width": 1}}
-    plot = _plot([bars], x="margin, without its sign", y="agreement in %", shapes=[half], xaxis_type="category")
+    plot = plot_json([bars], x="margin, without its sign", y="agreement in %", shapes=[half], xaxis_type="category")
     note = "Where bars rise, a larger --min-margin buys cleaner exports; the dotted line is a coin."
     return Figure(title="Does a larger margin mean more?", note=note, plot=plot)
 
@@ -247,7 +247,7 @@ def _outcomes(data: ReportData) -> Figure | None:
         "marker": {"color": [COLORS.get(name, _FAILED) for name in names]},
         "name": "judgments",
     }
-    plot = _plot([bars], x="judgments", y="", yaxis_autorange="reversed")
+    plot = plot_json([bars], x="judgments", y="", yaxis_autorange="reversed")
     return Figure(title="Outcomes", note="Scored and forced judgments have a score, the others say why not.", plot=plot)
 
 
@@ -257,7 +257,7 @@ def _histogram(values: Sequence[float] | np.ndarray[Any, Any], edges: Any, name:
     middles = (edges[:-1] + edges[1:]) / 2
     return {
         "type": "bar",
-        "x": _numbers(middles),
+        "x": numbers(middles),
         "y": counts.tolist(),
         "width": float(edges[1] - edges[0]) * 0.94,
         "name": name,
@@ -265,9 +265,11 @@ def _histogram(values: Sequence[float] | np.ndarray[Any, Any], edges: Any, name:
     }
 
 
-def _plot(traces: Sequence[Mapping[str, Any]], *, x: str, y: str, **layout: Any) -> dict[str, Any]:
+def plot_json(traces: Sequence[Mapping[str, Any]], *, x: str, y: str, **layout: Any) -> dict[str, Any]:
+    """Return a plot as plotly's JSON."""
     return {"data": list(traces), "layout": {"xaxis_title": x, "yaxis_title": y, **layout}}
 
 
-def _numbers(values: Any) -> list[float]:
+def numbers(values: Any) -> list[float]:
+    """Return values as short as JSON should hold them."""
     return [round(float(value), 5) for value in values]

@@ -4,6 +4,7 @@ It does not know prompts or trainers' classes; `prom_reward.rewards.divergence` 
 """
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -41,10 +42,11 @@ class AuditJudge:
         judgments: Sequence[Judgment],
         log_metric: Callable[[str, float], None] | None,
     ) -> None:
-        """Score a sample of a batch; logs `audit/score` and `audit/gap` on a scale from 0 to 1.
+        """Score a sample of a batch; logs `audit/score` and `audit/gap` on a scale from 0 to 1, and `audit/seconds`.
 
         The gap is the first judge's mean minus the second's, over the responses that both scored.
         """
+        start = time.perf_counter()
         self._num_batches += 1
         draw = random.Random(f"{self.seed}:{self._num_batches}")
         scored = [pair for pair in zip(requests, judgments, strict=True) if pair[1].expected_score is not None]
@@ -60,6 +62,8 @@ class AuditJudge:
             own_mean, other_mean = (sum(pair[side] for pair in found) / len(found) for side in (0, 1))
             log_metric("audit/score", other_mean)
             log_metric("audit/gap", own_mean - other_mean)
+        if log_metric is not None:
+            log_metric("audit/seconds", time.perf_counter() - start)
 
     def take(self) -> list[tuple[float, float]]:
         """Return what both judges said since the last call, and forget it."""

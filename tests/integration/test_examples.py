@@ -28,6 +28,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
     names = {path.name for path in (ROOT / "configs").iterdir()}
     assert names == {
         "adapter_judge.yaml",
+        "conduct_tasks.jsonl",
         "grade.yaml",
         "grpo.yaml",
         "label.yaml",
@@ -35,18 +36,38 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "responses.jsonl",
         "server_judge.yaml",
         "rubrics.yaml",
+        "train_audit_judge.yaml",
         "train_judge.yaml",
         "train_judge_7b.yaml",
+        "train_judge_second_leg.yaml",
     }
 
 
-@pytest.mark.parametrize("name", ["train_judge", "train_judge_7b"])
+@pytest.mark.parametrize("name", ["train_judge", "train_audit_judge", "train_judge_7b"])
 def test_the_training_configs_are_recipes(name):
     run = load_training_run(f"configs/{name}.yaml")
     data = run.data or [TrainingDataConfig(path="rows.jsonl")]
     training = load_training(run.model_copy(update={"data": data}), out="out")
     assert training.run.lora["r"] == 16
     assert training.model.adapter is None
+
+
+def test_the_second_leg_goes_on_from_an_adapter():
+    run = load_training_run("configs/train_judge_second_leg.yaml")
+    training = load_training(run.model_copy(update={"adapter": "first-leg"}), out="out")
+    assert training.model.adapter == "first-leg"
+    assert training.sources[-1].path.exists()  # the tasks of configs/ are found from the repository
+
+
+def test_the_audit_judge_has_another_seed_and_none_of_the_default_judges_labels():
+    audit = load_training_run("configs/train_audit_judge.yaml")
+    for name in ("train_judge", "train_judge_second_leg"):
+        default = load_training_run(f"configs/{name}.yaml")
+        assert audit.seed != default.seed
+        labelled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
+        assert not labelled[0] & labelled[1]
+    held_out = "dev/summaries.jsonl"  # of training_examples/prove_it.py
+    assert held_out not in {data.path for data in [*audit.data, *default.data]}
 
 
 def test_the_grpo_config_makes_a_reward():
@@ -155,7 +176,9 @@ def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, t
 def test_every_example_is_run_by_one_of_these_tests():
     names = {path.stem for path in (ROOT / "training_examples").iterdir() if path.suffix == ".py"}
     labelling = {"label_then_dpo", "label_then_reward_model"}
-    assert names == {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo", "reward_hack"} | labelling
+    elsewhere = {"prove_it"}  # tests/integration/test_prove_it.py
+    trainings = {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo", "reward_hack"}
+    assert names == trainings | labelling | elsewhere
 
 
 def test_the_labeling_config_names_weighted_rubrics():
@@ -184,4 +207,5 @@ def test_the_labelling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, 
 
 def test_examples_stay_short():
     for path in (ROOT / "training_examples").glob("*.py"):
-        assert len(path.read_text().splitlines()) < 80, path
+        limit = 300 if path.stem == "prove_it" else 80  # an experiment, not a pattern to copy
+        assert len(path.read_text().splitlines()) < limit, path

@@ -172,7 +172,7 @@ def test_labels_that_are_broken_are_one_line(folder_of):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "no such folder or file; expected a folder of `prom-reward label` or a judgment log"),
+        (None, "no such folder or file; expected a folder of `prom-reward label` or of a training, or a judgment log"),
         ("", "it has no judgments; expected at least one"),
         ('{"a": 1}\n', r"not a judgment log \(KeyError: .*\); expected the file of PrometheusReward\(log_path=...\)"),
         ("{\n", r"not a judgment log \(JSONDecodeError: .*\); expected the file of"),

@@ -19,6 +19,7 @@ def test_a_second_judge_scores_a_sample_and_the_gap_is_logged():
     assert len(audit.judge.engine.prompts) == 2
     assert logged["audit/score"] == pytest.approx(0.25)
     assert logged["audit/gap"] == pytest.approx(0.75)
+    assert 0 <= logged["audit/seconds"] < 60
     assert np.allclose(audit.take(), [(1.0, 0.25)] * 2)
     assert audit.take() == []
 

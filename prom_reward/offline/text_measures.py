@@ -1,0 +1,75 @@
+"""What can be said of an answer without any model: overlap with a reference, length, repetition.
+
+It does not know judges, policies or files.
+
+Overlap is chrF, the F-score of character n-grams up to 6 (Popovic 2015, "chrF: character n-gram F-score for automatic
+MT evaluation"), sacrebleu's, with beta = 1: recall counts no more than precision, so that an answer does not gain by
+its length alone.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from prom_reward.errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.chrf import CHRF
+
+_WORD = re.compile(r"\w+")
+_RUN = 3  # words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextMeasures:
+    """The measures of one answer."""
+
+    overlap: float | None
+    """chrF with the reference, from 0 to 100; None without a reference."""
+    num_words: int
+    """Its words."""
+    repetition: float
+    """The share of its runs of three words that stood in it before, from 0 to 1."""
+    is_empty: bool
+    """Whether it has no word at all."""
+
+
+def measure_text(answer: str, reference: str | None) -> TextMeasures:
+    """Measure an answer.
+
+    Raises:
+        MissingPackageError: There is a reference, and sacrebleu is not installed.
+    """
+    words = _WORD.findall(answer.lower())
+    return TextMeasures(
+        overlap=overlap(answer, reference) if reference is not None else None,
+        num_words=len(words),
+        repetition=_repetition(words),
+        is_empty=not words,
+    )
+
+
+def overlap(answer: str, reference: str) -> float:
+    """Return the chrF of an answer with a reference, from 0 to 100; white space does not count.
+
+    Raises:
+        MissingPackageError: sacrebleu is not installed.
+    """
+    return float(_chrf().sentence_score(answer, [reference]).score)
+
+
+@cache
+def _chrf() -> "CHRF":
+    try:
+        from sacrebleu.metrics.chrf import CHRF
+    except ImportError as error:
+        raise MissingPackageError(
+            "overlap with references needs sacrebleu, which is not installed; run: pip install 'prom-reward[examples]'"
+        ) from error
+    return CHRF(beta=1)
+
+
+def _repetition(words: list[str]) -> float:
+    runs = [tuple(words[at : at + _RUN]) for at in range(len(words) - _RUN + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0

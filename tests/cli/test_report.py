@@ -1,0 +1,39 @@
+import json
+
+import pytest
+
+from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
+from tests.offline.label_inputs import scripted_judge
+
+
+@pytest.fixture
+def folder(tmp_path, request_of):
+    """A trainer's output folder with a judgment log of one step."""
+    request = request_of("Paris.")
+    [judgment] = scripted_judge().grade([request])
+    log = JudgmentLog(tmp_path / "judgments.jsonl")
+    log.append({"step": 0, "row": row, **judgment_record(request, judgment), "reward": 0.5} for row in (0, 1))
+    history = [{"step": 1, "reward": 0.5, "frac_reward_zero_std": 1.0}]
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    return tmp_path
+
+
+def test_a_trainings_folder_has_its_page_inside(run, folder):
+    done = run("report", folder)
+    assert done.status == 0
+    assert done.out.startswith(f"{folder / 'report.html'}: 2 judgments (2 scored), 2 of them with their texts")
+    assert "Groups without spread" in (folder / "report.html").read_text()
+
+
+def test_its_figures_for_machines(run, folder):
+    found = json.loads(run("report", folder, "--json").out)
+    assert found["judgments"] == 2
+    assert found["training"] == {"steps": 1, "reward_first": 0.5, "reward_last": 0.5, "share_without_spread": 1}
+
+
+def test_a_broken_state_is_one_line(run, folder):
+    (folder / "trainer_state.json").write_text("{")
+    done = run("report", folder)
+    assert done.status == 2
+    assert "trainer_state.json: not a trainer's state (JSONDecodeError" in done.err
+    assert not (folder / "report.html").exists()
