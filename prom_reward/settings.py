@@ -261,7 +261,8 @@ _PARTS: dict[str, type[BaseModel]] = {
 
 def _first_problem(model: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
-    *parents, key = [str(part) for part in first["loc"] if part not in ("str", "dict[str,any]")]  # of a union
+    place = [str(part) for part in first["loc"] if part not in ("str", "dict[str,any]")]  # of a union
+    *parents, key = place or ["?"]  # a key that is no text has no place
     inside = f" in {'.'.join(parents)!r}" if parents else ""
     fields = _PARTS.get(parents[0] if parents else "", model).model_fields
     if first["type"] == "extra_forbidden":

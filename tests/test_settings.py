@@ -6,6 +6,7 @@ import pytest
 from prom_reward.config import load_judge
 from prom_reward.errors import ConfigError
 from prom_reward.runs import load_grading_run, load_grpo_run
+from prom_reward.settings import JudgeConfig, validated
 
 
 @pytest.fixture
@@ -94,3 +95,8 @@ def test_a_wrong_run_is_refused(write, load, text, problem):
     path = write("run.yaml", text)
     with pytest.raises(ConfigError, match=f"^{re.escape(f'{path}: {problem}')}$"):
         load(path)
+
+
+def test_a_key_that_is_no_text_is_one_line():
+    with pytest.raises(ConfigError, match=r"^here: key '\?': got '.ud800'; input should be a valid string"):
+        validated(JudgeConfig, {"\ud800": 1}, "here")

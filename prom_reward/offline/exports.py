@@ -96,13 +96,13 @@ def read_labels(folder: str | Path) -> Iterator[LabelledRow]:
     labels = folder / "labels.jsonl"
     if not labels.exists():
         raise InputError(f"{labels}: no such file; the labelling is not finished: run `prom-reward label` again")
-    with labels.open(encoding="utf-8") as file:
+    with labels.open("rb") as file:
         for line in file:
             values = _row_values(labels, line)
             yield LabelledRow(values=values, example=row_format.example(input_values(values, kind)))
 
 
-def _row_values(path: Path, line: str) -> dict[str, Any]:
+def _row_values(path: Path, line: bytes) -> dict[str, Any]:
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:

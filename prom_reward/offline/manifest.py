@@ -20,6 +20,7 @@ from prom_reward.types import Judge
 
 FORMAT = 1
 """Raised when shards are written in another form."""
+_RUBRIC_KEYS = {"name", "weight", "text"}
 _SHAPES: Mapping[str, type | UnionType] = {
     "about": dict,
     "kind": str,
@@ -85,7 +86,7 @@ class Manifest:
             self._write(path, about, [])
             return
         before = load_manifest(path)
-        earlier = before.pop("earlier", [])
+        earlier = before.pop("earlier", None) or []
         changed = [name for name, value in asdict(self).items() if before.get(name) != value]
         if not changed:
             return
@@ -122,8 +123,9 @@ def load_manifest(path: Path) -> dict[str, Any]:
     for name, expected in _SHAPES.items():
         if not isinstance(content.get(name), expected):
             raise InputError(f"{path}: not a labelling's manifest ({name!r} is missing or of a wrong type)")
-    if content["kind"] not in KINDS or not all(isinstance(one, dict) for one in content["rubrics"]):
-        raise InputError(f"{path}: not a labelling's manifest (unknown kind or rubrics)")
+    is_known = content["kind"] in KINDS and all(isinstance(name, str) for name in content["columns"].values())
+    if not is_known or not all(isinstance(one, dict) and one.keys() >= _RUBRIC_KEYS for one in content["rubrics"]):
+        raise InputError(f"{path}: not a labelling's manifest (unknown kind, columns or rubrics)")
     return content
 
 

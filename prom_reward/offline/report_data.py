@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import InputError
-from prom_reward.offline.exports import read_labels
+from prom_reward.offline.exports import LabelledRow, read_labels
 from prom_reward.offline.judged import Judged, JudgedPair, logged_judgment, row_judgments, row_pairs
 from prom_reward.offline.manifest import load_manifest
 from prom_reward.offline.training_folder import LOG_FILE, BeforeAfter, Curve, load_before_after, load_curves
@@ -22,6 +22,7 @@ from prom_reward.offline.training_folder import LOG_FILE, BeforeAfter, Curve, lo
 GROUP_COLUMNS = ("group", "subset", "source", "category", "task")
 """Where a group is looked for when none is named."""
 _MAX_GROUPS = 40
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)  # not written here
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,18 +140,20 @@ def _notability(one: Judged) -> float:
 
 def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
     manifest = load_manifest(folder / "manifest.json")
-    data = ReportData(title=manifest["about"]["input"])
-    data.facts = {"judge": manifest["about"]["judge"], "method": manifest["method"], "folder": str(folder)}
+    about = manifest["about"]
+    data = ReportData(title=str(about.get("input", folder.name)))
+    data.facts = {"judge": str(about.get("judge", "?")), "method": manifest["method"], "folder": str(folder)}
     groups: set[str] = set()
     for row in read_labels(folder):
         name = _group(row.values, group)
         groups.add(name)
-        for one in row_judgments(row, name):
-            _count(data, one)
-            keeper.offer(one)
-        if row.example.kind == "pair":
-            data.agreement[row.values["agreement"] or "unscored"] += 1
-            data.pairs += row_pairs(row, name)
+        try:
+            _count_row(data, row, name, keeper)
+        except _UNREADABLE as error:
+            raise InputError(
+                f"{folder / 'labels.jsonl'}: holds a row that is no label ({type(error).__name__}: {error}); run "
+                "`prom-reward label` again"
+            ) from error
     names = sorted({rubric for rubric, _ in data.scores})
     data.facts["rubrics"] = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     if group is None and len(groups) > _MAX_GROUPS:  # ids, not groups
@@ -166,6 +169,15 @@ def _of_training(folder: Path, keeper: _Keeper) -> ReportData:
     return data
 
 
+def _count_row(data: ReportData, row: LabelledRow, group: str, keeper: _Keeper) -> None:
+    for one in row_judgments(row, group):
+        _count(data, one)
+        keeper.offer(one)
+    if row.example.kind == "pair":
+        data.agreement[row.values["agreement"] or "unscored"] += 1
+        data.pairs += row_pairs(row, group)
+
+
 def _of_log(path: Path, keeper: _Keeper) -> ReportData:
     data = ReportData(title=path.name, is_training=True)
     try:
@@ -176,7 +188,7 @@ def _of_log(path: Path, keeper: _Keeper) -> ReportData:
                 _count(data, one)
                 _count_step(data, one, row=record.get("row"))
                 keeper.offer(one)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (OSError, *_UNREADABLE) as error:
         raise InputError(
             f"{path}: not a judgment log ({type(error).__name__}: {error}); expected the file of "
             "PrometheusReward(log_path=...), or a folder of `prom-reward label`"
