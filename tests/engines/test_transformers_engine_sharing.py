@@ -40,8 +40,8 @@ def test_samples_of_one_prompt_are_prefilled_once():
     engine = engine_of(tiny_judge())
     samples = engine.generate([PROMPTS[3]] * 4, SamplingParams(max_new_tokens=4, seed=1))
     length = engine.count_tokens(PROMPTS[3])
-    # Once to write all feedbacks, and once to read the forced verdicts behind them.
-    assert 2 * length <= sum(one.num_computed_tokens for one in samples) < 3 * length
+    # The forced verdicts are read on the caches that wrote the feedbacks: only the closing tokens are added.
+    assert length < sum(one.num_computed_tokens for one in samples) <= length + 4 * len(" [RESULT] ")
     assert len({one.text for one in samples}) > 1
 
 

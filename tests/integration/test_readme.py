@@ -42,7 +42,6 @@ def test_judges_rubrics_and_settings_in_the_readme_exist():
     assert keys == set(JudgeConfig.model_fields) - {
         "name",
         "description",
-        "engine",
         "trust_remote_code",
         "decode_batch_size",
     }
