@@ -24,7 +24,7 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
 from prom_reward.prompts.guard import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics import parse_rubrics
-from prom_reward.settings import JudgeConfig, validated
+from prom_reward.settings import JudgeConfig, check_engine, validated
 from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
@@ -52,25 +52,10 @@ def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Jud
     if settings.get("url") is not None:
         settings.setdefault("engine", "openai")
     config = validated(JudgeConfig, settings, where)
-    if (config.engine == "openai") != (config.url is not None):
-        has = "a" if config.url is not None else "no"
-        raise ConfigError(
-            f"{where}: got engine={config.engine!r} and {has} url; expected both of engine: openai and url"
-        )
-    _check_vllm(config, where)
+    check_engine(config, where)
     if not config.model and config.url is None:
         raise ConfigError(f"{where}: missing key 'model'; it has no default")
     return config
-
-
-def _check_vllm(config: JudgeConfig, where: str) -> None:
-    if config.engine != "vllm":
-        if config.vllm:
-            raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
-        return
-    for key in ("quantization", "device_map", "offload", "decode_batch_size"):
-        if getattr(config, key):
-            raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
 
 
 def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> PrometheusJudge:

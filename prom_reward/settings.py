@@ -243,6 +243,20 @@ class TrainingRun(_Strict):
     """Arguments of `transformers.TrainingArguments`."""
 
 
+def check_engine(config: JudgeConfig, where: str) -> None:
+    """Raise ConfigError where settings are given that the judge's engine does not go with."""
+    if (config.engine == "openai") != (config.url is not None):
+        has = "a" if config.url is not None else "no"
+        raise ConfigError(
+            f"{where}: got engine={config.engine!r} and {has} url; expected both of engine: openai and url"
+        )
+    if config.vllm and config.engine != "vllm":
+        raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
+    for key in ("quantization", "device_map", "offload", "decode_batch_size"):
+        if config.engine == "vllm" and getattr(config, key):
+            raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
+
+
 def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Model:
     """Validate settings; the first thing wrong becomes one line."""
     try:

@@ -66,7 +66,7 @@ class PromptEncoder:
         if labels not in self._label_cache:
             tails = {label: self._continuation(RESULT_MARKER, f"{RESULT_MARKER} {label}") for label in labels}
             first, *others = tails.values()
-            shared = min([len(first), *(_num_shared(first, other) for other in others)])
+            shared = min([len(first), *(num_shared(first, other) for other in others)])
             shared = min(shared, min(len(tail) for tail in tails.values()) - 1)
             lead = next(iter(tails.values()))[:shared]
             self._label_cache[labels] = LabelTokens(
@@ -121,7 +121,7 @@ class PromptEncoder:
     def _continuation(self, before: str, whole: str) -> list[int]:
         """Return the ids of `whole` behind those of `before`, with which it starts."""
         head, ids = self._plain_ids(before), self._plain_ids(whole)
-        return ids[_num_shared(head, ids) :]
+        return ids[num_shared(head, ids) :]
 
     def _plain_ids(self, text: str) -> list[int]:
         ids = self._split_ids(text)
@@ -150,7 +150,7 @@ def control_tokens(tokenizer: Any) -> dict[str, int]:
     return {str(token): index for index, token in added if token.special or _MARKER.fullmatch(str(token))}
 
 
-def _num_shared(first: Sequence[int], second: Sequence[int]) -> int:
+def num_shared(first: Sequence[int], second: Sequence[int]) -> int:
     """Return the length of the common beginning."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 

@@ -3,10 +3,10 @@
 It does not know models or optimisers: prompts come from the judge that will be asked them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from prom_reward.engines.encoding import LabelTokens
+from prom_reward.engines.encoding import LabelTokens, num_shared
 from prom_reward.errors import InputError
 from prom_reward.offline.labels import LabelledRequest
 from prom_reward.prompts.guard import neutralize
@@ -69,7 +69,7 @@ class ExampleEncoder:
         bare = JudgePrompt(prompt.system, prompt.user, "", labels=prompt.labels)
         return Example(
             ids=ids,
-            prompt_length=_common_length(ids, self.context_ids(bare)) if feedback else len(ids),
+            prompt_length=num_shared(ids, self.context_ids(bare)) if feedback else len(ids),
             label_ids=self._label_ids(prompt.labels),
             label_probs=tuple(labelled.label_probs.values()),
             source=source,
@@ -85,8 +85,3 @@ class ExampleEncoder:
                 "one; train on a scale of single digits"
             )
         return tuple(tail[0] for tail in tails.values())
-
-
-def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
-    limit = min(len(first), len(second))
-    return next((at for at in range(limit) if first[at] != second[at]), limit)

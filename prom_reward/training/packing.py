@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from prom_reward.engines.encoding import num_shared
 from prom_reward.engines.prefix_plan import plan_prefixes
 from prom_reward.training.examples import Example
 
@@ -95,7 +96,7 @@ def _parts(families: Iterable[list[Example]], max_tokens: int) -> Iterator[list[
     used = 0
     for family in families:
         for example in family:
-            new = len(example.ids) - (_common_length(part[-1].ids, example.ids) if part else 0)
+            new = len(example.ids) - (num_shared(part[-1].ids, example.ids) if part else 0)
             if part and used + new > max_tokens:
                 yield part
                 part, used, new = [], 0, len(example.ids)
@@ -114,8 +115,3 @@ def _joined(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
         else:
             joined.append((start, end))
     return tuple(joined)
-
-
-def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
-    limit = min(len(first), len(second))
-    return next((at for at in range(limit) if first[at] != second[at]), limit)
