@@ -4,6 +4,7 @@ It speaks raw HTTP over asyncio streams, so that it can do what a web framework 
 """
 
 import asyncio
+import gzip
 import json
 import socket
 import struct
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 
 FAULTS = (
     "429",
@@ -22,6 +24,7 @@ FAULTS = (
     "no-json",
     "no-choices",
     "bad-logprobs",
+    "bomb",
     "forever",
     "drip",
     "401",
@@ -172,6 +175,8 @@ class FaultServer:
             case "bad-logprobs":
                 broken = [{**choice, "logprobs": {"tokens": ["4"], "token_logprobs": []}} for choice in made["choices"]]
                 await _write(writer, 200, json.dumps({**made, "choices": broken}).encode())
+            case "bomb":  # unpacks to what no client should hold
+                await _write(writer, 200, _bomb(), {"content-encoding": "gzip"})
             case "forever":
                 await reader.read()  # until the client gives up
                 return False
@@ -197,6 +202,11 @@ async def _break_off(writer: asyncio.StreamWriter, data: bytes, fault: str) -> b
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
     return False
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * (65 << 20), 1)
 
 
 async def _write(writer: asyncio.StreamWriter, status: int, data: bytes, headers: dict | None = None) -> None:

@@ -21,6 +21,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.forward import forward_last
 from prom_reward.engines.label_probs import Row, token_logprobs
 from prom_reward.engines.prefill import SharedPrefill
 from prom_reward.engines.roomy_cache import RoomyLayer
@@ -148,16 +149,8 @@ def _decode_batch(
             mask = mask[chosen]
         step_ids = torch.tensor([[tokens[index]] for index in keep], device=model.device)  # (B, 1)
         mask = torch.nn.functional.pad(mask, (0, 1), value=1)  # (B, T + 1)
-        output = model(
-            input_ids=step_ids,
-            attention_mask=mask,
-            position_ids=mask.sum(dim=1, keepdim=True) - 1,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache = output.past_key_values
-        logits = output.logits[:, -1].float()  # (B, V)
+        positions = mask.sum(dim=1, keepdim=True) - 1
+        logits, cache = forward_last(model, step_ids, cache=cache, attention_mask=mask, position_ids=positions)
 
 
 def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, list[Any]]:
@@ -168,8 +161,8 @@ def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, l
         key = tuple(sequence.prompt_ids)
         if key not in done:
             input_ids = torch.tensor([sequence.prompt_ids], device=model.device)
-            output = model(input_ids=input_ids, use_cache=True, logits_to_keep=1)
-            done[key] = (output.logits[0, -1].float(), output.past_key_values)
+            rows_behind, cache = forward_last(model, input_ids)
+            done[key] = (rows_behind[0], cache)
             sequence.computed_tokens += len(key)
         row, cache = done[key]
         rows.append(row)

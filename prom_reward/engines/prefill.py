@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 
+from prom_reward.engines.forward import forward_last
 from prom_reward.engines.prefix_plan import Segment, plan_prefixes
 from prom_reward.engines.tree_attention import is_available
 from prom_reward.engines.tree_prefill import OnRow, OnStates, TreePrefill
@@ -118,17 +119,10 @@ class SharedPrefill:
     def _forward(self, ids: Sequence[int], start: int, cache: Any, keeps_cache: bool) -> tuple[torch.Tensor, Any]:
         """Return raw logits (V,) behind the ids, and the cache where something continues it."""
         device = self._model.device
-        behind: dict[str, Any] = {}
-        if start:
-            positions = torch.arange(start, start + len(ids), device=device)[None]
-            behind = {"past_key_values": cache, "position_ids": positions}
-        output = self._model(
-            input_ids=torch.tensor([list(ids)], device=device),
-            use_cache=keeps_cache or start > 0,
-            logits_to_keep=1,
-            **behind,
-        )
-        return output.logits[0, -1].float(), output.past_key_values if keeps_cache else None
+        input_ids = torch.tensor([list(ids)], device=device)
+        behind = {"position_ids": torch.arange(start, start + len(ids), device=device)[None]} if start else {}
+        rows, cache = forward_last(self._model, input_ids, cache=cache, keeps_cache=keeps_cache, **behind)
+        return rows[0], cache
 
     def _probe(self) -> Strategy:
         """Return the fastest strategy whose logits are those of a plain forward pass."""

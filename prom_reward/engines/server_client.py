@@ -26,8 +26,10 @@ _PROBE_TIMEOUT_S = 20.0
 _CONNECT_TIMEOUT_S = 10.0
 _MOST_OUTAGES = 3  # a prompt that comes back from so many is what brings the server down
 _FOREIGN_HEADERS = ("openai-organization", "openai-project")  # which the client takes from the environment
+_BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # of the body as it was sent
 _REFUSALS = (401, 403, 404)
 _SHOWN_CHARS = 300
+_MOST_ANSWER_BYTES = 64 << 20  # a feedback with log-probabilities at every token has some MiB
 
 
 class RequestFailedError(Exception):
@@ -165,6 +167,22 @@ async def _send(client: openai.AsyncOpenAI, method: str, path: str, body: Mappin
     return parsed
 
 
+async def _read(response: httpx2.Response) -> httpx2.Response:
+    """Return the response with its body read and unpacked, which no server can make as large as it likes."""
+    parts, num_bytes = [], 0
+    try:
+        async for part in response.aiter_bytes():
+            num_bytes += len(part)
+            if num_bytes > _MOST_ANSWER_BYTES:
+                message = f"the answer is longer than {_MOST_ANSWER_BYTES >> 20} MiB"
+                raise _UnusableAnswerError(message, request=response.request)
+            parts.append(part)
+    finally:
+        await response.aclose()
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in _BODY_HEADERS]
+    return httpx2.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
+
+
 class _UnusableAnswerError(httpx2.RequestError):
     """The server answered, but not in time or not in a form that can be read; the client sends it again."""
 
@@ -227,7 +245,7 @@ class _JudgeHttp(httpx2.AsyncClient):
     async def _whole(self, request: httpx2.Request, options: Mapping[str, Any]) -> httpx2.Response:
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await super().send(request, **options)
+                response = await _read(await super().send(request, **{**options, "stream": True}))
         except TimeoutError:
             message = f"no whole answer within {self._timeout_s:g} s"
             raise _UnusableAnswerError(message, request=request) from None

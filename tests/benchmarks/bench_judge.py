@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from contenders import VLLM, contenders
+from contenders import ON_VLLM, VLLM, contenders
 from roofline import arithmetic, gemm_rate
 from workloads import FEEDBACK_TOKENS, Workload, workload
 
@@ -79,8 +79,10 @@ def reset_peak(device: torch.device) -> None:
 
 
 @torch.inference_mode()
-def measure(judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | None) -> list[dict]:
-    """Time all contenders in turn and return their rows."""
+def measure(
+    judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | None, only: frozenset[str] = frozenset()
+) -> list[dict]:
+    """Time all contenders, or the plain one and those of `only`, in turn and return their rows."""
     judge.layout = work.layout
     judge.mode = "feedback" if work.writes_feedback else "score"
     prompts = [judge.grading_prompt(request) for request in work.requests]
@@ -99,6 +101,8 @@ def measure(judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | N
         }
         on_vllm = [name for name in vllm.can if work.writes_feedback or name != "prometheus_eval"]
         todo |= {name: partial(vllm.ask, {"run": name, **job}) for name in on_vllm}
+    plain = "generate" if work.writes_feedback else "one_by_one"
+    todo = {name: run for name, run in todo.items() if not only or name in only | {plain}}
     computed = sum(runtime.prefill.run(contexts, lambda *_: None))  # warms up, too
     seconds: dict[str, list[float]] = {name: [] for name in todo}
     peaks = dict.fromkeys(todo, 0)
@@ -118,13 +122,13 @@ def measure(judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | N
     least = arithmetic(model, contexts, FEEDBACK_TOKENS if work.writes_feedback else 0) / max(rates)
     total = sum(map(len, contexts))
     lengths = sorted(map(len, contexts))
-    base = seconds["generate" if work.writes_feedback else "one_by_one"]
+    base = seconds[plain]
     return [
         {
             "workload": work.name,
             "contender": name,
             "s_per_item": {"min": min(times), "median": statistics.median(times), "max": max(times)},
-            "of_plain": statistics.median(mine / plain for mine, plain in zip(times, base, strict=True)),
+            "of_plain": statistics.median(mine / its for mine, its in zip(times, base, strict=True)),
             "computed_tokens": computed if name == "engine" else None if vllm and name in vllm.can else total,
             "total_tokens": total,
             "tokens_per_s": total / len(prompts) / statistics.median(times),
@@ -163,6 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workload", default="a,b,c,d,e")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--contenders", default="", help="some of them, beside the plain one; all by default")
     parser.add_argument("--quick", action="store_true", help="a few items of each workload")
     parser.add_argument("--random-weights", choices=sorted(ARCHITECTURES), help="this size, random weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -173,12 +178,13 @@ def main() -> None:
     else:
         judge = load_judge("smollm2-135m-untuned", mode="score", device=options.device)
     runtime = judge.engine.runtime
+    only = frozenset(filter(None, options.contenders.split(",")))
     python, vllm = os.environ.get("PROM_REWARD_VLLM_PYTHON"), None
-    if python and not options.random_weights:
+    if python and not options.random_weights and (not only or only & set(ON_VLLM)):
         vllm = VLLM(python, runtime.loaded.model.config.name_or_path, runtime.loaded.dtype)
     rows = []
     for name in options.workload.split(","):
-        rows += measure(judge, workload(name, is_quick=options.quick), options.repeats, vllm)
+        rows += measure(judge, workload(name, is_quick=options.quick), options.repeats, vllm, only)
         show([row for row in rows if row["workload"] == name])
     about = {
         "model": options.random_weights or "smollm2-135m-untuned",

@@ -16,6 +16,7 @@ from prom_reward.types import JudgePrompt
 
 GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1, max_new_tokens=FEEDBACK_TOKENS)
 BATCH_SIZE = 16
+ON_VLLM = ("vllm", "vllm_engine", "prometheus_eval")
 
 Contenders = dict[str, Callable[[], object]]
 

@@ -32,6 +32,7 @@ LASTING = {
     "no-json": "the answer is no JSON",
     "no-choices": "the answer has no choices",
     "bad-logprobs": "the answer's log-probabilities or counts have an unknown shape",
+    "bomb": "the answer is longer than 64 MiB",
     "forever": "no whole answer within 1 s",
     "drip": "no whole answer within 1 s",
     "401": "HTTP 401 - made to say 401",

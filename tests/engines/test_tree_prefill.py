@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prom_reward.engines.forward import forward_last
 from prom_reward.engines.prefix_plan import plan_prefixes
 from prom_reward.engines.tree_attention import _lower_right, is_available
 from prom_reward.engines.tree_prefill import CPU_PASS_TOKENS, GPU_PASS_TOKENS, TreePrefill
@@ -71,7 +72,7 @@ def test_the_states_are_those_of_the_models_own_cache():
     computed_rows(TreePrefill(MODEL, pass_tokens=20), prompts, found.__setitem__)
     for at, prompt in enumerate(prompts):
         with torch.inference_mode():
-            cache = MODEL(input_ids=torch.tensor([prompt]), use_cache=True).past_key_values
+            _, cache = forward_last(MODEL, torch.tensor([prompt]))
         assert len(found[at]) == len(cache.layers)
         for (keys, values), layer in zip(found[at], cache.layers, strict=True):
             torch.testing.assert_close(keys, layer.keys, atol=1e-4, rtol=1e-4)
