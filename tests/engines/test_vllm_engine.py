@@ -143,8 +143,19 @@ def test_a_missing_vllm_says_how_to_get_it(monkeypatch, tiny_folder):
 def test_real_vllm_keeps_the_contract(vllm_python):
     """Runs the contract suite in vLLM's own environment, which sees this one's packages behind its own."""
     here = sysconfig.get_path("purelib")
-    suite = ["tests/engines/test_contract.py", "-k", "vllm", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
-    code = f"import site, sys, pytest; site.addsitedir({here!r}); sys.exit(pytest.main({suite!r}))"
+    suite = [
+        "tests/engines/test_contract.py",
+        "-k",
+        "vllm",
+        "-q",
+        "-W",
+        "ignore",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+    ]
+    code = f"import site, sys; site.addsitedir({here!r}); import pytest; sys.exit(pytest.main({suite!r}))"
     environment = {**os.environ, "PROM_REWARD_REAL_VLLM": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
     folder = Path(__file__).parents[2]
     command = [vllm_python, "-c", code]
