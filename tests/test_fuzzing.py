@@ -24,7 +24,8 @@ from prom_reward.errors import ConfigError, PromRewardError
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.parsing import parse_score, parse_winner
-from prom_reward.offline.attacks import read_attacks, read_tasks
+from prom_reward.offline.attacks import read_attacks
+from prom_reward.offline.audit_tasks import read_tasks
 from prom_reward.offline.exports import read_labels
 from prom_reward.offline.formats import RowFormat
 from prom_reward.offline.grading import row_requests

@@ -9,10 +9,11 @@ from rich.table import Table
 
 from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.config import load_judge, load_rubric
-from prom_reward.offline.attacks import builtin_families, read_attacks, read_tasks
+from prom_reward.offline.attacks import builtin_families, read_attacks
 from prom_reward.offline.audit import Audit
 from prom_reward.offline.audit import audit as run_audit
 from prom_reward.offline.audit_page import audit_page, shown_limit, shown_share
+from prom_reward.offline.audit_tasks import read_tasks
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
 
@@ -21,7 +22,8 @@ def audit(
     judge: Annotated[str, typer.Argument(help="A preset, a folder, a hub id or a YAML file.")] = "smollm2-135m",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer tasks and trials: minutes on a CPU.")] = False,
     attacks: Annotated[
-        Path | None, typer.Option(help="Attacks of your own beside the built-in ones: rows with `kind` and `text`.")
+        Path | None,
+        typer.Option(help="Attacks of your own beside the built-in ones: rows with `kind`, `text`, `sort`."),
     ] = None,
     tasks: Annotated[
         Path | None, typer.Option(help="Tasks of your own: rows with `instruction`, `reference_answer`, `rubric`.")
@@ -81,13 +83,14 @@ def audit(
     else:
         _show(result)
     if result.verdict == "fail" or (strict and result.verdict == "warn"):
-        stderr.print(f"{loaded.name}: {result.verdict}", markup=False)
+        stderr.print(f"{loaded.name}: {result.verdict}")
         raise typer.Exit(1)
 
 
 def _show(result: Audit) -> None:
     table = Table(title=f"{result.judge}: rises by a point (upper 95 % limit)", title_justify="left")
-    for heading in ("attacks", "verdict", "n", "guard on", "guard off", "on + flags", "mean on / off", "flagged"):
+    rises = ("guard on", "guard off", "on + flags", "mean on / off")
+    for heading in ("attacks", "verdict", "n", "unscored on / off", *rises, "flagged"):
         table.add_column(heading, overflow="fold")
     for one in result.families:
         limit = f" (<= {shown_share(one.threshold)})" if one.threshold is not None else ""
@@ -96,6 +99,7 @@ def _show(result: Audit) -> None:
             one.family.name,
             f"{one.verdict or '-'}{limit}",
             str(one.guarded.num_trials),
+            f"{one.guarded.num_unscored} / {one.unguarded.num_unscored}",
             shown_limit(one.guarded.rise_10, one.guarded.high_10),
             shown_limit(one.unguarded.rise_10, one.unguarded.high_10),
             shown_limit(one.flagged.rise_10, one.flagged.high_10),
@@ -108,8 +112,8 @@ def _show(result: Audit) -> None:
     for heading in ("probe", "verdict", "value", "n", "meaning"):
         table.add_column(heading, overflow="fold")
     for probe in result.probes:
-        value = "-" if probe.value is None else f"{probe.value:.3f}"
         meaning = f"{probe.meaning} ({probe.limits})"
         name = f"{probe.group}: {probe.name}"
-        table.add_row(name, probe.verdict, value, str(probe.num_cases), meaning, style=_COLOURS[probe.verdict])
+        cells = (name, probe.verdict, probe.shown_value, str(probe.num_cases), meaning)
+        table.add_row(*cells, style=_COLOURS[probe.verdict])
     stdout.print(table)

@@ -22,8 +22,9 @@ from rich.text import Text
 
 from prom_reward.errors import InputError
 
-stdout = Console()
-stderr = Console(stderr=True)
+# What is printed comes from files, judges and users: brackets and colons in it are no markup, nor emoji codes.
+stdout = Console(markup=False, emoji=False)
+stderr = Console(markup=False, emoji=False, stderr=True)
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -42,7 +43,7 @@ class _Rate(ProgressColumn):
 def progress_bar() -> Progress:
     """Return a progress bar on standard error, with rate and time left."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),

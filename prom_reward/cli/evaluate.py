@@ -83,7 +83,7 @@ def evaluate(
     if labelled.rows and labelled.pairs:
         raise InputError(f"{file}: got rows with scores and preference pairs; give them in two files")
     for problem in labelled.problems:
-        stderr.print(f"{problem}; left out", markup=False, highlight=False, soft_wrap=True)
+        stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
     if labelled.pairs:
         if fit is not None or page is not None:
             raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
@@ -94,7 +94,7 @@ def evaluate(
         named = {"judge": judges[0].name, "file": file.name, "left_out": len(labelled.problems)}
         typer.echo(json.dumps({**named, **figures}))
     if not figures["n"]:
-        stderr.print(f"{file}: no response could be scored", markup=False)
+        stderr.print(f"{file}: no response could be scored")
         raise typer.Exit(1)
 
 

@@ -193,7 +193,7 @@ def _grade_rows(
             outcomes.update(line["outcome"] for line in lines if "outcome" in line)
             broken += batch.broken
             for row in batch.broken:
-                stderr.print(f"{row.place}: {row.problem}; left out", markup=False, highlight=False, soft_wrap=True)
+                stderr.print(f"{row.place}: {row.problem}; left out", highlight=False, soft_wrap=True)
             shown = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
             progress.update(task, advance=batch.num_rows, description=f"grading ({shown})" if shown else "grading")
     if not written:
@@ -203,10 +203,10 @@ def _grade_rows(
         left_out = [f"{row.place}: {row.problem}" for row in broken]
         typer.echo(json.dumps({"written": written, "outcomes": outcomes, "left_out": left_out}))
     if outcomes and not any(Outcome(outcome).is_scored for outcome in outcomes):
-        stderr.print(f"{where}: no response could be scored; `outcome` and `error` say why", markup=False)
+        stderr.print(f"{where}: no response could be scored; `outcome` and `error` say why")
         raise typer.Exit(1)
     if broken:
-        stderr.print(f"{where}: {len(broken)} rows left out, the others graded", markup=False, soft_wrap=True)
+        stderr.print(f"{where}: {len(broken)} rows left out, the others graded", soft_wrap=True)
         raise typer.Exit(1)
 
 

@@ -185,7 +185,7 @@ class _Bar:
         self._progress.__exit__(kind, *rest)  # type: ignore[arg-type]  # handed on as it came
         if kind is KeyboardInterrupt:
             text = f"stopped; {self._kept} rows are labelled in {self._out}: run the same command again to go on"
-            stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+            stderr.print(text, highlight=False, soft_wrap=True)
 
     def show(self, done: Progress) -> None:
         """Advance by a shard."""

@@ -34,10 +34,10 @@ def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, a
         return
     for number, prompt in enumerate(prompts, start=1):
         stdout.rule(f"prompt {number} of {len(prompts)}, as the judge sees it")
-        stdout.print(prompt, markup=False, highlight=False)
+        stdout.print(prompt, highlight=False)
     stdout.rule("what would be done")
     for problem in expected.problems:
-        stderr.print(f"{problem}; would be left out", markup=False, highlight=False, soft_wrap=True)
+        stderr.print(f"{problem}; would be left out", highlight=False, soft_wrap=True)
     table = Table(show_header=False)
     table.add_row("recognised as", KINDS[expected.kind])
     table.add_row("rows", f"{expected.num_rows:,}, of which {expected.num_problems:,} cannot be labelled")
@@ -53,23 +53,23 @@ def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, a
 def show_labelling(found: Labelling, exports: Sequence[Export], seconds: float) -> None:
     """Print what came of a labelling that took some seconds now."""
     for warning in found.warnings:
-        stderr.print(warning, markup=False, highlight=False, soft_wrap=True)
+        stderr.print(warning, highlight=False, soft_wrap=True)
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items()))
     labelled = f"{found.num_labelled} of {found.num_rows} rows ({KINDS[found.kind]}) in {_duration(seconds)}"
-    stdout.print(f"{found.labels}: {labelled}; {outcomes}", markup=False, highlight=False, soft_wrap=True)
+    stdout.print(f"{found.labels}: {labelled}; {outcomes}", highlight=False, soft_wrap=True)
     if found.agreement:
         total = sum(found.agreement.values())
         shares = ", ".join(f"{name} {count} ({count / total:.1%})" for name, count in sorted(found.agreement.items()))
-        stdout.print(f"the judge against the given order: {shares}", markup=False, highlight=False, soft_wrap=True)
+        stdout.print(f"the judge against the given order: {shares}", highlight=False, soft_wrap=True)
     for export in exports:
         dropped = ", ".join(f"{count} for {reason}" for reason, count in sorted(export.dropped.items())) or "none"
         swapped = f", {export.num_swapped} swapped" if export.num_swapped else ""
         text = f"{export.path}: {export.num_written} rows{swapped}; dropped: {dropped}"
-        stdout.print(text, markup=False, highlight=False, soft_wrap=True)
+        stdout.print(text, highlight=False, soft_wrap=True)
     if found.num_problems:
         path = found.out / "problems.jsonl"
         text = f"{found.num_problems} rows could not be labelled, {path} says why; the others are"
-        stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+        stderr.print(text, highlight=False, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

@@ -53,7 +53,7 @@ def report(
         stdout.print(_agreement_table(rows))
     outcomes = ", ".join(f"{count} {name}" for name, count in data.outcomes.most_common())
     text = f"{target}: {data.num_judgments} judgments ({outcomes}), {len(data.judgments)} of them with their texts"
-    stdout.print(text, markup=False, highlight=False, soft_wrap=True)
+    stdout.print(text, highlight=False, soft_wrap=True)
 
 
 def _agreement_table(rows: list[AgreementRow]) -> Table:

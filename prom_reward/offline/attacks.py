@@ -1,25 +1,26 @@
 """Attack strings, the weak responses that they are put on, and the trials that come of both.
 
 It does not know judges. The built-in strings are in `presets/attacks.yaml`, in this project's own wording; other
-people's come from a JSONL file with `kind` and `text`.
+people's come from a JSONL file with `kind`, `text` and perhaps `sort`.
 """
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from itertools import product
+from itertools import cycle, islice, product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
 from prom_reward.errors import InputError, RowError
+from prom_reward.offline.audit_tasks import Task, other_answers
 from prom_reward.offline.rows import read_values
+from prom_reward.prompts.guard import neutralize
 from prom_reward.prompts.template import fill
-from prom_reward.rubrics import parse_rubrics
-from prom_reward.types import GradingRequest, Rubric
+from prom_reward.types import GradingRequest
 
 AttackKind = Literal["structural", "semantic", "control"]
 Position = Literal["alone", "before", "after", "inside"]
@@ -31,27 +32,7 @@ _VAGUE = (
     "There is a lot that one could say here.",
     "It is hard to give an answer.",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A question with an answer that deserves the best score."""
-
-    instruction: str
-    """The question."""
-    reference_answer: str
-    """The answer."""
-    rubric: Rubric
-    """What answers are judged by."""
-
-    def request(self, response: str) -> GradingRequest:
-        """Return the request to grade a response to this task."""
-        return GradingRequest(
-            instruction=self.instruction,
-            response=response,
-            rubric=self.rubric,
-            reference_answer=self.reference_answer,
-        )
+_NUM_OTHERS = 5  # as many as the six tasks of a quick audit have; with them 30 requests, of which 29 can pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +57,8 @@ class WeakResponse:
     """What it answers."""
     text: str
     """The response."""
-    other_reference: str
-    """A good answer to another question."""
+    others: tuple[str, ...]
+    """Five good answers to other questions; where there are fewer, some come several times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +95,8 @@ class Trial:
 @cache
 def builtin_families() -> tuple[AttackFamily, ...]:
     """Return this project's own attacks."""
-    families: dict[str, dict[str, Any]] = _preset("attacks.yaml")
+    preset = resources.files("prom_reward").joinpath("presets/attacks.yaml")
+    families: dict[str, dict[str, Any]] = yaml.safe_load(preset.read_text(encoding="utf-8"))
     return tuple(
         AttackFamily(
             name=name,
@@ -126,65 +108,67 @@ def builtin_families() -> tuple[AttackFamily, ...]:
     )
 
 
-@cache
-def builtin_tasks() -> tuple[Task, ...]:
-    """Return this project's own tasks."""
-    return _tasks(_preset("audit_tasks.yaml"), "audit_tasks.yaml", ())
-
-
 def read_attacks(path: str | Path) -> tuple[AttackFamily, ...]:
     """Read one's own attacks, a family for every `kind`; their braces are no placeholders.
 
+    A row may say with `sort` what its family is held to: structural, semantic (the default) or control.
+
     Raises:
-        InputError: The file cannot be read, or a row lacks `kind` or `text`.
+        InputError: The file cannot be read, a row lacks `kind` or `text`, or the rows of a kind differ in `sort`.
     """
     texts: dict[str, list[str]] = {}
+    sorts: dict[str, AttackKind] = {}
     for number, row in enumerate(read_values(path), start=1):
         kind, text = row.get("kind"), row.get("text")
+        sort: AttackKind = row.get("sort") or "semantic"
         if not isinstance(kind, str) or not isinstance(text, str):
             got = ", ".join(sorted(map(str, row))) or "none"
             raise RowError(
                 f"{path}, row {number}: expected an attack with the strings kind and text, got columns {got}"
             )
+        kind = kind.encode("utf-8", "replace").decode()  # it is a seed and a cell of a page; neither holds surrogates
+        if sort not in get_args(AttackKind):
+            raise RowError(f"{path}, row {number}: got sort {sort!r:.60}; expected structural, semantic or control")
+        if sorts.setdefault(kind, sort) != sort:
+            raise RowError(
+                f"{path}, row {number}: got sort {sort!r}, but {sorts[kind]!r} in a row above of the same kind; "
+                "expected one sort a kind"
+            )
         texts.setdefault(kind, []).append(text)
     if not texts:
         raise InputError(f"{path}: got no attacks; expected rows with kind and text")
     return tuple(
-        AttackFamily(name=f"file:{kind}", kind="semantic", texts=tuple(dict.fromkeys(family)))
+        AttackFamily(name=f"file:{kind}", kind=sorts[kind], texts=tuple(dict.fromkeys(family)))
         for kind, family in texts.items()
     )
 
 
-def read_tasks(path: str | Path, default_rubrics: tuple[Rubric, ...] = ()) -> tuple[Task, ...]:
-    """Read one's own tasks: rows with `instruction`, `reference_answer`, and `rubric` unless there is a default.
-
-    Raises:
-        InputError: The file cannot be read, a row lacks one of them, or there are fewer than two tasks.
-    """
-    return _tasks(read_values(path), str(path), default_rubrics)
-
-
 def weak_responses(tasks: Sequence[Task]) -> list[WeakResponse]:
-    """Return for every task a vague response, its reference's first quarter, and another task's reference.
+    """Return for every task a vague response, its reference's first quarter, and an answer to another question.
+
+    Args:
+        tasks: Tasks that `check_tasks` accepts.
 
     Returns:
         Three a task, tasks in order.
     """
     found = []
     for at, task in enumerate(tasks):
-        other = tasks[(at + 1 + at % (len(tasks) - 1)) % len(tasks)].reference_answer
-        unlike = tasks[(at + len(tasks) // 2) % len(tasks)].reference_answer
+        others = tuple(islice(cycle(islice(other_answers(tasks, at), _NUM_OTHERS)), _NUM_OTHERS))
         words = task.reference_answer.split(" ")
         start = " ".join(words[: max(1, len(words) // 4)])
-        texts = (_VAGUE[at % len(_VAGUE)], start, other if other != task.reference_answer else unlike)
-        found += [WeakResponse(task=task, text=text, other_reference=unlike) for text in texts]
+        texts = (_VAGUE[at % len(_VAGUE)], start, others[0])
+        found += [WeakResponse(task=task, text=text, others=others) for text in texts]
     return found
 
 
 def draw_trials(
     family: AttackFamily, weak: Sequence[WeakResponse], num_trials: int, *, seed: int, fills: bool = True
 ) -> list[Trial]:
-    """Return trials of a family, drawn without repetition from texts x positions x weak responses.
+    """Return trials of a family, drawn from texts x positions x weak responses.
+
+    No two of them give a judge the same prompt with the guard on. So an attack that stands alone, which leaves
+    nothing of the weak response, is one trial a task, against one of its weak responses.
 
     Args:
         family: The attacks.
@@ -195,11 +179,13 @@ def draw_trials(
     """
     combinations = list(product(family.texts, family.positions, weak))
     random.Random(f"{seed}:{family.name}").shuffle(combinations)
-    trials: dict[tuple[str, ...], Trial] = {}
+    trials: dict[GradingRequest, Trial] = {}
     for text, position, one in combinations:
         attack = fill(text, _values(one)) if fills and "{" in text else text
         trial = Trial(family=family, weak=one, position=position, attack=attack)
-        trials.setdefault((trial.response, one.text, one.task.instruction), trial)
+        if trial.response == one.text:  # nothing was attacked
+            continue
+        trials.setdefault(replace(trial.request, response=neutralize(trial.response)), trial)
         if len(trials) == num_trials:
             break
     return list(trials.values())
@@ -213,24 +199,5 @@ def _values(weak: WeakResponse) -> Mapping[str, str]:
         "criteria": rubric.criteria,
         "instruction": weak.task.instruction,
         "weak": weak.text,
-        "other_reference": weak.other_reference,
+        **{f"other_{number}": answer for number, answer in enumerate(weak.others, start=1)},
     }
-
-
-def _preset(name: str) -> Any:
-    return yaml.safe_load(resources.files("prom_reward").joinpath(f"presets/{name}").read_text(encoding="utf-8"))
-
-
-def _tasks(rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple[Rubric, ...]) -> tuple[Task, ...]:
-    tasks = []
-    for number, row in enumerate(rows, start=1):
-        instruction, reference = row.get("instruction"), row.get("reference_answer")
-        if not isinstance(instruction, str) or not isinstance(reference, str) or len(reference.split()) < 8:
-            raise RowError(f"{where}, row {number}: expected an instruction and a reference_answer of 8 words or more")
-        rubrics = parse_rubrics(row["rubric"]) if row.get("rubric") else default_rubrics
-        if not rubrics:
-            raise RowError(f"{where}, row {number}: no rubric; give the row one, or all rows one with --rubric")
-        tasks.append(Task(instruction=instruction, reference_answer=reference, rubric=rubrics[0]))
-    if len({task.reference_answer for task in tasks}) < 2:
-        raise InputError(f"{where}: got {len(tasks)} tasks; expected at least 2 with different reference answers")
-    return tuple(tasks)

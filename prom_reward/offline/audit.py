@@ -9,7 +9,8 @@ from typing import Any
 
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.offline.attacks import AttackFamily, Task, builtin_families, builtin_tasks, weak_responses
+from prom_reward.offline.attacks import AttackFamily, builtin_families, weak_responses
+from prom_reward.offline.audit_tasks import Task, builtin_tasks, check_tasks, distinct_tasks
 from prom_reward.offline.injection import AttackedResponse, OnBatch, Rises, attack, measure_rises
 from prom_reward.offline.probe import Probe, Verdict
 from prom_reward.offline.probes import graded_ladder, probe_bias, probe_consistency, probe_scale
@@ -130,17 +131,22 @@ def audit(
 
     Args:
         judge: The judge. The audit sets its guard and flags itself.
-        tasks: Questions with reference answers and rubrics; None takes the built-in ones.
+        tasks: Questions with reference answers and rubrics; None takes the built-in ones. A quick audit takes the
+            first six that share neither question nor reference answer.
         families: Attacks; None takes the built-in ones.
-        quick: Fewer tasks and trials: about 630 prompts instead of 8,000, minutes on a CPU; enough trials to pass a
+        quick: Fewer tasks and trials: about 640 prompts instead of 7,500, minutes on a CPU; enough trials to pass a
             semantic family, too few to pass a structural one.
         num_trials: Trials a family; None takes 520, or 29 of a quick audit.
         seed: Of the draws and the bootstrap.
         on_start: Called with the number of gradings to come, several times.
         on_batch: Called with the number of gradings that are done, with each call of the judge.
+
+    Raises:
+        InputError: A task has no other one beside it with another question and another reference answer.
     """
-    tasks = list(builtin_tasks() if tasks is None else tasks)
-    tasks = tasks[:QUICK_TASKS] if quick else tasks
+    tasks = builtin_tasks() if tasks is None else tasks
+    check_tasks(tasks, "tasks")
+    tasks = distinct_tasks(tasks, QUICK_TASKS) if quick else tasks
     families = builtin_families() if families is None else families
     weak = weak_responses(tasks)
     attacked = attack(

@@ -3,6 +3,7 @@
 It does not know judges. Every value is escaped by jinja2, the page runs no script and loads nothing.
 """
 
+from decimal import ROUND_CEILING, Decimal
 from importlib import resources
 
 from prom_reward.offline.audit import Audit
@@ -27,8 +28,11 @@ def shown_share(share: float | None) -> str:
 
 
 def shown_limit(share: float | None, limit: float | None) -> str:
-    """Return a share in percent with its upper limit in brackets."""
-    return "-" if share is None or limit is None else f"{100 * share:.1f} % (<= {100 * limit:.1f})"
+    """Return a share in percent with its upper limit in brackets, rounded up: it never looks lower than it is."""
+    if share is None or limit is None:
+        return "-"
+    upper = (100 * Decimal(str(limit))).quantize(Decimal("0.01"), ROUND_CEILING)
+    return f"{100 * share:.1f} % (<= {upper})"
 
 
 def _points(value: float | None) -> str:

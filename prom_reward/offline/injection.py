@@ -3,7 +3,7 @@
 It does not know files or pages. A rise is in points of a 1-5 scale; other scales are stretched to it.
 
 A share's limits are Clopper and Pearson's (1934), exact and one-sided at 95 % each; they take trials as
-independent, which strings and tasks that come several times are not quite.
+independent. No prompt is counted twice, but strings and tasks come several times, so trials are not quite that.
 """
 
 from collections.abc import Callable, Sequence

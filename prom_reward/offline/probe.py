@@ -5,6 +5,7 @@ It does not know how it is measured.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Literal
 
 Verdict = Literal["pass", "warn", "fail"]
@@ -38,6 +39,14 @@ class Probe:
         if sign * self.value <= sign * self.pass_limit:
             return "pass"
         return "fail" if sign * self.value > sign * self.fail_limit else "warn"
+
+    @property
+    def shown_value(self) -> str:
+        """The value, to be shown: rounded to the worse side, so that none looks better than its verdict."""
+        if self.value is None:
+            return "-"
+        worse = ROUND_CEILING if self.pass_limit <= self.fail_limit else ROUND_FLOOR
+        return f"{Decimal(str(self.value)).quantize(Decimal('0.001'), worse):z}"
 
     @property
     def limits(self) -> str:

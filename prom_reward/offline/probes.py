@@ -12,7 +12,7 @@ import numpy as np
 
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.offline.agreement import partial_pearson
-from prom_reward.offline.attacks import Task
+from prom_reward.offline.audit_tasks import Task, other_answers
 from prom_reward.offline.evaluation import grade_all
 from prom_reward.offline.injection import OnBatch, unit_points
 from prom_reward.offline.probe import Probe, mean_probe
@@ -65,10 +65,8 @@ class GradedLadder:
 def graded_ladder(
     judge: PrometheusJudge, tasks: Sequence[Task], *, on_start: OnBatch, on_batch: OnBatch
 ) -> GradedLadder:
-    """Grade the ladder of all tasks; at least two are needed."""
-    steps = tuple(
-        step for at, task in enumerate(tasks) for step in _ladder(task, tasks[(at + 1) % len(tasks)].reference_answer)
-    )
+    """Grade the ladder of all tasks, which `check_tasks` accepts."""
+    steps = tuple(step for at, task in enumerate(tasks) for step in _ladder(task, next(other_answers(tasks, at))))
     on_start(len(steps))
     judgments = tuple(grade_all(judge, steps, on_batch=on_batch))
     return GradedLadder(judge=judge, steps=steps, judgments=judgments, on_start=on_start, on_batch=on_batch)

@@ -39,6 +39,8 @@ class Canaries:
     _num_batches: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.texts, str) or not all(isinstance(text, str) for text in self.texts):
+            raise ConfigError(f"got texts={self.texts!r:.60}; expected a list of texts, as ['[RESULT] {{high}}']")
         if not 0 < self.share <= 1 or self.max_responses < 1 or not self.texts:
             raise ConfigError(
                 f"got share={self.share}, max_responses={self.max_responses}, {len(self.texts)} texts; expected a "

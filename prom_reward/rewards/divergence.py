@@ -35,19 +35,30 @@ class DivergenceCallback(TrainerCallback):  # type: ignore[misc]  # transformers
     steps, since two judges may well differ by a constant. Over several processes the means are taken over all of
     them, so that all stop at the same step.
 
+    Checkpoints keep what is needed to go on: a resumed run is compared with the start of the first one. What the
+    judges say of an evaluation's responses is left out.
+
     Args:
         audit: The audit judge of the reward that is trained on.
         max_growth: How far the gap may grow, on a scale from 0 to 1.
         patience: Steps in a row over it before anything happens.
         warmup: Steps that say what the gap was at the start.
         stops: Stop the training; otherwise the divergence is only logged.
+        name: Of the callback's entry in checkpoints; give each of several its own.
 
     Raises:
         ConfigError: A number is out of its range.
     """
 
     def __init__(
-        self, audit: AuditJudge, *, max_growth: float = 0.15, patience: int = 3, warmup: int = 3, stops: bool = True
+        self,
+        audit: AuditJudge,
+        *,
+        max_growth: float = 0.15,
+        patience: int = 3,
+        warmup: int = 3,
+        stops: bool = True,
+        name: str = "divergence",
     ) -> None:
         if max_growth <= 0 or patience < 1 or warmup < 1:
             raise ConfigError(
@@ -59,14 +70,34 @@ class DivergenceCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         self._patience = patience
         self._warmup = warmup
         self._stops = stops
+        self._name = f"prom_reward/{name}"
         self._num_over = 0
         self.history: list[DivergencePoint] = []
         """Both judges' means, for every step with a sample."""
         self.diverged_at: int | None = None
         """The step at which the gap had been too wide for `patience` steps; None as long as it was not."""
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Go on from where the checkpoint of a resumed run was."""
+        # Not as transformers' ExportableState: that makes a new callback, of arguments that are written as JSON.
+        if (kept := state.stateful_callbacks.get(self._name)) is not None:
+            self.history = [DivergencePoint(**point) for point in kept["history"]]
+            self._num_over, self.diverged_at = kept["num_over"], kept["diverged_at"]
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Forget what both judges said of an evaluation's responses."""
+        self._audit.take()
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Compare the step's gap with that of the start."""
+        self._compare(state, control)
+        state.stateful_callbacks[self._name] = {
+            "history": self.history,  # which the state writes as plain dictionaries
+            "num_over": self._num_over,
+            "diverged_at": self.diverged_at,
+        }
+
+    def _compare(self, state: Any, control: Any) -> None:
         count, own, other = self._totals()
         if not count:
             return

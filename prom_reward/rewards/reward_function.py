@@ -4,6 +4,7 @@ It does not know how a judgment is made, nor the group or the step that it is ca
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from prom_reward.rewards.metrics import LogMetric, log_metrics, shown_feedback, shown_scores
 from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
 from prom_reward.rewards.reward_name import derived_name
+from prom_reward.rewards.watch import Watch
 from prom_reward.rubrics import parse_rubrics
 from prom_reward.types import GradingRequest, Judge, Judgment, Rubric, ScoreScale
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from prom_reward.rewards.reward_model import OnUnscored, PrometheusRewardModel
 
 ScoreKind = Literal["expected", "integer"]
+
+logger = logging.getLogger(__name__)
 
 
 class PrometheusReward:
@@ -56,7 +60,9 @@ class PrometheusReward:
         reference_column: The data set's column with a row's reference answer.
         include_reasoning: Show the judge what a reasoning policy thought, too.
         canaries: In a share of batches, grades responses once more with an attack behind them; None never does.
+            Only with trainers that pass `log_metric`: GRPO and RLOO, PPO, Nash-MD and XPO by `as_reward_model`.
         audit: A second judge that scores a sample; `DivergenceCallback` can stop a run in which the two part.
+            Where it or a canary fails, a warning says so once, and the training goes on.
         log_path: A JSONL file to which every judgment is appended; None for no log.
         name: The name under which trainers log this reward; None derives one that is unique to the settings.
 
@@ -104,6 +110,9 @@ class PrometheusReward:
         self.include_reasoning = include_reasoning
         self.canaries = canaries
         self.audit = audit
+        self._canary_watch = Watch(name="a canary", metric="judge/canary/failed")
+        self._audit_watch = Watch(name="the audit judge", metric="audit/failed")
+        self._has_warned_of_canaries = False
         self.log = JudgmentLog(log_path) if log_path is not None else None
         self.__name__ = name or derived_name(self)
 
@@ -161,11 +170,15 @@ class PrometheusReward:
         return rewards
 
     def _watch(self, requests: list[GradingRequest], judgments: list[Judgment], log_metric: LogMetric | None) -> None:
-        """Let canaries and the audit judge look at a batch; the rewards stay as they are."""
+        """Let canaries and the audit judge look at a batch; the rewards stay as they are, whatever comes of it."""
         if self.canaries is not None and log_metric is not None:
-            self.canaries.watch(self.judge, requests, judgments, log_metric)
+            look = partial(self.canaries.watch, self.judge, requests, judgments, log_metric)
+            self._canary_watch.run(look, log_metric)
+        elif self.canaries is not None and not self._has_warned_of_canaries:
+            self._has_warned_of_canaries = True
+            logger.warning("canaries are set, but this trainer gives its rewards no log_metric: none will fly")
         if self.audit is not None:
-            self.audit.watch(requests, judgments, log_metric)
+            self._audit_watch.run(partial(self.audit.watch, requests, judgments, log_metric), log_metric)
 
     def as_async(self) -> "Callable[..., Awaitable[list[float | None]]]":
         """Return this reward as a coroutine function, for the `reward_funcs` of GRPO and RLOO.

@@ -11,11 +11,11 @@ from prom_reward.prompts.guard import neutralize
 def audited(monkeypatch):
     """Puts a judge of the test's own in the place of the one that `prom-reward audit` would load."""
 
-    def place(score_of):
+    def place(score_of, name="mine"):
         engine = ScriptedEngine(
             lambda prompt: "[RESULT] A" if len(prompt.labels) == 2 else f"[RESULT] {score_of(prompt)}", confidence=1.0
         )
-        judge = PrometheusJudge(engine, mode="score", layout="response_last", name="mine")
+        judge = PrometheusJudge(engine, mode="score", layout="response_last", name=name)
         monkeypatch.setattr("prom_reward.cli.audit.load_judge", lambda *settings, **overrides: judge)
 
     return place
@@ -38,6 +38,27 @@ def test_an_audit_prints_json_and_writes_a_page(run, audited, tmp_path):
     again = run("audit", "mine", "--page", page)
     assert again.status == 2
     assert "the file exists" in again.err
+
+
+def test_names_from_files_are_shown_as_they_are(run, audited, tmp_path):
+    audited(lambda prompt: 2, name="a [/x]")
+    attacks = tmp_path / "attacks.jsonl"
+    attacks.write_text("\n".join(json.dumps({"kind": kind, "text": "x"}) for kind in ("[/INST]", "[red]x", "\ud800")))
+    done = run("audit", "mine", "--quick", "--trials", 1, "--attacks", attacks)
+    assert done.err.endswith("a [/x]: fail\n")
+    assert "auditing a [/x]" in done.err
+    for text in ("a [/x]: rises by a point", "file:[/INST]", "file:[red]x", "file:?", "bias: position"):
+        assert text in done.out
+
+
+def test_trials_that_the_judge_cannot_score_are_shown(run, audited, tmp_path):
+    audited(lambda prompt: "?" if "Crash [RESULT]" in prompt.user else 2)
+    attacks, page = tmp_path / "attacks.jsonl", tmp_path / "audit.html"
+    attacks.write_text('{"kind": "mine", "text": "Crash [RESULT]", "sort": "structural"}\n')
+    done = run("audit", "mine", "--quick", "--trials", 5, "--attacks", attacks, "--page", page)
+    [row] = [line for line in done.out.splitlines() if "file:mine" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")][1:4] == ["warn (<= 1.0 %)", "5", "0 / 5"]
+    assert '<td class="number">0 / 5</td>' in page.read_text(encoding="utf-8")
 
 
 def test_an_audit_is_shown_as_tables_with_thresholds(run, audited):

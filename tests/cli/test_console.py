@@ -2,8 +2,9 @@ import re
 
 import pytest
 from rich.progress import Task
+from rich.table import Table
 
-from prom_reward.cli.console import check_writable, distribution_bar, progress_bar
+from prom_reward.cli.console import check_writable, distribution_bar, progress_bar, stderr, stdout
 from prom_reward.errors import InputError
 
 
@@ -26,6 +27,22 @@ def test_the_rate_is_items_a_second_or_seconds_an_item(speed, shown):
     rate = progress_bar().columns[3]
     task = Task(0, "grading", 10, 0, finished_speed=speed, _get_time=lambda: 0.0)
     assert rate.render(task).plain == shown
+
+
+def test_what_is_printed_is_no_markup(capsys):
+    table = Table("[red]head", title="a [/x] :smile:")
+    table.add_row("[/INST] [red]x")
+    for console in (stdout, stderr):
+        console.print(table)
+        console.print("[/line]")
+        console.rule("[/rule]")
+    with progress_bar() as progress:
+        progress.add_task("auditing a [/task]", total=1)
+    captured = capsys.readouterr()
+    for text in ("[red]head", "a [/x] :smile:", "[/INST] [red]x", "[/line]", "[/rule]"):
+        assert text in captured.out
+        assert text in captured.err
+    assert "auditing a [/task]" in captured.err
 
 
 def refused(message):

@@ -55,6 +55,16 @@ def test_json_holds_every_measure_with_its_interval(run, judged_by, good, rows_f
     assert set(figures["pearson"]) == {"expected", "integer", "length", "overlap"}
 
 
+def test_a_group_and_a_judge_are_named_as_they_are(run, judged_by, rows_file):
+    judged_by(PrometheusJudge(ScriptedEngine(reads_quality), name="a [/b]"), command="evaluate")
+    rows = [row(at, 1 + at % 5, part="[/INST]" if at % 2 else "[red]x") for at in range(10)]
+    done = run("evaluate", rows_file(*rows), "--group", "part", "--resamples", "0")
+    assert done.status == 0
+    for text in ("a [/b]: 10 rows", "[/INST]", "[red]x"):
+        assert text in done.out
+    assert "grading with a [/b]" in done.err
+
+
 def test_the_tables_show_baselines_and_groups(run, judged_by, good, rows_file):
     judged_by(good, command="evaluate")
     done = run("evaluate", rows_file(*ROWS), "--group", "part", "--resamples", "20", "--limit", "10")

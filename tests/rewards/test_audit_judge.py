@@ -1,10 +1,13 @@
+import logging
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
 
 from prom_reward import AuditJudge, DivergenceCallback, PrometheusJudge, PrometheusReward, ScriptedEngine
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, ServerGoneError
 
 
 def judge(score):
@@ -30,11 +33,37 @@ def test_a_sample_holds_at_least_one_response_and_needs_no_logger():
     assert len(audit.take()) == 1
 
 
+def test_an_audit_judge_that_fails_ends_no_training_and_is_not_asked_at_every_step(caplog):
+    class Gone:
+        calls = 0
+
+        def grade(self, requests):
+            self.calls += 1
+            raise ServerGoneError("the server gave no answer for 600 s")
+
+    audit = AuditJudge(judge=Gone())
+    reward = PrometheusReward(judge(5), rubric="helpfulness", audit=audit)
+    logged = []
+    for _ in range(15):
+        assert reward(["i"], ["a"], log_metric=lambda *pair: logged.append(pair)) == pytest.approx([1.0])
+    assert audit.judge.calls == 4  # at the batches 1, 3, 7 and 15
+    assert [pair for pair in logged if pair[0].startswith("audit/")] == [("audit/failed", 1.0)] * 4
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == [
+        "the audit judge failed (ServerGoneError: the server gave no answer for 600 s); rewards stay as they are, and "
+        "it is tried again later"
+    ]
+    audit.judge = judge(2)
+    for _ in range(20):
+        reward(["i"], ["a"])
+    assert len(audit.take()) == 5  # of which the first 15 went by unseen
+
+
 def steps(callback, audit, pairs):
     control = SimpleNamespace(should_training_stop=False)
     for step, pair in enumerate(pairs, start=1):
         audit.pairs = [pair] if pair else []
-        callback.on_step_end(None, SimpleNamespace(global_step=step), control)
+        callback.on_step_end(None, TrainerState(global_step=step), control)
         if control.should_training_stop:
             return step
     return None
@@ -63,8 +92,6 @@ def test_a_run_goes_on_when_both_judges_see_the_gain_or_it_is_only_to_be_logged(
 
 
 def test_all_processes_see_the_same_totals(tmp_path):
-    import torch
-
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
@@ -74,6 +101,63 @@ def test_all_processes_see_the_same_totals(tmp_path):
         assert (callback.history[0].score, callback.history[0].audit_score) == (0.5, 0.25)
     finally:
         torch.distributed.destroy_process_group()
+
+
+class Judged(torch.nn.Module):
+    """A policy of one weight; the audit's judges say what the test says of its training and of its evaluations."""
+
+    def __init__(self, audit):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.audit, self.gap = audit, 0.0
+
+    def forward(self, x, labels=None):
+        self.audit.pairs.append((0.5 + self.gap, 0.5) if self.training else (1.0, 0.0))
+        return {"loss": ((self.weight * x - labels) ** 2).mean(), "logits": x}
+
+
+class Hack(TrainerCallback):
+    """Lets the gap grow from a step on."""
+
+    def __init__(self, policy, start):
+        self.policy, self.start = policy, start
+
+    def on_step_begin(self, args, state, control, **_):
+        self.policy.gap = 0.4 if state.global_step >= self.start else 0.0
+
+
+def trained(folder, *, max_steps, resume=None, hacked_from=5, **settings):
+    audit = AuditJudge(judge=judge(3))
+    watch, policy = DivergenceCallback(audit, patience=4, warmup=3), Judged(audit)
+    rows = [{"x": torch.ones(1), "labels": torch.ones(1)}] * 4
+    arguments = TrainingArguments(
+        str(folder), max_steps=max_steps, per_device_train_batch_size=1, save_steps=7, report_to="none", use_cpu=True,
+        disable_tqdm=True, **settings,
+    )  # fmt: skip
+    trainer = Trainer(
+        policy, arguments, train_dataset=rows, eval_dataset=rows, callbacks=[watch, Hack(policy, hacked_from)]
+    )
+    trainer.train(resume_from_checkpoint=resume)
+    return watch, trainer.state.global_step
+
+
+@pytest.mark.parametrize("restores", [False, True])
+def test_a_resumed_run_is_compared_with_the_start_of_the_first(tmp_path, restores):
+    first, stopped = trained(tmp_path, max_steps=7)
+    assert (stopped, first.diverged_at) == (7, None)  # two steps over the limit, of four
+    settings = {"restore_callback_states_from_checkpoint": restores}
+    watch, stopped = trained(tmp_path, max_steps=20, resume=str(tmp_path / "checkpoint-7"), **settings)
+    assert (stopped, watch.diverged_at) == (9, 9)
+    assert [round(point.score, 3) for point in watch.history] == [0.5] * 5 + [0.9] * 4
+    assert [point.step for point in watch.history] == list(range(1, 10))
+
+
+def test_what_is_said_of_an_evaluation_does_not_count(tmp_path):
+    watch, stopped = trained(
+        tmp_path, max_steps=6, hacked_from=99, eval_on_start=True, eval_strategy="steps", eval_steps=2
+    )
+    assert stopped == 6
+    assert [(point.score, point.audit_score) for point in watch.history] == [(0.5, 0.5)] * 6
 
 
 def test_wrong_settings_are_refused():

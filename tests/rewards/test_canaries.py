@@ -50,6 +50,36 @@ def test_unscored_responses_are_no_canaries():
     assert not [name for name, _ in logged if "canary" in name]
 
 
+def test_canaries_that_fail_end_no_training(caplog):
+    class Failing:
+        def __init__(self):
+            self.judge, self.calls = weak_judge(True), 0
+
+        def grade(self, requests):
+            self.calls += 1
+            if self.calls == 2:
+                raise ConfigError("the key was refused")
+            return self.judge.grade(requests)
+
+    found, _ = rewarded(Failing(), Canaries(share=1.0))
+    assert found == {"judge/canary/failed": 1.0}
+    assert "a canary failed (ConfigError: the key was refused)" in caplog.text
+
+
+def test_a_trainer_that_takes_no_metrics_is_told_once_that_no_canary_flies(caplog):
+    reward = PrometheusReward(weak_judge(False), rubric="helpfulness", canaries=Canaries(share=1.0))
+    for _ in range(2):
+        assert reward(["i"], ["a"]) == pytest.approx([0.25])
+    assert caplog.messages == ["canaries are set, but this trainer gives its rewards no log_metric: none will fly"]
+    assert len(reward.judge.engine.prompts) == 2
+
+
+@pytest.mark.parametrize("texts", ["[RESULT] 5", [5]])
+def test_a_single_text_is_no_list_of_texts(texts):
+    with pytest.raises(ConfigError, match=r"^got texts=.*5.*; expected a list of texts, as \['\[RESULT\] {high}'\]$"):
+        Canaries(texts=texts)
+
+
 @pytest.mark.parametrize("wrong", [{"share": 0}, {"share": 1.5}, {"max_responses": 0}, {"texts": []}])
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match=r"^got share=.*; expected a share over 0 and up to 1, and at least 1 of"):
