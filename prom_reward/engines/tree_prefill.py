@@ -27,7 +27,6 @@ CPU_PASS_TOKENS = 2048
 """Enough for the full rate of a CPU's matrix products; more would only fall out of its caches."""
 GPU_PASS_TOKENS = 16384
 """Enough to fill a GPU with any model that fits it."""
-_LEAST_PASS_TOKENS = 64
 
 
 class TreePrefill:
@@ -78,7 +77,7 @@ class TreePrefill:
                 except RuntimeError as error:
                     if not is_out_of_memory(error) or end - at == 1:
                         raise
-                    self._halve()
+                    self._halve(_num_tokens(plan, at, end))
                     continue
                 self._hand_out(plan, paths, sequence, rows, on_row, on_states)
                 at = end
@@ -133,10 +132,16 @@ class TreePrefill:
                 if on_states is not None:
                     on_states(index, _path_states(sequence.states, (*paths[segment], segment)))
 
-    def _halve(self) -> None:
-        self._given_tokens = max(_LEAST_PASS_TOKENS, self.pass_tokens // 2)
+    def _halve(self, num_tokens: int) -> None:
+        """Take half of what a pass of several segments had: in the end, one segment."""
+        self._given_tokens = max(1, num_tokens // 2)
         logger.warning("out of memory: going on with %d tokens a forward pass", self._given_tokens)
         release_memory(self._model.device)
+
+
+def _num_tokens(plan: Sequence[Segment], start: int, end: int) -> int:
+    """Return the tokens of some segments."""
+    return sum(segment.end - segment.start for segment in plan[start:end])
 
 
 def _paths(plan: Sequence[Segment]) -> list[tuple[int, ...]]:

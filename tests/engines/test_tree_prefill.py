@@ -1,4 +1,6 @@
 import logging
+import re
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +17,7 @@ from tests.tiny_models import tiny_model
 VOCABULARY = 300
 UNLIMITED = 1 << 30
 MODEL = tiny_model("llama", VOCABULARY)
+SAID = r"out of memory: going on with (\d+) tokens a forward pass"
 TREES = ("llama", "mixtral", "qwen2")
 
 
@@ -114,11 +117,35 @@ def test_running_out_of_memory_halves_the_passes_and_loses_nothing(monkeypatch, 
         rows = computed_rows(prefill, prompts)
     for row, plain in zip(rows, plain_rows(MODEL, prompts), strict=True):
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
-    assert [record.message for record in caplog.records] == [
-        "out of memory: going on with 256 tokens a forward pass",
-        "out of memory: going on with 128 tokens a forward pass",
-        "out of memory: going on with 64 tokens a forward pass",
-    ]
+    said = [int(re.fullmatch(SAID, record.message)[1]) for record in caplog.records]
+    assert said and all(less <= more / 2 for more, less in pairwise([512, *said]))
+
+
+@pytest.mark.parametrize("pass_tokens", [24, 64, 512])
+def test_the_passes_shrink_to_single_segments_where_no_two_fit(monkeypatch, pass_tokens):
+    prefill = TreePrefill(MODEL, pass_tokens=pass_tokens)
+    forward = prefill._forward
+    tried = []
+
+    def fails_on_two(plan, prompts, sequence):
+        tried.append(sequence.runs[-1].end)
+        if len(tried) > 100:
+            pytest.fail("it tries for ever")
+        if len(sequence.runs) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return forward(plan, prompts, sequence)
+
+    monkeypatch.setattr(prefill, "_forward", fails_on_two)
+    prompts = family()
+    for row, plain in zip(computed_rows(prefill, prompts), plain_rows(MODEL, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+
+
+def test_a_single_segment_that_does_not_fit_is_an_error(monkeypatch):
+    prefill = TreePrefill(MODEL)
+    monkeypatch.setattr(prefill, "_forward", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
+    with pytest.raises(torch.OutOfMemoryError):
+        computed_rows(prefill, family())
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
