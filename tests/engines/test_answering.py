@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from prom_reward.engines import transformers_engine as engine_module
+from prom_reward.engines import answering
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.transformers_engine import TransformersEngine
 from prom_reward.prompts.conversation import CONVERSATIONS
@@ -48,14 +48,14 @@ def test_samples_of_one_prompt_are_prefilled_once():
 @pytest.mark.parametrize("room", [1, 2, 5])
 def test_running_out_of_memory_halves_the_batch_and_loses_nothing(monkeypatch, caplog, room):
     expected = engine_of(tiny_judge()).generate(PROMPTS, GREEDY)
-    decode = engine_module.decode
+    decode = answering.decode
 
     def fails_on_many(model, sequences, *rest):
         if len(sequences) > room:
             raise torch.OutOfMemoryError("no room")
         decode(model, sequences, *rest)
 
-    monkeypatch.setattr(engine_module, "decode", fails_on_many)
+    monkeypatch.setattr(answering, "decode", fails_on_many)
     with caplog.at_level(logging.WARNING):
         answers = engine_of(tiny_judge()).generate(PROMPTS, GREEDY)
     assert [one.text for one in answers] == [one.text for one in expected]
@@ -68,6 +68,6 @@ def test_one_feedback_that_does_not_fit_is_an_error(monkeypatch):
     def fails(*arguments):
         raise torch.OutOfMemoryError("no room")
 
-    monkeypatch.setattr(engine_module, "decode", fails)
+    monkeypatch.setattr(answering, "decode", fails)
     with pytest.raises(torch.OutOfMemoryError):
         engine_of(tiny_judge()).generate(PROMPTS[:1], GREEDY)
