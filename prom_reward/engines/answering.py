@@ -1,17 +1,18 @@
-"""One call of the in-process engine: which prompts are read, and which are decoded together.
+"""One call of the in-process engine: which prompts are read or decoded together, and what a lack of memory leads to.
 
 It does not know where weights come from, nor what surrounds a call.
 """
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
-from prom_reward.engines.base import Generation, SamplingParams, too_long
+from prom_reward.engines.base import Generation, SamplingParams, out_of_memory, too_long
 from prom_reward.engines.decoding import Decoding, decode, sequence_seeds
 from prom_reward.engines.label_probs import likeliest
-from prom_reward.engines.memory import is_out_of_memory, release_memory
+from prom_reward.engines.memory import unless_out_of_memory
 from prom_reward.engines.runtime import JudgeRuntime
 from prom_reward.types import JudgePrompt
 
@@ -66,17 +67,41 @@ class Answering:
         return None if limit is None else self._runtime.room(self._prompts[index], len(self._contexts[index]), limit)
 
     def _read(self, indices: list[int]) -> None:
-        """Answer prompts of score mode."""
-        contexts = [self._contexts[index] for index in indices]
-        queries = self._runtime.score_queries([self._prompts[index] for index in indices], contexts)
-        for index, logprobs, computed in zip(indices, *self._runtime.read(queries), strict=True):
-            self._results[index] = Generation(
+        """Answer prompts of score mode; by halves where memory runs out."""
+        parts = [indices] if indices else []
+        while parts:
+            part = parts.pop()
+            found = unless_out_of_memory(partial(self._read_together, part), self._runtime.loaded.device)
+            if self._has_kept(part, found):
+                continue
+            half = len(part) // 2
+            parts += [part[half:], part[:half]]
+            logger.warning("out of memory: going on with %d prompts at a time", len(part) - half)
+
+    def _read_together(self, part: list[int]) -> list[Generation]:
+        contexts = [self._contexts[index] for index in part]
+        queries = self._runtime.score_queries([self._prompts[index] for index in part], contexts)
+        return [
+            Generation(
                 text=likeliest(logprobs),
                 finish_reason="result",
-                num_prompt_tokens=len(self._contexts[index]),
+                num_prompt_tokens=len(context),
                 num_computed_tokens=computed,
                 score_logprobs=logprobs,
             )
+            for context, logprobs, computed in zip(contexts, *self._runtime.read(queries), strict=True)
+        ]
+
+    def _has_kept(self, part: list[int], found: list[Generation] | None) -> bool:
+        """Keep what was found for some prompts, or that one alone found no memory; False: they are to be split."""
+        if found is None and len(part) > 1:
+            return False
+        if found is None:
+            found = [out_of_memory(len(self._contexts[part[0]]))]
+            logger.warning("%s", found[0].error)
+        for index, generation in zip(part, found, strict=True):
+            self._results[index] = generation
+        return True
 
     def _decode(self, indices: list[int]) -> None:
         """Answer prompts of feedback mode, the short ones first."""
@@ -86,22 +111,18 @@ class Answering:
         waiting = sorted(indices, key=lambda index: len(self._contexts[index]))
         while waiting:
             part = self._next_batch(waiting)
-            try:
-                self._decode_together(part, seeds)
-            except RuntimeError as error:
-                if not is_out_of_memory(error) or len(part) == 1:
-                    raise
-                self._decode_less(len(part) // 2)
-            else:
+            found = unless_out_of_memory(partial(self._decode_together, part, seeds), self._runtime.loaded.device)
+            if self._has_kept(part, found):
                 del waiting[: len(part)]
+            else:
+                self._batch_size = len(part) // 2
+                logger.warning("out of memory: going on with %d feedbacks at a time", self._batch_size)
 
-    def _decode_together(self, part: list[int], seeds: dict[int, int]) -> None:
+    def _decode_together(self, part: list[int], seeds: dict[int, int]) -> list[Generation]:
         sequences = [self._decoding(index, seeds[index]) for index in part]
         runtime = self._runtime
         decode(runtime.loaded.model, sequences, self._sampling, runtime.eos_ids, runtime.prefill)
-        finished = runtime.finish([self._prompts[index] for index in part], sequences, runtime.read)
-        for index, generation in zip(part, finished, strict=True):
-            self._results[index] = generation
+        return runtime.finish([self._prompts[index] for index in part], sequences, runtime.read)
 
     def _decoding(self, index: int, seed: int) -> Decoding:
         room, longest, labels = self._room(index), self._sampling.max_new_tokens, self._prompts[index].labels
@@ -112,11 +133,6 @@ class Answering:
             is_done=self._runtime.stop_test(labels),
             closing=self._runtime.closing(labels),
         )
-
-    def _decode_less(self, size: int) -> None:
-        self._batch_size = size
-        logger.warning("out of memory: going on with %d feedbacks at a time", size)
-        release_memory(self._runtime.loaded.device)
 
     def _next_batch(self, waiting: Sequence[int]) -> list[int]:
         """Return the first that keep to the batch size and to the tokens of cache that may be held at once."""

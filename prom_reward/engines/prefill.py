@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from prom_reward.engines.forward import forward_last
+from prom_reward.engines.memory import is_out_of_memory
 from prom_reward.engines.prefix_plan import Segment, plan_prefixes
 from prom_reward.engines.tree_attention import is_available
 from prom_reward.engines.tree_prefill import OnRow, OnStates, TreePrefill
@@ -136,6 +137,8 @@ class SharedPrefill:
             try:
                 rows = probes[strategy](ids)
             except Exception as error:  # whatever a model's own cache raises, plain prefill still works
+                if is_out_of_memory(error):
+                    raise  # it says nothing about the model
                 logger.debug("%s prefixes do not work: %s", strategy, error)
                 continue
             if all(float((row - plain).abs().max()) <= tolerance for row in rows):

@@ -1,4 +1,4 @@
-"""What a call shares and what it does when memory runs out, in feedback mode."""
+"""What a call shares, and what it does when memory runs out."""
 
 import logging
 
@@ -15,6 +15,7 @@ from tests.tiny_models import tiny_judge
 GREEDY = SamplingParams(max_new_tokens=4, temperature=0, repetition_penalty=1)
 SHARED = "The same long beginning of a task that every prompt of the group has. "
 PROMPTS = [JudgePrompt("You judge.", SHARED + "word " * at) for at in range(6)]
+SCORES = [JudgePrompt(one.system, one.user, "[RESULT] ") for one in PROMPTS]
 
 
 def engine_of(loaded):
@@ -64,10 +65,65 @@ def test_running_out_of_memory_halves_the_batch_and_loses_nothing(monkeypatch, c
     assert len(said) == {1: 2, 2: 2, 5: 1}[room]
 
 
-def test_one_feedback_that_does_not_fit_is_an_error(monkeypatch):
-    def fails(*arguments):
-        raise torch.OutOfMemoryError("no room")
+def short_of_memory(loaded, room):
+    """Let a model take no more than some tokens at once."""
+    forward = loaded.model.forward
 
-    monkeypatch.setattr(answering, "decode", fails)
-    with pytest.raises(torch.OutOfMemoryError):
-        engine_of(tiny_judge()).generate(PROMPTS[:1], GREEDY)
+    def fails_on_much(*args, input_ids, **kwargs):
+        if input_ids.numel() > room:
+            raise torch.OutOfMemoryError("no room")
+        return forward(*args, input_ids=input_ids, **kwargs)
+
+    loaded.model.forward = fails_on_much
+    return loaded
+
+
+@pytest.mark.parametrize("prefix", ["", "[RESULT] "])
+@pytest.mark.parametrize("architecture", ["llama", "mistral"])  # "tree" and "cached"
+@pytest.mark.parametrize("at", [0, 2, 4])
+def test_a_prompt_that_does_not_fit_is_an_error_of_its_own(caplog, architecture, prefix, at):
+    prompts = [JudgePrompt("You judge.", f"{number} {SHARED}", prefix) for number in range(4)]
+    expected = engine_of(tiny_judge(architecture)).generate(prompts, GREEDY)
+    long = JudgePrompt("You judge.", "word " * 70, prefix)
+    engine = engine_of(short_of_memory(tiny_judge(architecture), 200))
+    answers = engine.generate([*prompts[:at], long, *prompts[at:]], GREEDY)
+    failed = answers.pop(at)
+    length = engine.count_tokens(long)
+    assert length > 200
+    assert (failed.finish_reason, failed.text, failed.num_prompt_tokens) == ("error", "", length)
+    assert failed.error == (
+        f"out of memory at a prompt of {length} tokens; a smaller context_length leaves such ones out"
+    )
+    assert [one.text for one in answers] == [one.text for one in expected]
+    for one, other in zip(answers, expected, strict=True):
+        assert one.score_logprobs == pytest.approx(other.score_logprobs, abs=1e-4)
+    assert failed.error in [record.message for record in caplog.records]
+
+
+def test_prompts_that_cannot_be_read_together_are_read_apart(monkeypatch):
+    expected = engine_of(tiny_judge()).generate(SCORES, GREEDY)
+    engine = engine_of(tiny_judge())
+    read = engine.runtime.read
+    sizes = []
+
+    def fails_on_many(queries):
+        sizes.append(len(queries))
+        if len(queries) > 2:
+            raise RuntimeError("CUDA error: out of memory")
+        return read(queries)
+
+    monkeypatch.setattr(engine.runtime, "read", fails_on_many)
+    answers = engine.generate(SCORES, GREEDY)
+    assert [one.text for one in answers] == [one.text for one in expected]
+    assert sizes == [6, 3, 1, 2, 3, 1, 2]
+
+
+def test_without_any_memory_every_prompt_says_so():
+    engine = engine_of(short_of_memory(tiny_judge(), 0))
+    assert {one.finish_reason for one in engine.generate([*PROMPTS, *SCORES], GREEDY)} == {"error"}
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
+    monkeypatch.setattr(answering, "decode", lambda *_: (_ for _ in ()).throw(RuntimeError("shape mismatch")))
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        engine_of(tiny_judge()).generate(PROMPTS, GREEDY)

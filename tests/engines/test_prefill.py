@@ -86,6 +86,24 @@ def test_a_cache_that_answers_wrongly_is_not_trusted(monkeypatch):
     assert SharedPrefill(model).strategy == "plain"
 
 
+def test_a_lack_of_memory_says_nothing_about_a_model():
+    model = tiny_model("llama", VOCABULARY)
+    forward = model.forward
+    is_short = True
+
+    def short_at_first(*args, tree=None, **kwargs):
+        if tree is not None and is_short:
+            raise torch.OutOfMemoryError("no room")
+        return forward(*args, **({"tree": tree} if tree else {}), **kwargs)
+
+    model.forward = short_at_first
+    engine = SharedPrefill(model)
+    with pytest.raises(torch.OutOfMemoryError):
+        _ = engine.strategy
+    is_short = False
+    assert engine.strategy == "tree"
+
+
 def test_a_small_budget_shares_less_and_answers_the_same():
     model = tiny_model("gemma2", VOCABULARY)
     prompts = group()
