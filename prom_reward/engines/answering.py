@@ -116,6 +116,7 @@ class Answering:
                 del waiting[: len(part)]
             else:
                 self._batch_size = len(part) // 2
+                self._runtime.prefill.forget_budget()
                 logger.warning("out of memory: going on with %d feedbacks at a time", self._batch_size)
 
     def _decode_together(self, part: list[int], seeds: dict[int, int]) -> list[Generation]:

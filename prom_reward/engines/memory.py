@@ -3,10 +3,13 @@
 It does not know what needed the memory.
 """
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -30,8 +33,15 @@ def unless_out_of_memory(work: Callable[[], Result], device: torch.device) -> Re
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
+        logger.info("%s", str(error).partition("\n")[0])
     release_memory(device)  # not before the error is gone: its frames hold what the work had made
     return None
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return a GPU's free memory, with what torch's allocator holds in reserve and nothing uses."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + unused
 
 
 def release_memory(device: torch.device) -> None:

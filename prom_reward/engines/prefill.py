@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from prom_reward.engines.forward import forward_last
-from prom_reward.engines.memory import is_out_of_memory
+from prom_reward.engines.memory import free_bytes, is_out_of_memory
 from prom_reward.engines.prefix_plan import Segment, plan_prefixes
 from prom_reward.engines.tree_attention import is_available
 from prom_reward.engines.tree_prefill import OnRow, OnStates, TreePrefill
@@ -48,6 +48,7 @@ class SharedPrefill:
         self._budget_bytes = cache_budget_bytes
         self._tree = TreePrefill(model, pass_tokens=pass_tokens)
         self._strategies: dict[tuple[str, torch.dtype], Strategy] = {}
+        self._token_budgets: dict[torch.device, int] = {}
 
     def run(self, prompts: Sequence[Sequence[int]], keep: OnRow) -> list[int]:
         """Compute the raw logits (V,) behind every prompt.
@@ -94,11 +95,17 @@ class SharedPrefill:
 
     @property
     def token_budget(self) -> int:
-        """Tokens of key/value cache that may be held at once."""
-        budget = self._budget_bytes
-        if self._model.device.type == "cuda":
-            budget = max(budget, int(_GPU_SHARE * torch.cuda.mem_get_info(self._model.device)[0]))
-        return max(1, budget // _cache_bytes_per_token(self._model))
+        """Tokens of key/value cache that may be held at once; a device is asked once, so that equal calls are alike."""
+        device = self._model.device
+        if device not in self._token_budgets:
+            free = int(_GPU_SHARE * free_bytes(device)) if device.type == "cuda" else 0
+            num_bytes = max(self._budget_bytes, free)
+            self._token_budgets[device] = max(1, num_bytes // _cache_bytes_per_token(self._model))
+        return self._token_budgets[device]
+
+    def forget_budget(self) -> None:
+        """Ask the device anew, after memory ran out: others may have taken it."""
+        self._token_budgets.clear()
 
     def _run(self, plan: Sequence[Segment], prompts: Sequence[Sequence[int]], keep: OnRow) -> None:
         """Compute every segment behind its parent's cache, which its last child takes over."""

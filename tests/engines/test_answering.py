@@ -65,6 +65,36 @@ def test_running_out_of_memory_halves_the_batch_and_loses_nothing(monkeypatch, c
     assert len(said) == {1: 2, 2: 2, 5: 1}[room]
 
 
+def test_a_lack_of_memory_that_passes_is_forgotten_with_its_call(monkeypatch):
+    decode, batches, room = answering.decode, [], [2]
+
+    def fails_on_many(model, sequences, *rest):
+        batches.append(len(sequences))
+        if len(sequences) > room[0]:
+            raise torch.OutOfMemoryError("no room")
+        decode(model, sequences, *rest)
+
+    monkeypatch.setattr(answering, "decode", fails_on_many)
+    engine = engine_of(tiny_judge())
+    engine.generate(PROMPTS, GREEDY)
+    assert batches == [6, 3, 1, 1, 1, 1, 1, 1]
+    room[0] = 6
+    batches.clear()
+    engine.generate(PROMPTS, GREEDY)
+    assert batches == [6]
+
+
+def test_the_budget_is_read_anew_once_memory_ran_out(monkeypatch):
+    engine = engine_of(tiny_judge())
+    asked = []
+    monkeypatch.setattr(engine.runtime.prefill, "forget_budget", lambda: asked.append(True))
+    engine.generate(PROMPTS, GREEDY)
+    assert not asked
+    monkeypatch.setattr(answering, "decode", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
+    engine.generate(PROMPTS[:2], GREEDY)
+    assert asked == [True]
+
+
 def short_of_memory(loaded, room):
     """Let a model take no more than some tokens at once."""
     forward = loaded.model.forward

@@ -1,4 +1,5 @@
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -102,6 +103,24 @@ def test_a_lack_of_memory_says_nothing_about_a_model():
         _ = engine.strategy
     is_short = False
     assert engine.strategy == "tree"
+
+
+def test_a_gpus_budget_counts_what_torch_holds_in_reserve_and_is_read_once(monkeypatch):
+    free, reserved, allocated = [64 << 30], [10 << 30], [2 << 30]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 80 << 30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: reserved[0])
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: allocated[0])
+    real = tiny_model("llama", VOCABULARY)
+    model = SimpleNamespace(config=real.config, dtype=real.dtype, device=torch.device("cuda"))
+    prefill = SharedPrefill(model)
+    first = prefill.token_budget
+    assert first == (72 << 30) // 4 // prefill_module._cache_bytes_per_token(real)
+    free[0], reserved[0] = 34 << 30, 40 << 30  # the first call's blocks, which torch keeps
+    assert SharedPrefill(model).token_budget == first
+    free[0] = 1 << 30
+    assert prefill.token_budget == first
+    prefill.forget_budget()
+    assert prefill.token_budget < first
 
 
 def test_a_small_budget_shares_less_and_answers_the_same():

@@ -141,11 +141,41 @@ def test_the_passes_shrink_to_single_segments_where_no_two_fit(monkeypatch, pass
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
 
 
+def test_a_pass_that_failed_halfway_leaves_no_states_and_no_smaller_passes_behind(monkeypatch, caplog):
+    model = tiny_model("llama", VOCABULARY)
+    prefill = TreePrefill(model, pass_tokens=40)
+    forward, second_layer = prefill._forward, model.model.layers[1].forward
+    most, before = [12], []
+
+    def fails_on_much(states, *args, **kwargs):
+        if states.shape[1] > most[0] and len(before[-1][1].runs) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return second_layer(states, *args, **kwargs)
+
+    def watched(plan, prompts, sequence):
+        before.append((set(sequence.states), sequence))
+        return forward(plan, prompts, sequence)
+
+    monkeypatch.setattr(model.model.layers[1], "forward", fails_on_much)
+    monkeypatch.setattr(prefill, "_forward", watched)
+    prompts = family()
+    for row, plain in zip(computed_rows(prefill, prompts), plain_rows(MODEL, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+    assert caplog.records
+    for held, sequence in before:
+        assert {layer for layer, _ in held} in ({0, 1}, set())
+        assert all(segment < sequence.runs[0].segment for _, segment in held)
+    caplog.clear()
+    most[0] = UNLIMITED
+    computed_rows(prefill, prompts)
+    assert not caplog.records and prefill.pass_tokens == 40
+
+
 def test_a_single_segment_that_does_not_fit_is_an_error(monkeypatch):
     prefill = TreePrefill(MODEL)
     monkeypatch.setattr(prefill, "_forward", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
-    with pytest.raises(torch.OutOfMemoryError):
-        computed_rows(prefill, family())
+    with pytest.raises(torch.OutOfMemoryError, match=r"^out of memory in a forward pass of one segment of 12 tokens$"):
+        computed_rows(prefill, [list(range(3, 15))])
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
