@@ -220,7 +220,7 @@ def _next_token(sequence: Decoding, row: torch.Tensor, sampling: SamplingParams,
         return None
     if token in eos_ids:
         return _close(sequence, row, [])
-    sequence.last_rows[len(sequence.new_ids)] = row
+    sequence.last_rows[len(sequence.new_ids)] = row.clone()  # a view would hold the rows of the whole batch
     sequence.last_rows.pop(len(sequence.new_ids) - _KEPT_ROWS, None)
     sequence.new_ids.append(token)
     if sequence.is_done(sequence.new_ids):
@@ -241,5 +241,5 @@ def _close(sequence: Decoding, row: torch.Tensor, waiting: list[int]) -> int | N
 def _next_forced(sequence: Decoding, row: torch.Tensor) -> int | None:
     if sequence.forced:
         return sequence.forced.pop(0)
-    sequence.last_row = row
+    sequence.last_row = row.clone()
     return None

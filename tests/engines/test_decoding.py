@@ -65,6 +65,16 @@ def test_the_kept_rows_are_the_models_logits_for_the_whole_text(architecture):
             torch.testing.assert_close(row, plain[len(one.prompt_ids) + index - 1], atol=1e-4, rtol=1e-4)
 
 
+def test_a_kept_row_does_not_hold_its_batchs_logits():
+    sequences = [sequence(prompt_ids(text), max_new_tokens=3) for text in TEXTS]
+    for one in sequences:
+        one.closing = lambda new_ids: (5, 6)
+    decoded(tiny_judge().model, sequences)
+    rows = [row for one in sequences for row in [*one.last_rows.values(), one.last_row]]
+    assert len(rows) == 4 * len(TEXTS)
+    assert {row.untyped_storage().nbytes() for row in rows} == {4 * len(TOKENIZER)}
+
+
 def test_sequences_leave_the_batch_at_their_own_end():
     scripts = {"a": "One.", "bb bb": "A longer text is written here.", "c" * 30: "Two words."}
     model = script_model(scripts)
