@@ -159,7 +159,7 @@ def resolve_dtype(name: DtypeName, device: torch.device, quantization: str | Non
     if quantization == "int8":
         return torch.float16  # bitsandbytes casts to it in any case
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if device.type == "cpu":
         return torch.bfloat16 if cpu_has_fast_bf16() else torch.float32
     return torch.float16 if device.type == "mps" else torch.float32

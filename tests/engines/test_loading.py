@@ -108,9 +108,11 @@ def test_the_measurement_takes_milliseconds():
     assert 0 < loading._gemm_s(torch.float32) < 1
 
 
-@pytest.mark.parametrize(("is_supported", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
-def test_a_gpu_takes_bf16_where_it_can_and_else_fp16(monkeypatch, is_supported, dtype):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: is_supported)
+@pytest.mark.parametrize(("is_fast", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_takes_bf16_where_it_is_no_emulation_and_else_fp16(monkeypatch, is_fast, dtype):
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: is_fast or including_emulation
+    )
     assert resolve_dtype("auto", CUDA) == dtype
 
 
