@@ -133,6 +133,27 @@ def test_the_first_gpu_is_taken_where_there_is_one(monkeypatch, is_available, de
     assert resolve_device("cuda:1") == torch.device("cuda:1")
 
 
+@pytest.mark.parametrize(("rank", "index"), [("3", 3), ("4", 1), (None, 1), ("", 1)])
+def test_every_process_of_a_launcher_loads_onto_its_own_gpu(monkeypatch, tiny_folder, rank, index):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    maps = []
+
+    def loaded(auto_class, source, options):
+        maps.append(options.get("device_map"))
+        return torch.nn.Linear(1, 1)
+
+    monkeypatch.setattr(torch.nn.Linear, "device", CPU, raising=False)
+    monkeypatch.setattr(loading, "_from_pretrained", loaded)
+    for source in (source_of(tiny_folder, device=name) for name in (None, "cuda", "cuda:2", "cpu")):
+        load_model(source)
+    assert [one[""] for one in maps if one] == [torch.device("cuda", index)] * 2 + [torch.device("cuda:2"), CPU]
+
+
 def test_an_unknown_kind_of_device_is_named():
     with pytest.raises(ConfigError, match=r"^got device='gpu'; expected cpu, cuda, mps, xpu or one like cuda:1$"):
         resolve_device("gpu")
