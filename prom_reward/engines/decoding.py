@@ -144,7 +144,7 @@ def _decode_batch(
             return
         if len(keep) < len(active):
             active = [active[index] for index in keep]
-            chosen = torch.tensor(keep, device=mask.device)
+            chosen = torch.tensor(keep)  # on the CPU, from where it indexes layers on any device
             cache.batch_select_indices(chosen)
             mask = mask[chosen]
         step_ids = torch.tensor([[tokens[index]] for index in keep], device=model.device)  # (B, 1)

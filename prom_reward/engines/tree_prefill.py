@@ -110,7 +110,7 @@ class TreePrefill:
             input_ids=torch.tensor([ids], device=device),
             position_ids=torch.tensor([positions], device=device),
             use_cache=False,
-            logits_to_keep=torch.tensor(ends, dtype=torch.long, device=device),
+            logits_to_keep=torch.tensor(ends, dtype=torch.long),  # on the CPU: the last layer may lie elsewhere
             tree=sequence,
         )
         logits: torch.Tensor = output.logits[0]

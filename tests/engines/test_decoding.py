@@ -1,5 +1,8 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
+from transformers import DynamicCache, LlamaConfig
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.decoding import Decoding, decode
@@ -84,6 +87,27 @@ def test_sequences_leave_the_batch_at_their_own_end():
     decoding_calls = model.tokens_run[len(scripts) :]
     assert decoding_calls == sorted(decoding_calls, reverse=True) and decoding_calls[-1] == 1
     assert len(decoding_calls) == longest and sum(decoding_calls) == sum(len(one.new_ids) for one in sequences)
+
+
+def test_a_batch_shrinks_in_a_cache_that_lies_on_other_devices_than_its_inputs():
+    class Spread:  # inputs go to "meta", the layer lies on the CPU
+        config = LlamaConfig(num_hidden_layers=1)
+        device = torch.device("meta")
+
+        def forward(self, input_ids, past_key_values=None, **_):
+            assert input_ids.device == self.device
+            cache = past_key_values or DynamicCache(config=self.config)
+            cache.update(*[torch.zeros(len(input_ids), 1, input_ids.shape[1], 1)] * 2, 0)
+            assert cache.layers[0].keys.device.type == "cpu"
+            logits = torch.eye(9)[[4] * len(input_ids)][:, None]
+            return SimpleNamespace(logits=logits, past_key_values=cache)
+
+        def __call__(self, **inputs):
+            return self.forward(**inputs)
+
+    sequences = [sequence([5, 6], max_new_tokens=2), sequence([5], max_new_tokens=4)]
+    decoded(Spread(), sequences)
+    assert [one.new_ids for one in sequences] == [[4] * 2, [4] * 4]
 
 
 def test_the_stop_test_is_told_every_new_token():

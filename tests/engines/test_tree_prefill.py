@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prom_reward.engines.forward import forward_last
 from prom_reward.engines.prefix_plan import plan_prefixes
-from prom_reward.engines.tree_attention import _lower_right, is_available
+from prom_reward.engines.tree_attention import TreeRun, TreeSequence, _lower_right, is_available
 from prom_reward.engines.tree_prefill import CPU_PASS_TOKENS, GPU_PASS_TOKENS, TreePrefill
 from tests.tiny_models import tiny_model
 
@@ -184,6 +184,21 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
     with pytest.raises(RuntimeError, match="shape mismatch"):
         computed_rows(prefill, family())
     assert MODEL.config._attn_implementation == "sdpa"
+
+
+def test_the_last_layers_rows_are_chosen_on_whatever_device_it_lies():
+    class Spread:  # inputs go to "meta", the last layer lies on the CPU
+        device = torch.device("meta")
+
+        def __call__(self, *, input_ids, logits_to_keep, **_):
+            assert input_ids.device == self.device
+            return SimpleNamespace(logits=torch.arange(input_ids.numel())[None, :, None][:, logits_to_keep])
+
+    prompts = [[3, 4, 5], [3, 4, 5, 6, 7], [8]]
+    plan = plan_prefixes(prompts, token_budget=UNLIMITED, min_shared_tokens=1)
+    runs = [TreeRun(segment=0, start=0, end=3, ancestors=()), TreeRun(segment=1, start=3, end=5, ancestors=(0,))]
+    sequence = TreeSequence(runs=runs, kept=frozenset(), states={})
+    assert TreePrefill(Spread())._forward(plan, prompts, sequence).flatten().tolist() == [2, 4]
 
 
 def test_a_pass_is_as_long_as_its_device_likes():
