@@ -80,6 +80,8 @@ class VllmModel:
         self._names = (f"prom-reward-{number}" for number in itertools.count())
         self.names_all_labels = _takes_token_ids()
         """Whether any token's log-probability can be asked for; else the likeliest 20 are known."""
+        self.end_ids = _end_ids(self._engine.model_config)
+        """Tokens of the model's generation config at which vLLM ends a sequence, besides the tokenizer's."""
 
     @property
     def context_length(self) -> int:
@@ -231,6 +233,14 @@ def _takes_token_ids() -> bool:
     from vllm import SamplingParams as VllmSampling
 
     return "logprob_token_ids" in inspect.signature(VllmSampling).parameters
+
+
+def _end_ids(model_config: Any) -> frozenset[int]:
+    """Return the tokens with which the weights' generation_config.json ends a sequence."""
+    given = model_config.try_get_generation_config().get("eos_token_id")
+    if given is None:
+        return frozenset()
+    return frozenset([given] if isinstance(given, int) else given)
 
 
 def _logprob(found: Mapping[int, Any], token: int) -> float:

@@ -1,6 +1,7 @@
 """The vLLM engine on a stand-in; where vLLM is installed the contract suite runs on the real one, see the last test."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from transformers import GenerationConfig
 
 from prom_reward.config import load_judge
 from prom_reward.engines.base import SamplingParams
@@ -50,6 +52,20 @@ def test_it_answers_as_the_transformers_engine_does(llm, tiny_folder):
         )
         assert one.score_logprobs == pytest.approx(other.score_logprobs, abs=1e-4)
         assert not one.is_partial
+
+
+@pytest.mark.parametrize("as_list", [True, False])
+def test_a_token_with_which_only_the_generation_config_ends_is_no_text(llm, tiny_folder, tmp_path, as_list):
+    plain = engine_on(tiny_folder, TransformersEngine)
+    ids = torch.tensor([plain.runtime.context_ids(FEEDBACK[0])])
+    written = plain.runtime.loaded.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4)
+    end = int(written[0, -1])
+    folder = shutil.copytree(tiny_folder, tmp_path / "judge")
+    GenerationConfig(eos_token_id=[end] if as_list else end).save_pretrained(folder)
+    ours = engine_on(folder).generate(FEEDBACK, GREEDY)
+    expected = engine_on(folder, TransformersEngine).generate(FEEDBACK, GREEDY)
+    assert [one.text for one in ours] == [one.text for one in expected]
+    assert ours[0].num_generated_tokens < 4
 
 
 def test_equal_arguments_share_one_llm_and_others_do_not(llm, tiny_folder):
