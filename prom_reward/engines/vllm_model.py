@@ -14,6 +14,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.label_probs import Row, Tokens
 from prom_reward.engines.loading import (
@@ -24,7 +26,7 @@ from prom_reward.engines.loading import (
     resolve_path,
     weights_path,
 )
-from prom_reward.errors import ConfigError, MissingPackageError
+from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 
 _TOP_LOGPROBS = 20  # vLLM's own limit for the likeliest tokens
 _KV_CACHE_GIB = "4"  # on a CPU, where vLLM would take most of the memory
@@ -172,7 +174,8 @@ def load_vllm(source: ModelSource, context_length: int | None, options: Mapping[
 
     Raises:
         MissingPackageError: vLLM is not installed.
-        ConfigError: vLLM takes an argument not.
+        ConfigError: vLLM does not take an argument.
+        ModelLoadError: It does not start with them.
     """
     try:
         import vllm
@@ -187,8 +190,13 @@ def load_vllm(source: ModelSource, context_length: int | None, options: Mapping[
         if key not in _models:
             try:
                 _models[key] = VllmModel(vllm.LLM(**arguments), adapter)
-            except (TypeError, ValueError) as error:  # pydantic's are ValueErrors
-                raise ConfigError(f"vllm: {str(error).strip().partition(chr(10))[0]}") from error
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"vllm: {_first_line(error)}") from error
+            except RuntimeError as error:  # what failed in vLLM's own process stands in its log alone
+                raise ModelLoadError(
+                    f"vllm: {_first_line(error)}; see vLLM's lines above: where memory is short, lower "
+                    "gpu_memory_utilization or give a smaller context_length"
+                ) from error
         return _models[key]
 
 
@@ -208,6 +216,16 @@ def _arguments(source: ModelSource, context_length: int | None, adapter: str | N
     arguments |= {"max_model_len": context_length} if context_length else {}
     arguments |= {"enable_lora": True, "max_lora_rank": _rank(adapter)} if adapter else {}
     return arguments
+
+
+def _first_line(error: Exception) -> str:
+    """Return the line of an error that says what is wrong; the first of pydantic's only counts its errors."""
+    message = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        message = (f"{place}: " if place else "") + first["msg"].removeprefix("Value error, ")
+    return message.strip().partition("\n")[0].rstrip(".")
 
 
 def _prepare_cpu() -> None:

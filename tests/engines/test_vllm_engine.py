@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from pydantic import BaseModel, Field, field_validator
 from transformers import GenerationConfig
 
 from prom_reward.config import load_judge
@@ -18,7 +19,7 @@ from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.loading import ModelSource, load_trainable
 from prom_reward.engines.transformers_engine import TransformersEngine
 from prom_reward.engines.vllm_engine import VllmEngine
-from prom_reward.errors import ConfigError, MissingPackageError
+from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt
 from tests import fake_vllm
@@ -145,6 +146,39 @@ def test_what_vllm_does_not_take_is_one_line(llm, tiny_folder):
             load_judge({"model": str(tiny_folder), "engine": "vllm", **setting})
     with pytest.raises(ConfigError, match="expected engine: vllm"):
         load_judge({"model": str(tiny_folder), "vllm": {"max_num_seqs": 2}})
+
+
+class Parallel(BaseModel):
+    tensor_parallel_size: int = Field(ge=1)
+
+    @field_validator("tensor_parallel_size")
+    @classmethod
+    def odd(cls, value):
+        if value == 3:
+            raise ValueError("3 heads do not divide")
+        return value
+
+
+@pytest.mark.parametrize(
+    ("size", "line"), [(0, "Input should be greater than or equal to 1"), (3, "3 heads do not divide")]
+)
+def test_a_value_that_vllm_refuses_is_said_in_its_words(llm, tiny_folder, monkeypatch, size, line):
+    monkeypatch.setattr(llm, "__init__", lambda *_, **__: Parallel(tensor_parallel_size=size))
+    with pytest.raises(ConfigError, match=f"^vllm: tensor_parallel_size: {line}$"):
+        engine_on(tiny_folder).generate(SCORE, GREEDY)
+
+
+def test_a_vllm_that_does_not_start_points_to_its_log(llm, tiny_folder, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("Engine core initialization failed. See root cause above. Failed core proc(s): {}")
+
+    monkeypatch.setattr(llm, "__init__", fails)
+    with pytest.raises(ModelLoadError) as caught:
+        engine_on(tiny_folder).generate(SCORE, GREEDY)
+    assert str(caught.value) == (
+        "vllm: Engine core initialization failed. See root cause above. Failed core proc(s): {}; see vLLM's lines "
+        "above: where memory is short, lower gpu_memory_utilization or give a smaller context_length"
+    )
 
 
 def test_a_missing_vllm_says_how_to_get_it(monkeypatch, tiny_folder):
