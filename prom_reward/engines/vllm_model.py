@@ -14,6 +14,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from prom_reward.engines.base import SamplingParams
@@ -200,13 +201,24 @@ def load_vllm(source: ModelSource, context_length: int | None, options: Mapping[
         return _models[key]
 
 
-def _arguments(source: ModelSource, context_length: int | None, adapter: str | None) -> dict[str, Any]:
+def compute_dtype(source: ModelSource) -> torch.dtype:
+    """Return the dtype that vLLM is told; where it is there, it is asked about a GPU, and no CUDA context is made."""
     device = resolve_device(source.device)
-    if device.type == "cpu":
+    if source.dtype != "auto" or device.type != "cuda":
+        return resolve_dtype(source.dtype, device)
+    try:
+        from vllm.platforms import current_platform  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        return resolve_dtype(source.dtype, device)
+    return torch.bfloat16 if current_platform.has_device_capability(80) else torch.float16
+
+
+def _arguments(source: ModelSource, context_length: int | None, adapter: str | None) -> dict[str, Any]:
+    if resolve_device(source.device).type == "cpu":
         _prepare_cpu()
     arguments: dict[str, Any] = {
         "model": weights_path(source),
-        "dtype": str(resolve_dtype(source.dtype, device)).removeprefix("torch."),
+        "dtype": str(compute_dtype(source)).removeprefix("torch."),
         "trust_remote_code": source.trust_remote_code,
         "enable_prefix_caching": True,
         "disable_log_stats": True,

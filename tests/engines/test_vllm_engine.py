@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from math import inf
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -179,6 +180,30 @@ def test_a_vllm_that_does_not_start_points_to_its_log(llm, tiny_folder, monkeypa
         "vllm: Engine core initialization failed. See root cause above. Failed core proc(s): {}; see vLLM's lines "
         "above: where memory is short, lower gpu_memory_utilization or give a smaller context_length"
     )
+
+
+@pytest.mark.parametrize(("is_new", "dtype"), [(True, "bfloat16"), (False, "float16")])
+def test_vllm_is_asked_what_a_gpu_computes_in_so_that_cuda_is_not_started_before_it(monkeypatch, is_new, dtype):
+    platforms = ModuleType("vllm.platforms")
+    platforms.current_platform = SimpleNamespace(has_device_capability=lambda capability: is_new and capability == 80)
+    monkeypatch.setitem(sys.modules, "vllm", ModuleType("vllm"))
+    monkeypatch.setitem(sys.modules, "vllm.platforms", platforms)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: pytest.fail("CUDA is started"))
+    engine = engine_on("judge", source={"dtype": "auto", "device": None})
+    assert engine.fingerprint.endswith(f"|torch.{dtype}")
+
+
+def test_a_fingerprint_needs_no_vllm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert engine_on("judge", source={"dtype": "auto", "device": None}).fingerprint.endswith("|torch.bfloat16")
+
+
+def test_a_gpu_by_its_number_is_not_silently_another(tiny_folder):
+    with pytest.raises(ConfigError, match=r"got device='cuda:1' with engine='vllm'; expected cpu or cuda: vLLM counts"):
+        load_judge({"model": str(tiny_folder), "engine": "vllm", "device": "cuda:1"})
 
 
 def test_a_missing_vllm_says_how_to_get_it(monkeypatch, tiny_folder):
