@@ -156,7 +156,7 @@ def resolve_device(name: str | None) -> torch.device:
 
 def own_device(device: torch.device) -> torch.device:
     """Return a GPU with its number: this process's own where a launcher started several, else torch's current one."""
-    if device.type != "cuda" or device.index is not None:
+    if device != torch.device("cuda"):  # one with a number is another
         return device
     rank = os.environ.get("LOCAL_RANK", "")
     is_seen = rank.isdecimal() and int(rank) < torch.cuda.device_count()
