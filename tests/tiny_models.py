@@ -75,6 +75,17 @@ def tiny_model(architecture: str, vocab_size: int, *, seed: int = 0, head_dim: i
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
 
 
+def tiny_mamba(vocab_size: int):
+    """A random two-layer Mamba: it has states instead of heads."""
+    config = AutoConfig.for_model(
+        "mamba", vocab_size=vocab_size, hidden_size=32, num_hidden_layers=2, state_size=8, initializer_range=0.5,
+        bos_token_id=0, eos_token_id=1, pad_token_id=1,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
+
+
 def tiny_judge(architecture: str = "llama", *, joins_space: bool = False, head_dim: int = 8) -> LoadedModel:
     """A random model with its tokenizer, ready to judge."""
     tokenizer = tiny_tokenizer(joins_space=joins_space)

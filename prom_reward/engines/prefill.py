@@ -184,10 +184,11 @@ def _computed(plan: Sequence[Segment], num_prompts: int) -> list[int]:
 
 
 def _cache_bytes_per_token(model: Any) -> int:
-    """Return the size of one token's keys and values over all layers."""
+    """Return the size of one token's keys and values over all layers; without heads, of as many hidden states."""
     config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    heads = getattr(config, "num_attention_heads", None) or 1
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    heads = getattr(config, "num_key_value_heads", None) or heads
     return int(2 * config.num_hidden_layers * heads * width * model.dtype.itemsize)
 
 

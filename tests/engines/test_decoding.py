@@ -6,7 +6,7 @@ from transformers import DynamicCache, LlamaConfig
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.decoding import Decoding, decode
-from tests.tiny_models import ARCHITECTURES, ScriptLM, tiny_judge, tiny_tokenizer
+from tests.tiny_models import ARCHITECTURES, ScriptLM, tiny_judge, tiny_mamba, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 EOS = frozenset([TOKENIZER.eos_token_id])
@@ -50,6 +50,15 @@ def greedy_reference(model, ids, max_new_tokens):
 def test_a_greedy_batch_equals_transformers_one_by_one(architecture):
     model = tiny_judge(architecture).model
     sequences = [sequence(prompt_ids(text)) for text in [*TEXTS, TEXTS[1]]]
+    decoded(model, sequences)
+    assert [one.new_ids for one in sequences] == [
+        greedy_reference(model, one.prompt_ids, one.max_new_tokens) for one in sequences
+    ]
+
+
+def test_a_model_of_states_writes_what_transformers_does():
+    model = tiny_mamba(len(TOKENIZER))
+    sequences = [sequence(prompt_ids(text)) for text in TEXTS]
     decoded(model, sequences)
     assert [one.new_ids for one in sequences] == [
         greedy_reference(model, one.prompt_ids, one.max_new_tokens) for one in sequences

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from prom_reward.engines import prefill as prefill_module
 from prom_reward.engines.prefill import SharedPrefill
-from tests.tiny_models import ARCHITECTURES, tiny_model
+from tests.tiny_models import ARCHITECTURES, tiny_mamba, tiny_model
 
 VOCABULARY = 300
 
@@ -131,6 +131,16 @@ def test_a_small_budget_shares_less_and_answers_the_same():
     for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
     assert sum(computed) > 96
+
+
+def test_a_model_of_states_without_heads_is_computed_too():
+    model = tiny_mamba(VOCABULARY)
+    prompts = group()
+    prefill = SharedPrefill(model)
+    assert prefill.token_budget == prefill_module.CACHE_BUDGET_BYTES // (2 * 2 * 32 * 4)  # layers, width, bytes
+    rows, _ = shared_rows(prefill, prompts)
+    for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "longrope"])
