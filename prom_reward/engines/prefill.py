@@ -68,7 +68,7 @@ class SharedPrefill:
         plan = plan_prefixes(
             prompts,
             token_budget=0 if strategy == "plain" else self.token_budget,
-            rotary_boundary=_rotary_boundary(self._model),
+            rotary_boundary=rotary_boundary(self._model),
         )
         self._run(plan, prompts, keep)
         return _computed(plan, len(prompts))
@@ -153,7 +153,7 @@ class SharedPrefill:
         return "plain"
 
     def _takes_trees(self) -> bool:
-        return is_available(self._model) and _rotary_boundary(self._model) is None
+        return is_available(self._model) and rotary_boundary(self._model) is None
 
     def _probe_tree(self, ids: list[int]) -> list[torch.Tensor]:
         """Return the logits of one prompt beside another that shares its first half, in one pass and in two."""
@@ -192,7 +192,7 @@ def _cache_bytes_per_token(model: Any) -> int:
     return int(2 * config.num_hidden_layers * heads * width * model.dtype.itemsize)
 
 
-def _rotary_boundary(model: Any) -> int | None:
+def rotary_boundary(model: Any) -> int | None:
     """Return the length beyond which the model turns positions differently, if there is one."""
     config = model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}

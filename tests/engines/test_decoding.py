@@ -1,12 +1,15 @@
+import copy
 from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import DynamicCache, LlamaConfig
 
+from prom_reward.engines import decoding
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.decoding import Decoding, decode
-from tests.tiny_models import ARCHITECTURES, ScriptLM, tiny_judge, tiny_mamba, tiny_tokenizer
+from prom_reward.engines.prefill import SharedPrefill
+from tests.tiny_models import ARCHITECTURES, ScriptLM, tiny_judge, tiny_mamba, tiny_rotary, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 EOS = frozenset([TOKENIZER.eos_token_id])
@@ -63,6 +66,23 @@ def test_a_model_of_states_writes_what_transformers_does():
     assert [one.new_ids for one in sequences] == [
         greedy_reference(model, one.prompt_ids, one.max_new_tokens) for one in sequences
     ]
+
+
+@pytest.mark.parametrize("lengths", [(5, 8, 45, 60), (45,), (5, 60)])
+def test_nothing_is_decoded_across_the_length_at_which_positions_change(monkeypatch, lengths):
+    monkeypatch.setattr(decoding, "_CLOSING_ROOM", 2, raising=False)
+    model = tiny_rotary("longrope", len(TOKENIZER))
+    model_alone = copy.deepcopy(model)
+    draw = torch.Generator().manual_seed(1)
+    prompts = [torch.randint(3, len(TOKENIZER), (length,), generator=draw).tolist() for length in lengths]
+    sequences = [sequence(ids, max_new_tokens=12) for ids in prompts]
+    with torch.inference_mode():
+        decode(model, sequences, GREEDY, EOS, SharedPrefill(model))
+    assert sum(len(one.new_ids) for one in sequences) > 6 * len(sequences)
+    for one in sequences:
+        for at, token in enumerate(one.new_ids):
+            whole = torch.tensor([one.prompt_ids + one.new_ids[:at]])
+            assert token == int(model_alone(input_ids=whole, use_cache=False).logits[0, -1].argmax())
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -3,11 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
 
 from prom_reward.engines import prefill as prefill_module
 from prom_reward.engines.prefill import SharedPrefill
-from tests.tiny_models import ARCHITECTURES, tiny_mamba, tiny_model
+from tests.tiny_models import ARCHITECTURES, tiny_mamba, tiny_model, tiny_rotary
 
 VOCABULARY = 300
 
@@ -145,22 +144,7 @@ def test_a_model_of_states_without_heads_is_computed_too():
 
 @pytest.mark.parametrize("kind", ["dynamic", "longrope"])
 def test_nothing_is_shared_across_the_length_at_which_positions_change(kind):
-    rope = {"rope_type": kind, "rope_theta": 10000.0, "factor": 4.0}
-    if kind == "longrope":
-        rope |= {"short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "original_max_position_embeddings": 50}
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=50 if kind == "dynamic" else 200,
-        rope_parameters=rope,
-        initializer_range=0.5,
-    )
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).eval()
+    model = tiny_rotary(kind, VOCABULARY)
     prompts = group(num_shared=40, lengths=(5, 40, 30))  # two of them are longer than 50 tokens
     plain = [plain_rows(copy.deepcopy(model), [prompt])[0] for prompt in prompts]  # dynamic scaling has a memory
     rows, _ = shared_rows(SharedPrefill(model), prompts)
