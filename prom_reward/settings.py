@@ -255,6 +255,11 @@ def check_engine(config: JudgeConfig, where: str) -> None:
     for key in ("quantization", "device_map", "offload", "decode_batch_size"):
         if config.engine == "vllm" and getattr(config, key):
             raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
+    if config.engine == "vllm" and ":" in (config.device or ""):
+        raise ConfigError(
+            f"{where}: got device={config.device!r} with engine='vllm'; expected cpu or cuda: vLLM counts its GPUs "
+            "itself, name one in CUDA_VISIBLE_DEVICES or vllm: {device_ids: [...]}"
+        )
 
 
 def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Model:

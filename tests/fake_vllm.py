@@ -62,7 +62,10 @@ class LLM:
         self._source = ModelSource(model=model, dtype=dtype, device="cpu")
         self._weights: dict[str | None, Any] = {}
         limit = self._model(None).config.max_position_embeddings
-        self.model_config = SimpleNamespace(max_model_len=max_model_len or limit)
+        self._generation_config = self._model(None).generation_config.to_diff_dict()
+        self.model_config = SimpleNamespace(
+            max_model_len=max_model_len or limit, try_get_generation_config=lambda: self._generation_config
+        )
         self.llm_engine = self
         self.active: dict[str, Any] = {}
 
@@ -95,7 +98,9 @@ class LLM:
         else:
             told = {token, *logprobs.topk(params.logprobs).indices.tolist()}
         request.ids.append(token)
-        has_ended = token in params.stop_token_ids or len(request.ids) - request.num >= params.max_tokens
+        named = self._generation_config.get("eos_token_id")
+        ends = [] if params.ignore_eos or named is None else [named] if isinstance(named, int) else named
+        has_ended = token in [*params.stop_token_ids, *ends] or len(request.ids) - request.num >= params.max_tokens
         if has_ended:
             del self.active[name]
         row = {one: SimpleNamespace(logprob=float(logprobs[one])) for one in told}

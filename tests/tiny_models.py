@@ -75,6 +75,38 @@ def tiny_model(architecture: str, vocab_size: int, *, seed: int = 0, head_dim: i
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
 
 
+def tiny_mamba(vocab_size: int):
+    """A random two-layer Mamba: it has states instead of heads."""
+    config = AutoConfig.for_model(
+        "mamba", vocab_size=vocab_size, hidden_size=32, num_hidden_layers=2, state_size=8, initializer_range=0.5,
+        bos_token_id=0, eos_token_id=1, pad_token_id=1,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
+
+
+def tiny_rotary(kind: str, vocab_size: int):
+    """A random two-layer Llama that turns positions differently beyond 50 tokens: "dynamic" or "longrope"."""
+    rope = {"rope_type": kind, "rope_theta": 10000.0, "factor": 4.0}
+    if kind == "longrope":
+        rope |= {"short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "original_max_position_embeddings": 50}
+    config = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=50 if kind == "dynamic" else 200,
+        rope_parameters=rope,
+        initializer_range=0.5,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
+
+
 def tiny_judge(architecture: str = "llama", *, joins_space: bool = False, head_dim: int = 8) -> LoadedModel:
     """A random model with its tokenizer, ready to judge."""
     tokenizer = tiny_tokenizer(joins_space=joins_space)

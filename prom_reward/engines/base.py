@@ -76,6 +76,16 @@ def too_long(num_prompt_tokens: int, context_length: int | None) -> Generation:
     )
 
 
+def out_of_memory(num_prompt_tokens: int) -> Generation:
+    """Return the generation of a prompt for which memory ran out although nothing was computed beside it."""
+    return Generation(
+        text="",
+        finish_reason="error",
+        num_prompt_tokens=num_prompt_tokens,
+        error=f"out of memory at a prompt of {num_prompt_tokens} tokens; a smaller context_length leaves such ones out",
+    )
+
+
 @runtime_checkable
 class Engine(Protocol):
     """Runs a model on prompts. It never sees a rubric.

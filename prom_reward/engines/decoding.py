@@ -23,11 +23,12 @@ from transformers.cache_utils import DynamicLayer
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.forward import forward_last
 from prom_reward.engines.label_probs import Row, token_logprobs
-from prom_reward.engines.prefill import SharedPrefill
+from prom_reward.engines.prefill import SharedPrefill, rotary_boundary
 from prom_reward.engines.roomy_cache import RoomyLayer
 from prom_reward.engines.sampling import BROKEN, draw
 from prom_reward.engines.tree_attention import States, keeps_all_states
 
+_CLOSING_ROOM = 64  # more tokens than any closing has
 _KEPT_ROWS = 8  # steps between the first token of a verdict and the end of decoding, at most
 
 
@@ -91,9 +92,10 @@ def decode(
         eos_ids: Tokens with which the model ends a sequence.
         prefill: Prefills beginnings that prompts share once, where the model can; None prefills each prompt.
     """
-    if len(sequences) > 1 and not keeps_all_states(model):
-        for sequence in sequences:
-            decode(model, [sequence], sampling, eos_ids)
+    groups = _groups(model, sequences)
+    if len(groups) > 1:
+        for group in groups:
+            decode(model, group, sampling, eos_ids, prefill if len(group) > 1 else None)
         return
     if prefill is not None and prefill.strategy == "tree":
         logits, caches = _shared_prefill(model, prefill, sequences)
@@ -102,6 +104,19 @@ def decode(
     cache, mask = _join(caches, [len(sequence.prompt_ids) for sequence in sequences], model.device)
     del caches
     _decode_batch(model, list(sequences), sampling, eos_ids, logits, cache, mask)
+
+
+def _groups(model: Any, sequences: Sequence[Decoding]) -> list[list[Decoding]]:
+    """Return which sequences are decoded together: not where caches cannot be joined, nor across a rotary boundary."""
+    boundary = rotary_boundary(model)
+    if not keeps_all_states(model):
+        return [[sequence] for sequence in sequences]
+    if boundary is None:
+        return [list(sequences)]
+    ends = [len(one.prompt_ids) + one.max_new_tokens + _CLOSING_ROOM for one in sequences]
+    short = [one for one, end in zip(sequences, ends, strict=True) if end <= boundary]
+    others = [[one] for one, end in zip(sequences, ends, strict=True) if end > boundary]
+    return [short, *others] if short else others
 
 
 def sequence_seeds(contexts: list[list[int]], seed: int | None) -> list[int]:
@@ -137,6 +152,7 @@ def _decode_batch(
         cache: The joined cache of the prompts.
         mask: (B, T), 0 at padding.
     """
+    boundary, written = rotary_boundary(model), list(active[0].prompt_ids)
     while True:
         tokens = [_next_token(sequence, row, sampling, eos_ids) for sequence, row in zip(active, logits, strict=True)]
         keep = [index for index, token in enumerate(tokens) if token is not None]
@@ -144,12 +160,17 @@ def _decode_batch(
             return
         if len(keep) < len(active):
             active = [active[index] for index in keep]
-            chosen = torch.tensor(keep, device=mask.device)
+            chosen = torch.tensor(keep)  # on the CPU, from where it indexes layers on any device
             cache.batch_select_indices(chosen)
             mask = mask[chosen]
         step_ids = torch.tensor([[tokens[index]] for index in keep], device=model.device)  # (B, 1)
         mask = torch.nn.functional.pad(mask, (0, 1), value=1)  # (B, T + 1)
         positions = mask.sum(dim=1, keepdim=True) - 1
+        if boundary is not None and len(active) == 1:
+            written += step_ids[0].tolist()
+            if len(written) == boundary + 1:  # what is cached was turned otherwise, as transformers' generate knows
+                logits, cache = forward_last(model, torch.tensor([written], device=model.device))
+                continue
         logits, cache = forward_last(model, step_ids, cache=cache, attention_mask=mask, position_ids=positions)
 
 
@@ -220,7 +241,7 @@ def _next_token(sequence: Decoding, row: torch.Tensor, sampling: SamplingParams,
         return None
     if token in eos_ids:
         return _close(sequence, row, [])
-    sequence.last_rows[len(sequence.new_ids)] = row
+    sequence.last_rows[len(sequence.new_ids)] = row.clone()  # a view would hold the rows of the whole batch
     sequence.last_rows.pop(len(sequence.new_ids) - _KEPT_ROWS, None)
     sequence.new_ids.append(token)
     if sequence.is_done(sequence.new_ids):
@@ -241,5 +262,5 @@ def _close(sequence: Decoding, row: torch.Tensor, waiting: list[int]) -> int | N
 def _next_forced(sequence: Decoding, row: torch.Tensor) -> int | None:
     if sequence.forced:
         return sequence.forced.pop(0)
-    sequence.last_row = row
+    sequence.last_row = row.clone()
     return None

@@ -5,6 +5,7 @@ It does not know prompts, and it never trains: the model comes back in eval mode
 
 import importlib.util
 import logging
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class ModelSource:
     dtype: DtypeName = "auto"
     """"auto" takes bf16 where the machine computes in it fast, else fp16 on a GPU and fp32 on a CPU."""
     device: str | None = None
-    """None takes the first GPU, or the CPU where there is none."""
+    """None takes the first GPU, in a process of several its own, or the CPU where there is none."""
     device_map: str | None = None
     """A transformers device map such as "auto", instead of one device."""
     quantization: Literal["int8"] | None = None
@@ -88,6 +89,7 @@ def load_model(source: ModelSource) -> LoadedModel:
     device = resolve_device(source.device)
     if device.type != "cpu" and not torch.get_device_module(device).is_available():
         raise ConfigError(f"got device={source.device!r}, but torch finds no such device here; expected cpu")
+    device = own_device(device)
     dtype = resolve_dtype(source.dtype, device, quantization=source.quantization)
     options: dict[str, Any] = {"dtype": dtype, "device_map": source.device_map or {"": device}}
     if source.quantization:
@@ -152,6 +154,15 @@ def resolve_device(name: str | None) -> torch.device:
     return device
 
 
+def own_device(device: torch.device) -> torch.device:
+    """Return a GPU with its number: this process's own where a launcher started several, else torch's current one."""
+    if device != torch.device("cuda"):  # one with a number is another
+        return device
+    rank = os.environ.get("LOCAL_RANK", "")
+    is_seen = rank.isdecimal() and int(rank) < torch.cuda.device_count()
+    return torch.device("cuda", int(rank) if is_seen else torch.cuda.current_device())
+
+
 def resolve_dtype(name: DtypeName, device: torch.device, quantization: str | None = None) -> torch.dtype:
     """Return the dtype to compute in; "auto" goes by what the device does fast."""
     if name != "auto":
@@ -159,7 +170,7 @@ def resolve_dtype(name: DtypeName, device: torch.device, quantization: str | Non
     if quantization == "int8":
         return torch.float16  # bitsandbytes casts to it in any case
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if device.type == "cpu":
         return torch.bfloat16 if cpu_has_fast_bf16() else torch.float32
     return torch.float16 if device.type == "mps" else torch.float32

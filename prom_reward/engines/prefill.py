@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from prom_reward.engines.forward import forward_last
+from prom_reward.engines.memory import free_bytes, is_out_of_memory
 from prom_reward.engines.prefix_plan import Segment, plan_prefixes
 from prom_reward.engines.tree_attention import is_available
 from prom_reward.engines.tree_prefill import OnRow, OnStates, TreePrefill
@@ -47,6 +48,7 @@ class SharedPrefill:
         self._budget_bytes = cache_budget_bytes
         self._tree = TreePrefill(model, pass_tokens=pass_tokens)
         self._strategies: dict[tuple[str, torch.dtype], Strategy] = {}
+        self._token_budgets: dict[torch.device, int] = {}
 
     def run(self, prompts: Sequence[Sequence[int]], keep: OnRow) -> list[int]:
         """Compute the raw logits (V,) behind every prompt.
@@ -66,7 +68,7 @@ class SharedPrefill:
         plan = plan_prefixes(
             prompts,
             token_budget=0 if strategy == "plain" else self.token_budget,
-            rotary_boundary=_rotary_boundary(self._model),
+            rotary_boundary=rotary_boundary(self._model),
         )
         self._run(plan, prompts, keep)
         return _computed(plan, len(prompts))
@@ -93,11 +95,17 @@ class SharedPrefill:
 
     @property
     def token_budget(self) -> int:
-        """Tokens of key/value cache that may be held at once."""
-        budget = self._budget_bytes
-        if self._model.device.type == "cuda":
-            budget = max(budget, int(_GPU_SHARE * torch.cuda.mem_get_info(self._model.device)[0]))
-        return max(1, budget // _cache_bytes_per_token(self._model))
+        """Tokens of key/value cache that may be held at once; a device is asked once, so that equal calls are alike."""
+        device = self._model.device
+        if device not in self._token_budgets:
+            free = int(_GPU_SHARE * free_bytes(device)) if device.type == "cuda" else 0
+            num_bytes = max(self._budget_bytes, free)
+            self._token_budgets[device] = max(1, num_bytes // _cache_bytes_per_token(self._model))
+        return self._token_budgets[device]
+
+    def forget_budget(self) -> None:
+        """Ask the device anew, after memory ran out: others may have taken it."""
+        self._token_budgets.clear()
 
     def _run(self, plan: Sequence[Segment], prompts: Sequence[Sequence[int]], keep: OnRow) -> None:
         """Compute every segment behind its parent's cache, which its last child takes over."""
@@ -136,6 +144,8 @@ class SharedPrefill:
             try:
                 rows = probes[strategy](ids)
             except Exception as error:  # whatever a model's own cache raises, plain prefill still works
+                if is_out_of_memory(error):
+                    raise  # it says nothing about the model
                 logger.debug("%s prefixes do not work: %s", strategy, error)
                 continue
             if all(float((row - plain).abs().max()) <= tolerance for row in rows):
@@ -143,7 +153,7 @@ class SharedPrefill:
         return "plain"
 
     def _takes_trees(self) -> bool:
-        return is_available(self._model) and _rotary_boundary(self._model) is None
+        return is_available(self._model) and rotary_boundary(self._model) is None
 
     def _probe_tree(self, ids: list[int]) -> list[torch.Tensor]:
         """Return the logits of one prompt beside another that shares its first half, in one pass and in two."""
@@ -174,14 +184,15 @@ def _computed(plan: Sequence[Segment], num_prompts: int) -> list[int]:
 
 
 def _cache_bytes_per_token(model: Any) -> int:
-    """Return the size of one token's keys and values over all layers."""
+    """Return the size of one token's keys and values over all layers; without heads, of as many hidden states."""
     config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    heads = getattr(config, "num_attention_heads", None) or 1
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    heads = getattr(config, "num_key_value_heads", None) or heads
     return int(2 * config.num_hidden_layers * heads * width * model.dtype.itemsize)
 
 
-def _rotary_boundary(model: Any) -> int | None:
+def rotary_boundary(model: Any) -> int | None:
     """Return the length beyond which the model turns positions differently, if there is one."""
     config = model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}

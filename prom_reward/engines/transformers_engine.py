@@ -3,7 +3,6 @@
 It does not know rubrics, nor how its conversation is written.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -12,9 +11,8 @@ from typing import Any
 import torch
 
 from prom_reward.engines.adapter_stamp import adapter_digest
-from prom_reward.engines.base import Generation, SamplingParams, too_long
-from prom_reward.engines.decoding import Decoding, decode, sequence_seeds
-from prom_reward.engines.label_probs import likeliest
+from prom_reward.engines.answering import Answering
+from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.loading import (
     LoadedModel,
     ModelSource,
@@ -23,13 +21,10 @@ from prom_reward.engines.loading import (
     resolve_dtype,
     resolve_path,
 )
-from prom_reward.engines.memory import is_out_of_memory, release_memory
 from prom_reward.engines.runtime import JudgeRuntime
 from prom_reward.engines.sessions import judging, judging_on
 from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import Conversation, JudgePrompt
-
-logger = logging.getLogger(__name__)
 
 Session = Callable[[Any], AbstractContextManager[None]]
 """What surrounds a call: it is given the model and puts it into, and out of, the state in which it judges."""
@@ -155,118 +150,17 @@ class TransformersEngine:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
         model = self.runtime.loaded.model
         with self._around(model):
-            return self._generate(prompts, sampling)
+            answering = Answering(
+                self.runtime,
+                prompts,
+                sampling,
+                context_length=self.context_length,
+                decode_batch_size=self._decode_batch_size,
+            )
+            return answering.run()
 
     def _around(self, model: Any) -> AbstractContextManager[None]:
         """Return what surrounds a call."""
         if self._session is not None:
             return self._session(model)
         return judging_on(self._home, model) if self._offload and self._home is not None else judging(model)
-
-    def _generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
-        contexts = [self.runtime.context_ids(prompt) for prompt in prompts]
-        results: list[Generation | None] = [None] * len(prompts)
-        to_read: list[int] = []
-        to_decode: list[int] = []
-        for index, (prompt, context) in enumerate(zip(prompts, contexts, strict=True)):
-            room = self._room(prompt, context)
-            if room is not None and room < 0:
-                results[index] = too_long(len(context), self.context_length)
-            else:
-                (to_read if prompt.reads_score_at_once else to_decode).append(index)
-        self._read(prompts, contexts, to_read, results)
-        self._decode(prompts, contexts, to_decode, sampling, results)
-        return [result for result in results if result is not None]
-
-    def _room(self, prompt: JudgePrompt, context: list[int]) -> int | None:
-        """Tokens that feedback may take before closing and verdict must begin; None without a limit."""
-        limit = self.context_length
-        return None if limit is None else self.runtime.room(prompt, len(context), limit)
-
-    def _read(
-        self,
-        prompts: Sequence[JudgePrompt],
-        contexts: list[list[int]],
-        indices: list[int],
-        results: list[Generation | None],
-    ) -> None:
-        """Answer the prompts of score mode."""
-        queries = self.runtime.score_queries([prompts[at] for at in indices], [contexts[at] for at in indices])
-        for index, logprobs, computed in zip(indices, *self.runtime.read(queries), strict=True):
-            results[index] = Generation(
-                text=likeliest(logprobs),
-                finish_reason="result",
-                num_prompt_tokens=len(contexts[index]),
-                num_computed_tokens=computed,
-                score_logprobs=logprobs,
-            )
-
-    def _decode(
-        self,
-        prompts: Sequence[JudgePrompt],
-        contexts: list[list[int]],
-        indices: list[int],
-        sampling: SamplingParams,
-        results: list[Generation | None],
-    ) -> None:
-        seeds = sequence_seeds([contexts[index] for index in indices], sampling.seed)
-        costs = [len(contexts[index]) + sampling.max_new_tokens for index in indices]
-        waiting = sorted(range(len(indices)), key=lambda at: len(contexts[indices[at]]))
-        while waiting:
-            part = self._next_batch(waiting, costs)
-            batch = {indices[at]: self._decoding(prompts, contexts, indices[at], sampling, seeds[at]) for at in part}
-            try:
-                self._decode_batch(prompts, batch, sampling, results)
-            except RuntimeError as error:
-                if not is_out_of_memory(error) or len(part) == 1:
-                    raise
-                self._decode_less(len(part) // 2)
-            else:
-                del waiting[: len(part)]
-
-    def _decode_batch(
-        self,
-        prompts: Sequence[JudgePrompt],
-        batch: dict[int, Decoding],
-        sampling: SamplingParams,
-        results: list[Generation | None],
-    ) -> None:
-        sequences = list(batch.values())
-        decode(self.runtime.loaded.model, sequences, sampling, self.runtime.eos_ids, self.runtime.prefill)
-        finished = self.runtime.finish([prompts[index] for index in batch], sequences, self.runtime.read)
-        for index, generation in zip(batch, finished, strict=True):
-            results[index] = generation
-
-    def _decoding(
-        self,
-        prompts: Sequence[JudgePrompt],
-        contexts: list[list[int]],
-        index: int,
-        sampling: SamplingParams,
-        seed: int,
-    ) -> Decoding:
-        room = self._room(prompts[index], contexts[index])
-        return Decoding(
-            prompt_ids=contexts[index],
-            max_new_tokens=sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1),
-            generator=torch.Generator(self.runtime.loaded.model.device).manual_seed(seed),
-            is_done=self.runtime.stop_test(prompts[index].labels),
-            closing=self.runtime.closing(prompts[index].labels),
-        )
-
-    def _decode_less(self, size: int) -> None:
-        self._decode_batch_size = size
-        logger.warning("out of memory: going on with %d feedbacks at a time", size)
-        release_memory(self.runtime.loaded.model.device)
-
-    def _next_batch(self, waiting: Sequence[int], costs: Sequence[int]) -> list[int]:
-        """Return the first that keep to the batch size and to the tokens of cache that may be held at once."""
-        size = self._decode_batch_size or (8 if self.runtime.loaded.model.device.type == "cpu" else 32)
-        budget = self.runtime.prefill.token_budget
-        batch: list[int] = []
-        for at in waiting[:size]:
-            longest = max([costs[at], *(costs[other] for other in batch)])
-            if batch and longest * (len(batch) + 1) > budget:
-                break
-            batch.append(at)
-        return batch

@@ -8,11 +8,12 @@ so memory is bounded by one pass and the longest prompt, however many prompts th
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
-from prom_reward.engines.memory import is_out_of_memory, release_memory
+from prom_reward.engines.memory import unless_out_of_memory
 from prom_reward.engines.prefix_plan import Segment
 from prom_reward.engines.tree_attention import States, TreeRun, TreeSequence, tree_attention
 
@@ -27,7 +28,6 @@ CPU_PASS_TOKENS = 2048
 """Enough for the full rate of a CPU's matrix products; more would only fall out of its caches."""
 GPU_PASS_TOKENS = 16384
 """Enough to fill a GPU with any model that fits it."""
-_LEAST_PASS_TOKENS = 64
 
 
 class TreePrefill:
@@ -35,8 +35,8 @@ class TreePrefill:
 
     Args:
         model: A causal LM in eval mode for which `tree_attention.is_available`.
-        pass_tokens: Tokens of one forward pass; a longer segment has one of its own. None chooses by device. It is
-            halved when memory runs out.
+        pass_tokens: Tokens of one forward pass; a longer segment has one of its own. None chooses by device. Where
+            memory runs out, a call goes on with half of it.
     """
 
     def __init__(self, model: Any, *, pass_tokens: int | None = None) -> None:
@@ -66,34 +66,33 @@ class TreePrefill:
         """
         paths, last_uses = _paths(plan), _last_uses(plan)
         states: dict[tuple[int, int], States] = {}
-        at = 0
+        at, limit = 0, self.pass_tokens
         with tree_attention(self._model):
             while at < len(plan):
-                end = self._pass_end(plan, at)
+                end = _pass_end(plan, at, limit)
                 wanted = range(at, end) if on_states else (one for one in range(at, end) if last_uses[one] >= end)
-                runs = list(_runs(plan, paths, range(at, end)))
-                sequence = TreeSequence(runs=runs, kept=frozenset(wanted), states=states)
-                try:
-                    rows = self._forward(plan, prompts, sequence)
-                except RuntimeError as error:
-                    if not is_out_of_memory(error) or end - at == 1:
-                        raise
-                    self._halve()
+                runs, kept = list(_runs(plan, paths, range(at, end))), frozenset(wanted)
+                found = unless_out_of_memory(partial(self._pass, plan, prompts, runs, kept, states), self._model.device)
+                if found is None:
+                    limit = _halved(_num_tokens(plan, at, end), end - at)
                     continue
+                sequence, rows = found
                 self._hand_out(plan, paths, sequence, rows, on_row, on_states)
-                at = end
+                at, states = end, sequence.states
                 for layer, segment in [key for key in states if last_uses[key[1]] < at]:
                     del states[layer, segment]
 
-    def _pass_end(self, plan: Sequence[Segment], start: int) -> int:
-        """Return the segment behind those that the pass from `start` on takes: at least one."""
-        used, end = 0, start
-        while end < len(plan):
-            used += plan[end].end - plan[end].start
-            if used > self.pass_tokens and end > start:
-                break
-            end += 1
-        return end
+    def _pass(
+        self,
+        plan: Sequence[Segment],
+        prompts: Sequence[Sequence[int]],
+        runs: Sequence[TreeRun],
+        kept: frozenset[int],
+        states: dict[tuple[int, int], States],
+    ) -> tuple[TreeSequence, torch.Tensor]:
+        """Return one pass with its logits; the states before it are left alone, should it fail halfway."""
+        sequence = TreeSequence(runs=runs, kept=kept, states=dict(states))
+        return sequence, self._forward(plan, prompts, sequence)
 
     def _forward(
         self, plan: Sequence[Segment], prompts: Sequence[Sequence[int]], sequence: TreeSequence
@@ -111,7 +110,7 @@ class TreePrefill:
             input_ids=torch.tensor([ids], device=device),
             position_ids=torch.tensor([positions], device=device),
             use_cache=False,
-            logits_to_keep=torch.tensor(ends, dtype=torch.long, device=device),
+            logits_to_keep=torch.tensor(ends, dtype=torch.long),  # on the CPU: the last layer may lie elsewhere
             tree=sequence,
         )
         logits: torch.Tensor = output.logits[0]
@@ -133,10 +132,29 @@ class TreePrefill:
                 if on_states is not None:
                     on_states(index, _path_states(sequence.states, (*paths[segment], segment)))
 
-    def _halve(self) -> None:
-        self._given_tokens = max(_LEAST_PASS_TOKENS, self.pass_tokens // 2)
-        logger.warning("out of memory: going on with %d tokens a forward pass", self._given_tokens)
-        release_memory(self._model.device)
+
+def _pass_end(plan: Sequence[Segment], start: int, limit: int) -> int:
+    """Return the segment behind those that a pass of so many tokens takes from `start` on: at least one."""
+    used, end = 0, start
+    while end < len(plan):
+        used += plan[end].end - plan[end].start
+        if used > limit and end > start:
+            break
+        end += 1
+    return end
+
+
+def _halved(num_tokens: int, num_segments: int) -> int:
+    """Return how many tokens to go on with after a pass for which memory ran out: in the end, one segment's."""
+    if num_segments == 1:
+        raise torch.OutOfMemoryError(f"out of memory in a forward pass of one segment of {num_tokens} tokens")
+    logger.warning("out of memory: going on with %d tokens a forward pass", num_tokens // 2)
+    return num_tokens // 2
+
+
+def _num_tokens(plan: Sequence[Segment], start: int, end: int) -> int:
+    """Return the tokens of some segments."""
+    return sum(segment.end - segment.start for segment in plan[start:end])
 
 
 def _paths(plan: Sequence[Segment]) -> list[tuple[int, ...]]:

@@ -13,8 +13,8 @@ from prom_reward.engines.base import Generation, SamplingParams, too_long
 from prom_reward.engines.decoding import sequence_seeds
 from prom_reward.engines.judge_tokens import JudgeTokens
 from prom_reward.engines.label_probs import LabelQuery, likeliest, next_tokens, read_labels
-from prom_reward.engines.loading import ModelSource, load_tokenizer, resolve_device, resolve_dtype, resolve_path
-from prom_reward.engines.vllm_model import VllmModel, VllmSequence, load_vllm
+from prom_reward.engines.loading import ModelSource, load_tokenizer, resolve_path
+from prom_reward.engines.vllm_model import VllmModel, VllmSequence, compute_dtype, load_vllm
 from prom_reward.types import Conversation, JudgePrompt
 
 
@@ -59,7 +59,7 @@ class VllmEngine:
         """The identity, a digest of the adapter, and what the weights compute in on this machine; loads nothing."""
         source = self._source
         digest = adapter_digest(resolve_path(source.adapter)) if source.adapter else ""
-        return f"{self.identity}|{digest}|{resolve_dtype(source.dtype, resolve_device(source.device))}"
+        return f"{self.identity}|{digest}|{compute_dtype(source)}"
 
     @property
     def identity(self) -> str:
@@ -147,7 +147,8 @@ class VllmEngine:
             )
             for prompt, context, seed in zip(prompts, contexts, seeds, strict=True)
         ]
-        self._loaded.write(sequences, sampling, {self._judge.tokenizer.eos_token_id} - {None})
+        eos_ids = {self._judge.tokenizer.eos_token_id, *self._loaded.end_ids} - {None}
+        self._loaded.write(sequences, sampling, eos_ids)
         return self._judge.finish(prompts, sequences, self._read)
 
     def _label_ids(self, labels: tuple[str, ...]) -> tuple[int, ...]:

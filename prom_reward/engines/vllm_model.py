@@ -14,6 +14,9 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import torch
+from pydantic import ValidationError
+
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.label_probs import Row, Tokens
 from prom_reward.engines.loading import (
@@ -24,7 +27,7 @@ from prom_reward.engines.loading import (
     resolve_path,
     weights_path,
 )
-from prom_reward.errors import ConfigError, MissingPackageError
+from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 
 _TOP_LOGPROBS = 20  # vLLM's own limit for the likeliest tokens
 _KV_CACHE_GIB = "4"  # on a CPU, where vLLM would take most of the memory
@@ -80,6 +83,8 @@ class VllmModel:
         self._names = (f"prom-reward-{number}" for number in itertools.count())
         self.names_all_labels = _takes_token_ids()
         """Whether any token's log-probability can be asked for; else the likeliest 20 are known."""
+        self.end_ids = _end_ids(self._engine.model_config)
+        """Tokens of the model's generation config at which vLLM ends a sequence, besides the tokenizer's."""
 
     @property
     def context_length(self) -> int:
@@ -170,7 +175,8 @@ def load_vllm(source: ModelSource, context_length: int | None, options: Mapping[
 
     Raises:
         MissingPackageError: vLLM is not installed.
-        ConfigError: vLLM takes an argument not.
+        ConfigError: vLLM does not take an argument.
+        ModelLoadError: It does not start with them.
     """
     try:
         import vllm
@@ -185,18 +191,34 @@ def load_vllm(source: ModelSource, context_length: int | None, options: Mapping[
         if key not in _models:
             try:
                 _models[key] = VllmModel(vllm.LLM(**arguments), adapter)
-            except (TypeError, ValueError) as error:  # pydantic's are ValueErrors
-                raise ConfigError(f"vllm: {str(error).strip().partition(chr(10))[0]}") from error
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"vllm: {_first_line(error)}") from error
+            except RuntimeError as error:  # what failed in vLLM's own process stands in its log alone
+                raise ModelLoadError(
+                    f"vllm: {_first_line(error)}; see vLLM's lines above: where memory is short, lower "
+                    "gpu_memory_utilization or give a smaller context_length"
+                ) from error
         return _models[key]
 
 
-def _arguments(source: ModelSource, context_length: int | None, adapter: str | None) -> dict[str, Any]:
+def compute_dtype(source: ModelSource) -> torch.dtype:
+    """Return the dtype that vLLM is told; where it is there, it is asked about a GPU, and no CUDA context is made."""
     device = resolve_device(source.device)
-    if device.type == "cpu":
+    if source.dtype != "auto" or device.type != "cuda":
+        return resolve_dtype(source.dtype, device)
+    try:
+        from vllm.platforms import current_platform  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        return resolve_dtype(source.dtype, device)
+    return torch.bfloat16 if current_platform.has_device_capability(80) else torch.float16
+
+
+def _arguments(source: ModelSource, context_length: int | None, adapter: str | None) -> dict[str, Any]:
+    if resolve_device(source.device).type == "cpu":
         _prepare_cpu()
     arguments: dict[str, Any] = {
         "model": weights_path(source),
-        "dtype": str(resolve_dtype(source.dtype, device)).removeprefix("torch."),
+        "dtype": str(compute_dtype(source)).removeprefix("torch."),
         "trust_remote_code": source.trust_remote_code,
         "enable_prefix_caching": True,
         "disable_log_stats": True,
@@ -206,6 +228,16 @@ def _arguments(source: ModelSource, context_length: int | None, adapter: str | N
     arguments |= {"max_model_len": context_length} if context_length else {}
     arguments |= {"enable_lora": True, "max_lora_rank": _rank(adapter)} if adapter else {}
     return arguments
+
+
+def _first_line(error: Exception) -> str:
+    """Return the line of an error that says what is wrong; the first of pydantic's only counts its errors."""
+    message = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        message = (f"{place}: " if place else "") + first["msg"].removeprefix("Value error, ")
+    return message.strip().partition("\n")[0].rstrip(".")
 
 
 def _prepare_cpu() -> None:
@@ -231,6 +263,14 @@ def _takes_token_ids() -> bool:
     from vllm import SamplingParams as VllmSampling
 
     return "logprob_token_ids" in inspect.signature(VllmSampling).parameters
+
+
+def _end_ids(model_config: Any) -> frozenset[int]:
+    """Return the tokens with which the weights' generation_config.json ends a sequence."""
+    given = model_config.try_get_generation_config().get("eos_token_id")
+    if given is None:
+        return frozenset()
+    return frozenset([given] if isinstance(given, int) else given)
 
 
 def _logprob(found: Mapping[int, Any], token: int) -> float:

@@ -7,6 +7,7 @@ from peft import LoraConfig, PeftModel, PrefixTuningConfig, get_peft_model
 
 from prom_reward.engines.adapter_engine import AdapterEngine
 from prom_reward.engines.adapter_stamp import weights_digest, write_stamp
+from prom_reward.engines.answering import Answering
 from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, load_trainable
 from prom_reward.engines.transformers_engine import TransformersEngine
@@ -111,7 +112,7 @@ def test_a_failure_while_scoring_leaves_no_trace_either(tiny_folder, adapter, mo
     policy = policy_of(tiny_folder).train()
     shared = AdapterEngine(engine_of(tiny_folder, adapter), policy)
     before = state_of(policy)
-    monkeypatch.setattr(shared._engine, "_generate", lambda *_: 1 / 0)
+    monkeypatch.setattr(Answering, "run", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         shared.generate(PROMPTS, SAMPLING)
     assert state_of(policy) == before

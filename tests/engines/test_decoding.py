@@ -1,9 +1,15 @@
+import copy
+from types import SimpleNamespace
+
 import pytest
 import torch
+from transformers import DynamicCache, LlamaConfig
 
+from prom_reward.engines import decoding
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.decoding import Decoding, decode
-from tests.tiny_models import ARCHITECTURES, ScriptLM, tiny_judge, tiny_tokenizer
+from prom_reward.engines.prefill import SharedPrefill
+from tests.tiny_models import ARCHITECTURES, ScriptLM, tiny_judge, tiny_mamba, tiny_rotary, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 EOS = frozenset([TOKENIZER.eos_token_id])
@@ -53,6 +59,32 @@ def test_a_greedy_batch_equals_transformers_one_by_one(architecture):
     ]
 
 
+def test_a_model_of_states_writes_what_transformers_does():
+    model = tiny_mamba(len(TOKENIZER))
+    sequences = [sequence(prompt_ids(text)) for text in TEXTS]
+    decoded(model, sequences)
+    assert [one.new_ids for one in sequences] == [
+        greedy_reference(model, one.prompt_ids, one.max_new_tokens) for one in sequences
+    ]
+
+
+@pytest.mark.parametrize("lengths", [(5, 8, 45, 60), (45,), (5, 60)])
+def test_nothing_is_decoded_across_the_length_at_which_positions_change(monkeypatch, lengths):
+    monkeypatch.setattr(decoding, "_CLOSING_ROOM", 2, raising=False)
+    model = tiny_rotary("longrope", len(TOKENIZER))
+    model_alone = copy.deepcopy(model)
+    draw = torch.Generator().manual_seed(1)
+    prompts = [torch.randint(3, len(TOKENIZER), (length,), generator=draw).tolist() for length in lengths]
+    sequences = [sequence(ids, max_new_tokens=12) for ids in prompts]
+    with torch.inference_mode():
+        decode(model, sequences, GREEDY, EOS, SharedPrefill(model))
+    assert sum(len(one.new_ids) for one in sequences) > 6 * len(sequences)
+    for one in sequences:
+        for at, token in enumerate(one.new_ids):
+            whole = torch.tensor([one.prompt_ids + one.new_ids[:at]])
+            assert token == int(model_alone(input_ids=whole, use_cache=False).logits[0, -1].argmax())
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_kept_rows_are_the_models_logits_for_the_whole_text(architecture):
     model = tiny_judge(architecture).model
@@ -65,6 +97,16 @@ def test_the_kept_rows_are_the_models_logits_for_the_whole_text(architecture):
             torch.testing.assert_close(row, plain[len(one.prompt_ids) + index - 1], atol=1e-4, rtol=1e-4)
 
 
+def test_a_kept_row_does_not_hold_its_batchs_logits():
+    sequences = [sequence(prompt_ids(text), max_new_tokens=3) for text in TEXTS]
+    for one in sequences:
+        one.closing = lambda new_ids: (5, 6)
+    decoded(tiny_judge().model, sequences)
+    rows = [row for one in sequences for row in [*one.last_rows.values(), one.last_row]]
+    assert len(rows) == 4 * len(TEXTS)
+    assert {row.untyped_storage().nbytes() for row in rows} == {4 * len(TOKENIZER)}
+
+
 def test_sequences_leave_the_batch_at_their_own_end():
     scripts = {"a": "One.", "bb bb": "A longer text is written here.", "c" * 30: "Two words."}
     model = script_model(scripts)
@@ -74,6 +116,27 @@ def test_sequences_leave_the_batch_at_their_own_end():
     decoding_calls = model.tokens_run[len(scripts) :]
     assert decoding_calls == sorted(decoding_calls, reverse=True) and decoding_calls[-1] == 1
     assert len(decoding_calls) == longest and sum(decoding_calls) == sum(len(one.new_ids) for one in sequences)
+
+
+def test_a_batch_shrinks_in_a_cache_that_lies_on_other_devices_than_its_inputs():
+    class Spread:  # inputs go to "meta", the layer lies on the CPU
+        config = LlamaConfig(num_hidden_layers=1)
+        device = torch.device("meta")
+
+        def forward(self, input_ids, past_key_values=None, **_):
+            assert input_ids.device == self.device
+            cache = past_key_values or DynamicCache(config=self.config)
+            cache.update(*[torch.zeros(len(input_ids), 1, input_ids.shape[1], 1)] * 2, 0)
+            assert cache.layers[0].keys.device.type == "cpu"
+            logits = torch.eye(9)[[4] * len(input_ids)][:, None]
+            return SimpleNamespace(logits=logits, past_key_values=cache)
+
+        def __call__(self, **inputs):
+            return self.forward(**inputs)
+
+    sequences = [sequence([5, 6], max_new_tokens=2), sequence([5], max_new_tokens=4)]
+    decoded(Spread(), sequences)
+    assert [one.new_ids for one in sequences] == [[4] * 2, [4] * 4]
 
 
 def test_the_stop_test_is_told_every_new_token():

@@ -47,3 +47,11 @@ def test_a_cache_goes_by_the_name_that_the_model_gives_it(forward, name):
     assert cache == (name, "before", True)
     assert row.dtype == torch.float32
     assert forward_last(Model(forward), IDS, cache="before", keeps_cache=False)[1] is None
+
+
+def test_a_model_that_takes_no_number_of_logits_gives_all_of_them():
+    def forward(input_ids, past_key_values=None, use_cache=None):
+        return SimpleNamespace(logits=torch.arange(5.0)[None, :, None], past_key_values=None)
+
+    row, _ = forward_last(Model(forward), IDS)
+    assert row.tolist() == [[4]]

@@ -108,9 +108,11 @@ def test_the_measurement_takes_milliseconds():
     assert 0 < loading._gemm_s(torch.float32) < 1
 
 
-@pytest.mark.parametrize(("is_supported", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
-def test_a_gpu_takes_bf16_where_it_can_and_else_fp16(monkeypatch, is_supported, dtype):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: is_supported)
+@pytest.mark.parametrize(("is_fast", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_takes_bf16_where_it_is_no_emulation_and_else_fp16(monkeypatch, is_fast, dtype):
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: is_fast or including_emulation
+    )
     assert resolve_dtype("auto", CUDA) == dtype
 
 
@@ -129,6 +131,27 @@ def test_the_first_gpu_is_taken_where_there_is_one(monkeypatch, is_available, de
     monkeypatch.setattr(torch.cuda, "is_available", lambda: is_available)
     assert resolve_device(None) == device
     assert resolve_device("cuda:1") == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize(("rank", "index"), [("3", 3), ("4", 1), (None, 1), ("", 1)])
+def test_every_process_of_a_launcher_loads_onto_its_own_gpu(monkeypatch, tiny_folder, rank, index):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    maps = []
+
+    def loaded(auto_class, source, options):
+        maps.append(options.get("device_map"))
+        return torch.nn.Linear(1, 1)
+
+    monkeypatch.setattr(torch.nn.Linear, "device", CPU, raising=False)
+    monkeypatch.setattr(loading, "_from_pretrained", loaded)
+    for source in (source_of(tiny_folder, device=name) for name in (None, "cuda", "cuda:2", "cpu")):
+        load_model(source)
+    assert [one[""] for one in maps if one] == [torch.device("cuda", index)] * 2 + [torch.device("cuda:2"), CPU]
 
 
 def test_an_unknown_kind_of_device_is_named():

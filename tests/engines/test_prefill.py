@@ -1,12 +1,12 @@
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
 
 from prom_reward.engines import prefill as prefill_module
 from prom_reward.engines.prefill import SharedPrefill
-from tests.tiny_models import ARCHITECTURES, tiny_model
+from tests.tiny_models import ARCHITECTURES, tiny_mamba, tiny_model, tiny_rotary
 
 VOCABULARY = 300
 
@@ -86,6 +86,42 @@ def test_a_cache_that_answers_wrongly_is_not_trusted(monkeypatch):
     assert SharedPrefill(model).strategy == "plain"
 
 
+def test_a_lack_of_memory_says_nothing_about_a_model():
+    model = tiny_model("llama", VOCABULARY)
+    forward = model.forward
+    is_short = True
+
+    def short_at_first(*args, tree=None, **kwargs):
+        if tree is not None and is_short:
+            raise torch.OutOfMemoryError("no room")
+        return forward(*args, **({"tree": tree} if tree else {}), **kwargs)
+
+    model.forward = short_at_first
+    engine = SharedPrefill(model)
+    with pytest.raises(torch.OutOfMemoryError):
+        _ = engine.strategy
+    is_short = False
+    assert engine.strategy == "tree"
+
+
+def test_a_gpus_budget_counts_what_torch_holds_in_reserve_and_is_read_once(monkeypatch):
+    free, reserved, allocated = [64 << 30], [10 << 30], [2 << 30]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 80 << 30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: reserved[0])
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: allocated[0])
+    real = tiny_model("llama", VOCABULARY)
+    model = SimpleNamespace(config=real.config, dtype=real.dtype, device=torch.device("cuda"))
+    prefill = SharedPrefill(model)
+    first = prefill.token_budget
+    assert first == (72 << 30) // 4 // prefill_module._cache_bytes_per_token(real)
+    free[0], reserved[0] = 34 << 30, 40 << 30  # the first call's blocks, which torch keeps
+    assert SharedPrefill(model).token_budget == first
+    free[0] = 1 << 30
+    assert prefill.token_budget == first
+    prefill.forget_budget()
+    assert prefill.token_budget < first
+
+
 def test_a_small_budget_shares_less_and_answers_the_same():
     model = tiny_model("gemma2", VOCABULARY)
     prompts = group()
@@ -96,24 +132,19 @@ def test_a_small_budget_shares_less_and_answers_the_same():
     assert sum(computed) > 96
 
 
+def test_a_model_of_states_without_heads_is_computed_too():
+    model = tiny_mamba(VOCABULARY)
+    prompts = group()
+    prefill = SharedPrefill(model)
+    assert prefill.token_budget == prefill_module.CACHE_BUDGET_BYTES // (2 * 2 * 32 * 4)  # layers, width, bytes
+    rows, _ = shared_rows(prefill, prompts)
+    for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["dynamic", "longrope"])
 def test_nothing_is_shared_across_the_length_at_which_positions_change(kind):
-    rope = {"rope_type": kind, "rope_theta": 10000.0, "factor": 4.0}
-    if kind == "longrope":
-        rope |= {"short_factor": [1.0] * 4, "long_factor": [3.0] * 4, "original_max_position_embeddings": 50}
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=50 if kind == "dynamic" else 200,
-        rope_parameters=rope,
-        initializer_range=0.5,
-    )
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).eval()
+    model = tiny_rotary(kind, VOCABULARY)
     prompts = group(num_shared=40, lengths=(5, 40, 30))  # two of them are longer than 50 tokens
     plain = [plain_rows(copy.deepcopy(model), [prompt])[0] for prompt in prompts]  # dynamic scaling has a memory
     rows, _ = shared_rows(SharedPrefill(model), prompts)

@@ -1,4 +1,6 @@
 import logging
+import re
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -8,13 +10,14 @@ from hypothesis import strategies as st
 
 from prom_reward.engines.forward import forward_last
 from prom_reward.engines.prefix_plan import plan_prefixes
-from prom_reward.engines.tree_attention import _lower_right, is_available
+from prom_reward.engines.tree_attention import TreeRun, TreeSequence, _lower_right, is_available
 from prom_reward.engines.tree_prefill import CPU_PASS_TOKENS, GPU_PASS_TOKENS, TreePrefill
 from tests.tiny_models import tiny_model
 
 VOCABULARY = 300
 UNLIMITED = 1 << 30
 MODEL = tiny_model("llama", VOCABULARY)
+SAID = r"out of memory: going on with (\d+) tokens a forward pass"
 TREES = ("llama", "mixtral", "qwen2")
 
 
@@ -114,11 +117,65 @@ def test_running_out_of_memory_halves_the_passes_and_loses_nothing(monkeypatch, 
         rows = computed_rows(prefill, prompts)
     for row, plain in zip(rows, plain_rows(MODEL, prompts), strict=True):
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
-    assert [record.message for record in caplog.records] == [
-        "out of memory: going on with 256 tokens a forward pass",
-        "out of memory: going on with 128 tokens a forward pass",
-        "out of memory: going on with 64 tokens a forward pass",
-    ]
+    said = [int(re.fullmatch(SAID, record.message)[1]) for record in caplog.records]
+    assert said and all(less <= more / 2 for more, less in pairwise([512, *said]))
+
+
+@pytest.mark.parametrize("pass_tokens", [24, 64, 512])
+def test_the_passes_shrink_to_single_segments_where_no_two_fit(monkeypatch, pass_tokens):
+    prefill = TreePrefill(MODEL, pass_tokens=pass_tokens)
+    forward = prefill._forward
+    tried = []
+
+    def fails_on_two(plan, prompts, sequence):
+        tried.append(sequence.runs[-1].end)
+        if len(tried) > 100:
+            pytest.fail("it tries for ever")
+        if len(sequence.runs) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return forward(plan, prompts, sequence)
+
+    monkeypatch.setattr(prefill, "_forward", fails_on_two)
+    prompts = family()
+    for row, plain in zip(computed_rows(prefill, prompts), plain_rows(MODEL, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+
+
+def test_a_pass_that_failed_halfway_leaves_no_states_and_no_smaller_passes_behind(monkeypatch, caplog):
+    model = tiny_model("llama", VOCABULARY)
+    prefill = TreePrefill(model, pass_tokens=40)
+    forward, second_layer = prefill._forward, model.model.layers[1].forward
+    most, before = [12], []
+
+    def fails_on_much(states, *args, **kwargs):
+        if states.shape[1] > most[0] and len(before[-1][1].runs) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return second_layer(states, *args, **kwargs)
+
+    def watched(plan, prompts, sequence):
+        before.append((set(sequence.states), sequence))
+        return forward(plan, prompts, sequence)
+
+    monkeypatch.setattr(model.model.layers[1], "forward", fails_on_much)
+    monkeypatch.setattr(prefill, "_forward", watched)
+    prompts = family()
+    for row, plain in zip(computed_rows(prefill, prompts), plain_rows(MODEL, prompts), strict=True):
+        torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
+    assert caplog.records
+    for held, sequence in before:
+        assert {layer for layer, _ in held} in ({0, 1}, set())
+        assert all(segment < sequence.runs[0].segment for _, segment in held)
+    caplog.clear()
+    most[0] = UNLIMITED
+    computed_rows(prefill, prompts)
+    assert not caplog.records and prefill.pass_tokens == 40
+
+
+def test_a_single_segment_that_does_not_fit_is_an_error(monkeypatch):
+    prefill = TreePrefill(MODEL)
+    monkeypatch.setattr(prefill, "_forward", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
+    with pytest.raises(torch.OutOfMemoryError, match=r"^out of memory in a forward pass of one segment of 12 tokens$"):
+        computed_rows(prefill, [list(range(3, 15))])
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
@@ -127,6 +184,21 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
     with pytest.raises(RuntimeError, match="shape mismatch"):
         computed_rows(prefill, family())
     assert MODEL.config._attn_implementation == "sdpa"
+
+
+def test_the_last_layers_rows_are_chosen_on_whatever_device_it_lies():
+    class Spread:  # inputs go to "meta", the last layer lies on the CPU
+        device = torch.device("meta")
+
+        def __call__(self, *, input_ids, logits_to_keep, **_):
+            assert input_ids.device == self.device
+            return SimpleNamespace(logits=torch.arange(input_ids.numel())[None, :, None][:, logits_to_keep])
+
+    prompts = [[3, 4, 5], [3, 4, 5, 6, 7], [8]]
+    plan = plan_prefixes(prompts, token_budget=UNLIMITED, min_shared_tokens=1)
+    runs = [TreeRun(segment=0, start=0, end=3, ancestors=()), TreeRun(segment=1, start=3, end=5, ancestors=(0,))]
+    sequence = TreeSequence(runs=runs, kept=frozenset(), states={})
+    assert TreePrefill(Spread())._forward(plan, prompts, sequence).flatten().tolist() == [2, 4]
 
 
 def test_a_pass_is_as_long_as_its_device_likes():

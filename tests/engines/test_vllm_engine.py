@@ -1,22 +1,26 @@
 """The vLLM engine on a stand-in; where vLLM is installed the contract suite runs on the real one, see the last test."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 from math import inf
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from pydantic import BaseModel, Field, field_validator
+from transformers import GenerationConfig
 
 from prom_reward.config import load_judge
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.loading import ModelSource, load_trainable
 from prom_reward.engines.transformers_engine import TransformersEngine
 from prom_reward.engines.vllm_engine import VllmEngine
-from prom_reward.errors import ConfigError, MissingPackageError
+from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt
 from tests import fake_vllm
@@ -50,6 +54,20 @@ def test_it_answers_as_the_transformers_engine_does(llm, tiny_folder):
         )
         assert one.score_logprobs == pytest.approx(other.score_logprobs, abs=1e-4)
         assert not one.is_partial
+
+
+@pytest.mark.parametrize("as_list", [True, False])
+def test_a_token_with_which_only_the_generation_config_ends_is_no_text(llm, tiny_folder, tmp_path, as_list):
+    plain = engine_on(tiny_folder, TransformersEngine)
+    ids = torch.tensor([plain.runtime.context_ids(FEEDBACK[0])])
+    written = plain.runtime.loaded.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4)
+    end = int(written[0, -1])
+    folder = shutil.copytree(tiny_folder, tmp_path / "judge")
+    GenerationConfig(eos_token_id=[end] if as_list else end).save_pretrained(folder)
+    ours = engine_on(folder).generate(FEEDBACK, GREEDY)
+    expected = engine_on(folder, TransformersEngine).generate(FEEDBACK, GREEDY)
+    assert [one.text for one in ours] == [one.text for one in expected]
+    assert ours[0].num_generated_tokens < 4
 
 
 def test_equal_arguments_share_one_llm_and_others_do_not(llm, tiny_folder):
@@ -129,6 +147,63 @@ def test_what_vllm_does_not_take_is_one_line(llm, tiny_folder):
             load_judge({"model": str(tiny_folder), "engine": "vllm", **setting})
     with pytest.raises(ConfigError, match="expected engine: vllm"):
         load_judge({"model": str(tiny_folder), "vllm": {"max_num_seqs": 2}})
+
+
+class Parallel(BaseModel):
+    tensor_parallel_size: int = Field(ge=1)
+
+    @field_validator("tensor_parallel_size")
+    @classmethod
+    def odd(cls, value):
+        if value == 3:
+            raise ValueError("3 heads do not divide")
+        return value
+
+
+@pytest.mark.parametrize(
+    ("size", "line"), [(0, "Input should be greater than or equal to 1"), (3, "3 heads do not divide")]
+)
+def test_a_value_that_vllm_refuses_is_said_in_its_words(llm, tiny_folder, monkeypatch, size, line):
+    monkeypatch.setattr(llm, "__init__", lambda *_, **__: Parallel(tensor_parallel_size=size))
+    with pytest.raises(ConfigError, match=f"^vllm: tensor_parallel_size: {line}$"):
+        engine_on(tiny_folder).generate(SCORE, GREEDY)
+
+
+def test_a_vllm_that_does_not_start_points_to_its_log(llm, tiny_folder, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("Engine core initialization failed. See root cause above. Failed core proc(s): {}")
+
+    monkeypatch.setattr(llm, "__init__", fails)
+    with pytest.raises(ModelLoadError) as caught:
+        engine_on(tiny_folder).generate(SCORE, GREEDY)
+    assert str(caught.value) == (
+        "vllm: Engine core initialization failed. See root cause above. Failed core proc(s): {}; see vLLM's lines "
+        "above: where memory is short, lower gpu_memory_utilization or give a smaller context_length"
+    )
+
+
+@pytest.mark.parametrize(("is_new", "dtype"), [(True, "bfloat16"), (False, "float16")])
+def test_vllm_is_asked_what_a_gpu_computes_in_so_that_cuda_is_not_started_before_it(monkeypatch, is_new, dtype):
+    platforms = ModuleType("vllm.platforms")
+    platforms.current_platform = SimpleNamespace(has_device_capability=lambda capability: is_new and capability == 80)
+    monkeypatch.setitem(sys.modules, "vllm", ModuleType("vllm"))
+    monkeypatch.setitem(sys.modules, "vllm.platforms", platforms)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: pytest.fail("CUDA is started"))
+    engine = engine_on("judge", source={"dtype": "auto", "device": None})
+    assert engine.fingerprint.endswith(f"|torch.{dtype}")
+
+
+def test_a_fingerprint_needs_no_vllm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert engine_on("judge", source={"dtype": "auto", "device": None}).fingerprint.endswith("|torch.bfloat16")
+
+
+def test_a_gpu_by_its_number_is_not_silently_another(tiny_folder):
+    with pytest.raises(ConfigError, match=r"got device='cuda:1' with engine='vllm'; expected cpu or cuda: vLLM counts"):
+        load_judge({"model": str(tiny_folder), "engine": "vllm", "device": "cuda:1"})
 
 
 def test_a_missing_vllm_says_how_to_get_it(monkeypatch, tiny_folder):
