@@ -17,7 +17,7 @@ _MISTRAL_NAMES = (
     r"|MODEL_SETTINGS|(?:BEGIN_)?AUDIO|[gs]MASK"
 )
 _KNOWN_SPECIAL = re.compile(
-    rf"<(?=[|｜][^<>\n]{{1,64}}[|｜]>|/?(?i:{CONTROL_NAMES})>|\|[a-z_]{{2,30}}>|[a-z_]{{2,30}}\|>)|\[(?=(?:{_MISTRAL_NAMES})\])"
+    rf"<(?=[|｜](?!\s)[^<>\n]{{1,64}}(?<!\s)[|｜]>|/?(?i:{CONTROL_NAMES})>|\|[a-z_]{{2,30}}>|[a-z_]{{2,30}}\|>)|\[(?=(?:{_MISTRAL_NAMES})\])"
 )
 
 

@@ -46,7 +46,7 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 _SECTION = re.compile(
-    rf"{_HASHES}(?={_TO_NAME}{_names(_OWN_NAMES)}|{_names(_SHARED_NAMES)}"
+    rf"{_HASHES}(?={_TO_NAME}{_names(_OWN_NAMES)}|(?:[^\w\s#]|_)*+{_names(_SHARED_NAMES)}"
     rf"|{_TO_NAME}{_names(('Reference Answer',))}[^\w\n#(]*+\(\s*+{_spelt('Score', _IN_WORD)})",
     re.IGNORECASE,
 )
