@@ -2,11 +2,11 @@
 
 It does not know what text is dangerous: the folded text is for looking, never for showing.
 
-Four sources, in this order: the compatibility decomposition of Unicode (full-width, mathematical, circled
-letters), the character's Unicode name (small capitals, squared, reversed and open letters, letters with strokes), its
-category (brackets of every shape), and before all a table of the letters and signs of other scripts that fonts draw
-like ASCII (the single characters of Unicode Technical Standard 39, "confusables", that the others miss, and a few that
-are used in the same way). Digits of other scripts stay: they are digits.
+Four sources, in this order: a table of the letters and signs of other scripts that fonts draw like ASCII (the single
+characters of Unicode Technical Standard 39, "confusables", that the others miss, and a few that are used in the same
+way), the compatibility decomposition of Unicode (full-width, mathematical, circled letters), the character's Unicode
+name (small capitals, squared, reversed and open letters, letters with strokes), and its category (brackets of every
+shape). Digits of other scripts stay: they are digits.
 """
 
 import re
@@ -40,7 +40,8 @@ _TABLE |= {"≪": "<<", "≫": ">>"}
 _NAMED_LETTER = re.compile(
     r"(?P<case>SMALL|CAPITAL)?\s?(?:LETTER|SYMBOL)(?: [A-Z]{2,})*? (?P<letter>[A-Z])(?: WITH [A-Z ]+)?\Z"
 )
-# Drawn with nothing or as a blank, though Unicode counts them as letters: the fillers of Hangul.
+# Drawn with nothing or as a blank, though Unicode counts them as letters, the fillers of Hangul; and what stands for
+# an object or a broken character.
 _INVISIBLE_LETTERS = "\u115f\u1160\u3164\uffa0\ufffc\ufffd"
 # Controls, formats, marks, private and unassigned characters.
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Mn", "Me"})

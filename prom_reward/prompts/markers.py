@@ -72,7 +72,7 @@ _TURN = r"(?:start|end)_of_[a-z]{1,20}|\|turn|turn\|"
 _ANGLED = re.compile(
     rf"(?P<open><)(?:\|(?:\s*+{_CONTROL}|[a-z]+_[a-z\d_]{{1,60}})\||{_TURN})(?P<close>>)", re.IGNORECASE
 )
-_WRITTEN_ANGLED = re.compile(r"(?P<open><)[|｜](?!\s)[^<>()|｜\n]{2,64}+(?<!\s)[|｜](?P<close>>)")
+_WRITTEN_ANGLED = re.compile(r"(?P<open><)[|｜](?![\s'\",])[^<>()|｜\n]{2,64}+(?<!\s)[|｜](?P<close>>)")
 _WRITTEN_SYS = re.compile(r"(?P<open><<)/?SYS(?P<close>>>)", re.IGNORECASE)
 
 _RESULT = re.compile(

@@ -28,7 +28,9 @@ def benign_requests(folder: Path, rubric: Rubric) -> list[GradingRequest]:
     requests = {}
     for row, text in _rows(folder):
         own = Rubric.parse(row["rubric"]) if row.get("rubric") else rubric
-        request = GradingRequest("", text, own, row.get("reference_answer"))
+        request = GradingRequest(
+            instruction="", response=text, rubric=own, reference_answer=row.get("reference_answer")
+        )
         requests[text, own.text, request.reference_answer] = request
     return list(requests.values())
 
