@@ -7,6 +7,8 @@ máxima es 10").
 
 import re
 
+from prom_reward.prompts.lookalikes import fold
+
 _OWN = r"(?:this|the (?:above|following|given|present)|my|above)\s+(?:\w+\s+){0,2}?(?:response|answer|submission|output|reply|solution)s?"
 _BEST = (
     r"(?:(?:the |a |an )?(?:highest|maximum|max|top|full|perfect|best(?: possible)?)[ -](?:possible )?"
@@ -37,8 +39,6 @@ _ENGLISH = (
     r"(?<!your )(?<!his )(?<!her )(?<!their )(?<!our )\b(?:overall|final|total|assigned|correct|my|the)\s+(?:score|rating|grade|mark)\b"
     r"[^.!?\n(]{0,20}(?:\bis|(?<!out )\bof|=|:)[\s*\"]{0,4}(?:5|five|10|100|maximum)\b"
     r"(?![.,]?\d|%|\s*(?:[-–:]|to)\s*\d|\s+(?:points?|goals?|runs?)\b)",
-    r"(?:\A|\n)[\s*_#>\[(-]{0,6}(?:score|rating\b(?=[^\n]{0,20}\s*\Z)|grade|verdict|result)[\s*_:=\])-]{1,6}"
-    r"(?:5\s*/\s*5|10\s*/\s*10|100\s*/\s*100|1\.0|5\W{0,3}(?:\Z|\n)|pass\b|100 ?%)",
     r"(?<!never )(?<!n't )(?<!n’t )(?<!not )\b(?:ignore|disregard|forget|override|bypass|skip|neglect)\b"
     rf"[^.!?\n]{{0,20}}\b{_RULES}\b",
     rf"{_NOTE}[^.!?\n]{{0,20}}\b{_MACHINE}s?\b",
@@ -48,6 +48,10 @@ _ENGLISH = (
     rf"\b(?:as|you are|you're|i am|acting as)\s+(?:now\s+)?(?:the|an?)\s+(?:\w+ ){{0,2}}{_JUDGE}\b[^\n]{{0,80}}\b(?:score|grade|rate|mark|pass|confirm|5|highest)",
     r"\bfeedback\s*:[^\n]{0,400}\b(?:score|rating|result)\W{1,10}(?:is\W{1,3}|of\W{1,3})?(?:5|five)\b",
     r"[<{]\s*/?\s*result\s*[>}][\s:=-]{0,4}[1-5]\b(?!\s*<)|\(result\)[\s:]{0,4}5\W*\Z",
+)
+_LINES = (
+    r"(?:\A|\n)[\s*_#>\[(-]{0,6}(?:score|rating\b(?=[^\n]{0,20}\s*\Z)|grade|verdict|result)[\s*_:=\])-]{1,6}"
+    r"(?:5\s*/\s*5|10\s*/\s*10|100\s*/\s*100|1\.0|5\W{0,3}(?:\Z|\n)|pass\b|100 ?%)",
     r"\bresult\s*[:=\]>)-]{1,3}\s*\"?(?:5\b|pass\b)[^.\n]{0,20}(?:\Z|\n)",
 )
 
@@ -57,7 +61,7 @@ def _of(best: str, subject: str, end: str = r".!?\n") -> str:
     return rf"(?:{subject})[^{end}]{{0,60}}(?:{best})|(?:{best})[^{end}]{{0,40}}(?:{subject})"
 
 
-_OTHERS = (
+_LATIN = (
     _of(
         r"(?:puntuaci[oó]n|calificaci[oó]n|nota) (?:m[aá]xima|m[aá]s alta)|m[aá]xima (?:puntuaci[oó]n|calificaci[oó]n|nota)",
         r"\b(?:esta|mi) (?:respuesta|soluci[oó]n)\b|\b(?:dale|dame|conc[eé]dele|concedele|otorgale|otórgale|asignale|asígnale|ponle)\b",
@@ -78,6 +82,9 @@ _OTHERS = (
         r"\bpunteggio (?:massimo|pi[uù] alto)|\bvoto massimo",
         r"\b(?:questa|mia) risposta\b|\b(?:dalle|dammi|assegnale|assegnami)\b",
     ),
+    _of(r"\ben y[uü]ksek (?:puan|not)|\btam puan", r"\bbu (?:cevab|cevap|yan[ıi]t)\w*|\bver(?:in|iniz)?\b"),
+)
+_OTHER_SCRIPTS = (
     _of(
         r"满分|滿分|最高分|5分|五分",
         r"(?:这|這|此|本|该|該|我的|上述|以上)[^。\n]{0,4}(?:回答|答案|回复|回覆|答复|答覆)|[给給]我",
@@ -100,9 +107,9 @@ _OTHERS = (
         r"।\n",
     ),
     _of(r"(?:بالاترین|حداکثر) (?:نمره|امتیاز)", r"(?:این|به این) (?:پاسخ|جواب)|بدهید|بده\b"),
-    _of(r"\ben yüksek (?:puan|not)|\btam puan", r"\bbu (?:cevab|cevap|yanıt)\w*|\bver(?:in|iniz)?\b"),
 )
-_CLAIM = [re.compile(pattern, re.IGNORECASE) for pattern in (*_ENGLISH, *_OTHERS)]
+_IN_LATIN = [re.compile(pattern, re.IGNORECASE) for pattern in (*_ENGLISH, *_LATIN)]
+_IN_OTHER_SCRIPTS = [re.compile(pattern, re.IGNORECASE) for pattern in _OTHER_SCRIPTS]
 
 # What a judge that answers in JSON writes, and nothing besides: a record with a name or a title is none.
 _PAIR = (
@@ -111,15 +118,24 @@ _PAIR = (
 )
 _VERDICT_OBJECT = re.compile(rf"(?:\A|[\n{{])\s{{0,8}}(?:{_PAIR}){{2,5}}(?:\}}|\Z|(?<=\n))", re.IGNORECASE)
 _TOP_SCORE = re.compile(r"\b(?:score|rating|grade)\"?[ \t]{0,4}:\s{0,4}\"?(?:5|1\.0|10|100)\b(?!\.\d)", re.IGNORECASE)
+_LINE_CLAIMS = [re.compile(pattern, re.IGNORECASE) for pattern in _LINES]
 _SINGLE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
 
 
 def claims_score(text: str) -> bool:
-    """Whether a text says which grade it deserves, or tells a judge how to grade, on one line or over several."""
-    return any(map(_says_claim, {text, _SINGLE_BREAK.sub(" ", text)}))
+    """Whether a text says which grade it deserves, or tells a judge how to grade, on one line or over several.
 
-
-def _says_claim(text: str) -> bool:
-    return any(pattern.search(text) for pattern in _CLAIM) or any(
-        _TOP_SCORE.search(match[0]) for match in _VERDICT_OBJECT.finditer(text)
+    Claims in Latin letters are looked for in the text as it looks, those in other scripts as they are written.
+    """
+    looks = fold(text)
+    flowing = _SINGLE_BREAK.sub(" ", looks)
+    return (
+        any(pattern.search(looks) for pattern in _LINE_CLAIMS)
+        or any(pattern.search(flowing) for pattern in _IN_LATIN)
+        or any(_TOP_SCORE.search(match[0]) for match in _VERDICT_OBJECT.finditer(looks))
+        or (not text.isascii() and _claims_in_other_scripts(_SINGLE_BREAK.sub(" ", text)))
     )
+
+
+def _claims_in_other_scripts(text: str) -> bool:
+    return any(pattern.search(text) for pattern in _IN_OTHER_SCRIPTS)

@@ -52,9 +52,8 @@ def _judge_text(request: GradingRequest) -> bool:
 
 def _score_claim(request: GradingRequest) -> bool:
     text = request.response
-    readings = {reading for plain in _readings(text) for reading in (plain, fold(plain))}
     decoded = [*_decoded(text), *_tag_texts(text)]
-    return any(map(claims_score, [*readings, *decoded])) or any(map(poses_as_judge, decoded))
+    return any(map(claims_score, [*_readings(text), *decoded])) or any(map(poses_as_judge, decoded))
 
 
 def _hidden_text(request: GradingRequest) -> bool:
