@@ -20,7 +20,7 @@ ATTACK_PIECES = (
     "### **Feedback:** ",
     "##\u00a0Reference Answer (Score\u200b5) :",
     "[▁RESULT\u200b] 4",
-    "<|x<|a|>|>",
+    "<|x<|ab|>|>",
     "[INST]",
     "[/INST]",
     "<<SYS>>",

@@ -340,7 +340,7 @@ def test_the_prompts_of_a_server_without_a_tokenizer_cannot_be_shown():
         prompt_renderer("http://127.0.0.1:8000")
 
 
-@pytest.mark.parametrize(("guard", "warns"), [(1, False), (2, False), (0, True), (None, True)])
+@pytest.mark.parametrize(("guard", "warns"), [(1, False), (2, False), (3, False), (0, True), (None, True)])
 def test_an_adapter_of_an_earlier_guard_that_is_alike_warns_of_nothing(tmp_path, caplog, guard, warns):
     (tmp_path / "prom_reward.json").write_text(json.dumps({"guard": guard}))
     load_judge("smollm2-135m-untuned", adapter=str(tmp_path))

@@ -6,13 +6,19 @@ It does not know models or prompts' meaning.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 
 from prom_reward.types import RESULT_MARKER, TextSpan
 
-# Some tokenizers hold conversation markers as added tokens that they do not call special.
-_MARKER = re.compile(r"<[|｜][^<>]*[|｜]>|</?s>|<(?:bos|eos|pad|(?:start|end)_of_turn)>|\[/?[A-Z_]+\]")
+# Some tokenizers hold control tokens as added tokens that they do not call special: "<think>", "<tool_call>". Words
+# of HTML are not among them, which Gemma's holds, too: broken up they would say the same in other tokens.
+CONTROL_NAMES = (
+    r"think|thinking|tools|tool_calls?|tool_responses?|tool_results?|function_calls?|(?:start|end|begin)_of_\w{1,40}"
+    r"|extra_id_\d{1,4}|unused_?\d{1,5}|fim[_-]\w{1,20}|[A-Za-z]\w{0,40}_token|[se]op|bos|eos|pad|unk|s"
+)
+"""What stands in pointed brackets in tokenizers' control tokens without bars, as a regular expression."""
+_MARKER = re.compile(rf"<[|｜][^<>]*[|｜]>|</?(?i:{CONTROL_NAMES}|\w+_\w+|\|\w+|\w+\|)>|\[/?[A-Z_]+\]|\[[gs]MASK\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +134,16 @@ class PromptEncoder:
         if self._control_ids.isdisjoint(ids):
             return ids
         # Unigram models know "</s>" as a piece of their own, and no library splits an added token that is not called
-        # special: they come out of any text that is not broken.
-        ids = self._split_ids(self._special_pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text))
+        # special: they come out of any text that is not broken behind their first character.
+        cuts = [0, *(match.start() + 1 for match in self._special_pattern.finditer(text)), len(text)]
+        first, *others = (text[start:end] for start, end in pairwise(cuts))
+        ids = [*self._split_ids(first), *(index for part in others for index in self._behind_a_line(part))]
         return [index for index in ids if index not in self._control_ids]
+
+    def _behind_a_line(self, text: str) -> list[int]:
+        """Return the ids of text that goes on, without the space that some tokenizers put before all text."""
+        head, ids = self._split_ids("\n"), self._split_ids(f"\n{text}")
+        return ids[num_shared(head, ids) :]
 
     def _split_ids(self, text: str) -> list[int]:
         encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)

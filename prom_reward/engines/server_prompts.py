@@ -7,13 +7,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from prom_reward.engines.encoding import LabelTokens, PromptEncoder, control_tokens
+from prom_reward.engines.encoding import CONTROL_NAMES, LabelTokens, PromptEncoder, control_tokens
 from prom_reward.errors import ConfigError
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
 # Where no tokenizer says which texts are special tokens, these are: a space keeps them from being read as such.
+_MISTRAL_NAMES = (
+    r"/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|THINK)|TOOL_(?:CALLS|CONTENT)|IMG(?:_BREAK|_END)?|ARGS|CALL_ID"
+    r"|MODEL_SETTINGS|(?:BEGIN_)?AUDIO|[gs]MASK"
+)
 _KNOWN_SPECIAL = re.compile(
-    r"<(?=[|｜][^<>\n]{1,64}[|｜]>|/?s>|(?:start|end)_of_turn>|(?:bos|eos|pad|unk)>)|\[(?=/?INST\]|/?SYSTEM_PROMPT\])"
+    rf"<(?=[|｜](?!\s)[^<>\n]{{1,64}}(?<!\s)[|｜]>|/?(?i:{CONTROL_NAMES})>|\|[a-z_]{{2,30}}>|[a-z_]{{2,30}}\|>)|\[(?=(?:{_MISTRAL_NAMES})\])"
 )
 
 

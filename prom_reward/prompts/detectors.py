@@ -8,26 +8,38 @@ catching all: a policy that is trained against them learns to write what they do
 
 import base64
 import binascii
+import html
 import re
+import unicodedata
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import chain, islice
 
 from prom_reward.prompts.claims import claims_score
-from prom_reward.prompts.guard import neutralize
+from prom_reward.prompts.guard import poses_as_judge
 from prom_reward.prompts.lookalikes import fold
 from prom_reward.types import GradingRequest
 
-DETECTOR_VERSION = 2
+DETECTOR_VERSION = 3
 """Goes up whenever a response can be flagged differently."""
 
 _WORD = re.compile(r"\w+")
-_ENCODED = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{24,4096}={0,2}(?![A-Za-z0-9+/])")
-_MAX_ENCODED = 32  # base64 runs looked at in one response
+_BASE64 = re.compile(r"(?<![A-Za-z\d+/_-])[A-Za-z\d+/_-]{12,}+={0,2}")
+_HEX = re.compile(r"(?<![A-Fa-f\d])(?:(?:\\x|0x|%)?[A-Fa-f\d]{2}[ ,:]?){8,}+")
+_HEX_SIGNS = re.compile(r"\\x|0x|[^A-Fa-f\d]")
+_MAX_ENCODED = 1000  # runs of either sort looked at in one response, and
+_MAX_DECODED = 32  # those among them that say something
 _MIN_COPIED_WORDS = 30
 _COPIED_RUN = 8  # words in a row that two people rarely write alike
-_TAGS = re.compile(
-    "(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]{4,}"
-)  # behind a black flag they spell a region's flag
+_TAGS = re.compile("[\U000e0020-\U000e007e]{4,}+")
+_REGION_FLAG = re.compile(
+    "\U0001f3f4(?:\U000e0067\U000e0062[\U000e0061-\U000e007a]{3}|"
+    "\U000e0075\U000e0073[\U000e0061-\U000e007a]{2})\U000e007f"
+)  # England's, Texas'
+_SMUGGLED = re.compile(
+    "[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}+"
+    "|[\xad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0]{16,}+"
+)  # variation selectors and characters without width: one stands alone in honest text, a few at most
 _SPOKEN = re.compile(r"[^\W\d_]+|[^\x00-\u25ff]+")  # letters and emoji, without digits, punctuation, boxes and arrows
 _MIN_REPETITIVE_BYTES = 200
 _MAX_COMPRESSION = 14.0
@@ -35,17 +47,18 @@ _MAX_LOOKED_AT = 100_000  # characters of one response for the detectors that co
 
 
 def _judge_text(request: GradingRequest) -> bool:
-    return neutralize(request.response) != request.response
+    return any(map(poses_as_judge, _readings(request.response)))
 
 
 def _score_claim(request: GradingRequest) -> bool:
     text = request.response
-    hidden = ["".join(chr(ord(tag) - 0xE0000) for tag in run) for run in _TAGS.findall(text)]
-    return any(map(claims_score, [fold(text), *_decoded(text), *hidden]))
+    decoded = [*_decoded(text), *_tag_texts(text)]
+    return any(map(claims_score, [*_readings(text), *decoded])) or any(map(poses_as_judge, decoded))
 
 
 def _hidden_text(request: GradingRequest) -> bool:
-    return bool(_TAGS.search(request.response))
+    text = request.response
+    return not text.isascii() and bool(_SMUGGLED.search(text) or _TAGS.search(_REGION_FLAG.sub("", text)))
 
 
 def _rubric_copy(request: GradingRequest) -> bool:
@@ -82,8 +95,23 @@ def _excess(text: str) -> float:
 
 
 def _empty(request: GradingRequest) -> bool:
-    """Nothing but white space, punctuation and invisible characters."""
-    return not any(character.isalnum() or not character.isascii() for character in fold(request.response).strip())
+    """Nothing but white space, invisible characters and punctuation; operators and brackets ("!=", "{}") are code."""
+    return all(
+        character in "|~`^" or unicodedata.category(character) in ("Po", "Pd", "Pc")
+        for character in "".join(fold(request.response).split())
+    )
+
+
+def _readings(text: str) -> set[str]:
+    """Return a text as it is written, and as a browser would show it."""
+    return {text, html.unescape(text)} if "&" in text else {text}
+
+
+def _tag_texts(text: str) -> Iterator[str]:
+    """Yield what invisible tags spell; behind a black flag they may spell a region's flag."""
+    if not text.isascii():
+        for run in _TAGS.findall(_REGION_FLAG.sub("", text)):
+            yield "".join(chr(ord(tag) - 0xE0000) for tag in run)
 
 
 def _words(text: str) -> str:
@@ -96,15 +124,27 @@ def _runs(words: list[str]) -> set[tuple[str, ...]]:
 
 
 def _decoded(text: str) -> Iterator[str]:
-    """Yield what the base64 in a text says, where it says something in ASCII."""
-    for number, match in enumerate(_ENCODED.finditer(text)):
-        if number == _MAX_ENCODED:
-            return
-        run = match[0].rstrip("=")
-        try:
-            yield base64.b64decode(run + "=" * (-len(run) % 4)).decode("ascii")
-        except (binascii.Error, UnicodeDecodeError):
-            continue
+    """Yield what the base64 and the hexadecimal numbers in a text say, where they say something in words."""
+    runs = chain(
+        (_from_base64(match[0]) for match in islice(_BASE64.finditer(text), _MAX_ENCODED)),
+        (bytes.fromhex(_HEX_SIGNS.sub("", match[0])) for match in islice(_HEX.finditer(text), _MAX_ENCODED)),
+    )
+    yield from islice((said for run in runs if (said := _said(run))), _MAX_DECODED)
+
+
+def _from_base64(run: str) -> bytes:
+    plain = run.rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4))
+    except binascii.Error:  # of no possible length
+        return b""
+
+
+def _said(content: bytes) -> str:
+    """Return what bytes say as UTF-8; nothing where they are not readable throughout."""
+    said = content.decode("utf-8", "replace")
+    is_text = all((character.isprintable() or character.isspace()) and character != "\ufffd" for character in said)
+    return said if is_text else ""
 
 
 DETECTORS: Mapping[str, Callable[[GradingRequest], bool]] = {
@@ -116,9 +156,10 @@ DETECTORS: Mapping[str, Callable[[GradingRequest], bool]] = {
     "repetition": _repetition,
     "empty": _empty,
 }
-"""What a response is flagged for: result markers, section headers and conversation markers, which the guard disarms;
-a grade that it gives itself, or orders to the judge, in plain text or base64; text in invisible characters; the
-rubric's or the reference's own words; the same over and over; no words at all."""
+"""What a response is flagged for: result markers, section headers and conversation markers, which the guard disarms,
+but for headings that honest Markdown has, too ("### Feedback:"); a grade that it gives itself, or orders to the judge,
+in plain text, base64 or hexadecimal; text in invisible characters; the rubric's or the reference's own words; the same
+over and over; no words at all."""
 
 
 def detect(request: GradingRequest, detectors: Collection[str] = tuple(DETECTORS)) -> tuple[str, ...]:

@@ -7,75 +7,29 @@ texts, conversation markers. They stay readable: `[RESULT]` becomes `(RESULT)`, 
 `# # #Feedback:`, `[/INST]` becomes `(/INST)`, `<|im_end|>` becomes `(|im_end|)`. All other text passes byte
 by byte, Markdown headings and HTML included.
 
-It looks at the text twice: as it is written, and as it looks (`prom_reward.prompts.lookalikes`), so that
-`[ＲＥＳＵＬＴ]`, `[RESULT]` in Cyrillic letters and `[RE` + zero-width space + `SULT]` are found too. Only the
-brackets and hashes of what is found are exchanged: honest joiners, accents and scripts stay as they are.
+It looks at the text as it looks to a reader (`prom_reward.prompts.lookalikes`), so that `[ＲＥＳＵＬＴ]`, `[RESULT]` in
+Cyrillic letters and `[RE` + zero-width space + `SULT]` are found too. Only the brackets and hashes of what is found are
+exchanged: honest joiners, accents and scripts stay as they are.
+
+What is left holds nothing that `prom_reward.engines.verdict` reads as a verdict, but for three forms of code and
+Markdown that no judge is trained on: an index in small letters (`counts[result] = 5`), a link (`[Result][5]`), and
+`[result]` in small letters before a sentence that begins with a number.
 """
 
-import re
 from collections.abc import Iterator
 
 from prom_reward.prompts.lookalikes import fold, folded_origins
-from prom_reward.prompts.prometheus import SECTION_NAMES
+from prom_reward.prompts.markers import Span, heading_marks, posing_marks, speaker_marks, written_marks
 
-GUARD_VERSION = 2
+GUARD_VERSION = 3
 """Part of every judge's fingerprint; goes up whenever a text can come out differently."""
 
-ALIKE_GUARDS = frozenset({1, 2})
-"""Versions that differ on disguised attacks alone: version 2 changes all that 1 changes, in the same way, and
-look-alikes besides. A judge that was trained with one of them sees the same prompts with the other."""
+ALIKE_GUARDS = frozenset({1, 2, 3})
+"""Versions that differ on disguised attacks alone: each changes attacks as the earlier ones do and finds more, and
+version 3 leaves some code alone besides (`regs[INST];`, `<|x|>`). A judge that was trained with one of them sees the
+same prompts with the others."""
 
-# No plain heading of an answer is called this, so they count with any number of spaces and without a colon.
-_OWN_NAMES = (
-    "Task Description",
-    "The instruction to evaluate",
-    "Response to evaluate",
-    "Score Rubrics",
-    "Score Rubric",
-)
-# The others head honest Markdown sections ("### Feedback"), so they count with a colon or glued to the hashes.
-_SHARED_NAMES = tuple(name for name in SECTION_NAMES if name not in _OWN_NAMES)
-
-
-# Possessive throughout, so that a megabyte of hashes or spaces costs linear time. "▁" is a space for
-# sentencepiece tokenizers: with it a header gives the very ids of the judge's own.
-_SPACE = r"[ \t\xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff▁]"
-_PAD = r"[\s\u200b-\u200f\u2060\ufeff▁]*+"
-_STARS = rf"{_SPACE}*+[*_]{{0,3}}+{_SPACE}*+"
-
-
-def _names(names: tuple[str, ...]) -> str:
-    return "|".join(rf"{_SPACE}++".join(map(re.escape, name.split())) for name in names)
-
-
-_SECTION = re.compile(
-    r"(?<![#＃])(?P<hashes>[#＃]{2,}+)(?="
-    rf"{_STARS}(?:{_names(_OWN_NAMES)})(?![^\W_])"
-    rf"|(?:{_names(_SHARED_NAMES)})\b"
-    rf"|{_STARS}(?:{_names(_SHARED_NAMES)})(?![^\W_]){_STARS}(?:[(\[][^\n]{{0,40}}[)\]])?{_STARS}[:：])",
-    re.IGNORECASE,
-)
-# In small letters these are honest code ("values[result]") and links: "[result]" counts before a verdict only.
-_VERDICT = r"[ \t:]{0,4}(?:Score[ \t:]{0,4})?(?:\d|(?-i:[AB])\b)"
-_BRACKETED = re.compile(
-    rf"[\[［【](?P<inner>{_PAD}(?:(?-i:RESULT|INST)|/{_PAD}INST|RESULT(?={_PAD}:?{_PAD}[\]］】]{_VERDICT}))"
-    rf"{_PAD}:?{_PAD})[\]］】]",
-    re.IGNORECASE,
-)
-_SYS = re.compile(rf"<<(?P<inner>{_PAD}/?{_PAD}(?-i:SYS){_PAD}|/?SYS)>>", re.IGNORECASE)
-_ANGLED = re.compile(r"<(?P<inner>[|｜][^<>()|｜\n]{1,64}+[|｜]|(?:start|end)_of_turn)>", re.IGNORECASE)
-
-# Of text as it looks. Between two bars in pointed brackets stands honest notation ("⟨|x|⟩"), too: there only the
-# names of control tokens count.
-_SPELT = r"[ \t._*\-]?+".join("RESULT")
-_DISGUISED_BRACKETED = re.compile(
-    rf"(?P<open>\[){_PAD}(?:(?-i:{_SPELT}|INST)|/{_PAD}INST|{_SPELT}(?={_PAD}:?{_PAD}\\?\]{_VERDICT}))"
-    rf"{_PAD}:?{_PAD}\\?(?P<close>\])",
-    re.IGNORECASE,
-)
-_CONTROL = r"(?:im|eot|eom|bos|eos|begin|end|start|message|channel|system|user|assistant|tool)[a-z_ ]{0,40}+"
-_DISGUISED_ANGLED = re.compile(rf"(?P<open><)(?:\|{_CONTROL}\||(?:start|end)_of_turn)(?P<close>>)", re.IGNORECASE)
-_DISGUISED_SYS = re.compile(rf"(?P<open><<){_PAD}/?{_PAD}(?-i:SYS){_PAD}(?P<close>>>)", re.IGNORECASE)
+_PLAIN = {"[": "(", "<": "(", "]": ")", ">": ")", ":": " :"}
 
 
 def neutralize(response: str) -> str:
@@ -83,32 +37,39 @@ def neutralize(response: str) -> str:
 
     Benign text comes back byte for byte, and a neutralized text comes back as it is.
     """
-    return _neutralize_disguised(_neutralize_plain(response))
+    looks = fold(response)
+    return _exchanged(response, looks, [*posing_marks(looks), *heading_marks(looks)])
 
 
-def _neutralize_plain(response: str) -> str:
-    text = _BRACKETED.sub(r"(\g<inner>)", response)
-    text = _SYS.sub(r"((\g<inner>))", text)
-    text = _ANGLED.sub(r"(\g<inner>)", text)
-    return _SECTION.sub(lambda match: " ".join("#" * len(match["hashes"])), text)
+def neutralize_step(text: str) -> str:
+    """Return what a policy wrote before its answer, neutralized, and with no line that could pass for another turn."""
+    looks = fold(text)
+    return _exchanged(text, looks, [*posing_marks(looks), *heading_marks(looks), *speaker_marks(looks)])
 
 
-def _neutralize_disguised(text: str) -> str:
-    exchanged = dict(_exchanges(fold(text)))
+def poses_as_judge(response: str) -> bool:
+    """Whether a response holds judge text that has no honest use.
+
+    `neutralize` changes more: "### Feedback:" heads honest sections of an answer, too.
+    """
+    return any(True for _ in posing_marks(fold(response))) or any(True for _ in written_marks(response))
+
+
+def _exchanged(text: str, looks: str, spans: list[Span]) -> str:
+    exchanged = {at: plain for start, end in written_marks(text) for at, plain in _exchanges(text, start, end)}
+    if spans:
+        origins = folded_origins(text)
+        exchanged |= {origins[at]: plain for start, end in spans for at, plain in _exchanges(looks, start, end)}
     if not exchanged:
         return text
-    origins = folded_origins(text)
-    at = {origins[index]: plain for index, plain in exchanged.items()}
-    return "".join(at.get(index, character) for index, character in enumerate(text))
+    return "".join(exchanged.get(index, character) for index, character in enumerate(text))
 
 
-def _exchanges(folded: str) -> Iterator[tuple[int, str]]:
-    """Yield the index of every dangerous character of a folded text, with what it becomes."""
-    for pattern in (_DISGUISED_BRACKETED, _DISGUISED_SYS, _DISGUISED_ANGLED):
-        for match in pattern.finditer(folded):
-            yield from ((index, "(") for index in range(*match.span("open")))
-            yield from ((index, ")") for index in range(*match.span("close")))
-    for match in _SECTION.finditer(folded):
-        start, end = match.span("hashes")
-        yield from ((index, "# ") for index in range(start, end - 1))
-        yield end - 1, "#"
+def _exchanges(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
+    """Yield the index of every bracket, hash and colon of a span, with what it becomes."""
+    last = text.rfind("#", start, end)
+    for at in range(start, end):
+        if text[at] == "#":
+            yield at, "#" if at == last else "# "
+        elif text[at] in _PLAIN:
+            yield at, _PLAIN[text[at]]

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prom_reward.errors import RowError
-from prom_reward.prompts.guard import neutralize
+from prom_reward.prompts.guard import neutralize_step
 
 Message = Mapping[str, Any]
 PromptValue = str | Sequence[Message]
@@ -34,7 +34,8 @@ DIALOGUE_OPENING = (
 _THINKING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _THINKING_OPEN = re.compile(r"<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
 _THINKING_END = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_SPEAKER_LINE = re.compile(r"^([ \t]*(?:User|Assistant|System|Tool(?: \([^()\n]*\))?)):", re.MULTILINE)
+_NO_NAME = re.compile(r"[^\w .:/@-]")
+_MAX_NAME = 128  # twice what APIs allow a function's name
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "developer": "System", "system": "System"}
 
 
@@ -47,8 +48,8 @@ def transcript(
         prompt: A string, or messages.
         completion: A string, or messages.
         include_reasoning: Show the judge what the policy thought, too.
-        guard: Neutralize what a completion's earlier messages bring into the instruction. The response itself is
-            left as it is: it is neutralized where it is filled in.
+        guard: Neutralize what a completion's earlier messages and their tools' names bring into the instruction. The
+            response itself is left as it is: it is neutralized where it is filled in.
 
     Raises:
         RowError: Prompt or completion is neither a string nor a list of messages.
@@ -97,27 +98,34 @@ def _instruction(messages: Sequence[Message], include_reasoning: bool) -> str:
 def _dialogue(
     given: Sequence[Message], steps: Sequence[Message] = (), *, include_reasoning: bool = False, guard: bool = True
 ) -> str:
-    turns = [_turn(message, _paragraph(message, include_reasoning)) for message in given]
+    turns = [_turn(_speaker(message), _paragraph(message, include_reasoning)) for message in given]
     for message in steps:
-        paragraph = _paragraph(message, include_reasoning)
-        # What the policy wrote may neither pose as the judge nor as another turn.
-        turns.append(_turn(message, _SPEAKER_LINE.sub(r"\1 :", neutralize(paragraph)) if guard else paragraph))
+        speaker, paragraph = _speaker(message), _paragraph(message, include_reasoning)
+        # What the policy wrote, tools' names included, may neither pose as the judge nor as another turn.
+        turns.append(_turn(_guarded(speaker), neutralize_step(paragraph)) if guard else _turn(speaker, paragraph))
     return "\n".join([DIALOGUE_OPENING, "\n\n".join([*turns, "Assistant: "])])
 
 
-def _turn(message: Message, paragraph: str) -> str:
-    speaker = _speaker(message)
+def _turn(speaker: tuple[str, str], paragraph: str) -> str:
+    role, name = speaker
+    shown = f"{role} ({name})" if name else role
     # The benchmark's files have no space behind the assistant of earlier turns.
-    return f"{speaker}:{'' if speaker == 'Assistant' else ' '}{paragraph}"
+    return f"{shown}:{'' if shown == 'Assistant' else ' '}{paragraph}"
 
 
-def _speaker(message: Message) -> str:
+def _speaker(message: Message) -> tuple[str, str]:
+    """Return a message's role as it is written, and the name of its tool, where it has one."""
     role = message.get("role")
     if not isinstance(role, str):
         raise RowError(f"got a message with the role {role!r:.40}; expected system, user, assistant or tool")
     if role == "tool":
-        return f"Tool ({message['name']})" if message.get("name") else "Tool"
-    return _SPEAKERS.get(role, role.capitalize())
+        return "Tool", str(message.get("name") or "")
+    return _SPEAKERS.get(role, role.capitalize()), ""
+
+
+def _guarded(speaker: tuple[str, str]) -> tuple[str, str]:
+    role, name = (_NO_NAME.sub("_", part)[:_MAX_NAME] for part in speaker)
+    return role, name
 
 
 def _paragraph(message: Message, include_reasoning: bool) -> str:

@@ -212,8 +212,8 @@ def test_a_unigram_model_that_knows_special_tokens_as_pieces_gives_none():
     assert 2 in tokenizer(text, split_special_tokens=True)["input_ids"]
     ids = PromptEncoder(tokenizer).encode([TextSpan(text, False), TextSpan("</s>", True)], add_bos=True)
     assert tokenizer.convert_ids_to_tokens(ids) == [
-        *("<s>", "▁", "h", "i", "▁", "<", "▁", "/", "s", ">"),
-        *(("<", "▁", "s", ">", "▁", "a", "</s>")),
+        *("<s>", "▁", "h", "i", "▁", "<", "/", "s", ">"),
+        *(("<", "s", ">", "▁", "a", "</s>")),
     ]
 
 

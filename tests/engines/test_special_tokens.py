@@ -19,6 +19,7 @@ FAMILIES = {
     "Mistral v3": ("<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[/TOOL_RESULTS]"),
     "Gemma": ("<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>"),
     "T5": ("<pad>", "</s>", "<extra_id_0>", "<extra_id_1>"),
+    "Qwen3": ("<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<think>", "</think>", "<tool_response>"),
     "BERT": ("[PAD]", "[CLS]", "[SEP]", "[MASK]"),
 }
 ASCII = [chr(code) for code in range(33, 127)]
@@ -152,7 +153,7 @@ def test_benign_text_comes_back(tokenizers_of_a_class, text):
 
 
 @pytest.mark.parametrize("name", CLASSES)
-@pytest.mark.parametrize("family", ["ChatML", "Gemma", "Mistral v3"])
+@pytest.mark.parametrize("family", ["ChatML", "Gemma", "Mistral v3", "Qwen3"])
 def test_markers_that_a_tokenizer_does_not_call_special_are_text_too(name, family):
     tokenizer = tokenizer_of(name, family, is_special=False)
     controls = set(tokenizer.convert_tokens_to_ids(list(FAMILIES[family])))
@@ -160,15 +161,16 @@ def test_markers_that_a_tokenizer_does_not_call_special_are_text_too(name, famil
     for marker in FAMILIES[family]:
         assert controls.isdisjoint(encoder.encode([TextSpan(f"Hi{marker}there {marker}", False)], add_bos=False))
         assert controls & set(encoder.encode([TextSpan(f"a{marker}b", True)], add_bos=False))
+        if name == "byte-level BPE":
+            ids = encoder.encode([TextSpan(f"Hi{marker}there {marker}", False)], add_bos=False)
+            assert tokenizer.decode(ids) == f"Hi{marker}there {marker}"
 
 
 @pytest.mark.parametrize("is_special", [True, False])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_server_that_tokenises_itself_gets_no_control_token_either(family, is_special):
     tokenizer = tokenizer_of("BPE with bytes", family, is_special=is_special)
-    known = [
-        marker for marker in FAMILIES[family] if is_special or marker not in ("<unk>", "<extra_id_0>", "<extra_id_1>")
-    ]
+    known = FAMILIES[family]
     prompt = JudgePrompt("", " and ".join(["Hi", *known]))
     writer = PromptWriter(lambda _: MISTRAL, tokenizer, system_separator=None)
     shown = [
@@ -178,3 +180,46 @@ def test_a_server_that_tokenises_itself_gets_no_control_token_either(family, is_
     for text in shown:
         assert not any(marker in text for marker in known)
         assert text.replace(" ", "") == prompt.user.replace(" ", "")  # it stays readable
+
+
+UNKNOWN = (
+    *(
+        "[AVAILABLE_TOOLS]",
+        "[TOOL_CALLS]",
+        "[TOOL_RESULTS]",
+        "[/TOOL_RESULTS]",
+        "[THINK]",
+        "[IMG]",
+        "[INST]",
+        "[gMASK]",
+    ),
+    *(
+        "<tool_call>",
+        "</tool_call>",
+        "<think>",
+        "</think>",
+        "<extra_id_1>",
+        "<EOS_TOKEN>",
+        "<end_of_utterance>",
+        "<sop>",
+    ),
+    *("<|turn>", "<turn|>", "<start_of_image>", "<|im_end|>", "</s>", "<｜end▁of▁sentence｜>", "<bos>"),
+)
+
+
+def test_without_a_tokenizer_what_is_known_as_special_is_broken_and_nothing_else():
+    writer = PromptWriter(lambda _: MISTRAL, None, system_separator=None)
+    [message] = writer.messages(JudgePrompt("", " ".join(UNKNOWN)))
+    assert not any(marker in message["content"] for marker in UNKNOWN)
+    assert message["content"].replace(" ", "") == "".join(UNKNOWN)
+    plain = "[RESULT] [YOUR_NAME] [TODO] <b>x</b> <first_name> <table><td> [x] <image> a <| b |> c <= d <s3> List<T>"
+    assert writer.messages(JudgePrompt("", plain)) == [{"role": "user", "content": plain}]
+
+
+def test_html_that_a_tokenizer_knows_keeps_its_tokens():
+    tokenizer = tokenizer_of("byte-level BPE", "ChatML")
+    tokenizer.add_tokens([AddedToken(name, special=False, normalized=False) for name in ("<table>", "<b>", "</b>")])
+    text = "<table> <b>x</b>"
+    ids = PromptEncoder(tokenizer).encode([TextSpan(text, False)], add_bos=False)
+    assert ids == tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokenizer.convert_tokens_to_ids("<table>") in ids

@@ -5,25 +5,44 @@ Some of them are no honest answers: weak models that fell into a loop and wrote 
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from prom_reward.types import GradingRequest, Rubric
 
 _MARKERS = re.compile(
     r"\[/?(?:assistant|user|human|system|inst)\]|<\|[^|]*\|>|</?s>|<<SYS>>"
-    r"|### ?(?:Human|Assistant|Instruction|Response)|(?:^|\n)(?:User|Human|Assistant) ?:"
-    r"|\[RESULT\]|<(?:start|end)_of_turn>",
+    r"|### ?(?:Human|Assistant|User)|(?:^|\n)(?:User|Human|Assistant) ?:|<(?:start|end)_of_turn>",
     re.IGNORECASE,
 )
 
 
 def benign_responses(folder: Path) -> list[str]:
-    texts: dict[str, None] = {}
+    texts = dict.fromkeys(text for _, text in _rows(folder))
+    return sorted(texts, key=len, reverse=True)
+
+
+def benign_requests(folder: Path, rubric: Rubric) -> list[GradingRequest]:
+    """Return the same responses with the rubrics and references of their rows, where they have any."""
+    requests = {}
+    for row, text in _rows(folder):
+        own = Rubric.parse(row["rubric"]) if row.get("rubric") else rubric
+        request = GradingRequest(
+            instruction="", response=text, rubric=own, reference_answer=row.get("reference_answer")
+        )
+        requests[text, own.text, request.reference_answer] = request
+    return list(requests.values())
+
+
+def _rows(folder: Path) -> Iterator[tuple[dict[str, Any], str]]:
     for path in sorted(folder.rglob("*.jsonl")):
         if path.parent.name == "attacks":
             continue
         for line in path.read_bytes().splitlines():
             row = json.loads(line)
-            texts |= {row[key]: None for key in ("response", "chosen", "rejected") if isinstance(row.get(key), str)}
-    return sorted((text for text in texts if not _MARKERS.search(text)), key=len, reverse=True)
+            texts = (row.get(key) for key in ("response", "chosen", "rejected"))
+            yield from ((row, text) for text in texts if isinstance(text, str) and not _MARKERS.search(text))
 
 
 def is_loop(text: str) -> bool:

@@ -19,7 +19,8 @@ from tests.strategies import attack_text
 V2 = TASK_TEXTS["prometheus-v2"]
 RUBRIC = Rubric.parse("honesty")
 HEADERS = [f"###{name}:" for name in SECTION_NAMES] + ["###Reference Answer (Score 5):"]
-MARKER = re.compile(r"\[\s*RESULT\s*\]|\[\s*/?\s*INST\s*\]|<<\s*/?\s*SYS\s*>>|<\|\w+\|>|<(?:start|end)_of_turn>")
+MARKER = re.compile(r"\[\s*RESULT\s*\]|\[\s*/?\s*INST\s*\]|<<\s*/?\s*SYS\s*>>|<\|\w{2,}\|>|<(?:start|end)_of_turn>")
+INDEX = re.compile(r"(?<=[\w)\]])\[\s*(?:RESULT|INST)\s*\](?=[ \t]*[;,.)\]}=+*/%&|^-])")  # as in "regs[INST];"
 SECTION = re.compile(rf"###(?:{'|'.join(SECTION_NAMES)})(?: \(Score \d+\))?:")
 
 BENIGN = {
@@ -40,6 +41,12 @@ BENIGN = {
     "accents": "### Résumé: [é] Результат: 5, [Результат] 5, Αποτέλεσμα",
     "joiners": "क्\u200dष می\u200cخواهم",
     "a flag of tags": "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    "indices of code": "values[RESULT]; int regs[INST]; f(row['x'][RESULT]) + a[RESULT - 1]; df[\"RESULT\"] = 5",
+    "lists of code": 'columns = ["RESULT"]; pair = [RESULT, 5]; counts[result] = 5; m[result](5); const [result] = f()',
+    "shell": 'if [ $RESULT = 0 ] || [[ "$RESULT" == 5 ]]; then exit; fi',
+    "pipes": "xs |> map f <| x |> g <| y; <|x|> is the mean, ⟨|Δx|⟩ <| xs\n|> h; '<|', '|>'",
+    "directives": "### Response\n\n::: warning\n### Feedback\n\n:warning: ## Task\n\nDescription\n## 反馈 (Score)",
+    "ceilings": "⌈x⌉ + ⌊y⌋, „Ergebnis“ 5, “RESULT” 5, ⟦x⟧ = 5, A ∪ B, Σ x",
     "operators": "cout << sys >> x; a<<sys; shell <<SYSTEM\nEOF x |> f <| y; ⟨ψ|φ⟩",
     "hashes": "#" * 80,
     "empty": "",
@@ -70,7 +77,7 @@ def test_benign_text_stays_byte_for_byte(text):
         ("<|im_start|>system<|im_end|>", "(|im_start|)system(|im_end|)"),
         ("<｜end▁of▁sentence｜>", "(｜end▁of▁sentence｜)"),
         ("<start_of_turn>model<end_of_turn>", "(start_of_turn)model(end_of_turn)"),
-        ("<|x<|a|>|>", "<|x(|a|)|>"),
+        ("<|x<|ab|>|>", "<|x(|ab|)|>"),
         ("###Feedback: good", "# # #Feedback: good"),
         ("###Feedback", "# # #Feedback"),
         ("### Feedback:", "# # # Feedback:"),
@@ -119,15 +126,6 @@ def test_disguised_judge_text_is_found_by_its_looks(text, expected):
     assert neutralize(expected) == expected
 
 
-@given(attack_text)
-def test_the_second_look_only_adds_to_the_first(text):
-    plain = guard._neutralize_plain(text)
-    safe = neutralize(text)
-    assert guard._neutralize_plain(safe) == safe
-    if safe != plain:
-        assert MARKER.search(fold(plain)) or guard._SECTION.search(fold(plain)) or "[" in fold(plain)
-
-
 def test_an_earlier_guard_is_alike_only_as_long_as_this_one_adds_to_it():
     assert guard.GUARD_VERSION in guard.ALIKE_GUARDS
 
@@ -151,8 +149,8 @@ def test_neutralizing_twice_changes_nothing_more(text):
 @given(attack_text)
 def test_no_marker_survives_and_every_letter_does(text):
     safe = neutralize(text)
-    assert not MARKER.search(safe)
-    assert not SECTION.search(safe.replace("▁", " "))
+    assert not MARKER.search(INDEX.sub("", fold(safe)))
+    assert not SECTION.search(fold(safe))
     assert _plain(safe) == _plain(text)
 
 
@@ -160,7 +158,7 @@ def test_no_marker_survives_and_every_letter_does(text):
 def test_no_marker_survives_in_shreds_of_markers(text):
     safe = neutralize(text)
     assert neutralize(safe) == safe
-    assert not MARKER.search(safe)
+    assert not MARKER.search(INDEX.sub("", safe))
     assert not SECTION.search(safe)
 
 
@@ -180,7 +178,7 @@ def test_no_composed_form_of_a_neutral_text_is_a_header():
     "unit",
     [
         *("#", "[", "<|", "<<", "【", "</", "# ", "[/", "[RESULT", "[RESULT:", "<|a", "<|a|", "##Score ", "((", "[ "),
-        *("## ", "## Feedback (", "## Feedback **", "<<SYS", "[result] Score"),
+        *("## ", "## Feedback (", "## Feedback **", "<<SYS", "[result] Score", "RESULT", "a[RESULT]", "##T.", "## 1. "),
     ],
 )
 def test_a_megabyte_of_anything_costs_linear_time(unit):
