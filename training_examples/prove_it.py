@@ -195,7 +195,7 @@ def answer(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
 
 
 def lead_of(task: PolicyTask, sample: str, tokenizer: Any) -> Answer:
-    text = re.split(r"(?<=[.?!])\s+", task.instruction.partition("\n\n")[2])[0]
+    text = re.split(r"(?<=[^A-Z][.?!])\s+", task.instruction.partition("\n\n")[2])[0]
     num_tokens = len(tokenizer(text).input_ids) + 1  # with an EOS
     return Answer(key=task.key, sample=sample, text=text, num_tokens=num_tokens, is_cut=False)
 

@@ -93,7 +93,9 @@ def write_results(
     parts = [markdown_table(["target", "met", "figures"], rows)]
     if agreement:
         parts.append(markdown_table(["audit judge's agreement with people on", "Pearson's r"], list(agreement.items())))
-    parts += [_COMPARED, comparison_table(compared), _TRAINED, training_table(trained), f"{conditions}\n"]
+    parts += [_COMPARED, comparison_table(compared)]
+    parts += [_TRAINED, training_table(trained)] if trained else []  # at first a baseline alone is measured
+    parts.append(f"{conditions}\n")
     with replacing(out / "results.md") as file:
         file.write("\n".join(parts))
 

@@ -265,8 +265,8 @@ def test_unknown_runs_are_named(prove_it, inputs, tmp_path, monkeypatch, capsys)
 def test_killed_and_resumed_it_ends_with_all_figures(inputs, tiny_judge_folder, tmp_path):
     out = tmp_path / "out"
     argv = arguments(inputs, tiny_judge_folder, out, "--runs", "expected", "--dtype", "bfloat16")
-    code = f"import runpy, sys; sys.argv = {argv!r}; module = runpy.run_path({str(SCRIPT)!r}, run_name='prove_it')\n"
-    code += f"module['SETTINGS'].update({SMALL!r}); module['main']()"
+    code = f"import sys; from training_examples import prove_it; sys.argv = {argv!r}; prove_it.SETTINGS |= {SMALL!r}\n"
+    code += "prove_it.MEASURED_TOKENS = prove_it.FEEDBACK['max_new_tokens'] = 6; prove_it.main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL)
     state = out / "runs/expected-0/checkpoint-1/trainer_state.json"

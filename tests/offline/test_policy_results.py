@@ -69,7 +69,9 @@ def test_agreement_with_people_is_taken_from_an_evaluation(tmp_path):
     said = {"rows.jsonl": "0.12 [0.10, 0.20], 40 rows", "Is it brief?": "0.12 [0.10, 0.20], 20 rows"}
     assert load_agreement(path) == said
     write_results(tmp_path, compared={}, trained={}, targets=[], settings={}, agreement=said)
-    assert "| Is it brief? | 0.12 [0.10, 0.20], 20 rows |" in (tmp_path / "results.md").read_text()
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "| Is it brief? | 0.12 [0.10, 0.20], 20 rows |" in page
+    assert "compare within a kind" not in page  # nothing was trained
     assert json.loads((tmp_path / "results.json").read_text())["agreement"] == said
     for content in ("{", "[]", '{"file": "x"}', '{"file": "x", "n": 2, "pearson": {}}'):
         path.write_text(content)
