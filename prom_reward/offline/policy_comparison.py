@@ -6,8 +6,10 @@ Answers to one prompt are not independent, so intervals come from a paired boots
 `prom_reward.offline.agreement`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,11 @@ class AnswerPair:
     after: Mapping[str, float | None]
     """The second policy's, under the same names."""
     prob_after: Mapping[str, float | None]
-    """By judge: the probability that the second answer is the better one, the mean of both orders."""
+    """By judge: the probability that the second answer is the better one, by the scores that each has by itself."""
+    prob_ranked: Mapping[str, float | None] = field(default_factory=dict)
+    """The same by ranking the two against each other: the mean of both orders."""
+    orders_agree: Mapping[str, float | None] = field(default_factory=dict)
+    """By judge: the share of the rubrics under which both orders have the same winner."""
     sample: str = ""
     """Which of the prompt's answers."""
 
@@ -61,7 +67,11 @@ class PolicyComparison:
     changes: Mapping[str, Change]
     """By measure; one that no pair has is not there."""
     win_rates: Mapping[str, Estimate]
-    """By judge: the share of pairs that the second policy wins, ties as half."""
+    """By judge: the share of pairs in which the second policy's answer scores higher, ties as half."""
+    ranked_win_rates: Mapping[str, Estimate]
+    """The same by ranking both answers against each other. A judge that prefers a place to an answer tends to 0.5."""
+    order_agreement: Mapping[str, float]
+    """By judge: the share of rankings in which both orders have the same winner. Near 0 they say next to nothing."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
@@ -70,6 +80,8 @@ class PolicyComparison:
             "pairs": self.num_pairs,
             "changes": {name: one.to_dict() for name, one in self.changes.items()},
             "win_rates": {name: one.to_dict() for name, one in self.win_rates.items()},
+            "ranked_win_rates": {name: one.to_dict() for name, one in self.ranked_win_rates.items()},
+            "order_agreement": dict(self.order_agreement),
         }
 
 
@@ -82,14 +94,15 @@ def compare_policies(pairs: Sequence[AnswerPair], *, resamples: int = 2000, seed
         seed: Of the resamples.
     """
     names = list(dict.fromkeys(name for pair in pairs for name in pair.before))
-    judges = list(dict.fromkeys(judge for pair in pairs for judge in pair.prob_after))
     changes = {name: _change(pairs, name, resamples, seed) for name in names}
-    wins = {judge: _win_rate(pairs, judge, resamples, seed) for judge in judges}
+    clusters = [pair.prompt for pair in pairs]
     return PolicyComparison(
         num_prompts=len({pair.prompt for pair in pairs}),
         num_pairs=len(pairs),
         changes={name: one for name, one in changes.items() if one is not None},
-        win_rates={judge: one for judge, one in wins.items() if one is not None},
+        win_rates=_win_rates([pair.prob_after for pair in pairs], clusters, resamples, seed),
+        ranked_win_rates=_win_rates([pair.prob_ranked for pair in pairs], clusters, resamples, seed),
+        order_agreement={name: fmean(flat) for name, flat in _by_judge(pair.orders_agree for pair in pairs).items()},
     )
 
 
@@ -104,13 +117,28 @@ def _change(pairs: Sequence[AnswerPair], name: str, resamples: int, seed: int) -
     return Change(before=float(before.mean()), after=float(after.mean()), change=change, num_pairs=len(both))
 
 
-def _win_rate(pairs: Sequence[AnswerPair], judge: str, resamples: int, seed: int) -> Estimate | None:
-    known = [(pair.prompt, prob) for pair in pairs if (prob := pair.prob_after.get(judge)) is not None]
-    if not known:
-        return None
-    leads = np.round([prob - 0.5 for _, prob in known], 9)  # equal answers are a tie, whatever the rounding
-    clusters = [prompt for prompt, _ in known]
-    return estimate(lambda at: pairwise_accuracy(leads[at]), clusters, resamples=resamples, seed=seed)
+def _win_rates(
+    probs: Sequence[Mapping[str, float | None]], clusters: Sequence[str], resamples: int, seed: int
+) -> dict[str, Estimate]:
+    """Return every judge's win rate over the pairs that it has an opinion on; a judge without any is not there."""
+    rates: dict[str, Estimate] = {}
+    for judge, flat in _by_judge(probs).items():
+        leads = np.round([prob - 0.5 for prob in flat], 9)  # equal answers are a tie, whatever the rounding
+        known = [cluster for cluster, one in zip(clusters, probs, strict=True) if one.get(judge) is not None]
+        rates[judge] = estimate(partial(_share_won, leads), known, resamples=resamples, seed=seed)
+    return rates
+
+
+def _by_judge(values: Iterable[Mapping[str, float | None]]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for judge, value in (item for one in values for item in one.items()):
+        if value is not None:
+            found.setdefault(judge, []).append(value)
+    return found
+
+
+def _share_won(leads: Floats, at: Indices) -> float | None:
+    return pairwise_accuracy(leads[at])
 
 
 def _mean_of(values: Floats) -> Callable[[Indices], float]:

@@ -1,21 +1,43 @@
-"""The folder of an experiment with policies: its settings, and its results as a JSON and a Markdown file.
+"""The folder of an experiment with policies: settings, answers, measures, and results as JSON and Markdown.
 
 It does not know how the figures come about.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import InputError
-from prom_reward.files import read_text
-from prom_reward.offline.policy_comparison import PolicyComparison, shown_change, shown_estimate
+from prom_reward.files import MAX_TABLE_BYTES, read_text
+from prom_reward.offline.agreement import Estimate
+from prom_reward.offline.answers import Answer
+from prom_reward.offline.policy_comparison import AnswerPair, PolicyComparison, shown_change, shown_estimate
+from prom_reward.offline.policy_targets import Target
+from prom_reward.offline.rows import read_values
 from prom_reward.offline.shards import replacing
 
-_NOTE = (
-    "Means before → after, and the difference with its 95 % interval over prompts; win rates of the latter policy.\n"
+_COMPARED = (
+    "Means before → after, and the difference with its 95 % interval over prompts. Win rates are the latter policy's, "
+    "ties as half: by the scores that each answer has by itself, and ranked, with both answers in one prompt, in both "
+    "orders. Where the orders seldom agree, the judge goes by the place, and what is ranked tends to 0.5.\n"
 )
+_TRAINED = (
+    "Rewards and scores of a training are those of its own rubric and reference, and of its own rewards: they compare "
+    "within a kind alone.\n"
+)
+
+
+def load_answers(out: Path, name: str) -> list[Answer]:
+    """Return a policy's answers, `OUT/answers/NAME.jsonl`."""
+    return [Answer(**row) for row in read_values(out / "answers" / f"{name}.jsonl")]
+
+
+def load_pairs(out: Path) -> dict[str, list[AnswerPair]]:
+    """Return all measured answers, `OUT/measures/NAME/measures.jsonl`, by name."""
+    paths = sorted((out / "measures").glob("*/measures.jsonl"))
+    return {path.parent.name: [AnswerPair(**row) for row in read_values(path)] for path in paths}
 
 
 def keep_settings(out: Path, settings: Mapping[str, Any]) -> None:
@@ -44,8 +66,9 @@ def write_results(
     *,
     compared: Mapping[str, PolicyComparison],
     trained: Mapping[str, Mapping[str, float]],
-    targets: Mapping[str, bool],
+    targets: Sequence[Target],
     settings: Mapping[str, Any],
+    agreement: Mapping[str, str] | None = None,
 ) -> None:
     """Write `OUT/results.json` and `OUT/results.md`, each whole or not at all.
 
@@ -55,38 +78,79 @@ def write_results(
         trained: Trainings as `prom_reward.offline.training_folder.summarize_curves` returns them, by name.
         targets: What was aimed at, and whether it came true.
         settings: What all of it was made with.
+        agreement: What `load_agreement` returns of the audit judge.
 
     Raises:
         WorkError: The disk is full, or cannot be written.
     """
     figures = {name: one.to_dict() for name, one in compared.items()}
-    results = {"settings": settings, "targets": targets, "compared": figures, "trained": trained}
+    results = {"settings": settings, "targets": [asdict(one) for one in targets], "compared": figures}
+    results |= {"trained": trained, "agreement": agreement or {}}
     with replacing(out / "results.json") as file:
         file.write(json.dumps(results, indent=2) + "\n")
     conditions = "\n".join(f"- {name}: {value}" for name, value in settings.items())
-    met = markdown_table(["target", "met"], [[name, "yes" if one else "no"] for name, one in targets.items()])
-    parts = [met, _NOTE, comparison_table(compared), training_table(trained), f"{conditions}\n"]
+    rows = [[one.name, "yes" if one.is_met else "no", one.figures] for one in targets]
+    parts = [markdown_table(["target", "met", "figures"], rows)]
+    if agreement:
+        parts.append(markdown_table(["audit judge's agreement with people on", "Pearson's r"], list(agreement.items())))
+    parts += [_COMPARED, comparison_table(compared)]
+    parts += [_TRAINED, training_table(trained)] if trained else []  # at first a baseline alone is measured
+    parts.append(f"{conditions}\n")
     with replacing(out / "results.md") as file:
         file.write("\n".join(parts))
 
 
-def comparison_table(comparisons: Mapping[str, PolicyComparison]) -> str:
-    """Return a Markdown table: a line a comparison, a column a measure and a judge's win rate.
+def load_agreement(path: Path) -> dict[str, str]:
+    """Return Pearson's r of a judge's expected scores with people's, by group of rows, with intervals, as text.
 
-    A cell holds the means before and after, and the difference with its 95 % interval.
+    Args:
+        path: What `prom-reward evaluate --json` printed, with `--group` or without.
+
+    Raises:
+        InputError: The file cannot be read, or is something else.
+    """
+    try:
+        found = json.loads(read_text(path, max_bytes=MAX_TABLE_BYTES))
+        parts = {found["file"]: found, **found.get("groups", {})}
+        return {name: f"{_pearson(part)}, {part['n']} rows" for name, part in parts.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: no agreement with labels ({type(error).__name__}: {error}); expected the output of "
+            "prom-reward evaluate --json"
+        ) from error
+
+
+def _pearson(figures: Mapping[str, Any]) -> str:
+    one = figures["pearson"]["expected"]
+    return shown_estimate(Estimate(one["value"], one["low"], one["high"]), digits=2)
+
+
+def comparison_table(comparisons: Mapping[str, PolicyComparison]) -> str:
+    """Return a Markdown table: a line a comparison, a column a measure and a judge's win rates.
+
+    A measure's cell holds the means before and after, and the difference with its 95 % interval.
     """
     measures = list(dict.fromkeys(name for one in comparisons.values() for name in one.changes))
     judges = list(dict.fromkeys(name for one in comparisons.values() for name in one.win_rates))
+    rankers = list(dict.fromkeys(name for one in comparisons.values() for name in one.ranked_win_rates))
     rows = [
         [
             name,
             f"{one.num_pairs} of {one.num_prompts}",
             *(shown_change(one.changes.get(measure)) for measure in measures),
             *(shown_estimate(one.win_rates.get(judge), digits=2) for judge in judges),
+            *(_ranked(one, judge) for judge in rankers),
         ]
         for name, one in comparisons.items()
     ]
-    return markdown_table(["", "answers of prompts", *measures, *(f"win rate, {judge}" for judge in judges)], rows)
+    rates = [*(f"win rate, {judge}" for judge in judges), *(f"ranked, {judge}" for judge in rankers)]
+    return markdown_table(["", "answers of prompts", *measures, *rates], rows)
+
+
+def _ranked(compared: PolicyComparison, judge: str) -> str:
+    rate = shown_estimate(compared.ranked_win_rates.get(judge), digits=2)
+    agreed = compared.order_agreement.get(judge)
+    return rate if agreed is None else f"{rate}, orders agree on {agreed:.0%}"
 
 
 def training_table(trained: Mapping[str, Mapping[str, float]]) -> str:

@@ -143,7 +143,7 @@ def pair_columns(chosen: Label | None, rejected: Label | None, ranking: Ranking 
     opinions: list[tuple[float | None, Side | None]] = []
     if chosen is not None and rejected is not None:
         columns |= {**chosen.columns("chosen_"), **rejected.columns("rejected_")}
-        prob = _prob(chosen.unit_score, rejected.unit_score)
+        prob = graded_prob(chosen.unit_score, rejected.unit_score)
         opinions.append((prob, None if prob is None else _side(prob - 0.5)))
     if ranking is not None:
         columns |= ranking.columns()
@@ -164,7 +164,8 @@ def _verdict(opinions: Sequence[tuple[float | None, Side | None]]) -> dict[str, 
     return {"prob_chosen": prob, "margin": margin, "agreement": agreement, "swapped": winner == "rejected"}
 
 
-def _prob(chosen: float | None, rejected: float | None) -> float | None:
+def graded_prob(chosen: float | None, rejected: float | None) -> float | None:
+    """Return the probability that one of two responses is the better one by their scores on [0, 1], ties as half."""
     return None if chosen is None or rejected is None else (1 + chosen - rejected) / 2
 
 

@@ -80,14 +80,18 @@ def _spread(data: ReportData) -> Figure | None:
 
 
 def _seconds(data: ReportData) -> Figure | None:
-    whole, judge = (dict(data.curves.get(name, [])) for name in ("step_time", "judge/seconds"))
+    """What a step takes without the audit judge, who only looks on, and what of it is the judge's."""
+    whole, judge, audit = (dict(data.curves.get(name, [])) for name in ("step_time", "judge/seconds", "audit/seconds"))
     steps = sorted(whole.keys() & judge.keys())
-    if not steps or not sum(whole[step] for step in steps):
+    own = [(step, whole[step] - audit.get(step, 0.0)) for step in steps]
+    total = sum(seconds for _, seconds in own)
+    if total <= 0:
         return None
-    share = sum(judge[step] for step in steps) / sum(whole[step] for step in steps)
-    traces = [*_traces([(step, whole[step]) for step in steps], "step", COLORS["tie"])]
+    share = sum(judge[step] for step in steps) / total
+    traces = _traces(own, "step", COLORS["tie"])
     traces += _traces([(step, judge[step]) for step in steps], "judge", COLORS["chosen"])
-    note = f"{share:.1%} of the steps' time is the judge's."
+    without = ", without an audit judge's," if audit else ""
+    note = f"{share:.1%} of the steps' time{without} is the judge's."
     return Figure(title="Seconds a step", note=note, plot=plot_json(traces, x="step", y="seconds"))
 
 

@@ -15,6 +15,7 @@ from prom_reward.errors import InputError
 from prom_reward.files import MAX_TABLE_BYTES, read_text
 from prom_reward.offline.rows import read_values
 from prom_reward.offline.shards import write_lines
+from prom_reward.offline.training_groups import summarize_groups
 
 LOG_FILE = "judgments.jsonl"
 """What `PrometheusReward(log_path=...)` writes, in a folder that is a training."""
@@ -26,6 +27,7 @@ STATE_FILE = "trainer_state.json"
 Curve = list[tuple[int, float]]
 """Steps with a metric's value, in order."""
 _ENDS = {"reward": "reward", "entropy": "entropy", "length": "completions/mean_length", "audit_score": "audit/score"}
+_ENDS |= {"kl": "kl", "cut_share": "completions/clipped_ratio"}
 _MEANS = {"share_without_spread": "frac_reward_zero_std", "step_s": "step_time"}
 _MEANS |= {"judge_s": "judge/seconds", "audit_s": "audit/seconds"}
 
@@ -48,6 +50,8 @@ class BeforeAfter:
     """What the judge wrote."""
     after_feedback: str = ""
     """The same for the trained policy."""
+    rubric: str = ""
+    """What the scores and the feedback are of."""
 
     @property
     def change(self) -> float:
@@ -88,7 +92,8 @@ def summarize_curves(curves: Mapping[str, Curve], *, last_step: int | None = Non
 
     Returns:
         "steps"; the means of the first and the last tenth of the steps, "reward_first", "reward_last" and the same of
-        "entropy" (nats a token), "length" (tokens) and "audit_score"; "share_without_spread" of all groups; a step's
+        "entropy" (nats a token), "length" (tokens), "audit_score", "kl" (nats a token, from the first policy) and
+        "cut_share" (completions that were cut at the longest length); "share_without_spread" of all groups; a step's
         mean "step_s" and of it "judge_s" and "audit_s"; "judge_share", the judge's part of the time without the audit.
     """
     if last_step is not None:
@@ -105,11 +110,34 @@ def summarize_curves(curves: Mapping[str, Curve], *, last_step: int | None = Non
     return found
 
 
+def summarize_training(folder: Path, *, last_step: int | None = None) -> dict[str, float]:
+    """Return what a training's curves and the groups of its judgment log come to.
+
+    The keys are those of `summarize_curves` and `prom_reward.offline.training_groups.summarize_groups`.
+
+    Args:
+        folder: The training's.
+        last_step: The step at which all is cut; None takes all of it.
+
+    Raises:
+        InputError: The trainer's state or the log cannot be read.
+    """
+    curves = summarize_curves(load_curves(folder), last_step=last_step)
+    log = folder / LOG_FILE
+    records = read_values(log) if log.exists() else []
+    return curves | summarize_groups(one for one in records if last_step is None or one["step"] < last_step)
+
+
 def last_checkpoint(folder: Path) -> Path | None:
     """Return a trainer's last whole checkpoint: the state is written last, so one without it was cut off."""
-    states = folder.glob(f"checkpoint-*/{STATE_FILE}")
-    steps = {int(name): path.parent for path in states if (name := path.parent.name.rpartition("-")[2]).isdecimal()}
-    return steps[max(steps)] if steps else None
+    states = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}")]
+    whole = [path for path in states if path.name.rpartition("-")[2].isdecimal()]
+    return max(whole, key=checkpoint_step, default=None)
+
+
+def checkpoint_step(checkpoint: Path | None) -> int:
+    """Return the steps that were trained up to a checkpoint; 0 without one."""
+    return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
 
 
 def load_before_after(folder: Path) -> list[BeforeAfter]:
@@ -138,7 +166,7 @@ def _first_tenth(curve: Curve) -> float:
 
 def _before_after(values: Mapping[str, Any]) -> BeforeAfter:
     one = BeforeAfter(**values)
-    texts = (one.prompt, one.before, one.after, one.before_feedback, one.after_feedback)
+    texts = (one.prompt, one.before, one.after, one.before_feedback, one.after_feedback, one.rubric)
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("got a text that is no string")
     if not all(score is None or isinstance(score, int | float) for score in (one.before_score, one.after_score)):

@@ -41,21 +41,26 @@ class AuditJudge:
         requests: Sequence[GradingRequest],
         judgments: Sequence[Judgment],
         log_metric: Callable[[str, float], None] | None,
-    ) -> None:
+    ) -> list[float | None]:
         """Score a sample of a batch; logs `audit/score` and `audit/gap` on a scale from 0 to 1, and `audit/seconds`.
 
         The gap is the first judge's mean minus the second's, over the responses that both scored.
+
+        Returns:
+            The second judge's expected score of each request, on its rubric's scale; None where it was not asked, or
+            could not say.
         """
         start = time.perf_counter()
         self._num_batches += 1
         draw = random.Random(f"{self.seed}:{self._num_batches}")
-        scored = [pair for pair in zip(requests, judgments, strict=True) if pair[1].expected_score is not None]
+        scored = [at for at, judgment in enumerate(judgments) if judgment.expected_score is not None]
         chosen = draw.sample(scored, min(len(scored), max(1, round(self.share * len(scored)))))
-        second = self.judge.grade([request for request, _ in chosen])
+        second = self.judge.grade([requests[at] for at in chosen])
+        scores = {at: judgment.expected_score for at, judgment in zip(chosen, second, strict=True)}
         found = [
-            (request.rubric.scale.to_unit(own.expected_score), request.rubric.scale.to_unit(other.expected_score))
-            for (request, own), other in zip(chosen, second, strict=True)
-            if own.expected_score is not None and other.expected_score is not None
+            (requests[at].rubric.scale.to_unit(own), requests[at].rubric.scale.to_unit(other))
+            for at, other in scores.items()
+            if (own := judgments[at].expected_score) is not None and other is not None
         ]
         self.pairs += found
         if found and log_metric is not None:
@@ -64,6 +69,7 @@ class AuditJudge:
             log_metric("audit/gap", own_mean - other_mean)
         if log_metric is not None:
             log_metric("audit/seconds", time.perf_counter() - start)
+        return [scores.get(at) for at in range(len(requests))]
 
     def take(self) -> list[tuple[float, float]]:
         """Return what both judges said since the last call, and forget it."""

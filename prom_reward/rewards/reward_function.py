@@ -157,11 +157,11 @@ class PrometheusReward:
         rewards = [self._row_reward(row, judged) for row, judged in zip(requests, judgments, strict=True)]
         if not isinstance(self.on_unscored, str):
             rewards = [float(self.on_unscored) if reward is None else reward for reward in rewards]
-        self._write_log(requests, judgments, rewards, trainer_state)
         if log_metric is not None:
             counted: dict[str, float] = getattr(self.judge, "take_metrics", dict)()
             log_metrics(log_metric, requests, judgments, seconds, counted=counted, rewards=rewards)
-        self._watch([request for row in requests for request in row], flat, log_metric)
+        audited = self._watch([request for row in requests for request in row], flat, log_metric)
+        self._write_log(requests, judgments, rewards, audited, trainer_state)
         if log_extra is not None:
             log_extra("judge_score", [shown_scores(row) for row in judgments])
             log_extra("judge_feedback", [shown_feedback(*row) for row in zip(requests, judgments, strict=True)])
@@ -169,6 +169,7 @@ class PrometheusReward:
             raise UnscoredError(_unscored_reason(judgments[rewards.index(None)]))
         return rewards
 
+<<<<<<< HEAD
     def _watch(self, requests: list[GradingRequest], judgments: list[Judgment], log_metric: LogMetric | None) -> None:
         """Let canaries and the audit judge look at a batch; the rewards stay as they are, whatever comes of it."""
         if self.canaries is not None and log_metric is not None:
@@ -179,6 +180,15 @@ class PrometheusReward:
             logger.warning("canaries are set, but this trainer gives its rewards no log_metric: none will fly")
         if self.audit is not None:
             self._audit_watch.run(partial(self.audit.watch, requests, judgments, log_metric), log_metric)
+=======
+    def _watch(
+        self, requests: list[GradingRequest], judgments: list[Judgment], log_metric: LogMetric | None
+    ) -> list[float | None]:
+        """Let canaries and the audit judge look at a batch, which changes no reward; return the latter's scores."""
+        if self.canaries is not None and log_metric is not None:
+            self.canaries.watch(self.judge, requests, judgments, log_metric)
+        return [None] * len(requests) if self.audit is None else self.audit.watch(requests, judgments, log_metric)
+>>>>>>> proof2
 
     def as_async(self) -> "Callable[..., Awaitable[list[float | None]]]":
         """Return this reward as a coroutine function, for the `reward_funcs` of GRPO and RLOO.
@@ -250,11 +260,14 @@ class PrometheusReward:
         requests: Sequence[Sequence[GradingRequest]],
         judgments: Sequence[Sequence[Judgment]],
         rewards: Sequence[float | None],
+        audited: Sequence[float | None],
         trainer_state: Any,
     ) -> None:
+        """Append a record for every judgment; one that the audit judge scored, too, has its `audit_score`."""
         if self.log is None:
             return
         step = getattr(trainer_state, "global_step", None)
+        second = iter(audited)
         self.log.append(
             {
                 "step": step,
@@ -262,6 +275,7 @@ class PrometheusReward:
                 **judgment_record(request, judgment),
                 "weight": request.rubric.weight,
                 "reward": reward,
+                **({} if (audit_score := next(second)) is None else {"audit_score": audit_score}),
             }
             for index, (row, judged, reward) in enumerate(zip(requests, judgments, rewards, strict=True))
             for request, judgment in zip(row, judged, strict=True)

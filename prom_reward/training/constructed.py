@@ -54,7 +54,8 @@ def constructed_requests(
     draw = random.Random(seed)
     made: list[LabelledRequest] = []
     for at, (task, wrong) in enumerate(tasks.items()):
-        other = references[(at + draw.randrange(1, max(2, len(tasks)))) % len(tasks)]
+        drawn = (at + draw.randrange(1, max(2, len(tasks)))) % len(tasks)
+        other = _differing(references[drawn:] + references[:drawn], task)
         shown = task if draw.random() < 0.5 else replace(task, reference_answer=None)
         variants = _named(task, wrong, draw) if wrong else _variants(task, other, draw)
         made += [
@@ -70,6 +71,11 @@ def _task(row: Mapping[str, Any], default_rubrics: tuple[Rubric, ...]) -> dict[G
     if not isinstance(reference, str) or not (wrong or len(_sentences(reference)) > 1):
         return {}
     return {task: wrong for task in row_requests({**row, "response": reference}, default_rubrics)[:1]}
+
+
+def _differing(texts: Sequence[str], task: GradingRequest) -> str:
+    """Return the first text that is not the task's own reference, as another rubric's may be; else the instruction."""
+    return next((text for text in texts if text != task.response), task.instruction)
 
 
 def _named(task: GradingRequest, wrong: Sequence[str], draw: random.Random) -> Iterator[tuple[str, float]]:

@@ -15,16 +15,20 @@ import peft
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from prom_reward.offline.policy_comparison import AnswerPair, compare_policies
+from prom_reward.offline.policy_runs import compare_runs
+from prom_reward.offline.training_folder import LOG_FILE
 from prom_reward.rewards.judgment_log import JudgmentLog
 from tests.offline.label_inputs import read_rows, write_rows
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "training_examples/prove_it.py"
+MATTERS = "Does the summary hold what matters?"
 SMALL = {
     "learning_rate": 0.1,
+    "warmup_steps": 0,
     "per_device_train_batch_size": 2,
     "num_generations": 2,
     "max_completion_length": 6,
@@ -38,14 +42,14 @@ def rubric(criteria):
 
 
 def rows_of(name, text="First sentence here. Second one there. Third."):
-    """Three ratings of one article: two of content, one of which comes twice, and one of style."""
+    """Ratings of one article: of its facts, twice of its content, and of its style."""
     shared = {
         "doc": name,
         "instruction": f"Summarize the article.\n\n{name}: {text}",
         "reference_answer": f"The gist of {name}.",
     }
-    criteria = ("Are all facts of it right?", "Does the summary hold what matters?", "Are all facts of it right?")
-    return [{**shared, "rubric": rubric(one), "score": 3} for one in (*criteria, "Is it easy to read?")]
+    criteria = ("Are all facts of it right?", *[MATTERS] * 2, "Is it easy to read?")
+    return [{**shared, "rubric": rubric(one), "score": 3} for one in criteria]
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +59,9 @@ def prove_it():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.SETTINGS |= SMALL
-    module.MAX_TOKENS = SMALL["max_completion_length"]
-    module.compare_policies = partial(compare_policies, resamples=20)
+    module.TRAINED_TOKENS, module.MEASURED_TOKENS = SMALL["max_completion_length"], 10
+    module.FEEDBACK = {"seed": 0, "max_new_tokens": 4}
+    module.compare_runs = partial(compare_runs, resamples=20)
     return module
 
 
@@ -102,56 +107,40 @@ def test_articles_are_split_by_their_names_and_cut_to_whole_sentences(prove_it, 
     assert not training.keys() & held_out.keys()
     assert {*training, *held_out} == {f"train{at}" for at in range(8)}
     task = unseen["dev0"]
-    assert task.instruction == "Summarize the article in at most two sentences.\n\ndev0: First sentence here."
-    assert task.reference_answer == "The gist of dev0."
-    assert [(one["rubric"]["criteria"], one["weight"]) for one in task.rubric] == [
-        ("Are all facts of it right?", 0.5),
-        ("Does the summary hold what matters?", 0.5),
-    ]
+    assert task.instruction == "Summarize the article in one sentence.\n\ndev0: First sentence here."
+    assert (task.reference_answer, task.rubric["criteria"]) == ("The gist of dev0.", MATTERS)
     whole = prove_it.task_of("x", rows_of("x"), 600)
     assert whole.instruction.endswith("x: First sentence here. Second one there. Third.")
     one_word = prove_it.task_of("x", rows_of("x", "y" * 50), 20)
     assert one_word.instruction.endswith("\n\nx: " + "y" * 17)  # no sentence ends in time
     other = prove_it.task_of("x", rows_of("x")[-1:], 600)
-    assert [one["weight"] for one in other.rubric] == [1.0]  # no rubric of content: those that there are
+    assert other.rubric["criteria"] == "Is it easy to read?"  # no rubric of content: the first that there is
 
 
-def test_targets_are_met_or_missed_by_the_figures(prove_it):
-    def compared(audit, overlap, words):
-        gains = {"audit": audit, "overlap": overlap, "words": words}
-        pairs = [
-            AnswerPair(
-                prompt=str(at),
-                before=dict.fromkeys(gains, 2.0),
-                after={name: 2.0 + gain * (1 + at / 10) for name, gain in gains.items()},
-                prob_after={},
-            )
-            for at in range(5)
-        ]
-        return {"expected": compare_policies(pairs, resamples=100), "integer": compare_policies(pairs, resamples=100)}
-
-    def trained(spread, share):
-        runs = {"expected-0": spread, "first 20 steps of expected-0": 1.0, "integer-0": 0.2, "constant-0": 1.0}
-        return {name: {"share_without_spread": one, "judge_share": share} for name, one in runs.items()}
-
-    met = prove_it.targets(compared(0.1, 0.0, 0.5), trained(0.1, 0.25))
-    assert len(met) == 5 and all(met.values())
-    missed = prove_it.targets(compared(-0.1, -0.1, 1.5), trained(0.11, 0.26))
-    assert missed.keys() == met.keys() and not any(missed.values())
-    assert prove_it.targets({}, {}) == {}
-    alone = {"expected": compared(0.1, 0.0, 0.5)["expected"]}
-    assert len(prove_it.targets(alone, trained(0.1, 0.25))) == 4
+def test_every_step_has_a_row_in_passes_that_are_each_shuffled_anew(prove_it, inputs):
+    training, *_ = prove_it.load_tasks(inputs, 600)
+    size = len(training)
+    rows = list(prove_it.rows_of(training, steps=3 * size + 1, seed=1, with_rubric=True))
+    passes = [[row["reference_answer"] for row in rows[at : at + size]] for at in range(0, len(rows), size)]
+    assert [len(one) for one in passes] == [size, size, size, 1]
+    assert all(set(one) == {task.reference_answer for task in training.values()} for one in passes[:3])
+    assert len({tuple(one) for one in passes[:3]}) > 1
+    assert all(row["rubric"]["criteria"] == MATTERS for row in rows)
+    again, other = (prove_it.rows_of(training, steps=size, seed=seed, with_rubric=False) for seed in (1, 2))
+    assert [row["prompt"] for row in again] == [row["prompt"] for row in rows[:size]]
+    assert [row["prompt"] for row in again] != [row["prompt"] for row in other]
+    assert again.column_names == ["prompt"]
 
 
 @pytest.mark.data
 def test_the_real_articles_have_rubrics_of_content_and_references(prove_it, data_folder):
-    training, held_out, unseen = prove_it.load_tasks(data_folder, 600)
+    training, held_out, unseen = prove_it.load_tasks(data_folder, 1000)
     assert (len(training) + len(held_out), len(unseen)) == (80, 16)
     assert 12 <= len(held_out) <= 28
     for task in {**training, **held_out, **unseen}.values():
-        assert len(task.rubric) == 2
+        assert task.rubric["criteria"].startswith(prove_it.CONTENT)
         assert task.reference_answer
-        assert len(task.instruction) < 660
+        assert len(task.instruction) < 1060
 
 
 def test_stopped_and_resumed_it_ends_with_all_figures(
@@ -171,82 +160,103 @@ def test_stopped_and_resumed_it_ends_with_all_figures(
         run(prove_it, monkeypatch, argv)
     monkeypatch.setattr(JudgmentLog, "append", append)
     runs = tmp_path / "runs"
-    done = (runs / "expected-0/adapter/adapter_model.safetensors").stat().st_mtime_ns
-    assert (runs / "integer-0/checkpoint-1").exists()
-    assert not (runs / "integer-0/adapter").exists()
+    early = json.loads((tmp_path / "results.json").read_text())
+    assert {"lead", "expected-0"} <= early["compared"].keys()  # the results of what was done
+    assert set(early["trained"]) == {"expected-0", "first 20 steps of expected-0"}
+    done = written(tmp_path)
+    assert (runs / "integer-0/checkpoint-1").exists() and not (runs / "integer-0/checkpoint-2").exists()
     run(prove_it, monkeypatch, argv)
+    assert {path: at for path, at in written(tmp_path).items() if path in done} == done
 
-    assert (runs / "expected-0/adapter/adapter_model.safetensors").stat().st_mtime_ns == done
-    for kind, num_rubrics in (("expected", 2), ("integer", 2), ("generic", 1)):
+    for kind in ("expected", "integer", "generic"):
         records = read_rows(runs / f"{kind}-0/judgments.jsonl")
-        assert [record["step"] for record in records] == [0] * 2 * num_rubrics + [1] * 2 * num_rubrics
+        assert [record["step"] for record in records] == [0] * 2 + [1] * 2
         assert all(("The gist of" in (record["reference_answer"] or "")) == (kind != "generic") for record in records)
+        assert all(1 <= record["audit_score"] <= 5 for record in records)
     rewards = {record["reward"] for record in read_rows(runs / "integer-0/judgments.jsonl")}
-    assert rewards <= {at / 8 for at in range(9)}  # two integers from 1 to 5
+    assert rewards <= {at / 4 for at in range(5)}  # an integer from 1 to 5
     asked = {record["instruction"] for record in read_rows(runs / "expected-0/judgments.jsonl")}
     answered = {row["key"] for row in read_rows(tmp_path / "answers/base.jsonl")}
     assert len(answered) == 3 and {"dev0", "dev1"} < answered
     assert not any(f"{key}:" in text for key in answered for text in asked)
 
-    texts = {
-        name: [row["text"] for row in read_rows(tmp_path / f"answers/{name}.jsonl")] for name in ("base", "expected-0")
-    }
-    assert len(texts["base"]) == 6
-    assert texts["base"] != texts["expected-0"]  # what was trained is what answers
+    base, trained, lead = (read_rows(tmp_path / f"answers/{name}.jsonl") for name in ("base", "expected-0", "lead"))
+    assert len(base) == 6
+    assert [row["text"] for row in base] != [row["text"] for row in trained]  # what was trained is what answers
+    assert {row["text"] for row in lead} == {f"{key}: First sentence here." for key in answered}
 
     found = json.loads((tmp_path / "results.json").read_text())
     assert set(found["trained"]) == {
         f"{early}{kind}-0" for kind in prove_it.KINDS for early in ("", "first 20 steps of ")
     }
-    assert len(found["targets"]) == 5
-    assert found["targets"]["at most half as many groups without spread as with integers"]
+    assert len(found["targets"]) == 7
     figures = found["trained"]["expected-0"]
     assert figures["steps"] == 2
     assert 0 < figures["judge_share"] < 1
-    assert {"share_without_spread", "audit_score_last", "length_last", "entropy_first"} <= figures.keys()
+    logged = {"share_without_spread", "audit_score_last", "length_last", "entropy_first", "kl_last", "cut_share_last"}
+    assert logged | {"expected_sd", "integer_sd", "audit_rank_correlation"} <= figures.keys()
     assert "judge_s" not in found["trained"]["constant-0"]
     assert found["trained"]["constant-0"]["share_without_spread"] == 1
     compared = found["compared"]
-    assert {"expected-0", "expected", "expected, unseen", "integer → expected", "generic → expected"} <= compared.keys()
+    labels = {"lead", "expected-0", "expected", "expected, greedy", "expected, sampled", "expected, unseen"}
+    assert labels | {"integer → expected", "generic → expected"} <= compared.keys()
     assert (compared["expected"]["pairs"], compared["expected"]["prompts"]) == (6, 3)
-    assert compared["expected, unseen"]["prompts"] == 2
-    assert compared["expected"]["win_rates"].keys() == {"judge", "audit"}
-    measures = {"judge", "audit", "overlap", "words", "repetition", "empty", "cut off"}
+    judges = {"judge", "audit", "audit, generic rubric"}
+    assert compared["expected"]["win_rates"].keys() == judges
+    assert compared["expected"]["ranked_win_rates"].keys() == {"judge", "audit"}
+    measures = judges | {"overlap", "words", "repetition", "empty", "cut off", "over 6 tokens"}
     assert compared["expected"]["changes"].keys() == measures
-    between = compared["integer → expected"]["changes"]["audit"]
-    assert between["before"] == pytest.approx(compared["integer"]["changes"]["audit"]["after"])
-    assert between["after"] == pytest.approx(compared["expected"]["changes"]["audit"]["after"])
     page = (runs / "expected-0/report.html").read_text(encoding="utf-8")
     assert "judge and audit judge" in page
-    assert "What gained most" in page
+    assert f"{MATTERS}</pre>" in page
     assert not (runs / "constant-0/report.html").exists()
 
-    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("answers/*")}
     capsys.readouterr()
-    run(prove_it, monkeypatch, [*argv, "--stages", "answer,page"])
-    assert capsys.readouterr().out.startswith("answer: base\nanswer: expected-0\n")
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("answers/*")} == written
-    again = json.loads((tmp_path / "results.json").read_text())
-    assert again == found
+    done = written(tmp_path)
+    run(prove_it, monkeypatch, argv)
+    assert capsys.readouterr().out.startswith("lead\nexpected-0\ninteger-0\n")
+    assert written(tmp_path) == done
+    assert json.loads((tmp_path / "results.json").read_text()) == found
+
+    never_stopped = argparse.Namespace(**options_of(inputs, tiny_judge_folder, tmp_path / "again"))
+    prove_it.train(never_stopped, prove_it.load_tasks(inputs, 1000)[0], "integer-0")
+    again = tmp_path / "again/runs/integer-0"
+    assert read_rows(again / LOG_FILE) == read_rows(runs / "integer-0" / LOG_FILE)
+    weights = [load_file(folder / "checkpoint-2/adapter_model.safetensors") for folder in (again, runs / "integer-0")]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
 
 
-def test_the_settings_name_both_judges_by_their_adapters(prove_it, inputs):
-    options = {"judge": inputs / "judge.yaml", "audit_adapter": inputs / "audit", "steps": 2, "policy": "p"}
-    options |= {"dtype": "auto", "max_chars": 600, "max_prompts": None, "sample_seeds": [0]}
-    made = prove_it.settings_of(argparse.Namespace(**options))
+def written(out):
+    """When answers, measures and checkpoints were written."""
+    patterns = ("answers/*", "measures/*/measures.jsonl", "runs/*/checkpoint-2/*")
+    return {path: path.stat().st_mtime_ns for pattern in patterns for path in out.glob(pattern)}
+
+
+def options_of(inputs, model, out):
+    judges = {"judge": inputs / "judge.yaml", "audit_adapter": inputs / "audit"}
+    made = {"steps": 2, "policy": str(model), "dtype": "float32", "max_chars": 1000, "max_prompts": None}
+    return {**judges, **made, "out": out, "sample_seeds": [0]}
+
+
+def test_the_settings_hold_all_that_a_tuner_changes(prove_it, inputs, monkeypatch):
+    options = argparse.Namespace(**options_of(inputs, "p", Path("out")))
+    parts = prove_it.load_tasks(inputs, 1000)
+    made = prove_it.settings_of(options, parts)
     assert json.loads(json.dumps(made)) == made  # as it is read again
-    assert made["steps"] == 2
+    assert (made["steps"], made["trainer.beta"], made["lora.r"], made["measured_tokens"]) == (2, 0.02, 16, 10)
     assert str(inputs / "judge") in made["judge"]
     assert str(inputs / "audit") in made["audit"]
+    fewer = prove_it.load_tasks(inputs, 30)
+    assert prove_it.settings_of(options, fewer)["tasks_sha256"] != made["tasks_sha256"]
+    monkeypatch.setitem(prove_it.SETTINGS, "learning_rate", 0.5)
+    assert prove_it.settings_of(options, parts)["trainer.learning_rate"] == 0.5
 
 
-def test_unknown_stages_and_runs_are_named(prove_it, inputs, tmp_path, monkeypatch, capsys):
+def test_unknown_runs_are_named(prove_it, inputs, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
-        run(prove_it, monkeypatch, arguments(inputs, "policy", tmp_path, "--stages", "train,eat", "--runs", "best"))
-    said = (
-        "got eat, best; expected stages of train, answer, measure, page, runs of expected, integer, generic, constant"
-    )
-    assert said in capsys.readouterr().err
+        run(prove_it, monkeypatch, arguments(inputs, "policy", tmp_path, "--runs", "best,integer"))
+    assert "got best; expected runs of expected, integer, generic, constant" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -255,8 +265,8 @@ def test_unknown_stages_and_runs_are_named(prove_it, inputs, tmp_path, monkeypat
 def test_killed_and_resumed_it_ends_with_all_figures(inputs, tiny_judge_folder, tmp_path):
     out = tmp_path / "out"
     argv = arguments(inputs, tiny_judge_folder, out, "--runs", "expected", "--dtype", "bfloat16")
-    code = f"import runpy, sys; sys.argv = {argv!r}; module = runpy.run_path({str(SCRIPT)!r}, run_name='prove_it')\n"
-    code += f"module['SETTINGS'].update({SMALL!r}); module['main']()"
+    code = f"import sys; from training_examples import prove_it; sys.argv = {argv!r}; prove_it.SETTINGS |= {SMALL!r}\n"
+    code += "prove_it.MEASURED_TOKENS = prove_it.FEEDBACK['max_new_tokens'] = 6; prove_it.main()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL)
     state = out / "runs/expected-0/checkpoint-1/trainer_state.json"
@@ -270,4 +280,4 @@ def test_killed_and_resumed_it_ends_with_all_figures(inputs, tiny_judge_folder, 
     found = json.loads((out / "results.json").read_text())
     assert found["trained"]["expected-0"]["steps"] == 2
     records = read_rows(out / "runs/expected-0/judgments.jsonl")
-    assert [record["step"] for record in records] == [0] * 4 + [1] * 4
+    assert [record["step"] for record in records] == [0] * 2 + [1] * 2

@@ -55,6 +55,23 @@ def test_what_one_side_lacks_is_left_out_of_that_measure():
     assert (nothing.changes, nothing.win_rates) == ({}, {})
 
 
+def test_rankings_stand_beside_scores_with_the_share_on_which_both_orders_agree():
+    scored = {"prob_after": {"judge": 0.9}, "before": {}, "after": {}}
+    rankings = [(0.2, 1.0), (0.4, 0.0), (0.6, 0.0), (None, None)]
+    pairs = [
+        AnswerPair(prompt=str(at), **scored, prob_ranked={"judge": prob}, orders_agree={"judge": agree})
+        for at, (prob, agree) in enumerate(rankings)
+    ]
+    found = compare_policies(pairs)
+    assert found.win_rates["judge"].value == 1
+    assert found.ranked_win_rates["judge"].value == pytest.approx(1 / 3)
+    assert found.order_agreement == {"judge": pytest.approx(1 / 3)}
+    shown = found.to_dict()
+    assert shown["ranked_win_rates"]["judge"]["value"] == pytest.approx(1 / 3)
+    assert shown["order_agreement"]["judge"] == pytest.approx(1 / 3)
+    assert compare_policies([pair(0, 1.0, 2.0)]).ranked_win_rates == {}
+
+
 def test_a_win_is_more_than_half_and_a_tie_is_half_of_one():
     found = compare_policies([pair(at, 0.0, 0.0, prob) for at, prob in enumerate((0.9, 0.51, 0.5 + 1e-12, 0.2))])
     assert found.win_rates["judge"].value == pytest.approx((1 + 1 + 0.5 + 0) / 4)

@@ -5,7 +5,6 @@ import pytest
 from prom_reward.errors import InputError
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.offline.answers import Answer
-from prom_reward.offline.policy_comparison import AnswerPair
 from prom_reward.offline.policy_measures import PolicyTask, before_and_after, measure_policies
 from tests.offline.label_inputs import scripted_judge
 
@@ -39,8 +38,8 @@ def kind(prompt):
     return f"Seen. [RESULT] {4 if 'Good.' in response else 2}"
 
 
-def measured(out, script=kind, before=BEFORE, after=AFTER):
-    return measure_policies(TASKS, before, after, judges={"judge": scripted_judge(script)}, out=out)
+def measured(out, script=kind, before=BEFORE, after=AFTER, **more):
+    return measure_policies(TASKS, before, after, judges={"judge": scripted_judge(script)}, out=out, **more)
 
 
 def test_both_answers_are_graded_ranked_and_measured_without_a_model(tmp_path):
@@ -58,7 +57,52 @@ def test_both_answers_are_graded_ranked_and_measured_without_a_model(tmp_path):
     assert (first.after["words"], first.after["empty"]) == (4, 0)
     assert looped.before["repetition"] == pytest.approx(1 - 3 / 7)
     assert (other.before["cut off"], other.before["overlap"], other.after["cut off"]) == (1, None, 0)
-    assert first.prob_after["judge"] > 0.5
+    assert first.prob_after["judge"] == pytest.approx(0.75, abs=0.05)  # two points of four
+    assert first.prob_ranked["judge"] > 0.5
+    assert first.orders_agree == {"judge": 1.0}
+
+
+def test_a_judge_that_prefers_a_place_has_orders_that_disagree(tmp_path):
+    found = measured(tmp_path, lambda prompt: f"Hm. [RESULT] {'A' if prompt.labels == ('A', 'B') else 3}")
+    assert [one.orders_agree["judge"] for one in found] == [0.0] * 4
+    assert [one.prob_ranked["judge"] for one in found] == pytest.approx([0.5] * 4)
+    assert [one.prob_after["judge"] for one in found] == pytest.approx([0.5] * 4)
+
+
+def test_what_is_not_ranked_has_no_agreement(tmp_path):
+    def grading_alone(prompt):
+        if prompt.labels == ("A", "B"):
+            raise RuntimeError("no ranking")
+        return "[RESULT] 3"
+
+    found = measured(tmp_path, grading_alone)
+    assert {(one.orders_agree["judge"], one.prob_ranked["judge"]) for one in found} == {(None, None)}
+    assert [one.prob_after["judge"] for one in found] == pytest.approx([0.5] * 4)
+
+
+def test_a_generic_rubric_is_a_measure_of_its_own_without_reference(tmp_path):
+    seen = []
+
+    def noting(prompt):
+        seen.append(prompt.user)
+        return kind(prompt)
+
+    noting.__qualname__ = kind.__qualname__
+    found = measured(tmp_path, noting, generic_rubrics={"judge": "honesty"})
+    name = "judge, generic rubric"
+    assert [one.after[name] for one in found] == pytest.approx([4] * 4, abs=0.2)
+    assert found[0].prob_after.keys() == {"judge", name}
+    assert found[0].prob_ranked.keys() == {"judge"}
+    rows = [json.loads(line) for line in (tmp_path / "judge-generic/labels.jsonl").read_text().splitlines()]
+    assert {(row["rubric"], row["reference_answer"]) for row in rows} == {("honesty", None)}
+    assert any("The letter a." in user and "Say a." in user for user in seen)
+
+
+def test_answers_longer_than_a_length_are_counted(tmp_path):
+    after = [*AFTER[:-1], Answer(key="b", sample="seed 0", text="long", num_tokens=9, is_cut=False)]
+    found = measured(tmp_path, after=after, short_tokens=8)
+    assert [one.after["over 8 tokens"] for one in found] == [0, 0, 0, 1]
+    assert {one.before["over 8 tokens"] for one in found} == {0}
 
 
 def test_a_labelling_of_each_judge_is_kept_and_not_made_again(tmp_path):
@@ -103,32 +147,32 @@ def test_other_answers_in_the_same_folder_are_refused(tmp_path):
 
 
 def test_the_best_and_the_worst_have_feedback():
-    tasks = [PolicyTask(key=str(at), instruction=f"Say {at}.", rubric="helpfulness") for at in range(6)]
-    gains = [0.0, 2.0, -1.0, None, 1.0, 0.5]
-    pairs = [
-        AnswerPair(
-            prompt=task.key,
-            sample=sample,
-            before={"judge": 2.0},
-            after={"judge": None if gain is None else 2.0 + gain},
-            prob_after={},
-        )
-        for sample, sign in (("greedy", 1), ("seed 0", -1))
-        for task, gain in zip(tasks, [gain and sign * gain for gain in gains], strict=True)
-    ]
+    scores = {0: (3, 3), 1: (2, 4), 2: (3, 2), 3: (3, None), 4: (2, 3), 5: (1, 5)}
+    tasks = [PolicyTask(key=str(at), instruction=f"Say {at}.", rubric=[BRIEF, "honesty"]) for at in scores]
     before, after = (
         [
-            Answer(key=str(at), sample=sample, text=f"{sample} {word} {at}. {mood}", num_tokens=3, is_cut=False)
+            Answer(key=str(at), sample=sample, text=f"{sample}: {pair[side]} of {at}", num_tokens=3, is_cut=False)
             for sample in ("greedy", "seed 0")
-            for at in range(6)
+            for at, pair in scores.items()
         ]
-        for word, mood in (("old", ""), ("new", "Good."))
+        for side in (0, 1)
     )
-    asked = {"pairs": pairs, "judge": scripted_judge(kind), "measure": "judge"}
-    found = before_and_after(tasks, before, after, **asked, num_each=1)
-    assert [(one.prompt, one.change) for one in found] == [("Say 1.", 2.0), ("Say 2.", -1.0)]
-    assert (found[0].before, found[0].after) == ("greedy old 1. ", "greedy new 1. Good.")
-    assert found[0].before_feedback == found[0].after_feedback == "Seen."
-    assert [one.change for one in before_and_after(tasks, before, after, **asked)] == [2.0, 1.0, 0.5, 0.0, -1.0]
-    sampled = before_and_after(tasks, before, after, **asked, num_each=1, sample="seed 0")
-    assert [(one.after, one.change) for one in sampled] == [("seed 0 new 2. Good.", 1.0), ("seed 0 new 1. Good.", -2.0)]
+
+    def as_it_says(prompt):
+        assert "Is it brief?" in prompt.user
+        said = prompt.user.partition("###Response to evaluate:\n")[2].partition(" of ")[0].split()[-1]
+        if said == "None":
+            raise RuntimeError("too long")
+        return f"Seen {said}. [RESULT] {said}"
+
+    judges = {"judge": scripted_judge(as_it_says, mode="score"), "writer": scripted_judge(as_it_says)}
+    found = before_and_after(tasks, before, after, **judges, num_each=1)
+    assert [one.prompt for one in found] == ["Say 5.", "Say 2."]
+    assert [one.change for one in found] == pytest.approx([4, -1], abs=0.6)
+    assert (found[0].before, found[0].after) == ("greedy: 1 of 5", "greedy: 5 of 5")
+    assert (found[0].before_feedback, found[0].after_feedback) == ("Seen 1.", "Seen 5.")
+    assert found[0].rubric == "Is it brief?"
+    shown = before_and_after(tasks, before, after, **judges)
+    assert [one.prompt for one in shown] == ["Say 5.", "Say 1.", "Say 4.", "Say 0.", "Say 2."]
+    sampled = before_and_after(tasks, before, after, **judges, num_each=1, sample="seed 0")
+    assert sampled[0].after == "seed 0: 5 of 5"

@@ -1,25 +1,33 @@
 import json
+from dataclasses import asdict
 
 import pytest
 
 from prom_reward.errors import InputError, WorkError
+from prom_reward.offline.answers import Answer
 from prom_reward.offline.policy_comparison import AnswerPair, compare_policies
 from prom_reward.offline.policy_results import (
     comparison_table,
     keep_settings,
+    load_agreement,
+    load_answers,
+    load_pairs,
     markdown_table,
     training_table,
     write_results,
 )
+from prom_reward.offline.policy_targets import Target
 
 
-def comparison(names=("judge",), shift=1.0):
+def comparison(names=("judge",), shift=1.0, *, ranked=False):
     pairs = [
         AnswerPair(
             prompt=str(at),
             before=dict.fromkeys(names, float(at)),
             after=dict.fromkeys(names, at + shift),
             prob_after={"audit": 0.75},
+            prob_ranked={"audit": 0.5} if ranked else {},
+            orders_agree={"audit": 0.25} if ranked else {},
         )
         for at in range(4)
     ]
@@ -34,6 +42,45 @@ def test_a_line_a_comparison_and_a_column_a_measure():
         "| one | 4 of 4 | 1.50 → 2.50: +1.00 [1.00, 1.00] | - | 1.00 [1.00, 1.00] |",
         "| two | 4 of 4 | 1.50 → 1.00: -0.50 [-0.50, -0.50] | 1.50 → 1.00: -0.50 [-0.50, -0.50] | 1.00 [1.00, 1.00] |",
     ]
+
+
+def test_a_ranked_win_rate_has_the_share_of_agreeing_orders_beside_it():
+    lines = comparison_table({"one": comparison(ranked=True), "two": comparison()}).splitlines()
+    assert lines[0].endswith("| win rate, audit | ranked, audit |")
+    assert lines[2].endswith("| 1.00 [1.00, 1.00] | 0.50 [0.50, 0.50], orders agree on 25% |")
+    assert lines[3].endswith("| 1.00 [1.00, 1.00] | - |")
+
+
+def test_answers_and_measures_are_read_as_they_were_written(tmp_path):
+    answer = Answer(key="a", sample="greedy", text="ü", num_tokens=2, is_cut=True)
+    pair = AnswerPair(prompt="a", before={"words": 1.0}, after={"words": None}, prob_after={"judge": 0.5})
+    assert load_pairs(tmp_path) == {}
+    for path, value in ((tmp_path / "answers/base.jsonl", answer), (tmp_path / "measures/x-0/measures.jsonl", pair)):
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(asdict(value)))
+    assert load_answers(tmp_path, "base") == [answer]
+    assert load_pairs(tmp_path) == {"x-0": [pair]}
+
+
+def test_agreement_with_people_is_taken_from_an_evaluation(tmp_path):
+    path = tmp_path / "agreement.json"
+    part = {"n": 20, "pearson": {"expected": {"value": 0.123, "low": 0.1, "high": 0.2}}}
+    path.write_text(json.dumps({**part, "file": "rows.jsonl", "n": 40, "groups": {"Is it brief?": part}}))
+    said = {"rows.jsonl": "0.12 [0.10, 0.20], 40 rows", "Is it brief?": "0.12 [0.10, 0.20], 20 rows"}
+    assert load_agreement(path) == said
+    write_results(tmp_path, compared={}, trained={}, targets=[], settings={}, agreement=said)
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "| Is it brief? | 0.12 [0.10, 0.20], 20 rows |" in page
+    assert "compare within a kind" not in page  # nothing was trained
+    assert json.loads((tmp_path / "results.json").read_text())["agreement"] == said
+    for content in ("{", "[]", '{"file": "x"}', '{"file": "x", "n": 2, "pearson": {}}'):
+        path.write_text(content)
+        with pytest.raises(
+            InputError, match=r"agreement\.json: no agreement with labels \(\w+: .*\); expected the out"
+        ):
+            load_agreement(path)
+    with pytest.raises(InputError, match="no agreement with labels"):
+        load_agreement(tmp_path / "missing.json")
 
 
 def test_a_line_a_training_and_a_column_a_figure():
@@ -59,16 +106,20 @@ def test_a_folder_keeps_its_settings(tmp_path):
 
 def test_the_files_hold_the_same(tmp_path):
     trained = {"one-0": {"steps": 2.0}}
-    targets = {"it rises": True, "it costs little": False}
+    targets = [
+        Target(name="it rises", is_met=True, figures="1 → 2"),
+        Target(name="it costs little", is_met=False, figures="90 %"),
+    ]
     write_results(tmp_path, compared={"one": comparison()}, trained=trained, targets=targets, settings={"steps": 2})
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["settings"] == {"steps": 2}
-    assert (found["targets"], found["trained"]) == (targets, trained)
+    assert (found["targets"], found["trained"]) == ([asdict(one) for one in targets], trained)
     assert found["compared"]["one"] == json.loads(json.dumps(comparison().to_dict()))
     page = (tmp_path / "results.md").read_text(encoding="utf-8")
-    assert page.startswith("| target | met |\n| --- | --- |\n| it rises | yes |\n| it costs little | no |\n")
+    assert page.startswith("| target | met | figures |\n| --- | --- | --- |\n| it rises | yes | 1 → 2 |\n")
+    assert "they compare within a kind alone" in page
     assert comparison_table({"one": comparison()}) in page
     assert training_table(trained) in page
     assert page.endswith("\n- steps: 2\n")
     with pytest.raises(WorkError, match=r"results\.json: cannot be written"):
-        write_results(tmp_path / "nowhere", compared={}, trained={}, targets={}, settings={})
+        write_results(tmp_path / "nowhere", compared={}, trained={}, targets=[], settings={})

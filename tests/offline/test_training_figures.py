@@ -75,6 +75,16 @@ def test_the_trainers_log_adds_both_judges_and_seconds(folder):
     assert "Before and after" not in page
 
 
+def test_an_audit_judges_time_is_not_a_steps(folder):
+    history = [{"step": step, "step_time": 10.0, "judge/seconds": 2.0, "audit/seconds": 2.0} for step in range(1, 7)]
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    data = load_report(folder)
+    drawn = next(figure for figure in training_figures(data) if figure.title == "Seconds a step")
+    assert drawn.note == "25.0% of the steps' time, without an audit judge's, is the judge's."
+    assert set(drawn.plot["data"][0]["y"]) == {8}
+    assert report_figures_json(data)["training"]["judge_share"] == 0.25
+
+
 def test_long_curves_are_smoothed(folder):
     history = [{"step": step, "step_time": 8.0 + step % 2, "judge/seconds": 2.0} for step in range(1, 151)]
     (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}))
@@ -94,6 +104,7 @@ def test_answers_before_and_after_stand_on_the_page_as_text(folder):
             before_score=2.0,
             after_score=2.0 + at,
             after_feedback="Fine.",
+            rubric="Is it <brief>?",
         )
         for at in range(12)
     ]
@@ -115,6 +126,7 @@ def test_answers_before_and_after_stand_on_the_page_as_text(folder):
     assert "<script>document" not in page
     assert "(empty response)" in lost
     assert gained.count("<h4>Feedback</h4>") == 5
+    assert gained.count("Is it &lt;brief&gt;?</pre>") == 5
 
 
 def test_one_answer_alone_is_shown_once(folder):

@@ -5,10 +5,12 @@ import pytest
 from prom_reward.errors import InputError
 from prom_reward.offline.training_folder import (
     BeforeAfter,
+    checkpoint_step,
     last_checkpoint,
     load_before_after,
     load_curves,
     summarize_curves,
+    summarize_training,
     write_before_after,
 )
 
@@ -45,6 +47,7 @@ def test_without_a_state_of_its_own_the_last_whole_checkpoint_counts(tmp_path):
     (tmp_path / "checkpoint-20").mkdir()  # cut off: its state is not there yet
     state(tmp_path / "checkpoint-best", [])
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    assert (checkpoint_step(last_checkpoint(tmp_path)), checkpoint_step(None)) == (10, 0)
     assert len(load_curves(tmp_path)["reward"]) == 2
     assert last_checkpoint(tmp_path / "checkpoint-9") is None
 
@@ -72,15 +75,31 @@ def test_what_the_curves_come_to(tmp_path):
     assert summarize_curves({}) == {"steps": 0}
 
 
+def test_a_training_comes_to_its_curves_and_its_groups(tmp_path):
+    state(tmp_path, HISTORY)
+    assert summarize_training(tmp_path) == summarize_curves(load_curves(tmp_path))
+    records = [
+        {"step": step, "instruction": "i", "rubric": "r", "expected_score": row * step, "score": 1, "reward": 0.5}
+        for step in (0, 1)
+        for row in (0, 2)
+    ]
+    (tmp_path / "judgments.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    found = summarize_training(tmp_path)
+    assert (found["reward_last"], found["expected_sd"], found["integer_same"]) == (0.75, 0.5, 1)
+    early = summarize_training(tmp_path, last_step=1)
+    assert (early["reward_last"], early["expected_sd"]) == (0.25, 0)
+
+
 def test_answers_before_and_after_are_read_as_they_were_written(tmp_path):
     answers = [
         BeforeAfter(prompt="q", before="a\n", after="ü", before_score=1.0, after_score=3.5, after_feedback="Good."),
+        BeforeAfter(prompt="q", before="a", after="b", before_score=1.0, after_score=1.0, rubric="Is it brief?"),
         BeforeAfter(prompt="q", before="", after=""),
     ]
     assert load_before_after(tmp_path) == []
     write_before_after(tmp_path, answers)
     assert load_before_after(tmp_path) == answers
-    assert [one.change for one in answers] == [2.5, 0.0]
+    assert [one.change for one in answers] == [2.5, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +108,7 @@ def test_answers_before_and_after_are_read_as_they_were_written(tmp_path):
         ({"prompt": "q"}, "missing 2 required keyword-only arguments"),
         ({"prompt": "q", "before": "a", "after": "b", "score": 1}, "unexpected keyword argument 'score'"),
         ({"prompt": "q", "before": "a", "after": None}, "got a text that is no string"),
+        ({"prompt": "q", "before": "a", "after": "b", "rubric": {}}, "got a text that is no string"),
         ({"prompt": "q", "before": "a", "after": "b", "before_score": "2"}, "got a score that is no number"),
     ],
 )

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 import logging
+=======
+import json
+>>>>>>> proof2
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,6 +29,27 @@ def test_a_second_judge_scores_a_sample_and_the_gap_is_logged():
     assert 0 <= logged["audit/seconds"] < 60
     assert np.allclose(audit.take(), [(1.0, 0.25)] * 2)
     assert audit.take() == []
+
+
+def test_the_judgment_log_has_the_second_judges_scores_where_it_was_asked(tmp_path):
+    path = tmp_path / "log.jsonl"
+    audit = AuditJudge(judge=judge(2), share=0.5)
+    rubrics = ["helpfulness", {"rubric": "honesty", "weight": 0.5}]
+    PrometheusReward(judge(5), rubrics, audit=audit, log_path=path)(["i"] * 4, list("abcd"))
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(records) == 8
+    found = [record["audit_score"] for record in records if "audit_score" in record]
+    assert found == pytest.approx([2.0] * 4)
+    seen = "".join(prompt.user for prompt in audit.judge.engine.prompts)
+    audited = [record for record in records if "audit_score" in record]
+    assert all(f"###Response to evaluate:\n{record['response']}\n" in seen for record in audited)
+
+
+def test_what_the_second_judge_cannot_score_is_not_in_the_log(tmp_path):
+    path = tmp_path / "log.jsonl"
+    silent = PrometheusJudge(ScriptedEngine(["[RESULT] 9"]))
+    PrometheusReward(judge(5), "helpfulness", audit=AuditJudge(judge=silent, share=1), log_path=path)(["i"], ["a"])
+    assert "audit_score" not in json.loads(path.read_text())
 
 
 def test_a_sample_holds_at_least_one_response_and_needs_no_logger():

@@ -1,9 +1,17 @@
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prom_reward.rubrics import Rubric
+from prom_reward.runs import load_training, load_training_run
 from prom_reward.training.constructed import constructed_requests
+from prom_reward.training.data import build_examples
 from tests.strategies import rubrics
 
 FIRST = "It is 12 apples. They are red! Who can eat 3?\nNobody should."
@@ -81,6 +89,61 @@ def test_a_bid_for_a_score_does_not_lift_a_weak_answer():
                 assert shares == {share}
                 seen.add(weak)
     assert seen == set(expected)
+
+
+def test_the_same_reference_under_another_rubric_is_no_other_text():
+    tasks = [{**task, "rubric": name} for task in TASKS for name in ("honesty", "helpfulness", "reasoning")]
+    for seed in range(40):
+        made = [one for one in constructed_requests(tasks, seed=seed) if one.cluster == TASKS[0]["instruction"]]
+        assert {one.mean_score for one in made if one.request.response == FIRST} == {5}
+        assert f"{FIRST}\n\n{FIRST}" not in {one.request.response for one in made}
+
+
+def test_without_another_text_the_question_is_one():
+    made = [one for seed in range(20) for one in constructed_requests(TASKS[:1], (HONESTY,), seed=seed)]
+    assert {one.mean_score for one in made if one.request.response == FIRST} == {5}
+    assert f"{FIRST}\n\nHow many apples?" in {one.request.response for one in made}
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Takes the place of an encoder, and keeps what it is given."""
+
+    layout: str
+
+    def encode(self, labelled, **how):
+        request = labelled.request
+        shown = [request.instruction, request.response, request.rubric.text, request.reference_answer]
+        return Recorded([self.layout, *shown, labelled.mean_score, how.get("writes_feedback", False), how["source"]])
+
+
+@dataclass(frozen=True)
+class Recorded:
+    given: list[Any]
+    ids: tuple[int, ...] = ()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("recipe", "digest"),
+    [
+        ("train_judge", "e8ee34dac9fc2048"),
+        ("train_judge_second_leg", "d1d08958689061d6"),
+    ],
+)
+def test_the_shipped_judge_can_be_trained_on_the_same_examples_again(data_folder, monkeypatch, recipe, digest):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    training = load_training(load_training_run(f"configs/{recipe}.yaml"), out="unused", data_dir=data_folder)
+    made = build_examples(
+        training.sources,
+        {Recorder(name): share for name, share in training.layouts.items()},
+        max_tokens=training.max_tokens,
+        validation_share=training.validation_share,
+        max_validation=training.max_validation,
+        seed=training.run.seed,
+    )
+    text = json.dumps([one.given for one in (*made.training, *made.validation)])
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
 
 
 def test_half_of_the_tasks_show_the_reference_answer():
