@@ -169,26 +169,20 @@ class PrometheusReward:
             raise UnscoredError(_unscored_reason(judgments[rewards.index(None)]))
         return rewards
 
-<<<<<<< HEAD
-    def _watch(self, requests: list[GradingRequest], judgments: list[Judgment], log_metric: LogMetric | None) -> None:
-        """Let canaries and the audit judge look at a batch; the rewards stay as they are, whatever comes of it."""
+    def _watch(
+        self, requests: list[GradingRequest], judgments: list[Judgment], log_metric: LogMetric | None
+    ) -> list[float | None]:
+        """Let canaries and the audit judge look at a batch, which changes no reward; return the latter's scores."""
         if self.canaries is not None and log_metric is not None:
             look = partial(self.canaries.watch, self.judge, requests, judgments, log_metric)
             self._canary_watch.run(look, log_metric)
         elif self.canaries is not None and not self._has_warned_of_canaries:
             self._has_warned_of_canaries = True
             logger.warning("canaries are set, but this trainer gives its rewards no log_metric: none will fly")
+        audited = None
         if self.audit is not None:
-            self._audit_watch.run(partial(self.audit.watch, requests, judgments, log_metric), log_metric)
-=======
-    def _watch(
-        self, requests: list[GradingRequest], judgments: list[Judgment], log_metric: LogMetric | None
-    ) -> list[float | None]:
-        """Let canaries and the audit judge look at a batch, which changes no reward; return the latter's scores."""
-        if self.canaries is not None and log_metric is not None:
-            self.canaries.watch(self.judge, requests, judgments, log_metric)
-        return [None] * len(requests) if self.audit is None else self.audit.watch(requests, judgments, log_metric)
->>>>>>> proof2
+            audited = self._audit_watch.run(partial(self.audit.watch, requests, judgments, log_metric), log_metric)
+        return audited or [None] * len(requests)
 
     def as_async(self) -> "Callable[..., Awaitable[list[float | None]]]":
         """Return this reward as a coroutine function, for the `reward_funcs` of GRPO and RLOO.

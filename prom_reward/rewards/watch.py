@@ -6,10 +6,12 @@ It does not know what is looked for.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from prom_reward.rewards.metrics import LogMetric
 
 logger = logging.getLogger(__name__)
+_Found = TypeVar("_Found")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,13 +30,16 @@ class Watch:
     _num_left_out: int = field(default=0, init=False)
     _has_warned: bool = field(default=False, init=False)
 
-    def run(self, look: Callable[[], None], log_metric: LogMetric | None) -> None:
-        """Look at a batch; the first failure is a warning, later ones are in the debug log."""
+    def run(self, look: Callable[[], _Found], log_metric: LogMetric | None) -> _Found | None:
+        """Look at a batch and return what was found, None where it failed or is left out.
+
+        The first failure is a warning, later ones are in the debug log.
+        """
         if self._num_left_out:
             self._num_left_out -= 1
-            return
+            return None
         try:
-            look()
+            found = look()
         except Exception as error:
             self._num_failures += 1
             self._num_left_out = 2**self._num_failures - 1
@@ -46,5 +51,6 @@ class Watch:
             logger.log(
                 level, "%s failed (%s); rewards stay as they are, and it is tried again later", self.name, reason
             )
-        else:
-            self._num_failures = 0
+            return None
+        self._num_failures = 0
+        return found

@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-import logging
-=======
 import json
->>>>>>> proof2
+import logging
 from types import SimpleNamespace
 
 import numpy as np
