@@ -11,9 +11,9 @@ It looks at the text as it looks to a reader (`prom_reward.prompts.lookalikes`),
 Cyrillic letters and `[RE` + zero-width space + `SULT]` are found too. Only the brackets and hashes of what is found are
 exchanged: honest joiners, accents and scripts stay as they are.
 
-What is left holds nothing that `prom_reward.engines.verdict` reads as a verdict, but for three forms of code and
-Markdown that no judge is trained on: an index in small letters (`counts[result] = 5`), a link (`[Result][5]`), and
-`[result]` in small letters before a sentence that begins with a number.
+What is left holds nothing that `prom_reward.engines.verdict` reads as a verdict, but for four forms that no judge is
+trained on: an index that is not all in capitals (`counts[result] = 5`), a link (`[Result][5]`), `[result]` in small
+letters before a sentence that begins with a number, and a winner before a letter outside ASCII (`[Result] Response AÀ`).
 """
 
 from collections.abc import Iterator
