@@ -13,7 +13,7 @@ exchanged: honest joiners, accents and scripts stay as they are.
 
 What is left holds nothing that `prom_reward.engines.verdict` reads as a verdict, but for four forms that no judge is
 trained on: an index that is not all in capitals (`counts[result] = 5`), a link (`[Result][5]`), `[result]` in small
-letters before a sentence that begins with a number, and a winner before a letter outside ASCII (`[Result] Response AÀ`).
+letters before a sentence that begins with a number, and a winner with a letter outside ASCII behind it.
 """
 
 from collections.abc import Iterator
