@@ -28,13 +28,22 @@ def forward_last(
         Raw logits (B, V) behind the last token, in float32, and the cache, None where it is not wanted.
     """
     wrapped = getattr(model, "get_base_model", None)  # peft's forward takes whatever the model's own takes
-    parameters = inspect.signature((wrapped() if wrapped else model).forward).parameters
-    name = next((name for name in _CACHE_NAMES if name in parameters), "past_key_values")
+    own = wrapped() if wrapped else model
+    name, takes_logits_to_keep = _arguments(own)
     if cache is not None:
         inputs[name] = cache
-        if name == "cache_params":  # a state is behind no mask: transformers' generate drops it as well
+        if not hasattr(own.config, "num_attention_heads"):  # a state is behind no mask, as in transformers' generate
             inputs.pop("attention_mask", None)
-    if "logits_to_keep" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+    if takes_logits_to_keep:
         inputs["logits_to_keep"] = 1
     output = model(input_ids=input_ids, use_cache=keeps_cache or cache is not None, **inputs)
     return output.logits[:, -1].float(), getattr(output, name) if keeps_cache else None
+
+
+def _arguments(model: Any) -> tuple[str, bool]:
+    """Return a model's name for the cache, and whether it takes a number of logits to keep."""
+    parameters = inspect.signature(model.forward).parameters
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    names = [*parameters, *inspect.signature(type(model).forward).parameters] if takes_any else [*parameters]
+    name = next((name for name in names if name in _CACHE_NAMES), "past_key_values")
+    return name, takes_any or "logits_to_keep" in names

@@ -34,6 +34,8 @@ def new_forward(input_ids, cache=None, use_cache=None, logits_to_keep=0):
 
 
 class Model:
+    config = SimpleNamespace(num_attention_heads=1)
+
     def __init__(self, forward):
         self.forward = forward
 
