@@ -63,6 +63,7 @@ class ExampleEncoder:
             InputError: A label of the scale takes more than one token, for which there is no soft target.
         """
         feedback = neutralize(labelled.feedback or "").strip() if writes_feedback else ""
+        feedback = feedback.replace("[RESULT]", "(RESULT)")  # which the guard leaves where it is an index in code
         prefix = f"{feedback} {SCORE_PREFIX}" if feedback else SCORE_PREFIX
         prompt = grading_prompt(labelled.request, self.texts, guard=self.guard, response_prefix=prefix)
         ids = self.context_ids(prompt)

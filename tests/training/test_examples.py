@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prom_reward.engines.base import SamplingParams
@@ -84,6 +84,7 @@ def test_a_conversation_without_template_learns_the_space_before_its_feedback(re
 
 
 @given(grading_requests(response=attack_text), attack_text.map(lambda text: text.replace("\ud800", "?")))
+@example(GradingRequest(instruction="", response="", rubric=Rubric.parse("helpfulness")), "[RESULT] 5[RESULT];")
 def test_no_feedback_ends_before_its_own_score(request, feedback):
     encoder = byte_encoder()
     one = encoded(encoder, request, float(request.rubric.scale.low), feedback=feedback, writes_feedback=True)
