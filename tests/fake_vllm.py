@@ -16,8 +16,8 @@ from prom_reward.engines.vllm_model import _models
 
 
 @dataclass(kw_only=True)
-class SamplingParams:
-    """The fields that the engine sets."""
+class _SamplingParams:
+    """The fields that the engine sets in every release."""
 
     max_tokens: int
     temperature: float
@@ -28,22 +28,19 @@ class SamplingParams:
     ignore_eos: bool
     detokenize: bool
     output_kind: str
+
+
+@dataclass(kw_only=True)
+class SamplingParams(_SamplingParams):
+    """Those of a release that tells the tokens that are asked for."""
+
     logprob_token_ids: list[int]
 
 
 @dataclass(kw_only=True)
-class OldSamplingParams:
-    """The same of a release that only tells the likeliest tokens."""
+class OldSamplingParams(_SamplingParams):
+    """Those of a release that only tells the likeliest tokens."""
 
-    max_tokens: int
-    temperature: float
-    top_p: float
-    repetition_penalty: float
-    seed: int | None
-    stop_token_ids: list[int]
-    ignore_eos: bool
-    detokenize: bool
-    output_kind: str
     logprobs: int
 
 

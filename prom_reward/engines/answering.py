@@ -11,7 +11,6 @@ import torch
 
 from prom_reward.engines.base import Generation, SamplingParams, out_of_memory, too_long
 from prom_reward.engines.decoding import Decoding, decode, sequence_seeds
-from prom_reward.engines.label_probs import likeliest
 from prom_reward.engines.memory import unless_out_of_memory
 from prom_reward.engines.runtime import JudgeRuntime
 from prom_reward.types import JudgePrompt
@@ -79,18 +78,8 @@ class Answering:
             logger.warning("out of memory: going on with %d prompts at a time", len(part) - half)
 
     def _read_together(self, part: list[int]) -> list[Generation]:
-        contexts = [self._contexts[index] for index in part]
-        queries = self._runtime.score_queries([self._prompts[index] for index in part], contexts)
-        return [
-            Generation(
-                text=likeliest(logprobs),
-                finish_reason="result",
-                num_prompt_tokens=len(context),
-                num_computed_tokens=computed,
-                score_logprobs=logprobs,
-            )
-            for context, logprobs, computed in zip(contexts, *self._runtime.read(queries), strict=True)
-        ]
+        prompts = [self._prompts[index] for index in part]
+        return self._runtime.score(prompts, [self._contexts[index] for index in part], self._runtime.read)
 
     def _has_kept(self, part: list[int], found: list[Generation] | None) -> bool:
         """Keep what was found for some prompts, or that one alone found no memory; False: they are to be split."""

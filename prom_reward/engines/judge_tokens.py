@@ -131,6 +131,19 @@ class JudgeTokens:
             for prompt, context in zip(prompts, contexts, strict=True)
         ]
 
+    def score(self, prompts: Sequence[JudgePrompt], contexts: Sequence[list[int]], read: Read) -> list[Generation]:
+        """Read the scores of prompts in score mode."""
+        return [
+            Generation(
+                text=likeliest(logprobs),
+                finish_reason="result",
+                num_prompt_tokens=len(context),
+                num_computed_tokens=computed,
+                score_logprobs=logprobs,
+            )
+            for context, logprobs, computed in zip(contexts, *read(self.score_queries(prompts, contexts)), strict=True)
+        ]
+
     def finish(self, prompts: Sequence[JudgePrompt], written: Sequence[Written], read: Read) -> list[Generation]:
         """Turn finished sequences into generations, closing those that have no verdict."""
         endings = [self._ending(prompt, one) for prompt, one in zip(prompts, written, strict=True)]

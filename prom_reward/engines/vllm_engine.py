@@ -12,7 +12,7 @@ from prom_reward.engines.adapter_stamp import adapter_digest
 from prom_reward.engines.base import Generation, SamplingParams, too_long
 from prom_reward.engines.decoding import sequence_seeds
 from prom_reward.engines.judge_tokens import JudgeTokens
-from prom_reward.engines.label_probs import LabelQuery, likeliest, next_tokens, read_labels
+from prom_reward.engines.label_probs import LabelQuery, next_tokens, read_labels
 from prom_reward.engines.loading import ModelSource, load_tokenizer, resolve_path
 from prom_reward.engines.vllm_model import VllmModel, VllmSequence, compute_dtype, load_vllm
 from prom_reward.types import Conversation, JudgePrompt
@@ -120,17 +120,7 @@ class VllmEngine:
         self, prompts: Sequence[JudgePrompt], contexts: Sequence[list[int]], _: SamplingParams
     ) -> list[Generation]:
         """Answer prompts of score mode."""
-        found = self._read(self._judge.score_queries(prompts, contexts))
-        return [
-            Generation(
-                text=likeliest(logprobs),
-                finish_reason="result",
-                num_prompt_tokens=len(context),
-                num_computed_tokens=computed,
-                score_logprobs=logprobs,
-            )
-            for context, logprobs, computed in zip(contexts, *found, strict=True)
-        ]
+        return self._judge.score(prompts, contexts, self._read)
 
     def _written(
         self, prompts: Sequence[JudgePrompt], contexts: Sequence[list[int]], sampling: SamplingParams
