@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -171,9 +172,11 @@ def _fit(scored: Sequence[ScoredRow], path: Path, *, shows: bool) -> dict[str, A
     fitted = fit_on_rows(scored)
     fitted.calibration.save(path)
     if shows:
-        change = f"{fitted.mae_before:.3f} -> {fitted.mae_after:.3f}"
-        stdout.print(f"{path}: mean absolute error {change} on held-out questions", soft_wrap=True)
-    return {"path": str(path), "mae_before": fitted.mae_before, "mae_after": fitted.mae_after}
+        absolute = f"mean absolute error {fitted.mae_before:.3f} -> {fitted.mae_after:.3f}"
+        square = f"root mean square error {fitted.rmse_before:.3f} -> {fitted.rmse_after:.3f}"
+        stdout.print(f"{path}: on held-out questions {absolute}, {square}", soft_wrap=True)
+    errors = {key: value for key, value in asdict(fitted).items() if key != "calibration"}
+    return {"path": str(path), **errors}
 
 
 def _json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:

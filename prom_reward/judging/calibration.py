@@ -20,6 +20,7 @@ from prom_reward.types import Judgment
 
 _MARGIN = 0.01  # keeps the ends of the scale away from the logarithms' poles
 _FLAT = 700.0  # beyond it the sigmoid is 0 or 1, and its exponential overflows
+_ROUNDED = 0.025  # of the scale: errors below it are squared, so that the fit is smooth
 _KEYS = ("low_slope", "high_slope", "shift")
 
 
@@ -78,7 +79,10 @@ class Calibration:
 
 
 def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], scale: ScoreScale) -> Calibration:
-    """Return the calibration with the least squared error on labelled scores.
+    """Return the calibration with the least absolute error on labelled scores.
+
+    Least squares would pull the scores of a judge that is often right, and sometimes far off, towards the middle: a
+    larger absolute error and less spread.
 
     Args:
         expected_scores: A judge's expected scores (N).
@@ -100,6 +104,7 @@ def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], s
         low_slope, high_slope, shift = parameters
         return 1 / (1 + np.exp(-(shift + low_slope * np.log(place) - high_slope * np.log1p(-place)))) - wanted
 
-    found = optimize.least_squares(errors, [1.0, 1.0, 0.0], bounds=([1e-2, 1e-2, -20], [20, 20, 20]))
+    bounds = ([0.1, 0.1, -20], [20, 20, 20])  # a flatter end would leave scores there without a visible difference
+    found = optimize.least_squares(errors, [1.0, 1.0, 0.0], bounds=bounds, loss="soft_l1", f_scale=_ROUNDED)
     low_slope, high_slope, shift = (float(value) for value in found.x)
     return Calibration(low_slope=low_slope, high_slope=high_slope, shift=shift)

@@ -3,6 +3,7 @@
 It does not know files or the command line.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,10 @@ class CalibrationFit:
     """Mean absolute error of the uncalibrated expected score, in points of the scale."""
     mae_after: float
     """The same with calibrations that were each fitted on the other folds' questions."""
+    rmse_before: float
+    """Root mean square error of the uncalibrated expected score, in points of the scale."""
+    rmse_after: float
+    """The same with those calibrations. It may rise: what is fitted is the absolute error."""
 
 
 def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
@@ -47,9 +52,23 @@ def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
         inside = [row for row in rows if questions[row.labelled.cluster] != fold]
         outside = [row for row in rows if questions[row.labelled.cluster] == fold]
         held_out = _fitted(inside, scale) if len(questions) > 1 else calibration
-        before += [abs(row.prediction("expected") - row.labelled.mean_score) for row in outside]
-        after += [abs(held_out.score(row.prediction("expected"), scale) - row.labelled.mean_score) for row in outside]
-    return CalibrationFit(calibration=calibration, mae_before=sum(before) / len(rows), mae_after=sum(after) / len(rows))
+        before += [row.prediction("expected") - row.labelled.mean_score for row in outside]
+        after += [held_out.score(row.prediction("expected"), scale) - row.labelled.mean_score for row in outside]
+    return CalibrationFit(
+        calibration=calibration,
+        mae_before=_mae(before),
+        mae_after=_mae(after),
+        rmse_before=_rmse(before),
+        rmse_after=_rmse(after),
+    )
+
+
+def _mae(errors: Sequence[float]) -> float:
+    return sum(map(abs, errors)) / len(errors)
+
+
+def _rmse(errors: Sequence[float]) -> float:
+    return math.sqrt(sum(error * error for error in errors) / len(errors))
 
 
 def _fitted(rows: Sequence[ScoredRow], scale: ScoreScale) -> Calibration:

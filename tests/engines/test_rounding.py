@@ -79,6 +79,7 @@ def test_sharing_in_bf16_errs_little_more_than_a_plain_forward_pass(smollm2_fold
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @torch.inference_mode()
 def test_greedy_text_in_fp32_is_that_of_transformers_token_for_token(smollm2_folder):
     runtime = runtime_of(smollm2_folder, "float32")

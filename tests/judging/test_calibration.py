@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from prom_reward.config import load_judge
@@ -51,6 +51,25 @@ def test_a_fit_finds_the_map_that_made_the_labels():
     scores = np.linspace(1.1, 4.9, 60).tolist()
     found = fit_calibration(scores, [true.score(score, SCALE) for score in scores], SCALE)
     assert (found.low_slope, found.high_slope, found.shift) == pytest.approx((1.5, 0.6, -0.4), abs=1e-3)
+
+
+@given(st.lists(st.tuples(st.floats(1, 5), st.integers(1, 5)), min_size=10, max_size=60))
+@settings(max_examples=200)
+def test_a_fit_never_errs_more_on_its_own_rows_than_no_calibration(rows):
+    scores, labels = [score for score, _ in rows], [float(label) for _, label in rows]
+    assume(len(set(scores)) > 1 and len(set(labels)) > 1)
+    found = fit_calibration(scores, labels, SCALE)
+    before = sum(abs(score - label) for score, label in rows) / len(rows)
+    after = sum(abs(found.score(score, SCALE) - label) for score, label in rows) / len(rows)
+    assert after < before + 0.14  # what the fit rounds off: 0.1 points of a small error, 0.04 at the scale's ends
+
+
+def test_a_fit_keeps_the_scores_of_a_judge_that_is_mostly_right_apart():
+    labels = [1.0, 5.0] * 20
+    scores = [6 - label if at % 5 == 0 else label for at, label in enumerate(labels)]  # every fifth is far off
+    found = fit_calibration(scores, labels, SCALE)
+    assert found.score(1.0, SCALE) < 1.1
+    assert found.score(5.0, SCALE) > 4.9
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def rows_of(request_of):
 def test_a_biased_judge_errs_less_on_questions_that_were_not_fitted(rows_of):
     fitted = fit_on_rows(rows_of(lambda label: max(1, label - 1)))
     assert fitted.mae_after < fitted.mae_before - 0.3
+    assert fitted.rmse_after < fitted.rmse_before
     assert fitted.calibration.score(2, ScoreScale()) > 2
 
 
