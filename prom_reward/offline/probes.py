@@ -168,10 +168,17 @@ def _as_list(text: str) -> str:
     return "\n".join(f"- {sentence.strip().rstrip('.')}." for sentence in text.split(". ") if sentence.strip())
 
 
+def _broken(text: str) -> str:
+    words = text.split(" ")
+    middle = len(words) // 2
+    return " ".join(words[:middle]) + "\n" + " ".join(words[middle:])
+
+
 _FORMATS: Mapping[str, Callable[[str], str]] = {
     "list": _as_list,
     "bold": lambda text: f"**{text}**",
     "emoji": lambda text: f"✨🌟👍 {text} ✨🌟👍",
+    "line break": _broken,
 }
 
 

@@ -124,6 +124,16 @@ def test_probes_of_a_judge_that_counts_words():
     assert probes["scores used"].value >= 0.6
 
 
+def test_probes_of_a_judge_that_counts_lines():
+    def by_lines(prompt):
+        return min(5, len(response_of(prompt).splitlines()))
+
+    probes = {probe.name: probe for probe in audit(judge(by_lines), quick=True, num_trials=1).probes}
+    assert probes["formatting: line break"].value > 0.75
+    assert probes["formatting: line break"].verdict == "fail"
+    assert probes["formatting: emoji"].value == pytest.approx(0, abs=1e-9)
+
+
 def test_probes_of_a_judge_that_ranks_in_cycles():
     references = {task.reference_answer for task in builtin_tasks()}
 
