@@ -209,9 +209,8 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
         trained = known[key]
         is_alike = key == "guard" and all(one in list(ALIKE_GUARDS) for one in (value, *trained))
         if value not in trained and not is_alike:
-            logger.warning(
-                "%s: the adapter was trained with %s %s, not %s", adapter, key, " and ".join(map(str, trained)), value
-            )
+            shown = " and ".join(ascii(str(one)[:40]).strip("'") for one in trained[:4])
+            logger.warning("%s: the adapter was trained with %s %s, not %s", adapter, key, shown, value)
 
 
 def model_source(config: JudgeConfig) -> "ModelSource":

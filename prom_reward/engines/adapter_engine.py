@@ -136,7 +136,7 @@ def _check_same_base(source: ModelSource, adapter: str | None, digest: str) -> N
         expected = weights_digest(load_model(own).model)
     if expected != digest:
         raise ConfigError(
-            f"got a policy on base weights {digest[:12]}, the judge's are {expected[:12]}; expected the same "
+            f"got a policy on base weights {digest[:12]}, the judge's are {str(expected)[:12]}; expected the same "
             "weights, or leave the judge beside the policy"
         )
 
