@@ -9,6 +9,7 @@ Python that has it, vLLM called directly, this project's engine on it, and the p
 for all: read the ratios, not the seconds. `roofline` is the arithmetic of the unique tokens at the best matrix product
 rate that was measured in the same run (`roofline.py`), over the time. `peak_bytes` is the memory of the process.
 
+`--profile` prints where the time of the engine's pass goes, in a run of its own that is not timed.
 `--random-weights prometheus-7b-v2.0` takes that architecture at its full size with random weights.
 """
 
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import torch
 from contenders import ON_VLLM, VLLM, contenders
+from profiles import time_by_kind
 from roofline import arithmetic, gemm_rate
 from workloads import FEEDBACK_TOKENS, Workload, workload
 
@@ -141,6 +143,17 @@ def measure(
     ]
 
 
+@torch.inference_mode()
+def profile(judge: PrometheusJudge, work: Workload) -> str:
+    """Return a line that tells where the time of the engine's pass goes."""
+    judge.layout, judge.mode = work.layout, "feedback" if work.writes_feedback else "score"
+    prompts = [judge.grading_prompt(request) for request in work.requests]
+    run = contenders(judge, prompts, writes_feedback=work.writes_feedback)["engine"]
+    run()
+    shares = time_by_kind(run, judge.engine.runtime.loaded.model.device)
+    return f"({work.name}) engine: " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
+
+
 def _row(request: GradingRequest) -> dict[str, str]:
     """Return a request as prometheus-eval takes it."""
     return {
@@ -168,6 +181,7 @@ def main() -> None:
     parser.add_argument("--workload", default="a,b,c,d,e")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--contenders", default="", help="some of them, beside the plain one; all by default")
+    parser.add_argument("--profile", action="store_true", help="print where the engine's time goes, too")
     parser.add_argument("--quick", action="store_true", help="a few items of each workload")
     parser.add_argument("--random-weights", choices=sorted(ARCHITECTURES), help="this size, random weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -186,6 +200,8 @@ def main() -> None:
     for name in options.workload.split(","):
         rows += measure(judge, workload(name, is_quick=options.quick), options.repeats, vllm, only)
         show([row for row in rows if row["workload"] == name])
+        if options.profile:
+            print(profile(judge, workload(name, is_quick=options.quick)), flush=True)
     about = {
         "model": options.random_weights or "smollm2-135m-untuned",
         "dtype": runtime.loaded.dtype,
