@@ -69,23 +69,30 @@ def quiet_libraries() -> None:
     transformers_logging.set_verbosity_error()
 
 
-def check_writable(path: Path, *, force: bool, source: Path | None = None) -> None:
+def check_writable(path: Path, *, force: bool, source: Path | None = None, option: str = "--out") -> None:
     """Fail before the work where the result could not be written, or would overwrite another.
+
+    Args:
+        path: Where the result of `option` is to be written.
+        force: Whether what is there may be overwritten.
+        source: The input.
+        option: The option that names the path, for messages.
 
     Raises:
         InputError: The file is `source` itself, or exists with content and `force` is off, or its folder is
             missing or read-only.
     """
     if source is not None and path.exists() and source.exists() and path.samefile(source):
-        raise InputError(f"{path}: this is the input, which would be lost; give another --out")
+        raise InputError(f"{path}: this is the input, which would be lost; give another {option}")
     if path.exists() and path.is_file() and path.stat().st_size and not force:
-        raise InputError(f"{path}: the file exists; give another --out, or --force to overwrite it")
+        raise InputError(f"{path}: the file exists; give another {option}, or --force to overwrite it")
     existed = path.exists()
     try:
         with path.open("ab"):
             pass
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); give an --out in a writable folder") from error
+        reason = f"cannot be written ({error.strerror})"
+        raise InputError(f"{path}: {reason}; give another {option}, in a writable folder") from error
     if not existed:
         with suppress(OSError):
             path.unlink()

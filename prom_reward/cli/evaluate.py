@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,10 +16,10 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.offline.agreement import Estimate
 from prom_reward.offline.calibration_fit import fit_on_rows
 from prom_reward.offline.evaluation import ScoredRow, compare_judges, evaluate_scores, grade_all
-from prom_reward.offline.labels import LabelColumns, LabelledFile, read_labelled
+from prom_reward.offline.labels import LabelColumns, LabelledFile, common_scale, read_labelled
 from prom_reward.offline.pair_evaluation import ScoredPair, compare_judges_on_pairs, evaluate_pairs
 
-_PAPER: dict[str, Any] = {"mode": "feedback", "num_samples": 3}
+_PAPER: dict[str, Any] = {"mode": "feedback", "num_samples": 3, "sampling": {"temperature": 1.0}}
 
 
 def evaluate(
@@ -36,7 +36,9 @@ def evaluate(
     protocol: Annotated[
         Literal["paper"] | None, typer.Option(help="`paper`: the mean of 3 sampled feedbacks' scores.")
     ] = None,
-    against: Annotated[str | None, typer.Option(help="A second judge, for a paired test on the same rows.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A second judge as it is, for a paired test on the same rows.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Where the judge's weights are, if not where it says.")] = None,
     adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the judge's weights.")] = None,
     layout: Annotated[
@@ -49,7 +51,9 @@ def evaluate(
     page: Annotated[Path | None, typer.Option(help="Write an HTML page with the plots.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the written files.")] = False,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples of the intervals; 0 for none.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of sampled feedback and of the bootstrap.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of sampled feedback and of the bootstrap; the judge's own, else 0.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.
@@ -64,9 +68,8 @@ def evaluate(
     Example: `prom-reward evaluate rows.jsonl --judge my-judge.yaml --against smollm2-135m-untuned --page judge.html`
     """
     quiet_libraries()
-    for path in (fit, page):
-        if path is not None:
-            check_writable(path, force=force, source=file)
+    _check_options(mode, protocol)
+    _check_files(file, fit, page, force=force)
     settings = {
         "mode": mode,
         "model": model,
@@ -74,29 +77,59 @@ def evaluate(
         "layout": layout,
         "calibration": calibration,
     }
-    shared = {"sampling": {"seed": seed}, **(_PAPER if protocol == "paper" else {})}
+    shared = _PAPER if protocol == "paper" else {}
     own = {key: value for key, value in settings.items() if value is not None}
-    judges = [load_judge(judge, **{**own, **shared})]
+    judges = [_seeded(load_judge(judge, **{**own, **shared}), seed)]
     if against is not None:
-        judges.append(load_judge(against, **shared))
+        judges.append(_seeded(load_judge(against, **shared), seed))
+    if fit is not None and judges[0].calibration is not None:
+        raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
     columns = LabelColumns(score=score_column, cluster=cluster, group=group)
     labelled = read_labelled(file, load_rubric(rubric) if rubric is not None else (), columns=columns, limit=limit)
     if labelled.rows and labelled.pairs:
         raise InputError(f"{file}: got rows with scores and preference pairs; give them in two files")
     for problem in labelled.problems:
         stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
+    draws = seed or 0
     if labelled.pairs:
         if fit is not None or page is not None:
             raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
-        figures = _evaluate_pairs(judges, labelled, resamples, seed, shows=not as_json)
+        figures = _evaluate_pairs(judges, labelled, resamples, draws, shows=not as_json)
     else:
-        figures = _evaluate_rows(judges, labelled, resamples, seed, fit, page, shows=not as_json)
+        figures = _evaluate_rows(judges, labelled, resamples, draws, fit, page, shows=not as_json)
     if as_json:
         named = {"judge": judges[0].name, "file": file.name, "left_out": len(labelled.problems)}
         typer.echo(json.dumps({**named, **figures}))
+    _check_figures(figures, file, fit)
+
+
+def _check_figures(figures: Mapping[str, Any], file: Path, fit: Path | None) -> None:
+    """Fail behind the figures that could be had where others could not."""
     if not figures["n"]:
         stderr.print(f"{file}: no response could be scored")
         raise typer.Exit(1)
+    if problem := figures.get("calibration", {}).get("problem"):
+        raise InputError(f"{fit}: not written; {problem}")
+
+
+def _check_options(mode: str | None, protocol: str | None) -> None:
+    if mode == "score" and protocol is not None:
+        raise InputError(f"got --mode score with --protocol {protocol}, which samples feedback; expected one of them")
+
+
+def _check_files(file: Path, fit: Path | None, page: Path | None, *, force: bool) -> None:
+    if fit is not None and page is not None and fit.absolute() == page.absolute():
+        raise InputError(f"{fit}: got one file for --fit-calibration and --page; expected two")
+    for option, path in (("--fit-calibration", fit), ("--page", page)):
+        if path is not None:
+            check_writable(path, force=force, source=file, option=option)
+
+
+def _seeded(judge: PrometheusJudge, seed: int | None) -> PrometheusJudge:
+    """Let a judge sample with this seed, by default with its own, else with 0."""
+    if seed is not None or judge.sampling.seed is None:
+        judge.sampling = replace(judge.sampling, seed=seed or 0)
+    return judge
 
 
 def _evaluate_rows(
@@ -109,6 +142,7 @@ def _evaluate_rows(
     *,
     shows: bool,
 ) -> dict[str, Any]:
+    common_scale(labelled.rows)
     requests = [row.request for row in labelled.rows]
     scored = [
         [
@@ -169,14 +203,22 @@ def _graded(judge: PrometheusJudge, requests: Sequence[Any]) -> list[Any]:
 
 
 def _fit(scored: Sequence[ScoredRow], path: Path, *, shows: bool) -> dict[str, Any]:
-    fitted = fit_on_rows(scored)
+    """Fit and write a calibration; where that cannot be done, return the problem: the other figures are not lost."""
+    try:
+        fitted = fit_on_rows(scored)
+    except InputError as error:
+        return {"problem": str(error)}
     fitted.calibration.save(path)
     if shows:
-        absolute = f"mean absolute error {fitted.mae_before:.3f} -> {fitted.mae_after:.3f}"
-        square = f"root mean square error {fitted.rmse_before:.3f} -> {fitted.rmse_after:.3f}"
+        absolute = f"mean absolute error {fitted.mae_before:.3f} -> {_points(fitted.mae_after)}"
+        square = f"root mean square error {fitted.rmse_before:.3f} -> {_points(fitted.rmse_after)}"
         stdout.print(f"{path}: on held-out questions {absolute}, {square}", soft_wrap=True)
     errors = {key: value for key, value in asdict(fitted).items() if key != "calibration"}
     return {"path": str(path), **errors}
+
+
+def _points(error: float | None) -> str:
+    return "undefined (too few questions)" if error is None else f"{error:.3f}"
 
 
 def _json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:

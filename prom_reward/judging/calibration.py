@@ -104,7 +104,7 @@ def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], s
         low_slope, high_slope, shift = parameters
         return 1 / (1 + np.exp(-(shift + low_slope * np.log(place) - high_slope * np.log1p(-place)))) - wanted
 
-    bounds = ([0.1, 0.1, -20], [20, 20, 20])  # a flatter end would leave scores there without a visible difference
+    bounds = ([0.1, 0.1, -6], [6, 6, 6])  # a flatter or a steeper curve would leave different scores alike somewhere
     found = optimize.least_squares(errors, [1.0, 1.0, 0.0], bounds=bounds, loss="soft_l1", f_scale=_ROUNDED)
     low_slope, high_slope, shift = (float(value) for value in found.x)
     return Calibration(low_slope=low_slope, high_slope=high_slope, shift=shift)

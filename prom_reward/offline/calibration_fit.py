@@ -7,9 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prom_reward.errors import InputError
+from prom_reward.errors import ConfigError, InputError
 from prom_reward.judging.calibration import Calibration, fit_calibration
 from prom_reward.offline.evaluation import ScoredRow
+from prom_reward.offline.labels import common_scale
 from prom_reward.types import ScoreScale
 
 _NUM_FOLDS = 5
@@ -23,11 +24,11 @@ class CalibrationFit:
     """Fitted on all rows."""
     mae_before: float
     """Mean absolute error of the uncalibrated expected score, in points of the scale."""
-    mae_after: float
-    """The same with calibrations that were each fitted on the other folds' questions."""
+    mae_after: float | None
+    """The same with calibrations that were each fitted on the other folds' questions; None where these are too few."""
     rmse_before: float
     """Root mean square error of the uncalibrated expected score, in points of the scale."""
-    rmse_after: float
+    rmse_after: float | None
     """The same with those calibrations. It may rise: what is fitted is the absolute error."""
 
 
@@ -41,26 +42,32 @@ def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
     rows = [row for row in scored if row.judgment.is_scored]
     if not rows:
         raise InputError("got no scored row to calibrate on")
-    scales = {row.labelled.request.rubric.scale for row in rows}
-    if len(scales) > 1:
-        raise InputError("got rubrics on several scales; a calibration needs one")
-    scale = scales.pop()
+    scale = common_scale([row.labelled for row in rows])
     calibration = _fitted(rows, scale)
-    questions = {name: at % _NUM_FOLDS for at, name in enumerate(dict.fromkeys(row.labelled.cluster for row in rows))}
-    before, after = [], []
-    for fold in set(questions.values()):
-        inside = [row for row in rows if questions[row.labelled.cluster] != fold]
-        outside = [row for row in rows if questions[row.labelled.cluster] == fold]
-        held_out = _fitted(inside, scale) if len(questions) > 1 else calibration
-        before += [row.prediction("expected") - row.labelled.mean_score for row in outside]
-        after += [held_out.score(row.prediction("expected"), scale) - row.labelled.mean_score for row in outside]
+    before = [row.prediction("expected") - row.labelled.mean_score for row in rows]
+    after = _held_out_errors(rows, scale)
     return CalibrationFit(
         calibration=calibration,
         mae_before=_mae(before),
-        mae_after=_mae(after),
+        mae_after=_mae(after) if after else None,
         rmse_before=_rmse(before),
-        rmse_after=_rmse(after),
+        rmse_after=_rmse(after) if after else None,
     )
+
+
+def _held_out_errors(rows: Sequence[ScoredRow], scale: ScoreScale) -> list[float]:
+    """Return every row's error under a calibration of other questions; none where there are too few to fit it on."""
+    questions = {name: at % _NUM_FOLDS for at, name in enumerate(dict.fromkeys(row.labelled.cluster for row in rows))}
+    errors = []
+    for fold in set(questions.values()):
+        inside = [row for row in rows if questions[row.labelled.cluster] != fold]
+        try:
+            held_out = _fitted(inside, scale)
+        except ConfigError:
+            return []
+        outside = [row for row in rows if questions[row.labelled.cluster] == fold]
+        errors += [held_out.score(row.prediction("expected"), scale) - row.labelled.mean_score for row in outside]
+    return errors
 
 
 def _mae(errors: Sequence[float]) -> float:

@@ -3,7 +3,7 @@
 It does not know judges, measures or training.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,11 @@ from prom_reward.types import GradingRequest, Rubric, ScoreScale
 
 SCORE_COLUMNS = ("gpt4_score", "human_score", "orig_score", "score")
 FEEDBACK_COLUMNS = ("orig_feedback", "gpt4_feedback", "feedback")
-CLUSTER_COLUMNS = ("question_id", "doc", "idx", "orig_instruction", "instruction", "prompt")
+CLUSTER_COLUMNS = ("question_id", "doc", "idx")
+
+
+_SIDES = ("chosen", "rejected")
+_WHOLE_SIDES = ("chosen_instruction", "rejected_instruction")  # of the published HHH file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +124,8 @@ def read_labelled(
 
 
 def is_pair(values: Mapping[str, Any]) -> bool:
-    """Whether a row holds a preference pair."""
-    return values.get("chosen") is not None and values.get("rejected") is not None
+    """Whether a row holds a preference pair: two responses, or two whole Prometheus prompts."""
+    return any(all(values.get(side) is not None for side in sides) for sides in (_SIDES, _WHOLE_SIDES))
 
 
 def labelled_pairs(
@@ -130,7 +134,8 @@ def labelled_pairs(
     """Return the preference pairs of a row, one per rubric.
 
     Args:
-        values: A row with `chosen` and `rejected`, else as `prom_reward.offline.grading.row_requests` reads it.
+        values: A row with `chosen` and `rejected`, else as `prom_reward.offline.grading.row_requests` reads it; or
+            with a whole Prometheus prompt in each of `chosen_instruction` and `rejected_instruction`.
         default_rubrics: For rows without a rubric.
         columns: Columns without a known name.
 
@@ -138,12 +143,33 @@ def labelled_pairs(
         RowError, RubricError: As `row_requests`.
     """
     columns = columns or LabelColumns()
-    cluster = _cluster(values, columns.cluster)
-    sides = [row_requests({**values, "response": values[side]}, default_rubrics) for side in ("chosen", "rejected")]
+    if values.get(_SIDES[0]) is not None:
+        sides = [row_requests({**values, "response": values[side]}, default_rubrics) for side in _SIDES]
+    else:
+        sides = [row_requests({"instruction": values[side]}, default_rubrics) for side in _WHOLE_SIDES]
+    cluster = cluster_of(values, columns.cluster)
     return [
-        LabelledPair(chosen=chosen, rejected=rejected, cluster=cluster, group=_group(values, columns.group, chosen))
+        LabelledPair(
+            chosen=chosen,
+            rejected=rejected,
+            cluster=cluster or chosen.instruction,
+            group=_group(values, columns.group, chosen),
+        )
         for chosen, rejected in zip(*sides, strict=True)
     ]
+
+
+def common_scale(rows: Sequence[LabelledRequest]) -> ScoreScale:
+    """Return the scale that all rows' rubrics have.
+
+    Raises:
+        InputError: There are several.
+    """
+    scales = sorted({(row.request.rubric.scale.low, row.request.rubric.scale.high) for row in rows})
+    if len(scales) > 1:
+        shown = " and ".join(f"{low} to {high}" for low, high in scales)
+        raise InputError(f"got rubrics on the scales {shown}; expected one scale, so measure each in a file of its own")
+    return rows[0].request.rubric.scale
 
 
 def soft_labels(scores: tuple[float, ...], scale: ScoreScale) -> dict[int, float]:
@@ -180,7 +206,7 @@ def labelled_requests(
     columns = columns or LabelColumns()
     label, feedback = _label(values, columns.score)
     scores = _scores(label)
-    cluster = _cluster(values, columns.cluster)
+    cluster = cluster_of(values, columns.cluster)
     requests = row_requests(values, default_rubrics)
     for request in requests:
         scale = request.rubric.scale
@@ -191,7 +217,7 @@ def labelled_requests(
         LabelledRequest(
             request=request,
             scores=scores,
-            cluster=cluster,
+            cluster=cluster or request.instruction,
             feedback=feedback or None,
             group=_group(values, columns.group, request),
         )
@@ -224,7 +250,12 @@ def _scores(label: Any) -> tuple[float, ...]:
     return numbers
 
 
-def _cluster(values: Mapping[str, Any], column: str | None) -> str:
+def cluster_of(values: Mapping[str, Any], column: str | None = None) -> str:
+    """Return the question or document that a row names, by this column or a known one; empty where it names none.
+
+    Raises:
+        RowError: There is no such column.
+    """
     columns = (_known(values, column),) if column else CLUSTER_COLUMNS
     return str(next((values[name] for name in columns if values.get(name) is not None), ""))
 

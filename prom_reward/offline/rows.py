@@ -139,11 +139,21 @@ def _from_json(path: Path) -> RowIterator:
     try:
         content = json.loads(read_text(path, max_bytes=MAX_TABLE_BYTES, encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
+        if _begins_with_object(path):  # JSON lines, as the Prometheus benchmark's files are
+            yield from _from_jsonl(path)
+            return
         raise InputError(f"{path}: not a valid JSON file ({error}); expected a list of objects") from error
     if not isinstance(content, list):
         raise InputError(f"{path}: got {type(content).__name__}; expected a list of objects")
     for number, values in enumerate(content, start=1):
         yield _row(values, f"row {number}")
+
+
+def _begins_with_object(path: Path) -> bool:
+    """Whether the first line that is not empty is an object by itself."""
+    with path.open("rb") as file:
+        first = next((line for line in _lines(file) if line is None or line.strip()), None)
+    return first is not None and isinstance(_json_row(first, ""), Row)
 
 
 def _from_csv(path: Path) -> RowIterator:

@@ -70,7 +70,7 @@ def test_a_new_or_empty_file_is_writable_and_left_as_it_is(tmp_path):
 @pytest.mark.parametrize(("place", "reason"), [("no/out.jsonl", "No such file or directory"), (".", "Is a directory")])
 def test_a_place_that_cannot_be_written_is_refused(tmp_path, place, reason):
     path = tmp_path / place
-    with refused(f"{path}: cannot be written ({reason}); give an --out in a writable folder"):
+    with refused(f"{path}: cannot be written ({reason}); give another --out, in a writable folder"):
         check_writable(path, force=False)
 
 

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -145,7 +146,22 @@ def test_the_paper_protocol_asks_for_three_feedbacks(run, monkeypatch, good, row
         "prom_reward.cli.evaluate.load_judge", lambda *names, **settings: asked.update(settings) or good
     )
     assert run("evaluate", rows_file(*ROWS[:3]), "--protocol", "paper", "--seed", "7", "--resamples", "0").status == 0
-    assert asked == {"mode": "feedback", "num_samples": 3, "sampling": {"seed": 7}}
+    assert asked == {"mode": "feedback", "num_samples": 3, "sampling": {"temperature": 1.0}}
+    assert good.sampling.seed == 7
+
+
+@pytest.mark.parametrize(("own", "expected"), [(9, 9), (None, 0)])
+def test_a_judge_samples_with_its_own_seed_unless_one_is_given(run, judged_by, good, rows_file, own, expected):
+    good.sampling = replace(good.sampling, seed=own)
+    judged_by(good, command="evaluate")
+    assert run("evaluate", rows_file(*ROWS[:3]), "--resamples", "0").status == 0
+    assert good.sampling.seed == expected
+
+
+def test_score_mode_has_no_paper_protocol(run, rows_file):
+    done = run("evaluate", rows_file(*ROWS[:3]), "--protocol", "paper", "--mode", "score")
+    assert done.status == 2
+    assert "got --mode score with --protocol paper, which samples feedback; expected one of them" in done.err
 
 
 def test_a_real_model_is_evaluated(run, tiny_judge_folder, rows_file):
@@ -178,14 +194,44 @@ def test_bad_input_is_one_line(run, judged_by, good, rows_file, tmp_path, monkey
     assert len(re.findall("^error:", done.err, re.MULTILINE)) == 1
 
 
-def test_a_calibration_wants_one_scale_and_a_score(run, judged_by, good, rows_file, tmp_path):
+def test_rubrics_on_several_scales_are_refused_before_grading(run, judged_by, good, rows_file):
     judged_by(good, command="evaluate")
     short = {"criteria": "Good?", "scale": [1, 4], **{f"score{at}_description": str(at) for at in range(1, 5)}}
-    done = run("evaluate", rows_file(*ROWS[:4], {**ROWS[0], "rubric": short}), "--fit-calibration", tmp_path / "c.json")
-    assert "got rubrics on several scales; a calibration needs one" in done.err
-    mute = [{**ROWS[0], "response": "nothing"}] * 3
-    done = run("evaluate", rows_file(*mute), "--fit-calibration", tmp_path / "c.json")
-    assert "got no scored row to calibrate on" in done.err
+    done = run("evaluate", rows_file(*ROWS[:4], {**ROWS[0], "rubric": short}))
+    assert done.status == 2
+    assert "got rubrics on the scales 1 to 4 and 1 to 5; expected one scale" in done.err
+    assert "grading" not in done.err
+
+
+def test_what_cannot_be_calibrated_loses_no_figures(run, judged_by, good, rows_file, tmp_path):
+    judged_by(good, command="evaluate")
+    target = tmp_path / "c.json"
+    done = run("evaluate", rows_file(*ROWS[:4]), "--fit-calibration", target, "--json", "--resamples", "0")
+    assert done.status == 2
+    assert json.loads(done.out)["n"] == 4
+    assert f"{target}: not written; got 4 rows to calibrate on; expected at least 10" in done.err
+    assert not target.exists()
+
+
+def test_a_fit_on_one_question_has_no_held_out_error(run, judged_by, good, rows_file, tmp_path):
+    judged_by(good, command="evaluate")
+    rows = [{**row, "instruction": "The one question?"} for row in ROWS]
+    done = run("evaluate", rows_file(*rows), "--fit-calibration", tmp_path / "c.json", "--resamples", "0")
+    assert "-> undefined (too few questions)" in done.out
+
+
+def test_a_calibrated_judge_is_not_fitted_again(run, judged_by, good, rows_file, tmp_path):
+    good.calibration = Calibration(low_slope=1.0, high_slope=2.0, shift=0.0)
+    judged_by(good, command="evaluate")
+    done = run("evaluate", rows_file(*ROWS), "--fit-calibration", tmp_path / "c.json")
+    assert done.status == 2
+    assert "got a judge with a calibration; expected one without" in done.err
+
+
+def test_the_written_files_are_two(run, rows_file, tmp_path):
+    done = run("evaluate", rows_file(*ROWS), "--fit-calibration", tmp_path / "c", "--page", tmp_path / "c")
+    assert done.status == 2
+    assert "got one file for --fit-calibration and --page; expected two" in done.err
 
 
 def test_nothing_scored_is_a_failure(run, judged_by, good, rows_file):

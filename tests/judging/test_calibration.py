@@ -46,6 +46,13 @@ def test_scores_that_differ_stay_different():
     assert len({calibration.score(score, SCALE) for score in scores}) == 1001
 
 
+def test_the_steepest_fit_keeps_scores_apart():
+    labels = [1.0] * 20 + [5.0] * 20
+    found = fit_calibration([1 + at / 10 for at in range(40)], labels, SCALE)
+    scores = [1 + 4 * step / 400 for step in range(401)]
+    assert len({found.score(score, SCALE) for score in scores}) == 401
+
+
 def test_a_fit_finds_the_map_that_made_the_labels():
     true = Calibration(low_slope=1.5, high_slope=0.6, shift=-0.4)
     scores = np.linspace(1.1, 4.9, 60).tolist()

@@ -36,9 +36,11 @@ def test_a_biased_judge_errs_less_on_questions_that_were_not_fitted(rows_of):
     assert fitted.calibration.score(2, ScoreScale()) > 2
 
 
-def test_rows_of_one_question_are_measured_on_themselves(rows_of):
-    fitted = fit_on_rows(rows_of(lambda label: max(1, label - 1), per_question=20))
-    assert fitted.mae_after < fitted.mae_before
+@pytest.mark.parametrize("per_question", [20, 11])
+def test_too_few_questions_have_no_held_out_error(rows_of, per_question):
+    fitted = fit_on_rows(rows_of(lambda label: max(1, label - 1), per_question=per_question))
+    assert fitted.mae_before > 0
+    assert (fitted.mae_after, fitted.rmse_after) == (None, None)
 
 
 def test_a_judge_that_says_one_thing_cannot_be_calibrated(rows_of):

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prom_reward.errors import InputError, RowError
-from prom_reward.offline.labels import LabelColumns, labelled_pairs, labelled_requests, read_labelled, soft_labels
+from prom_reward.offline.labels import (
+    LabelColumns,
+    is_pair,
+    labelled_pairs,
+    labelled_requests,
+    read_labelled,
+    soft_labels,
+)
 from prom_reward.types import Rubric, ScoreScale
 
 HELPFUL = (Rubric.parse("helpfulness"),)
@@ -67,6 +74,35 @@ def test_a_pair_becomes_two_requests_by_one_rubric():
     [pair] = labelled_pairs({**PAIR, "source": "mine"}, HELPFUL, columns=LabelColumns(group="source"))
     assert (pair.chosen.response, pair.rejected.response) == ("Hi.", "No.")
     assert (pair.chosen.instruction, pair.cluster, pair.group) == ("Say hi.", "Say hi.", "mine")
+
+
+def whole_prompt(instruction, response):
+    rubric = "\n".join(["[Is it good?]", *(f"Score {score}: Level {score}." for score in range(1, 6))])
+    sections = {
+        "Task Description:": "Grade it.",
+        "The instruction to evaluate:": instruction,
+        "Response to evaluate:": response,
+        "Reference Answer (Score 5):": "Ideal.",
+        "Score Rubrics:": rubric,
+        "Feedback:": "",
+    }
+    return "\n\n".join(f"###{header}\n{text}" for header, text in sections.items())
+
+
+def test_a_pair_may_be_two_whole_prompts_as_the_published_hhh_file_has_them():
+    prompts = {f"{side}_instruction": whole_prompt("Why?", side) for side in ("chosen", "rejected")}
+    values = {"source": "harmless", **prompts}
+    assert is_pair(values)
+    assert not is_pair({"chosen_instruction": prompts["chosen_instruction"]})
+    (pair,) = labelled_pairs(values, columns=LabelColumns(group="source"))
+    assert (pair.chosen.instruction, pair.chosen.response, pair.rejected.response) == ("Why?", "chosen", "rejected")
+    assert (pair.cluster, pair.group) == ("Why?", "harmless")
+    assert pair.chosen.rubric.criteria == "Is it good?"
+
+
+def test_whole_prompts_of_one_question_belong_together():
+    rows = [{"instruction": whole_prompt("Why?", response), "score": 3} for response in ("One.", "Two.")]
+    assert [one.cluster for row in rows for one in labelled_requests(row)] == ["Why?", "Why?"]
 
 
 def test_a_file_keeps_its_good_rows_and_names_the_others(tmp_path):

@@ -93,6 +93,15 @@ def test_a_missing_file_has_no_count(tmp_path):
     assert count_rows(tmp_path / "no.parquet") is None
 
 
+def test_json_lines_may_end_in_json(tmp_path):
+    (tmp_path / "rows.json").write_text('\n{"a": 1}\n[2\n{"a": 3}\n')
+    assert list(read_rows(tmp_path / "rows.json")) == [
+        Row("line 2", {"a": 1}),
+        BrokenRow("line 3", "not valid JSON (Expecting ',' delimiter)"),
+        Row("line 4", {"a": 3}),
+    ]
+
+
 def jsonl(tmp_path, content):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
