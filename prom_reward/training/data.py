@@ -101,7 +101,8 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabelledRequest]:
         InputError: The file cannot be read, or none of its rows can be used.
     """
     if source.constructed:
-        return constructed_requests(read_values(source.path), source.rubrics, seed=seed)
+        tasks = read_values(source.path)
+        return constructed_requests(tasks, source.rubrics, seed=seed, cluster_column=source.cluster_column)
     columns = LabelColumns(score=source.score_column, cluster=source.cluster_column)
     found = read_labelled(source.path, source.rubrics, columns=columns)
     if not found.rows:
