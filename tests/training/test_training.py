@@ -10,8 +10,10 @@ from safetensors.torch import load_file
 from prom_reward.config import load_judge
 from prom_reward.engines.adapter_stamp import adapter_digest, read_stamp
 from prom_reward.errors import ConfigError, InputError
+from prom_reward.rubrics import Rubric
 from prom_reward.runs import load_training
 from prom_reward.settings import TrainingDataConfig, TrainingRun
+from prom_reward.training.data import DataSource, read_source
 from prom_reward.training.packing import make_pack, pack_examples
 from prom_reward.training.trainer import pack_logits, packs_attention
 from tests.training.tiny_examples import rows_of, write_rows
@@ -243,14 +245,42 @@ def test_tasks_give_examples_whose_labels_are_right_by_construction(training_of,
     assert not sets.validation
 
 
-def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path):
+def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path, data_file):
+    few = TrainingDataConfig(path=str(data_file), passes=0.01, rubric="helpfulness")
+    tasks = TrainingDataConfig(path=str(data_file), constructed=True, rubric="helpfulness")
     with pytest.raises(ConfigError, match="no data to train on"):
         training_of(data=[])
-    training = training_of(max_tokens=10)
-    with pytest.raises(InputError, match="no example of at most 10 tokens"):
-        training.examples(training.load())
+    for changes, message in [
+        ({"max_tokens": 10}, r"got no example of at most 10 tokens: the shortest of \d+ has \d+; raise max_tokens"),
+        (
+            {"validation_share": 0.999},
+            "all 24 labelled rows are held out; give more questions, or lower validation_share",
+        ),
+        ({"data": [few]}, r"got passes that take none of \d+ labelled rows; expected more data, or raise passes"),
+        ({"data": [tasks]}, "rows.jsonl: got no usable task in 24 rows; expected a reference_answer of two sentences"),
+    ]:
+        training = training_of(**changes)
+        with pytest.raises(InputError, match=message):
+            training.examples(training.load())
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n")
     training = training_of(data=[TrainingDataConfig(path=str(path), rubric="helpfulness")])
     with pytest.raises(InputError, match="got preference pairs; expected responses with scores"):
         training.examples(training.load())
+
+
+@pytest.mark.parametrize("option", [{"feedback": 0.1}, {"score_column": "grade"}])
+def test_constructed_labels_take_no_option_of_written_ones(option):
+    message = "rows.jsonl: got feedback or score_column with constructed: true; leave them out"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        TrainingDataConfig(path="rows.jsonl", constructed=True, **option)
+
+
+@pytest.mark.parametrize(("num_rows", "is_odd"), [(21, True), (20, False)])
+def test_rows_that_share_no_question_are_told(tmp_path, caplog, num_rows, is_odd):
+    path = write_rows(tmp_path / "rows.jsonl", rows_of(num_rows, scores=(3,)))
+    read_source(DataSource(path=path, rubrics=(Rubric.parse("helpfulness"),)))
+    told = (
+        f"{path}: each of {num_rows} rows is held out as a question of its own; where rows share one, name its column"
+    )
+    assert [message.startswith(told) for message in caplog.messages] == [True] * is_odd
