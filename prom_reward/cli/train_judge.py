@@ -67,9 +67,15 @@ def train_judge(
     """
     quiet_libraries()
     run = load_training_run(config) if config is not None else TrainingRun()
-    changes = {"judge": judge, "adapter": adapter, "max_tokens": max_tokens, "patience": patience, "seed": seed}
-    changes["validation_share"] = validation_share
-    settings: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
+    changes: dict[str, Any] = {
+        "judge": judge,
+        "adapter": adapter,
+        "max_tokens": max_tokens,
+        "patience": patience,
+        "seed": seed,
+    }
+    changes |= {"validation_share": validation_share}
+    settings = {key: value for key, value in changes.items() if value is not None}
     of_rows = {"passes": passes, "feedback": feedback, "rubric": rubric}
     of_rows |= {"score_column": score_column, "cluster_column": cluster}
     settings["data"] = _data(run, data or [], {key: value for key, value in of_rows.items() if value is not None})

@@ -22,7 +22,7 @@ RECIPE_FILE = "recipe.json"
 def claim_checkpoints(folder: Path, recipe: Mapping[str, Any]) -> Path | None:
     """Return the checkpoint that a training goes on from, or None; the folder is this recipe's afterwards.
 
-    Checkpoints without a recipe, as earlier versions wrote them, are taken for this one's.
+    Checkpoints without a recipe that can be read, as earlier versions wrote them, are taken for this one's.
 
     Raises:
         InputError: The checkpoints are another recipe's.
@@ -31,13 +31,12 @@ def claim_checkpoints(folder: Path, recipe: Mapping[str, Any]) -> Path | None:
 
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     recipe = json.loads(json.dumps(recipe, default=str))  # as it will be read
-    if last and (folder / RECIPE_FILE).is_file():
-        differing = _differing(json.loads(read_text(folder / RECIPE_FILE)), recipe)
-        if differing:
-            raise InputError(
-                f"{folder.parent} holds checkpoints of another run ({', '.join(differing)}); expected the same "
-                "recipe, or give another --out"
-            )
+    differing = _differing(_kept(folder) or recipe, recipe)
+    if last and differing:
+        raise InputError(
+            f"{folder.parent} holds checkpoints of another run ({', '.join(differing)}); expected the same recipe, or "
+            "give another --out"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECIPE_FILE).write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
     return Path(last) if last else None
@@ -70,6 +69,15 @@ def finished_checkpoint(last: Path, max_steps: int, *, takes_best: bool) -> Path
     logger.warning("%s: the training had ended at step %d; its adapter is written", last, state.global_step)
     best = last.parent / Path(state.best_model_checkpoint or last).name
     return best if takes_best and best.is_dir() else last
+
+
+def _kept(folder: Path) -> dict[str, Any]:
+    """Return the recipe of a folder's checkpoints; empty where there is none that can be read."""
+    try:
+        recipe = json.loads(read_text(folder / RECIPE_FILE))
+    except (OSError, ValueError, RecursionError, InputError):
+        return {}
+    return recipe if isinstance(recipe, dict) else {}
 
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

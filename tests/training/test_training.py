@@ -145,10 +145,19 @@ def test_checkpoints_of_another_recipe_are_refused(training_of, tmp_path):
             InputError, match=rf"^{out} holds checkpoints of another run \(.*{message}.*\); expected the "
         ):
             trained(training_of(**changes))
-    (tmp_path / "adapter" / "checkpoints" / "recipe.json").unlink()  # as an earlier version left it
+
+
+@pytest.mark.parametrize("left", [None, "", "[]"])
+def test_checkpoints_without_a_recipe_are_gone_on_from(training_of, tmp_path, left):
+    trained(training_of())
+    checkpoints = tmp_path / "adapter" / "checkpoints"
+    (checkpoints / "recipe.json").unlink()
+    if left is not None:
+        (checkpoints / "recipe.json").write_text(left)
     trained(training_of(trainer={**QUICK, "max_steps": 3}))
-    assert (tmp_path / "adapter" / "checkpoints" / "checkpoint-3").is_dir()
-    assert (tmp_path / "adapter" / "checkpoints" / "recipe.json").is_file()
+    state = json.loads((checkpoints / "checkpoint-3" / "trainer_state.json").read_text())
+    assert [entry["step"] for entry in state["log_history"] if "loss" in entry] == [1, 2, 3]
+    assert json.loads((checkpoints / "recipe.json").read_text())["max_steps"] == 3
 
 
 def test_a_stop_does_not_begin_the_patience_again(training_of, tmp_path, caplog):
