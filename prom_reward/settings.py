@@ -4,9 +4,9 @@ It does not know how a judge is made of its settings.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.prompts.detectors import DETECTORS
@@ -208,6 +208,12 @@ class TrainingDataConfig(_Strict):
     """The column of the score, where it has no known name."""
     cluster_column: str | None = None
     """The column of the question, where it has no known name."""
+
+    @model_validator(mode="after")
+    def _constructs_its_labels(self) -> Self:
+        if self.constructed and (self.feedback or self.score_column):
+            raise ConfigError(f"{self.path}: got feedback or score_column with constructed: true; leave them out")
+        return self
 
 
 class TrainingRun(_Strict):

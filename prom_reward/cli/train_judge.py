@@ -31,8 +31,17 @@ def train_judge(
         str | None, typer.Option(help="The adapter to go on from; left out, the judge's own or a new one.")
     ] = None,
     rubric: Annotated[str | None, typer.Option(help="For rows without one: a name, a YAML file or a text.")] = None,
-    passes: Annotated[float, typer.Option(min=0.01, help="How often each row is trained on.")] = 2.0,
-    feedback: Annotated[float, typer.Option(min=0, max=1, help="Share of rows trained to write feedback.")] = 0.1,
+    passes: Annotated[
+        float | None, typer.Option(min=0.01, help="How often each row is trained on; 2 if not given.")
+    ] = None,
+    feedback: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of rows trained to write feedback; 0.1 if not given.")
+    ] = None,
+    score_column: Annotated[str | None, typer.Option(help="The column of the label or labels.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="The column of the question, of which some are held out.")] = None,
+    validation_share: Annotated[
+        float | None, typer.Option(min=0, max=0.9, help="Share of questions held out to choose the checkpoint by.")
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longer examples are left out.")] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many evaluations without gain.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all that is drawn.")] = None,
@@ -45,7 +54,7 @@ def train_judge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained on, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Train a judge on labelled rows, offline; run it again to go on after a stop.
+    """Train a judge on labelled rows, offline; the same command again goes on after a stop.
 
     A row has what `prom-reward grade` takes, a score or several annotators' (`score`, `gpt4_score`, `orig_score`)
     and perhaps a written feedback; Feedback-Collection rows are read as they are. Questions of the validation
@@ -58,15 +67,18 @@ def train_judge(
     """
     quiet_libraries()
     run = load_training_run(config) if config is not None else TrainingRun()
-    changes = {"judge": judge, "adapter": adapter, "max_tokens": max_tokens, "patience": patience, "seed": seed}
-    settings: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
-    if data:
-        if config is not None and run.data:
-            raise InputError("got data files and a --config that names its own; give either")
-        settings["data"] = [
-            TrainingDataConfig(path=str(path.absolute()), passes=passes, feedback=feedback, rubric=rubric)
-            for path in data
-        ]
+    changes: dict[str, Any] = {
+        "judge": judge,
+        "adapter": adapter,
+        "max_tokens": max_tokens,
+        "patience": patience,
+        "seed": seed,
+    }
+    changes |= {"validation_share": validation_share}
+    settings = {key: value for key, value in changes.items() if value is not None}
+    of_rows = {"passes": passes, "feedback": feedback, "rubric": rubric}
+    of_rows |= {"score_column": score_column, "cluster_column": cluster}
+    settings["data"] = _data(run, data or [], {key: value for key, value in of_rows.items() if value is not None})
     settings["lora"] = {**run.lora, **({"r": rank, "lora_alpha": 2 * rank} if rank else {})}
     arguments = {"learning_rate": learning_rate, "max_steps": max_steps}
     arguments |= {"gradient_checkpointing": True} if gradient_checkpointing else {}
@@ -88,6 +100,19 @@ def train_judge(
         stdout.print(f"{out}: {shown}", soft_wrap=True)
 
 
+def _data(run: TrainingRun, paths: list[Path], options: dict[str, Any]) -> list[TrainingDataConfig]:
+    """Return the recipe's data, or the files of the command line with their options."""
+    if not run.data:
+        given = {"passes": 2.0, "feedback": 0.1, **options}
+        return [TrainingDataConfig(path=str(path.absolute()), **given) for path in paths]
+    if paths:
+        raise InputError("got data files and a --config that names its own; give either")
+    if options:
+        names = ", ".join(f"--{name.replace('cluster_column', 'cluster').replace('_', '-')}" for name in options)
+        raise InputError(f"got {names} and a --config that names its own data; write it there, beside the path")
+    return run.data
+
+
 def _counts(sets: ExampleSets) -> dict[str, Any]:
     return {"training": len(sets.training), "validation": len(sets.validation), "too_long": sets.num_too_long}
 
@@ -102,8 +127,10 @@ def _show_sets(sets: ExampleSets) -> None:
     table = Table(title="What is trained on", title_justify="left")
     for heading in ("data", "examples", "with feedback", "tokens", "held out"):
         table.add_column(heading, justify="left" if heading == "data" else "right")
-    for source, count in training.items():
-        table.add_row(source, str(count), str(feedback[source]), str(tokens[source]), str(validation[source]))
+    for source in {**training, **validation}:
+        table.add_row(
+            source, str(training[source]), str(feedback[source]), str(tokens[source]), str(validation[source])
+        )
     stdout.print(table)
     if sets.num_too_long:
         stderr.print(f"{sets.num_too_long} examples left out: longer than --max-tokens")

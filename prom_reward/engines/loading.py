@@ -258,9 +258,7 @@ def attach_adapter(model: Any, source: ModelSource, *, trainable: bool = False) 
     """
     import peft
 
-    adapter = adapter_folder(source)
-    if not (Path(adapter) / "adapter_model.safetensors").exists():
-        raise ConfigError(f"{adapter}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
+    adapter = saved_adapter(source)
     trained_on = read_stamp(adapter).get("base_digest")
     if trained_on and trained_on != weights_digest(model):
         logger.warning("%s: the adapter was trained on other weights than those of %s", source.adapter, source.model)
@@ -268,6 +266,14 @@ def attach_adapter(model: Any, source: ModelSource, *, trainable: bool = False) 
         return peft.PeftModel.from_pretrained(model, adapter, is_trainable=trainable, use_safetensors=True)
     except _LOAD_ERRORS as error:
         raise ModelLoadError(_load_message(adapter, adapter, error)) from error
+
+
+def saved_adapter(source: ModelSource) -> str:
+    """Return the folder of an adapter in safetensors; raises ConfigError where it holds none."""
+    adapter = adapter_folder(source)
+    if not (Path(adapter) / "adapter_model.safetensors").exists():
+        raise ConfigError(f"{adapter}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
+    return adapter
 
 
 def adapter_folder(source: ModelSource) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from prom_reward.offline.grading import row_requests
-from prom_reward.offline.labels import LabelledRequest
+from prom_reward.offline.labels import LabelledRequest, _cluster
 from prom_reward.types import GradingRequest, Rubric
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -33,7 +33,11 @@ _SPOOFS = (
 
 
 def constructed_requests(
-    rows: Sequence[Mapping[str, Any]], default_rubrics: tuple[Rubric, ...] = (), *, seed: int = 0
+    rows: Sequence[Mapping[str, Any]],
+    default_rubrics: tuple[Rubric, ...] = (),
+    *,
+    seed: int = 0,
+    cluster_column: str | None = None,
 ) -> list[LabelledRequest]:
     """Return graded variants of each task's reference answer.
 
@@ -42,35 +46,40 @@ def constructed_requests(
             strings; others are left out, and equal ones count once.
         default_rubrics: For tasks without a rubric.
         seed: Of all that is drawn.
+        cluster_column: The column of the question, where it has no known name. A task is held out with the labelled
+            rows of its question.
 
     Returns:
         Per task about eight requests (with wrong answers: these, the reference answer, a spoofed and an empty
         one); the judge is shown the reference answer in half of the tasks.
     """
-    tasks: dict[GradingRequest, list[str]] = {}  # with the wrong answers that they name
+    tasks: dict[GradingRequest, tuple[str, list[str]]] = {}  # with their question and the wrong answers that they name
     for row in rows:
-        tasks |= _task(row, default_rubrics)
+        tasks |= _task(row, default_rubrics, cluster_column)
     references = [task.response for task in tasks]
     draw = random.Random(seed)
     made: list[LabelledRequest] = []
-    for at, (task, wrong) in enumerate(tasks.items()):
+    for at, (task, (cluster, wrong)) in enumerate(tasks.items()):
         drawn = (at + draw.randrange(1, max(2, len(tasks)))) % len(tasks)
         other = _differing(references[drawn:] + references[:drawn], task)
         shown = task if draw.random() < 0.5 else replace(task, reference_answer=None)
         variants = _named(task, wrong, draw) if wrong else _variants(task, other, draw)
         made += [
-            LabelledRequest(request=replace(shown, response=response), scores=(score,), cluster=task.instruction)
+            LabelledRequest(request=replace(shown, response=response), scores=(score,), cluster=cluster)
             for response, score in variants
         ]
     return made
 
 
-def _task(row: Mapping[str, Any], default_rubrics: tuple[Rubric, ...]) -> dict[GradingRequest, list[str]]:
+def _task(
+    row: Mapping[str, Any], default_rubrics: tuple[Rubric, ...], cluster_column: str | None
+) -> dict[GradingRequest, tuple[str, list[str]]]:
     reference, wrong = row.get("reference_answer"), row.get("wrong_answers")
     wrong = [text for text in wrong if isinstance(text, str)] if isinstance(wrong, list) else []
     if not isinstance(reference, str) or not (wrong or len(_sentences(reference)) > 1):
         return {}
-    return {task: wrong for task in row_requests({**row, "response": reference}, default_rubrics)[:1]}
+    cluster = _cluster(row, cluster_column)
+    return {task: (cluster, wrong) for task in row_requests({**row, "response": reference}, default_rubrics)[:1]}
 
 
 def _differing(texts: Sequence[str], task: GradingRequest) -> str:

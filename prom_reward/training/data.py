@@ -19,6 +19,8 @@ from prom_reward.types import Rubric
 
 logger = logging.getLogger(__name__)
 
+_MANY_ROWS = 20  # from which on it is odd that no two rows share a question
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSource:
@@ -72,15 +74,17 @@ def build_examples(
         seed: Of all that is drawn.
 
     Raises:
-        InputError: A file cannot be read, or nothing is left to train on.
+        InputError: A file cannot be read, or nothing is left to train on: all is held out, drawn away or too long.
     """
     draw = random.Random(seed)
     training: list[Example] = []
     validation: list[Example] = []
+    num_kept = num_held_out = 0
     first, shares = next(iter(encoders)), list(encoders.values())
     for source in sources:
         name = f"{source.path.stem}_constructed" if source.constructed else source.path.stem
         kept, held_out = _split(read_source(source, seed=seed), validation_share, seed)
+        num_kept, num_held_out = num_kept + len(kept), num_held_out + len(held_out)
         for labelled in _repeated(kept, source.passes, draw):
             encoder = draw.choices(list(encoders), shares)[0]
             writes_feedback = draw.random() < source.feedback
@@ -89,8 +93,18 @@ def build_examples(
         held = [first.encode(labelled, source=name) for labelled in held_out[: 2 * max_validation]]
         validation += [example for example in held if len(example.ids) <= max_tokens][:max_validation]
     fitting = [example for example in training if len(example.ids) <= max_tokens]
+    if not num_kept:
+        raise InputError(
+            f"all {num_held_out} labelled rows are held out; give more questions, or lower validation_share"
+        )
+    if not training:
+        raise InputError(f"got passes that take none of {num_kept} labelled rows; expected more data, or raise passes")
     if not fitting:
-        raise InputError(f"got no example of at most {max_tokens} tokens; give data, or raise max_tokens")
+        shortest = min(len(example.ids) for example in training)
+        raise InputError(
+            f"got no example of at most {max_tokens} tokens: the shortest of {len(training)} has {shortest}; raise "
+            "max_tokens"
+        )
     return ExampleSets(fitting, validation, len(training) - len(fitting))
 
 
@@ -101,14 +115,32 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabelledRequest]:
         InputError: The file cannot be read, or none of its rows can be used.
     """
     if source.constructed:
-        return constructed_requests(read_values(source.path), source.rubrics, seed=seed)
+        return _constructed(source, seed)
     columns = LabelColumns(score=source.score_column, cluster=source.cluster_column)
     found = read_labelled(source.path, source.rubrics, columns=columns)
     if not found.rows:
         raise InputError(f"{source.path}: got preference pairs; expected responses with scores to train on")
     if found.problems:
         logger.warning("%s: %d rows left out; the first: %s", source.path, len(found.problems), found.problems[0])
+    if len({one.cluster for one in found.rows}) == len(found.rows) > _MANY_ROWS:
+        logger.warning(
+            "%s: each of %d rows is held out as a question of its own; where rows share one, name its column with "
+            "--cluster or cluster_column",
+            source.path,
+            len(found.rows),
+        )
     return found.rows
+
+
+def _constructed(source: DataSource, seed: int) -> list[LabelledRequest]:
+    tasks = read_values(source.path)
+    made = constructed_requests(tasks, source.rubrics, seed=seed, cluster_column=source.cluster_column)
+    if not made:
+        raise InputError(
+            f"{source.path}: got no usable task in {len(tasks)} rows; expected a reference_answer of two sentences, or "
+            "one with wrong_answers, as constructed labels are made of it"
+        )
+    return made
 
 
 def _split(

@@ -10,12 +10,19 @@ from importlib import metadata
 from typing import Any
 
 from prom_reward.engines.adapter_stamp import adapter_digest
-from prom_reward.engines.loading import LoadedModel, ModelSource, load_model, resolve_path
+from prom_reward.engines.loading import (
+    LoadedModel,
+    ModelSource,
+    load_model,
+    resolve_device,
+    resolve_path,
+    saved_adapter,
+)
 from prom_reward.engines.runtime import JudgeRuntime
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.prompts.guard import GUARD_VERSION
 from prom_reward.prompts.prometheus import Layout, PromptStyle, task_texts
-from prom_reward.training.adapter import AdapterRun, train_adapter
+from prom_reward.training.adapter import AdapterRun, check_arguments, train_adapter
 from prom_reward.training.data import DataSource, ExampleSets, build_examples
 from prom_reward.training.examples import ExampleEncoder
 
@@ -48,7 +55,16 @@ class JudgeTraining:
     """Validation examples a source at most."""
 
     def load(self) -> LoadedModel:
-        """Load the base model and its tokenizer; raises as `prom_reward.engines.loading.load_model`."""
+        """Load the base model and its tokenizer.
+
+        Raises:
+            ConfigError: The adapter to go on from, or an argument of the trainer or of LoRA, is wrong.
+            ModelLoadError, MissingPackageError: As `prom_reward.engines.loading.load_model`.
+        """
+        device = resolve_device(self.model.device)
+        check_arguments(self.run, device, has_validation=self.validation_share > 0)
+        if self.model.adapter:
+            saved_adapter(self.model)
         return load_model(replace(self.model, adapter=None))
 
     def examples(self, loaded: LoadedModel) -> ExampleSets:

@@ -3,7 +3,7 @@
 It does not know where examples come from or what the adapter is for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -64,7 +64,10 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         return (loss, None) if return_outputs else loss
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
-        """Measure the validation packs: loss an example, and correlations of the expected score by source."""
+        """Measure the validation packs: loss an example, and correlations of the expected score by source.
+
+        A correlation that is undefined, as one of the two sides does not vary, is left out.
+        """
         measured = {f"{metric_key_prefix}_{name}": value for name, value in self._measures().items()}
         self.log(measured)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, measured)
@@ -90,11 +93,21 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         for source, pairs in found.items():
             expected_scores, targets = zip(*pairs, strict=True)
             predicted, labels = np.array(expected_scores), np.array(targets)
-            measures[f"{source}_pearson"] = pearson(predicted, labels) or 0.0
-            measures[f"{source}_spearman"] = spearman(predicted, labels) or 0.0
-        pearsons = [value for name, value in measures.items() if name.endswith("_pearson")]
-        measures["pearson"] = sum(pearsons) / max(1, len(pearsons))
-        return measures
+            found_here = {
+                f"{source}_pearson": pearson(predicted, labels),
+                f"{source}_spearman": spearman(predicted, labels),
+            }
+            measures |= {name: value for name, value in found_here.items() if value is not None}
+        return _with_selection(measures)
+
+
+def _with_selection(measures: Mapping[str, float]) -> dict[str, float]:
+    """Add the mean correlation, and what the checkpoint is chosen by: this, or where it is undefined the loss."""
+    pearsons = [value for name, value in measures.items() if name.endswith("_pearson")]
+    if not pearsons:
+        return {**measures, "selection": -measures["loss"]}
+    mean = sum(pearsons) / len(pearsons)
+    return {**measures, "pearson": mean, "selection": mean}
 
 
 def pack_logits(model: Any, pack: Pack, kept: Sequence[int]) -> torch.Tensor:

@@ -57,6 +57,35 @@ def test_a_dry_run_shows_what_would_be_trained_on(run, rows_file, recipe, tmp_pa
     assert not out.exists()
 
 
+def test_files_without_known_columns_are_told_theirs(run, rows_file, recipe, tmp_path, caplog):
+    rows = [{"instruction": f"{at}?", "response": "a", "grade": 3, "topic": at % 6} for at in range(24)]
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--dry-run", "--json")
+    columns = ("--score-column", "grade", "--cluster", "topic")
+    done = run("train-judge", rows_file(*rows), *options, *columns, "--validation-share", "0.5", "--passes", "1")
+    counts = json.loads(done.out)
+    assert counts["training"] + counts["validation"] == len(rows)
+    assert counts["validation"] % 4 == 0
+    none = run("train-judge", rows_file(*rows), *options, *columns, "--validation-share", "0", "--passes", "1")
+    assert json.loads(none.out)["validation"] == 0
+    run("train-judge", rows_file(*rows), *options, "--score-column", "grade")
+    assert "each of 24 rows is held out as a question of its own" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--passes", "1", "--rubric", "honesty"), "--passes, --rubric"),
+        (("--feedback", "0"), "--feedback"),
+        (("--cluster", "a", "--score-column", "b"), "--score-column, --cluster"),
+    ],
+)
+def test_options_of_files_do_not_vanish_beside_a_recipes_data(run, recipe, options, names):
+    done = run("train-judge", "--config", recipe(data=[{"path": "rows.jsonl"}]), *options)
+    assert done.status == 2
+    message = f"got {names} and a --config that names its own data; write it there, beside the path"
+    assert message in " ".join(done.err.split())
+
+
 def test_the_end_is_told_in_words(run, rows_file, recipe, tmp_path):
     options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--max-steps", "1")
     done = run("train-judge", rows_file(*ROWS), *options, "--gradient-checkpointing", "--seed", "3")

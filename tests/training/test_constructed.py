@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from prom_reward.rubrics import Rubric
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.training.constructed import constructed_requests
-from prom_reward.training.data import build_examples
+from prom_reward.training.data import DataSource, build_examples
 from tests.strategies import rubrics
+from tests.training.tiny_examples import write_rows
 
 FIRST = "It is 12 apples. They are red! Who can eat 3?\nNobody should."
 OTHER = "Water boils at 100 degrees. It was hot."
@@ -105,6 +106,28 @@ def test_without_another_text_the_question_is_one():
     assert f"{FIRST}\n\nHow many apples?" in {one.request.response for one in made}
 
 
+@pytest.mark.parametrize("column", [None, "source"])
+def test_a_question_is_held_out_in_both_forms_of_a_file(tmp_path, column):
+    rows = [
+        {"instruction": f"{at}?", "response": "a", "score": 3, column or "idx": at, "reference_answer": FIRST}
+        for at in range(60)
+    ]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    forms = {"path": path, "rubrics": (HONESTY,), "cluster_column": column}
+    sets = build_examples(
+        [DataSource(**forms), DataSource(**forms, constructed=True)],
+        {Recorder("prometheus"): 1.0},
+        max_tokens=1,
+        validation_share=0.3,
+        max_validation=1000,
+        seed=0,
+    )
+    trained, held_out = ({one.given[1] for one in side} for side in (sets.training, sets.validation))
+    assert len(trained) + len(held_out) == 60
+    assert not trained & held_out
+    assert len({one.given[-1] for one in sets.validation}) == 2
+
+
 @dataclass(frozen=True)
 class Recorder:
     """Takes the place of an encoder, and keeps what it is given."""
@@ -128,10 +151,10 @@ class Recorded:
     ("recipe", "digest"),
     [
         ("train_judge", "e8ee34dac9fc2048"),
-        ("train_judge_second_leg", "d1d08958689061d6"),
+        ("train_judge_second_leg", "8a3e64cd86eaea4c"),
     ],
 )
-def test_the_shipped_judge_can_be_trained_on_the_same_examples_again(data_folder, monkeypatch, recipe, digest):
+def test_a_shipped_recipe_gives_the_same_examples_again(data_folder, monkeypatch, recipe, digest):
     monkeypatch.chdir(Path(__file__).parents[2])
     training = load_training(load_training_run(f"configs/{recipe}.yaml"), out="unused", data_dir=data_folder)
     made = build_examples(

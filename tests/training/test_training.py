@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,13 @@ from safetensors.torch import load_file
 from prom_reward.config import load_judge
 from prom_reward.engines.adapter_stamp import adapter_digest, read_stamp
 from prom_reward.errors import ConfigError, InputError
+from prom_reward.rubrics import Rubric
 from prom_reward.runs import load_training
 from prom_reward.settings import TrainingDataConfig, TrainingRun
+from prom_reward.training.data import DataSource, read_source
 from prom_reward.training.packing import make_pack, pack_examples
 from prom_reward.training.trainer import pack_logits, packs_attention
+from tests.training.tiny_examples import rows_of, write_rows
 
 QUICK = {"max_steps": 2, "save_steps": 1, "logging_steps": 1, "disable_tqdm": True, "gradient_accumulation_steps": 1}
 
@@ -47,6 +52,11 @@ def training_of(tiny_judge_folder, data_file, tmp_path):
         return load_training(TrainingRun(**{**settings, **changes}), out=tmp_path / "adapter")
 
     return make
+
+
+def trained(training):
+    loaded = training.load()
+    return training.train(loaded, training.examples(loaded))
 
 
 def test_a_pack_gives_the_logits_of_its_examples_one_by_one(training_of):
@@ -88,21 +98,119 @@ def test_held_out_questions_are_not_trained_on(training_of):
     assert any(example.has_feedback for example in sets.training)
 
 
-def test_training_writes_an_adapter_and_goes_on_after_a_stop(training_of, tmp_path, tiny_judge_folder):
-    training = training_of(patience=5)
-    loaded = training.load()
-    measures = training.train(loaded, training.examples(loaded))
+def test_training_writes_an_adapter(training_of, tmp_path, tiny_judge_folder):
+    measures = trained(training_of(patience=5))
     assert {"eval_loss", "eval_pearson", "eval_rows_spearman", "seconds"} <= set(measures)
+    assert measures["eval_selection"] == measures["eval_pearson"]
     out = tmp_path / "adapter"
     assert all(value.dtype == torch.bfloat16 for value in load_file(out / "adapter_model.safetensors").values())
     assert read_stamp(out)["layouts"] == {"prometheus": 1.0}
     judge = load_judge(tiny_judge_folder, adapter=str(out), dtype="float32", mode="score")
     assert judge.engine.runtime.loaded.model is not None
-    longer = training_of(trainer={**QUICK, "max_steps": 3}, patience=5)
-    loaded = longer.load()
-    longer.train(loaded, longer.examples(loaded))
+
+
+def test_training_goes_on_after_a_stop_and_ends_where_it_would_have(training_of, tmp_path, caplog):
+    changes = {"trainer": {**QUICK, "max_steps": 3, "save_total_limit": 5}}
+    out = tmp_path / "adapter"
+    trained(training_of(**changes))
+    first = load_file(out / "adapter_model.safetensors")
+    assert not caplog.messages
+    shutil.rmtree(out / "checkpoints" / "checkpoint-3")
+    trained(training_of(**changes))
+    assert caplog.messages == [f"{out}/checkpoints/checkpoint-2: goes on from step 2"]
     state = json.loads((out / "checkpoints" / "checkpoint-3" / "trainer_state.json").read_text())
     assert [entry["step"] for entry in state["log_history"] if "loss" in entry] == [1, 2, 3]
+    (out / "adapter_model.safetensors").unlink()
+    caplog.clear()
+    trained(training_of(**changes))
+    assert caplog.messages == [
+        f"{out}/checkpoints/checkpoint-3: the training had ended at step 3; its adapter is written"
+    ]
+    assert not (out / "checkpoints" / "checkpoint-4").exists()
+    last = load_file(out / "adapter_model.safetensors")
+    assert all(torch.allclose(first[name].float(), last[name].float(), atol=1e-4) for name in first)
+
+
+def test_checkpoints_of_another_recipe_are_refused(training_of, tmp_path):
+    trained(training_of())
+    out = re.escape(str(tmp_path / "adapter"))
+    for changes, message in [
+        ({"trainer": {**QUICK, "learning_rate": 0.01}}, "learning_rate: 0.0004 there, 0.01 here"),
+        ({"trainer": {**QUICK, "max_steps": 3}}, "max_steps: 2 there, 3 here"),
+        ({"lora": {"r": 4}}, "lora.r: 2 there, 4 here"),
+        ({"seed": 1}, "seed: 0 there, 1 here.*examples: "),
+        ({"layouts": {"response_last": 1.0}}, 'layouts: {"prometheus": 1.0} there, {"response_last": 1.0} here'),
+    ]:
+        with pytest.raises(
+            InputError, match=rf"^{out} holds checkpoints of another run \(.*{message}.*\); expected the "
+        ):
+            trained(training_of(**changes))
+
+
+@pytest.mark.parametrize("left", [None, "", "[]"])
+def test_checkpoints_without_a_recipe_are_gone_on_from(training_of, tmp_path, left):
+    trained(training_of())
+    checkpoints = tmp_path / "adapter" / "checkpoints"
+    (checkpoints / "recipe.json").unlink()
+    if left is not None:
+        (checkpoints / "recipe.json").write_text(left)
+    trained(training_of(trainer={**QUICK, "max_steps": 3}))
+    state = json.loads((checkpoints / "checkpoint-3" / "trainer_state.json").read_text())
+    assert [entry["step"] for entry in state["log_history"] if "loss" in entry] == [1, 2, 3]
+    assert json.loads((checkpoints / "recipe.json").read_text())["max_steps"] == 3
+
+
+def test_a_stop_does_not_begin_the_patience_again(training_of, tmp_path, caplog):
+    trainer = {**QUICK, "max_steps": 6, "learning_rate": 0.0, "save_total_limit": 9}
+    checkpoints = tmp_path / "adapter" / "checkpoints"
+    trained(training_of(trainer=trainer, patience=2))
+    assert (checkpoints / "checkpoint-3").is_dir()
+    shutil.rmtree(checkpoints / "checkpoint-3")
+    trained(training_of(trainer=trainer, patience=2))
+    trained(training_of(trainer=trainer, patience=2))
+    assert caplog.messages[-1].endswith("checkpoint-3: the training had ended at step 3; its adapter is written")
+    assert not (checkpoints / "checkpoint-4").exists()
+
+
+def test_where_labels_do_not_vary_the_loss_chooses(training_of, data_file, tmp_path):
+    write_rows(data_file, rows_of(12, scores=(3,)))
+    measures = trained(training_of())
+    assert measures["eval_selection"] == -measures["eval_loss"]
+    assert not [name for name in measures if "pearson" in name or "spearman" in name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"trainer": {"lerning_rate": 1}},
+            "trainer: unknown key 'lerning_rate' of TrainingArguments. Did you mean 'learn",
+        ),
+        (
+            {"trainer": {"learning_rate": "4e-4"}},
+            "trainer: got learning_rate='4e-4'; expected a number (for YAML 4.0e-4",
+        ),
+        ({"trainer": {"use_cpu": "yes"}}, "trainer: got use_cpu='yes'; expected true or false"),
+        ({"trainer": {"lr_scheduler_type": "x"}}, "trainer: x is not a valid SchedulerType"),
+        (
+            {"trainer": {"eval_steps": 1, "output_dir": "x"}},
+            "trainer: got eval_steps, output_dir, which train-judge sets",
+        ),
+        ({"lora": {"rank": 1}}, "lora: unknown key 'rank' of LoraConfig."),
+        ({"lora": {"r": "x"}}, "lora: got r='x'; expected a number"),
+        ({"lora": {"task_type": "x"}}, "lora: Invalid task type: 'x'"),
+        ({"lora": {}, "adapter": "."}, ".: got no adapter_model.safetensors; expected a LoRA adapter saved by peft"),
+    ],
+)
+def test_what_is_wrong_with_the_recipe_is_said_before_anything_is_loaded(training_of, changes, message):
+    training = training_of(**{"judge": {"model": "no such model", "device": "cpu"}, **changes})
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        training.load()
+
+
+def test_lora_that_does_not_fit_the_model_is_one_clear_error(training_of):
+    with pytest.raises(ConfigError, match=r"^lora: .*no_such_module"):
+        trained(training_of(lora={"target_modules": ["no_such_module"]}))
 
 
 def test_training_goes_on_from_an_adapter(training_of, tmp_path):
@@ -121,9 +229,8 @@ def test_training_goes_on_from_an_adapter(training_of, tmp_path):
     with pytest.raises(ConfigError, match="to go on from, whose rank is given; leave lora out"):
         training_of(adapter=str(out))
     missing = training_of(adapter=str(tmp_path), lora={})
-    loaded = missing.load()
     with pytest.raises(ConfigError, match=r"got no adapter_model\.safetensors"):
-        missing.train(loaded, missing.examples(loaded))
+        missing.load()
 
 
 def test_data_is_looked_for_in_the_data_folder_and_then_here(data_file, tmp_path, monkeypatch):
@@ -147,14 +254,42 @@ def test_tasks_give_examples_whose_labels_are_right_by_construction(training_of,
     assert not sets.validation
 
 
-def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path):
+def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path, data_file):
+    few = TrainingDataConfig(path=str(data_file), passes=0.01, rubric="helpfulness")
+    tasks = TrainingDataConfig(path=str(data_file), constructed=True, rubric="helpfulness")
     with pytest.raises(ConfigError, match="no data to train on"):
         training_of(data=[])
-    training = training_of(max_tokens=10)
-    with pytest.raises(InputError, match="no example of at most 10 tokens"):
-        training.examples(training.load())
+    for changes, message in [
+        ({"max_tokens": 10}, r"got no example of at most 10 tokens: the shortest of \d+ has \d+; raise max_tokens"),
+        (
+            {"validation_share": 0.999},
+            "all 24 labelled rows are held out; give more questions, or lower validation_share",
+        ),
+        ({"data": [few]}, r"got passes that take none of \d+ labelled rows; expected more data, or raise passes"),
+        ({"data": [tasks]}, "rows.jsonl: got no usable task in 24 rows; expected a reference_answer of two sentences"),
+    ]:
+        training = training_of(**changes)
+        with pytest.raises(InputError, match=message):
+            training.examples(training.load())
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n")
     training = training_of(data=[TrainingDataConfig(path=str(path), rubric="helpfulness")])
     with pytest.raises(InputError, match="got preference pairs; expected responses with scores"):
         training.examples(training.load())
+
+
+@pytest.mark.parametrize("option", [{"feedback": 0.1}, {"score_column": "grade"}])
+def test_constructed_labels_take_no_option_of_written_ones(option):
+    message = "rows.jsonl: got feedback or score_column with constructed: true; leave them out"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        TrainingDataConfig(path="rows.jsonl", constructed=True, **option)
+
+
+@pytest.mark.parametrize(("num_rows", "is_odd"), [(21, True), (20, False)])
+def test_rows_that_share_no_question_are_told(tmp_path, caplog, num_rows, is_odd):
+    path = write_rows(tmp_path / "rows.jsonl", rows_of(num_rows, scores=(3,)))
+    read_source(DataSource(path=path, rubrics=(Rubric.parse("helpfulness"),)))
+    told = (
+        f"{path}: each of {num_rows} rows is held out as a question of its own; where rows share one, name its column"
+    )
+    assert [message.startswith(told) for message in caplog.messages] == [True] * is_odd
