@@ -35,6 +35,8 @@ class LabelledRequest:
     """The question or document that it belongs to: rows of one cluster are not independent."""
     feedback: str | None = None
     """A written feedback that goes with the scores."""
+    feedback_score: float | None = None
+    """The score of the annotator who wrote it; None where it goes with all scores."""
     group: str = ""
     """The part of the data that it is reported under."""
 
@@ -47,6 +49,12 @@ class LabelledRequest:
     def label_probs(self) -> dict[int, float]:
         """The share of every label; a fractional score is split between its two neighbours."""
         return soft_labels(self.scores, self.request.rubric.scale)
+
+    @property
+    def feedback_probs(self) -> dict[int, float]:
+        """The same of the scores that the feedback goes with."""
+        scores = self.scores if self.feedback_score is None else (self.feedback_score,)
+        return soft_labels(scores, self.request.rubric.scale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +212,7 @@ def labelled_requests(
         RubricError: There is no rubric, or it cannot be read.
     """
     columns = columns or LabelColumns()
-    label, feedback = _label(values, columns.score)
+    label, feedback, num_feedbacks = _label(values, columns.score)
     scores = _scores(label)
     cluster = cluster_of(values, columns.cluster)
     requests = row_requests(values, default_rubrics)
@@ -219,22 +227,24 @@ def labelled_requests(
             scores=scores,
             cluster=cluster or request.instruction,
             feedback=feedback or None,
+            feedback_score=scores[0] if feedback and num_feedbacks == len(scores) else None,
             group=_group(values, columns.group, request),
         )
         for request in requests
     ]
 
 
-def _label(values: Mapping[str, Any], score_column: str | None) -> tuple[Any, str]:
+def _label(values: Mapping[str, Any], score_column: str | None) -> tuple[Any, str, int]:
+    """Return a row's score or scores, its first feedback, and how many feedbacks it has."""
     columns = (score_column,) if score_column else SCORE_COLUMNS
     name = next((name for name in columns if values.get(name) is not None), None)
     feedback = next((values[column] for column in FEEDBACK_COLUMNS if values.get(column)), "")
-    feedback = feedback[0] if isinstance(feedback, list | tuple) else feedback
+    feedbacks = feedback if isinstance(feedback, list | tuple) else [feedback]
     if name is not None:
-        return values[name], str(feedback)
+        return values[name], str(feedbacks[0]), len(feedbacks)
     written, marker, verdict = str(values.get("output") or "").rpartition("[RESULT]")
     if marker:
-        return verdict.strip(), written.removeprefix("Feedback:").strip()
+        return verdict.strip(), written.removeprefix("Feedback:").strip(), 1
     known = ", ".join(sorted(map(str, values)))
     raise RowError(f"no score; got the columns {known}, expected one of {', '.join(columns)}")
 

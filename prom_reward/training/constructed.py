@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from prom_reward.offline.grading import row_requests
-from prom_reward.offline.labels import LabelledRequest, _cluster
+from prom_reward.offline.labels import LabelledRequest, cluster_of
 from prom_reward.types import GradingRequest, Rubric
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -78,8 +78,11 @@ def _task(
     wrong = [text for text in wrong if isinstance(text, str)] if isinstance(wrong, list) else []
     if not isinstance(reference, str) or not (wrong or len(_sentences(reference)) > 1):
         return {}
-    cluster = _cluster(row, cluster_column)
-    return {task: (cluster, wrong) for task in row_requests({**row, "response": reference}, default_rubrics)[:1]}
+    cluster = cluster_of(row, cluster_column)
+    return {
+        task: (cluster or task.instruction, wrong)
+        for task in row_requests({**row, "response": reference}, default_rubrics)[:1]
+    }
 
 
 def _differing(texts: Sequence[str], task: GradingRequest) -> str:

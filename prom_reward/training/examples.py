@@ -72,7 +72,7 @@ class ExampleEncoder:
             ids=ids,
             prompt_length=num_shared(ids, self.context_ids(bare)) if feedback else len(ids),
             label_ids=self._label_ids(prompt.labels),
-            label_probs=tuple(labelled.label_probs.values()),
+            label_probs=tuple((labelled.feedback_probs if feedback else labelled.label_probs).values()),
             source=source,
             family=hash((self.texts, replace(labelled.request, response=""))),
         )

@@ -60,6 +60,14 @@ def test_a_row_without_a_label_on_the_scale_says_so(columns, message):
         labelled_requests({**ROW, **columns}, HELPFUL)
 
 
+@pytest.mark.parametrize(
+    ("feedbacks", "score"), [(["Good.", "Fine."], 4.0), (["Good."], None), ("Good.", None), ([], None)]
+)
+def test_the_first_of_as_many_feedbacks_as_scores_is_the_first_annotators(feedbacks, score):
+    values = {"instruction": "i", "response": "r", "rubric": "honesty", "score": [4, 5], "feedback": feedbacks}
+    assert labelled_requests(values)[0].feedback_score == score
+
+
 def test_columns_without_a_known_name_are_told():
     row = {**ROW, "grade": 3, "topic": "greetings", "who": "a"}
     [found] = labelled_requests(row, HELPFUL, columns=LabelColumns(score="grade", cluster="who", group="topic"))

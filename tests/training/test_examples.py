@@ -76,6 +76,14 @@ def test_a_feedback_is_learnt_with_the_marker_behind_it(runtime, request_of):
     assert runtime.text(one.ids[: one.prompt_length]).endswith("###Feedback: \n")
 
 
+def test_a_feedback_goes_with_its_own_annotators_score(runtime, request_of):
+    given = labelled(request_of("Paris."), 3, 2, 2, feedback="It is fine.", feedback_score=3.0)
+    with_feedback = encoder_of(runtime).encode(given, source="s", writes_feedback=True)
+    assert with_feedback.label_probs == (0, 0, 1, 0, 0)
+    without = encoder_of(runtime).encode(given, source="s", writes_feedback=False)
+    assert without.label_probs == pytest.approx((0, 2 / 3, 1 / 3, 0, 0))
+
+
 def test_a_conversation_without_template_learns_the_space_before_its_feedback(request_of):
     runtime = JudgeRuntime(tiny_judge("llama"), MISTRAL)
     one = encoded(encoder_of(runtime), request_of("Paris."), feedback="It is fine.", writes_feedback=True)
