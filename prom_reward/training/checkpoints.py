@@ -1,6 +1,6 @@
 """The checkpoints of a training: whose they are, whether it goes on from one, and where it had ended.
 
-It does not know models or data: a training is known by its recipe, a mapping of names to JSON values.
+It does not know models or data files: a training is known by its recipe, a mapping of names to JSON values.
 """
 
 import hashlib
