@@ -47,7 +47,7 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
         ConfigError: A setting is unknown, or there is no data.
         RubricError: A rubric for rows without one cannot be read.
     """
-    from prom_reward.training.adapter import AdapterRun
+    from prom_reward.training.arguments import AdapterRun
     from prom_reward.training.data import DataSource
     from prom_reward.training.judge_training import JudgeTraining
     from prom_reward.training.losses import LossWeights

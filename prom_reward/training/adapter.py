@@ -4,64 +4,18 @@ It does not know data files or prompts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from prom_reward.engines.adapter_stamp import weights_digest, write_stamp
-from prom_reward.engines.loading import LoadedModel, ModelSource, attach_adapter
-from prom_reward.errors import ConfigError, near_miss
+from prom_reward.engines.loading import LoadedModel, attach_adapter
+from prom_reward.errors import ConfigError
+from prom_reward.training.arguments import AdapterRun, first_line, lora_config, told_arguments, trainer_arguments
 from prom_reward.training.checkpoints import claim_checkpoints, examples_digest, finished_checkpoint
 from prom_reward.training.examples import Example
-from prom_reward.training.losses import LossWeights
 from prom_reward.training.packing import pack_examples
-
-_LORA = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
-_DEFAULTS = {
-    "learning_rate": 4e-4,
-    "lr_scheduler_type": "cosine",
-    "warmup_steps": 20,
-    "num_train_epochs": 1,
-    "gradient_accumulation_steps": 3,
-    "logging_steps": 10,
-    "save_steps": 100,
-    "save_total_limit": 2,
-    "report_to": "none",
-    "restore_callback_states_from_checkpoint": True,  # of early stopping: its patience is not begun again
-}
-_OF_PACKS = {"per_device_train_batch_size": 1, "remove_unused_columns": False}
-_OF_VALIDATION = {
-    "eval_strategy": "steps",
-    "metric_for_best_model": "selection",
-    "greater_is_better": True,
-    "load_best_model_at_end": True,
-}
-# What may change between two legs of one training.
-_UNTOLD = {"bf16", "use_cpu", "report_to", "disable_tqdm", "logging_steps", "save_total_limit"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdapterRun:
-    """How an adapter is trained."""
-
-    out: Path
-    """The folder for the adapter; checkpoints lie in `checkpoints` beside it."""
-    start: ModelSource | None = None
-    """The base model with the adapter to go on from; None starts a new adapter."""
-    lora: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of `peft.LoraConfig` for a new adapter."""
-    trainer: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of `transformers.TrainingArguments`."""
-    weights: LossWeights = field(default_factory=LossWeights)
-    """How the parts of the loss are weighed."""
-    pack_tokens: int = 2048
-    """Tokens of a pack; a longer example stands alone."""
-    patience: int | None = None
-    """Evaluations without a better mean correlation after which training stops; None goes to the end."""
-    seed: int = 0
-    """Of the adapter's first weights and of the packs."""
 
 
 def train_adapter(
@@ -130,8 +84,7 @@ def _recipe(
         "weights": [run.weights.expected_score, run.weights.feedback],
         "pack_tokens": run.pack_tokens,
         "patience": run.patience,
-        **{f"lora.{name}": value for name, value in run.lora.items()},
-        **{name: getattr(arguments, name) for name in sorted({*_DEFAULTS, "max_steps", *run.trainer} - _UNTOLD)},
+        **told_arguments(run, arguments),
     }
 
 
@@ -146,71 +99,12 @@ def save_adapter(model: Any, out: Path, stamp: Mapping[str, Any]) -> None:
     write_stamp(out, stamp)
 
 
-def check_arguments(run: AdapterRun, device: torch.device, *, has_validation: bool) -> None:
-    """Raise ConfigError for a wrong argument of the trainer or of LoRA, before anything is loaded."""
-    trainer_arguments(run, device, "float32", has_validation=has_validation)
-    if run.lora:
-        _lora_config(run)
-
-
-def trainer_arguments(run: AdapterRun, device: torch.device, dtype: str, *, has_validation: bool) -> Any:
-    """Return the trainer's arguments: this module's defaults, then the user's, then what packs need.
-
-    Raises:
-        ConfigError: An argument of the user's is unknown, wrong, or the trainer's own.
-    """
-    from transformers import TrainingArguments
-
-    chosen = {
-        **_DEFAULTS,
-        "seed": run.seed,
-        "bf16": dtype == "bfloat16",
-        "use_cpu": device.type == "cpu",
-        **run.trainer,
-        "output_dir": str(run.out / "checkpoints"),
-        **_OF_PACKS,
-    }
-    if has_validation:
-        chosen |= {**_OF_VALIDATION, "eval_steps": chosen["save_steps"]}
-    own = {"output_dir", "eval_steps", "per_device_eval_batch_size", *_OF_PACKS, *_OF_VALIDATION} & run.trainer.keys()
-    if own:
-        raise ConfigError(f"trainer: got {', '.join(sorted(own))}, which train-judge sets itself; leave it out")
-    return _built("trainer", TrainingArguments, run.trainer, chosen)
-
-
 def _with_adapter(model: Any, run: AdapterRun) -> Any:
     import peft
 
     if run.start is not None:
         return attach_adapter(model, run.start, trainable=True)
     try:
-        return peft.get_peft_model(model, _lora_config(run))
+        return peft.get_peft_model(model, lora_config(run))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"lora: {_first_line(error)}") from error
-
-
-def _lora_config(run: AdapterRun) -> Any:
-    import peft
-
-    return _built("lora", peft.LoraConfig, run.lora, {**_LORA, **run.lora})
-
-
-def _built(part: str, made: Any, given: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
-    """Return a library's arguments, whose errors name the part and, where it is known, the key of the recipe."""
-    known = {field.name: field.default for field in fields(made) if field.init}
-    for name, value in given.items():
-        if name not in known:
-            raise ConfigError(f"{part}: unknown key {name!r} of {made.__name__}.{near_miss(name, known)}")
-        if isinstance(value, str) and isinstance(known[name], int | float):
-            hint = (
-                "true or false" if isinstance(known[name], bool) else "a number (for YAML 4.0e-4 is one, 4e-4 a text)"
-            )
-            raise ConfigError(f"{part}: got {name}={value!r}; expected {hint}")
-    try:
-        return made(**arguments)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{part}: {_first_line(error)}; got {dict(given)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+        raise ConfigError(f"lora: {first_line(error)}") from error

@@ -22,7 +22,8 @@ from prom_reward.engines.runtime import JudgeRuntime
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.prompts.guard import GUARD_VERSION
 from prom_reward.prompts.prometheus import Layout, PromptStyle, task_texts
-from prom_reward.training.adapter import AdapterRun, check_arguments, train_adapter
+from prom_reward.training.adapter import train_adapter
+from prom_reward.training.arguments import AdapterRun, check_arguments
 from prom_reward.training.data import DataSource, ExampleSets, build_examples
 from prom_reward.training.examples import ExampleEncoder
 
