@@ -106,15 +106,7 @@ def estimate(statistic: Statistic, clusters: Sequence[str], *, resamples: int = 
         resamples: Bootstrap resamples; 0 gives no interval.
         seed: Of the resamples: the same for two judges makes a paired comparison.
     """
-    everything = np.arange(len(clusters))
-    value = statistic(everything)
-    if value is None:
-        return Estimate(None, undefined=_why(len(clusters)))
-    drawn = _resampled(statistic, clusters, resamples, seed)
-    if drawn is None:
-        return Estimate(value, undefined="no interval: all rows are of one question, or most resamples are constant")
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Estimate(value, float(low), float(high))
+    return _bootstrapped(statistic, clusters, resamples, seed)[0]
 
 
 def difference(
@@ -126,12 +118,26 @@ def difference(
         one, other = first(rows), second(rows)
         return None if one is None or other is None else one - other
 
-    found = estimate(gap, clusters, resamples=resamples, seed=seed)
-    drawn = _resampled(gap, clusters, resamples, seed) if found.low is not None else None
+    found, drawn = _bootstrapped(gap, clusters, resamples, seed)
     if drawn is None:
         return found
     below, above = ((drawn <= 0).sum() + 1) / (len(drawn) + 1), ((drawn >= 0).sum() + 1) / (len(drawn) + 1)
     return Estimate(found.value, found.low, found.high, float(min(1.0, 2 * min(below, above))))
+
+
+def _bootstrapped(
+    statistic: Statistic, clusters: Sequence[str], resamples: int, seed: int
+) -> tuple[Estimate, Floats | None]:
+    """Return the measure of all rows with its interval, and the resampled measures that this is of."""
+    value = statistic(np.arange(len(clusters)))
+    if value is None:
+        return Estimate(None, undefined=_why(len(clusters))), None
+    drawn = _resampled(statistic, clusters, resamples, seed)
+    if drawn is None:
+        why = "no interval: all rows are of one question, or most resamples are constant"
+        return Estimate(value, undefined=why), None
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Estimate(value, float(low), float(high)), drawn
 
 
 def _resampled(statistic: Statistic, clusters: Sequence[str], resamples: int, seed: int) -> Floats | None:
