@@ -76,8 +76,9 @@ def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Prome
     config = judge_config(judge, **overrides)
     if config.adapter and config.url is None:
         _check_stamp(config, config.adapter)
+    engine = _engine(config)
     return PrometheusJudge(
-        _engine(config),
+        engine,
         prompt_style=config.prompt_style,
         layout=config.layout,
         mode=config.mode,
@@ -85,7 +86,7 @@ def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Prome
         num_samples=config.num_samples,
         guard=config.guard,
         truncate_response=config.truncate_response,
-        calibration=Calibration.load(config.calibration) if config.calibration else None,
+        calibration=_calibration(config.calibration, engine) if config.calibration else None,
         cache=JudgmentCache(config.cache, max_bytes=config.cache_mb << 20) if config.cache else None,
         flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
@@ -211,6 +212,15 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
         if value not in trained and not is_alike:
             shown = " and ".join(ascii(str(one)[:40]).strip("'") for one in trained[:4])
             logger.warning("%s: the adapter was trained with %s %s, not %s", adapter, key, shown, value)
+
+
+def _calibration(path: str, engine: Engine) -> Calibration:
+    """Read a calibration, and warn where it was fitted on another judge's scores."""
+    calibration = Calibration.load(path)
+    if calibration.judge not in ("", engine.identity):
+        fitted, used = (ascii(one[:200]).strip("'") for one in (calibration.judge, engine.identity))
+        logger.warning("%s: the calibration was fitted on the scores of %s, not of %s", path, fitted, used)
+    return calibration
 
 
 def model_source(config: JudgeConfig) -> "ModelSource":

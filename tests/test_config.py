@@ -15,6 +15,7 @@ from prom_reward.config import (
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.server_source import ServerSource
 from prom_reward.errors import ConfigError, ModelLoadError, RubricError
+from prom_reward.judging.calibration import Calibration
 from prom_reward.rubrics import Rubric
 from prom_reward.settings import ServerConfig
 
@@ -365,3 +366,13 @@ def test_a_judge_takes_what_becomes_of_flags(caplog):
     assert (judge.flags.on_flag, judge.flags.detectors) == ("lowest", ("empty",))
     with pytest.raises(ConfigError, match=r"key 'on_flag': got 'zero'"):
         load_judge("smollm2-135m-untuned", on_flag="zero")
+
+
+@pytest.mark.parametrize(("fitted_on", "warns"), [("", False), ("own", False), ("transformers:another", True)])
+def test_a_calibration_of_another_judge_warns(tmp_path, caplog, fitted_on, warns):
+    path, url = tmp_path / "calibration.json", "http://127.0.0.1:1/v1"
+    own = load_judge(url).engine.identity
+    judge = own if fitted_on == "own" else fitted_on
+    Calibration(low_slope=1.0, high_slope=1.0, shift=0.0, judge=judge).save(path)
+    assert load_judge(url, calibration=str(path)).calibration.judge == judge
+    assert (f"the calibration was fitted on the scores of transformers:another, not of {own}" in caplog.text) == warns

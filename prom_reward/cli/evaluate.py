@@ -166,7 +166,7 @@ def _evaluate_rows(
 
         page.write_text(evaluation_page(scored[0], title=f"{judges[0].name}: agreement with labels"), encoding="utf-8")
     if fit is not None:
-        figures["calibration"] = _fit(scored[0], fit, shows=shows)
+        figures["calibration"] = _fit(scored[0], judges[0], fit, shows=shows)
     return figures
 
 
@@ -202,13 +202,13 @@ def _graded(judge: PrometheusJudge, requests: Sequence[Any]) -> list[Any]:
         return grade_all(judge, requests, on_batch=lambda count: progress.update(task, advance=count))
 
 
-def _fit(scored: Sequence[ScoredRow], path: Path, *, shows: bool) -> dict[str, Any]:
+def _fit(scored: Sequence[ScoredRow], judge: PrometheusJudge, path: Path, *, shows: bool) -> dict[str, Any]:
     """Fit and write a calibration; where that cannot be done, return the problem: the other figures are not lost."""
     try:
         fitted = fit_on_rows(scored)
     except InputError as error:
         return {"problem": str(error)}
-    fitted.calibration.save(path)
+    replace(fitted.calibration, judge=judge.engine.identity).save(path)
     if shows:
         absolute = f"mean absolute error {fitted.mae_before:.3f} -> {_points(fitted.mae_after)}"
         square = f"root mean square error {fitted.rmse_before:.3f} -> {_points(fitted.rmse_after)}"

@@ -9,7 +9,7 @@ and Flach 2017, "Beta calibration") is smooth and, with both slopes over 0, stri
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Calibration:
     """Over 0: how the high end is stretched."""
     shift: float
     """Over 0 lifts all scores."""
+    judge: str = field(default="", repr=False, compare=False)
+    """Whose scores it was fitted on: the identity of the judge's engine; empty where that is not known."""
 
     def __post_init__(self) -> None:
         is_monotone = 0 < self.low_slope < math.inf and 0 < self.high_slope < math.inf
@@ -71,11 +73,12 @@ class Calibration:
         try:
             values: Any = json.loads(read_text(path))
             numbers = {key: float(values[key]) for key in _KEYS}
+            judge = str(values.get("judge", ""))
         except OSError as error:
             raise ConfigError(f"{path}: cannot read the calibration ({error.strerror})") from error
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             raise ConfigError(f"{path}: not a calibration; {expected}") from error
-        return cls(**numbers)
+        return cls(**numbers, judge=judge)
 
 
 def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], scale: ScoreScale) -> Calibration:
