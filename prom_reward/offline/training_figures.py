@@ -62,7 +62,7 @@ def _lengths(data: ReportData) -> Figure | None:
 
 def _entropies(data: ReportData) -> Figure | None:
     judge = [(step, float(np.mean(found))) for step, found in sorted(data.step_entropies.items())]
-    policy = data.curves.get("entropy", [])
+    policy = [(step - 1, found) for step, found in data.curves.get("entropy", [])]  # a trainer counts a step when done
     traces = [*_traces(judge, "judge, a score", COLORS["chosen"]), *_traces(policy, "policy, a token", _POLICY)]
     if not traces:
         return None
