@@ -7,20 +7,23 @@ Run it again to go on after a stop: a training goes on from its last checkpoint 
 is in OUT is not done twice. OUT/results.md and results.json hold the figures of all that is done, after each run anew;
 OUT/runs/*/report.html is a page each. `--steps 5 --seeds 0 --max-prompts 4 --sample-seeds 0` shows that it runs.
 
-The task is to summarize the beginning of a news article in one sentence (DATA/train/summaries.jsonl and
-dev/summaries.jsonl: SummEval, Newsroom). A small policy has all that it needs before its eyes; the judge learned from
-many rated summaries of one article, and so to tell the rollouts of a group apart; overlap with a reference means
-something; and a sentence fits into the tokens of a rollout. The answers of SAF are to 18 questions alone, too few to
-hold any out; most BiGGen tasks are beyond a policy of 135M. The rubric is the article's own of what a summary has to
-hold. That of its facts is left out: people's mean is 4.6 of 5 there, so that it tells rollouts apart by noise alone.
+The task is to summarize the beginning of a news article (DATA/train/summaries.jsonl and dev/summaries.jsonl: SummEval,
+Newsroom), in two sentences, which fit into the tokens of a rollout. A small policy has all that it needs before its
+eyes; the judge learned from many rated summaries of one article, and so to tell the rollouts of a group apart; overlap
+with a reference means something. The answers of SAF are to 18 questions alone, too few to hold any out; most BiGGen
+tasks are beyond a policy of 135M. The rubric is the article's own of what a summary has to hold. That of its facts is
+left out: people's mean is 4.6 of 5 there, so that it tells rollouts apart by noise alone.
 
-Held out are the articles of dev/, which neither judge was trained on, and a quarter of those of train/ by the hash of
-their name, which the policy never sees; figures of the former alone stand beside those of all.
+Held out are the articles of dev/, "unseen", which neither judge was trained on, and a quarter of those of train/ by the
+hash of their name, which the policy never sees; of those one judge saw ratings and the other the references.
 
-Compared on equal steps are the expected score as reward, the integer, and a generic rubric without reference instead
-of each row's own; a constant reward shows what a step costs without a judge. Greedy and sampled answers, which may be
-twice as long as in training, are measured by the rewards' judge, by an audit judge (another seed, other labels; under
-the generic rubric, too) and without a model. The first sentence of each article stands beside the policies as "lead".
+Compared on equal steps are the expected score as reward, the integer, a generic rubric without reference instead of
+each row's own, and, without a judge, the overlap with the reference; a constant reward shows what a step costs without
+a judge. Greedy and sampled answers, which may be twice as long as in training, are measured by the rewards' judge, by
+an audit judge (under the generic rubric, too) and without a model. The first sentence of each article stands beside the
+policies as "lead". Policy and both judges begin with the same weights, and both judges learned from constructed labels,
+by the same rules, that more of a reference is better: the audit judge has another seed and no rating of a summary by
+people, and is a second opinion, not an independent one. Overlap, length and copying are.
 """
 
 import argparse
@@ -33,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from datasets import Dataset, concatenate_datasets
 from peft import LoraConfig, PeftModel
 from trl import GRPOConfig, GRPOTrainer
@@ -49,6 +53,7 @@ from prom_reward.offline.report import report_page
 from prom_reward.offline.report_data import load_report
 from prom_reward.offline.rows import read_values
 from prom_reward.offline.shards import write_lines
+from prom_reward.offline.text_measures import overlap
 from prom_reward.offline.training_folder import (
     LOG_FILE,
     checkpoint_step,
@@ -62,36 +67,19 @@ KINDS: dict[str, dict[str, str]] = {
     "expected": {"score": "expected"},
     "integer": {"score": "integer"},
     "generic": {"rubric": GENERIC},
-    "constant": {},
 }
-"""What is compared: arguments of PrometheusReward. A generic rubric takes the place of the rows' own and references."""
+"""Arguments of PrometheusReward. A generic rubric takes the place of the rows' own and of their references."""
 BASELINE = "lead"
-PROMPT = "Summarize the article in one sentence."
+PROMPT = "Summarize the article in two short sentences."
 CONTENT = "Does the summary hold what matters"
 """How the rubric of what a summary has to hold begins."""
 HELD_OUT_SHARE = 0.25
 CONSTANT_STEPS = 20
-TRAINED_TOKENS = 64
 MEASURED_TOKENS = 128
 FEEDBACK = {"seed": 0, "max_new_tokens": 120}
-LORA = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
-SETTINGS = {
-    "per_device_train_batch_size": 8,
-    "num_generations": 8,
-    "max_completion_length": TRAINED_TOKENS,
-    "temperature": 1.0,
-    "learning_rate": 2e-4,
-    "lr_scheduler_type": "constant_with_warmup",
-    "warmup_steps": 5,
-    "beta": 0.02,
-    "shuffle_dataset": False,
-    "logging_steps": 1,
-    "save_steps": 10,
-    "save_total_limit": 2,
-    "report_to": "none",
-    "bf16": False,
-    "gradient_checkpointing": False,
-}
+RECIPE = yaml.safe_load((Path(__file__).parents[1] / "configs/prove_it.yaml").read_text(encoding="utf-8"))
+LORA, SETTINGS = RECIPE["lora"], RECIPE["trainer"]
+TRAINED_TOKENS = SETTINGS["max_completion_length"]
 Tasks = dict[str, PolicyTask]
 
 
@@ -130,8 +118,15 @@ def rows_of(tasks: Tasks, *, steps: int, seed: int, with_rubric: bool) -> Datase
     return concatenate_datasets(passes).select(range(steps))
 
 
+def overlaps(completions: list[Any], reference_answer: list[str], **_: Any) -> list[float]:
+    return [overlap(one[0]["content"], it) / 100 for one, it in zip(completions, reference_answer, strict=True)]
+
+
 def constant(completions: list[Any], **_: Any) -> list[float]:
     return [0.5] * len(completions)
+
+
+UNJUDGED = {"overlap": overlaps, "constant": constant}
 
 
 def judge_of(options: argparse.Namespace, role: str, **settings: Any) -> PrometheusJudge:
@@ -160,8 +155,8 @@ def train(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
     if checkpoint_step(last) >= steps:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    reward: Any = constant
-    if kind != "constant":
+    reward: Any = UNJUDGED.get(kind)
+    if kind in KINDS:
         audit, log = AuditJudge(judge=judge_of(options, "audit"), share=1.0), folder / LOG_FILE
         reward = PrometheusReward(judge_of(options, "judge"), **KINDS[kind], audit=audit, log_path=log)
         reward.log.forget_from(checkpoint_step(last))
@@ -172,10 +167,10 @@ def train(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
         processing_class=tokenizer,
         reward_funcs=reward,
         peft_config=LoraConfig(**LORA),
-        train_dataset=rows_of(tasks, steps=steps, seed=seed, with_rubric=kind in ("expected", "integer")),
+        train_dataset=rows_of(tasks, steps=steps, seed=seed, with_rubric=kind != "generic"),
         args=GRPOConfig(output_dir=str(folder), max_steps=steps, seed=seed, **SETTINGS),
     )
-    if kind != "constant":
+    if kind in KINDS:
         reward.share_policy(trainer)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
 
@@ -262,7 +257,7 @@ def main() -> None:
     parser.add_argument("--policy", default="smollm2-135m", help="a preset or a folder: the judge's base")
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"), help="of the policy")
     parser.add_argument("--steps", type=int, default=150, help="of each run; the constant reward's has 20 at most")
-    parser.add_argument("--runs", default=",".join(KINDS), help="kinds of rewards, separated by commas")
+    parser.add_argument("--runs", default=",".join([*KINDS, *UNJUDGED]), help="kinds of rewards, separated by commas")
     parser.add_argument("--seeds", default="0,1", help="of the trainings, separated by commas")
     parser.add_argument("--max-chars", type=int, default=1000, help="of an article")
     parser.add_argument("--max-prompts", type=int, help="held-out articles at most")
@@ -270,8 +265,8 @@ def main() -> None:
     parser.add_argument("--agreement", type=Path, help="`prom-reward evaluate --json` of the audit judge, to show")
     options = parser.parse_args()
     kinds, seeds = options.runs.split(","), options.seeds.split(",")
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        parser.error(f"got {', '.join(unknown)}; expected runs of {', '.join(KINDS)}")
+    if unknown := [kind for kind in kinds if kind not in {*KINDS, *UNJUDGED}]:
+        parser.error(f"got {', '.join(unknown)}; expected runs of {', '.join([*KINDS, *UNJUDGED])}")
 
     parts = training, held_out, unseen = load_tasks(options.data, options.max_chars)
     settings = settings_of(options, parts)
@@ -286,7 +281,7 @@ def main() -> None:
         if kind_of(name) != "constant":
             answer(options, measured, name)
             measure(options, measured, name)
-        if kind_of(name) not in ("", "constant"):
+        if kind_of(name) in KINDS:
             page(options, measured, name)
         results(options, unseen, settings)
     print(f"{options.out / 'results.md'}, and {options.out / 'runs'}/*/report.html")

@@ -16,6 +16,8 @@ import numpy as np
 
 from prom_reward.offline.agreement import Estimate, Floats, Indices, difference, estimate, pairwise_accuracy
 
+_FLAT = 1e-12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerPair:
@@ -69,9 +71,11 @@ class PolicyComparison:
     win_rates: Mapping[str, Estimate]
     """By judge: the share of pairs in which the second policy's answer scores higher, ties as half."""
     ranked_win_rates: Mapping[str, Estimate]
-    """The same by ranking both answers against each other. A judge that prefers a place to an answer tends to 0.5."""
+    """The same by ranking both answers against each other, by the mean of both orders."""
     order_agreement: Mapping[str, float]
     """By judge: the share of rankings in which both orders have the same winner. Near 0 they say next to nothing."""
+    words_held: Mapping[str, Estimate]
+    """By judge: by how much its score changes where the number of words does not, by a line fitted over the pairs."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
@@ -82,6 +86,7 @@ class PolicyComparison:
             "win_rates": {name: one.to_dict() for name, one in self.win_rates.items()},
             "ranked_win_rates": {name: one.to_dict() for name, one in self.ranked_win_rates.items()},
             "order_agreement": dict(self.order_agreement),
+            "words_held": {name: one.to_dict() for name, one in self.words_held.items()},
         }
 
 
@@ -96,6 +101,8 @@ def compare_policies(pairs: Sequence[AnswerPair], *, resamples: int = 2000, seed
     names = list(dict.fromkeys(name for pair in pairs for name in pair.before))
     changes = {name: _change(pairs, name, resamples, seed) for name in names}
     clusters = [pair.prompt for pair in pairs]
+    judges = list(dict.fromkeys(name for pair in pairs for name in pair.prob_after))
+    held = {name: _words_held(pairs, name, resamples, seed) for name in judges}
     return PolicyComparison(
         num_prompts=len({pair.prompt for pair in pairs}),
         num_pairs=len(pairs),
@@ -103,6 +110,7 @@ def compare_policies(pairs: Sequence[AnswerPair], *, resamples: int = 2000, seed
         win_rates=_win_rates([pair.prob_after for pair in pairs], clusters, resamples, seed),
         ranked_win_rates=_win_rates([pair.prob_ranked for pair in pairs], clusters, resamples, seed),
         order_agreement={name: fmean(flat) for name, flat in _by_judge(pair.orders_agree for pair in pairs).items()},
+        words_held={name: one for name, one in held.items() if one.value is not None},
     )
 
 
@@ -115,6 +123,28 @@ def _change(pairs: Sequence[AnswerPair], name: str, resamples: int, seed: int) -
     clusters = [prompt for prompt, *_ in both]
     change = difference(_mean_of(after), _mean_of(before), clusters, resamples=resamples, seed=seed)
     return Change(before=float(before.mean()), after=float(after.mean()), change=change, num_pairs=len(both))
+
+
+def _words_held(pairs: Sequence[AnswerPair], judge: str, resamples: int, seed: int) -> Estimate:
+    """Return the change of a judge's score at no change in words: the intercept of a line over the pairs."""
+    sides = [
+        (pair.before.get(judge), pair.after.get(judge), pair.before.get("words"), pair.after.get("words"))
+        for pair in pairs
+    ]
+    measured = [None not in one for one in sides]
+    known = [pair.prompt for pair, is_measured in zip(pairs, measured, strict=True) if is_measured]
+    whole = np.array([one for one, is_measured in zip(sides, measured, strict=True) if is_measured], dtype=float)
+    changes = whole.reshape(-1, 2, 2)[:, :, 1] - whole.reshape(-1, 2, 2)[:, :, 0]  # (N, 2): score, words
+
+    def intercept(at: Indices) -> float | None:
+        if not len(at):
+            return None
+        score, words = changes[at].T
+        spread = float(words.var())
+        slope = float(np.cov(score, words, bias=True)[0, 1]) / spread if spread > _FLAT else 0.0
+        return float(score.mean() - slope * words.mean())
+
+    return estimate(intercept, known, resamples=resamples, seed=seed)
 
 
 def _win_rates(

@@ -63,8 +63,9 @@ def measure_policies(
         short_tokens: A length of interest, such as the one at which answers were cut in training.
 
     Returns:
-        A pair an answer, in order. Measures: a judge's expected score under its name, "overlap", "words",
-        "repetition", the shares "empty" and "cut off", and the share "over N tokens" with N = short_tokens.
+        A pair an answer, in order. Measures: a judge's expected score under its name, "overlap" with the reference,
+        "words", "sentences", "repetition", "copied" from the instruction, the shares "empty" and "cut off", and the
+        share "over N tokens" with N = short_tokens.
 
     Raises:
         InputError: The answers are not to the same prompts, or `out` holds other ones.
@@ -183,12 +184,14 @@ def _agreement(row: Mapping[str, Any]) -> float | None:
 
 
 def _text_measures(task: PolicyTask, answer: Answer, short_tokens: int | None) -> dict[str, float | None]:
-    text = measure_text(answer.text, task.reference_answer)
+    text = measure_text(answer.text, task.reference_answer, task.instruction)
     long = {} if short_tokens is None else {f"over {short_tokens} tokens": float(answer.num_tokens > short_tokens)}
     return {
         "overlap": text.overlap,
         "words": float(text.num_words),
+        "sentences": float(text.num_sentences),
         "repetition": text.repetition,
+        "copied": text.copied,
         "empty": float(text.is_empty),
         "cut off": float(answer.is_cut),
         **long,

@@ -4,10 +4,14 @@ It does not know how the figures come about.
 """
 
 import json
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from prom_reward.errors import InputError
 from prom_reward.files import MAX_TABLE_BYTES, read_text
@@ -19,13 +23,16 @@ from prom_reward.offline.rows import read_values
 from prom_reward.offline.shards import replacing
 
 _COMPARED = (
-    "Means before → after, and the difference with its 95 % interval over prompts. Win rates are the latter policy's, "
-    "ties as half: by the scores that each answer has by itself, and ranked, with both answers in one prompt, in both "
-    "orders. Where the orders seldom agree, the judge goes by the place, and what is ranked tends to 0.5.\n"
+    "Means before → after, and the difference with its 95 % interval over prompts, for these trainings: how far other "
+    "seeds would lie is not in it, so look at each seed's line, too. Win rates are the latter policy's, ties as half: "
+    "by the scores that each answer has by itself, and ranked, with both answers in one prompt, in both orders; where "
+    'the orders seldom agree, the judge goes by the place and the rate says next to nothing. "Words held" is a '
+    "score's change where the number of words does not change, by a line fitted over the answers.\n"
 )
 _TRAINED = (
     "Rewards and scores of a training are those of its own rubric and reference, and of its own rewards: they compare "
-    "within a kind alone.\n"
+    "within a kind alone. First and last are means over a tenth of the steps, of other prompts each. Seconds are "
+    "without the audit judge's.\n"
 )
 
 
@@ -68,7 +75,7 @@ def write_results(
     trained: Mapping[str, Mapping[str, float]],
     targets: Sequence[Target],
     settings: Mapping[str, Any],
-    agreement: Mapping[str, str] | None = None,
+    agreement: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Write `OUT/results.json` and `OUT/results.md`, each whole or not at all.
 
@@ -85,14 +92,17 @@ def write_results(
     """
     figures = {name: one.to_dict() for name, one in compared.items()}
     results = {"settings": settings, "targets": [asdict(one) for one in targets], "compared": figures}
-    results |= {"trained": trained, "agreement": agreement or {}}
+    machine = _machine()
+    results |= {"trained": trained, "agreement": agreement or {}, "machine": machine}
     with replacing(out / "results.json") as file:
         file.write(json.dumps(results, indent=2) + "\n")
-    conditions = "\n".join(f"- {name}: {value}" for name, value in settings.items())
+    conditions = "\n".join(f"- {name}: {value}" for name, value in {**settings, **machine}.items())
     rows = [[one.name, "yes" if one.is_met else "no", one.figures] for one in targets]
     parts = [markdown_table(["target", "met", "figures"], rows)]
     if agreement:
-        parts.append(markdown_table(["audit judge's agreement with people on", "Pearson's r"], list(agreement.items())))
+        columns = list(next(iter(agreement.values())))
+        cells = [[name, *(one[column] for column in columns)] for name, one in agreement.items()]
+        parts.append(markdown_table(["audit judge's agreement with people on", *columns], cells))
     parts += [_COMPARED, comparison_table(compared)]
     parts += [_TRAINED, training_table(trained)] if trained else []  # at first a baseline alone is measured
     parts.append(f"{conditions}\n")
@@ -100,19 +110,27 @@ def write_results(
         file.write("\n".join(parts))
 
 
-def load_agreement(path: Path) -> dict[str, str]:
-    """Return Pearson's r of a judge's expected scores with people's, by group of rows, with intervals, as text.
+def _machine() -> dict[str, Any]:
+    """Return what this process computes with."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    libraries = {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
+    return {"device": device, "threads": torch.get_num_threads(), **libraries}
+
+
+def load_agreement(path: Path) -> dict[str, dict[str, str]]:
+    """Return Pearson's r of a judge's expected scores with people's beside that of length, with intervals, as text.
 
     Args:
-        path: What `prom-reward evaluate --json` printed, with `--group` or without.
+        path: What `prom-reward evaluate --json` printed. With `--group` it is by group of rows, and there is none of
+            all rows: between rubrics whose means differ, a judge that reads no answer correlates, too.
 
     Raises:
         InputError: The file cannot be read, or is something else.
     """
     try:
         found = json.loads(read_text(path, max_bytes=MAX_TABLE_BYTES))
-        parts = {found["file"]: found, **found.get("groups", {})}
-        return {name: f"{_pearson(part)}, {part['n']} rows" for name, part in parts.items()}
+        parts = found.get("groups") or {found["file"]: found}
+        return {name: _agreement(part) for name, part in parts.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: no agreement with labels ({type(error).__name__}: {error}); expected the output of "
@@ -120,9 +138,14 @@ def load_agreement(path: Path) -> dict[str, str]:
         ) from error
 
 
-def _pearson(figures: Mapping[str, Any]) -> str:
-    one = figures["pearson"]["expected"]
-    return shown_estimate(Estimate(one["value"], one["low"], one["high"]), digits=2)
+def _agreement(figures: Mapping[str, Any]) -> dict[str, str]:
+    pearson = figures["pearson"]
+    found = {"Pearson's r": pearson["expected"], "of length": pearson["length"]}
+    found["with length held"] = figures["pearson_with_length_held"]["expected"]
+    shown = {
+        name: shown_estimate(Estimate(one["value"], one["low"], one["high"]), digits=2) for name, one in found.items()
+    }
+    return {**shown, "rows": str(figures["n"])}
 
 
 def comparison_table(comparisons: Mapping[str, PolicyComparison]) -> str:
@@ -133,6 +156,7 @@ def comparison_table(comparisons: Mapping[str, PolicyComparison]) -> str:
     measures = list(dict.fromkeys(name for one in comparisons.values() for name in one.changes))
     judges = list(dict.fromkeys(name for one in comparisons.values() for name in one.win_rates))
     rankers = list(dict.fromkeys(name for one in comparisons.values() for name in one.ranked_win_rates))
+    held = list(dict.fromkeys(name for one in comparisons.values() for name in one.words_held))
     rows = [
         [
             name,
@@ -140,10 +164,12 @@ def comparison_table(comparisons: Mapping[str, PolicyComparison]) -> str:
             *(shown_change(one.changes.get(measure)) for measure in measures),
             *(shown_estimate(one.win_rates.get(judge), digits=2) for judge in judges),
             *(_ranked(one, judge) for judge in rankers),
+            *(shown_estimate(one.words_held.get(judge), digits=2, sign="+") for judge in held),
         ]
         for name, one in comparisons.items()
     ]
     rates = [*(f"win rate, {judge}" for judge in judges), *(f"ranked, {judge}" for judge in rankers)]
+    rates += [f"{judge}, words held" for judge in held]
     return markdown_table(["", "answers of prompts", *measures, *rates], rows)
 
 

@@ -1,6 +1,6 @@
 """Trainings of one policy, named KIND-SEED: each, the seeds of a kind together, and kinds against each other.
 
-It does not know models, files or what is aimed at. A run whose name has no seed, such as a baseline, stands alone.
+It does not know models, files or what is aimed at. A run whose name has no seed is a baseline.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,8 +26,9 @@ def compare_runs(
         resamples: Of the bootstrap over prompts.
 
     Returns:
-        By what it is of: every run, every kind, "KIND, greedy", "KIND, sampled", "KIND, unseen", and
-        "KIND → MAIN", in which the main kind's answers stand against those of another kind with the same seed.
+        By what it is of: every run, every kind, "KIND, greedy", "KIND, sampled", "KIND, unseen", "KIND, both whole"
+        (neither answer was cut off), and "KIND → MAIN", in which the main kind's answers stand against those of
+        another kind with the same seed, or of a baseline, with "KIND-SEED → MAIN-SEED" for each.
     """
     parts = {**runs, **_by_kind(runs, unseen), **_against(runs, main)}
     return {name: compare_policies(pairs, resamples=resamples) for name, pairs in parts.items() if pairs}
@@ -43,17 +44,26 @@ def _by_kind(runs: Mapping[str, Sequence[AnswerPair]], unseen: Collection[str]) 
         parts[f"{kind}, greedy"] = [pair for pair in pairs if pair.sample == GREEDY]
         parts[f"{kind}, sampled"] = [pair for pair in pairs if pair.sample != GREEDY]
         parts[f"{kind}, unseen"] = [pair for pair in pairs if pair.prompt in unseen]
+        parts[f"{kind}, both whole"] = [pair for pair in pairs if not (_is_cut(pair.before) or _is_cut(pair.after))]
     return parts
 
 
+def _is_cut(measures: Mapping[str, float | None]) -> bool:
+    return bool(measures.get("cut off"))
+
+
 def _against(runs: Mapping[str, Sequence[AnswerPair]], main: str) -> dict[str, list[AnswerPair]]:
-    found: dict[str, list[AnswerPair]] = {}
+    mine = [run for run in runs if kind_of(run) == main]
+    together: dict[str, list[AnswerPair]] = {}
+    each: dict[str, list[AnswerPair]] = {}
     for run, others in runs.items():
-        kind = kind_of(run)
-        pairs = runs.get(f"{main}-{run.rpartition('-')[2]}", ())
-        if kind not in ("", main) and pairs:
-            found.setdefault(f"{kind} → {main}", []).extend(map(_between, others, pairs))
-    return found
+        kind, _, seed = run.rpartition("-")
+        for own in mine if not kind else [f"{main}-{seed}"]:
+            if kind != main and own in runs:
+                pairs = list(map(_between, others, runs[own]))
+                together.setdefault(f"{kind or run} → {main}", []).extend(pairs)
+                each[f"{run} → {own}"] = pairs
+    return together | each
 
 
 def _between(one: AnswerPair, other: AnswerPair) -> AnswerPair:

@@ -43,7 +43,7 @@ def check_targets(compared: Mapping[str, PolicyComparison], trained: Mapping[str
 
 
 def _answers(compared: Mapping[str, PolicyComparison]) -> Iterator[Target]:
-    for where, part in (("", "expected"), (", on prompts that no judge has seen", "expected, unseen")):
+    for where, part in ((", on prompts that no judge has seen", "expected, unseen"), ("", "expected")):
         if part in compared and (audit := compared[part].changes.get("audit")):
             name = f"the audit judge's score rises, at 95 %{where}"
             yield Target(name=name, is_met=(audit.change.low or 0.0) > 0, figures=shown_change(audit))
@@ -51,10 +51,12 @@ def _answers(compared: Mapping[str, PolicyComparison]) -> Iterator[Target]:
     if seeds := [one for one in found if one]:
         has_risen = all((one.change.value or 0.0) > 0 for one in seeds)
         shown = "; ".join(map(shown_change, seeds))
-        yield Target(name="the audit judge's score rises with every seed", is_met=has_risen, figures=shown)
+        yield Target(
+            name=f"the audit judge's score rises with each of {len(seeds)} seeds", is_met=has_risen, figures=shown
+        )
     changes = compared["expected"].changes
     if overlap := changes.get("overlap"):
-        name = "overlap with the reference does not fall, at 95 %"
+        name = "no fall of the overlap with the reference is shown, at 95 %"
         yield Target(name=name, is_met=not _has_fallen(overlap), figures=shown_change(overlap))
     words = changes["words"]
     name = f"words at most {MAX_WORDS} times the first policy's"
@@ -75,7 +77,7 @@ def _training(trained: Mapping[str, Mapping[str, float]]) -> Iterator[Target]:
     share = mean("expected", "judge_share")
     if share is not None:
         name = f"the judge takes at most {MAX_JUDGE_SHARE:.0%} of a step"
-        yield Target(name=name, is_met=share <= MAX_JUDGE_SHARE, figures=f"{share:.1%}")
+        yield Target(name=name, is_met=share <= MAX_JUDGE_SHARE, figures=f"{share:.1%}{_overhead(trained)}")
     expected, integer = (mean(kind, "share_without_spread") for kind in ("expected", "integer"))
     if expected is not None and integer is not None:
         yield Target(
@@ -83,3 +85,16 @@ def _training(trained: Mapping[str, Mapping[str, float]]) -> Iterator[Target]:
             is_met=integer > 0 and expected <= MAX_SPREAD_RATIO * integer,
             figures=f"{expected:.1%}, integers {integer:.1%}",
         )
+
+
+def _overhead(trained: Mapping[str, Mapping[str, float]]) -> str:
+    """Return how much longer a step takes than under a constant reward, over the first steps of both; "" if unknown."""
+    seconds: dict[str, list[float]] = {}
+    for run, one in trained.items():
+        early, _, name = run.rpartition(" steps of ")
+        if early and "step_s" in one:
+            seconds.setdefault(kind_of(name), []).append(one["step_s"])
+    if not {"expected", "constant"} <= seconds.keys():
+        return ""
+    ratio = fmean(seconds["expected"]) / fmean(seconds["constant"])
+    return f"; a step takes {ratio:.2f} times that under a constant reward, over the first steps"

@@ -1,4 +1,4 @@
-"""What can be said of an answer without any model: overlap with a reference, length, repetition.
+"""What can be said of an answer without any model: overlap with a reference, length, repetition, copying.
 
 It does not know judges, policies or files.
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sacrebleu.metrics.chrf import CHRF
 
 _WORD = re.compile(r"\w+")
+_SENTENCE = re.compile(r"[^.?!]*\w[^.?!]*")
 _RUN = 3  # words
 
 
@@ -29,23 +30,34 @@ class TextMeasures:
     """chrF with the reference, from 0 to 100; None without a reference."""
     num_words: int
     """Its words."""
+    num_sentences: int
+    """Its sentences, by the marks that end them."""
     repetition: float
     """The share of its runs of three words that stood in it before, from 0 to 1."""
+    copied: float | None
+    """The share of its runs of three words that stand in the source, from 0 to 1; None without a source."""
     is_empty: bool
     """Whether it has no word at all."""
 
 
-def measure_text(answer: str, reference: str | None) -> TextMeasures:
+def measure_text(answer: str, reference: str | None, source: str | None = None) -> TextMeasures:
     """Measure an answer.
+
+    Args:
+        answer: The answer.
+        reference: What its overlap is taken with; None takes none.
+        source: The text that it may be copied from, such as the prompt.
 
     Raises:
         MissingPackageError: There is a reference, and sacrebleu is not installed.
     """
-    words = _WORD.findall(answer.lower())
+    words = _words(answer)
     return TextMeasures(
         overlap=overlap(answer, reference) if reference is not None else None,
         num_words=len(words),
+        num_sentences=len(_SENTENCE.findall(answer)),
         repetition=_repetition(words),
+        copied=_share_in(_runs(words), set(_runs(_words(source)))) if source is not None else None,
         is_empty=not words,
     )
 
@@ -70,6 +82,18 @@ def _chrf() -> "CHRF":
     return CHRF(beta=1)
 
 
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _runs(words: list[str]) -> list[tuple[str, ...]]:
+    return [tuple(words[at : at + _RUN]) for at in range(len(words) - _RUN + 1)]
+
+
 def _repetition(words: list[str]) -> float:
-    runs = [tuple(words[at : at + _RUN]) for at in range(len(words) - _RUN + 1)]
+    runs = _runs(words)
     return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def _share_in(runs: list[tuple[str, ...]], known: set[tuple[str, ...]]) -> float:
+    return sum(run in known for run in runs) / len(runs) if runs else 0.0

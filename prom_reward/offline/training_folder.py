@@ -91,22 +91,25 @@ def summarize_curves(curves: Mapping[str, Curve], *, last_step: int | None = Non
         last_step: The step at which all curves are cut; None takes all of them.
 
     Returns:
-        "steps"; the means of the first and the last tenth of the steps, "reward_first", "reward_last" and the same of
-        "entropy" (nats a token), "length" (tokens), "audit_score", "kl" (nats a token, from the first policy) and
-        "cut_share" (completions that were cut at the longest length); "share_without_spread" of all groups; a step's
-        mean "step_s" and of it "judge_s" and "audit_s"; "judge_share", the judge's part of the time without the audit.
+        "steps"; of a whole training the means of the first and the last tenth of the steps, "reward_first",
+        "reward_last" and the same of "entropy" (nats a token), "length" (tokens), "audit_score", "kl" (nats a token,
+        from the first policy) and "cut_share" (completions that were cut at the longest length);
+        "share_without_spread" of all groups; a step's mean seconds without the audit judge's, "step_s", and of them
+        "judge_s", which is the "judge_share"; beside them "audit_s".
     """
     if last_step is not None:
         curves = {name: [point for point in curve if point[0] <= last_step] for name, curve in curves.items()}
     found: dict[str, float] = {"steps": float(max((step for curve in curves.values() for step, _ in curve), default=0))}
     for name, metric in _ENDS.items():
-        if curves.get(metric):
+        if curves.get(metric) and last_step is None:
             found |= {f"{name}_first": _first_tenth(curves[metric]), f"{name}_last": _first_tenth(curves[metric][::-1])}
     for name, metric in _MEANS.items():
         if curves.get(metric):
             found[name] = fmean(value for _, value in curves[metric])
+    if "step_s" in found:
+        found["step_s"] -= found.get("audit_s", 0.0)
     if {"step_s", "judge_s"} <= found.keys():
-        found["judge_share"] = found["judge_s"] / (found["step_s"] - found.get("audit_s", 0.0))
+        found["judge_share"] = found["judge_s"] / found["step_s"]
     return found
 
 

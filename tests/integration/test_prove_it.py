@@ -107,7 +107,7 @@ def test_articles_are_split_by_their_names_and_cut_to_whole_sentences(prove_it, 
     assert not training.keys() & held_out.keys()
     assert {*training, *held_out} == {f"train{at}" for at in range(8)}
     task = unseen["dev0"]
-    assert task.instruction == "Summarize the article in one sentence.\n\ndev0: First sentence here."
+    assert task.instruction == f"{prove_it.PROMPT}\n\ndev0: First sentence here."
     assert (task.reference_answer, task.rubric["criteria"]) == ("The gist of dev0.", MATTERS)
     whole = prove_it.task_of("x", rows_of("x"), 600)
     assert whole.instruction.endswith("x: First sentence here. Second one there. Third.")
@@ -146,7 +146,7 @@ def test_the_real_articles_have_rubrics_of_content_and_references(prove_it, data
 def test_stopped_and_resumed_it_ends_with_all_figures(
     prove_it, inputs, tiny_judge_folder, tmp_path, monkeypatch, capsys
 ):
-    argv = arguments(inputs, tiny_judge_folder, tmp_path, "--runs", "expected,integer,generic,constant")
+    argv = arguments(inputs, tiny_judge_folder, tmp_path, "--runs", "expected,integer,generic,overlap,constant")
     append = JudgmentLog.append
 
     def stopping(log, records):
@@ -187,7 +187,7 @@ def test_stopped_and_resumed_it_ends_with_all_figures(
 
     found = json.loads((tmp_path / "results.json").read_text())
     assert set(found["trained"]) == {
-        f"{early}{kind}-0" for kind in prove_it.KINDS for early in ("", "first 20 steps of ")
+        f"{early}{kind}-0" for kind in (*prove_it.KINDS, *prove_it.UNJUDGED) for early in ("", "first 20 steps of ")
     }
     assert len(found["targets"]) == 7
     figures = found["trained"]["expected-0"]
@@ -197,19 +197,24 @@ def test_stopped_and_resumed_it_ends_with_all_figures(
     assert logged | {"expected_sd", "integer_sd", "audit_rank_correlation"} <= figures.keys()
     assert "judge_s" not in found["trained"]["constant-0"]
     assert found["trained"]["constant-0"]["share_without_spread"] == 1
+    assert "a step takes " in next(one["figures"] for one in found["targets"] if "of a step" in one["name"])
+    assert 0 < found["trained"]["overlap-0"]["reward_last"] < 1  # of random answers: a letter here and there
     compared = found["compared"]
     labels = {"lead", "expected-0", "expected", "expected, greedy", "expected, sampled", "expected, unseen"}
-    assert labels | {"integer → expected", "generic → expected"} <= compared.keys()
+    others = {f"{kind}{seed} → expected{seed}" for kind in ("integer", "generic", "overlap") for seed in ("", "-0")}
+    assert labels | others | {"lead → expected", "lead → expected-0"} <= compared.keys()
     assert (compared["expected"]["pairs"], compared["expected"]["prompts"]) == (6, 3)
     judges = {"judge", "audit", "audit, generic rubric"}
     assert compared["expected"]["win_rates"].keys() == judges
     assert compared["expected"]["ranked_win_rates"].keys() == {"judge", "audit"}
-    measures = judges | {"overlap", "words", "repetition", "empty", "cut off", "over 6 tokens"}
-    assert compared["expected"]["changes"].keys() == measures
+    measures = judges | {"overlap", "words", "sentences", "repetition", "copied", "empty", "cut off"}
+    assert compared["expected"]["changes"].keys() == measures | {"over 6 tokens"}
+    assert compared["expected"]["words_held"].keys() == judges
+    assert found["machine"].keys() >= {"device", "threads", "torch", "trl"}
     page = (runs / "expected-0/report.html").read_text(encoding="utf-8")
     assert "judge and audit judge" in page
     assert f"{MATTERS}</pre>" in page
-    assert not (runs / "constant-0/report.html").exists()
+    assert not (runs / "constant-0/report.html").exists() and not (runs / "overlap-0/report.html").exists()
 
     capsys.readouterr()
     done = written(tmp_path)
@@ -256,7 +261,7 @@ def test_the_settings_hold_all_that_a_tuner_changes(prove_it, inputs, monkeypatc
 def test_unknown_runs_are_named(prove_it, inputs, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run(prove_it, monkeypatch, arguments(inputs, "policy", tmp_path, "--runs", "best,integer"))
-    assert "got best; expected runs of expected, integer, generic, constant" in capsys.readouterr().err
+    assert "got best; expected runs of expected, integer, generic, overlap, constant" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

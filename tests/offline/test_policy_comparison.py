@@ -77,6 +77,28 @@ def test_a_win_is_more_than_half_and_a_tie_is_half_of_one():
     assert found.win_rates["judge"].value == pytest.approx((1 + 1 + 0.5 + 0) / 4)
 
 
+def worded(prompt, score, words):
+    """A pair whose second answer has more of both by so much."""
+    sides = {"before": {"judge": 2.0, "words": 30.0}, "after": {"judge": 2.0 + score, "words": 30.0 + words}}
+    return AnswerPair(prompt=str(prompt), **sides, prob_after={"judge": 0.5})
+
+
+def test_a_rise_that_is_the_length_alone_is_none_with_words_held():
+    longer = [worded(at, 0.1 * words, words) for at, words in enumerate((1.0, 3.0, 5.0, 9.0))]
+    found = compare_policies(longer)
+    assert found.changes["judge"].change.low > 0
+    assert found.words_held["judge"].value == pytest.approx(0, abs=1e-9)
+    better = [worded(at, 0.5 + 0.1 * words, words) for at, words in enumerate((1.0, -3.0, 5.0, -9.0))]
+    assert compare_policies(better).words_held["judge"].value == pytest.approx(0.5)
+    assert found.to_dict()["words_held"]["judge"]["value"] == found.words_held["judge"].value
+
+
+def test_with_words_that_all_change_alike_nothing_can_be_held():
+    same = [worded(at, 0.5, 4.0) for at in range(3)]
+    assert compare_policies(same).words_held["judge"].value == pytest.approx(0.5)  # no line: the change itself
+    assert compare_policies([pair(0, 1.0, 2.0)]).words_held == {}
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=30))
 def test_the_other_way_round_everything_has_the_other_sign(rows):
     there = compare_policies([pair(*row) for row in rows], resamples=20).changes["score"]

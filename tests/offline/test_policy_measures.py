@@ -49,9 +49,8 @@ def test_both_answers_are_graded_ranked_and_measured_without_a_model(tmp_path):
         ("a", "seed 0"),
         ("b", "seed 0"),
     ]
-    assert first.before == pytest.approx(
-        {"judge": 2, "overlap": 0, "words": 0, "repetition": 0, "empty": 1, "cut off": 0}, abs=0.2
-    )
+    of_text = {"overlap": 0, "words": 0, "sentences": 0, "repetition": 0, "copied": 0, "empty": 1, "cut off": 0}
+    assert first.before == pytest.approx({"judge": 2, **of_text}, abs=0.2)
     assert first.after["judge"] == pytest.approx(4, abs=0.2)
     assert first.after["overlap"] > 70
     assert (first.after["words"], first.after["empty"]) == (4, 0)

@@ -64,13 +64,19 @@ def test_answers_and_measures_are_read_as_they_were_written(tmp_path):
 
 def test_agreement_with_people_is_taken_from_an_evaluation(tmp_path):
     path = tmp_path / "agreement.json"
-    part = {"n": 20, "pearson": {"expected": {"value": 0.123, "low": 0.1, "high": 0.2}}}
-    path.write_text(json.dumps({**part, "file": "rows.jsonl", "n": 40, "groups": {"Is it brief?": part}}))
-    said = {"rows.jsonl": "0.12 [0.10, 0.20], 40 rows", "Is it brief?": "0.12 [0.10, 0.20], 20 rows"}
-    assert load_agreement(path) == said
+    judge, length, held = ({"value": at, "low": 0.1, "high": 0.4} for at in (0.323, 0.2, 0.3))
+    figures = {"pearson": {"expected": judge, "length": length}, "pearson_with_length_held": {"expected": held}}
+    shown = {"Pearson's r": "0.32 [0.10, 0.40]", "of length": "0.20 [0.10, 0.40]"}
+    shown |= {"with length held": "0.30 [0.10, 0.40]", "rows": "20"}
+    path.write_text(json.dumps({**figures, "n": 20, "file": "rows.jsonl"}))
+    assert load_agreement(path) == {"rows.jsonl": shown}
+    groups = {"Is it brief?": {**figures, "n": 20}}
+    path.write_text(json.dumps({**figures, "n": 40, "file": "rows.jsonl", "groups": groups}))
+    said = {"Is it brief?": shown}
+    assert load_agreement(path) == said  # not of all rows, whose rubrics' means differ
     write_results(tmp_path, compared={}, trained={}, targets=[], settings={}, agreement=said)
     page = (tmp_path / "results.md").read_text(encoding="utf-8")
-    assert "| Is it brief? | 0.12 [0.10, 0.20], 20 rows |" in page
+    assert "| Is it brief? | 0.32 [0.10, 0.40] | 0.20 [0.10, 0.40] | 0.30 [0.10, 0.40] | 20 |" in page
     assert "compare within a kind" not in page  # nothing was trained
     assert json.loads((tmp_path / "results.json").read_text())["agreement"] == said
     for content in ("{", "[]", '{"file": "x"}', '{"file": "x", "n": 2, "pearson": {}}'):
@@ -120,6 +126,7 @@ def test_the_files_hold_the_same(tmp_path):
     assert "they compare within a kind alone" in page
     assert comparison_table({"one": comparison()}) in page
     assert training_table(trained) in page
-    assert page.endswith("\n- steps: 2\n")
+    assert "\n- steps: 2\n- device: " in page
+    assert found["machine"]["threads"] > 0
     with pytest.raises(WorkError, match=r"results\.json: cannot be written"):
         write_results(tmp_path / "nowhere", compared={}, trained={}, targets=[], settings={})

@@ -29,9 +29,11 @@ def compared(runs=RUNS):
 
 def test_runs_kinds_and_parts_of_kinds_stand_side_by_side():
     found = compared()
-    parts = ("", ", greedy", ", sampled", ", unseen")
+    parts = ("", ", greedy", ", sampled", ", unseen", ", both whole")
     kinds = {f"{kind}{part}" for kind in ("expected", "integer") for part in parts}
-    assert found.keys() == {*RUNS, *kinds, "integer → expected"}
+    between = {"integer → expected", "integer-0 → expected-0", "lead → expected"}
+    between |= {"lead → expected-0", "lead → expected-1"}
+    assert found.keys() == {*RUNS, *kinds, *between}
     assert found["expected"].num_pairs == 8
     assert found["expected"].changes["judge"].after == 3.5
     assert (found["expected, greedy"].num_pairs, found["expected, sampled"].num_pairs) == (4, 4)
@@ -45,6 +47,23 @@ def test_a_kind_is_held_against_the_main_one_by_runs_with_the_same_seed():
     assert (between.changes["judge"].before, between.changes["judge"].after) == (5.0, 4.0)
     assert between.win_rates["judge"].value == 0
     assert between.ranked_win_rates == {}
+
+
+def test_a_baseline_is_held_against_every_run_of_the_main_kind():
+    found = compared()
+    assert found["lead → expected"].num_pairs == 8
+    changes = [found[f"lead → expected{seed}"].changes["judge"] for seed in ("", "-0", "-1")]
+    assert [(one.before, one.after) for one in changes] == [(2.5, 3.5), (2.5, 4.0), (2.5, 3.0)]
+
+
+def test_answers_that_were_cut_off_on_either_side_are_left_out_of_the_whole_ones():
+    def answers(prompt, before, after):
+        sides = {"before": {"cut off": before}, "after": {"cut off": after}, "prob_after": {"judge": 0.5}}
+        return AnswerPair(prompt=prompt, sample="greedy", **sides)
+
+    pairs = [answers("a", 0.0, 0.0), answers("b", 1.0, 0.0), answers("c", 0.0, 1.0)]
+    found = compared({"expected-0": pairs})
+    assert (found["expected"].num_pairs, found["expected, both whole"].num_prompts) == (3, 1)
 
 
 @pytest.mark.parametrize(("other", "rate"), [(3.0, 1.0), (4.0, 0.5), (5.0, 0.0)])

@@ -40,6 +40,20 @@ def test_words_repetition_and_emptiness():
     assert all(measure_text(text, None).is_empty for text in ("", "  \n", "...!"))
 
 
+def test_sentences_end_with_their_marks():
+    counts = {"": 0, "...": 0, "One": 1, "One. Two? Three!": 3, "Wait... what?!": 2, "A U.S. ship sank.": 3}  # too many
+    assert {text: measure_text(text, None).num_sentences for text in counts} == counts
+
+
+def test_what_is_copied_stands_in_the_source():
+    source = "Rain fell on Tuesday in the north of the country."
+    assert measure_text("RAIN FELL ON TUESDAY!", None, source).copied == 1
+    assert measure_text("Rain fell on Monday in the north.", None, source).copied == pytest.approx(2 / 5)
+    assert measure_text("Nothing of it at all.", None, source).copied == 0
+    assert measure_text("Rain fell", None, source).copied == 0  # no run of three words
+    assert measure_text("Rain fell on Tuesday", None).copied is None
+
+
 def test_without_sacrebleu_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sacrebleu.metrics.chrf", None)
     text_measures._chrf.cache_clear()

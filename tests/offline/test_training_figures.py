@@ -65,7 +65,7 @@ def test_the_trainers_log_adds_both_judges_and_seconds(folder):
     assert audit["y"] == pytest.approx([0.3] * 6)
     assert drawn["Seconds a step"].note == "25.0% of the steps' time is the judge's."
     lines = {trace["name"]: trace["x"] for trace in drawn["Entropy over steps"].plot["data"] if "name" in trace}
-    assert lines == dict.fromkeys(("judge, a score", "policy, a token"), list(range(6)))
+    assert lines == {"judge, a score": list(range(6)), "policy, a token": list(range(6))}
     found = report_figures_json(data)["training"]
     assert (found["steps"], found["judge_share"]) == (6, 0.25)
     page = report_page(data)
