@@ -7,7 +7,9 @@ from pathlib import Path
 import peft
 import pytest
 import yaml
+from peft import LoraConfig
 from transformers import AutoModelForCausalLM
+from trl import GRPOConfig
 
 from prom_reward import PrometheusReward, load_judge, load_rubric
 from prom_reward.offline.rows import Row, read_rows
@@ -34,6 +36,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "label.yaml",
         "questions.jsonl",
         "responses.jsonl",
+        "prove_it.yaml",
         "server_judge.yaml",
         "rubrics.yaml",
         "train_audit_judge.yaml",
@@ -41,6 +44,13 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "train_judge_7b.yaml",
         "train_judge_second_leg.yaml",
     }
+
+
+def test_the_arguments_of_the_proofs_trainings_are_the_libraries(tmp_path):
+    recipe = yaml.safe_load(Path("configs/prove_it.yaml").read_text(encoding="utf-8"))
+    made = GRPOConfig(output_dir=str(tmp_path), use_cpu=True, **recipe["trainer"])
+    assert (made.learning_rate, made.num_generations, made.bf16) == (2e-4, 8, False)
+    assert LoraConfig(**recipe["lora"]).r == 16
 
 
 @pytest.mark.parametrize("name", ["train_judge", "train_audit_judge", "train_judge_7b"])
