@@ -73,7 +73,7 @@ class Calibration:
         try:
             values: Any = json.loads(read_text(path))
             numbers = {key: float(values[key]) for key in _KEYS}
-            judge = str(values.get("judge", ""))
+            judge = str(values.get("judge") or "")
         except OSError as error:
             raise ConfigError(f"{path}: cannot read the calibration ({error.strerror})") from error
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:

@@ -16,7 +16,7 @@ import numpy as np
 
 from prom_reward.offline.agreement import Estimate, Floats, Indices, difference, estimate, pairwise_accuracy
 
-_FLAT = 1e-12
+_FLAT = 1e-12  # a variance below it is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +127,17 @@ def _change(pairs: Sequence[AnswerPair], name: str, resamples: int, seed: int) -
 
 def _words_held(pairs: Sequence[AnswerPair], judge: str, resamples: int, seed: int) -> Estimate:
     """Return the change of a judge's score at no change in words: the intercept of a line over the pairs."""
-    sides = [
-        (pair.before.get(judge), pair.after.get(judge), pair.before.get("words"), pair.after.get("words"))
+    names = (judge, "words")
+    whole = [
+        pair
         for pair in pairs
+        if all(side.get(name) is not None for side in (pair.before, pair.after) for name in names)
     ]
-    measured = [None not in one for one in sides]
-    known = [pair.prompt for pair, is_measured in zip(pairs, measured, strict=True) if is_measured]
-    whole = np.array([one for one, is_measured in zip(sides, measured, strict=True) if is_measured], dtype=float)
-    changes = whole.reshape(-1, 2, 2)[:, :, 1] - whole.reshape(-1, 2, 2)[:, :, 0]  # (N, 2): score, words
+    before, after = (
+        np.array([[side[name] for name in names] for side in sides], dtype=float)  # (N, 2)
+        for sides in ([pair.before for pair in whole], [pair.after for pair in whole])
+    )
+    changes = after - before
 
     def intercept(at: Indices) -> float | None:
         if not len(at):
@@ -144,7 +147,7 @@ def _words_held(pairs: Sequence[AnswerPair], judge: str, resamples: int, seed: i
         slope = float(np.cov(score, words, bias=True)[0, 1]) / spread if spread > _FLAT else 0.0
         return float(score.mean() - slope * words.mean())
 
-    return estimate(intercept, known, resamples=resamples, seed=seed)
+    return estimate(intercept, [pair.prompt for pair in whole], resamples=resamples, seed=seed)
 
 
 def _win_rates(

@@ -112,7 +112,9 @@ def write_results(
 
 def _machine() -> dict[str, Any]:
     """Return what this process computes with."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    cpu = known.get("cpu_name", platform.machine())
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
     libraries = {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
     return {"device": device, "threads": torch.get_num_threads(), **libraries}
 

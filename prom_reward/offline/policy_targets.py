@@ -51,9 +51,7 @@ def _answers(compared: Mapping[str, PolicyComparison]) -> Iterator[Target]:
     if seeds := [one for one in found if one]:
         has_risen = all((one.change.value or 0.0) > 0 for one in seeds)
         shown = "; ".join(map(shown_change, seeds))
-        yield Target(
-            name=f"the audit judge's score rises with each of {len(seeds)} seeds", is_met=has_risen, figures=shown
-        )
+        yield Target(name="the audit judge's score rises with every seed", is_met=has_risen, figures=shown)
     changes = compared["expected"].changes
     if overlap := changes.get("overlap"):
         name = "no fall of the overlap with the reference is shown, at 95 %"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sacrebleu.metrics.chrf import CHRF
 
 _WORD = re.compile(r"\w+")
-_SENTENCE = re.compile(r"[^.?!]*\w[^.?!]*")
+_SENTENCE_END = re.compile(r"[.?!]")
 _RUN = 3  # words
 
 
@@ -55,7 +55,7 @@ def measure_text(answer: str, reference: str | None, source: str | None = None) 
     return TextMeasures(
         overlap=overlap(answer, reference) if reference is not None else None,
         num_words=len(words),
-        num_sentences=len(_SENTENCE.findall(answer)),
+        num_sentences=sum(_WORD.search(part) is not None for part in _SENTENCE_END.split(answer)),
         repetition=_repetition(words),
         copied=_share_in(_runs(words), set(_runs(_words(source)))) if source is not None else None,
         is_empty=not words,

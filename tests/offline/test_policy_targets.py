@@ -34,14 +34,14 @@ def test_targets_are_met_or_missed_by_the_figures():
     good = checked({"expected-0": run(0.1), "expected-1": run(0.2)}, trained())
     assert len(good) == 7 and all(one.is_met for one in good.values())
     bad = checked({"expected-0": run(-0.1, -0.1, 1.5)}, trained(0.11, 0.2, 0.26))
-    assert len(bad) == 7 and not any(one.is_met for one in bad.values())
+    assert bad.keys() == good.keys() and not any(one.is_met for one in bad.values())
     assert checked({}, trained()) == {}
 
 
 def test_every_seed_has_to_rise():
     found = checked({"expected-0": run(0.5), "expected-1": run(-0.01)}, {})
     assert found["the audit judge's score rises, at 95 %"].is_met
-    seeds = found["the audit judge's score rises with each of 2 seeds"]
+    seeds = found["the audit judge's score rises with every seed"]
     assert not seeds.is_met
     assert seeds.figures.count(" → ") == 2
 
