@@ -117,6 +117,13 @@ def one_thread(request):
 
 
 @pytest.fixture
+def caplog(caplog):
+    """pytest's `caplog` with this package's records alone: what other libraries log is no promise of ours."""
+    caplog.handler.addFilter(lambda record: record.name.startswith("prom_reward"))
+    return caplog
+
+
+@pytest.fixture
 def rubric() -> Rubric:
     return Rubric.parse("helpfulness")
 
