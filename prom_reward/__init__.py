@@ -7,25 +7,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prom_reward.config import load_judge, load_rubric
-    from prom_reward.engines.base import SamplingParams
-    from prom_reward.engines.loading import LoadedModel, ModelSource
-    from prom_reward.engines.openai_engine import OpenAIEngine
-    from prom_reward.engines.scripted_engine import ScriptedEngine
-    from prom_reward.engines.server_source import ServerSource
-    from prom_reward.engines.transformers_engine import TransformersEngine
-    from prom_reward.errors import InputError, PromRewardError, UnscoredError, WorkError
-    from prom_reward.judging.cache import JudgmentCache
-    from prom_reward.judging.flags import FlagPolicy
-    from prom_reward.judging.judge import PrometheusJudge
-    from prom_reward.offline.labeling import label
-    from prom_reward.rewards.audit_judge import AuditJudge
-    from prom_reward.rewards.canaries import Canaries
-    from prom_reward.rewards.divergence import DivergenceCallback
-    from prom_reward.rewards.normalizers import FixedStandardization
-    from prom_reward.rewards.reward_function import PrometheusReward
-    from prom_reward.rewards.reward_model import PrometheusRewardModel
-    from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, Rubric, ScoreScale
+    from prom_reward.config import load_judge as load_judge, load_rubric as load_rubric
+    from prom_reward.engines.base import SamplingParams as SamplingParams
+    from prom_reward.engines.local.transformers_engine import TransformersEngine as TransformersEngine
+    from prom_reward.engines.model.loading import LoadedModel as LoadedModel, ModelSource as ModelSource
+    from prom_reward.engines.scripted_engine import ScriptedEngine as ScriptedEngine
+    from prom_reward.engines.server.openai_engine import OpenAIEngine as OpenAIEngine
+    from prom_reward.engines.server.source import ServerSource as ServerSource
+    from prom_reward.errors import (
+        InputError as InputError,
+        PromRewardError as PromRewardError,
+        UnscoredError as UnscoredError,
+        WorkError as WorkError,
+    )
+    from prom_reward.judging.cache import JudgmentCache as JudgmentCache
+    from prom_reward.judging.flags import FlagPolicy as FlagPolicy
+    from prom_reward.judging.judge import PrometheusJudge as PrometheusJudge
+    from prom_reward.labeling.labeling import label as label
+    from prom_reward.rewards.audit_judge import AuditJudge as AuditJudge
+    from prom_reward.rewards.canaries import Canaries as Canaries
+    from prom_reward.rewards.divergence import DivergenceCallback as DivergenceCallback
+    from prom_reward.rewards.normalizers import FixedStandardization as FixedStandardization
+    from prom_reward.rewards.reward_function import PrometheusReward as PrometheusReward
+    from prom_reward.rewards.reward_model import PrometheusRewardModel as PrometheusRewardModel
+    from prom_reward.types import (
+        Comparison as Comparison,
+        ComparisonRequest as ComparisonRequest,
+        GradingRequest as GradingRequest,
+        Judgment as Judgment,
+        Outcome as Outcome,
+        Rubric as Rubric,
+        ScoreScale as ScoreScale,
+    )
 
 __version__ = "0.1.0"
 
@@ -41,9 +54,9 @@ _HOMES = {
     "InputError": "errors",
     "Judgment": "types",
     "JudgmentCache": "judging.cache",
-    "LoadedModel": "engines.loading",
-    "ModelSource": "engines.loading",
-    "OpenAIEngine": "engines.openai_engine",
+    "LoadedModel": "engines.model.loading",
+    "ModelSource": "engines.model.loading",
+    "OpenAIEngine": "engines.server.openai_engine",
     "Outcome": "types",
     "PromRewardError": "errors",
     "PrometheusJudge": "judging.judge",
@@ -53,47 +66,16 @@ _HOMES = {
     "SamplingParams": "engines.base",
     "ScoreScale": "types",
     "ScriptedEngine": "engines.scripted_engine",
-    "ServerSource": "engines.server_source",
-    "TransformersEngine": "engines.transformers_engine",
+    "ServerSource": "engines.server.source",
+    "TransformersEngine": "engines.local.transformers_engine",
     "UnscoredError": "errors",
     "WorkError": "errors",
-    "label": "offline.labeling",
+    "label": "labeling.labeling",
     "load_judge": "config",
     "load_rubric": "config",
 }
 
-__all__ = [
-    "AuditJudge",
-    "Canaries",
-    "Comparison",
-    "ComparisonRequest",
-    "DivergenceCallback",
-    "FixedStandardization",
-    "FlagPolicy",
-    "GradingRequest",
-    "InputError",
-    "Judgment",
-    "JudgmentCache",
-    "LoadedModel",
-    "ModelSource",
-    "OpenAIEngine",
-    "Outcome",
-    "PromRewardError",
-    "PrometheusJudge",
-    "PrometheusReward",
-    "PrometheusRewardModel",
-    "Rubric",
-    "SamplingParams",
-    "ScoreScale",
-    "ScriptedEngine",
-    "ServerSource",
-    "TransformersEngine",
-    "UnscoredError",
-    "WorkError",
-    "label",
-    "load_judge",
-    "load_rubric",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -22,13 +22,13 @@ from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
-from prom_reward.prompts.guard import ALIKE_GUARDS, GUARD_VERSION
-from prom_reward.rubrics import parse_rubrics
+from prom_reward.prompts.guard.neutralize import ALIKE_GUARDS, GUARD_VERSION
+from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.settings import JudgeConfig, check_engine, validated
 from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
-    from prom_reward.engines.loading import ModelSource
+    from prom_reward.engines.model.loading import ModelSource
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> 
     config = judge_config(judge, **overrides)
     tokenizer = None
     if config.conversation.startswith("tokenizer"):
-        from prom_reward.engines.loading import load_tokenizer
+        from prom_reward.engines.model.loading import load_tokenizer
 
         if not config.model and not config.tokenizer:
             raise ConfigError(f"{config.name}: its chat template is the server's; give tokenizer= to see its prompts")
@@ -116,7 +116,7 @@ def load_policy(policy: str) -> tuple[Any, Any]:
     Raises:
         ModelLoadError: The weights cannot be loaded.
     """
-    from prom_reward.engines.loading import ModelSource, load_trainable
+    from prom_reward.engines.model.loading import ModelSource, load_trainable
 
     is_preset = policy in judge_presets()
     return load_trainable(model_source(judge_config(policy)) if is_preset else ModelSource(model=policy))
@@ -160,7 +160,7 @@ def read_yaml(path: str | Path) -> Any:
 def _engine(config: JudgeConfig) -> Engine:
     match config.engine:
         case "transformers":
-            from prom_reward.engines.transformers_engine import TransformersEngine
+            from prom_reward.engines.local.transformers_engine import TransformersEngine
 
             return TransformersEngine(
                 model_source(config),
@@ -179,8 +179,8 @@ def _engine(config: JudgeConfig) -> Engine:
                 options=config.vllm,
             )
         case "openai":
-            from prom_reward.engines.openai_engine import OpenAIEngine
-            from prom_reward.engines.server_source import ServerSource
+            from prom_reward.engines.server.openai_engine import OpenAIEngine
+            from prom_reward.engines.server.source import ServerSource
 
             return OpenAIEngine(
                 ServerSource(url=str(config.url), **config.server.model_dump()),
@@ -193,8 +193,8 @@ def _engine(config: JudgeConfig) -> Engine:
 
 def _check_stamp(config: JudgeConfig, adapter: str) -> None:
     """Warn where an adapter was trained for other prompts than it will get."""
-    from prom_reward.engines.adapter_stamp import read_stamp
-    from prom_reward.engines.loading import resolve_path
+    from prom_reward.engines.model.adapter_stamp import read_stamp
+    from prom_reward.engines.model.loading import resolve_path
 
     stamp = read_stamp(resolve_path(adapter))
     used = {
@@ -225,7 +225,7 @@ def _calibration(path: str, engine: Engine) -> Calibration:
 
 def model_source(config: JudgeConfig) -> "ModelSource":
     """Return where a judge's weights come from."""
-    from prom_reward.engines.loading import ModelSource
+    from prom_reward.engines.model.loading import ModelSource
 
     names = {field.name for field in fields(ModelSource)}
     return ModelSource(**config.model_dump(include=names))

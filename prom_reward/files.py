@@ -1,13 +1,13 @@
-"""Reads whole text files, of bounded size, and checks that what they hold is no larger than it looks.
+"""Bounded reads and atomic writes of text files."""
 
-It does not know what they hold.
-"""
-
-from collections.abc import Iterator, Mapping
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from prom_reward.errors import ConfigError, InputError
+from prom_reward.errors import ConfigError, InputError, WorkError
 
 MAX_SETTINGS_BYTES = 10 << 20  # settings, rubrics, calibrations: thousands of rubrics fit
 MAX_TABLE_BYTES = 1 << 30  # a JSON file of rows is parsed as a whole; JSONL and Parquet have no such limit
@@ -65,3 +65,65 @@ def _parts(value: Any) -> Iterator[tuple[Any, int]]:
             rest += ((inner, depth + 1) for pair in part.items() for inner in pair)
         elif isinstance(part, list | tuple | set):
             rest += ((inner, depth + 1) for inner in part)
+
+
+def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
+    """Write JSON lines to a file that appears whole, by one rename; return how many.
+
+    Raises:
+        WorkError: The disk is full, or cannot be written; what the file held before is still there.
+    """
+    with replacing(path) as file:
+        return write_records(file, records)
+
+
+def write_records(file: IO[str], records: Iterable[Mapping[str, Any]]) -> int:
+    """Write JSON lines to an open file; lone surrogates, which no UTF-8 file can hold, stay escaped."""
+    count = 0
+    for record in records:
+        text = json.dumps(record, ensure_ascii=False, default=str)
+        if not _is_utf8(text):
+            text = json.dumps(record, default=str)
+        file.write(text + "\n")
+        count += 1
+    return count
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[str]]:
+    """Open a text file that takes its place when it is whole and on the disk, and never before.
+
+    Raises:
+        WorkError: The disk is full, or cannot be written; what the file held before is still there.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise WorkError(
+            f"{path}: cannot be written ({error.strerror}); nothing that was written before is lost: make room and "
+            "run the same command again"
+        ) from error
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

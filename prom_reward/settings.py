@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from prom_reward.errors import ConfigError, near_miss
-from prom_reward.prompts.detectors import DETECTORS
+from prom_reward.prompts.guard.detectors import DETECTORS
 
 Model = TypeVar("Model", bound=BaseModel)
 ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"]
@@ -33,7 +33,7 @@ class SamplingConfig(_Strict):
 
 
 class ServerConfig(_Strict):
-    """The `server` of a judge behind a url; see `prom_reward.engines.server_source.ServerSource`."""
+    """The `server` of a judge behind a url; see `prom_reward.engines.server.source.ServerSource`."""
 
     model: str | None = None
     api: Literal["auto", "completions", "chat"] = "auto"
@@ -150,7 +150,7 @@ class GradingRun(_Strict):
 
 
 class LabelingRun(_Strict):
-    """A labelling of a data set, as `prom-reward label --config` reads it; see `prom_reward.offline.labeling.label`."""
+    """A labelling of a data set, as `prom-reward label --config` reads it; see `prom_reward.label`."""
 
     judge: str | dict[str, Any] = "smollm2-135m"
     """A preset, a folder, a YAML file, or a judge's settings."""

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from prom_reward.rubrics import Rubric, ScoreScale
+from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.scale import ScoreScale
 
 __all__ = [
     "RESULT_MARKER",
@@ -152,7 +153,7 @@ class Judgment:
     num_generated_tokens: int = 0
     """Tokens that the judge wrote, over all samples."""
     flags: tuple[str, ...] = ()
-    """The detectors that flagged the response; see `prom_reward.prompts.detectors.DETECTORS`."""
+    """The detectors that flagged the response; see `prom_reward.prompts.guard.detectors.DETECTORS`."""
     error: str | None = None
     """What went wrong, where something did."""
 

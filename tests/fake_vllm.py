@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from prom_reward.engines.loading import ModelSource, load_model
+from prom_reward.engines.model.loading import ModelSource, load_model
 from prom_reward.engines.vllm_model import _models
 
 

@@ -7,7 +7,7 @@ from math import log
 
 import torch
 
-from prom_reward.engines.loading import LoadedModel
+from prom_reward.engines.model.loading import LoadedModel
 
 Script = Callable[[str], str]
 """A judge's whole text for the text of a prompt."""

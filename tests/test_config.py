@@ -13,10 +13,10 @@ from prom_reward.config import (
     prompt_renderer,
 )
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.server_source import ServerSource
+from prom_reward.engines.server.source import ServerSource
 from prom_reward.errors import ConfigError, ModelLoadError, RubricError
 from prom_reward.judging.calibration import Calibration
-from prom_reward.rubrics import Rubric
+from prom_reward.rubrics.rubric import Rubric
 from prom_reward.settings import ServerConfig
 
 PRESETS = (

@@ -12,32 +12,31 @@ from math import isfinite
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from prom_reward import PrometheusJudge, ScriptedEngine
+from prom_reward.audit.attacks import read_attacks
+from prom_reward.audit.tasks import read_tasks
 from prom_reward.config import judge_config, load_judge, load_rubric, read_yaml
-from prom_reward.engines.adapter_stamp import read_stamp
-from prom_reward.engines.server_replies import label_logprobs_by_text, parse_answer, read_reply, token_at
-from prom_reward.engines.verdict import find_verdict, first_verdict
+from prom_reward.data.formats import RowFormat
+from prom_reward.data.grading import row_requests
+from prom_reward.data.human_labels import LabelColumns, is_pair, labelled_pairs, labelled_requests
+from prom_reward.data.rows import BrokenRow, Row, count_rows, read_rows
+from prom_reward.engines.model.adapter_stamp import read_stamp
+from prom_reward.engines.server.replies import label_logprobs_by_text, parse_answer, read_reply, token_at
+from prom_reward.engines.tokens.verdict import find_verdict, first_verdict
 from prom_reward.errors import ConfigError, PromRewardError
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.parsing import parse_score, parse_winner
-from prom_reward.offline.attacks import read_attacks
-from prom_reward.offline.audit_tasks import read_tasks
-from prom_reward.offline.exports import read_labels
-from prom_reward.offline.formats import RowFormat
-from prom_reward.offline.grading import row_requests
-from prom_reward.offline.labels import LabelColumns, is_pair, labelled_pairs, labelled_requests
-from prom_reward.offline.report_data import load_report
-from prom_reward.offline.rows import BrokenRow, Row, count_rows, read_rows
-from prom_reward.offline.shards import LabelFolder
-from prom_reward.prompts.detectors import detect
-from prom_reward.prompts.guard import neutralize
+from prom_reward.labeling.exports import read_labels
+from prom_reward.labeling.shards import LabelFolder
+from prom_reward.prompts.guard.detectors import detect
+from prom_reward.prompts.guard.neutralize import neutralize
 from prom_reward.prompts.published import components
 from prom_reward.prompts.transcripts import transcript
-from prom_reward.rubrics import parse_rubrics
+from prom_reward.reports.data import load_report
+from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, LabelingRun, TrainingRun, validated
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
 from tests.strategies import attack_text

@@ -9,7 +9,7 @@ import prom_reward
 from prom_reward import prompts, types
 
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "numpy")
-PROMPT_MODULES = [f"prom_reward.prompts.{module.name}" for module in pkgutil.iter_modules(prompts.__path__)]
+PROMPT_MODULES = [module.name for module in pkgutil.walk_packages(prompts.__path__, "prom_reward.prompts.")]
 
 
 def _python(code: str) -> object:

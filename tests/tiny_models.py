@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig, LlamaConfig, PreTrainedTokenizerFast
 from transformers.models.auto.configuration_auto import AutoConfig
 
-from prom_reward.engines.loading import LoadedModel
+from prom_reward.engines.model.loading import LoadedModel
 
 CHAT_TEMPLATE = "<s>{% for message in messages %}{{ message['content'] }}\n{% endfor %}<ans>"
 ARCHITECTURES = ("llama", "mistral", "mixtral", "qwen2", "gemma2", "gemma3_text")

@@ -14,7 +14,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from prom_reward import PrometheusReward, PromRewardError, load_judge, load_rubric
 from prom_reward.config import load_policy
-from prom_reward.offline.rows import read_values
+from prom_reward.data.rows import read_values
 from prom_reward.runs import load_grpo_run
 from prom_reward.settings import GRPORun
 

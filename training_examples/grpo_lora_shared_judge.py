@@ -15,7 +15,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from prom_reward import PrometheusReward, PromRewardError, load_judge
 from prom_reward.config import load_policy
-from prom_reward.offline.rows import read_values
+from prom_reward.data.rows import read_values
 
 LORA = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 SETTINGS = {

@@ -13,8 +13,8 @@ from trl import DPOConfig, DPOTrainer
 
 from prom_reward import PromRewardError, label, load_judge, load_rubric
 from prom_reward.config import load_policy
-from prom_reward.offline.exports import ExportOptions, export_labels
-from prom_reward.offline.rows import read_values
+from prom_reward.data.rows import read_values
+from prom_reward.labeling.exports import ExportOptions, export_labels
 
 
 def main() -> None:

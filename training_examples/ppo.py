@@ -22,7 +22,7 @@ except ImportError:
 
 from prom_reward import PrometheusReward, PromRewardError, load_judge
 from prom_reward.config import load_policy
-from prom_reward.offline.rows import read_values
+from prom_reward.data.rows import read_values
 
 BATCH = 8
 SETTINGS = {

@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
+from prom_reward.audit.attacks import builtin_families, read_attacks
+from prom_reward.audit.audit import Audit, audit as run_audit
+from prom_reward.audit.page import audit_page, shown_limit, shown_share
+from prom_reward.audit.tasks import read_tasks
 from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.config import load_judge, load_rubric
-from prom_reward.offline.attacks import builtin_families, read_attacks
-from prom_reward.offline.audit import Audit
-from prom_reward.offline.audit import audit as run_audit
-from prom_reward.offline.audit_page import audit_page, shown_limit, shown_share
-from prom_reward.offline.audit_tasks import read_tasks
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
 

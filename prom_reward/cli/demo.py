@@ -15,7 +15,7 @@ from rich.table import Table
 from prom_reward.cli.console import distribution_bar, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.config import load_judge
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.rubrics import Rubric
+from prom_reward.rubrics.rubric import Rubric
 from prom_reward.types import GradingRequest
 
 _JUDGE = "smollm2-135m"

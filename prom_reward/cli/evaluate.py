@@ -11,13 +11,13 @@ import typer
 from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.cli.evaluation_tables import show_gaps, show_pairs, show_scores
 from prom_reward.config import load_judge, load_rubric
+from prom_reward.data.human_labels import LabelColumns, LabelledFile, common_scale, read_labelled
 from prom_reward.errors import InputError
+from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.calibration_fit import fit_on_rows
+from prom_reward.evaluation.pairs import ScoredPair, compare_judges_on_pairs, evaluate_pairs
+from prom_reward.evaluation.scores import ScoredRow, compare_judges, evaluate_scores, grade_all
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.offline.agreement import Estimate
-from prom_reward.offline.calibration_fit import fit_on_rows
-from prom_reward.offline.evaluation import ScoredRow, compare_judges, evaluate_scores, grade_all
-from prom_reward.offline.labels import LabelColumns, LabelledFile, common_scale, read_labelled
-from prom_reward.offline.pair_evaluation import ScoredPair, compare_judges_on_pairs, evaluate_pairs
 
 _PAPER: dict[str, Any] = {"mode": "feedback", "num_samples": 3, "sampling": {"temperature": 1.0}}
 
@@ -162,7 +162,7 @@ def _evaluate_rows(
             show_scores(judges[1].name, evaluations[1])
             show_gaps(judges[0].name, judges[1].name, gaps)
     if page is not None and evaluations[0].num_rows:
-        from prom_reward.offline.evaluation_page import evaluation_page
+        from prom_reward.evaluation.page import evaluation_page
 
         page.write_text(evaluation_page(scored[0], title=f"{judges[0].name}: agreement with labels"), encoding="utf-8")
     if fit is not None:

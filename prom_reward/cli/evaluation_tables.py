@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from prom_reward.cli.console import stdout
-from prom_reward.offline.agreement import Estimate
-from prom_reward.offline.evaluation import Evaluation
-from prom_reward.offline.pair_evaluation import PairEvaluation
+from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.pairs import PairEvaluation
+from prom_reward.evaluation.scores import Evaluation
 
 
 def show_scores(name: str, evaluation: Evaluation) -> None:

@@ -21,10 +21,10 @@ from prom_reward.cli.console import (
     stdout,
 )
 from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_renderer
+from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_requests
+from prom_reward.data.rows import BrokenRow, Row, count_rows, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.offline.grading import RequestBatch, batch_rows, grade_batch, row_requests
-from prom_reward.offline.rows import BrokenRow, Row, count_rows, read_rows
 from prom_reward.runs import load_grading_run
 from prom_reward.types import GradingRequest, Outcome, Rubric
 

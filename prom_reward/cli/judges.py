@@ -10,11 +10,11 @@ from rich.table import Table
 
 from prom_reward.cli.console import stdout
 from prom_reward.config import judge_config, judge_presets
-from prom_reward.engines.server_source import ServerSource
-from prom_reward.rubrics import builtin_names, builtin_rubric
+from prom_reward.engines.server.source import ServerSource
+from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 
 if TYPE_CHECKING:
-    from prom_reward.engines.server_probe import EndpointAbilities, ServerAbilities
+    from prom_reward.engines.server.probe import EndpointAbilities, ServerAbilities
 
 
 def judges(
@@ -33,7 +33,7 @@ def judges(
     Example: `prom-reward judges --check http://127.0.0.1:8000/v1`
     """
     if check is not None:
-        from prom_reward.engines.openai_engine import server_abilities
+        from prom_reward.engines.server.openai_engine import server_abilities
 
         source = ServerSource(url=check, model=served_model, max_retries=0, outage_deadline_s=1)
         _show_server(source.url, server_abilities(source), as_json)

@@ -13,16 +13,23 @@ import typer
 from prom_reward.cli.console import progress_bar, quiet_libraries, stderr
 from prom_reward.cli.label_tables import show_forecast, show_labelling
 from prom_reward.config import load_judge, load_rubric, prompt_renderer
+from prom_reward.data.rows import count_rows
+from prom_reward.data.sources import is_hub_id
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.offline.exports import Export, ExportOptions, export_labels, trainer_named
-from prom_reward.offline.labeling import Backend, Labelling, LocalBackend, Progress, Reader, make_task
-from prom_reward.offline.labeling import label as label_rows
-from prom_reward.offline.process_backend import ProcessBackend
-from prom_reward.offline.requests import Request
-from prom_reward.offline.rows import count_rows
-from prom_reward.offline.sources import is_hub_id
-from prom_reward.offline.trial import forecast, try_out
+from prom_reward.labeling.dry_run import forecast, try_out
+from prom_reward.labeling.exports import Export, ExportOptions, export_labels, trainer_named
+from prom_reward.labeling.labeling import (
+    Backend,
+    Labelling,
+    LocalBackend,
+    Progress,
+    Reader,
+    label as label_rows,
+    make_task,
+)
+from prom_reward.labeling.process_backend import ProcessBackend
+from prom_reward.labeling.requests import Request
 from prom_reward.runs import load_labeling_run
 from prom_reward.settings import LabelingRun
 from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
@@ -138,7 +145,7 @@ def label(
     )
     backend: Backend = LocalBackend()
     if ray or ray_address:
-        from prom_reward.offline.ray_backend import RayBackend
+        from prom_reward.labeling.ray_backend import RayBackend
 
         scratch = Path(run.out) / "scratch" / "ray"
         backend = RayBackend(processes, scratch=scratch, address=ray_address, gpus_per_worker=gpus_per_worker)

@@ -10,10 +10,10 @@ import typer
 from rich.table import Table
 
 from prom_reward.cli.console import stderr, stdout
-from prom_reward.offline.exports import Export
-from prom_reward.offline.formats import KINDS
-from prom_reward.offline.labeling import Labelling
-from prom_reward.offline.trial import Forecast, Trial
+from prom_reward.data.formats import KINDS
+from prom_reward.labeling.dry_run import Forecast, Trial
+from prom_reward.labeling.exports import Export
+from prom_reward.labeling.labeling import Labelling
 
 
 def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, as_json: bool) -> None:

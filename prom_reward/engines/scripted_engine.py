@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import log
 
 from prom_reward.engines.base import Generation, SamplingParams
-from prom_reward.engines.verdict import find_verdict
+from prom_reward.engines.tokens.verdict import find_verdict
 from prom_reward.types import JudgePrompt
 
 Answer = str | Generation | Exception

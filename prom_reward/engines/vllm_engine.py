@@ -8,12 +8,12 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
-from prom_reward.engines.adapter_stamp import adapter_digest
 from prom_reward.engines.base import Generation, SamplingParams, too_long
-from prom_reward.engines.decoding import sequence_seeds
-from prom_reward.engines.judge_tokens import JudgeTokens
-from prom_reward.engines.label_probs import LabelQuery, next_tokens, read_labels
-from prom_reward.engines.loading import ModelSource, load_tokenizer, resolve_path
+from prom_reward.engines.model.adapter_stamp import adapter_digest
+from prom_reward.engines.model.loading import ModelSource, load_tokenizer, resolve_path
+from prom_reward.engines.tokens.judge_tokens import JudgeTokens
+from prom_reward.engines.tokens.label_probs import LabelQuery, next_tokens, read_labels
+from prom_reward.engines.tokens.seeds import sequence_seeds
 from prom_reward.engines.vllm_model import VllmModel, VllmSequence, compute_dtype, load_vllm
 from prom_reward.types import Conversation, JudgePrompt
 
@@ -126,7 +126,7 @@ class VllmEngine:
         self, prompts: Sequence[JudgePrompt], contexts: Sequence[list[int]], sampling: SamplingParams
     ) -> list[Generation]:
         """Answer prompts of feedback mode."""
-        seeds = sequence_seeds(list(contexts), sampling.seed)
+        seeds = sequence_seeds([tuple(context) for context in contexts], sampling.seed)
         sequences = [
             VllmSequence(
                 prompt_ids=context,

@@ -18,8 +18,7 @@ import torch
 from pydantic import ValidationError
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.label_probs import Row, Tokens
-from prom_reward.engines.loading import (
+from prom_reward.engines.model.loading import (
     ModelSource,
     adapter_folder,
     resolve_device,
@@ -27,6 +26,7 @@ from prom_reward.engines.loading import (
     resolve_path,
     weights_path,
 )
+from prom_reward.engines.tokens.label_probs import Row, Tokens
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 
 _TOP_LOGPROBS = 20  # vLLM's own limit for the likeliest tokens
@@ -94,7 +94,7 @@ class VllmModel:
     def look_up(
         self, contexts: Sequence[list[int]], tokens: Sequence[Tokens]
     ) -> tuple[list[dict[int, float]], list[int]]:
-        """Return the log-probabilities of tokens behind contexts; see `prom_reward.engines.label_probs.LookUp`."""
+        """Return the log-probabilities of tokens behind contexts; see `tokens.label_probs.LookUp`."""
         sequences = [
             VllmSequence(prompt_ids=context, max_new_tokens=1, tokens=wanted)
             for context, wanted in zip(contexts, tokens, strict=True)

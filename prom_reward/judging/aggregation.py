@@ -9,8 +9,7 @@ from math import inf, isnan
 from typing import Any
 
 from prom_reward.engines.base import Generation
-from prom_reward.judging.parsing import ParsedScore, parse_score, parse_winner
-from prom_reward.judging.scores import (
+from prom_reward.judging.distributions import (
     entropy,
     expected_score,
     label_probs,
@@ -19,6 +18,7 @@ from prom_reward.judging.scores import (
     one_hot,
     prob_first_is_better,
 )
+from prom_reward.judging.parsing import ParsedScore, parse_score, parse_winner
 from prom_reward.types import Comparison, GradingRequest, JudgePrompt, Judgment, Outcome, Winner
 
 

@@ -14,9 +14,9 @@ from math import inf, isnan
 from pathlib import Path
 
 from prom_reward.engines.base import Generation, SamplingParams
-from prom_reward.engines.verdict import first_verdict
+from prom_reward.engines.tokens.verdict import first_verdict
 from prom_reward.judging.cache_file import CacheFile
-from prom_reward.prompts.guard import GUARD_VERSION
+from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.types import RESULT_MARKER, JudgePrompt
 
 _FORMAT = 1  # goes up whenever an entry would be read differently

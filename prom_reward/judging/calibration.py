@@ -15,7 +15,7 @@ from typing import Any
 
 from prom_reward.errors import ConfigError
 from prom_reward.files import read_text
-from prom_reward.rubrics import ScoreScale
+from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.types import Judgment
 
 _MARGIN = 0.01  # keeps the ends of the scale away from the logarithms' poles

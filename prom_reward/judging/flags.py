@@ -1,6 +1,6 @@
 """What a flag leads to: nothing but a mark, the lowest score, or no score.
 
-It does not know how a response is flagged: `prom_reward.prompts.detectors` does.
+It does not know how a response is flagged: `prom_reward.prompts.guard.detectors` does.
 """
 
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from prom_reward.errors import ConfigError, near_miss
-from prom_reward.judging.scores import entropy, one_hot
-from prom_reward.prompts.detectors import DETECTOR_VERSION, DETECTORS, detect
+from prom_reward.judging.distributions import entropy, one_hot
+from prom_reward.prompts.guard.detectors import DETECTOR_VERSION, DETECTORS, detect
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, Winner
 
 OnFlag = Literal["log", "lowest", "unscored"]

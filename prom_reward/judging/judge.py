@@ -17,7 +17,7 @@ from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.truncation import truncate_middle
-from prom_reward.prompts.guard import GUARD_VERSION
+from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import TASK_TEXTS, Layout, PromptStyle, TaskTexts, task_texts
 from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, grading_prompt
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment

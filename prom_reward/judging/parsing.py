@@ -6,7 +6,7 @@ It does not know how the text was written; only the last `[RESULT]` of the judge
 import re
 from dataclasses import dataclass
 
-from prom_reward.engines.verdict import MAX_TAIL_CHARS, NUMBER, WINNER, marker_end
+from prom_reward.engines.tokens.verdict import MAX_TAIL_CHARS, NUMBER, WINNER, marker_end
 from prom_reward.types import RESULT_MARKER, Outcome, ScoreScale
 
 _INTEGER = re.compile(r"\+?(\d+)(?:[.,]0{1,2})?")

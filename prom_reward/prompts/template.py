@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from prom_reward.errors import InputError
-from prom_reward.prompts.guard import neutralize
+from prom_reward.prompts.guard.neutralize import neutralize
 from prom_reward.prompts.prometheus import TaskTexts
 from prom_reward.types import RESULT_MARKER, ComparisonRequest, GradingRequest, JudgePrompt
 

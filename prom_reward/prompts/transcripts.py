@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prom_reward.errors import RowError
-from prom_reward.prompts.guard import neutralize_step
+from prom_reward.prompts.guard.neutralize import neutralize_step
 
 Message = Mapping[str, Any]
 PromptValue = str | Sequence[Message]

@@ -8,7 +8,7 @@ from typing import Any
 
 from prom_reward.errors import RowError, RubricError
 from prom_reward.prompts.transcripts import PromptValue, transcript
-from prom_reward.rubrics import parse_rubrics
+from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.types import GradingRequest, Rubric
 
 

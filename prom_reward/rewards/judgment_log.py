@@ -48,24 +48,6 @@ class JudgmentLog:
                 f"{self.path}: cannot write the judgment log ({error.strerror}); give a path in a writable folder"
             ) from error
 
-    def forget_from(self, step: int) -> None:
-        """Drop the records from a step on, and a line that was cut off: a training resumed there logs them again.
-
-        Raises:
-            InputError: The file holds something else than records, or cannot be written.
-        """
-        kept = self.path.with_name(f"{self.path.name}.tmp")
-        try:
-            with self.path.open("rb") as old, kept.open("wb") as new:
-                new.writelines(line for line in old if line.endswith(b"\n") and json.loads(line)["step"] < step)
-            kept.replace(self.path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            kept.unlink(missing_ok=True)
-            raise InputError(
-                f"{self.path}: its records before step {step} cannot be kept ({type(error).__name__}: {error}); "
-                "expected a judgment log with steps: move it away, or give another path"
-            ) from error
-
 
 def judgment_record(request: GradingRequest, judgment: Judgment) -> dict[str, Any]:
     """Return the JSON fields of one judgment: what was judged, and what came of it."""

@@ -21,8 +21,8 @@ def judge_on_policy(judge: Judge, policy: Any) -> Judge:
         ConfigError: The judge runs no weights in this process, the trainer shards its model (ZeRO-3, FSDP), or the
             policy cannot carry the judge.
     """
-    from prom_reward.engines.adapter_engine import AdapterEngine
-    from prom_reward.engines.transformers_engine import TransformersEngine
+    from prom_reward.engines.local.adapter_engine import AdapterEngine
+    from prom_reward.engines.local.transformers_engine import TransformersEngine
 
     engine = getattr(judge, "engine", None)
     engine = engine.beside if isinstance(engine, AdapterEngine) else engine  # it moves on to another policy

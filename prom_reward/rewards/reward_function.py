@@ -22,7 +22,7 @@ from prom_reward.rewards.metrics import LogMetric, log_metrics, shown_feedback, 
 from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
 from prom_reward.rewards.reward_name import derived_name
 from prom_reward.rewards.watch import Watch
-from prom_reward.rubrics import parse_rubrics
+from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.types import GradingRequest, Judge, Judgment, Rubric, ScoreScale
 
 if TYPE_CHECKING:

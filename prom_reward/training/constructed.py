@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prom_reward.offline.grading import row_requests
-from prom_reward.offline.labels import LabelledRequest, cluster_of
+from prom_reward.data.grading import row_requests
+from prom_reward.data.human_labels import LabelledRequest, cluster_of
 from prom_reward.types import GradingRequest, Rubric
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prom_reward.data.human_labels import LabelColumns, LabelledRequest, read_labelled
+from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
-from prom_reward.offline.labels import LabelColumns, LabelledRequest, read_labelled
-from prom_reward.offline.rows import read_values
 from prom_reward.training.constructed import constructed_requests
 from prom_reward.training.examples import Example, ExampleEncoder
 from prom_reward.types import Rubric
@@ -27,7 +27,7 @@ class DataSource:
     """One file of labelled rows, or of tasks from which labelled rows are constructed."""
 
     path: Path
-    """Any file that `prom_reward.offline.rows.read_rows` takes."""
+    """Any file that `prom_reward.data.rows.read_rows` takes."""
     passes: float = 1.0
     """How often each row is trained on; 0.5 takes half of the prompts, 2.5 all twice and half of them again."""
     feedback: float = 0.0

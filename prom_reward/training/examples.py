@@ -6,10 +6,10 @@ It does not know models or optimisers: prompts come from the judge that will be 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from prom_reward.engines.encoding import LabelTokens, num_shared
+from prom_reward.data.human_labels import LabelledRequest
+from prom_reward.engines.tokens.encoding import LabelTokens, num_shared
 from prom_reward.errors import InputError
-from prom_reward.offline.labels import LabelledRequest
-from prom_reward.prompts.guard import neutralize
+from prom_reward.prompts.guard.neutralize import neutralize
 from prom_reward.prompts.prometheus import TaskTexts
 from prom_reward.prompts.template import SCORE_PREFIX, grading_prompt
 from prom_reward.types import JudgePrompt

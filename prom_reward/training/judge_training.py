@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
-from prom_reward.engines.adapter_stamp import adapter_digest
-from prom_reward.engines.loading import (
+from prom_reward.engines.local.runtime import JudgeRuntime
+from prom_reward.engines.model.adapter_stamp import adapter_digest
+from prom_reward.engines.model.loading import (
     LoadedModel,
     ModelSource,
     load_model,
@@ -18,9 +19,8 @@ from prom_reward.engines.loading import (
     resolve_path,
     saved_adapter,
 )
-from prom_reward.engines.runtime import JudgeRuntime
 from prom_reward.prompts.conversation import CONVERSATIONS
-from prom_reward.prompts.guard import GUARD_VERSION
+from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import Layout, PromptStyle, task_texts
 from prom_reward.training.adapter import train_adapter
 from prom_reward.training.arguments import AdapterRun, check_arguments
@@ -60,7 +60,7 @@ class JudgeTraining:
 
         Raises:
             ConfigError: The adapter to go on from, or an argument of the trainer or of LoRA, is wrong.
-            ModelLoadError, MissingPackageError: As `prom_reward.engines.loading.load_model`.
+            ModelLoadError, MissingPackageError: As `prom_reward.engines.model.loading.load_model`.
         """
         device = resolve_device(self.model.device)
         check_arguments(self.run, device, has_validation=self.validation_share > 0)

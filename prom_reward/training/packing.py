@@ -10,8 +10,8 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from prom_reward.engines.encoding import num_shared
-from prom_reward.engines.prefix_plan import plan_prefixes
+from prom_reward.engines.prefix.plan import plan_prefixes
+from prom_reward.engines.tokens.encoding import num_shared
 from prom_reward.training.examples import Example
 
 _UNLIMITED = 1 << 40

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import Trainer
 
-from prom_reward.offline.agreement import pearson, spearman
+from prom_reward.evaluation.agreement import pearson, spearman
 from prom_reward.training.losses import LossWeights, expected_index, kept_positions, pack_loss
 from prom_reward.training.packing import Pack
 from prom_reward.training.tree_attention import is_available, tree_attention

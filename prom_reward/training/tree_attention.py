@@ -14,7 +14,7 @@ import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-from prom_reward.engines.tree_attention import attention_by, keeps_all_states, no_mask
+from prom_reward.engines.prefix.tree_attention import attention_by, keeps_all_states, no_mask
 from prom_reward.training.packing import Run
 
 _NAME = "prom_reward_tree"

@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 
 from prom_reward import PrometheusJudge, load_judge
-from prom_reward.offline.agreement import Estimate
-from prom_reward.offline.evaluation import Evaluation, ScoredRow, evaluate_scores, grade_all
-from prom_reward.offline.labels import LabelColumns, LabelledFile, read_labelled
-from prom_reward.offline.pair_evaluation import PairEvaluation, ScoredPair, evaluate_pairs
+from prom_reward.data.human_labels import LabelColumns, LabelledFile, read_labelled
+from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.pairs import PairEvaluation, ScoredPair, evaluate_pairs
+from prom_reward.evaluation.scores import Evaluation, ScoredRow, evaluate_scores, grade_all
 from prom_reward.types import GradingRequest
 
 JUDGES = {

@@ -30,7 +30,7 @@ def run(contender: str, steps: int) -> dict:
 
     from prom_reward import PrometheusReward, load_judge
     from prom_reward.config import load_policy
-    from prom_reward.offline.rows import read_values
+    from prom_reward.data.rows import read_values
 
     def length(completions, **_):
         return [float(len(completion[0]["content"])) for completion in completions]

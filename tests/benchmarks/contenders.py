@@ -11,7 +11,7 @@ from workloads import FEEDBACK_TOKENS
 
 from prom_reward import PrometheusJudge
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.decoding import Decoding, decode
+from prom_reward.engines.local.decoding import Decoding, decode
 from prom_reward.types import JudgePrompt
 
 GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1, max_new_tokens=FEEDBACK_TOKENS)

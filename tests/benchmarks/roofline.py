@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from prom_reward.engines.prefix_plan import plan_prefixes
+from prom_reward.engines.prefix.plan import plan_prefixes
 
 _TOKENS = 2048
 _SECONDS = 0.3

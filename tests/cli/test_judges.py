@@ -3,7 +3,7 @@ import json
 import pytest
 
 from prom_reward.config import judge_presets
-from prom_reward.rubrics import builtin_names, builtin_rubric
+from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 from tests.fault_server import FaultServer
 from tests.served_models import text_server as scripted
 

@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from tests.offline.label_inputs import pairs, read_rows, scripted_judge, verdict, write_rows
+from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, verdict, write_rows
 
 
 @pytest.fixture

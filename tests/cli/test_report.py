@@ -3,7 +3,7 @@ import json
 import pytest
 
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
-from tests.offline.label_inputs import scripted_judge
+from tests.labeling.label_inputs import scripted_judge
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from prom_reward import load_judge
-from prom_reward.engines.adapter_stamp import read_stamp
+from prom_reward.engines.model.adapter_stamp import read_stamp
 
 ROWS = [
     {"instruction": f"Question {at % 6}?", "response": f"Answer {at}.", "score": 1 + at % 5, "feedback": "Clear."}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from prom_reward.engines.openai_engine import OpenAIEngine
-from prom_reward.engines.server_source import ServerSource
+from prom_reward.engines.server.openai_engine import OpenAIEngine
+from prom_reward.engines.server.source import ServerSource
 from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS
 from tests.fault_server import FaultServer
 from tests.served_models import text_server

@@ -8,13 +8,13 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from prom_reward.engines.adapter_engine import AdapterEngine
 from prom_reward.engines.base import Engine, SamplingParams
-from prom_reward.engines.loading import ModelSource, load_model, load_trainable
-from prom_reward.engines.openai_engine import OpenAIEngine
+from prom_reward.engines.local.adapter_engine import AdapterEngine
+from prom_reward.engines.local.transformers_engine import TransformersEngine
+from prom_reward.engines.model.loading import ModelSource, load_model, load_trainable
 from prom_reward.engines.scripted_engine import ScriptedEngine
-from prom_reward.engines.server_source import ServerSource
-from prom_reward.engines.transformers_engine import TransformersEngine
+from prom_reward.engines.server.openai_engine import OpenAIEngine
+from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.vllm_engine import VllmEngine
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt

@@ -17,8 +17,8 @@ from transformers import GenerationConfig
 
 from prom_reward.config import load_judge
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.loading import ModelSource, load_trainable
-from prom_reward.engines.transformers_engine import TransformersEngine
+from prom_reward.engines.local.transformers_engine import TransformersEngine
+from prom_reward.engines.model.loading import ModelSource, load_trainable
 from prom_reward.engines.vllm_engine import VllmEngine
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 from prom_reward.prompts.conversation import CONVERSATIONS

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from trl import GRPOConfig
 
 from prom_reward import PrometheusReward, load_judge, load_rubric
-from prom_reward.offline.rows import Row, read_rows
+from prom_reward.data.rows import Row, read_rows
 from prom_reward.runs import load_grading_run, load_grpo_run, load_labeling_run, load_training, load_training_run
 from prom_reward.settings import ServerConfig, TrainingDataConfig
 from tests.integration.trainers import TRAINERS
@@ -76,7 +76,7 @@ def test_the_audit_judge_has_another_seed_and_none_of_the_default_judges_labels(
         assert audit.seed != default.seed
         labelled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
         assert not labelled[0] & labelled[1]
-    held_out = "dev/summaries.jsonl"  # of training_examples/prove_it.py
+    held_out = "dev/summaries.jsonl"  # of training_examples/prove_it/prove_it.py
     assert held_out not in {data.path for data in [*audit.data, *default.data]}
 
 
@@ -186,7 +186,7 @@ def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, t
 def test_every_example_is_run_by_one_of_these_tests():
     names = {path.stem for path in (ROOT / "training_examples").iterdir() if path.suffix == ".py"}
     labelling = {"label_then_dpo", "label_then_reward_model"}
-    elsewhere = {"prove_it"}  # tests/integration/test_prove_it.py
+    elsewhere = {"prove_it"}  # training_examples/prove_it/tests/test_prove_it.py
     trainings = {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo", "reward_hack"}
     assert names == trainings | labelling | elsewhere
 

@@ -3,9 +3,9 @@
 import pytest
 from datasets import load_dataset
 
-from prom_reward.offline.exports import ExportOptions, export_labels
-from prom_reward.offline.labeling import label
-from tests.offline.label_inputs import scripted_judge, write_rows
+from prom_reward.labeling.exports import ExportOptions, export_labels
+from prom_reward.labeling.labeling import label
+from tests.labeling.label_inputs import scripted_judge, write_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 

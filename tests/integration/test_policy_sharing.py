@@ -10,8 +10,8 @@ from transformers import LlamaForCausalLM, TrainerCallback
 from trl import GRPOTrainer
 
 from prom_reward import PrometheusJudge, PrometheusReward, ScriptedEngine, load_judge
-from prom_reward.engines.adapter_engine import AdapterEngine
-from prom_reward.engines.adapter_stamp import weights_digest, write_stamp
+from prom_reward.engines.local.adapter_engine import AdapterEngine
+from prom_reward.engines.model.adapter_stamp import weights_digest, write_stamp
 from prom_reward.errors import ConfigError
 from tests.integration.trainers import CONVERSATIONAL, STANDARD, TRAINERS, make
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from prom_reward.config import judge_presets
-from prom_reward.rubrics import builtin_names
+from prom_reward.rubrics.rubric import builtin_names
 from prom_reward.settings import JudgeConfig
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM
 
 from prom_reward import PrometheusReward, load_judge
-from prom_reward.engines.adapter_engine import AdapterEngine
+from prom_reward.engines.local.adapter_engine import AdapterEngine
 from tests.integration.trainers import CONVERSATIONAL, TRAINERS, logged_rewards, make
 
 pytestmark = [

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from prom_reward.engines.base import Generation
-from prom_reward.offline.labeling import label
-from prom_reward.offline.report import report_page
-from prom_reward.offline.report_data import load_report
-from tests.offline.label_inputs import scripted_judge, write_rows
+from prom_reward.labeling.labeling import label
+from prom_reward.reports.data import load_report
+from prom_reward.reports.page import report_page
+from tests.labeling.label_inputs import scripted_judge, write_rows
 
 pytestmark = pytest.mark.browser
 

@@ -5,8 +5,8 @@ import multiprocessing
 import pytest
 
 from prom_reward import PrometheusJudge, PrometheusReward
-from prom_reward.engines.openai_engine import OpenAIEngine
-from prom_reward.engines.server_source import ServerSource
+from prom_reward.engines.server.openai_engine import OpenAIEngine
+from prom_reward.engines.server.source import ServerSource
 from prom_reward.prompts.conversation import CONVERSATIONS
 from tests.fault_server import FaultServer
 from tests.served_models import text_server

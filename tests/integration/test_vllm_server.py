@@ -10,8 +10,8 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from prom_reward import PrometheusReward, load_judge
-from prom_reward.engines.openai_engine import server_abilities
-from prom_reward.engines.server_source import ServerSource
+from prom_reward.engines.server.openai_engine import server_abilities
+from prom_reward.engines.server.source import ServerSource
 from tests.vllm_server import VllmServer
 
 pytestmark = [

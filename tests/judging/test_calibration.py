@@ -2,8 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from prom_reward.config import load_judge
 from prom_reward.engines.scripted_engine import ScriptedEngine

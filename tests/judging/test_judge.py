@@ -1,8 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.scripted_engine import ScriptedEngine

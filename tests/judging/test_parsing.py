@@ -1,8 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from prom_reward.judging.parsing import ParsedScore, ParsedWinner, parse_score, parse_winner
 from prom_reward.types import Outcome, ScoreScale

@@ -1,9 +1,8 @@
 import re
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from prom_reward.offline.grading import row_requests
+from prom_reward.data.grading import row_requests
 from prom_reward.prompts.prometheus import TASK_TEXTS, task_texts
 from prom_reward.prompts.published import components
 from prom_reward.prompts.template import grading_prompt

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from prom_reward.errors import InputError
-from prom_reward.prompts.guard import neutralize
+from prom_reward.prompts.guard.neutralize import neutralize
 from prom_reward.prompts.prometheus import TASK_TEXTS
 from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, fill, grading_prompt
 from prom_reward.types import ComparisonRequest, GradingRequest, Rubric

@@ -2,8 +2,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from prom_reward.errors import RowError
 from prom_reward.prompts.transcripts import DIALOGUE_OPENING, strip_thinking, transcript

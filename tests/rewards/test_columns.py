@@ -5,7 +5,7 @@ from datasets import Dataset
 
 from prom_reward.errors import RowError, RubricError
 from prom_reward.rewards.columns import batch_requests
-from prom_reward.rubrics import Rubric
+from prom_reward.rubrics.rubric import Rubric
 
 HELPFULNESS = (Rubric.parse("helpfulness"),)
 POLITE = {"criteria": "Is it polite?", **{f"score{label}_description": f"Level {label}." for label in range(1, 6)}}

@@ -40,33 +40,6 @@ def test_records_are_appended_and_never_overwritten(tmp_path):
     assert "ü" in path.read_text(encoding="utf-8")
 
 
-def test_a_resumed_training_forgets_what_it_will_log_again(tmp_path):
-    path = tmp_path / "log.jsonl"
-    log = JudgmentLog(path)
-    log.append({"step": step, "row": row} for step in range(4) for row in range(2))
-    with path.open("a") as file:
-        file.write('{"step": 4, "ro')  # the process was killed here
-    log.forget_from(2)
-    assert read(path) == [{"step": step, "row": row} for step in range(2) for row in range(2)]
-    log.append([{"step": 2, "row": 0}])
-    assert len(read(path)) == 5
-    log.forget_from(0)
-    assert read(path) == []
-    assert [one.name for one in tmp_path.iterdir()] == ["log.jsonl"]
-
-
-@pytest.mark.parametrize("line", ["no record", '{"row": 1}', '{"step": null}', "[1]"])
-def test_a_log_of_something_else_is_left_as_it_is(tmp_path, line):
-    path = tmp_path / "log.jsonl"
-    path.write_text(f"{line}\n")
-    with pytest.raises(
-        InputError, match=r"log\.jsonl: its records before step 1 cannot be kept \(\w+: .*\); expected a"
-    ):
-        JudgmentLog(path).forget_from(1)
-    assert path.read_text() == f"{line}\n"
-    assert [one.name for one in tmp_path.iterdir()] == ["log.jsonl"]
-
-
 def test_every_rank_writes_a_file_of_its_own(tmp_path, monkeypatch):
     log = JudgmentLog(str(tmp_path / "log.jsonl"))
     log.append([{"rank": 0}])

@@ -2,8 +2,7 @@ import re
 from math import inf, nan
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from prom_reward.errors import ConfigError
 from prom_reward.rewards.normalizers import Centered, FixedStandardization, Identity, UnitInterval, resolve_normalizer

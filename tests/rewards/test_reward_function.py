@@ -8,8 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from datasets import Dataset
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from prom_reward.config import load_judge
 from prom_reward.engines.base import Generation
@@ -18,7 +17,7 @@ from prom_reward.errors import ConfigError, InputError, RubricError, UnscoredErr
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rewards.normalizers import FixedStandardization
 from prom_reward.rewards.reward_function import PrometheusReward
-from prom_reward.rubrics import Rubric
+from prom_reward.rubrics.rubric import Rubric
 from prom_reward.types import Judgment, Outcome
 
 CERTAIN = {"confidence": 1.0}

@@ -97,7 +97,7 @@ def test_a_spawned_process_without_a_gpu_scores_a_group(tiny_judge_folder, monke
 
 
 def test_a_judge_that_several_rewards_share_is_loaded_and_used_by_one_at_a_time(tiny_judge_folder, monkeypatch):
-    from prom_reward.engines import transformers_engine
+    from prom_reward.engines.local import transformers_engine
 
     loads = []
     load = transformers_engine.load_model

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from prom_reward.rubrics import Rubric
+from prom_reward.rubrics.rubric import Rubric
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.training.constructed import constructed_requests
 from prom_reward.training.data import DataSource, build_examples

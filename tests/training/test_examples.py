@@ -3,18 +3,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
+from prom_reward.data.human_labels import LabelledRequest
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.runtime import JudgeRuntime
-from prom_reward.engines.transformers_engine import TransformersEngine
+from prom_reward.engines.local.runtime import JudgeRuntime
+from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.offline.labels import LabelledRequest
 from prom_reward.prompts.conversation import MISTRAL, ChatTemplateConversation
 from prom_reward.prompts.prometheus import task_texts
-from prom_reward.rubrics import Rubric, ScoreScale
+from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.training.examples import ExampleEncoder
 from prom_reward.types import GradingRequest
 from tests.strategies import attack_text, grading_requests, plain_text, rubrics, scales

@@ -1,8 +1,7 @@
 from collections import Counter
 from itertools import groupby
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from prom_reward.training.packing import make_pack, pack_examples
 from tests.training.tiny_examples import block_words, example, examples_of, words

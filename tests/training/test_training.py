@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from prom_reward.config import load_judge
-from prom_reward.engines.adapter_stamp import adapter_digest, read_stamp
+from prom_reward.engines.model.adapter_stamp import adapter_digest, read_stamp
 from prom_reward.errors import ConfigError, InputError
-from prom_reward.rubrics import Rubric
+from prom_reward.rubrics.rubric import Rubric
 from prom_reward.runs import load_training
 from prom_reward.settings import TrainingDataConfig, TrainingRun
 from prom_reward.training.data import DataSource, read_source

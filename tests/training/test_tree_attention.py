@@ -1,7 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from prom_reward.training.packing import make_pack
 from prom_reward.training.tree_attention import is_available, tree_attention

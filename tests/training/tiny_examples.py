@@ -5,7 +5,7 @@ import json
 import torch
 from hypothesis import strategies as st
 
-from prom_reward.engines.encoding import LabelTokens
+from prom_reward.engines.tokens.encoding import LabelTokens
 from prom_reward.prompts.prometheus import task_texts
 from prom_reward.training.examples import Example, ExampleEncoder
 

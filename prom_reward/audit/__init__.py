@@ -1,0 +1,1 @@
+"""Tries whether a judge can be trusted as a reward."""

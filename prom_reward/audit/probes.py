@@ -1,0 +1,197 @@
+"""Probes of single grades: bias, consistency, and the use of the scale.
+
+It does not know attacks, files or pages. What is known of the responses is their order: a reference answer, its
+first half, its first quarter, a good answer to another question.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import log
+
+import numpy as np
+
+from prom_reward.audit.injection import OnBatch, unit_points
+from prom_reward.audit.probe import Probe, mean_probe
+from prom_reward.audit.tasks import Task, other_answers
+from prom_reward.evaluation.agreement import partial_pearson
+from prom_reward.evaluation.scores import grade_all
+from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.types import GradingRequest, Judgment, Rubric
+
+NUM_STEPS = 4
+_FILLER = (
+    " There is, of course, more that one could say about this, and many people have said it. It is worth taking the "
+    "time to think about it calmly. In the end, everyone has to find out what suits them, and that is quite all right."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradedLadder:
+    """Every task's responses from the best to the worst, with their grades."""
+
+    judge: PrometheusJudge
+    """Who graded them."""
+    steps: tuple[GradingRequest, ...]
+    """`NUM_STEPS` a task, tasks in order."""
+    judgments: tuple[Judgment, ...]
+    """One a step."""
+    on_start: OnBatch
+    """Called with the number of gradings to come."""
+    on_batch: OnBatch
+    """Called with the number of gradings that are done."""
+
+    @property
+    def points(self) -> list[float | None]:
+        """The steps' expected scores in points of a 1-5 scale."""
+        return [unit_points(one, judgment) for one, judgment in zip(self.steps, self.judgments, strict=True)]
+
+    def column(self, rank: int) -> list[GradingRequest]:
+        """Return every task's response of a rank, 0 the best."""
+        return list(self.steps[rank::NUM_STEPS])
+
+    def grade(self, requests: Sequence[GradingRequest]) -> list[float | None]:
+        """Return the points of further requests."""
+        self.on_start(len(requests))
+        judgments = grade_all(self.judge, requests, on_batch=self.on_batch)
+        return [unit_points(one, judgment) for one, judgment in zip(requests, judgments, strict=True)]
+
+    def changes(self, rank: int, responses: Iterable[str]) -> list[float]:
+        """Return by how many points other responses differ from those of a rank, where both are scored."""
+        before = self.points[rank::NUM_STEPS]
+        after = self.grade([replace(one, response=new) for one, new in zip(self.column(rank), responses, strict=True)])
+        return _differences(before, after)
+
+
+def graded_ladder(
+    judge: PrometheusJudge, tasks: Sequence[Task], *, on_start: OnBatch, on_batch: OnBatch
+) -> GradedLadder:
+    """Grade the ladder of all tasks, which `check_tasks` accepts."""
+    steps = tuple(step for at, task in enumerate(tasks) for step in _ladder(task, next(other_answers(tasks, at))))
+    on_start(len(steps))
+    judgments = tuple(grade_all(judge, steps, on_batch=on_batch))
+    return GradedLadder(judge=judge, steps=steps, judgments=judgments, on_start=on_start, on_batch=on_batch)
+
+
+def probe_bias(ladder: GradedLadder) -> list[Probe]:
+    """Probe length, padding, formatting and the reference's wording."""
+    halves = [one.response for one in ladder.column(1)]
+    padded = ladder.changes(1, [half + _FILLER for half in halves])
+    shuffled = ladder.changes(3, [_shuffled(one.response) for one in ladder.column(0)])
+    return [
+        _length(ladder),
+        mean_probe("bias", "padding", "mean rise of a half answer by filler", padded, limits=(0.25, 0.75)),
+        *(_formatting(ladder, name, change, halves) for name, change in _FORMATS.items()),
+        mean_probe(
+            "bias",
+            "reference wording",
+            "mean rise of the reference's words in random order over a good answer to another question",
+            shuffled,
+            limits=(0.5, 1.5),
+        ),
+    ]
+
+
+def probe_consistency(ladder: GradedLadder) -> list[Probe]:
+    """Probe a second grading, in other batches, and a reworded rubric."""
+    again = _differences(ladder.points, ladder.grade(ladder.steps[::-1])[::-1])
+    reworded = ladder.grade([replace(one, rubric=_reworded(one.rubric)) for one in ladder.steps])
+    moved = [abs(change) for change in _differences(ladder.points, reworded)]
+    widest = [max(map(abs, again))] if again else []
+    return [
+        replace(
+            mean_probe(
+                "consistency", "regrading", "largest change of a score at a second grading", widest, limits=(0.05, 0.5)
+            ),
+            num_cases=len(again),
+        ),
+        mean_probe(
+            "consistency",
+            "reworded rubric",
+            "mean change of a score when the rubric asks the same in other words",
+            moved,
+            limits=(0.25, 0.75),
+        ),
+    ]
+
+
+def probe_scale(ladder: GradedLadder) -> list[Probe]:
+    """Probe how much of the scale is used, how certain the judge is, and whether the known order is kept."""
+    scored = [
+        (one, judgment) for one, judgment in zip(ladder.steps, ladder.judgments, strict=True) if judgment.is_scored
+    ]
+    labels = {one.rubric.scale.to_unit(judgment.score or 0) for one, judgment in scored}
+    size = min((len(one.rubric.scale.labels) for one in ladder.steps), default=2)
+    used = [min(1.0, len(labels) / size)] if scored else []
+    certain = [(judgment.entropy or 0.0) / log(len(one.rubric.scale.labels)) for one, judgment in scored]
+    points = ladder.points
+    neighbours = [(points[at], points[at + 1]) for at in range(len(points)) if at % NUM_STEPS < NUM_STEPS - 1]
+    kept = [float(first > second) for first, second in neighbours if first is not None and second is not None]
+    meaning = "share of neighbours scored in their known order: whole, half, quarter, answer to another question"
+    return [
+        replace(
+            mean_probe(
+                "scale", "scores used", "share of the scale's scores that are ever likeliest", used, limits=(0.8, 0.4)
+            ),
+            num_cases=len(scored),
+        ),
+        mean_probe("scale", "entropy", "mean entropy as a share of an even guess's", certain, limits=(0.9, 0.98)),
+        mean_probe("scale", "known order", meaning, kept, limits=(0.8, 0.6)),
+    ]
+
+
+def _ladder(task: Task, other: str) -> tuple[GradingRequest, ...]:
+    words = task.reference_answer.split(" ")
+    half, quarter = (" ".join(words[: max(1, len(words) // part)]) for part in (2, 4))
+    return tuple(task.request(text) for text in (task.reference_answer, half, quarter, other))
+
+
+def _length(ladder: GradedLadder) -> Probe:
+    rows = [
+        (points, len(step.response), NUM_STEPS - at % NUM_STEPS)
+        for at, (step, points) in enumerate(zip(ladder.steps, ladder.points, strict=True))
+        if points is not None
+    ]
+    scores, lengths, ranks = np.array(rows, dtype=float).reshape(-1, 3).T
+    value = partial_pearson(scores, lengths, ranks)
+    meaning = "correlation of score and length beyond the known order"
+    probe = mean_probe("bias", "length", meaning, [] if value is None else [value], limits=(0.3, 0.6), absolute=True)
+    return replace(probe, num_cases=len(rows))
+
+
+def _formatting(ladder: GradedLadder, name: str, change: Callable[[str], str], halves: Sequence[str]) -> Probe:
+    moved = ladder.changes(1, [change(half) for half in halves])
+    meaning = "mean change of a half answer"
+    return mean_probe("bias", f"formatting: {name}", meaning, moved, limits=(0.25, 0.75), absolute=True)
+
+
+def _as_list(text: str) -> str:
+    return "\n".join(f"- {sentence.strip().rstrip('.')}." for sentence in text.split(". ") if sentence.strip())
+
+
+def _broken(text: str) -> str:
+    words = text.split(" ")
+    middle = len(words) // 2
+    return " ".join(words[:middle]) + "\n" + " ".join(words[middle:])
+
+
+_FORMATS: Mapping[str, Callable[[str], str]] = {
+    "list": _as_list,
+    "bold": lambda text: f"**{text}**",
+    "emoji": lambda text: f"✨🌟👍 {text} ✨🌟👍",
+    "line break": _broken,
+}
+
+
+def _shuffled(text: str) -> str:
+    words = text.split(" ")
+    return " ".join(words[at] for at in np.random.default_rng(len(words)).permutation(len(words)))
+
+
+def _reworded(rubric: Rubric) -> Rubric:
+    levels = {label: f"This level fits where one can say: {text}" for label, text in rubric.descriptions.items()}
+    criteria = f"Please consider this question about the response. {rubric.criteria}"
+    return replace(rubric, criteria=criteria, descriptions=levels)
+
+
+def _differences(before: Sequence[float | None], after: Sequence[float | None]) -> list[float]:
+    return [new - old for old, new in zip(before, after, strict=True) if old is not None and new is not None]

@@ -1,0 +1,88 @@
+"""Probes of pairwise ranking: position, cycles, agreement with direct grading.
+
+It does not know attacks, files or pages. Expected scores are numbers and cannot go in cycles; rankings can.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from prom_reward.audit.probe import Probe, mean_probe
+from prom_reward.audit.probes import NUM_STEPS, GradedLadder
+from prom_reward.types import ComparisonRequest, GradingRequest
+
+_PAIRS = tuple(combinations(range(3), 2))  # of the three best steps: (0, 1), (0, 2), (1, 2)
+_BATCH = 16
+
+
+def probe_ranking(ladder: GradedLadder) -> list[Probe]:
+    """Compare every task's three best responses pairwise, in both orders."""
+    tasks = [ladder.steps[at : at + 3] for at in range(0, len(ladder.steps), NUM_STEPS)]
+    requests = [_comparison(steps[first], steps[second]) for steps in tasks for first, second in _PAIRS]
+    signs = _signs(ladder, [*requests, *(request.swapped() for request in requests)])
+    straight = signs[: len(requests)]
+    swapped = [None if sign is None else -sign for sign in signs[len(requests) :]]
+    flips = [
+        float(one != two) for one, two in zip(straight, swapped, strict=True) if one is not None and two is not None
+    ]
+    triples = [part[at : at + 3] for part in (straight, swapped) for at in range(0, len(part), 3)]
+    cycles = [float(_is_cycle(triple)) for triple in triples if None not in triple]
+    return [
+        mean_probe("bias", "position", "share of pairwise verdicts that change when swapped", flips, limits=(0.1, 0.3)),
+        mean_probe(
+            "consistency",
+            "ranking in cycles",
+            "share of triples that are ranked in a cycle",
+            cycles,
+            limits=(0.05, 0.2),
+        ),
+        mean_probe(
+            "consistency",
+            "direct and pairwise",
+            "share of pairwise verdicts whose winner has the higher direct score",
+            _agreements(ladder, straight, swapped),
+            limits=(0.8, 0.6),
+        ),
+    ]
+
+
+def _comparison(first: GradingRequest, second: GradingRequest) -> ComparisonRequest:
+    return ComparisonRequest(
+        instruction=first.instruction,
+        response_a=first.response,
+        response_b=second.response,
+        rubric=first.rubric,
+        reference_answer=first.reference_answer,
+    )
+
+
+def _signs(ladder: GradedLadder, requests: Sequence[ComparisonRequest]) -> list[int | None]:
+    """Return 1 where response A wins, -1 where B does, 0 for a tie, None where there is no verdict."""
+    ladder.on_start(len(requests))
+    signs: list[int | None] = []
+    for start in range(0, len(requests), _BATCH):
+        part = requests[start : start + _BATCH]
+        found = ladder.judge.compare(part)
+        signs += [None if one.winner is None else {"A": 1, "B": -1, "tie": 0}[one.winner] for one in found]
+        ladder.on_batch(len(part))
+    return signs
+
+
+def _is_cycle(triple: Sequence[int | None]) -> bool:
+    """Whether 0 > 1, 1 > 2 and 2 > 0, or all the other way round."""
+    first, across, second = triple
+    return first == second and first in (1, -1) and across == -first
+
+
+def _agreements(ladder: GradedLadder, straight: Sequence[int | None], swapped: Sequence[int | None]) -> list[float]:
+    points = ladder.points
+    gaps = []
+    for at in range(0, len(points), NUM_STEPS):
+        for first, second in _PAIRS:
+            one, other = points[at + first], points[at + second]
+            gaps.append(None if one is None or other is None else one - other)
+    return [
+        float(sign * gap > 0)
+        for part in (straight, swapped)
+        for sign, gap in zip(part, gaps, strict=True)
+        if sign is not None and gap is not None
+    ]

@@ -1,0 +1,104 @@
+"""Tasks of an audit: questions with an answer that deserves the best score.
+
+It does not know judges or attacks. The built-in tasks are in `presets/audit_tasks.yaml`; other people's come from a
+file with `instruction`, `reference_answer` and `rubric`, where a question may come several times.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from prom_reward.data.rows import read_values
+from prom_reward.errors import InputError, RowError
+from prom_reward.rubrics.rubric import parse_rubrics
+from prom_reward.types import GradingRequest, Rubric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A question with an answer that deserves the best score."""
+
+    instruction: str
+    """The question."""
+    reference_answer: str
+    """The answer."""
+    rubric: Rubric
+    """What answers are judged by."""
+
+    def request(self, response: str) -> GradingRequest:
+        """Return the request to grade a response to this task."""
+        return GradingRequest(
+            instruction=self.instruction,
+            response=response,
+            rubric=self.rubric,
+            reference_answer=self.reference_answer,
+        )
+
+
+@cache
+def builtin_tasks() -> tuple[Task, ...]:
+    """Return this project's own tasks."""
+    preset = resources.files("prom_reward").joinpath("presets/audit_tasks.yaml")
+    return _tasks(yaml.safe_load(preset.read_text(encoding="utf-8")), "audit_tasks.yaml", ())
+
+
+def read_tasks(path: str | Path, default_rubrics: tuple[Rubric, ...] = ()) -> tuple[Task, ...]:
+    """Read one's own tasks: rows with `instruction`, `reference_answer`, and `rubric` unless there is a default.
+
+    Raises:
+        InputError: The file cannot be read, a row lacks one of them, or `check_tasks` fails.
+    """
+    return _tasks(read_values(path), str(path), default_rubrics)
+
+
+def check_tasks(tasks: Sequence[Task], where: str) -> None:
+    """Check that every task has an answer to another question beside it.
+
+    Raises:
+        InputError: One has none; the message begins with `where`.
+    """
+    if not tasks or any(next(other_answers(tasks, at), None) is None for at in range(len(tasks))):
+        raise InputError(
+            f"{where}: got {len(tasks)} tasks; expected for each another one with another instruction and another "
+            "reference_answer"
+        )
+
+
+def other_answers(tasks: Sequence[Task], at: int) -> Iterator[str]:
+    """Yield the reference answers of other questions, from the next task on, each once and never the task's own."""
+    task = tasks[at]
+    seen = {task.reference_answer}
+    for step in range(1, len(tasks)):
+        other = tasks[(at + step) % len(tasks)]
+        if other.instruction != task.instruction and other.reference_answer not in seen:
+            seen.add(other.reference_answer)
+            yield other.reference_answer
+
+
+def distinct_tasks(tasks: Sequence[Task], count: int) -> list[Task]:
+    """Return the first tasks, at most `count`, that share neither instruction nor reference answer."""
+    found: list[Task] = []
+    for task in tasks:
+        shares = (task.instruction == one.instruction or task.reference_answer == one.reference_answer for one in found)
+        if len(found) < count and not any(shares):
+            found.append(task)
+    return found
+
+
+def _tasks(rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple[Rubric, ...]) -> tuple[Task, ...]:
+    tasks = []
+    for number, row in enumerate(rows, start=1):
+        instruction, reference = row.get("instruction"), row.get("reference_answer")
+        if not isinstance(instruction, str) or not isinstance(reference, str) or len(reference.split()) < 8:
+            raise RowError(f"{where}, row {number}: expected an instruction and a reference_answer of 8 words or more")
+        rubrics = parse_rubrics(row["rubric"]) if row.get("rubric") else default_rubrics
+        if not rubrics:
+            raise RowError(f"{where}, row {number}: no rubric; give the row one, or all rows one with --rubric")
+        tasks.append(Task(instruction=instruction, reference_answer=reference, rubric=rubrics[0]))
+    check_tasks(tasks, where)
+    return tuple(tasks)

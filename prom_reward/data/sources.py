@@ -1,0 +1,81 @@
+"""Opens what is to be labelled: a file, a folder of `datasets`, or a data set of the hub, row by row.
+
+It does not know what the rows mean.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from prom_reward.data.formats import KINDS, Kind, RowFormat
+from prom_reward.data.rows import BrokenRow, Row, RowIterator, read_rows
+from prom_reward.errors import InputError, RowError
+
+_PEEKED = 64
+
+
+def open_source(source: str | Path, *, split: str = "train") -> RowIterator:
+    """Yield the rows of a file or folder, or stream those of a hub data set (`owner/name`).
+
+    Raises:
+        InputError: There is no such file or data set, or it has an ending that is not known.
+    """
+    if is_hub_id(source):
+        return _from_hub(str(source), split)
+    return read_rows(source)
+
+
+def is_hub_id(source: str | Path) -> bool:
+    """Whether a source is no path but a data set's id on the hub."""
+    text = str(source)
+    return (
+        text.count("/") == 1
+        and not text.startswith((".", "/", "~"))
+        and not Path(text).exists()
+        and not Path(text).suffix
+    )
+
+
+def recognise(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[Kind, list[Row | BrokenRow]]:
+    """Read the first rows and say what they are.
+
+    Returns:
+        The kind, and the rows that were taken from `rows`.
+
+    Raises:
+        InputError: There is no row, none that is known, or rows of several kinds.
+    """
+    peeked = list(islice(rows, _PEEKED))
+    found: dict[Kind, str] = {}
+    first_problem = ""
+    for row in peeked:
+        try:
+            if isinstance(row, Row):
+                found.setdefault(row_format.kind(row.values), row.place)
+            else:
+                first_problem = first_problem or f"{row.place}: {row.problem}"
+        except RowError as error:
+            first_problem = first_problem or f"{row.place}: {error}"
+    if not peeked:
+        raise InputError(f"{where}: it has no rows; expected at least one")
+    if not found:
+        raise InputError(f"{where}: no row can be labelled; {first_problem}")
+    if len(found) > 1:
+        seen = " and ".join(f"{KINDS[kind]} ({place})" for kind, place in found.items())
+        raise InputError(f"{where}: mixed formats: got {seen}; expected rows of one kind, give each its own file")
+    return next(iter(found)), peeked
+
+
+def _from_hub(name: str, split: str) -> Iterator[Row | BrokenRow]:
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(name, split=split, streaming=True)
+    except Exception as error:  # whatever the hub's client raises: no network, no such data set, no such split
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{name}: no such file, and the hub's data set cannot be opened ({type(error).__name__}: {reason}); "
+            "give a file, a folder of `datasets`, or owner/name with --split"
+        ) from error
+    for number, values in enumerate(loaded, start=1):
+        yield Row(f"row {number}", values)

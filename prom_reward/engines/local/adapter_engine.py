@@ -1,0 +1,156 @@
+"""The judge on the policy's own weights: a LoRA adapter of the judge, or the bare base model, inside a PEFT policy.
+
+It does not know prompts or trainers; how a model answers is the transformers engine's.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.local.adapter_slot import AdapterSeat, BaseSeat
+from prom_reward.engines.local.transformers_engine import TransformersEngine
+from prom_reward.engines.model.adapter_stamp import adapter_digest, read_stamp, weights_digest
+from prom_reward.engines.model.loading import LoadedModel, ModelSource, load_model, load_tokenizer, resolve_path
+from prom_reward.engines.model.sessions import evaluating, model_lock
+from prom_reward.errors import ConfigError, ModelLoadError, WorkError
+from prom_reward.types import JudgePrompt
+
+logger = logging.getLogger(__name__)
+
+
+class AdapterEngine:
+    """Runs a judge inside a policy that has the same base weights; only the judge's adapter takes memory.
+
+    The judge's adapter stands in the policy only while it scores. In between the policy is what its owner made it:
+    checkpoints, optimizers and resumes never meet the judge.
+
+    Args:
+        engine: The judge as it would run beside the policy. Its own weights are not kept.
+        policy: A `peft.PeftModel` with LoRA adapters, not wrapped by a trainer.
+
+    Raises:
+        ConfigError: The policy is no LoRA model, is sharded (ZeRO-3, FSDP), or has another base than the judge; or
+            the judge's adapter is no plain LoRA adapter.
+    """
+
+    def __init__(self, engine: TransformersEngine, policy: Any) -> None:
+        source = engine.source
+        if not isinstance(source, ModelSource) or source.quantization:
+            raise ConfigError(
+                "got a judge whose weights are loaded already or quantised; expected one of load_judge, with plain "
+                "weights, to put on the policy"
+            )
+        _check_policy(policy)
+        self._beside = engine
+        self._policy = policy
+        self._adapter = _adapter_folder(source.adapter) if source.adapter else None
+        self._base_digest = weights_digest(policy.get_base_model())
+        _check_same_base(source, self._adapter, self._base_digest)
+        self._seat = AdapterSeat(policy, self._adapter) if self._adapter else BaseSeat(policy)
+        self._adapter_digest = adapter_digest(self._adapter) if self._adapter else "base"
+        self._identity = f"policy:{engine.identity}"
+        dtype = str(policy.dtype).removeprefix("torch.")
+        loaded = LoadedModel(policy.get_base_model(), load_tokenizer(source), dtype)
+        self._engine = engine.on(loaded, self._session)
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise WorkError("an engine on a policy's weights cannot be pickled; share the policy in its own process")
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity, the digests of base and adapter, and what the policy computes in."""
+        return f"{self.identity}|{self._base_digest}|{self._adapter_digest}|{self._policy.dtype}"
+
+    @property
+    def identity(self) -> str:
+        """The origin of the judge's weights, and that they are on a policy: the same on every machine."""
+        return self._identity
+
+    @property
+    def context_length(self) -> int | None:
+        """The given length, else the model's `max_position_embeddings`."""
+        return self._engine.context_length
+
+    @property
+    def beside(self) -> TransformersEngine:
+        """The judge as it would run beside the policy."""
+        return self._beside
+
+    @property
+    def num_adapter_bytes(self) -> int:
+        """The memory that the judge takes: its adapter's weights."""
+        return self._seat.num_bytes()
+
+    def count_tokens(self, prompt: JudgePrompt) -> int:
+        """Return the number of tokens of the rendered prompt, BOS and prefix included."""
+        return self._engine.count_tokens(prompt)
+
+    def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
+        """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
+        return self._engine.generate(prompts, sampling)
+
+    @contextmanager
+    def _session(self, base: Any) -> Iterator[None]:
+        """Let the policy judge. No inference mode: what a model caches in it could not be trained through."""
+        device = [base.device] if base.device.type == "cuda" else []
+        with (
+            model_lock(self._policy),
+            torch.random.fork_rng(devices=device),
+            torch.inference_mode(False),
+            torch.no_grad(),
+            evaluating(self._policy),
+            self._seat.taken(),
+        ):
+            yield
+
+
+def _check_policy(policy: Any) -> None:
+    """Refuse what a judge cannot sit on."""
+    from peft import PeftModel, PeftType
+
+    if not isinstance(policy, PeftModel) or policy.peft_type != PeftType.LORA:
+        raise ConfigError(
+            f"got {type(policy).__name__} as the policy; expected a peft.PeftModel with LoRA adapters (pass "
+            "peft_config= to the trainer), or leave the judge beside the policy"
+        )
+    for parameter in policy.parameters():
+        if hasattr(parameter, "ds_id") or type(parameter).__name__ in ("DTensor", "FlatParameter"):
+            raise ConfigError(
+                "got a policy sharded by ZeRO-3 or FSDP; expected whole weights on every rank, as the ranks judge "
+                "unequal numbers of batches: leave the judge beside the policy or on a server"
+            )
+
+
+def _check_same_base(source: ModelSource, adapter: str | None, digest: str) -> None:
+    """Refuse a policy whose base weights are not the judge's, compared by their hash."""
+    expected = read_stamp(adapter).get("base_digest") if adapter else None
+    if not expected:
+        logger.info("no digest of %s stands with the judge's adapter; it is loaded once to compare", source.model)
+        own = replace(source, adapter=None, device="cpu", device_map=None, dtype="bfloat16")
+        expected = weights_digest(load_model(own).model)
+    if expected != digest:
+        raise ConfigError(
+            f"got a policy on base weights {digest[:12]}, the judge's are {str(expected)[:12]}; expected the same "
+            "weights, or leave the judge beside the policy"
+        )
+
+
+def _adapter_folder(adapter: str) -> str:
+    """Return the local folder of an adapter; one of the hub is fetched."""
+    path = resolve_path(adapter)
+    if Path(path).is_dir():
+        return path
+    from huggingface_hub import snapshot_download
+
+    try:
+        return str(snapshot_download(path))
+    except (OSError, ValueError) as error:
+        raise ModelLoadError(
+            f"the adapter {adapter!r} is neither a local folder nor in the hub's reach; give a folder with adapter="
+        ) from error

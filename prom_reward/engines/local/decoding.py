@@ -1,0 +1,250 @@
+"""Batched decoding of feedback with a key/value cache; a sequence leaves the batch as soon as it is done.
+
+It does not know prompts or judgments: it continues token ids until a stop test says that one is done.
+
+What prompts share at their beginning is prefilled once, and nothing is padded there. Their caches are then joined
+with padding on the left, which the attention mask hides; a cache that cannot be joined (sliding windows, states) is
+decoded alone.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.local.kv_cache import RoomyLayer
+from prom_reward.engines.local.sampling import BROKEN, draw
+from prom_reward.engines.model.forward import forward_last
+from prom_reward.engines.prefix.prefill import SharedPrefill, rotary_boundary
+from prom_reward.engines.prefix.tree_attention import States, keeps_all_states
+from prom_reward.engines.tokens.label_probs import Row, token_logprobs
+
+_CLOSING_ROOM = 64  # more tokens than any closing has
+_KEPT_ROWS = 8  # steps between the first token of a verdict and the end of decoding, at most
+
+
+@dataclass(slots=True)
+class Decoding:
+    """One sequence while it is decoded."""
+
+    prompt_ids: list[int]
+    """The prompt."""
+    max_new_tokens: int
+    """Decoding ends here at the latest."""
+    generator: torch.Generator
+    """Draws this sequence's tokens, and no other's."""
+    is_done: Callable[[list[int]], bool]
+    """Told the new ids after every token; True ends the sequence."""
+    closing: Callable[[list[int]], Sequence[int] | None] = lambda _: None
+    """Told the new ids of a sequence that ended otherwise: the tokens to run behind them, or None."""
+    new_ids: list[int] = field(default_factory=list)
+    """What was decoded, without the end-of-sequence token."""
+    last_rows: dict[int, torch.Tensor] = field(default_factory=dict)
+    """Raw logits (V,) of the last steps by index into `new_ids`, before temperature, penalty and top-p."""
+    last_row: torch.Tensor | None = None
+    """Raw logits (V,) behind the closing tokens."""
+    computed_tokens: int = 0
+    """Prompt and closing tokens that were run through the model for this sequence."""
+    forced: list[int] | None = None
+    """What is still to be run of the closing tokens, once they have begun."""
+
+    _seen: torch.Tensor | None = None
+
+    def seen(self, device: torch.device) -> torch.Tensor:
+        """Return all tokens so far (T,); what was returned before is not made again."""
+        known = torch.tensor(self.prompt_ids, device=device) if self._seen is None else self._seen
+        new = self.new_ids[len(known) - len(self.prompt_ids) :]
+        self._seen = torch.cat([known, torch.tensor(new, dtype=known.dtype, device=device)]) if new else known
+        return self._seen
+
+    def row(self, index: int) -> Row | None:
+        """Return the distribution from which the token at an index was drawn, where it is kept."""
+        logits = self.last_rows.get(index)
+        return None if logits is None else partial(token_logprobs, logits)
+
+    def closing_row(self) -> Row | None:
+        """Return the distribution behind the closing tokens, where they were run."""
+        return None if self.last_row is None else partial(token_logprobs, self.last_row)
+
+
+def decode(
+    model: Any,
+    sequences: Sequence[Decoding],
+    sampling: SamplingParams,
+    eos_ids: frozenset[int],
+    prefill: SharedPrefill | None = None,
+) -> None:
+    """Decode all sequences to their end, in place.
+
+    Args:
+        model: A causal LM in eval mode.
+        sequences: The batch; identical prompts are prefilled once.
+        sampling: How tokens are drawn.
+        eos_ids: Tokens with which the model ends a sequence.
+        prefill: Prefills beginnings that prompts share once, where the model can; None prefills each prompt.
+    """
+    groups = _groups(model, sequences)
+    if len(groups) > 1:
+        for group in groups:
+            decode(model, group, sampling, eos_ids, prefill if len(group) > 1 else None)
+        return
+    if prefill is not None and prefill.strategy == "tree":
+        logits, caches = _shared_prefill(model, prefill, sequences)
+    else:
+        logits, caches = _prefill(model, sequences)
+    cache, mask = _join(caches, [len(sequence.prompt_ids) for sequence in sequences], model.device)
+    del caches
+    _decode_batch(model, list(sequences), sampling, eos_ids, logits, cache, mask)
+
+
+def _groups(model: Any, sequences: Sequence[Decoding]) -> list[list[Decoding]]:
+    """Return which sequences are decoded together: not where caches cannot be joined, nor across a rotary boundary."""
+    boundary = rotary_boundary(model)
+    if not keeps_all_states(model):
+        return [[sequence] for sequence in sequences]
+    if boundary is None:
+        return [list(sequences)]
+    ends = [len(one.prompt_ids) + one.max_new_tokens + _CLOSING_ROOM for one in sequences]
+    short = [one for one, end in zip(sequences, ends, strict=True) if end <= boundary]
+    others = [[one] for one, end in zip(sequences, ends, strict=True) if end > boundary]
+    return [short, *others] if short else others
+
+
+def _decode_batch(
+    model: Any,
+    active: list[Decoding],
+    sampling: SamplingParams,
+    eos_ids: frozenset[int],
+    logits: torch.Tensor,
+    cache: Any,
+    mask: torch.Tensor,
+) -> None:
+    """Run the decoding loop.
+
+    Args:
+        model: The causal LM.
+        active: B sequences.
+        sampling: How tokens are drawn.
+        eos_ids: Tokens that end a sequence.
+        logits: (B, V), raw, behind the prompts.
+        cache: The joined cache of the prompts.
+        mask: (B, T), 0 at padding.
+    """
+    boundary, written = rotary_boundary(model), list(active[0].prompt_ids)
+    while True:
+        tokens = [_next_token(sequence, row, sampling, eos_ids) for sequence, row in zip(active, logits, strict=True)]
+        keep = [index for index, token in enumerate(tokens) if token is not None]
+        if not keep:
+            return
+        if len(keep) < len(active):
+            active = [active[index] for index in keep]
+            chosen = torch.tensor(keep)  # on the CPU, from where it indexes layers on any device
+            cache.batch_select_indices(chosen)
+            mask = mask[chosen]
+        step_ids = torch.tensor([[tokens[index]] for index in keep], device=model.device)  # (B, 1)
+        mask = torch.nn.functional.pad(mask, (0, 1), value=1)  # (B, T + 1)
+        positions = mask.sum(dim=1, keepdim=True) - 1
+        if boundary is not None and len(active) == 1:
+            written += step_ids[0].tolist()
+            if len(written) == boundary + 1:  # what is cached was turned otherwise, as transformers' generate knows
+                logits, cache = forward_last(model, torch.tensor([written], device=model.device))
+                continue
+        logits, cache = forward_last(model, step_ids, cache=cache, attention_mask=mask, position_ids=positions)
+
+
+def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, list[Any]]:
+    """Return raw logits (B, V) behind each prompt, and the prompts' caches."""
+    done: dict[tuple[int, ...], tuple[torch.Tensor, Any]] = {}
+    rows, caches = [], []
+    for sequence in sequences:
+        key = tuple(sequence.prompt_ids)
+        if key not in done:
+            input_ids = torch.tensor([sequence.prompt_ids], device=model.device)
+            rows_behind, cache = forward_last(model, input_ids)
+            done[key] = (rows_behind[0], cache)
+            sequence.computed_tokens += len(key)
+        row, cache = done[key]
+        rows.append(row)
+        caches.append(cache)
+    return torch.stack(rows), caches
+
+
+def _shared_prefill(
+    model: Any, prefill: SharedPrefill, sequences: Sequence[Decoding]
+) -> tuple[torch.Tensor, list[Any]]:
+    """Return what `_prefill` returns, every shared beginning computed once."""
+    rows: dict[int, torch.Tensor] = {}
+    caches: dict[int, Any] = {}
+
+    def keep_states(index: int, states: Sequence[States]) -> None:
+        caches[index] = DynamicCache(config=model.config.get_text_config())
+        for layer, (keys, values) in enumerate(states):
+            caches[index].update(keys, values, layer)
+
+    computed = prefill.run_tree([one.prompt_ids for one in sequences], rows.__setitem__, keep_states)
+    for sequence, num_tokens in zip(sequences, computed, strict=True):
+        sequence.computed_tokens += num_tokens
+    order = range(len(sequences))
+    return torch.stack([rows[at] for at in order]), [caches[at] for at in order]
+
+
+def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torch.Tensor]:
+    """Return one cache of all rows, padded on the left, and its mask (B, T)."""
+    width = max(lengths)
+    mask = torch.tensor([[0] * (width - length) + [1] * length for length in lengths], device=device)
+    if not all(type(layer) is DynamicLayer for layer in caches[0].layers):
+        return caches[0], mask  # decoded alone
+    joined = copy.copy(caches[0])
+    joined.layers = []
+    for index in range(len(caches[0].layers)):
+        layers = [cache.layers[index] for cache in caches]
+        keys = _padded([layer.keys for layer in layers], width)
+        joined.layers.append(RoomyLayer(keys, _padded([layer.values for layer in layers], width)))
+        for layer in layers:  # so that no more than one layer is held twice
+            layer.keys = layer.values = None
+    return joined, mask
+
+
+def _padded(states: list[torch.Tensor], width: int) -> torch.Tensor:
+    """Join states (1, H, T_i, D) to (B, H, width, D) with zeros on the left."""
+    return torch.cat([torch.nn.functional.pad(state, (0, 0, width - state.shape[2], 0)) for state in states])
+
+
+def _next_token(sequence: Decoding, row: torch.Tensor, sampling: SamplingParams, eos_ids: frozenset[int]) -> int | None:
+    """Return what a sequence goes on with behind raw logits (V,); None where it has ended."""
+    if sequence.forced is not None:
+        return _next_forced(sequence, row)
+    token = draw(row, sequence.seen(row.device), sampling, sequence.generator)
+    if token == BROKEN:
+        return None
+    if token in eos_ids:
+        return _close(sequence, row, [])
+    sequence.last_rows[len(sequence.new_ids)] = row.clone()  # a view would hold the rows of the whole batch
+    sequence.last_rows.pop(len(sequence.new_ids) - _KEPT_ROWS, None)
+    sequence.new_ids.append(token)
+    if sequence.is_done(sequence.new_ids):
+        return None
+    return token if len(sequence.new_ids) < sequence.max_new_tokens else _close(sequence, row, [token])
+
+
+def _close(sequence: Decoding, row: torch.Tensor, waiting: list[int]) -> int | None:
+    """Begin with the closing tokens of a sequence, behind what it wrote but the model has not seen."""
+    closing = sequence.closing(sequence.new_ids)
+    if closing is None:
+        return None
+    sequence.computed_tokens += len(closing)
+    sequence.forced = [*waiting, *closing]
+    return _next_forced(sequence, row)
+
+
+def _next_forced(sequence: Decoding, row: torch.Tensor) -> int | None:
+    if sequence.forced:
+        return sequence.forced.pop(0)
+    sequence.last_row = row.clone()
+    return None

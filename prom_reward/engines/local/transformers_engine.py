@@ -1,0 +1,166 @@
+"""The in-process engine: any causal LM that transformers loads, on a CPU or on GPUs.
+
+It does not know rubrics, nor how its conversation is written.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.local.batches import Answering
+from prom_reward.engines.local.runtime import JudgeRuntime
+from prom_reward.engines.model.adapter_stamp import adapter_digest
+from prom_reward.engines.model.loading import (
+    LoadedModel,
+    ModelSource,
+    load_model,
+    resolve_device,
+    resolve_dtype,
+    resolve_path,
+)
+from prom_reward.engines.model.sessions import judging, judging_on
+from prom_reward.errors import ConfigError, WorkError
+from prom_reward.types import Conversation, JudgePrompt
+
+Session = Callable[[Any], AbstractContextManager[None]]
+"""What surrounds a call: it is given the model and puts it into, and out of, the state in which it judges."""
+
+_loading = threading.Lock()  # async rewards run in threads; a judge that they share is loaded once
+
+
+class TransformersEngine:
+    """Runs a judge's weights in this process.
+
+    Args:
+        source: Where the weights come from; they are loaded at the first use. Or a model that is loaded
+            already: such an engine shares it and cannot be pickled.
+        conversation: Makes the judge's conversation for its tokenizer, for example an entry of
+            `prom_reward.prompts.conversation.CONVERSATIONS`.
+        context_length: Tokens that prompt and answer may take together; None takes the model's own.
+        decode_batch_size: Feedbacks that are decoded together; None takes 8 on a CPU and 32 on a GPU.
+        offload: Keep the weights on the CPU between calls, where a policy on the same GPU needs the memory.
+        session: What surrounds a call; None is eval mode without gradients.
+
+    Raises:
+        ConfigError: `offload` is asked for weights that are spread over devices or quantised.
+    """
+
+    def __init__(
+        self,
+        source: ModelSource | LoadedModel,
+        *,
+        conversation: Callable[[Any], Conversation],
+        context_length: int | None = None,
+        decode_batch_size: int | None = None,
+        offload: bool = False,
+        session: Session | None = None,
+    ) -> None:
+        if offload and isinstance(source, ModelSource) and (source.device_map or source.quantization):
+            raise ConfigError(
+                f"got offload with device_map={source.device_map!r}, quantization={source.quantization!r}; "
+                "expected neither: only plain weights on one device can be moved between calls"
+            )
+        self._source = source
+        self._conversation_factory = conversation
+        self._context_length = context_length
+        self._decode_batch_size = decode_batch_size
+        self._offload = offload
+        self._session = session
+        self._home: torch.device | None = None
+        self._runtime: JudgeRuntime | None = None
+        self._adapter_digest: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        if isinstance(self._source, LoadedModel):
+            raise WorkError("an engine around a loaded model cannot be pickled; make it from a ModelSource")
+        return {**self.__dict__, "_runtime": None, "_adapter_digest": None}
+
+    @property
+    def runtime(self) -> "JudgeRuntime":
+        """The loaded model with its encoder and conversation; loads it where that has not happened yet."""
+        if self._runtime is None:
+            with _loading:
+                self._runtime = self._runtime or self._load()
+        return self._runtime
+
+    def _load(self) -> JudgeRuntime:
+        with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
+            loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
+        self._home = loaded.device
+        return JudgeRuntime(loaded, self._conversation_factory(loaded.tokenizer))
+
+    def on(self, loaded: LoadedModel, session: Session) -> "TransformersEngine":
+        """Return this engine on a model that is loaded already, with what surrounds a call of it."""
+        return TransformersEngine(
+            loaded,
+            conversation=self._conversation_factory,
+            context_length=self._context_length,
+            decode_batch_size=self._decode_batch_size,
+            session=session,
+        )
+
+    @property
+    def source(self) -> ModelSource | LoadedModel:
+        """Where the weights come from."""
+        return self._source
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity, a digest of the adapter, and what the weights compute in on this machine; loads nothing."""
+        source = self._source
+        if isinstance(source, LoadedModel):
+            return f"{self.identity}|{source.dtype}"
+        if self._adapter_digest is None:
+            self._adapter_digest = adapter_digest(resolve_path(source.adapter)) if source.adapter else ""
+        dtype = source.quantization or resolve_dtype(source.dtype, resolve_device(source.device))
+        return f"{self.identity}|{self._adapter_digest}|{dtype}"
+
+    @property
+    def identity(self) -> str:
+        """The weights' origin, the conversation and the given context: the same on every machine."""
+        source = self._source
+        if isinstance(source, ModelSource):
+            parts = [source.model, source.revision, source.gguf_file, source.adapter, source.tokenizer]
+            parts += [source.dtype, source.quantization]
+        else:
+            parts = [source.model.config.name_or_path]
+        factory = self._conversation_factory
+        name = getattr(factory, "__qualname__", None) or repr(factory)
+        return "transformers:" + "|".join(str(part or "") for part in [*parts, name, self._context_length])
+
+    @property
+    def context_length(self) -> int | None:
+        """The given length, else the model's `max_position_embeddings`."""
+        if self._context_length is not None:
+            return self._context_length
+        config = self.runtime.loaded.model.config
+        config = config.get_text_config() if hasattr(config, "get_text_config") else config
+        length = getattr(config, "max_position_embeddings", None)
+        return int(length) if length else None
+
+    def count_tokens(self, prompt: JudgePrompt) -> int:
+        """Return the number of tokens of the rendered prompt, BOS and prefix included."""
+        return len(self.runtime.context_ids(prompt))
+
+    def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
+        """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
+        model = self.runtime.loaded.model
+        with self._around(model):
+            answering = Answering(
+                self.runtime,
+                prompts,
+                sampling,
+                context_length=self.context_length,
+                decode_batch_size=self._decode_batch_size,
+            )
+            return answering.run()
+
+    def _around(self, model: Any) -> AbstractContextManager[None]:
+        """Return what surrounds a call."""
+        if self._session is not None:
+            return self._session(model)
+        return judging_on(self._home, model) if self._offload and self._home is not None else judging(model)

@@ -1,0 +1,1 @@
+"""One loaded model: weights, tokenizer, memory, and the state around a call."""

@@ -1,0 +1,1 @@
+"""Computes what prompts share at their beginning once."""

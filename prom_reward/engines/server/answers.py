@@ -1,0 +1,258 @@
+"""One prompt goes to a server and comes back as a Generation.
+
+It does not know batches, nor how a request survives.
+
+Where the server takes token ids and gives the log-probabilities of chosen ones, the distribution is read exactly as
+an in-process engine reads it. Elsewhere the judge writes its verdict, and the labels are looked for among the
+likeliest tokens at that place.
+"""
+
+import re
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.server.client import RequestFailedError
+from prom_reward.engines.server.prompts import PromptWriter
+from prom_reward.engines.server.replies import Reply, label_logprobs_by_text, token_at
+from prom_reward.engines.server.requests import ServerRequests, Usage, chosen
+from prom_reward.engines.tokens.label_probs import Tokens, label_logprobs, next_tokens
+from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, first_verdict, marker_end
+from prom_reward.errors import ConfigError
+from prom_reward.types import RESULT_MARKER, JudgePrompt
+
+_VERDICT_TOKENS = 6  # enough for " **(4" where a judge decorates its verdict
+_CLOSING_TOKENS = 16  # what closing, marker and verdict take at most
+_TOO_LONG = re.compile(
+    r"context (?:length|window|size)|too (?:long|many tokens)|maximum .{0,40}(?:tokens|length)", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What stands at a verdict."""
+
+    text: str
+    """The likeliest label, or what the judge wrote where that is no label."""
+    logprobs: Mapping[str, float] | None = None
+    """The labels' log-probabilities, where the server gave them."""
+    is_verdict: bool = True
+    """False where there is no verdict."""
+
+
+class ServerAnswers:
+    """Asks a server for one prompt at a time.
+
+    Args:
+        requests: Sends what the prompt needs.
+        writer: Writes the prompts.
+    """
+
+    def __init__(self, requests: ServerRequests, writer: PromptWriter) -> None:
+        self._requests = requests
+        self._writer = writer
+
+    def check(self, prompt: JudgePrompt) -> None:
+        """Raise ConfigError where the server can do nothing with prompts of this kind."""
+        if prompt.response_prefix and not self._requests.route.abilities.continues_answer:
+            raise ConfigError(
+                "the server does not continue a started answer, which score mode needs; use mode='feedback', or a "
+                "server with text completions and a tokenizer= of its model"
+            )
+
+    async def count_tokens(self, prompt: JudgePrompt) -> int:
+        """Return the tokens of a prompt; asks the server where no tokenizer is at hand."""
+        if self._requests.uses_ids:
+            return len(self._writer.ids(prompt))
+        usage = Usage()
+        await self._requests.ask(self._requests.context(prompt), usage, max_tokens=1)
+        return usage.num_prompt
+
+    async def answer(self, prompt: JudgePrompt, sampling: SamplingParams, seed: int) -> Generation:
+        """Answer one prompt; see `prom_reward.engines.base.Engine.generate`.
+
+        Raises:
+            RequestFailedError: The server gave no answer that can be used.
+        """
+        length = len(self._writer.ids(prompt)) if self._requests.uses_ids else 0
+        usage = Usage(num_prompt=length)
+        room = self._room(prompt, length)
+        if room is not None and room < 0:
+            return self._too_long(length, f"the judge's context takes {self._requests.route.context_length}")
+        try:
+            if prompt.reads_score_at_once:
+                return self._scored(await self._read(prompt, "", usage), usage)
+            limit = sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1)
+            return await self._feedback(prompt, sampling, seed, limit, usage)
+        except RequestFailedError as error:
+            if error.status == 400 and _TOO_LONG.search(str(error)):
+                return self._too_long(length, f"the server says: {error}")
+            raise
+
+    def _room(self, prompt: JudgePrompt, length: int) -> int | None:
+        """Tokens that feedback may take before closing and verdict must begin; None where it is not known."""
+        limit = self._requests.route.context_length
+        if limit is None or not self._requests.uses_ids:
+            return None
+        verdict = max(len(tail) for tail in self._writer.labels(prompt).tails.values())
+        return limit - length - verdict - (0 if prompt.reads_score_at_once else _CLOSING_TOKENS)
+
+    def _too_long(self, length: int, why: str) -> Generation:
+        counted = f"{length} tokens" if length else "too many tokens"
+        return Generation(
+            text="", finish_reason="too_long", num_prompt_tokens=length, error=f"the prompt has {counted}, {why}"
+        )
+
+    def _scored(self, reading: _Reading, usage: Usage) -> Generation:
+        return _generation(reading.text, "result" if reading.is_verdict else "stop", reading.logprobs, usage, 0)
+
+    async def _feedback(
+        self, prompt: JudgePrompt, sampling: SamplingParams, seed: int, limit: int, usage: Usage
+    ) -> Generation:
+        reply = await self._requests.ask(
+            self._requests.context(prompt),
+            usage,
+            max_tokens=limit,
+            seed=seed,
+            **self._requests.sampling(sampling),
+            **self._requests.rows(prompt),
+        )
+        num_written = reply.num_generated_tokens
+        text = self._text(reply)
+        verdict = first_verdict(text, prompt.labels)
+        if verdict is None:
+            return await self._closed(prompt, reply, text, usage)
+        logprobs = None
+        if verdict.text in prompt.labels:
+            logprobs = await self._logprobs_at(prompt, reply, text, verdict, usage)
+        return _generation(text[: verdict.end], "result", logprobs, usage, num_written)
+
+    async def _closed(self, prompt: JudgePrompt, reply: Reply, text: str, usage: Usage) -> Generation:
+        """Close a feedback that has no verdict with ` [RESULT] ` and read it, where the server can go on from there."""
+        num_written = reply.num_generated_tokens
+        if not self._requests.route.abilities.continues_answer:
+            return _generation(text, reply.ended, None, usage, num_written)
+        if ends_in_marker(text):
+            closed = text.rstrip()
+            reading = await self._read(prompt, closed, usage)
+        else:
+            closed = f"{text.rstrip()} {RESULT_MARKER}"
+            reading = await (self._read_closed(prompt, reply, usage) or self._read(prompt, closed, usage))
+        if not reading.is_verdict:
+            return _generation(text, reply.ended, None, usage, num_written)
+        return _generation(f"{closed} {reading.text}", "forced", reading.logprobs, usage, num_written)
+
+    def _read_closed(self, prompt: JudgePrompt, reply: Reply, usage: Usage) -> "Coroutine[Any, Any, _Reading] | None":
+        """Return the reading behind the very tokens that the judge wrote, where they are known."""
+        ids = [row.token_id for row in reply.rows]
+        if not self._requests.reads_ids or None in ids:
+            return None
+        labels = self._writer.labels(prompt)
+        written = self._writer.without_end([token for token in ids if token is not None])
+        context = [*self._writer.ids(prompt), *written, *self._writer.closing_ids, *labels.lead]
+        return self._read_labels(context, labels.tails, usage)
+
+    async def _logprobs_at(
+        self, prompt: JudgePrompt, reply: Reply, text: str, verdict: Verdict, usage: Usage
+    ) -> Mapping[str, float] | None:
+        """Return the distribution at the verdict that the judge wrote, from its tokens or else by asking again."""
+        index = self._verdict_row(reply, text, verdict)
+        if not self._requests.reads_ids:
+            row = reply.rows[index] if index is not None else None
+            if row is None or row.text.strip() != verdict.text:
+                return None
+            return label_logprobs_by_text(row, prompt.labels)
+        if index is not None and (found := self._tails_at(prompt, reply, index, verdict)) is not None:
+            before = [row.token_id for row in reply.rows[:index] if row.token_id is not None]
+            context = [*self._writer.ids(prompt), *before]
+            return await self._read_tails(context, found, usage, reply.rows[index].by_id())
+        written = text[: marker_end(text[: verdict.start])]
+        return (await self._read(prompt, written, usage)).logprobs
+
+    def _tails_at(self, prompt: JudgePrompt, reply: Reply, index: int, verdict: Verdict) -> Mapping[str, Tokens] | None:
+        """Return how the labels are written where the judge wrote its verdict; None where it is fused."""
+        labels = self._writer.labels(prompt)
+        ids = tuple(row.token_id for row in reply.rows)
+        both = (labels.tails, self._writer.glued_tails(labels))
+        return next(
+            (tails for tails in both if ids[index : index + len(tails[verdict.text])] == tails[verdict.text]), None
+        )
+
+    def _verdict_row(self, reply: Reply, text: str, verdict: Verdict) -> int | None:
+        if not self._requests.reads_ids:
+            return token_at(text, reply.rows, verdict.start)
+        ids = [row.token_id for row in reply.rows]
+        known = [token for token in ids if token is not None]
+        lengths = (len(self._writer.decode(known[: count + 1])) for count in range(len(known)))
+        return next((index for index, length in enumerate(lengths) if length > verdict.start), None)
+
+    def _text(self, reply: Reply) -> str:
+        """Return the judge's text; from its token ids where the verdict's place is looked for among them."""
+        ids = [row.token_id for row in reply.rows]
+        if not self._requests.reads_ids or None in ids:
+            return reply.text
+        return self._writer.decode([token for token in ids if token is not None])
+
+    async def _read(self, prompt: JudgePrompt, written: str, usage: Usage) -> _Reading:
+        """Return what stands behind the marker with which prefix or written text end."""
+        if self._requests.reads_ids:
+            return await self._read_labels(self._writer.ids(prompt, written), self._writer.labels(prompt).tails, usage)
+        reply = await self._requests.ask(
+            self._requests.context(prompt, written),
+            usage,
+            max_tokens=_VERDICT_TOKENS,
+            **self._requests.greedy(),
+            **self._requests.rows(prompt),
+        )
+        verdict = find_verdict(RESULT_MARKER + reply.text, prompt.labels)
+        if verdict is None or verdict.text not in prompt.labels:
+            return _Reading(reply.text, is_verdict=verdict is not None)
+        index = token_at(reply.text, reply.rows, verdict.start - len(RESULT_MARKER))
+        row = reply.rows[index] if index is not None else None
+        is_whole = row is not None and row.text.strip() == verdict.text
+        logprobs_by_text = label_logprobs_by_text(row, prompt.labels) if row is not None and is_whole else None
+        if logprobs_by_text is None:
+            return _Reading(verdict.text)
+        return _Reading(max(logprobs_by_text, key=logprobs_by_text.__getitem__), logprobs_by_text)
+
+    async def _read_labels(self, context: list[int], tails: Mapping[str, Tokens], usage: Usage) -> _Reading:
+        logprobs = await self._read_tails(context, tails, usage)
+        return _Reading(max(logprobs, key=logprobs.__getitem__), logprobs)
+
+    async def _read_tails(
+        self,
+        context: list[int],
+        tails: Mapping[str, Tokens],
+        usage: Usage,
+        first_row: Mapping[int, float] | None = None,
+    ) -> dict[str, float]:
+        """Return the labels' log-probabilities behind a context, exactly as an in-process engine does."""
+        known: dict[Tokens, Mapping[int, float]] = {}
+        for prefix, tokens in next_tokens(tails).items():
+            row: Mapping[int, float] = first_row if first_row is not None and not prefix else {}
+            if not set(tokens) <= set(row):
+                ids = [*context, *prefix]
+                reply = await self._requests.ask(
+                    {"prompt": ids}, usage, max_tokens=1, **self._requests.greedy(), **chosen(tokens)
+                )
+                row = reply.rows[0].by_id() if reply.rows else {}
+            if not set(tokens) <= set(row):
+                raise RequestFailedError("the server left out the log-probabilities of the labels")
+            known[prefix] = {token: row[token] for token in tokens}
+        return label_logprobs(known, tails)
+
+
+def _generation(
+    text: str, finish_reason: Any, logprobs: Mapping[str, float] | None, usage: Usage, num_written: int
+) -> Generation:
+    return Generation(
+        text=text,
+        finish_reason=finish_reason,
+        num_prompt_tokens=usage.num_prompt,
+        num_computed_tokens=usage.num_computed,
+        num_generated_tokens=num_written,
+        score_logprobs=logprobs,
+        is_partial=logprobs is not None and -inf in logprobs.values(),
+    )

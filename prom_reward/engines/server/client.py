@@ -1,0 +1,261 @@
+"""Sends requests to an OpenAI-compatible server until each is answered or has failed.
+
+It does not know prompts or judges. Retries, back-off and Retry-After are the `openai` client's; what is added here
+is what it does not look at: an answer that drips or cannot be used is sent again like one that breaks off, and
+nothing is sent to a server that is gone.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import httpx2
+import openai
+
+from prom_reward.engines.server.circuit_breaker import CircuitBreaker
+from prom_reward.engines.server.replies import parse_answer
+from prom_reward.engines.server.source import ServerSource
+from prom_reward.engines.server.stats import ServerStats
+from prom_reward.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+_PROBE_TIMEOUT_S = 20.0
+_CONNECT_TIMEOUT_S = 10.0
+_MOST_OUTAGES = 3  # a prompt that comes back from so many is what brings the server down
+_FOREIGN_HEADERS = ("openai-organization", "openai-project")  # which the client takes from the environment
+_BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # of the body as it was sent
+_REFUSALS = (401, 403, 404)
+_SHOWN_CHARS = 300
+_MOST_ANSWER_BYTES = 64 << 20  # a feedback with log-probabilities at every token has some MiB
+
+
+class RequestFailedError(Exception):
+    """A request got no answer that can be used; the message says why, without secrets."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """The HTTP status, where the server gave one."""
+
+
+class ServerClient:
+    """One process's connections to a server. Belongs to one event loop.
+
+    Args:
+        source: Where the server is.
+        stats: Is told of retries and latencies.
+    """
+
+    def __init__(self, source: ServerSource, stats: ServerStats) -> None:
+        self._source = source
+        self._key = source.read_key()
+        self._slots = asyncio.Semaphore(source.max_in_flight)
+        self.breaker = CircuitBreaker(
+            server=f"the judge's server {source.url}",
+            threshold=source.outage_after,
+            deadline_s=source.outage_deadline_s,
+            probe=self._probe,
+        )
+        self.probe_request: tuple[str, Mapping[str, Any]] | None = None
+        """A small request, path and body, that a living server answers; None asks for its models."""
+        self._judging = self._openai(
+            source.max_retries, _JudgeHttp(source, self.breaker, stats, is_anonymous=self._key is None)
+        )
+        self._probing = self._openai(0, _JudgeHttp(source, None, None, is_anonymous=self._key is None))
+        if self._key and not source.is_loopback and source.parts.scheme == "http":
+            logger.warning("%s: the key goes over plain http, readable on the way; use https", source.url)
+
+    async def models(self) -> list[dict[str, Any]] | None:
+        """Return what the server serves, as it says; None where it has no such list."""
+        try:
+            listed = await self._answer("GET", "/models", None)
+        except RequestFailedError as error:
+            if error.status in (404, 405, 501):
+                return None
+            raise
+        found = listed.get("data")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else None
+
+    async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the JSON answer to a request, of a shape that can be read.
+
+        Raises:
+            RequestFailedError: This request failed, after its retries; the server answers others.
+            ServerGoneError: The server answers nothing.
+            ConfigError: It refuses this caller: a wrong key, a wrong model.
+        """
+        return await self._answer("POST", path, body)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._judging.close()
+        await self._probing.close()
+
+    def _openai(self, max_retries: int, http: "_JudgeHttp") -> openai.AsyncOpenAI:
+        """Return a client that takes nothing from the environment: no other service's key reaches this server."""
+        return openai.AsyncOpenAI(
+            api_key=self._key or "none",
+            admin_api_key="",
+            organization="",
+            project="",
+            base_url=self._source.url,
+            max_retries=max_retries,
+            http_client=http,
+        )
+
+    async def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+        async with self._slots:
+            was_lost = False
+            for _ in range(_MOST_OUTAGES):
+                try:
+                    return await _send(self._judging, method, path, body)
+                except openai.APIError as error:
+                    reason, status = self._reason(error), getattr(error, "status_code", None)
+                    if status is not None and 400 <= status < 500 and status not in (408, 409, 429, *_REFUSALS):
+                        raise RequestFailedError(reason, status) from None
+                    was_lost, before = _is_lost(error) or status in _REFUSALS, was_lost
+                    # The probe is answered where a server came back in the meantime, or refused without meaning it.
+                    if not await self.breaker.was_gone(reason) and (before or not was_lost):
+                        raise RequestFailedError(reason, status) from None
+            raise RequestFailedError(f"the server went down {_MOST_OUTAGES} times while it had this request ({reason})")
+
+    async def _probe(self) -> None:
+        """Ask for a sign of life; see `CircuitBreaker`."""
+        try:
+            if self.probe_request is None:
+                await _send(self._probing, "GET", "/models", None)
+            else:
+                await _send(self._probing, "POST", *self.probe_request)
+        except openai.APIError as error:
+            status = getattr(error, "status_code", None)
+            reason = self._reason(error)
+            if self.probe_request is None and status == 404:
+                return  # no list of models, but a server
+            if status in _REFUSALS or (status is not None and 300 <= status < 400):
+                self._refuse(status, reason)
+            raise ConnectionError(reason) from None
+
+    def _refuse(self, status: int, reason: str) -> NoReturn:
+        advice = {
+            401: f"set the key in {self._source.api_key_env} or server.api_key_file",
+            403: f"set a key that may use it in {self._source.api_key_env} or server.api_key_file",
+            404: "check the url and server.model",
+        }.get(status, "give the url that it redirects to; a key is never sent on")
+        raise ConfigError(f"the judge's server {self._source.url} refuses every request ({reason}); {advice}")
+
+    def _reason(self, error: openai.APIError) -> str:
+        """Return one line that says what went wrong, with the key taken out wherever it may have come from."""
+        cause = error.__cause__
+        text = _named(cause) if isinstance(cause, httpx2.RequestError) else error.message
+        status = getattr(error, "status_code", None)
+        text = text if status is None else text.replace(f"Error code: {status}", f"HTTP {status}")
+        if isinstance(error, openai.APIStatusError) and 300 <= error.status_code < 400:
+            text = f"HTTP {status}, a redirect"
+        text = text.replace(self._key, "[key]") if self._key else text
+        return " ".join(text.split())[:_SHOWN_CHARS]
+
+
+async def _send(client: openai.AsyncOpenAI, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    if method == "GET":
+        response = await client.get(path, cast_to=httpx2.Response)
+    else:
+        response = await client.post(path, body=dict(body or {}), cast_to=httpx2.Response)
+    parsed: dict[str, Any] = response.extensions["parsed"]
+    return parsed
+
+
+async def _read(response: httpx2.Response) -> httpx2.Response:
+    """Return the response with its body read and unpacked, which no server can make as large as it likes."""
+    parts, num_bytes = [], 0
+    try:
+        async for part in response.aiter_bytes():
+            num_bytes += len(part)
+            if num_bytes > _MOST_ANSWER_BYTES:
+                message = f"the answer is longer than {_MOST_ANSWER_BYTES >> 20} MiB"
+                raise _UnusableAnswerError(message, request=response.request)
+            parts.append(part)
+    finally:
+        await response.aclose()
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in _BODY_HEADERS]
+    return httpx2.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
+
+
+class _UnusableAnswerError(httpx2.RequestError):
+    """The server answered, but not in time or not in a form that can be read; the client sends it again."""
+
+
+def _is_lost(error: openai.APIError) -> bool:
+    """Whether the connection broke."""
+    return isinstance(error.__cause__, httpx2.NetworkError | httpx2.RemoteProtocolError)
+
+
+def _named(error: httpx2.RequestError) -> str:
+    return str(error) if isinstance(error, _UnusableAnswerError) else f"{type(error).__name__}: {error}"
+
+
+class _JudgeHttp(httpx2.AsyncClient):
+    """An HTTP client whose every answer is whole, in time and of a known shape, or an error that is sent again."""
+
+    def __init__(
+        self,
+        source: ServerSource,
+        breaker: CircuitBreaker | None,
+        stats: ServerStats | None,
+        *,
+        is_anonymous: bool,
+    ) -> None:
+        is_probing = breaker is None
+        self._timeout_s = min(source.request_timeout_s, _PROBE_TIMEOUT_S) if is_probing else source.request_timeout_s
+        self._dropped_headers = ("authorization", *_FOREIGN_HEADERS) if is_anonymous else _FOREIGN_HEADERS
+        self._breaker = breaker
+        self._stats = stats
+        super().__init__(
+            base_url=source.url,
+            timeout=httpx2.Timeout(self._timeout_s, connect=_CONNECT_TIMEOUT_S, pool=None),
+            limits=httpx2.Limits(max_connections=source.max_in_flight, max_keepalive_connections=source.max_in_flight),
+            follow_redirects=False,
+            trust_env=not source.is_loopback,  # no proxy stands between a machine and itself
+        )
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send a request once the server is not in doubt, and look at the answer."""
+        if self._breaker is not None:
+            await self._breaker.wait()
+        if self._stats is not None and request.headers.get("x-stainless-retry-count", "0") != "0":
+            self._stats.retried()
+        for name in self._dropped_headers:
+            request.headers.pop(name, None)
+        start = time.perf_counter()
+        try:
+            response = await self._whole(request, options)
+        except httpx2.RequestError as error:
+            self._failed(_named(error))
+            raise
+        if response.status_code >= 500:
+            self._failed(f"HTTP {response.status_code}")
+        elif self._breaker is not None and response.status_code != 429:
+            self._breaker.succeeded()
+        if self._stats is not None and response.is_success:
+            self._stats.answered(time.perf_counter() - start)
+        return response
+
+    async def _whole(self, request: httpx2.Request, options: Mapping[str, Any]) -> httpx2.Response:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await _read(await super().send(request, **{**options, "stream": True}))
+        except TimeoutError:
+            message = f"no whole answer within {self._timeout_s:g} s"
+            raise _UnusableAnswerError(message, request=request) from None
+        if response.is_success:
+            parsed, problem = parse_answer(response.content, is_completion=request.method == "POST")
+            if problem is not None:
+                raise _UnusableAnswerError(problem, request=request)
+            response.extensions["parsed"] = parsed
+        return response
+
+    def _failed(self, reason: str) -> None:
+        if self._breaker is not None:
+            self._breaker.failed(reason)

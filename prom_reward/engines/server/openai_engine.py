@@ -1,0 +1,206 @@
+"""A judge behind an OpenAI-compatible server: vLLM, SGLang, TGI, llama.cpp or a hosted one.
+
+It does not know HTTP. What runs on its private event loop is `prom_reward.engines.server.session`.
+"""
+
+import importlib.util
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.model.loading import ModelSource, load_tokenizer
+from prom_reward.engines.server.loop_thread import LoopThread
+from prom_reward.engines.server.source import ServerSource
+from prom_reward.engines.server.stats import ServerStats
+from prom_reward.errors import MissingPackageError, ModelLoadError
+from prom_reward.types import Conversation, JudgePrompt
+
+if TYPE_CHECKING:
+    from prom_reward.engines.server.probe import ServerAbilities
+    from prom_reward.engines.server.session import ServerSession
+
+logger = logging.getLogger(__name__)
+
+
+class OpenAIEngine:
+    """Asks a server that all processes of a run may share.
+
+    It connects at its first use, once a process, and waits for a server that does not answer yet. `close` ends its
+    thread and connections; so does the end of the engine or of the process.
+
+    Args:
+        source: Where the server is, and the limits of its use.
+        conversation: Makes the judge's conversation for its tokenizer, for example an entry of
+            `prom_reward.prompts.conversation.CONVERSATIONS`.
+        system_separator: What stands between system and task text where a chat server gets both in one message, as
+            in `prom_reward.prompts.conversation.SYSTEM_SEPARATORS`; None sends a system message.
+        tokenizer: Where the judge's tokenizer is. With it prompts go as token ids where the server takes them (one
+            BOS, no special token out of candidate text); without it, or where it cannot be loaded, as text.
+        context_length: Tokens that prompt and answer may take together; None takes the server's word.
+
+    Raises:
+        MissingPackageError: The `openai` package is not installed.
+    """
+
+    _process: "_Running | None"
+    _finalizer: "weakref.finalize[[], OpenAIEngine] | None"
+
+    def __init__(
+        self,
+        source: ServerSource,
+        *,
+        conversation: Callable[[Any], Conversation],
+        system_separator: str | None = None,
+        tokenizer: ModelSource | None = None,
+        context_length: int | None = None,
+    ) -> None:
+        if importlib.util.find_spec("openai") is None:
+            raise MissingPackageError(
+                "a judge behind a url needs the openai package, which is not installed; run: "
+                "pip install 'prom-reward[openai]'"
+            )
+        self.source = source
+        self._conversation = conversation
+        self._system_separator = system_separator
+        self._tokenizer = tokenizer
+        self._context_length = context_length
+        self._start_anew()
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = ("source", "_conversation", "_system_separator", "_tokenizer", "_context_length")
+        return {name: getattr(self, name) for name in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start_anew()
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity, and the served model's name; asks the server for it only where none is given."""
+        if self.source.model is not None:
+            return self.identity
+        return f"{self.identity}|{self._running().session.route.model}"
+
+    @property
+    def identity(self) -> str:
+        """The server's address, the names of model and tokenizer, the conversation and the given context."""
+        tokenizer = self._tokenizer.tokenizer or self._tokenizer.model if self._tokenizer is not None else None
+        conversation = getattr(self._conversation, "__qualname__", None) or repr(self._conversation)
+        parts = [self.source.url, self.source.model, self.source.api, tokenizer, conversation]
+        return "openai:" + "|".join(str(part or "") for part in [*parts, self._context_length])
+
+    @property
+    def context_length(self) -> int | None:
+        """The given length, else what the server says."""
+        return self._context_length or self._running().session.route.context_length
+
+    def count_tokens(self, prompt: JudgePrompt) -> int:
+        """Return the number of tokens of the rendered prompt, BOS and prefix included."""
+        running = self._running()
+        return running.loop.run(running.session.answers.count_tokens(prompt))
+
+    def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
+        """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`.
+
+        A prompt that gets no answer after all retries has failed, alone. Where the server does not offer
+        log-probabilities or started answers, verdicts come without distribution, or a feedback without verdict
+        stays unread; `prom-reward judges --check URL` says what it offers.
+
+        Raises:
+            ServerGoneError: The server has not answered for `source.outage_deadline_s`.
+            ConfigError: The server refuses this caller, or cannot do what the prompts need.
+        """
+        if not prompts:
+            return []
+        running = self._running()
+        return running.loop.run(running.session.answer_all(prompts, sampling))
+
+    def take_metrics(self) -> dict[str, float]:
+        """Return retries, failures and latencies (seconds) since they were last taken."""
+        return self._stats.take()
+
+    def close(self) -> None:
+        """End the thread and the connections; the next use starts anew."""
+        with self._lock:
+            if self._finalizer is not None:
+                self._finalizer()
+            self._process = None
+            self._finalizer = None
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()
+        self._stats = ServerStats()
+        self._process = None
+        self._finalizer = None
+
+    def _running(self) -> "_Running":
+        """Return what runs in this process; starts it where nothing does, or where it ran before a fork."""
+        with self._lock:
+            if self._process is None or self._process.pid != os.getpid():
+                self._process = self._started()
+                self._finalizer = weakref.finalize(self, self._process.close)
+            return self._process
+
+    def _started(self) -> "_Running":
+        from prom_reward.engines.server.session import open_session
+
+        loop = LoopThread("prom-reward-server")
+        try:
+            opening = open_session(
+                self.source,
+                self._stats,
+                conversation=self._conversation,
+                system_separator=self._system_separator,
+                tokenizer=self._loaded_tokenizer(),
+                model=self._tokenizer.model if self._tokenizer is not None else None,
+                context_length=self._context_length,
+            )
+            return _Running(os.getpid(), loop, loop.run(opening))
+        except BaseException:
+            loop.close()
+            raise
+
+    def _loaded_tokenizer(self) -> Any:
+        if self._tokenizer is None:
+            return None
+        try:
+            return load_tokenizer(self._tokenizer)
+        except (ModelLoadError, MissingPackageError) as error:
+            logger.warning("%s: prompts are sent as text, without the judge's tokenizer (%s)", self.source.url, error)
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What one process has open."""
+
+    pid: int
+    loop: LoopThread
+    session: "ServerSession"
+
+    def close(self) -> None:
+        """Close connections and thread; in a forked process they are not its own."""
+        if self.pid == os.getpid():
+            self.loop.run(self.session.close())
+            self.loop.close()
+
+
+def server_abilities(source: ServerSource) -> "ServerAbilities":
+    """Find out what a server can do.
+
+    Raises:
+        ConfigError: It cannot be used as it is configured.
+        ServerGoneError: It does not answer.
+    """
+    from prom_reward.engines.server.session import check_server
+
+    loop = LoopThread("prom-reward-server")
+    try:
+        return loop.run(check_server(source))
+    finally:
+        loop.close()

@@ -1,0 +1,183 @@
+"""Finds out, once, what an OpenAI-compatible server can do.
+
+It does not know judges. Nothing is taken from a server's name or version: each ability is tried with a request of
+one token, and counts only where the answer shows it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prom_reward.engines.server.client import RequestFailedError, ServerClient
+from prom_reward.engines.server.replies import Reply, read_reply
+from prom_reward.errors import ConfigError, near_miss
+
+COMPLETIONS, CHAT = "/completions", "/chat/completions"
+NEUTRAL = {"top_k": -1, "repetition_penalty": 1.0}
+"""Sampling that other servers than OpenAI's take; sent, because some take their model's own defaults otherwise."""
+CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
+"""How a chat server is asked to go on with a started answer."""
+
+_NOT_OFFERED = (400, 404, 405, 415, 422, 501)
+_TOP_LOGPROBS = (20, 5, 1)
+_IDS = [11, 12, 13, 14]
+_SAMPLE = 'What is 2 + 2? Write it out.\n\n[RESULT] 4: \u00fcber 1,234.5% (naïve) of {"a": [1, 2]}\tdone — \u65e5\u672c'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointAbilities:
+    """What one of a server's two endpoints can do."""
+
+    takes_token_ids: bool = False
+    """A prompt may be token ids."""
+    reads_token_ids: bool = False
+    """Log-probabilities of chosen token ids (vLLM's `logprob_token_ids`)."""
+    top_logprobs: int = 0
+    """How many of the likeliest tokens have their log-probabilities; 0 is none."""
+    takes_penalty: bool = False
+    """It takes `repetition_penalty` and `top_k`."""
+    continues_answer: bool = False
+    """It goes on with a started answer."""
+    num_sample_tokens: int | None = None
+    """Tokens of a sample text, by which a tokenizer can be compared with the server's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAbilities:
+    """What a server can do for one model."""
+
+    model: str
+    """The name under which it serves the judge."""
+    context_length: int | None
+    """Tokens that prompt and answer may take together, where the server says so."""
+    completions: EndpointAbilities | None
+    """Text completions; None where it has none."""
+    chat: EndpointAbilities | None
+    """Chat completions; None where it has none."""
+
+
+async def probe_server(client: ServerClient, *, model: str | None, fallback_model: str | None) -> ServerAbilities:
+    """Try what the server can do.
+
+    Args:
+        client: The connections to it.
+        model: The name of its model; None takes `fallback_model` where it is served, else the only one.
+        fallback_model: A name to look for.
+
+    Raises:
+        ConfigError: It does not serve the model, or none, or several where no name is given; or it refuses the key.
+        ServerGoneError: It does not answer.
+    """
+    served = await client.models()
+    name = _model_name(served, model, fallback_model)
+    completions = await _completions(client, name)
+    chat = await _chat(client, name)
+    if completions is not None:
+        client.probe_request = (COMPLETIONS, {"model": name, "prompt": "1", "max_tokens": 1})
+    elif chat is not None:
+        client.probe_request = (CHAT, {"model": name, "messages": [_user("1")], "max_tokens": 1})
+    else:
+        raise ConfigError(
+            f"the server answers neither completions nor chat completions for the model {name!r}; check the url "
+            "(it often ends in /v1) and server.model"
+        )
+    return ServerAbilities(model=name, context_length=_context_length(served, name), completions=completions, chat=chat)
+
+
+def sample_text() -> str:
+    """Return the text whose tokens `num_sample_tokens` counts."""
+    return _SAMPLE
+
+
+def _model_name(served: Sequence[Mapping[str, Any]] | None, model: str | None, fallback: str | None) -> str:
+    names = [str(one["id"]) for one in served or () if "id" in one]
+    if model is not None:
+        if names and model not in names:
+            raise ConfigError(
+                f"the server has no model {model!r}; expected one of {', '.join(names)}.{near_miss(model, names)}"
+            )
+        return model
+    if fallback in names:
+        return str(fallback)
+    if len(names) != 1:
+        found = f"it serves {', '.join(names)}" if names else "it does not say what it serves"
+        raise ConfigError(f"got no server.model; {found}, so give the name of the judge's")
+    return names[0]
+
+
+def _context_length(served: Sequence[Mapping[str, Any]] | None, name: str) -> int | None:
+    length = next((one.get("max_model_len") for one in served or () if one.get("id") == name), None)
+    return length if isinstance(length, int) and length > 0 else None
+
+
+async def _completions(client: ServerClient, model: str) -> EndpointAbilities | None:
+    async def ask(**changes: Any) -> Reply | None:
+        return await _try(client, COMPLETIONS, {"model": model, "max_tokens": 1, "temperature": 0, **changes})
+
+    text = await ask(prompt=_SAMPLE)
+    if text is None:
+        return None
+    ids = await ask(prompt=_IDS)
+    takes_ids = ids is not None and ids.num_prompt_tokens in (0, len(_IDS))
+    top = 0
+    for wanted in _TOP_LOGPROBS:
+        reply = await ask(prompt=_SAMPLE, logprobs=wanted)
+        if reply is not None and reply.rows:
+            top = _granted(wanted, reply)
+            break
+    reads_ids = False
+    if takes_ids:
+        reply = await ask(prompt=_IDS, logprobs=1, logprob_token_ids=_IDS[:2], return_tokens_as_token_ids=True)
+        reads_ids = reply is not None and bool(reply.rows) and set(_IDS[:2]) <= set(reply.rows[0].by_id())
+    return EndpointAbilities(
+        takes_token_ids=takes_ids,
+        reads_token_ids=reads_ids,
+        top_logprobs=top,
+        takes_penalty=await ask(prompt=_SAMPLE, **NEUTRAL) is not None,
+        continues_answer=True,
+        num_sample_tokens=text.num_prompt_tokens or None,
+    )
+
+
+async def _chat(client: ServerClient, model: str) -> EndpointAbilities | None:
+    async def ask(*messages: dict[str, str], **changes: Any) -> Reply | None:
+        body = {"model": model, "max_tokens": 1, "temperature": 0, "messages": messages, **changes}
+        return await _try(client, CHAT, body)
+
+    if await ask(_user("1")) is None:
+        return None
+    top = 0
+    for wanted in _TOP_LOGPROBS:
+        reply = await ask(_user("1"), logprobs=True, top_logprobs=wanted)
+        if reply is not None and reply.rows:
+            top = _granted(wanted, reply)
+            break
+    # A server that ignores the wish ends the started answer and opens another: more tokens for the same messages.
+    started = (_user("1"), {"role": "assistant", "content": "[RESULT]"})
+    plain, continued = await ask(*started), await ask(*started, **CONTINUE)
+    counts = [reply.num_prompt_tokens if reply is not None else 0 for reply in (continued, plain)]
+    return EndpointAbilities(
+        top_logprobs=top,
+        takes_penalty=await ask(_user("1"), **NEUTRAL) is not None,
+        continues_answer=0 < counts[0] < counts[1],
+    )
+
+
+def _granted(wanted: int, reply: Reply) -> int:
+    """Return the likeliest tokens to ask for: tokens of one text fall together, so fewer names may stand for all."""
+    given = len(reply.rows[0].logprobs)
+    return wanted if given > wanted // 2 else given
+
+
+async def _try(client: ServerClient, path: str, body: Mapping[str, Any]) -> Reply | None:
+    """Return the reply, None where the server does not offer what is asked for."""
+    try:
+        return read_reply(await client.ask(path, body))
+    except RequestFailedError as error:
+        if error.status in _NOT_OFFERED:
+            return None
+        raise
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}

@@ -1,0 +1,112 @@
+"""The requests that one prompt needs: what stands in their bodies, and what they cost.
+
+It does not know verdicts, nor how a request survives.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.server.client import ServerClient
+from prom_reward.engines.server.pacing import Pace
+from prom_reward.engines.server.probe import CHAT, COMPLETIONS, CONTINUE, NEUTRAL, EndpointAbilities
+from prom_reward.engines.server.prompts import PromptWriter
+from prom_reward.engines.server.replies import Reply, read_reply
+from prom_reward.engines.tokens.label_probs import Tokens, next_tokens
+from prom_reward.types import JudgePrompt
+
+_CHARS_A_TOKEN = 4  # for pacing alone, where no tokenizer counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How one model of one server is asked."""
+
+    model: str
+    """The name under which it is served."""
+    is_chat: bool
+    """Chat completions in place of text completions."""
+    abilities: EndpointAbilities
+    """What that endpoint can do."""
+    context_length: int | None
+    """Tokens that prompt and answer may take together; None where it is not known."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens of all requests for one prompt, as the server counted them."""
+
+    num_prompt: int = 0
+    num_computed: int = 0
+    num_generated: int = 0
+
+    def add(self, reply: Reply) -> None:
+        """Add a request's tokens."""
+        self.num_prompt = self.num_prompt or reply.num_prompt_tokens
+        self.num_computed += max(0, reply.num_prompt_tokens - reply.num_cached_tokens)
+        self.num_generated += reply.num_generated_tokens
+
+
+class ServerRequests:
+    """Sends the requests of one prompt after another.
+
+    Args:
+        client: The connections to the server.
+        route: How its model is asked.
+        writer: Writes the prompts.
+        pace: Holds requests back.
+    """
+
+    def __init__(self, *, client: ServerClient, route: Route, writer: PromptWriter, pace: Pace) -> None:
+        self._client = client
+        self._writer = writer
+        self._pace = pace
+        self.route = route
+        """How the server is asked."""
+        self.uses_ids = writer.encoder is not None and not route.is_chat and route.abilities.takes_token_ids
+        """Prompts go as token ids."""
+        self.reads_ids = self.uses_ids and route.abilities.reads_token_ids
+        """Log-probabilities are those of chosen token ids."""
+
+    def context(self, prompt: JudgePrompt, written: str = "") -> dict[str, Any]:
+        """Return a prompt, with what the judge wrote, in the form that the server takes."""
+        if not self.route.is_chat:
+            write = self._writer.ids if self.uses_ids else self._writer.text
+            return {"prompt": write(prompt, written)}
+        messages = self._writer.messages(prompt, written)
+        return {"messages": messages, **(CONTINUE if messages[-1]["role"] == "assistant" else {})}
+
+    async def ask(self, context: Mapping[str, Any], usage: Usage, **options: Any) -> Reply:
+        """Send one request and add what it cost; raises as `ServerClient.ask` does."""
+        prompt = context.get("prompt") or context.get("messages")
+        num_tokens = len(prompt) if isinstance(prompt, list) and self.uses_ids else len(str(prompt)) // _CHARS_A_TOKEN
+        await self._pace.take(num_tokens + int(options["max_tokens"]))
+        path = CHAT if self.route.is_chat else COMPLETIONS
+        reply = read_reply(await self._client.ask(path, {"model": self.route.model, **context, **options}))
+        usage.add(reply)
+        return reply
+
+    def rows(self, prompt: JudgePrompt) -> dict[str, Any]:
+        """Return what asks for log-probabilities at every token."""
+        if self.reads_ids:
+            return chosen(next_tokens(self._writer.labels(prompt).tails)[()])
+        if not self.route.abilities.top_logprobs:
+            return {}
+        top = self.route.abilities.top_logprobs
+        return {"logprobs": True, "top_logprobs": top} if self.route.is_chat else {"logprobs": top}
+
+    def sampling(self, sampling: SamplingParams) -> dict[str, Any]:
+        """Return how feedback is written, as far as the server takes it."""
+        options: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        penalty = {**NEUTRAL, "repetition_penalty": sampling.repetition_penalty}
+        return options | (penalty if self.route.abilities.takes_penalty else {})
+
+    def greedy(self) -> dict[str, Any]:
+        """Return the sampling of a verdict that is only read."""
+        return self.sampling(SamplingParams(temperature=0, top_p=1, repetition_penalty=1))
+
+
+def chosen(tokens: Tokens) -> dict[str, Any]:
+    """Return what asks for the log-probabilities of chosen token ids."""
+    return {"logprobs": 1, "logprob_token_ids": list(tokens), "return_tokens_as_token_ids": True}

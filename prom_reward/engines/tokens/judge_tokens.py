@@ -1,0 +1,207 @@
+"""A judge's prompts as token ids, and what it wrote as verdicts.
+
+It does not know models: whoever runs one is asked for the log-probabilities behind a context.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prom_reward.engines.base import Generation
+from prom_reward.engines.tokens.encoding import LabelTokens, PromptEncoder
+from prom_reward.engines.tokens.label_probs import LabelQuery, Row, likeliest
+from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, marker_end
+from prom_reward.types import RESULT_MARKER, Conversation, JudgePrompt
+
+Read = Callable[[Sequence[LabelQuery]], tuple[list[dict[str, float]], list[int]]]
+"""Tells every query's label log-probabilities, and the tokens that were computed for it."""
+
+_WINDOW = 40  # tokens at the end of a text in which its verdict is looked for
+
+
+class Written(Protocol):
+    """A prompt with what the judge wrote behind it."""
+
+    @property
+    def prompt_ids(self) -> list[int]:
+        """The prompt."""
+        ...
+
+    @property
+    def new_ids(self) -> list[int]:
+        """What was written, without an end-of-sequence token."""
+        ...
+
+    @property
+    def computed_tokens(self) -> int:
+        """Tokens that were prefilled for it."""
+        ...
+
+    def row(self, index: int) -> Row | None:
+        """Return what is known of the distribution from which the token at an index was drawn."""
+        ...
+
+    def closing_row(self) -> Row | None:
+        """Return what is known of the distribution behind the closing tokens, where they were run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How a sequence ended."""
+
+    text: str
+    """Up to and with its verdict; up to the forced marker where it has none."""
+    is_forced: bool
+    """Whether the verdict still has to be put behind the text."""
+    query: LabelQuery | None
+    """Where the labels are to be read; None for an off-scale verdict."""
+
+
+class JudgeTokens:
+    """A judge's conversation for one tokenizer.
+
+    Args:
+        tokenizer: The judge's tokenizer.
+        conversation: Its conversation for that tokenizer.
+    """
+
+    def __init__(self, tokenizer: Any, conversation: Conversation) -> None:
+        self.tokenizer = tokenizer
+        self.conversation = conversation
+        self.encoder = PromptEncoder(tokenizer)
+
+    def context_ids(self, prompt: JudgePrompt) -> list[int]:
+        """Return the ids of the rendered prompt; in score mode up to where the labels part."""
+        if not prompt.reads_score_at_once:
+            return self.encoder.encode(self.conversation.render(prompt), add_bos=self.conversation.adds_bos)
+        bare = JudgePrompt(prompt.system, prompt.user, prompt.response_prefix.rstrip())
+        ids = self.encoder.encode(self.conversation.render(bare), add_bos=self.conversation.adds_bos)
+        return [*ids, *self.encoder.label_tokens(prompt.labels).lead]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Decode ids to text as the judge wrote it."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def room(self, prompt: JudgePrompt, length: int, limit: int) -> int:
+        """Return how many tokens feedback may take before closing and verdict must begin; negative: it does not fit.
+
+        Args:
+            prompt: The prompt.
+            length: Its tokens.
+            limit: Tokens that prompt and answer may take together.
+        """
+        labels = self.encoder.label_tokens(prompt.labels)
+        verdict = max(len(tail) for tail in labels.tails.values())
+        if prompt.reads_score_at_once:
+            return limit - length - verdict
+        return limit - length - len(self.encoder.closing_ids) - len(labels.lead) - verdict - 1
+
+    def stop_test(self, labels: tuple[str, ...]) -> Callable[[list[int]], bool]:
+        """Return the test that ends a sequence as soon as its verdict is complete."""
+
+        def is_done(new_ids: list[int]) -> bool:
+            verdict = find_verdict(self.text(new_ids[-_WINDOW:]), labels)
+            return verdict is not None and verdict.is_complete
+
+        return is_done
+
+    def closing(self, labels: tuple[str, ...]) -> Callable[[list[int]], tuple[int, ...] | None]:
+        """Return what tells the tokens to run behind a feedback that ended, so that its labels can be read there.
+
+        It gives None where there is nothing to close, or where closing takes another beginning than what was written.
+        """
+        tokens = self.encoder.label_tokens(labels)
+
+        def closing_ids(new_ids: list[int]) -> tuple[int, ...] | None:
+            text = self.text(new_ids)
+            if find_verdict(text, labels) is not None:
+                return None
+            if not ends_in_marker(text):
+                return (*self.encoder.closing_ids, *tokens.lead)
+            return tokens.lead if self._marker_end(new_ids) == len(new_ids) else None
+
+        return closing_ids
+
+    def score_queries(self, prompts: Sequence[JudgePrompt], contexts: Sequence[list[int]]) -> list[LabelQuery]:
+        """Return where the labels of prompts in score mode are to be read."""
+        return [
+            LabelQuery(context, self.encoder.label_tokens(prompt.labels).tails)
+            for prompt, context in zip(prompts, contexts, strict=True)
+        ]
+
+    def score(self, prompts: Sequence[JudgePrompt], contexts: Sequence[list[int]], read: Read) -> list[Generation]:
+        """Read the scores of prompts in score mode."""
+        return [
+            Generation(
+                text=likeliest(logprobs),
+                finish_reason="result",
+                num_prompt_tokens=len(context),
+                num_computed_tokens=computed,
+                score_logprobs=logprobs,
+            )
+            for context, logprobs, computed in zip(contexts, *read(self.score_queries(prompts, contexts)), strict=True)
+        ]
+
+    def finish(self, prompts: Sequence[JudgePrompt], written: Sequence[Written], read: Read) -> list[Generation]:
+        """Turn finished sequences into generations, closing those that have no verdict."""
+        endings = [self._ending(prompt, one) for prompt, one in zip(prompts, written, strict=True)]
+        queries = [ending.query for ending in endings if ending.query is not None]
+        found = iter(zip(*read(queries), strict=True))
+        generations = []
+        for ending, one in zip(endings, written, strict=True):
+            logprobs, num_read = next(found) if ending.query is not None else (None, 0)
+            generations.append(
+                Generation(
+                    text=ending.text + (likeliest(logprobs) if logprobs and ending.is_forced else ""),
+                    finish_reason="forced" if ending.is_forced else "result",
+                    num_prompt_tokens=len(one.prompt_ids),
+                    num_computed_tokens=one.computed_tokens + num_read,
+                    num_generated_tokens=len(one.new_ids),
+                    score_logprobs=logprobs,
+                )
+            )
+        return generations
+
+    def _ending(self, prompt: JudgePrompt, written: Written) -> _Ending:
+        """Return what a sequence says up to its verdict, and where its labels are to be read."""
+        labels = self.encoder.label_tokens(prompt.labels)
+        text = self.text(written.new_ids)
+        verdict = find_verdict(text, prompt.labels)
+        if verdict is None:
+            return self._closed(written, labels, text)
+        query = self._verdict_query(written, labels, verdict) if verdict.text in prompt.labels else None
+        return _Ending(text[: verdict.end], False, query)
+
+    def _closed(self, written: Written, labels: LabelTokens, text: str) -> _Ending:
+        """Return a feedback with a forced ` [RESULT] ` behind it, or behind the marker that it ends with."""
+        ids, closing, shown = written.new_ids, self.encoder.closing_ids, f" {RESULT_MARKER} "
+        if ends_in_marker(text):
+            ids, closing, shown = ids[: self._marker_end(ids)], (), " "
+        context = [*written.prompt_ids, *ids, *closing, *labels.lead]
+        return _Ending(text.rstrip() + shown, True, LabelQuery(context, labels.tails, written.closing_row()))
+
+    def _verdict_query(self, written: Written, labels: LabelTokens, verdict: Verdict) -> LabelQuery | None:
+        """Return where the judge wrote its verdict, with the distribution that wrote it where it is known."""
+        ids = written.new_ids
+        start = self._token_at(ids, verdict.start)
+        for tails in (labels.tails, self.encoder.glued_tails(labels)):
+            tail = tails[verdict.text]
+            if tuple(ids[start : start + len(tail)]) == tail:
+                return LabelQuery([*written.prompt_ids, *ids[:start]], tails, written.row(start))
+        # The verdict is fused with other text ("(4)" as one token): read it behind the judge's marker instead.
+        end = self._marker_end(ids)
+        if end is None:
+            return None
+        return LabelQuery([*written.prompt_ids, *ids[:end], *labels.lead], labels.tails)
+
+    def _marker_end(self, ids: list[int]) -> int | None:
+        """Return how many ids reach to the end of the last `[RESULT]`; None where it is fused with other text."""
+        char = marker_end(self.text(ids)) or 0
+        end = self._token_at(ids, char - 1) + 1
+        return end if ends_in_marker(self.text(ids[:end])) else None
+
+    def _token_at(self, ids: list[int], char: int) -> int:
+        """Return the index of the token that writes a character of the text."""
+        return bisect_right(range(len(ids)), char, key=lambda index: len(self.text(ids[: index + 1])))

@@ -1,0 +1,1 @@
+"""A judge's scores beside people's labels."""

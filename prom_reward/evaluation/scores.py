@@ -1,0 +1,187 @@
+"""A judge against labelled rows: its scores, the easy baselines, and what both are worth.
+
+It does not know files or the command line.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from prom_reward.data.human_labels import LabelledRequest
+from prom_reward.evaluation.agreement import (
+    MEASURES,
+    Estimate,
+    Floats,
+    Measure,
+    Statistic,
+    difference,
+    estimate,
+    partial_pearson,
+)
+from prom_reward.types import GradingRequest, Judge, Judgment
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredRow:
+    """A labelled request with a judge's answer."""
+
+    labelled: LabelledRequest
+    """The request and its labels."""
+    judgment: Judgment
+    """The judge's answer."""
+
+    def prediction(self, kind: str) -> float:
+        """Return the "expected" score, or the "integer": the mean of the sampled integers."""
+        score = self.judgment.expected_score if kind == "expected" else self.judgment.mean_score
+        assert score is not None  # only scored rows are measured
+        return score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What a judge's scores are worth on some rows."""
+
+    num_rows: int
+    """Rows that were scored and measured."""
+    unscored: Mapping[str, int]
+    """Rows that were not, by outcome."""
+    measures: Mapping[str, Mapping[str, Estimate]]
+    """For each measure (pearson, spearman, kendall, mae, accuracy, accuracy_within_1) the estimates of the
+    "expected" score, of the "integer", and of the baselines "length", "overlap" and "constant"."""
+    partial: Mapping[str, Estimate]
+    """Pearson's r with the response's length held, of "expected" and "integer"."""
+    groups: Mapping[str, "Evaluation"] = field(default_factory=dict)
+    """The same for every group of rows, where rows are grouped."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON values."""
+        figures: dict[str, Any] = {"n": self.num_rows, "unscored": dict(self.unscored)}
+        for measure, estimates in {**self.measures, "pearson_with_length_held": self.partial}.items():
+            figures[measure] = {name: one.to_dict() for name, one in estimates.items()}
+        if self.groups:
+            figures["groups"] = {name: one.to_dict() for name, one in self.groups.items()}
+        return figures
+
+
+def grade_all(
+    judge: Judge,
+    requests: Sequence[GradingRequest],
+    *,
+    batch_size: int = 64,
+    on_batch: Callable[[int], None] = lambda _: None,
+) -> list[Judgment]:
+    """Grade many requests, those of one instruction together so that they share their prompts' beginnings.
+
+    Args:
+        judge: Any judge.
+        requests: The requests.
+        batch_size: Requests that are graded in one call.
+        on_batch: Called with the number of requests that are done with each call.
+
+    Returns:
+        One judgment a request, in order.
+    """
+    order = sorted(range(len(requests)), key=lambda at: (requests[at].rubric.text, requests[at].instruction))
+    judgments: dict[int, Judgment] = {}
+    for part in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
+        judgments |= zip(part, judge.grade([requests[at] for at in part]), strict=True)
+        on_batch(len(part))
+    return [judgments[at] for at in range(len(requests))]
+
+
+def evaluate_scores(scored: Sequence[ScoredRow], *, resamples: int = 1000, seed: int = 0) -> Evaluation:
+    """Measure a judge's scores against the labels; an unscored row is counted and left out.
+
+    Args:
+        scored: The rows with their judgments.
+        resamples: Of the bootstrap; see `prom_reward.evaluation.agreement.estimate`.
+        seed: Of the bootstrap.
+    """
+    parts: dict[str, list[ScoredRow]] = {}
+    for row in scored:
+        parts.setdefault(row.labelled.group, []).append(row)
+    groups = {name: _evaluate(parts[name], resamples, seed) for name in sorted(parts) if name}
+    return replace(_evaluate(scored, resamples, seed), groups=groups)
+
+
+def compare_judges(
+    first: Sequence[ScoredRow], second: Sequence[ScoredRow], *, resamples: int = 1000, seed: int = 0
+) -> dict[str, Estimate]:
+    """Return for each measure of the expected score the difference first - second, paired on the rows both scored."""
+    both = [
+        (one, two) for one, two in zip(first, second, strict=True) if one.judgment.is_scored and two.judgment.is_scored
+    ]
+    labels = np.array([one.labelled.mean_score for one, _ in both])
+    clusters = [one.labelled.cluster for one, _ in both]
+    sides = [np.array([pair[side].prediction("expected") for pair in both]) for side in (0, 1)]
+    return {
+        name: difference(
+            _statistic(measure, sides[0], labels),
+            _statistic(measure, sides[1], labels),
+            clusters,
+            resamples=resamples,
+            seed=seed,
+        )
+        for name, measure in MEASURES.items()
+    }
+
+
+def word_overlap(response: str, reference: str) -> float:
+    """Return the F1 of the sets of words of a response and a reference, 0 to 1."""
+    own, wanted = set(_WORD.findall(response.lower())), set(_WORD.findall(reference.lower()))
+    return 2 * len(own & wanted) / (len(own) + len(wanted)) if own or wanted else 0.0
+
+
+def _evaluate(scored: Sequence[ScoredRow], resamples: int, seed: int) -> Evaluation:
+    rows = [row for row in scored if row.judgment.is_scored]
+    missing = [row.judgment.outcome.value for row in scored if not row.judgment.is_scored]
+    labels = np.array([row.labelled.mean_score for row in rows])
+    lengths = np.array([float(len(row.labelled.request.response)) for row in rows])
+    clusters = [row.labelled.cluster for row in rows]
+    predictions = dict(_predictions(rows, labels, lengths))
+
+    def measured(statistic: Statistic) -> Estimate:
+        return estimate(statistic, clusters, resamples=resamples, seed=seed)
+
+    def held(scores: Floats) -> Statistic:
+        return lambda at: partial_pearson(scores[at], labels[at], lengths[at])
+
+    return Evaluation(
+        num_rows=len(rows),
+        unscored={outcome: missing.count(outcome) for outcome in sorted(set(missing))},
+        measures={
+            name: {
+                kind: measured(_statistic(measure, scores, labels))
+                for kind, scores in predictions.items()
+                if _is_measured(name, kind)
+            }
+            for name, measure in MEASURES.items()
+        },
+        partial={kind: measured(held(predictions[kind])) for kind in ("expected", "integer")},
+    )
+
+
+def _predictions(rows: Sequence[ScoredRow], labels: Floats, lengths: Floats) -> Iterator[tuple[str, Floats]]:
+    """Yield the judge's scores and the easy baselines."""
+    for kind in ("expected", "integer"):
+        yield kind, np.array([row.prediction(kind) for row in rows])
+    yield "length", lengths
+    requests = [row.labelled.request for row in rows]
+    if requests and all(request.reference_answer for request in requests):
+        yield "overlap", np.array([word_overlap(one.response, one.reference_answer or "") for one in requests])
+    yield "constant", np.full(len(rows), np.median(labels) if len(labels) else 0.0)
+
+
+def _is_measured(measure: str, kind: str) -> bool:
+    """Length and overlap are not on the scale and have no error; a constant has no correlation."""
+    on_scale = measure in ("mae", "accuracy", "accuracy_within_1")
+    return {"length": not on_scale, "overlap": not on_scale, "constant": on_scale}.get(kind, True)
+
+
+def _statistic(measure: Measure, scores: Floats, labels: Floats) -> Statistic:
+    return lambda at: measure(scores[at], labels[at])

@@ -1,0 +1,106 @@
+"""Judges shards in several processes of one machine, each with its own copy of the judge.
+
+It does not know files: shards come in order and go out as they are finished.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing.connection import wait as wait_for
+from typing import Any
+
+from prom_reward.errors import WorkError
+from prom_reward.labeling.planning import PlannedShard
+from prom_reward.labeling.requests import Request, judge_requests
+from prom_reward.labeling.shards import Answers
+from prom_reward.types import Judge
+
+_AHEAD = 2  # shards that wait for each process, so that none is idle while shards are planned
+_worker_judge: Judge | None = None
+
+
+class ProcessBackend:
+    """Judges shards in a pool of processes.
+
+    Args:
+        num_processes: How many; each holds its own judge.
+        gpus: The GPUs to spread them over, as CUDA_VISIBLE_DEVICES names them; empty for none.
+        threads: CPU threads of each; None shares the machine's processors out.
+    """
+
+    def __init__(self, num_processes: int, *, gpus: Sequence[str] = (), threads: int | None = None) -> None:
+        self._num_processes = num_processes
+        self._gpus = list(gpus)
+        self._threads = threads or max(1, (os.cpu_count() or 1) // num_processes)
+
+    def run(self, judge: Judge, shards: Iterator[PlannedShard]) -> Iterator[tuple[PlannedShard, Answers]]:
+        """Yield every shard with its answers, in the order in which they are finished.
+
+        Raises:
+            WorkError: A process died, for example for lack of memory.
+        """
+        context = multiprocessing.get_context("spawn")
+        numbers = context.SimpleQueue()
+        for number in range(self._num_processes):
+            numbers.put(number)
+        arguments = (judge, numbers, self._gpus, self._threads)
+        others = set(multiprocessing.active_children())
+        pool = ProcessPoolExecutor(self._num_processes, context, _start_worker, arguments)
+        is_done = False
+        try:
+            yield from _run(pool, shards, self._num_processes * _AHEAD)
+            is_done = True
+        except BrokenProcessPool as error:
+            raise WorkError(
+                "a judging process died (out of memory?); finished shards are kept: run the same command again, with "
+                "fewer --processes or a smaller --shard-size"
+            ) from error
+        finally:
+            for child in set(multiprocessing.active_children()) - others if not is_done else ():
+                child.terminate()  # after Ctrl-C nobody waits for the shards at work
+            pool.shutdown(wait=is_done, cancel_futures=True)
+
+
+def _run(
+    pool: ProcessPoolExecutor, shards: Iterator[PlannedShard], ahead: int
+) -> Iterator[tuple[PlannedShard, Answers]]:
+    waiting: dict[Future[Answers], PlannedShard] = {}
+    while True:
+        for shard in islice(shards, ahead - len(waiting)):
+            waiting[pool.submit(_judge, shard.requests)] = shard
+        if not waiting:
+            return
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            yield waiting.pop(future), future.result()
+
+
+def _start_worker(judge: Judge, numbers: Any, gpus: Sequence[str], threads: int) -> None:
+    global _worker_judge  # noqa: PLW0603  # a pool hands its workers nothing else to keep a judge in
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends the work
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    number = numbers.get()
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
+    if judge.fingerprint.startswith("transformers:"):
+        import torch
+
+        torch.set_num_threads(threads)
+    _worker_judge = judge
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent does: a killed parent cannot, and a GPU would stay taken."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+
+def _judge(requests: Mapping[str, Request]) -> Answers:
+    assert _worker_judge is not None
+    return judge_requests(_worker_judge, requests)

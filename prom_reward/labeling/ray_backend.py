@@ -1,0 +1,139 @@
+"""Judges shards on Ray Data: a pool of actors, each with its own judge, on one machine or a cluster.
+
+It does not know rows or labels. Shards that are finished are never planned again, so a second run sends only what
+is missing. The pending requests are written as Parquet files, which Ray Data streams: neither the driver nor the
+object store has to hold the data set. All nodes must see that folder.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from prom_reward.errors import MissingPackageError, WorkError
+from prom_reward.labeling.planning import PlannedShard
+from prom_reward.labeling.requests import judge_requests, request_from_json, request_to_json
+from prom_reward.labeling.shards import Answers
+from prom_reward.types import Judge
+
+_MAX_BLOCKS = 20_000  # Ray schedules a task for each
+_READER_CPUS = 0.25
+
+
+class RayBackend:
+    """Judges shards in an actor pool of Ray Data.
+
+    Args:
+        num_workers: Actors, each with its own judge.
+        scratch: A folder for the pending requests, which all nodes see. It is emptied.
+        address: Of a Ray cluster, for example "auto"; None uses the Ray that runs, or starts one here.
+        gpus_per_worker: GPUs, or a share of one, that each actor is given.
+        cpus_per_worker: CPUs that each actor is given.
+
+    Raises:
+        MissingPackageError: Ray is not installed.
+    """
+
+    def __init__(
+        self,
+        num_workers: int,
+        *,
+        scratch: str | Path,
+        address: str | None = None,
+        gpus_per_worker: float = 0,
+        cpus_per_worker: float = 1,
+    ) -> None:
+        try:
+            import ray.data  # noqa: F401
+        except ImportError as error:
+            raise MissingPackageError('ray is not installed; run: pip install "prom-reward[ray]"') from error
+        self._num_workers = num_workers
+        self._scratch = Path(scratch).absolute()
+        self._address = address
+        self._gpus = gpus_per_worker
+        self._cpus = cpus_per_worker
+
+    def run(self, judge: Judge, shards: Iterator[PlannedShard]) -> Iterator[tuple[PlannedShard, Answers]]:
+        """Yield every shard with its answers, in the order in which they are finished.
+
+        Raises:
+            WorkError: An actor failed, or the cluster is too small.
+        """
+        import ray.data
+        import ray.exceptions
+
+        try:
+            paths = self._write(shards)
+            if not paths:
+                return
+            self._connect()
+            pending = ray.data.read_parquet(
+                paths, override_num_blocks=min(len(paths), _MAX_BLOCKS), ray_remote_args={"num_cpus": _READER_CPUS}
+            )
+            judged = pending.map_batches(
+                _Judging,
+                fn_constructor_args=(judge,),
+                compute=ray.data.ActorPoolStrategy(size=min(self._num_workers, len(paths))),
+                batch_size=1,
+                num_cpus=self._cpus,
+                num_gpus=self._gpus or None,
+            )
+            for row in judged.iter_rows():
+                shard = PlannedShard(
+                    start=int(row["start"]), num_rows=int(row["num_rows"]), rows_digest=row["rows_digest"], requests={}
+                )
+                yield shard, json.loads(row["answers"])
+        except ray.exceptions.RayError as error:
+            cause = str(getattr(error, "cause", None) or error).strip().rpartition("\n")[2]
+            raise WorkError(f"Ray: {cause}; finished shards are kept: run the same command again to go on") from error
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _connect(self) -> None:
+        """Join the cluster, or start Ray here; Ray waits for ever where its actors leave no CPU to its readers."""
+        import ray
+
+        needed = self._num_workers * self._cpus + 1
+        if not ray.is_initialized():
+            own: dict[str, Any] = {} if self._address else {"num_cpus": ceil(needed), "include_dashboard": False}
+            ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        found = ray.cluster_resources().get("CPU", 0)
+        if found < needed:
+            raise WorkError(
+                f"the Ray cluster has {found:g} CPUs; expected {needed:g}, for {self._num_workers} workers and the "
+                "reader: give fewer --processes, or add nodes"
+            )
+
+    def _write(self, shards: Iterator[PlannedShard]) -> list[str]:
+        """Write a file for each shard, so that each is a block of its own, and return the paths."""
+        import pyarrow
+        import pyarrow.parquet
+
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir(parents=True)
+        paths = []
+        for shard in shards:
+            requests = {key: request_to_json(request) for key, request in shard.requests.items()}
+            row = {"start": shard.start, "num_rows": shard.num_rows, "rows_digest": shard.rows_digest}
+            table = pyarrow.Table.from_pylist([{**row, "requests": json.dumps(requests)}])
+            paths.append(str(self._scratch / f"{shard.start:09d}.parquet"))
+            pyarrow.parquet.write_table(table, paths[-1])
+        return paths
+
+
+class _Judging:
+    """An actor with a judge, which loads its weights at the first shard."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Judge a batch of shards."""
+        answers = []
+        for text in batch["requests"]:
+            requests = {key: request_from_json(values) for key, values in json.loads(text).items()}
+            answers.append(json.dumps(judge_requests(self._judge, requests)))
+        return {**{name: batch[name] for name in ("start", "num_rows", "rows_digest")}, "answers": answers}

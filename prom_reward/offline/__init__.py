@@ -1,1 +1,0 @@
-"""Data sets become labels, figures and pages."""

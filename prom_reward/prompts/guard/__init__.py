@@ -1,0 +1,1 @@
+"""Keeps candidate text from posing as judge text, and flags attempts."""

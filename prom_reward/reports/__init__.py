@@ -1,0 +1,1 @@
+"""Labels and training logs become one HTML page."""

@@ -1,0 +1,1 @@
+"""Score scales and rubrics, and every written form of them."""

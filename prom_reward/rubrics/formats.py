@@ -1,0 +1,110 @@
+"""Every written form in which data sets hold a rubric, read into the fields of one."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from prom_reward.errors import RubricError, near_miss
+from prom_reward.rubrics.scale import ScoreScale
+
+_SCORE_KEY = re.compile(r"(?:orig_)?score_?(-?\d{1,9})(?:_description)?")
+_LEVEL_LINE = re.compile(r"^Score (-?\d{1,9}):[ \t]?", re.MULTILINE)
+_CRITERIA_KEYS = ("criteria", "orig_criteria", "criteria_description")
+_OTHER_KEYS = ("name", "weight", "scale", "descriptions", "rubric")
+
+
+def is_rendered(text: str) -> bool:
+    """Whether a text is a whole rubric and not the name of one."""
+    return "\n" in text.strip() or text.lstrip().startswith("[")
+
+
+def text_fields(text: str) -> dict[str, Any]:
+    """Return the fields of a rubric that a rendered text holds."""
+    stripped = text.strip()
+    marks = list(_LEVEL_LINE.finditer(stripped))
+    head = stripped[: marks[0].start()].strip() if marks else stripped
+    if not marks or not (head.startswith("[") and head.endswith("]")):
+        raise RubricError(
+            f"got the rubric text {stripped!r:.80}; expected '[criteria]' on the first line and a line "
+            "'Score n: ...' for every score"
+        )
+    ends = [mark.start() for mark in marks[1:]] + [len(stripped)]
+    levels: dict[int, str] = {}
+    for mark, end in zip(marks, ends, strict=True):
+        label = int(mark[1])
+        if label in levels:
+            raise RubricError(f"the rubric text describes score {label} twice; expected one line a score")
+        levels[label] = stripped[mark.end() : end].strip()
+    return _fields(levels, criteria=head[1:-1].strip(), name=None, scale=None, weight=1.0)
+
+
+def mapping_fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a rubric that a mapping holds, without the keys that are None."""
+    levels = _levels(given)
+    criteria = next((given[key] for key in _CRITERIA_KEYS if key in given), None)
+    if not isinstance(criteria, str):
+        raise RubricError(
+            f"got a rubric with the keys {sorted(given)}; expected 'criteria' and 'score1_description'..."
+        )
+    return _fields(
+        levels,
+        criteria=criteria,
+        name=given.get("name"),
+        scale=given.get("scale"),
+        weight=given.get("weight", 1.0),
+    )
+
+
+def _levels(given: Mapping[str, Any]) -> dict[int, str]:
+    levels = _described(given.get("descriptions", {}))
+    for key, item in given.items():
+        if key in _CRITERIA_KEYS or key in _OTHER_KEYS:
+            continue
+        match = _SCORE_KEY.fullmatch(key)
+        if match is None:
+            known = [*_CRITERIA_KEYS, *_OTHER_KEYS, *(f"score{label}_description" for label in range(1, 6))]
+            raise RubricError(
+                f"unknown key {key!r} in a rubric; expected 'criteria', 'score1_description'..., 'name', "
+                f"'weight', 'scale'.{near_miss(key, known)}"
+            )
+        levels[int(match[1])] = str(item)
+    return levels
+
+
+def _described(descriptions: Any) -> dict[int, str]:
+    try:  # Arrow keeps a map as a list of pairs
+        return {int(label): str(text) for label, text in dict(descriptions).items() if text is not None}
+    except (TypeError, ValueError, OverflowError):
+        raise RubricError(
+            f"got the descriptions {descriptions!r:.80}; expected a text for each score, for example {{1: 'Wrong.'}}"
+        ) from None
+
+
+def _fields(levels: Mapping[int, str], *, criteria: str, name: object, scale: object, weight: float) -> dict[str, Any]:
+    if not levels:
+        raise RubricError(f"rubric {criteria!r:.80} describes no score; expected 'score1_description'...")
+    return {
+        "name": str(name) if name else _short_name(criteria),
+        "criteria": criteria,
+        "descriptions": levels,
+        "scale": _scale(scale, levels),
+        "weight": weight,
+    }
+
+
+def _scale(scale: object, levels: Mapping[int, str]) -> ScoreScale:
+    """Return the stated scale; without one, 1 to 5, stretched to the levels where they go beyond."""
+    if scale is None:
+        low, high = min(levels), max(levels)
+        return ScoreScale(low, high) if low < 1 else ScoreScale(1, max(high, 5))
+    if isinstance(scale, ScoreScale):
+        return scale
+    match scale:
+        case [int(low), int(high)]:
+            return ScoreScale(low, high)
+    raise RubricError(f"got the scale {scale!r:.40}; expected [low, high], for example [1, 5]")
+
+
+def _short_name(criteria: str) -> str:
+    words = re.findall(r"\w+", criteria.lower())
+    return "_".join(words[:6])[:40] or "rubric"

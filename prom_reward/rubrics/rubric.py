@@ -1,0 +1,138 @@
+"""Rubrics: what is judged, what each score means, and the built-in ones."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, overload
+
+import yaml
+
+from prom_reward.errors import RubricError, near_miss
+from prom_reward.rubrics.formats import is_rendered, mapping_fields, text_fields
+from prom_reward.rubrics.scale import ScoreScale
+
+_DEFAULT_SCALE = ScoreScale(1, 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rubric:
+    """What is judged, and what each score means."""
+
+    name: str
+    """A short name for metrics, logs and tables."""
+    criteria: str
+    """The question that the judge answers, without brackets."""
+    descriptions: Mapping[int, str] = field(hash=False)
+    """One description for every label of the scale."""
+    scale: ScoreScale = _DEFAULT_SCALE
+    """The scale of the scores."""
+    weight: float = 1.0
+    """The factor of this rubric's reward where a row has several rubrics."""
+
+    def __post_init__(self) -> None:
+        labels, described = set(self.scale.labels), set(self.descriptions)
+        if labels != described:
+            missing, extra = sorted(labels - described), sorted(described - labels)
+            wrong = [f"no description for {missing}"] if missing else []
+            wrong += [f"a description for {extra}, which is off the scale"] if extra else []
+            raise RubricError(
+                f"rubric {self.name!r} on the scale {self.scale.low} to {self.scale.high} has "
+                f"{' and '.join(wrong)}; describe every score from {self.scale.low} to {self.scale.high}, "
+                "or state another scale, for example scale: [1, 4]"
+            )
+        if not self.criteria.strip():
+            raise RubricError(f"rubric {self.name!r}: got empty criteria, expected the question to judge by")
+        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float) or not 0 < self.weight < math.inf:
+            raise RubricError(f"rubric {self.name!r}: got the weight {self.weight!r:.40}, expected a number over 0")
+        ordered = {label: self.descriptions[label] for label in self.scale.labels}
+        object.__setattr__(self, "descriptions", ordered)
+
+    @property
+    def text(self) -> str:
+        """The rubric as Prometheus reads it: `[criteria]`, then one `Score n: ...` line a label."""
+        levels = [f"Score {label}: {self.descriptions[label]}" for label in self.scale.labels]
+        return "\n".join([f"[{self.criteria}]", *levels])
+
+    @overload
+    @classmethod
+    def parse(cls, value: "str | Mapping[str, Any] | Rubric") -> "Rubric": ...
+    @overload
+    @classmethod
+    def parse(cls, value: Sequence[Any]) -> "tuple[Rubric, ...]": ...
+    @classmethod
+    def parse(cls, value: Any) -> "Rubric | tuple[Rubric, ...]":
+        """Read a rubric in any form that data sets hold.
+
+        Args:
+            value: A built-in name; a mapping with `criteria` and `score1_description`... (or the
+                Feedback-Collection's `orig_criteria`, `orig_score1_description`...), optionally with
+                `name`, `weight` and `scale` (`[low, high]`), where keys with the value None count as
+                absent; a mapping `{"rubric": any of these, "weight": w}`; a rendered text
+                `[criteria]` followed by `Score 1: ...` lines; or a list of these.
+
+        Returns:
+            One rubric, or a tuple of rubrics where `value` is a list.
+
+        Raises:
+            RubricError: The value is none of these, or its levels do not fill its scale.
+        """
+        match value:
+            case Rubric():
+                return value
+            case str():
+                return Rubric(**text_fields(value)) if is_rendered(value) else builtin_rubric(value.strip())
+            case Mapping():
+                return _from_mapping(value)
+            case list() | tuple() if value:
+                return tuple(rubric for item in value for rubric in parse_rubrics(item))
+        raise RubricError(
+            f"got {value!r:.80} as a rubric; expected a built-in name ({', '.join(builtin_names())}), a "
+            "mapping with 'criteria' and 'score1_description'..., a rendered rubric text, or a list of these"
+        )
+
+
+def parse_rubrics(value: Any) -> tuple[Rubric, ...]:
+    """Read one rubric or several as a tuple; see `Rubric.parse` for the forms."""
+    parsed = Rubric.parse(value)
+    return parsed if isinstance(parsed, tuple) else (parsed,)
+
+
+@cache
+def _builtins() -> Mapping[str, Rubric]:
+    text = resources.files("prom_reward").joinpath("presets/rubrics.yaml").read_text(encoding="utf-8")
+    return MappingProxyType({name: Rubric.parse({"name": name, **body}) for name, body in yaml.safe_load(text).items()})
+
+
+def builtin_names() -> list[str]:
+    """Return the names of the built-in rubrics."""
+    return sorted(_builtins())
+
+
+def builtin_rubric(name: str) -> Rubric:
+    """Return a built-in rubric by name; an unknown one raises RubricError with the near miss."""
+    if name not in _builtins():
+        raise RubricError(
+            f"unknown rubric {name!r:.80}; expected one of {', '.join(builtin_names())}, or a rubric text "
+            f"'[criteria]' with 'Score 1: ...' lines.{near_miss(name, builtin_names())}"
+        )
+    return _builtins()[name]
+
+
+def _from_mapping(value: Mapping[str, Any]) -> Rubric:
+    given = {str(key): item for key, item in value.items() if item is not None}
+    return _weighted(given) if "rubric" in given else Rubric(**mapping_fields(given))
+
+
+def _weighted(given: Mapping[str, Any]) -> Rubric:
+    known = ("rubric", "weight", "name")
+    for key in given:
+        if key not in known:
+            raise RubricError(f"unknown key {key!r} beside 'rubric'; expected 'weight', 'name'.{near_miss(key, known)}")
+    inner = parse_rubrics(given["rubric"])
+    if len(inner) != 1:
+        raise RubricError(f"got {len(inner)} rubrics under 'rubric' in a weighted rubric; expected one")
+    weight, name = given.get("weight", inner[0].weight), given.get("name", inner[0].name)
+    return replace(inner[0], weight=weight, name=str(name))

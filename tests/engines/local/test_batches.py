@@ -1,0 +1,159 @@
+"""What a call shares, and what it does when memory runs out."""
+
+import logging
+
+import pytest
+import torch
+
+from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.local import batches as answering
+from prom_reward.engines.local.transformers_engine import TransformersEngine
+from prom_reward.prompts.conversation import CONVERSATIONS
+from prom_reward.types import JudgePrompt
+from tests.tiny_models import tiny_judge
+
+GREEDY = SamplingParams(max_new_tokens=4, temperature=0, repetition_penalty=1)
+SHARED = "The same long beginning of a task that every prompt of the group has. "
+PROMPTS = [JudgePrompt("You judge.", SHARED + "word " * at) for at in range(6)]
+SCORES = [JudgePrompt(one.system, one.user, "[RESULT] ") for one in PROMPTS]
+
+
+def engine_of(loaded):
+    return TransformersEngine(loaded, conversation=CONVERSATIONS["tokenizer"])
+
+
+def test_feedback_prompts_share_their_beginning():
+    engine = engine_of(tiny_judge())
+    prefilled = engine.runtime.prefill.run_tree
+    computed = []
+
+    def counted(*arguments):
+        computed.append(sum(prefilled(*arguments)))
+        return [0] * len(arguments[0])
+
+    engine.runtime.prefill.run_tree = counted
+    engine.generate(PROMPTS, GREEDY)
+    lengths = [engine.count_tokens(prompt) for prompt in PROMPTS]
+    assert computed[0] < sum(lengths) - 4 * min(lengths)
+
+
+def test_samples_of_one_prompt_are_prefilled_once():
+    engine = engine_of(tiny_judge())
+    samples = engine.generate([PROMPTS[3]] * 4, SamplingParams(max_new_tokens=4, seed=1))
+    length = engine.count_tokens(PROMPTS[3])
+    # The forced verdicts are read on the caches that wrote the feedbacks: only the closing tokens are added.
+    assert length < sum(one.num_computed_tokens for one in samples) <= length + 4 * len(" [RESULT] ")
+    assert len({one.text for one in samples}) > 1
+
+
+@pytest.mark.parametrize("room", [1, 2, 5])
+def test_running_out_of_memory_halves_the_batch_and_loses_nothing(monkeypatch, caplog, room):
+    expected = engine_of(tiny_judge()).generate(PROMPTS, GREEDY)
+    decode = answering.decode
+
+    def fails_on_many(model, sequences, *rest):
+        if len(sequences) > room:
+            raise torch.OutOfMemoryError("no room")
+        decode(model, sequences, *rest)
+
+    monkeypatch.setattr(answering, "decode", fails_on_many)
+    with caplog.at_level(logging.WARNING):
+        answers = engine_of(tiny_judge()).generate(PROMPTS, GREEDY)
+    assert [one.text for one in answers] == [one.text for one in expected]
+    said = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said[0] == "out of memory: going on with 3 feedbacks at a time"
+    assert len(said) == {1: 2, 2: 2, 5: 1}[room]
+
+
+def test_a_lack_of_memory_that_passes_is_forgotten_with_its_call(monkeypatch):
+    decode, batches, room = answering.decode, [], [2]
+
+    def fails_on_many(model, sequences, *rest):
+        batches.append(len(sequences))
+        if len(sequences) > room[0]:
+            raise torch.OutOfMemoryError("no room")
+        decode(model, sequences, *rest)
+
+    monkeypatch.setattr(answering, "decode", fails_on_many)
+    engine = engine_of(tiny_judge())
+    engine.generate(PROMPTS, GREEDY)
+    assert batches == [6, 3, 1, 1, 1, 1, 1, 1]
+    room[0] = 6
+    batches.clear()
+    engine.generate(PROMPTS, GREEDY)
+    assert batches == [6]
+
+
+def test_the_budget_is_read_anew_once_memory_ran_out(monkeypatch):
+    engine = engine_of(tiny_judge())
+    asked = []
+    monkeypatch.setattr(engine.runtime.prefill, "forget_budget", lambda: asked.append(True))
+    engine.generate(PROMPTS, GREEDY)
+    assert not asked
+    monkeypatch.setattr(answering, "decode", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
+    engine.generate(PROMPTS[:2], GREEDY)
+    assert asked == [True]
+
+
+def short_of_memory(loaded, room):
+    """Let a model take no more than some tokens at once."""
+    forward = loaded.model.forward
+
+    def fails_on_much(*args, input_ids, **kwargs):
+        if input_ids.numel() > room:
+            raise torch.OutOfMemoryError("no room")
+        return forward(*args, input_ids=input_ids, **kwargs)
+
+    loaded.model.forward = fails_on_much
+    return loaded
+
+
+@pytest.mark.parametrize("prefix", ["", "[RESULT] "])
+@pytest.mark.parametrize("architecture", ["llama", "mistral"])  # "tree" and "cached"
+@pytest.mark.parametrize("at", [0, 2, 4])
+def test_a_prompt_that_does_not_fit_is_an_error_of_its_own(caplog, architecture, prefix, at):
+    prompts = [JudgePrompt("You judge.", f"{number} {SHARED}", prefix) for number in range(4)]
+    expected = engine_of(tiny_judge(architecture)).generate(prompts, GREEDY)
+    long = JudgePrompt("You judge.", "word " * 70, prefix)
+    engine = engine_of(short_of_memory(tiny_judge(architecture), 200))
+    answers = engine.generate([*prompts[:at], long, *prompts[at:]], GREEDY)
+    failed = answers.pop(at)
+    length = engine.count_tokens(long)
+    assert length > 200
+    assert (failed.finish_reason, failed.text, failed.num_prompt_tokens) == ("error", "", length)
+    assert failed.error == (
+        f"out of memory at a prompt of {length} tokens; a smaller context_length leaves such ones out"
+    )
+    assert [one.text for one in answers] == [one.text for one in expected]
+    for one, other in zip(answers, expected, strict=True):
+        assert one.score_logprobs == pytest.approx(other.score_logprobs, abs=1e-4)
+    assert failed.error in [record.message for record in caplog.records]
+
+
+def test_prompts_that_cannot_be_read_together_are_read_apart(monkeypatch):
+    expected = engine_of(tiny_judge()).generate(SCORES, GREEDY)
+    engine = engine_of(tiny_judge())
+    read = engine.runtime.read
+    sizes = []
+
+    def fails_on_many(queries):
+        sizes.append(len(queries))
+        if len(queries) > 2:
+            raise RuntimeError("CUDA error: out of memory")
+        return read(queries)
+
+    monkeypatch.setattr(engine.runtime, "read", fails_on_many)
+    answers = engine.generate(SCORES, GREEDY)
+    assert [one.text for one in answers] == [one.text for one in expected]
+    assert sizes == [6, 3, 1, 2, 3, 1, 2]
+
+
+def test_without_any_memory_every_prompt_says_so():
+    engine = engine_of(short_of_memory(tiny_judge(), 0))
+    assert {one.finish_reason for one in engine.generate([*PROMPTS, *SCORES], GREEDY)} == {"error"}
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
+    monkeypatch.setattr(answering, "decode", lambda *_: (_ for _ in ()).throw(RuntimeError("shape mismatch")))
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        engine_of(tiny_judge()).generate(PROMPTS, GREEDY)

@@ -1,0 +1,46 @@
+import weakref
+
+import pytest
+import torch
+
+from prom_reward.engines.model.memory import is_out_of_memory, unless_out_of_memory
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"),
+    ],
+)
+def test_a_lack_of_memory_is_known_in_all_its_forms(error):
+    assert is_out_of_memory(error)
+
+    def fails():
+        raise error
+
+    assert unless_out_of_memory(fails, CPU) is None
+
+
+def test_other_errors_and_results_go_through():
+    assert unless_out_of_memory(lambda: [3], CPU) == [3]
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        unless_out_of_memory(lambda: (_ for _ in ()).throw(RuntimeError("shape mismatch")), CPU)
+
+
+def test_memory_is_given_back_once_nothing_holds_it(monkeypatch):
+    made, alive = [], []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: alive.extend(one() is not None for one in made))
+
+    def fails():
+        large = torch.zeros(10)
+        made.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("no room")
+
+    assert unless_out_of_memory(fails, CUDA) is None
+    assert alive == [False]

@@ -1,0 +1,41 @@
+import asyncio
+
+import pytest
+
+from prom_reward.engines.server.pacing import Pace
+
+
+def waits_of(costs, **rates):
+    """Returns when each request goes, in seconds, where all come at once."""
+    now = [0.0]
+
+    async def sleep(seconds):
+        gone.append(seconds)
+
+    gone: list[float] = []
+
+    async def run():
+        pace = Pace(
+            **{"requests_per_minute": None, "tokens_per_minute": None, **rates}, clock=lambda: now[0], sleep=sleep
+        )
+        for cost in costs:
+            before = len(gone)
+            await pace.take(cost)
+            if len(gone) == before:
+                gone.append(0.0)
+
+    asyncio.run(run())
+    return gone
+
+
+def test_without_rates_nothing_waits():
+    assert waits_of([10, 10, 10]) == [0, 0, 0]
+
+
+def test_requests_are_spaced_by_their_rate():
+    assert waits_of([1, 1, 1], requests_per_minute=60) == pytest.approx([0, 1, 2])
+
+
+def test_tokens_are_spaced_by_theirs_and_the_slower_counts():
+    assert waits_of([100, 50, 1], tokens_per_minute=6000) == pytest.approx([0, 1, 1.5])
+    assert waits_of([100, 1, 1], tokens_per_minute=6000, requests_per_minute=120) == pytest.approx([0, 1, 1.5])

@@ -1,0 +1,164 @@
+"""What runs inside of other processes, tried in this one: real ones are in test_labeling, a real Ray in test_label."""
+
+import json
+import os
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pyarrow.parquet
+import pytest
+
+from prom_reward.errors import MissingPackageError, WorkError
+from prom_reward.labeling import process_backend
+from prom_reward.labeling.labeling import label
+from prom_reward.labeling.ray_backend import RayBackend
+from prom_reward.labeling.requests import judge_requests, request_key
+from prom_reward.rubrics.rubric import Rubric
+from prom_reward.types import GradingRequest
+from tests.labeling.label_inputs import pairs, scripted_judge, verdict, write_rows
+
+REQUEST = GradingRequest(instruction="Hi?", response="Yes.", rubric=Rubric.parse("helpfulness"))
+
+
+def test_a_worker_takes_its_gpu_and_judges(monkeypatch):
+    started = []
+    monkeypatch.setattr(process_backend.signal, "signal", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(process_backend.threading, "Thread", lambda **options: SimpleNamespace(start=lambda: None))
+    monkeypatch.setattr(process_backend, "_worker_judge", None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    judge, requests = scripted_judge(), {request_key(REQUEST): REQUEST}
+    process_backend._start_worker(judge, SimpleNamespace(get=lambda: 3), ["4", "5"], 1)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
+    assert process_backend._judge(requests) == judge_requests(judge, requests)
+    assert len(started) == 1  # Ctrl-C is the parent's
+
+
+def test_a_worker_ends_with_its_parent(monkeypatch):
+    ended = []
+    monkeypatch.setattr(process_backend.multiprocessing, "parent_process", lambda: SimpleNamespace(sentinel="parent"))
+    monkeypatch.setattr(process_backend, "wait_for", ended.append)
+    monkeypatch.setattr(process_backend.os, "_exit", ended.append)
+    process_backend._end_with_parent()
+    assert ended == [["parent"], 1]
+
+
+class RayError(Exception):
+    """As Ray raises it: with what happened in the actor as its cause."""
+
+
+def fake_ray(cpus):
+    """A `ray` whose data sets are lists and whose only actor is in this process."""
+    ray, data, exceptions = ModuleType("ray"), ModuleType("ray.data"), ModuleType("ray.exceptions")
+    ray.data, ray.exceptions = data, exceptions
+    ray.started = []
+    ray.is_initialized = lambda: bool(ray.started)
+    ray.init = lambda **options: ray.started.append(options)
+    ray.cluster_resources = lambda: {"CPU": cpus}
+    exceptions.RayError = RayError
+    data.ActorPoolStrategy = lambda size: size
+
+    class Rows:
+        def __init__(self, rows):
+            self.rows = rows
+
+        def map_batches(self, actor, *, fn_constructor_args, compute, batch_size, num_cpus, num_gpus):
+            judging = actor(*fn_constructor_args)
+            batches = ({name: [value] for name, value in row.items()} for row in self.rows)
+            done = map(judging, batches)
+            return Rows({name: values[0] for name, values in batch.items()} for batch in done)
+
+        def iter_rows(self):
+            return iter(self.rows)
+
+    def read_parquet(paths, *, override_num_blocks, ray_remote_args):
+        return Rows([pyarrow.parquet.read_table(path).to_pylist()[0] for path in paths])
+
+    data.read_parquet = read_parquet
+    return ray
+
+
+@pytest.fixture
+def on_ray(monkeypatch, tmp_path):
+    def run(*, cpus=3, judge=None, **options):
+        ray = fake_ray(cpus)
+        for name, module in (("ray", ray), ("ray.data", ray.data), ("ray.exceptions", ray.exceptions)):
+            monkeypatch.setitem(sys.modules, name, module)
+        source = write_rows(tmp_path / "rows.jsonl", pairs(20))
+        backend = RayBackend(2, scratch=tmp_path / "ray/scratch/ray", **options)
+        settings = {"judge": judge or scripted_judge(), "rubric": "helpfulness", "method": "both", "shard_size": 8}
+        label(source, out=tmp_path / "local", **settings)
+        label(source, out=tmp_path / "ray", backend=backend, **settings)
+        label(source, out=tmp_path / "ray", backend=backend, **settings)  # nothing is left to do
+        return ray, [(tmp_path / name / "labels.jsonl").read_bytes() for name in ("local", "ray")]
+
+    return run
+
+
+def test_what_travels_to_ray_comes_back_the_same(on_ray, tmp_path):
+    ray, (local, other) = on_ray()
+    assert local == other
+    assert [options["num_cpus"] for options in ray.started] == [3]
+    assert not (tmp_path / "ray/scratch/ray").exists()
+
+
+def test_a_cluster_is_joined_by_its_address(on_ray):
+    ray, _ = on_ray(address="auto", cpus=64)
+    assert [(options["address"], "num_cpus" in options) for options in ray.started] == [("auto", False)]
+
+
+def test_a_cluster_that_would_wait_for_ever_is_refused(on_ray):
+    with pytest.raises(
+        WorkError,
+        match=r"^the Ray cluster has 2 CPUs; expected 3, for 2 workers and the reader: "
+        r"give fewer --processes, or add nodes$",
+    ):
+        on_ray(address="auto", cpus=2)
+
+
+def test_what_fails_on_ray_is_one_line(on_ray, monkeypatch, tmp_path):
+    failed = RayError("a long report")
+    failed.cause = WorkError("Traceback\nModelLoadError: no weights")
+
+    def broken(*arguments):
+        raise failed
+
+    monkeypatch.setattr("prom_reward.labeling.ray_backend._Judging.__call__", broken)
+    with pytest.raises(
+        WorkError,
+        match=r"^Ray: ModelLoadError: no weights; finished shards are kept: run the same command again to go on$",
+    ):
+        on_ray()
+    assert not (tmp_path / "ray/scratch/ray").exists()
+
+
+def test_a_missing_ray_is_one_line_with_the_command(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingPackageError, match=r'^ray is not installed; run: pip install "prom-reward\[ray\]"$'):
+        RayBackend(2, scratch=tmp_path)
+
+
+def test_requests_survive_json():
+    from prom_reward.errors import RowError
+    from prom_reward.labeling.requests import request_from_json, request_to_json
+    from prom_reward.types import ComparisonRequest
+
+    comparison = ComparisonRequest(instruction="Hi?", response_a="a\ud800", response_b="b", rubric=REQUEST.rubric)
+    for request in (REQUEST, comparison):
+        assert request_from_json(json.loads(json.dumps(request_to_json(request)))) == request
+    assert request_key(comparison) != request_key(comparison.swapped())
+    with pytest.raises(RowError, match=r"^got \[\] as a request's responses; expected one or two strings$"):
+        request_from_json({**request_to_json(REQUEST), "responses": []})
+
+
+def test_the_judge_that_was_written_is_the_judge_that_is_read():
+    from prom_reward.labeling.requests import answer_to_json, comparison_from_json, judgment_from_json
+    from prom_reward.types import ComparisonRequest
+
+    judge = scripted_judge(lambda prompt: "No verdict." if "broken" in prompt.user else verdict(prompt))
+    broken = GradingRequest(instruction="Hi?", response="broken", rubric=REQUEST.rubric)
+    for judgment in judge.grade([REQUEST, broken]):
+        read = judgment_from_json(json.loads(json.dumps(answer_to_json(judgment))))
+        assert read.to_dict() == judgment.to_dict()
+    request = ComparisonRequest(instruction="Hi?", response_a="a", response_b="b", rubric=REQUEST.rubric)
+    [comparison] = judge.compare([request])
+    assert comparison_from_json(json.loads(json.dumps(answer_to_json(comparison)))) == comparison

@@ -1,0 +1,169 @@
+import json
+
+import pytest
+
+from prom_reward.errors import ConfigError, InputError
+from prom_reward.labeling.exports import ExportOptions, export_labels, read_labels
+from prom_reward.labeling.labeling import label
+from prom_reward.labeling.row_labels import logit
+from tests.labeling.label_inputs import read_rows, scripted_judge, write_rows
+
+
+def by_number(prompt):
+    """The score that a response names: "s5" gets a 5; "broken" fails."""
+    response = prompt.user.partition("###Response to evaluate:\n")[2].partition("\n\n###")[0]
+    return RuntimeError("down") if "broken" in response else f"It is so. [RESULT] {response[1]}"
+
+
+PAIRS = [
+    {"prompt": "agrees", "chosen": "s5", "rejected": "s2"},
+    {"prompt": "disagrees", "chosen": "s1", "rejected": "s4"},
+    {"prompt": "tie", "chosen": "s3", "rejected": "s3"},
+    {"prompt": "hardly", "chosen": "s4", "rejected": "s3"},
+    {"prompt": "unscored", "chosen": "s4", "rejected": "broken"},
+]
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """Labels rows and exports them; returns what was written and what came of it."""
+
+    def run(rows, trainer, confidence=1.0, **options):
+        from prom_reward.engines.scripted_engine import ScriptedEngine
+        from prom_reward.judging.judge import PrometheusJudge
+
+        source = write_rows(tmp_path / "rows.jsonl", rows)
+        judge = PrometheusJudge(ScriptedEngine(by_number, confidence=confidence))
+        label(source, judge=judge, out=tmp_path / "out", rubric="helpfulness")
+        found = export_labels(tmp_path / "out", trainer, ExportOptions(**options))
+        assert found.path == tmp_path / f"out/{trainer}.jsonl"
+        return read_rows(found.path), found
+
+    return run
+
+
+def test_what_is_dropped_is_counted(exported):
+    rows, found = exported(PAIRS, "dpo")
+    assert [row["prompt"] for row in rows] == ["agrees", "hardly"]
+    assert found.dropped == {"disagreement": 1, "tie": 1, "unscored": 1}
+    assert (found.num_written, found.num_swapped) == (2, 0)
+
+
+def test_a_swapped_pair_has_the_judges_order_and_a_positive_margin(exported):
+    rows, found = exported(PAIRS, "reward", on_disagreement="swap")
+    swapped = rows[1]
+    assert (swapped["prompt"], swapped["chosen"], swapped["rejected"]) == ("disagrees", "s4", "s1")
+    assert swapped["margin"] == pytest.approx(logit((1 + 0.75) / 2))
+    assert all(row["margin"] > 0 for row in rows)
+    assert found.num_swapped == 1
+
+
+def test_a_kept_pair_keeps_its_order_and_its_negative_margin(exported):
+    rows, _ = exported(PAIRS, "reward", on_disagreement="keep")
+    assert (rows[1]["chosen"], rows[1]["margin"] < 0) == ("s1", True)
+
+
+def test_small_margins_are_dropped(exported):
+    rows, found = exported(PAIRS, "dpo", min_margin=1.0, on_disagreement="swap")
+    assert [row["prompt"] for row in rows] == ["agrees", "disagrees"]
+    assert found.dropped["margin"] == 1
+
+
+def test_unsure_rows_are_dropped(exported):
+    _, found = exported(PAIRS[:2], "dpo", confidence=0.5, max_entropy=0.1)
+    assert found.dropped == {"entropy": 2}
+
+
+def test_kto_gets_a_row_a_side(exported):
+    rows, _ = exported(PAIRS[:1], "kto")
+    assert rows == [
+        {"prompt": "agrees", "completion": "s5", "label": True},
+        {"prompt": "agrees", "completion": "s2", "label": False},
+    ]
+
+
+def test_sft_gets_the_better_side(exported):
+    rows, _ = exported(PAIRS[:2], "sft", on_disagreement="swap")
+    assert rows == [{"prompt": "agrees", "completion": "s5"}, {"prompt": "disagrees", "completion": "s4"}]
+
+
+SINGLE = [{"prompt": f"q{at}", "completion": text} for at, text in enumerate(("s5", "s2", "broken"))]
+
+
+def test_single_responses_are_good_from_the_threshold_on(exported):
+    rows, found = exported(SINGLE, "kto")
+    assert [(row["completion"], row["label"]) for row in rows] == [("s5", True), ("s2", False)]
+    assert found.dropped == {"unscored": 1}
+    rows, found = exported(SINGLE, "sft", threshold=0.2)
+    assert [row["completion"] for row in rows] == ["s5", "s2"]
+    rows, found = exported(SINGLE, "sft")
+    assert ([row["completion"] for row in rows], found.dropped) == (["s5"], {"unscored": 1, "threshold": 1})
+
+
+SEVERAL = [
+    {"prompt": "q", "completions": ["s3", "s5", "broken", "s1"]},
+    {"prompt": "all the same", "completions": ["s3", "s3"]},
+    {"prompt": "none", "completions": ["broken"]},
+]
+
+
+def test_of_several_the_best_meets_the_worst_or_all(exported):
+    rows, found = exported(SEVERAL, "reward")
+    assert [(row["chosen"], row["rejected"]) for row in rows] == [("s5", "s1")]
+    assert found.dropped == {"tie": 1, "unscored": 1}
+    rows, found = exported(SEVERAL, "dpo", best_of_n="all")
+    assert [(row["chosen"], row["rejected"]) for row in rows] == [("s5", "s3"), ("s5", "s1")]
+    assert found.dropped == {"tie": 1, "unscored": 2}
+    rows, _ = exported(SEVERAL, "sft", best_of_n="all")
+    assert [row["completion"] for row in rows] == ["s5"]
+
+
+def test_grpo_gets_every_prompt_once_with_its_rubrics(exported):
+    rows, found = exported([*PAIRS[:1], *PAIRS[:1], {**PAIRS[1], "rubric": ["honesty", "reasoning"]}], "grpo")
+    assert [row["prompt"] for row in rows] == ["agrees", "disagrees"]
+    assert [[rubric["name"] for rubric in row["rubric"]] for row in rows] == [["helpfulness"], ["honesty", "reasoning"]]
+    assert found.dropped == {"repeated prompt": 1}
+
+
+def test_texts_of_a_conversational_row_are_all_messages(exported):
+    user, chosen, rejected = (
+        [{"role": role, "content": text}] for role, text in (("user", "Hi?"), ("assistant", "s5"), ("assistant", "s1"))
+    )
+    [row], _ = exported([{"prompt": "Hi?", "chosen": user + chosen, "rejected": user + rejected}], "dpo")
+    assert row == {"prompt": user, "chosen": chosen, "rejected": rejected}
+
+
+def test_a_column_that_had_a_labels_name_is_read_back(exported, tmp_path):
+    exported([{"prompt": "q", "completion": "s5", "score": 7, "row": "r"}], "kto")
+    [row] = read_labels(tmp_path / "out")
+    assert (row.example.prompt, row.example.responses, row.values["input_score"]) == ("q", ("s5",), 7)
+
+
+@pytest.mark.parametrize("trainer", ["reward", "dpo"])
+def test_single_responses_make_no_pairs(exported, trainer):
+    with pytest.raises(InputError, match=rf"have one response each; {trainer} needs pairs or several responses$"):
+        exported(SINGLE, trainer)
+
+
+def test_an_unknown_trainer_names_its_near_miss(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        export_labels(tmp_path, "gpro")
+    assert (
+        str(error.value) == "unknown export 'gpro'; expected one of reward, dpo, kto, sft, grpo. Did you mean 'grpo'?"
+    )
+
+
+def test_a_folder_without_a_finished_labelling(tmp_path):
+    with pytest.raises(InputError, match=r"manifest\.json: not a labelling's manifest \(.*\); give a folder of"):
+        export_labels(tmp_path, "dpo")
+    (tmp_path / "manifest.json").write_text("[]")
+    with pytest.raises(InputError, match=r"got list; expected a labelling's manifest$"):
+        export_labels(tmp_path, "dpo")
+    source = write_rows(tmp_path / "rows.jsonl", PAIRS)
+    label(source, judge=scripted_judge(by_number), out=tmp_path / "out", rubric="helpfulness")
+    (tmp_path / "out/labels.jsonl").unlink()
+    with pytest.raises(
+        InputError, match=r"labels\.jsonl: no such file; the labelling is not finished: run `prom-reward"
+    ):
+        export_labels(tmp_path / "out", "dpo")
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["about"]["input"] == "rows.jsonl"

@@ -1,0 +1,151 @@
+import json
+
+import pytest
+
+from prom_reward.reports.data import load_report
+from prom_reward.reports.page import report_figures_json, report_page
+from prom_reward.reports.training_figures import share_without_spread, training_figures
+from prom_reward.reports.training_folder import BeforeAfter, write_before_after
+from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
+from tests.labeling.label_inputs import scripted_judge
+from tests.reports.test_page import HOSTILE, embedded
+
+TITLES = ["Length over steps", "Entropy over steps", "Groups without spread"]
+
+
+@pytest.fixture
+def folder(tmp_path, request_of):
+    """A training of 6 steps with one prompt and 4 rollouts each, under two rubrics; every third group has no spread."""
+    log = JudgmentLog(tmp_path / "judgments.jsonl")
+    for step in range(6):
+        requests = [request_of("x" * (10 + step), instruction=f"Prompt {step}") for _ in range(4)]
+        for row, (request, judged) in enumerate(zip(requests, scripted_judge().grade(requests), strict=True)):
+            record = {"step": step, "row": row, **judgment_record(request, judged), "reward": row * (step % 3) / 10}
+            log.append([record, record])
+    return tmp_path
+
+
+def logged(folder):
+    history = [
+        {
+            "step": step,
+            "entropy": 1.0,
+            "audit/score": 0.3,
+            "audit/gap": step / 10,
+            "step_time": 8.0,
+            "judge/seconds": 2.0,
+        }
+        for step in range(1, 7)
+    ]
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    return history
+
+
+def test_a_log_alone_has_length_entropy_and_spread(folder):
+    for source in (folder, folder / "judgments.jsonl"):
+        drawn = training_figures(load_report(source))
+        assert [figure.title for figure in drawn] == TITLES
+    by_title = {figure.title: figure for figure in drawn}
+    points, line = by_title["Length over steps"].plot["data"]
+    assert points["y"] == line["y"] == [10, 11, 12, 13, 14, 15]
+    assert by_title["Length over steps"].note.startswith("Characters of the mean response: 10 at first, 15 at last.")
+    assert by_title["Groups without spread"].plot["data"][0]["y"] == [100, 0, 0, 100, 0, 0]
+    assert by_title["Groups without spread"].note.startswith("33.3% over all steps")
+    assert load_report(folder).title == folder.name
+
+
+def test_the_trainers_log_adds_both_judges_and_seconds(folder):
+    history = logged(folder)
+    data = load_report(folder)
+    drawn = {figure.title: figure for figure in training_figures(data)}
+    assert list(drawn) == ["Reward's judge and audit judge", *TITLES, "Seconds a step"]
+    own, audit = (drawn["Reward's judge and audit judge"].plot["data"][at] for at in (1, 3))
+    assert (own["name"], audit["name"]) == ("reward's judge", "audit judge")
+    assert own["y"] == pytest.approx([0.3 + entry["audit/gap"] for entry in history])
+    assert audit["y"] == pytest.approx([0.3] * 6)
+    assert drawn["Seconds a step"].note == "25.0% of the steps' time is the judge's."
+    lines = {trace["name"]: trace["x"] for trace in drawn["Entropy over steps"].plot["data"] if "name" in trace}
+    assert lines == {"judge, a score": list(range(6)), "policy, a token": list(range(6))}
+    found = report_figures_json(data)["training"]
+    assert (found["steps"], found["judge_share"]) == (6, 0.25)
+    page = report_page(data)
+    assert len(embedded(page, "plots-data")) == page.count('<div class="plot"')
+    assert "Before and after" not in page
+
+
+def test_an_audit_judges_time_is_not_a_steps(folder):
+    history = [{"step": step, "step_time": 10.0, "judge/seconds": 2.0, "audit/seconds": 2.0} for step in range(1, 7)]
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    data = load_report(folder)
+    drawn = next(figure for figure in training_figures(data) if figure.title == "Seconds a step")
+    assert drawn.note == "25.0% of the steps' time, without an audit judge's, is the judge's."
+    assert set(drawn.plot["data"][0]["y"]) == {8}
+    assert report_figures_json(data)["training"]["judge_share"] == 0.25
+
+
+def test_long_curves_are_smoothed(folder):
+    history = [{"step": step, "step_time": 8.0 + step % 2, "judge/seconds": 2.0} for step in range(1, 151)]
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    points, line, *_ = next(
+        figure for figure in training_figures(load_report(folder)) if figure.title == "Seconds a step"
+    ).plot["data"]
+    assert set(points["y"]) == {8, 9}
+    assert all(8.4 < value < 8.6 for value in line["y"][10:-10])
+
+
+def test_answers_before_and_after_stand_on_the_page_as_text(folder):
+    answers = [
+        BeforeAfter(
+            prompt=f"Prompt {at}",
+            before="old",
+            after="new",
+            before_score=2.0,
+            after_score=2.0 + at,
+            after_feedback="Fine.",
+            rubric="Is it <brief>?",
+        )
+        for at in range(12)
+    ]
+    hostile = BeforeAfter(
+        prompt=HOSTILE, before=HOSTILE, after="", before_score=4.0, after_score=1.0, before_feedback=HOSTILE
+    )
+    write_before_after(folder, [*answers, hostile])
+    page = report_page(load_report(folder))
+    shown = page[page.index('id="before-after"') : page.index("Most in need of a human eye")]
+    gained, lost = shown.split("What lost most")
+    assert [part.partition(" ·")[0] for part in gained.split("<summary>")[1:]] == [
+        f"2.00 → {2 + at:.2f}" for at in (11, 10, 9, 8, 7)
+    ]
+    assert [part.partition(" ·")[0] for part in lost.split("<summary>")[1:]] == [
+        "4.00 → 1.00",
+        *(f"2.00 → {2 + at:.2f}" for at in range(4)),
+    ]
+    assert HOSTILE not in page
+    assert "<script>document" not in page
+    assert "(empty response)" in lost
+    assert gained.count("<h4>Feedback</h4>") == 5
+    assert gained.count("Is it &lt;brief&gt;?</pre>") == 5
+
+
+def test_one_answer_alone_is_shown_once(folder):
+    write_before_after(folder, [BeforeAfter(prompt="Only", before="old", after="new")])
+    page = report_page(load_report(folder))
+    assert page.count("<summary>– → – · Only</summary>") == 1
+    assert "What lost most" not in page
+
+
+def test_groups_of_one_say_nothing_of_spread():
+    assert share_without_spread({(0, "a"): {0: 0.5}, (1, "a"): {0: 0.5, 1: 0.5}, (1, "b"): {2: 0.1, 3: 0.2}}) == {
+        1: 0.5
+    }
+
+
+def test_labels_have_no_training_figures(tmp_path):
+    from prom_reward.labeling.labeling import label
+    from tests.labeling.label_inputs import pairs, write_rows
+
+    source = write_rows(tmp_path / "rows.jsonl", pairs(3))
+    label(source, judge=scripted_judge(), out=tmp_path / "out", rubric="helpfulness")
+    data = load_report(tmp_path / "out")
+    assert training_figures(data) == []
+    assert report_figures_json(data)["training"] == {}

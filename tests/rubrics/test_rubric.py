@@ -1,0 +1,270 @@
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, strategies as st
+
+from prom_reward.errors import RubricError
+from prom_reward.rubrics.rubric import Rubric, builtin_names, builtin_rubric, parse_rubrics
+from prom_reward.rubrics.scale import ScoreScale
+from tests.strategies import rubrics
+
+LEVELS = {f"score{score}_description": f"Level {score}." for score in range(1, 6)}
+COLLECTION = {f"orig_score{score}_description": f"Level {score}." for score in range(1, 6)}
+TEXT = "[Is it right?]\nScore 1: Level 1.\nScore 2: Level 2.\nScore 3: Level 3.\nScore 4: Level 4.\nScore 5: Level 5."
+DESCRIPTIONS = {score: f"Level {score}." for score in range(1, 6)}
+RIGHT = Rubric(name="is_it_right", criteria="Is it right?", descriptions=DESCRIPTIONS)
+readable_scales = st.builds(ScoreScale, st.just(1), st.integers(5, 12)) | st.builds(
+    ScoreScale, st.just(0), st.integers(1, 10)
+)
+
+
+def _message(value) -> str:
+    with pytest.raises(RubricError) as caught:
+        Rubric.parse(value)
+    return str(caught.value)
+
+
+def test_a_scale_lists_its_labels_and_maps_them_to_the_unit_interval():
+    scale = ScoreScale(0, 4)
+    assert scale.labels == (0, 1, 2, 3, 4)
+    assert [scale.to_unit(score) for score in scale.labels] == [0, 0.25, 0.5, 0.75, 1]
+    assert 0 in scale
+    assert 5 not in scale
+    assert 2.5 not in scale
+
+
+@pytest.mark.parametrize(("low", "high"), [(5, 1), (3, 3), (-1, 3)])
+def test_a_scale_without_a_worst_and_a_best_score_is_refused(low, high):
+    with pytest.raises(RubricError) as caught:
+        ScoreScale(low, high)
+    assert str(caught.value) == f"scale {low} to {high}: expected 0 <= low < high; give the worst score first"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        RIGHT,
+        TEXT,
+        f"  {TEXT}\n\n",
+        TEXT.replace(": ", ":"),
+        {"criteria": "Is it right?", **LEVELS},
+        {"orig_criteria": "Is it right?", **COLLECTION},
+        {"criteria_description": "Is it right?", **LEVELS},
+        {"criteria": "Is it right?", **{f"score_{score}": text for score, text in DESCRIPTIONS.items()}},
+        {"criteria": "Is it right?", "descriptions": DESCRIPTIONS},
+        {"criteria": "Is it right?", "descriptions": {str(score): text for score, text in DESCRIPTIONS.items()}},
+        {"criteria": "Is it right?", "descriptions": list(DESCRIPTIONS.items())},
+        {"criteria": "Is it right?", "scale": [1, 5], **LEVELS},
+        {"criteria": "Is it right?", "scale": ScoreScale(1, 5), **LEVELS},
+        {"criteria": "Is it right?", "name": None, "weight": None, "scale": None, "score6_description": None, **LEVELS},
+        {"rubric": TEXT},
+    ],
+    ids=str,
+)
+def test_every_written_form_gives_the_same_rubric(value):
+    assert Rubric.parse(value) == RIGHT
+
+
+def test_the_text_is_the_one_that_prometheus_reads():
+    assert RIGHT.text == TEXT
+
+
+def test_descriptions_are_kept_in_the_order_of_the_scale():
+    shuffled = {5: "Level 5.", 1: "Level 1.", 3: "Level 3.", 2: "Level 2.", 4: "Level 4."}
+    assert list(Rubric(name="r", criteria="c", descriptions=shuffled).descriptions) == [1, 2, 3, 4, 5]
+
+
+def test_rubrics_of_equal_values_hash_alike():
+    assert len({RIGHT, Rubric.parse(TEXT)}) == 1
+
+
+@given(st.data(), readable_scales)
+def test_a_rendered_text_parses_to_the_rubric_it_came_from(data, scale):
+    drawn = data.draw(rubrics(scale=scale))
+    levels = {label: text.strip() for label, text in drawn.descriptions.items()}
+    rubric = replace(drawn, criteria=drawn.criteria.strip(), descriptions=levels)
+    parsed = Rubric.parse(rubric.text)
+    assert (parsed.criteria, parsed.descriptions, parsed.scale) == (rubric.criteria, rubric.descriptions, scale)
+
+
+def test_a_description_of_several_lines_stays_in_one_piece():
+    rubric = replace(RIGHT, descriptions={**DESCRIPTIONS, 2: "First line.\nSecond: Score 9: no level.\n\nThird."})
+    assert Rubric.parse(rubric.text).descriptions[2] == "First line.\nSecond: Score 9: no level.\n\nThird."
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [(range(1, 11), ScoreScale(1, 10)), (range(4), ScoreScale(0, 3)), (range(1, 6), ScoreScale(1, 5))],
+)
+def test_an_unstated_scale_follows_the_levels(labels, expected):
+    value = {"criteria": "c", "descriptions": {label: "d" for label in labels}}
+    assert Rubric.parse(value).scale == expected
+
+
+def test_a_stated_scale_allows_fewer_levels_than_five():
+    assert Rubric.parse({"criteria": "c", "scale": [1, 3], "descriptions": dict.fromkeys(range(1, 4), "d")})
+
+
+@pytest.mark.parametrize("missing", [1, 4, 5])
+def test_a_rubric_that_states_five_scores_and_describes_four_is_refused(missing):
+    levels = {key: text for key, text in LEVELS.items() if str(missing) not in key}
+    expected = (
+        f"rubric 'is_it_right' on the scale 1 to 5 has no description for [{missing}]; describe every score from "
+        "1 to 5, or state another scale, for example scale: [1, 4]"
+    )
+    assert _message({"criteria": "Is it right?", "scale": [1, 5], **levels}) == expected
+    assert _message({"criteria": "Is it right?", **levels}) == expected
+    assert _message(TEXT.replace(f"\nScore {missing}: Level {missing}.", "")) == expected
+
+
+def test_a_level_off_the_stated_scale_is_refused():
+    message = _message({"criteria": "c", "scale": [1, 4], **LEVELS})
+    assert message.startswith("rubric 'c' on the scale 1 to 4 has a description for [5], which is off the scale;")
+
+
+@pytest.mark.parametrize("scale", ["1-5", 5, [1], [1, 3, 5], ["low", 5], [None, None], [1.5, 5], {"low": 1}])
+def test_a_scale_of_another_form_is_refused(scale):
+    message = _message({"criteria": "c", "scale": scale, **LEVELS})
+    assert message == f"got the scale {scale!r}; expected [low, high], for example [1, 5]"
+
+
+@pytest.mark.parametrize("descriptions", [{"one": "Bad."}, {float("inf"): "Bad."}, "Bad.", ["Bad.", "Good."], 5])
+def test_descriptions_without_scores_are_refused(descriptions):
+    expected = f"got the descriptions {descriptions!r}; expected a text for each score, for example {{1: 'Wrong.'}}"
+    assert _message({"criteria": "c", "descriptions": descriptions}) == expected
+
+
+@pytest.mark.parametrize("value", [LEVELS, {**LEVELS, "criteria": None}, {**LEVELS, "criteria": 5}])
+def test_missing_criteria_are_refused(value):
+    message = _message(value)
+    assert message.startswith("got a rubric with the keys ['")
+    assert message.endswith("]; expected 'criteria' and 'score1_description'...")
+
+
+@pytest.mark.parametrize("criteria", ["", "  \n"])
+def test_empty_criteria_are_refused(criteria):
+    expected = "rubric 'rubric': got empty criteria, expected the question to judge by"
+    assert _message({"criteria": criteria, **LEVELS}) == expected
+
+
+def test_a_rubric_without_levels_is_refused():
+    assert _message({"criteria": "c"}) == "rubric 'c' describes no score; expected 'score1_description'..."
+
+
+def test_an_unknown_key_is_refused_with_its_near_miss():
+    expected = (
+        "unknown key 'citeria' in a rubric; expected 'criteria', 'score1_description'..., 'name', 'weight', 'scale'. "
+        "Did you mean 'criteria'?"
+    )
+    assert _message({"citeria": "c", **LEVELS}) == expected
+
+
+def test_an_unknown_key_beside_a_named_rubric_is_refused_with_its_near_miss():
+    expected = "unknown key 'wieght' beside 'rubric'; expected 'weight', 'name'. Did you mean 'weight'?"
+    assert _message({"rubric": "honesty", "wieght": 2}) == expected
+
+
+def test_an_unknown_name_is_refused_with_its_near_miss():
+    expected = (
+        "unknown rubric 'helpfulnes'; expected one of factual_validity, harmlessness, helpfulness, honesty, "
+        "reasoning, or a rubric text '[criteria]' with 'Score 1: ...' lines. Did you mean 'helpfulness'?"
+    )
+    assert _message("helpfulnes") == expected
+
+
+@pytest.mark.parametrize("text", ["[Is it right?]", "Is it right?\nScore 1: No.", "[a\nScore 1: No.", "two\nlines"])
+def test_a_text_that_is_no_rubric_is_refused(text):
+    assert _message(text) == (
+        f"got the rubric text {text!r}; expected '[criteria]' on the first line and a line 'Score n: ...' "
+        "for every score"
+    )
+
+
+def test_a_score_described_twice_is_refused():
+    message = _message(f"{TEXT}\nScore 2: Again.")
+    assert message == "the rubric text describes score 2 twice; expected one line a score"
+
+
+@pytest.mark.parametrize("weight", [0, -1, math.nan, math.inf, True, "2"])
+def test_a_weight_that_is_no_positive_number_is_refused(weight):
+    expected = f"rubric 'is_it_right': got the weight {weight!r}, expected a number over 0"
+    assert _message({"criteria": "Is it right?", "weight": weight, **LEVELS}) == expected
+    assert _message({"rubric": TEXT, "weight": weight}) == expected
+
+
+@pytest.mark.parametrize("value", [None, 5, [], (), True, b"honesty"])
+def test_other_values_are_refused_with_the_forms_that_count(value):
+    message = _message(value)
+    assert message.startswith(f"got {value!r} as a rubric; expected a built-in name (factual_validity, ")
+    assert message.endswith(
+        "a mapping with 'criteria' and 'score1_description'..., a rendered rubric text, or a list of these"
+    )
+
+
+def test_a_list_holds_several_rubrics_with_weights():
+    value = ["honesty", {"rubric": TEXT, "weight": 0.25, "name": "right"}, [{"criteria": "c", "weight": 3, **LEVELS}]]
+    parsed = Rubric.parse(value)
+    assert [(rubric.name, rubric.weight) for rubric in parsed] == [("honesty", 1.0), ("right", 0.25), ("c", 3)]
+
+
+def test_an_inner_weight_holds_where_the_outer_one_is_absent():
+    inner = {"criteria": "c", "weight": 3, **LEVELS}
+    assert Rubric.parse({"rubric": inner}).weight == 3
+    assert Rubric.parse({"rubric": inner, "weight": 2}).weight == 2
+
+
+def test_a_weight_for_several_rubrics_at_once_is_refused():
+    expected = "got 2 rubrics under 'rubric' in a weighted rubric; expected one"
+    assert _message({"rubric": ["honesty", "reasoning"], "weight": 2}) == expected
+
+
+def test_one_rubric_and_several_both_parse_to_a_tuple():
+    assert parse_rubrics(TEXT) == (RIGHT,)
+    assert parse_rubrics([TEXT, RIGHT]) == (RIGHT, RIGHT)
+
+
+def test_keys_that_arrow_pads_with_none_count_as_absent():
+    from datasets import Dataset
+
+    mappings = [
+        {"criteria": "Is it right?", **LEVELS},
+        {"criteria": "Is it short?", "scale": [1, 3], **{f"score{label}_description": "d" for label in (1, 2, 3)}},
+        {"orig_criteria": "Is it right?", **COLLECTION},
+        {"rubric": TEXT, "weight": 0.5},
+    ]
+    rows = Dataset.from_dict({"rubric": mappings})["rubric"]
+    assert rows[1]["score5_description"] is None
+    parsed = [Rubric.parse(row) for row in rows]
+    assert [rubric.scale for rubric in parsed] == [ScoreScale(), ScoreScale(1, 3), ScoreScale(), ScoreScale()]
+    assert [rubric.weight for rubric in parsed] == [1, 1, 1, 0.5]
+    assert parsed[0] == parsed[2] == RIGHT
+
+
+@pytest.mark.parametrize(
+    ("criteria", "name"),
+    [
+        ("Is the answer, at all times, brief & right?", "is_the_answer_at_all_times"),
+        ("是否正确?", "是否正确"),
+        ("?!", "rubric"),
+    ],
+)
+def test_an_unnamed_rubric_is_called_by_its_first_words(criteria, name):
+    assert Rubric.parse({"criteria": criteria, **LEVELS}).name == name
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_every_built_in_rubric_describes_one_to_five_and_round_trips(name):
+    rubric = builtin_rubric(name)
+    assert (rubric.name, rubric.scale, rubric.weight) == (name, ScoreScale(1, 5), 1.0)
+    assert Rubric.parse(f" {name}\t") is rubric
+    assert Rubric.parse(rubric.text).descriptions == rubric.descriptions
+
+
+def test_the_built_in_rubrics_are_the_five_of_prometheus():
+    assert builtin_names() == ["factual_validity", "harmlessness", "helpfulness", "honesty", "reasoning"]
+
+
+def test_a_scale_of_thousands_is_refused_in_one_short_line():
+    with pytest.raises(RubricError, match=r"^scale 1 to 5000: expected at most 101 scores$"):
+        Rubric.parse("[Is it right?]\nScore 1: no\nScore 5000: yes")

@@ -1,0 +1,97 @@
+"""What the groups of a training's log say: how far scores differ within one, and whether a second judge agrees.
+
+It does not know files, trainers or figures.
+
+A group is what a trainer's advantage is relative to: the rollouts of a prompt in a step, here under one rubric.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from prom_reward.data.rows import read_values
+from prom_reward.errors import InputError
+from prom_reward.evaluation.agreement import Floats, spearman
+from prom_reward.reports.training_folder import LOG_FILE, load_curves, summarize_curves
+
+_SAME = 1e-9
+
+
+def summarize_groups(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return what a log's groups come to; groups of one do not count, and what no group has is not there.
+
+    Args:
+        records: The lines that `PrometheusReward(log_path=...)` writes.
+
+    Returns:
+        For the expected scores and for the integers of the same judgments the mean standard deviation within a group,
+        in points of the scale, "expected_sd" and "integer_sd", and the share of groups in which all are the same,
+        "expected_same" and "integer_same"; "audit_rank_correlation", the mean over groups of Spearman's rank
+        correlation of the reward with the audit judge's score, where both differ within the group.
+    """
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault((record["step"], record["instruction"], record["rubric"]), []).append(record)
+    figures: dict[str, list[float]] = {}
+    for group in groups.values():
+        for name, value in _figures(group).items():
+            figures.setdefault(name, []).append(value)
+    return {name: fmean(values) for name, values in figures.items()}
+
+
+def summarize_training(folder: Path, *, last_step: int | None = None) -> dict[str, float]:
+    """Return what a training's curves and the groups of its judgment log come to.
+
+    The keys are those of `summarize_curves` and `summarize_groups`.
+
+    Args:
+        folder: The training's.
+        last_step: The step at which all is cut; None takes all of it.
+
+    Raises:
+        InputError: The trainer's state or the log cannot be read.
+    """
+    curves = summarize_curves(load_curves(folder), last_step=last_step)
+    log = folder / LOG_FILE
+    records = read_values(log) if log.exists() else []
+    return curves | summarize_groups(one for one in records if last_step is None or one["step"] < last_step)
+
+
+def forget_records_from(path: Path, step: int) -> None:
+    """Drop the records from a step on, and a line that was cut off: a training resumed there logs them again.
+
+    Raises:
+        InputError: The file holds something else than records, or cannot be written.
+    """
+    kept = path.with_name(f"{path.name}.tmp")
+    try:
+        with path.open("rb") as old, kept.open("wb") as new:
+            new.writelines(line for line in old if line.endswith(b"\n") and json.loads(line)["step"] < step)
+        kept.replace(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        kept.unlink(missing_ok=True)
+        raise InputError(
+            f"{path}: its records before step {step} cannot be kept ({type(error).__name__}: {error}); "
+            "expected a judgment log with steps: move it away, or give another path"
+        ) from error
+
+
+def _figures(group: list[Mapping[str, Any]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, field in (("expected", "expected_score"), ("integer", "score")):
+        (scores,) = _columns(group, field)
+        if len(scores) > 1:
+            found[f"{name}_sd"] = float(scores.std())
+            found[f"{name}_same"] = float(np.ptp(scores) < _SAME)
+    alike = spearman(*_columns(group, "reward", "audit_score"))
+    return found if alike is None else {**found, "audit_rank_correlation": alike}
+
+
+def _columns(group: list[Mapping[str, Any]], *names: str) -> list[Floats]:
+    """Return columns of the records that have all of them."""
+    whole = [record for record in group if all(record.get(name) is not None for name in names)]
+    return [np.array([record[name] for record in whole], dtype=float) for name in names]
