@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         UnscoredError as UnscoredError,
         WorkError as WorkError,
     )
+    from prom_reward.judging.base import Judge as Judge
     from prom_reward.judging.cache import JudgmentCache as JudgmentCache
     from prom_reward.judging.flags import FlagPolicy as FlagPolicy
     from prom_reward.judging.judge import PrometheusJudge as PrometheusJudge
@@ -53,6 +54,7 @@ _HOMES = {
     "GradingRequest": "types",
     "InputError": "errors",
     "Judgment": "types",
+    "Judge": "judging.base",
     "JudgmentCache": "judging.cache",
     "LoadedModel": "engines.model.loading",
     "ModelSource": "engines.model.loading",

@@ -1,20 +1,19 @@
-"""The values that pass between the stages; all are frozen.
+"""The values that pass between the stages, all frozen, and the Conversation protocol.
 
-ScoreScale, Rubric                  what is judged (from `prom_reward.rubrics`)
-GradingRequest, ComparisonRequest   what a judge is asked
-JudgePrompt, TextSpan               what an engine is given, and the parts of its rendered text
-Outcome, Judgment, Comparison       what a judge answers
-Conversation, Judge                 the protocols between the stages
-
-It does not know how any of them is made.
+ScoreScale, Rubric                  the criteria (from `prom_reward.rubrics`)
+GradingRequest, ComparisonRequest   a judge's input
+JudgePrompt, TextSpan               an engine's input, and the parts of its rendered text
+Outcome, Judgment, Comparison       a judge's output
+Conversation                        writes a prompt as one model's conversation
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Self
 
-from prom_reward.rubrics.rubric import Rubric
+from prom_reward.errors import RowError, RubricError
+from prom_reward.rubrics.rubric import Rubric, parse_rubrics
 from prom_reward.rubrics.scale import ScoreScale
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "ComparisonRequest",
     "Conversation",
     "GradingRequest",
-    "Judge",
     "JudgePrompt",
     "Judgment",
     "Outcome",
@@ -48,9 +46,12 @@ class GradingRequest:
     response: str
     """What the policy answered; may be empty."""
     rubric: Rubric
-    """What to judge by."""
+    """What to judge by; any form that `Rubric.parse` reads becomes a Rubric."""
     reference_answer: str | None = None
-    """An answer that deserves the best score; None where there is none."""
+    """An answer that deserves the best score, if there is one."""
+
+    def __post_init__(self) -> None:
+        _check_request(self, ("instruction", "response"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +65,32 @@ class ComparisonRequest:
     response_b: str
     """The response shown second."""
     rubric: Rubric
-    """What to judge by."""
+    """What to judge by; any form that `Rubric.parse` reads becomes a Rubric."""
     reference_answer: str | None = None
-    """An answer that deserves the best score; None where there is none."""
+    """An answer that deserves the best score, if there is one."""
+
+    def __post_init__(self) -> None:
+        _check_request(self, ("instruction", "response_a", "response_b"))
 
     def swapped(self) -> "ComparisonRequest":
         """Return the same comparison with the responses in the other order."""
         return replace(self, response_a=self.response_b, response_b=self.response_a)
+
+
+def _check_request(request: "GradingRequest | ComparisonRequest", texts: Sequence[str]) -> None:
+    """Refuse what is no text, and read the rubric."""
+    for name in texts:
+        value = getattr(request, name)
+        if not isinstance(value, str):
+            raise RowError(f"got {value!r:.60} as the {name}; expected a text")
+    if request.reference_answer is not None and not isinstance(request.reference_answer, str):
+        raise RowError(f"got {request.reference_answer!r:.60} as the reference_answer; expected a text or None")
+    rubric: object = request.rubric
+    if not isinstance(rubric, Rubric):
+        rubrics = parse_rubrics(rubric)
+        if len(rubrics) != 1:
+            raise RubricError(f"got {len(rubrics)} rubrics in a request; expected one: make a request for each")
+        object.__setattr__(request, "rubric", rubrics[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +123,14 @@ class TextSpan:
 
 
 class Outcome(Enum):
-    """How a judgment ended. Test `judgment.is_scored`, never the truth of a member."""
+    """How a judgment ended, from the best to the worst. Test `judgment.is_scored`, never the truth of a member."""
 
     SCORED = "scored"
     """The judge gave a verdict by itself."""
     FORCED = "forced"
     """The judge did not finish; the verdict was read after a forced `[RESULT]`."""
+    FLAGGED = "flagged"
+    """A detector flagged the response and the judge leaves such responses unscored (`on_flag="unscored"`)."""
     NO_RESULT = "no_result"
     """The judge's text holds no verdict."""
     OFF_SCALE = "off_scale"
@@ -117,13 +139,16 @@ class Outcome(Enum):
     """The prompt does not fit the judge's context."""
     ENGINE_FAILED = "engine_failed"
     """The engine failed on this request."""
-    FLAGGED = "flagged"
-    """A detector flagged the response and the judge leaves such responses unscored (`on_flag="unscored"`)."""
 
     @property
     def is_scored(self) -> bool:
         """Whether a verdict exists."""
         return self in (Outcome.SCORED, Outcome.FORCED)
+
+    @property
+    def severity(self) -> int:
+        """The rank from the best (0) to the worst: of several outcomes the one with the largest counts."""
+        return list(Outcome).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,19 +188,17 @@ class Judgment:
         return self.outcome.is_scored
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON values, without token counts; labels become strings."""
-        probs = self.score_probs
-        return {
-            "outcome": self.outcome.value,
-            "score": self.score,
-            "expected_score": self.expected_score,
-            "score_probs": {str(label): prob for label, prob in probs.items()} if probs else None,
-            "entropy": self.entropy,
-            "sampled_scores": list(self.sampled_scores),
-            "feedback": self.feedback,
-            "flags": list(self.flags),
-            "error": self.error,
-        }
+        """Return all fields as JSON values; labels become strings."""
+        return _to_json(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote; keys that are no fields are left alone, so a log's record can be read.
+
+        Raises:
+            RowError: The outcome is missing or unknown, or a value has another type.
+        """
+        return cls(**_from_json(cls, values))
 
     @property
     def mean_score(self) -> float | None:
@@ -211,6 +234,45 @@ class Comparison:
         """Whether `winner` exists."""
         return self.outcome.is_scored
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as JSON values."""
+        return _to_json(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote; keys that are no fields are left alone.
+
+        Raises:
+            RowError: The outcome is missing or unknown, or a value has another type.
+        """
+        return cls(**_from_json(cls, values))
+
+
+def _to_json(answer: "Judgment | Comparison") -> dict[str, Any]:
+    return {one.name: _JSON.get(one.name, lambda value: value)(getattr(answer, one.name)) for one in fields(answer)}
+
+
+def _from_json(cls: "type[Judgment | Comparison]", values: Mapping[str, Any]) -> dict[str, Any]:
+    if "outcome" not in values:
+        raise RowError(f"got a judgment with the keys {sorted(map(str, values))!r:.80}; expected 'outcome'")
+    known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
+    try:
+        return {name: _PYTHON.get(name, lambda value: value)(value) for name, value in known.items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise RowError(f"cannot read a judgment ({error}); expected the values that to_dict writes") from error
+
+
+_JSON: Mapping[str, Any] = {
+    "outcome": lambda value: value.value,
+    "score_probs": lambda value: None if value is None else {str(label): prob for label, prob in value.items()},
+    **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), list),
+}
+_PYTHON: Mapping[str, Any] = {
+    "outcome": Outcome,
+    "score_probs": lambda value: None if value is None else {int(label): prob for label, prob in value.items()},
+    **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), tuple),
+}
+
 
 class Conversation(Protocol):
     """Turns a prompt into the text of one model's conversation."""
@@ -227,22 +289,4 @@ class Conversation(Protocol):
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
         """Return the conversation up to and with the response prefix."""
-        ...
-
-
-@runtime_checkable
-class Judge(Protocol):
-    """Grades and compares responses. Lists come back with the same length, in order."""
-
-    @property
-    def fingerprint(self) -> str:
-        """All that can change a judgment besides the request."""
-        ...
-
-    def grade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
-        """Grade each response by direct assessment."""
-        ...
-
-    def compare(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
-        """Compare the two responses of each request by pairwise ranking."""
         ...

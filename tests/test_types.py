@@ -1,18 +1,20 @@
 import dataclasses
+import json
 import pickle  # noqa: TID251  # values travel between processes
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, strategies as st
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.scripted_engine import ScriptedEngine
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, RowError, RubricError
+from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.types import (
     Comparison,
     ComparisonRequest,
     GradingRequest,
-    Judge,
     JudgePrompt,
     Judgment,
     Outcome,
@@ -126,3 +128,56 @@ def test_the_protocols_recognise_what_fulfils_them():
     assert isinstance(engine, Engine)
     assert isinstance(PrometheusJudge(engine), Judge)
     assert not isinstance(SimpleNamespace(generate=None), Engine)
+
+
+_probs = st.floats(0, 1)
+_texts = st.text(max_size=20)
+_fields = {
+    "outcome": st.sampled_from(Outcome),
+    "score": st.none() | st.integers(0, 100),
+    "score_probs": st.none() | st.dictionaries(st.integers(0, 100), _probs, max_size=5),
+    "expected_score": st.none() | st.floats(0, 100),
+    "entropy": st.none() | st.floats(0, 5),
+    "is_partial": st.booleans(),
+    "sampled_scores": st.lists(st.integers(0, 100), max_size=3).map(tuple),
+    "winner": st.sampled_from([None, "A", "B", "tie"]),
+    "prob_a": st.none() | _probs,
+    "error": st.none() | _texts,
+    "feedback": _texts,
+    **dict.fromkeys(("flags", "flags_a", "flags_b"), st.lists(_texts, max_size=2).map(tuple)),
+    **dict.fromkeys(("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"), st.integers(0, 10**9)),
+}
+judgments, comparisons = (
+    st.builds(kind, **{one.name: _fields[one.name] for one in dataclasses.fields(kind)})
+    for kind in (Judgment, Comparison)
+)
+
+
+@given(judgments | comparisons)
+def test_an_answer_is_read_as_it_was_written(answer):
+    written = json.loads(json.dumps(answer.to_dict()))
+    assert type(answer).from_dict({**written, "reward": 0.5}) == answer
+
+
+@pytest.mark.parametrize("values", [{}, {"outcome": "fine"}, {"outcome": "scored", "score_probs": [1]}])
+def test_what_is_no_answer_is_refused(values):
+    with pytest.raises(RowError, match="judgment"):
+        Judgment.from_dict(values)
+
+
+def test_a_request_takes_a_rubric_in_any_form():
+    for kind, responses in ((GradingRequest, ("response",)), (ComparisonRequest, ("response_a", "response_b"))):
+        request = kind(instruction="i", rubric="honesty", **dict.fromkeys(responses, "r"))
+        assert request.rubric == RUBRIC
+        with pytest.raises(RubricError, match="2 rubrics"):
+            kind(instruction="i", rubric=["honesty", "helpfulness"], **dict.fromkeys(responses, "r"))
+        with pytest.raises(RowError, match="got 7 as the response"):
+            kind(instruction="i", rubric="honesty", **dict.fromkeys(responses, 7))
+
+
+def test_every_outcome_has_a_severity_and_unscored_is_worse():
+    severities = {outcome: outcome.severity for outcome in Outcome}
+    assert len(set(severities.values())) == len(Outcome)
+    assert max(severities[one] for one in Outcome if one.is_scored) < min(
+        severities[one] for one in Outcome if not one.is_scored
+    )

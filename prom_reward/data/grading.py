@@ -11,10 +11,11 @@ from typing import Any
 
 from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.errors import InputError, RowError, RubricError
+from prom_reward.judging.base import Judge
 from prom_reward.prompts.published import components
 from prom_reward.prompts.transcripts import transcript
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.types import GradingRequest, Judge, Judgment, Rubric
+from prom_reward.types import GradingRequest, Judgment, Rubric
 
 # In Feedback-Collection rows `instruction` is the whole prompt, so the orig_ columns come first.
 INSTRUCTION_COLUMNS = ("orig_instruction", "instruction", "prompt")

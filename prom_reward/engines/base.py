@@ -6,7 +6,7 @@ It does not know how any engine works.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from prom_reward.errors import ConfigError
 from prom_reward.types import JudgePrompt
@@ -103,6 +103,15 @@ class Engine(Protocol):
     def identity(self) -> str:
         """What of the fingerprint is the same on every machine; asking for it touches no device."""
         ...
+
+    @property
+    def machine(self) -> Mapping[str, Any]:
+        """What of this machine can change an answer (device, threads), as JSON; empty if the weights are elsewhere."""
+        return {}
+
+    def take_metrics(self) -> Mapping[str, float]:
+        """Return the counts since the last call, by name; durations in seconds."""
+        return {}
 
     @property
     def context_length(self) -> int | None:

@@ -6,7 +6,7 @@ It does not know models or tokenizers: it counts words as tokens.
 from collections.abc import Callable, Iterable, Sequence
 from math import log
 
-from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.tokens.verdict import find_verdict
 from prom_reward.types import JudgePrompt
 
@@ -14,7 +14,7 @@ Answer = str | Generation | Exception
 Script = Callable[[JudgePrompt], Answer] | Iterable[Answer]
 
 
-class ScriptedEngine:
+class ScriptedEngine(Engine):
     """Answers prompts from a script.
 
     An answer is a judge's whole text ("Good. [RESULT] 4"; in score mode the label alone will do), a

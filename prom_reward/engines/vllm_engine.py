@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
-from prom_reward.engines.base import Generation, SamplingParams, too_long
+from prom_reward.engines.base import Engine, Generation, SamplingParams, too_long
 from prom_reward.engines.model.adapter_stamp import adapter_digest
 from prom_reward.engines.model.loading import ModelSource, load_tokenizer, resolve_path
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens
@@ -18,7 +18,7 @@ from prom_reward.engines.vllm_model import VllmModel, VllmSequence, compute_dtyp
 from prom_reward.types import Conversation, JudgePrompt
 
 
-class VllmEngine:
+class VllmEngine(Engine):
     """Runs a judge's weights in vLLM, in this process.
 
     Score mode is one generated token with the labels' log-probabilities; feedback ends at its verdict, whose

@@ -21,7 +21,8 @@ from prom_reward.evaluation.agreement import (
     estimate,
     partial_pearson,
 )
-from prom_reward.types import GradingRequest, Judge, Judgment
+from prom_reward.judging.base import Judge
+from prom_reward.types import GradingRequest, Judgment
 
 _WORD = re.compile(r"\w+")
 

@@ -6,13 +6,14 @@ It does not know trainers, data sets or rewards.
 import copy
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Literal
+from typing import Any, Literal
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.errors import ConfigError
 from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
+from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 JudgeMode = Literal["feedback", "score"]
 
 
-class PrometheusJudge:
+class PrometheusJudge(Judge):
     """Grades and compares responses with an evaluator LM.
 
     Args:
@@ -92,11 +93,33 @@ class PrometheusJudge:
     @property
     def fingerprint(self) -> str:
         """All that can change a judgment besides the request."""
+        return f"{self.engine.fingerprint}|{self._settings}"
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint without what only this machine adds to it."""
+        return f"{self.engine.identity}|{self._settings}"
+
+    @property
+    def machine(self) -> Mapping[str, Any]:
+        """What of this machine can change a judgment; see `prom_reward.engines.base.Engine.machine`."""
+        return self.engine.machine
+
+    def seeded(self, seed: int) -> "PrometheusJudge":
+        """Return this judge with a seed if it samples without one."""
+        if self.sampling.seed is not None:
+            return self
+        other = copy.copy(self)
+        other.sampling = replace(self.sampling, seed=seed)
+        return other
+
+    @property
+    def _settings(self) -> str:
         own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response]
         guard = GUARD_VERSION if self.guard else "off"
         sampling = json.dumps(asdict(self.sampling)) if self.mode == "feedback" else ""
         guarded = f"guard={guard}{self.flags.fingerprint and f'|{self.flags.fingerprint}'}"
-        return f"{self.engine.fingerprint}|{own}|{guarded}|{sampling}|{self.calibration or ''}"
+        return f"{own}|{guarded}|{sampling}|{self.calibration or ''}"
 
     def with_guards(self, *, guard: bool, flags: FlagPolicy) -> "PrometheusJudge":
         """Return a judge on the same engine with other guards, for comparisons."""
@@ -152,9 +175,8 @@ class PrometheusJudge:
 
     def take_metrics(self) -> dict[str, float]:
         """Return what engine and cache counted since this was last asked, by name; durations in seconds."""
-        sources = (self.engine, self.cache)
-        takers = (getattr(source, "take_metrics", None) for source in sources)
-        return {name: value for take in takers if take is not None for name, value in take().items()}
+        cached = self.cache.take_metrics() if self.cache is not None else {}
+        return {**self.engine.take_metrics(), **cached}
 
     @property
     def _texts(self) -> TaskTexts:

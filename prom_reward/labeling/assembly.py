@@ -13,10 +13,10 @@ from prom_reward.data.rows import RowIterator
 from prom_reward.errors import InputError
 from prom_reward.files import replacing, write_records
 from prom_reward.labeling.planning import PlannedRow, RequestIndex, Task, cut_rows
-from prom_reward.labeling.requests import Request, comparison_from_json, judgment_from_json, request_key
+from prom_reward.labeling.requests import Request, request_key
 from prom_reward.labeling.row_labels import Label, Ranking, pair_columns
 from prom_reward.labeling.shards import Answers, LabelFolder
-from prom_reward.types import GradingRequest
+from prom_reward.types import Comparison, GradingRequest, Judgment
 
 _LABEL = (
     "outcome",
@@ -134,7 +134,7 @@ def label_columns(planned: PlannedRow, task: Task, book: AnswerBook, start: int)
     ranking = None
     if task.ranks:
         orders = [
-            tuple(comparison_from_json(book.answer(request, start)) for request in pair)
+            tuple(Comparison.from_dict(book.answer(request, start)) for request in pair)
             for pair in planned.comparing or ()
         ]
         ranking = Ranking(rubrics=rubrics, orders=tuple((first, second) for first, second in orders))
@@ -159,7 +159,7 @@ def _kept(planned: PlannedRow, columns: Iterable[str]) -> dict[str, Any]:
 
 
 def _label(requests: list[GradingRequest], book: AnswerBook, start: int) -> Label:
-    judgments = tuple(judgment_from_json(book.answer(request, start)) for request in requests)
+    judgments = tuple(Judgment.from_dict(book.answer(request, start)) for request in requests)
     return Label(rubrics=tuple(request.rubric for request in requests), judgments=judgments)
 
 

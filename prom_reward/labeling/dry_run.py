@@ -13,9 +13,9 @@ from pathlib import Path
 
 from prom_reward.data.formats import Kind
 from prom_reward.data.rows import RowIterator
+from prom_reward.judging.base import Judge
 from prom_reward.labeling.planning import RequestIndex, Task
 from prom_reward.labeling.requests import Request, judge_requests, request_key
-from prom_reward.types import Judge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

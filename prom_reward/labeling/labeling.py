@@ -3,19 +3,18 @@
 It does not know how a judge is made, nor how a label is used: `prom_reward.labeling.exports` writes for trainers.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 from prom_reward.data.formats import KINDS, Kind, RowFormat
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.data.sources import open_source, recognise
-from prom_reward.engines.base import SamplingParams
 from prom_reward.errors import ConfigError, InputError
+from prom_reward.judging.base import Judge
 from prom_reward.labeling.assembly import assemble
 from prom_reward.labeling.manifest import Manifest
 from prom_reward.labeling.planning import (
@@ -30,7 +29,7 @@ from prom_reward.labeling.planning import (
 from prom_reward.labeling.requests import judge_requests
 from prom_reward.labeling.shards import Answers, LabelFolder, Shard
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.types import Judge, Outcome, Rubric
+from prom_reward.types import Outcome, Rubric
 
 Method = Literal["grade", "rank", "both"]
 SHARD_SIZE = 64
@@ -140,13 +139,13 @@ def label(
         raise ConfigError(f"got method={method!r}; expected grade, rank or both")
     if shard_size < 1:
         raise ConfigError(f"got shard_size={shard_size}; expected at least 1")
-    judge = _seeded(judge)
+    judge = judge.seeded(0)
     reader = Reader(source, split, limit)
     rubrics = parse_rubrics(rubric) if rubric is not None else ()
     task, rows = make_task(reader.rows(), rubrics, method, columns, reference_answer, where=str(source))
     folder = LabelFolder(out)
     with folder.lock():
-        about = {"input": Path(source).name, "judge": getattr(judge, "name", type(judge).__name__)}
+        about = {"input": Path(source).name, "judge": judge.name}
         Manifest.of(task, judge, shard_size).check_in(folder.manifest, about=about, accepts_changes=accept_changes)
         if retry_failed:
             folder.forget(Outcome.ENGINE_FAILED.value)
@@ -170,15 +169,6 @@ def label(
         agreement=found.agreement,
         warnings=(*reader.warnings, *run.warnings),
     )
-
-
-def _seeded(judge: Judge) -> Judge:
-    sampling = getattr(judge, "sampling", None)
-    if not isinstance(sampling, SamplingParams) or sampling.seed is not None:
-        return judge
-    seeded: Any = copy.copy(judge)
-    seeded.sampling = replace(sampling, seed=0)
-    return cast(Judge, seeded)
 
 
 def make_task(

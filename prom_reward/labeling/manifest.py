@@ -4,7 +4,6 @@ It does not know rows or judgments.
 """
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any
 from prom_reward.data.formats import KINDS
 from prom_reward.errors import InputError
 from prom_reward.files import read_text, replacing
+from prom_reward.judging.base import Judge
 from prom_reward.labeling.planning import Task
-from prom_reward.types import Judge
 
 FORMAT = 1
 """Raised when shards are written in another form."""
@@ -67,7 +66,7 @@ class Manifest:
             rubrics=rubrics,
             judge=judge.fingerprint,
             shard_size=shard_size,
-            machine=_machine(judge),
+            machine=dict(judge.machine),
         )
 
     def check_in(self, path: Path, *, about: Mapping[str, str], accepts_changes: bool = False) -> None:
@@ -126,18 +125,6 @@ def load_manifest(path: Path) -> dict[str, Any]:
     if not is_known or not all(isinstance(one, dict) and one.keys() >= _RUBRIC_KEYS for one in content["rubrics"]):
         raise InputError(f"{path}: not a labelling's manifest (unknown kind, columns or rubrics)")
     return content
-
-
-def _machine(judge: Judge) -> dict[str, Any]:
-    """Return what this process computes with; nothing for a judge whose weights are elsewhere."""
-    if not judge.fingerprint.startswith("transformers:") or "torch" not in sys.modules:
-        return {}
-    import torch
-
-    from prom_reward.engines.prefix.prefill import CACHE_BUDGET_BYTES
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {"device": device, "threads": torch.get_num_threads(), "cache_budget_bytes": CACHE_BUDGET_BYTES}
 
 
 def _first_difference(old: Any, new: Any) -> tuple[str, str]:

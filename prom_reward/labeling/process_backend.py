@@ -15,10 +15,10 @@ from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 from prom_reward.errors import WorkError
+from prom_reward.judging.base import Judge
 from prom_reward.labeling.planning import PlannedShard
 from prom_reward.labeling.requests import Request, judge_requests
 from prom_reward.labeling.shards import Answers
-from prom_reward.types import Judge
 
 _AHEAD = 2  # shards that wait for each process, so that none is idle while shards are planned
 _worker_judge: Judge | None = None
@@ -86,7 +86,7 @@ def _start_worker(judge: Judge, numbers: Any, gpus: Sequence[str], threads: int)
     number = numbers.get()
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-    if judge.fingerprint.startswith("transformers:"):
+    if judge.machine:
         import torch
 
         torch.set_num_threads(threads)

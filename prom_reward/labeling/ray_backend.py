@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import MissingPackageError, WorkError
+from prom_reward.judging.base import Judge
 from prom_reward.labeling.planning import PlannedShard
 from prom_reward.labeling.requests import judge_requests, request_from_json, request_to_json
 from prom_reward.labeling.shards import Answers
-from prom_reward.types import Judge
 
 _MAX_BLOCKS = 20_000  # Ray schedules a task for each
 _READER_CPUS = 0.25

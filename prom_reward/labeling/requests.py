@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from prom_reward.errors import RowError
+from prom_reward.judging.base import Judge
 from prom_reward.rubrics.rubric import Rubric
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judge, Judgment, Outcome
+from prom_reward.types import ComparisonRequest, GradingRequest
 
 Request = GradingRequest | ComparisonRequest
-Answer = Judgment | Comparison
 
 
 def request_key(request: Request) -> str:
@@ -67,45 +67,8 @@ def judge_requests(judge: Judge, requests: Mapping[str, Request]) -> dict[str, d
     comparing = {key: one for key, one in requests.items() if isinstance(one, ComparisonRequest)}
     judgments = judge.grade(list(grading.values())) if grading else []
     comparisons = judge.compare(list(comparing.values())) if comparing else []
-    answers = {key: answer_to_json(one) for key, one in zip(grading, judgments, strict=True)}
-    return answers | {key: answer_to_json(one) for key, one in zip(comparing, comparisons, strict=True)}
-
-
-def answer_to_json(answer: Answer) -> dict[str, Any]:
-    """Return a judgment or a comparison as JSON values."""
-    counts = {"num_prompt_tokens": answer.num_prompt_tokens, "num_generated_tokens": answer.num_generated_tokens}
-    if isinstance(answer, Judgment):
-        return {**answer.to_dict(), **counts}
-    return {
-        "outcome": answer.outcome.value,
-        "winner": answer.winner,
-        "prob_a": answer.prob_a,
-        "feedback": answer.feedback,
-        "error": answer.error,
-        **counts,
-    }
-
-
-def judgment_from_json(values: Mapping[str, Any]) -> Judgment:
-    """Return the judgment that `answer_to_json` wrote."""
-    probs = values["score_probs"]
-    return Judgment(
-        outcome=Outcome(values["outcome"]),
-        feedback=values["feedback"],
-        score=values["score"],
-        score_probs={int(label): prob for label, prob in probs.items()} if probs else None,
-        expected_score=values["expected_score"],
-        entropy=values["entropy"],
-        sampled_scores=tuple(values["sampled_scores"]),
-        num_prompt_tokens=values["num_prompt_tokens"],
-        num_generated_tokens=values["num_generated_tokens"],
-        error=values["error"],
-    )
-
-
-def comparison_from_json(values: Mapping[str, Any]) -> Comparison:
-    """Return the comparison that `answer_to_json` wrote."""
-    return Comparison(**{**values, "outcome": Outcome(values["outcome"])})
+    answers = {key: one.to_dict() for key, one in zip(grading, judgments, strict=True)}
+    return answers | {key: one.to_dict() for key, one in zip(comparing, comparisons, strict=True)}
 
 
 def _responses(request: Request) -> tuple[str, ...]:

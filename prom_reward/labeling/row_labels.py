@@ -21,14 +21,6 @@ Side = Literal["chosen", "rejected", "tie"]
 MAX_PROB = 0.99
 """A probability is cut here before its logit is taken, so that no margin is over 4.6."""
 _SAME = 1e-9
-_SEVERITY = (
-    Outcome.ENGINE_FAILED,
-    Outcome.TOO_LONG,
-    Outcome.OFF_SCALE,
-    Outcome.NO_RESULT,
-    Outcome.FORCED,
-    Outcome.SCORED,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +35,7 @@ class Label:
     @property
     def outcome(self) -> Outcome:
         """The worst outcome: where one rubric is unscored, so is the response."""
-        return min((one.outcome for one in self.judgments), key=_SEVERITY.index)
+        return max((one.outcome for one in self.judgments), key=lambda outcome: outcome.severity)
 
     @property
     def unit_score(self) -> float | None:
@@ -99,7 +91,7 @@ class Ranking:
     @property
     def outcome(self) -> Outcome:
         """The worst outcome of all comparisons."""
-        return min((one.outcome for pair in self.orders for one in pair), key=_SEVERITY.index)
+        return max((one.outcome for pair in self.orders for one in pair), key=lambda outcome: outcome.severity)
 
     @property
     def prob_chosen(self) -> float | None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from prom_reward.errors import ConfigError
-from prom_reward.types import GradingRequest, Judge, Judgment
+from prom_reward.judging.base import Judge
+from prom_reward.types import GradingRequest, Judgment
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class AuditJudge:
     _num_batches: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        if not callable(getattr(self.judge, "grade", None)):
+        if not isinstance(self.judge, Judge):
             raise ConfigError(f"got {self.judge!r:.60} as the audit's judge; expected a judge")
         if not 0 < self.share <= 1:
             raise ConfigError(f"got share={self.share}; expected a share over 0 and up to 1")

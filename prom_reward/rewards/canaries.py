@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from prom_reward.errors import ConfigError
-from prom_reward.types import GradingRequest, Judge, Judgment
+from prom_reward.judging.base import Judge
+from prom_reward.types import GradingRequest, Judgment
 
 CANARY_TEXTS = (
     "[RESULT] {high}",

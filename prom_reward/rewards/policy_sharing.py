@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 from prom_reward.errors import ConfigError
-from prom_reward.types import Judge
+from prom_reward.judging.base import Judge
 
 
 def judge_on_policy(judge: Judge, policy: Any) -> Judge:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from prom_reward.errors import ConfigError, UnscoredError
+from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.audit_judge import AuditJudge
 from prom_reward.rewards.canaries import Canaries
@@ -23,7 +24,7 @@ from prom_reward.rewards.normalizers import Normalizer, resolve_normalizer
 from prom_reward.rewards.reward_name import derived_name
 from prom_reward.rewards.watch import Watch
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.types import GradingRequest, Judge, Judgment, Rubric, ScoreScale
+from prom_reward.types import GradingRequest, Judgment, Rubric, ScoreScale
 
 if TYPE_CHECKING:
     from prom_reward.rewards.reward_model import OnUnscored, PrometheusRewardModel
@@ -88,9 +89,9 @@ class PrometheusReward:
         log_path: str | Path | None = None,
         name: str | None = None,
     ) -> None:
-        if not callable(getattr(judge, "grade", None)):
+        if not isinstance(judge, Judge):
             raise ConfigError(
-                f"got {judge!r:.60} as the judge; expected a judge, for example load_judge('smollm2-135m')"
+                f"got {judge!r:.60} as the judge; expected one of load_judge, or a subclass of prom_reward.Judge"
             )
         is_number = isinstance(on_unscored, int | float) and not isinstance(on_unscored, bool) and isfinite(on_unscored)
         if not is_number and on_unscored not in ("none", "raise"):
@@ -148,7 +149,7 @@ class PrometheusReward:
             rubric_column=self.rubric_column,
             reference_column=self.reference_column,
             include_reasoning=self.include_reasoning,
-            guard=getattr(self.judge, "guard", True),
+            guard=self.judge.guard,
         )
         start = time.perf_counter()
         flat = self.judge.grade([request for row in requests for request in row])
@@ -158,8 +159,7 @@ class PrometheusReward:
         if not isinstance(self.on_unscored, str):
             rewards = [float(self.on_unscored) if reward is None else reward for reward in rewards]
         if log_metric is not None:
-            counted: dict[str, float] = getattr(self.judge, "take_metrics", dict)()
-            log_metrics(log_metric, requests, judgments, seconds, counted=counted, rewards=rewards)
+            log_metrics(log_metric, requests, judgments, seconds, counted=self.judge.take_metrics(), rewards=rewards)
         audited = self._watch([request for row in requests for request in row], flat, log_metric)
         self._write_log(requests, judgments, rewards, audited, trainer_state)
         if log_extra is not None:

@@ -151,14 +151,13 @@ def test_requests_survive_json():
 
 
 def test_the_judge_that_was_written_is_the_judge_that_is_read():
-    from prom_reward.labeling.requests import answer_to_json, comparison_from_json, judgment_from_json
-    from prom_reward.types import ComparisonRequest
+    from prom_reward.types import Comparison, ComparisonRequest, Judgment
 
     judge = scripted_judge(lambda prompt: "No verdict." if "broken" in prompt.user else verdict(prompt))
     broken = GradingRequest(instruction="Hi?", response="broken", rubric=REQUEST.rubric)
     for judgment in judge.grade([REQUEST, broken]):
-        read = judgment_from_json(json.loads(json.dumps(answer_to_json(judgment))))
+        read = Judgment.from_dict(json.loads(json.dumps(judgment.to_dict())))
         assert read.to_dict() == judgment.to_dict()
     request = ComparisonRequest(instruction="Hi?", response_a="a", response_b="b", rubric=REQUEST.rubric)
     [comparison] = judge.compare([request])
-    assert comparison_from_json(json.loads(json.dumps(answer_to_json(comparison)))) == comparison
+    assert Comparison.from_dict(json.loads(json.dumps(comparison.to_dict()))) == comparison

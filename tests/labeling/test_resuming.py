@@ -204,7 +204,7 @@ def test_two_runs_in_one_folder_are_refused(source, tmp_path):
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost(source, tmp_path, monkeypatch):
-    from prom_reward.labeling import shards
+    from prom_reward import files
 
     run(source, tmp_path / "out", limit=16)
     fsync = os.fsync
@@ -212,7 +212,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(source, tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shards.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(
         WorkError,
         match=r"jsonl: cannot be written \(No space left on device\); nothing that was written before is lost: make "
@@ -220,7 +220,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(source, tmp_path, monkeypatch):
     ):
         run(source, tmp_path / "out", limit=60)
     assert not list((tmp_path / "out").rglob("*.tmp"))
-    monkeypatch.setattr(shards.os, "fsync", fsync)
+    monkeypatch.setattr(files.os, "fsync", fsync)
     assert run(source, tmp_path / "out").num_labelled == 60
 
 

@@ -37,6 +37,8 @@ def ranking(*orders):
 def test_one_rubrics_columns_are_its_judgment():
     columns = label(judgment(4.5)).columns("chosen_")
     assert columns == {
+        **{f"chosen_num_{name}_tokens": 0 for name in ("prompt", "computed", "generated")},
+        "chosen_is_partial": False,
         "chosen_outcome": "scored",
         "chosen_score": 4,
         "chosen_expected_score": 4.5,

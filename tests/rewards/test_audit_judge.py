@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
 
-from prom_reward import AuditJudge, DivergenceCallback, PrometheusJudge, PrometheusReward, ScriptedEngine
+from prom_reward import AuditJudge, DivergenceCallback, Judge, PrometheusJudge, PrometheusReward, ScriptedEngine
 from prom_reward.errors import ConfigError, ServerGoneError
 
 
@@ -56,8 +56,8 @@ def test_a_sample_holds_at_least_one_response_and_needs_no_logger():
 
 
 def test_an_audit_judge_that_fails_ends_no_training_and_is_not_asked_at_every_step(caplog):
-    class Gone:
-        calls = 0
+    class Gone(Judge):
+        calls, fingerprint = 0, "gone"
 
         def grade(self, requests):
             self.calls += 1

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from prom_reward import Canaries, PrometheusJudge, PrometheusReward, ScriptedEngine
+from prom_reward import Canaries, Judge, PrometheusJudge, PrometheusReward, ScriptedEngine
 from prom_reward.errors import ConfigError
 
 
@@ -51,7 +51,9 @@ def test_unscored_responses_are_no_canaries():
 
 
 def test_canaries_that_fail_end_no_training(caplog):
-    class Failing:
+    class Failing(Judge):
+        fingerprint = "failing"
+
         def __init__(self):
             self.judge, self.calls = weak_judge(True), 0
 

@@ -81,15 +81,7 @@ def test_a_record_holds_what_was_judged_and_what_came_of_it(request_of):
         "response": "Paris.",
         "reference_answer": "Paris.",
         "rubric": "helpfulness",
-        "outcome": "forced",
-        "score": 4,
-        "expected_score": 3.75,
-        "score_probs": {"3": 0.25, "4": 0.75},
-        "entropy": 0.56,
-        "sampled_scores": [4, 3],
-        "feedback": "Fine.",
-        "flags": [],
-        "error": "one sample failed",
+        **judgment.to_dict(),
     }
 
 

@@ -14,6 +14,7 @@ from prom_reward.config import load_judge
 from prom_reward.engines.base import Generation
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError, InputError, RubricError, UnscoredError
+from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rewards.normalizers import FixedStandardization
 from prom_reward.rewards.reward_function import PrometheusReward
@@ -185,13 +186,15 @@ def test_a_wrong_setting_is_refused(settings, message):
 
 
 def test_a_judges_name_in_place_of_a_judge_is_refused():
-    message = "got 'smollm2-135m' as the judge; expected a judge, for example load_judge('smollm2-135m')"
+    message = "got 'smollm2-135m' as the judge; expected one of load_judge, or a subclass of prom_reward.Judge"
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         PrometheusReward("smollm2-135m", "helpfulness")
 
 
-def test_any_object_that_grades_is_a_judge():
-    class Fixed:
+def test_a_subclass_of_judge_that_grades_is_a_judge():
+    class Fixed(Judge):
+        fingerprint = "fixed"
+
         def grade(self, requests):
             return [Judgment(outcome=Outcome.SCORED, score=4, expected_score=4.0) for _ in requests]
 

@@ -12,11 +12,12 @@ from typing import Any
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.files import write_lines
+from prom_reward.judging.base import Judge
 from prom_reward.labeling.labeling import Method, label
 from prom_reward.labeling.row_labels import graded_prob
 from prom_reward.reports.training_folder import BeforeAfter
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.types import GradingRequest, Judge, Judgment
+from prom_reward.types import GradingRequest, Judgment
 from training_examples.prove_it.answers import GREEDY, Answer
 from training_examples.prove_it.comparison import AnswerPair
 from training_examples.prove_it.text_measures import measure_text

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.local.adapter_slot import AdapterSeat, BaseSeat
 from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.engines.model.adapter_stamp import adapter_digest, read_stamp, weights_digest
@@ -24,7 +24,7 @@ from prom_reward.types import JudgePrompt
 logger = logging.getLogger(__name__)
 
 
-class AdapterEngine:
+class AdapterEngine(Engine):
     """Runs a judge inside a policy that has the same base weights; only the judge's adapter takes memory.
 
     The judge's adapter stands in the policy only while it scores. In between the policy is what its owner made it:
@@ -71,6 +71,11 @@ class AdapterEngine:
     def identity(self) -> str:
         """The origin of the judge's weights, and that they are on a policy: the same on every machine."""
         return self._identity
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """Those of the engine beside the policy."""
+        return self._engine.machine
 
     @property
     def context_length(self) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.local.batches import Answering
 from prom_reward.engines.local.runtime import JudgeRuntime
 from prom_reward.engines.model.adapter_stamp import adapter_digest
@@ -23,6 +23,7 @@ from prom_reward.engines.model.loading import (
     resolve_path,
 )
 from prom_reward.engines.model.sessions import judging, judging_on
+from prom_reward.engines.prefix.prefill import CACHE_BUDGET_BYTES
 from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import Conversation, JudgePrompt
 
@@ -32,7 +33,7 @@ Session = Callable[[Any], AbstractContextManager[None]]
 _loading = threading.Lock()  # async rewards run in threads; a judge that they share is loaded once
 
 
-class TransformersEngine:
+class TransformersEngine(Engine):
     """Runs a judge's weights in this process.
 
     Args:
@@ -131,6 +132,12 @@ class TransformersEngine:
         factory = self._conversation_factory
         name = getattr(factory, "__qualname__", None) or repr(factory)
         return "transformers:" + "|".join(str(part or "") for part in [*parts, name, self._context_length])
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """Device, threads and the cache's budget, which decide what is computed together."""
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        return {"device": device, "threads": torch.get_num_threads(), "cache_budget_bytes": CACHE_BUDGET_BYTES}
 
     @property
     def context_length(self) -> int | None:

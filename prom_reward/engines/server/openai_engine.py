@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.model.loading import ModelSource, load_tokenizer
 from prom_reward.engines.server.loop_thread import LoopThread
 from prom_reward.engines.server.source import ServerSource
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class OpenAIEngine:
+class OpenAIEngine(Engine):
     """Asks a server that all processes of a run may share.
 
     It connects at its first use, once a process, and waits for a server that does not answer yet. `close` ends its
