@@ -1,7 +1,4 @@
-"""YAML files and preset names become judges and rubrics.
-
-The only place that chooses between engines. It does not know the command line.
-"""
+"""YAML files and preset names become judges and rubrics. The only place that chooses between engines."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -9,12 +6,12 @@ from dataclasses import fields
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import urlsplit
 
 import yaml
 
-from prom_reward.engines.base import Engine, SamplingParams
+from prom_reward.engines.base import Engine
 from prom_reward.errors import ConfigError, RubricError, near_miss
 from prom_reward.files import bounded, read_text
 from prom_reward.judging.cache import JudgmentCache
@@ -24,7 +21,8 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
 from prom_reward.prompts.guard.neutralize import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.settings import JudgeConfig, check_engine, validated
+from prom_reward.settings.judges import JudgeConfig, JudgeOverrides, check_engine
+from prom_reward.settings.validation import validated
 from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
@@ -58,31 +56,36 @@ def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Jud
     return config
 
 
-def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> PrometheusJudge:
-    """Make a judge. Its weights are loaded when it is first used.
+def load_judge(
+    judge: str | Path | Mapping[str, Any], *, check: bool = False, **overrides: Unpack[JudgeOverrides]
+) -> PrometheusJudge:
+    """Make a judge. Its weights are loaded when it is first used, or now with `check=True`.
 
     Args:
-        judge: A preset's name (`prom-reward judges` lists them), a YAML file, a folder with a causal LM, a hub
-            id (`owner/name`), the URL of an OpenAI-compatible server, or a mapping of settings.
-        overrides: Settings that win over the judge's own, as in `prom_reward.config.JudgeConfig`; for example
-            `model="/weights/prometheus"`, `mode="score"`, `sampling={"seed": 1}`, `url="http://127.0.0.1:8000/v1"`.
+        judge: A preset's name (`prom-reward judges` lists them), a YAML file, a folder with a causal LM or with an
+            adapter of `prom-reward train-judge`, a hub id (`owner/name`), the URL of an OpenAI-compatible server, or
+            a mapping of settings.
+        check: Load the weights now, or ask the server whether it is there.
+        overrides: Settings that win over the judge's own: the fields of `prom_reward.settings.judges.JudgeConfig`, for
+            example `model="/weights/prometheus"`, `mode="score"`, `sampling={"seed": 1}`.
 
     Returns:
         A judge with `grade` and `compare`.
 
     Raises:
-        ConfigError: The judge is unknown, or a setting is; the message names the near miss.
+        ConfigError: The judge or a setting is unknown; the message names the near miss.
+        ModelLoadError: With `check`, the weights cannot be loaded.
     """
     config = judge_config(judge, **overrides)
     if config.adapter and config.url is None:
         _check_stamp(config, config.adapter)
     engine = _engine(config)
-    return PrometheusJudge(
+    made = PrometheusJudge(
         engine,
         prompt_style=config.prompt_style,
         layout=config.layout,
         mode=config.mode,
-        sampling=SamplingParams(**config.sampling.model_dump()),
+        sampling=config.sampling,
         num_samples=config.num_samples,
         guard=config.guard,
         truncate_response=config.truncate_response,
@@ -91,6 +94,9 @@ def load_judge(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Prome
         flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
     )
+    if check:
+        made.load()
+    return made
 
 
 def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> PromptRenderer:
@@ -179,11 +185,11 @@ def _engine(config: JudgeConfig) -> Engine:
                 options=config.vllm,
             )
         case "openai":
+            assert config.server is not None
             from prom_reward.engines.server.openai_engine import OpenAIEngine
-            from prom_reward.engines.server.source import ServerSource
 
             return OpenAIEngine(
-                ServerSource(url=str(config.url), **config.server.model_dump()),
+                config.server,
                 conversation=CONVERSATIONS[config.conversation],
                 system_separator=SYSTEM_SEPARATORS.get(config.conversation),
                 tokenizer=model_source(config) if config.model or config.tokenizer else None,

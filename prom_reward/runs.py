@@ -1,7 +1,4 @@
-"""YAML files become runs: gradings, labellings, GRPO runs and judge trainings.
-
-It does not know the command line, nor how a judge is made of its settings.
-"""
+"""YAML files become runs: gradings, labelings, GRPO runs and judge trainings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from prom_reward.config import as_mapping, judge_config, load_rubric, model_source, read_yaml
 from prom_reward.errors import ConfigError
-from prom_reward.settings import GradingRun, GRPORun, LabelingRun, TrainingRun, validated
+from prom_reward.settings.runs import GradingRun, GRPORun, LabelingRun, TrainingRun
+from prom_reward.settings.validation import validated
 
 if TYPE_CHECKING:
     from prom_reward.training.judge_training import JudgeTraining
@@ -21,7 +19,7 @@ def load_grading_run(path: str | Path) -> GradingRun:
 
 
 def load_labeling_run(path: str | Path) -> LabelingRun:
-    """Read a labelling from YAML."""
+    """Read a labeling from YAML."""
     return validated(LabelingRun, as_mapping(read_yaml(path), path), str(path))
 
 
@@ -48,7 +46,6 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
         RubricError: A rubric for rows without one cannot be read.
     """
     from prom_reward.training.arguments import AdapterRun
-    from prom_reward.training.data import DataSource
     from prom_reward.training.judge_training import JudgeTraining
     from prom_reward.training.losses import LossWeights
 
@@ -59,12 +56,12 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
     if source.adapter and run.lora:
         raise ConfigError(f"got the adapter {source.adapter} to go on from, whose rank is given; leave lora out")
     sources = [
-        DataSource(
-            path=_found(Path(data_dir), data.path),
-            rubrics=load_rubric(data.rubric) if data.rubric is not None else (),
-            **data.model_dump(exclude={"path", "rubric"}),
+        replace(
+            source,
+            path=_found(Path(data_dir), source.path),
+            rubric=None if source.rubric is None else load_rubric(source.rubric),
         )
-        for data in run.data
+        for source in run.data
     ]
     return JudgeTraining(
         model=source,
@@ -82,6 +79,6 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
     )
 
 
-def _found(data_dir: Path, path: str) -> Path:
+def _found(data_dir: Path, path: Path) -> Path:
     inside = data_dir / path
-    return inside if inside.exists() or not Path(path).exists() else Path(path)
+    return inside if inside.exists() or not path.exists() else path

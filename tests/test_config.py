@@ -17,7 +17,7 @@ from prom_reward.engines.server.source import ServerSource
 from prom_reward.errors import ConfigError, ModelLoadError, RubricError
 from prom_reward.judging.calibration import Calibration
 from prom_reward.rubrics.rubric import Rubric
-from prom_reward.settings import ServerConfig
+from prom_reward.settings.judges import JudgeConfig, JudgeOverrides
 
 PRESETS = (
     "smollm2-135m",
@@ -49,6 +49,15 @@ def write(tmp_path):
         return path
 
     return make
+
+
+def test_the_keywords_of_load_judge_are_the_settings():
+    assert list(JudgeOverrides.__annotations__) == list(JudgeConfig.model_fields)
+
+
+def test_a_judge_can_be_loaded_at_once(tmp_path):
+    with pytest.raises(ModelLoadError):
+        load_judge({"model": str(tmp_path)}, check=True)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -305,10 +314,6 @@ def test_a_servers_settings_stand_in_yaml_and_overrides_win_one_by_one(write):
     )
     source = load_judge(path, server={"max_in_flight": 9}).engine.source
     assert (source.model, source.max_in_flight, source.api_key_env) == ("judge", 9, "PROM_REWARD_API_KEY")
-
-
-def test_the_servers_defaults_are_those_of_the_engine():
-    assert ServerSource(url="http://a", **ServerConfig().model_dump()) == ServerSource(url="http://a")
 
 
 @pytest.mark.parametrize(

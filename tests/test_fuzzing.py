@@ -37,7 +37,9 @@ from prom_reward.prompts.published import components
 from prom_reward.prompts.transcripts import transcript
 from prom_reward.reports.data import load_report
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.settings import GradingRun, GRPORun, JudgeConfig, LabelingRun, TrainingRun, validated
+from prom_reward.settings.judges import JudgeConfig
+from prom_reward.settings.runs import GradingRun, GRPORun, LabelingRun, TrainingRun
+from prom_reward.settings.validation import validated
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
 from tests.strategies import attack_text
 

@@ -19,7 +19,7 @@ from prom_reward.prompts.published import components
 from prom_reward.prompts.transcripts import transcript
 from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.settings import JudgeConfig
+from prom_reward.settings.judges import JudgeConfig
 from prom_reward.types import ScoreScale
 
 PACKAGE = Path(rows_module.__file__).parents[1]

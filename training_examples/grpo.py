@@ -16,7 +16,7 @@ from prom_reward import PrometheusReward, PromRewardError, load_judge, load_rubr
 from prom_reward.config import load_policy
 from prom_reward.data.rows import read_values
 from prom_reward.runs import load_grpo_run
-from prom_reward.settings import GRPORun
+from prom_reward.settings.runs import GRPORun
 
 DEFAULTS = {
     "output_dir": "grpo-output",

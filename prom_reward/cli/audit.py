@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -53,7 +53,7 @@ def audit(
     quiet_libraries()
     if page is not None:
         check_writable(page, force=force)
-    settings = {"mode": mode, "model": model, "adapter": adapter, "sampling": {"seed": seed}}
+    settings: dict[str, Any] = {"mode": mode, "model": model, "adapter": adapter, "sampling": {"seed": seed}}
     loaded = load_judge(judge, **{key: value for key, value in settings.items() if value is not None})
     default_rubrics = load_rubric(rubric) if rubric is not None else ()
     with progress_bar() as progress:

@@ -100,7 +100,7 @@ def grade(
             out or (Path(run.out) if run.out else None),
             limit or run.limit,
         )
-    settings = {
+    settings: dict[str, Any] = {
         "mode": mode,
         "num_samples": num_samples,
         "model": model,

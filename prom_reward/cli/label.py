@@ -31,7 +31,7 @@ from prom_reward.labeling.labeling import (
 from prom_reward.labeling.process_backend import ProcessBackend
 from prom_reward.labeling.requests import Request
 from prom_reward.runs import load_labeling_run
-from prom_reward.settings import LabelingRun
+from prom_reward.settings.runs import LabelingRun
 from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
 
 

@@ -11,8 +11,9 @@ from rich.table import Table
 from prom_reward.cli.console import quiet_libraries, stderr, stdout
 from prom_reward.errors import InputError
 from prom_reward.runs import load_training, load_training_run
-from prom_reward.settings import TrainingDataConfig, TrainingRun
+from prom_reward.settings.runs import TrainingRun
 from prom_reward.training.data import ExampleSets
+from prom_reward.training.sources import DataSource
 
 
 def train_judge(
@@ -100,11 +101,11 @@ def train_judge(
         stdout.print(f"{out}: {shown}", soft_wrap=True)
 
 
-def _data(run: TrainingRun, paths: list[Path], options: dict[str, Any]) -> list[TrainingDataConfig]:
+def _data(run: TrainingRun, paths: list[Path], options: dict[str, Any]) -> list[DataSource]:
     """Return the recipe's data, or the files of the command line with their options."""
     if not run.data:
         given = {"passes": 2.0, "feedback": 0.1, **options}
-        return [TrainingDataConfig(path=str(path.absolute()), **given) for path in paths]
+        return [DataSource(path=path.absolute(), **given) for path in paths]
     if paths:
         raise InputError("got data files and a --config that names its own; give either")
     if options:

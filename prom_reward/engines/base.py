@@ -109,6 +109,10 @@ class Engine(Protocol):
         """What of this machine can change an answer (device, threads), as JSON; empty if the weights are elsewhere."""
         return {}
 
+    def load(self) -> None:
+        """Load the weights now, if this engine holds any; else they are loaded at the first use."""
+        return
+
     def take_metrics(self) -> Mapping[str, float]:
         """Return the counts since the last call, by name; durations in seconds."""
         return {}

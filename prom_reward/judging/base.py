@@ -40,6 +40,10 @@ class Judge(Protocol):
         """Return this judge with a seed if it samples without one."""
         return self
 
+    def load(self) -> None:
+        """Load the weights now, if this judge holds any; else they are loaded at the first use."""
+        return
+
     def take_metrics(self) -> Mapping[str, float]:
         """Return the counts since the last call, by name; durations in seconds."""
         return {}

@@ -173,6 +173,10 @@ class PrometheusJudge(Judge):
         found = [aggregate_winners(prompt, generations) for prompt, generations in zip(prompts, samples, strict=True)]
         return [self.flags.comparison(request, one) for request, one in zip(requests, found, strict=True)]
 
+    def load(self) -> None:
+        """Load the engine's weights now; else they are loaded at the first use."""
+        self.engine.load()
+
     def take_metrics(self) -> dict[str, float]:
         """Return what engine and cache counted since this was last asked, by name; durations in seconds."""
         cached = self.cache.take_metrics() if self.cache is not None else {}

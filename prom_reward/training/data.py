@@ -8,38 +8,17 @@ import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from prom_reward.data.human_labels import LabelColumns, LabelledRequest, read_labelled
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.training.constructed import constructed_requests
 from prom_reward.training.examples import Example, ExampleEncoder
-from prom_reward.types import Rubric
+from prom_reward.training.sources import DataSource
 
 logger = logging.getLogger(__name__)
 
 _MANY_ROWS = 20  # from which on it is odd that no two rows share a question
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataSource:
-    """One file of labelled rows, or of tasks from which labelled rows are constructed."""
-
-    path: Path
-    """Any file that `prom_reward.data.rows.read_rows` takes."""
-    passes: float = 1.0
-    """How often each row is trained on; 0.5 takes half of the prompts, 2.5 all twice and half of them again."""
-    feedback: float = 0.0
-    """The share of rows with a written feedback that are trained to write it."""
-    constructed: bool = False
-    """The rows are tasks with a reference answer: see `prom_reward.training.constructed`."""
-    rubrics: tuple[Rubric, ...] = ()
-    """For rows without a rubric."""
-    score_column: str | None = None
-    """The column of the score, where it has no known name."""
-    cluster_column: str | None = None
-    """The column of the question that a row belongs to, where it has no known name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import Layout, PromptStyle, task_texts
 from prom_reward.training.adapter import train_adapter
 from prom_reward.training.arguments import AdapterRun, check_arguments
-from prom_reward.training.data import DataSource, ExampleSets, build_examples
+from prom_reward.training.data import ExampleSets, build_examples
 from prom_reward.training.examples import ExampleEncoder
+from prom_reward.training.sources import DataSource
 
 _LIBRARIES = ("torch", "transformers", "peft")
 

@@ -2,6 +2,7 @@ import json
 import re
 import runpy
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import peft
@@ -13,8 +14,9 @@ from trl import GRPOConfig
 
 from prom_reward import PrometheusReward, load_judge, load_rubric
 from prom_reward.data.rows import Row, read_rows
+from prom_reward.engines.server.source import ServerSource
 from prom_reward.runs import load_grading_run, load_grpo_run, load_labeling_run, load_training, load_training_run
-from prom_reward.settings import ServerConfig, TrainingDataConfig
+from prom_reward.training.sources import DataSource
 from tests.integration.trainers import TRAINERS
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +58,7 @@ def test_the_arguments_of_the_proofs_trainings_are_the_libraries(tmp_path):
 @pytest.mark.parametrize("name", ["train_judge", "train_audit_judge", "train_judge_7b"])
 def test_the_training_configs_are_recipes(name):
     run = load_training_run(f"configs/{name}.yaml")
-    data = run.data or [TrainingDataConfig(path="rows.jsonl")]
+    data = run.data or [DataSource(path=Path("rows.jsonl"))]
     training = load_training(run.model_copy(update={"data": data}), out="out")
     assert training.run.lora["r"] == 16
     assert training.model.adapter is None
@@ -110,8 +112,8 @@ def test_the_server_config_names_every_setting_with_its_default(tmp_path):
     text = Path("configs/server_judge.yaml").read_text()
     settings = yaml.safe_load(text)
     shown = set(re.findall(r"^  (?:# )?(\w+): ", text, re.MULTILINE))
-    assert shown == set(ServerConfig.model_fields)
-    assert ServerConfig(**settings["server"]) == ServerConfig()
+    assert shown == {field.name for field in fields(ServerSource)} - {"url"}
+    assert ServerSource(url="http://a", **settings["server"]) == ServerSource(url="http://a")
     judge = load_judge({**settings, "cache": str(tmp_path / settings["cache"])})
     assert judge.engine.source.url == settings["url"]
     judge.cache.close()
@@ -186,9 +188,8 @@ def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, t
 def test_every_example_is_run_by_one_of_these_tests():
     names = {path.stem for path in (ROOT / "training_examples").iterdir() if path.suffix == ".py"}
     labelling = {"label_then_dpo", "label_then_reward_model"}
-    elsewhere = {"prove_it"}  # training_examples/prove_it/tests/test_prove_it.py
     trainings = {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo", "reward_hack"}
-    assert names == trainings | labelling | elsewhere
+    assert names == trainings | labelling
 
 
 def test_the_labeling_config_names_weighted_rubrics():

@@ -5,7 +5,7 @@ import pytest
 
 from prom_reward.config import judge_presets
 from prom_reward.rubrics.rubric import builtin_names
-from prom_reward.settings import JudgeConfig
+from prom_reward.settings.judges import JudgeConfig
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

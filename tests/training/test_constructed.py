@@ -10,7 +10,8 @@ from hypothesis import given, strategies as st
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.training.constructed import constructed_requests
-from prom_reward.training.data import DataSource, build_examples
+from prom_reward.training.data import build_examples
+from prom_reward.training.sources import DataSource
 from tests.strategies import rubrics
 from tests.training.tiny_examples import write_rows
 
@@ -112,7 +113,7 @@ def test_a_question_is_held_out_in_both_forms_of_a_file(tmp_path, column):
         for at in range(60)
     ]
     path = write_rows(tmp_path / "rows.jsonl", rows)
-    forms = {"path": path, "rubrics": (HONESTY,), "cluster_column": column}
+    forms = {"path": path, "rubric": HONESTY, "cluster_column": column}
     sets = build_examples(
         [DataSource(**forms), DataSource(**forms, constructed=True)],
         {Recorder("prometheus"): 1.0},

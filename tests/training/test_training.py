@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from prom_reward.config import load_judge
 from prom_reward.engines.model.adapter_stamp import adapter_digest, read_stamp
 from prom_reward.errors import ConfigError, InputError
-from prom_reward.rubrics.rubric import Rubric
 from prom_reward.runs import load_training
-from prom_reward.settings import TrainingDataConfig, TrainingRun
-from prom_reward.training.data import DataSource, read_source
+from prom_reward.settings.runs import TrainingRun
+from prom_reward.training.data import read_source
 from prom_reward.training.packing import make_pack, pack_examples
+from prom_reward.training.sources import DataSource
 from prom_reward.training.trainer import pack_logits, packs_attention
 from tests.training.tiny_examples import rows_of, write_rows
 
@@ -41,7 +41,7 @@ def data_file(tmp_path):
 @pytest.fixture
 def training_of(tiny_judge_folder, data_file, tmp_path):
     def make(**changes):
-        data = TrainingDataConfig(path=str(data_file), passes=1.5, feedback=0.5, rubric="helpfulness")
+        data = DataSource(path=(data_file), passes=1.5, feedback=0.5, rubric="helpfulness")
         settings = {
             "judge": {"model": str(tiny_judge_folder), "dtype": "float32", "device": "cpu"},
             "data": [data],
@@ -235,7 +235,7 @@ def test_training_goes_on_from_an_adapter(training_of, tmp_path):
 
 def test_data_is_looked_for_in_the_data_folder_and_then_here(data_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = TrainingRun(data=[TrainingDataConfig(path=data_file.name)])
+    run = TrainingRun(data=[DataSource(path=Path(data_file.name))])
     assert [one.path for one in load_training(run, out="out", data_dir="elsewhere").sources] == [Path(data_file.name)]
     assert [one.path for one in load_training(run, out="out", data_dir=tmp_path).sources] == [data_file]
 
@@ -247,7 +247,7 @@ def test_tasks_give_examples_whose_labels_are_right_by_construction(training_of,
         for at in range(6)
     ]
     path.write_text("".join(json.dumps(task) + "\n" for task in tasks))
-    training = training_of(data=[TrainingDataConfig(path=str(path), constructed=True)], validation_share=0)
+    training = training_of(data=[DataSource(path=(path), constructed=True)], validation_share=0)
     sets = training.examples(training.load())
     assert len(sets.training) == 48
     assert {0.0, 4.0} <= {round(example.target, 3) for example in sets.training}
@@ -255,8 +255,8 @@ def test_tasks_give_examples_whose_labels_are_right_by_construction(training_of,
 
 
 def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path, data_file):
-    few = TrainingDataConfig(path=str(data_file), passes=0.01, rubric="helpfulness")
-    tasks = TrainingDataConfig(path=str(data_file), constructed=True, rubric="helpfulness")
+    few = DataSource(path=(data_file), passes=0.01, rubric="helpfulness")
+    tasks = DataSource(path=(data_file), constructed=True, rubric="helpfulness")
     with pytest.raises(ConfigError, match="no data to train on"):
         training_of(data=[])
     for changes, message in [
@@ -273,7 +273,7 @@ def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path, data_file
             training.examples(training.load())
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n")
-    training = training_of(data=[TrainingDataConfig(path=str(path), rubric="helpfulness")])
+    training = training_of(data=[DataSource(path=(path), rubric="helpfulness")])
     with pytest.raises(InputError, match="got preference pairs; expected responses with scores"):
         training.examples(training.load())
 
@@ -282,13 +282,13 @@ def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path, data_file
 def test_constructed_labels_take_no_option_of_written_ones(option):
     message = "rows.jsonl: got feedback or score_column with constructed: true; leave them out"
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        TrainingDataConfig(path="rows.jsonl", constructed=True, **option)
+        DataSource(path=Path("rows.jsonl"), constructed=True, **option)
 
 
 @pytest.mark.parametrize(("num_rows", "is_odd"), [(21, True), (20, False)])
 def test_rows_that_share_no_question_are_told(tmp_path, caplog, num_rows, is_odd):
     path = write_rows(tmp_path / "rows.jsonl", rows_of(num_rows, scores=(3,)))
-    read_source(DataSource(path=path, rubrics=(Rubric.parse("helpfulness"),)))
+    read_source(DataSource(path=path, rubric="helpfulness"))
     told = (
         f"{path}: each of {num_rows} rows is held out as a question of its own; where rows share one, name its column"
     )

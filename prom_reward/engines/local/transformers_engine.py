@@ -88,6 +88,10 @@ class TransformersEngine(Engine):
                 self._runtime = self._runtime or self._load()
         return self._runtime
 
+    def load(self) -> None:
+        """Load the weights now."""
+        _ = self.runtime
+
     def _load(self) -> JudgeRuntime:
         with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
             loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)

@@ -6,7 +6,8 @@ import pytest
 from prom_reward.config import load_judge
 from prom_reward.errors import ConfigError
 from prom_reward.runs import load_grading_run, load_grpo_run
-from prom_reward.settings import JudgeConfig, validated
+from prom_reward.settings.judges import JudgeConfig
+from prom_reward.settings.validation import validated
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def write(tmp_path):
         ({"conversation": "chatml"}, "smollm2-135m: key 'conversation': got 'chatml'; input should be 'llama-2'", ""),
         ({"sampling": {"top_p": 2}}, "sampling: got top_p=2.0; expected over 0 and at most 1", ""),
         ({"sampling": {"seed": "x"}}, "smollm2-135m: key 'seed' in 'sampling': got 'x'; input should be a valid ", ""),
-        ({"sampling": 5}, "smollm2-135m: key 'sampling': got 5; input should be a valid dictionary", ""),
+        ({"sampling": 5}, "smollm2-135m: key 'sampling': got 5; input should be a dictionary or an instance", ""),
         (
             {"preset": "prometheus-7b"},
             "unknown preset 'prometheus-7b'; expected one of smollm2-135m, ",

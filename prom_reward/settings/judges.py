@@ -1,0 +1,158 @@
+"""The settings of a judge."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
+
+from pydantic import Field, model_validator
+
+from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.server.source import ServerSource
+from prom_reward.errors import ConfigError
+from prom_reward.judging.flags import OnFlag
+from prom_reward.judging.judge import JudgeMode
+from prom_reward.prompts.guard.detectors import DETECTORS
+from prom_reward.prompts.prometheus import Layout, PromptStyle
+from prom_reward.settings.validation import Strict
+
+ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"]
+
+
+class JudgeConfig(Strict):
+    """A judge, as a YAML file or a preset writes it."""
+
+    name: str = "judge"
+    """A name for logs and reports."""
+    description: str = ""
+    """One line for `prom-reward judges`."""
+    preset: str | None = None
+    """A known judge whose settings this one takes where it says nothing itself."""
+    engine: Literal["transformers", "vllm", "openai"] = "transformers"
+    """What runs the weights."""
+    vllm: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of `vllm.LLM`."""
+    url: str | None = None
+    """An OpenAI-compatible server that runs them."""
+    server: ServerSource | None = None
+    """How the server at `url` is used, with the keys of ServerSource."""
+    model: str = ""
+    """A folder, a hub id, or `package:NAME`; with a `url` it names the tokenizer and may be missing."""
+    tokenizer: str | None = None
+    """Where the tokenizer is, if not with the model."""
+    adapter: str | None = None
+    """A LoRA adapter on top."""
+    gguf_file: str | None = None
+    """The GGUF file inside the model's folder."""
+    revision: str | None = None
+    """The hub revision."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What it computes in."""
+    device: str | None = None
+    """None takes the first GPU, else the CPU."""
+    device_map: str | None = None
+    """A transformers device map, such as "auto"."""
+    quantization: Literal["int8"] | None = None
+    """"int8" loads with bitsandbytes."""
+    offload: bool = False
+    """Keep the weights on the CPU between calls."""
+    trust_remote_code: bool = False
+    """Run code that comes with the weights."""
+    context_length: int | None = Field(default=None, ge=1)
+    """Tokens of prompt and answer together; None takes the model's."""
+    decode_batch_size: int | None = Field(default=None, ge=1)
+    """Feedbacks decoded together; None chooses by device."""
+    prompt_style: PromptStyle = "prometheus-v2"
+    """The task texts."""
+    layout: Layout = "prometheus"
+    """The order of the task text's sections."""
+    conversation: ConversationName = "tokenizer"
+    """The conversation that the task text stands in."""
+    mode: JudgeMode = "feedback"
+    """Whether feedback is written before the score."""
+    num_samples: int = Field(default=1, ge=1)
+    """Feedbacks a request."""
+    sampling: SamplingParams = SamplingParams()
+    """How feedback is written."""
+    guard: bool = True
+    """Neutralize judge text in responses."""
+    on_flag: OnFlag = "log"
+    """What becomes of a response that a detector flags."""
+    detectors: tuple[str, ...] = tuple(DETECTORS)
+    """Names of the detectors that look at responses."""
+    truncate_response: Literal["middle"] | None = None
+    """Whether a response that does not fit is cut."""
+    calibration: str | None = None
+    """A file of `prom-reward evaluate --fit-calibration` that maps expected scores."""
+    cache: str | None = None
+    """An SQLite file that keeps judgments, for any number of processes."""
+    cache_mb: int = Field(default=1024, ge=1)
+    """How large it may become; the oldest judgments go first."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _server_at_url(cls, settings: Any) -> Any:
+        """Give the server's settings its URL, which stands beside them in a file."""
+        if not isinstance(settings, dict):
+            return settings
+        url, server = settings.get("url"), settings.get("server")
+        if url is None and server:
+            raise ConfigError("got server settings and no url; expected both, or neither")
+        if isinstance(url, str) and (server is None or isinstance(server, Mapping)):
+            return {**settings, "server": {**(server or {}), "url": url}}
+        return settings
+
+
+class JudgeOverrides(TypedDict, total=False):
+    """The keywords of `load_judge`, for editors and type checkers: the fields of JudgeConfig."""
+
+    name: str
+    description: str
+    preset: str | None
+    engine: Literal["transformers", "vllm", "openai"]
+    vllm: dict[str, Any]
+    url: str | None
+    server: ServerSource | Mapping[str, Any]
+    model: str
+    tokenizer: str | None
+    adapter: str | None
+    gguf_file: str | None
+    revision: str | None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+    device: str | None
+    device_map: str | None
+    quantization: Literal["int8"] | None
+    offload: bool
+    trust_remote_code: bool
+    context_length: int | None
+    decode_batch_size: int | None
+    prompt_style: PromptStyle
+    layout: Layout
+    conversation: ConversationName
+    mode: JudgeMode
+    num_samples: int
+    sampling: SamplingParams | Mapping[str, Any]
+    guard: bool
+    on_flag: OnFlag
+    detectors: tuple[str, ...]
+    truncate_response: Literal["middle"] | None
+    calibration: str | None
+    cache: str | None
+    cache_mb: int
+
+
+def check_engine(config: JudgeConfig, where: str) -> None:
+    """Raise ConfigError if a setting does not go with the judge's engine."""
+    if (config.engine == "openai") != (config.url is not None):
+        has = "a" if config.url is not None else "no"
+        raise ConfigError(
+            f"{where}: got engine={config.engine!r} and {has} url; expected both of engine: openai and url"
+        )
+    if config.vllm and config.engine != "vllm":
+        raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
+    for key in ("quantization", "device_map", "offload", "decode_batch_size"):
+        if config.engine == "vllm" and getattr(config, key):
+            raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
+    if config.engine == "vllm" and ":" in (config.device or ""):
+        raise ConfigError(
+            f"{where}: got device={config.device!r} with engine='vllm'; expected cpu or cuda: vLLM counts its GPUs "
+            "itself, name one in CUDA_VISIBLE_DEVICES or vllm: {device_ids: [...]}"
+        )

@@ -1,0 +1,45 @@
+"""The data files of a judge's training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prom_reward.errors import ConfigError
+from prom_reward.rubrics.rubric import Rubric, parse_rubrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """One file of labeled rows, or of tasks from which labeled rows are constructed.
+
+    Raises:
+        ConfigError: A number is out of range, or an option does not go with `constructed`.
+    """
+
+    path: Path
+    """Any file that `prom_reward.data.rows.read_rows` reads."""
+    passes: float = 1.0
+    """How often each row is trained on; 0.5 takes half of the prompts, 2.5 takes all twice and half of them again."""
+    feedback: float = 0.0
+    """The share of rows with a written feedback that are trained to write it."""
+    constructed: bool = False
+    """The rows are tasks with a reference answer: see `prom_reward.training.constructed`."""
+    rubric: Any = None
+    """For rows without a rubric, in any form that `Rubric.parse` reads."""
+    score_column: str | None = None
+    """The column of the score, if it has no known name."""
+    cluster_column: str | None = None
+    """The column of the question that a row belongs to, if it has no known name."""
+
+    def __post_init__(self) -> None:
+        if not self.passes > 0:
+            raise ConfigError(f"{self.path}: got passes={self.passes}; expected a number over 0")
+        if not 0 <= self.feedback <= 1:
+            raise ConfigError(f"{self.path}: got feedback={self.feedback}; expected a share from 0 to 1")
+        if self.constructed and (self.feedback or self.score_column):
+            raise ConfigError(f"{self.path}: got feedback or score_column with constructed: true; leave them out")
+
+    @property
+    def rubrics(self) -> tuple[Rubric, ...]:
+        """The rubrics for rows without one."""
+        return () if self.rubric is None else parse_rubrics(self.rubric)
