@@ -15,8 +15,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from prom_reward import PrometheusJudge, ScriptedEngine
-from prom_reward.audit.attacks import read_attacks
-from prom_reward.audit.tasks import read_tasks
+from prom_reward.auditing.attacks import read_attacks
+from prom_reward.auditing.tasks import read_tasks
 from prom_reward.config import judge_config, load_judge, load_rubric, read_yaml
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import row_requests

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from prom_reward.audit.attacks import builtin_families, read_attacks
-from prom_reward.audit.audit import Audit, audit as run_audit
-from prom_reward.audit.page import audit_page, shown_limit, shown_share
-from prom_reward.audit.tasks import read_tasks
+from prom_reward.auditing.attacks import builtin_families, read_attacks
+from prom_reward.auditing.audit import Audit, audit as run_audit
+from prom_reward.auditing.page import audit_page, shown_limit, shown_share
+from prom_reward.auditing.tasks import read_tasks
 from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.config import load_judge, load_rubric
 

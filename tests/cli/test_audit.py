@@ -73,7 +73,7 @@ def test_an_audit_is_shown_as_tables_with_thresholds(run, audited):
 @pytest.mark.parametrize(("strict", "status"), [((), 0), (("--strict",), 1)])
 def test_a_warning_is_a_failure_only_when_asked_for(run, audited, monkeypatch, strict, status):
     audited(lambda prompt: 2)
-    monkeypatch.setattr("prom_reward.audit.probe.Probe.verdict", property(lambda self: "pass"))
+    monkeypatch.setattr("prom_reward.auditing.probe.Probe.verdict", property(lambda self: "pass"))
     assert run("audit", "mine", "--quick", "--trials", 2, *strict).status == status
 
 

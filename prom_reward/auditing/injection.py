@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from prom_reward.audit.attacks import AttackFamily, Trial, WeakResponse, draw_trials
+from prom_reward.auditing.attacks import AttackFamily, Trial, WeakResponse, draw_trials
 from prom_reward.evaluation.agreement import Estimate, estimate
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.flags import FlagPolicy

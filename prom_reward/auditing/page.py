@@ -6,7 +6,7 @@ It does not know judges. Every value is escaped by jinja2, the page runs no scri
 from decimal import ROUND_CEILING, Decimal
 from importlib import resources
 
-from prom_reward.audit.audit import Audit
+from prom_reward.auditing.audit import Audit
 from prom_reward.prompts.guard.lookalikes import reveal
 
 _MAX_SHOWN = 2000  # characters of a response
@@ -18,7 +18,7 @@ def audit_page(audit: Audit) -> str:
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.globals.update(share=shown_share, limited=shown_limit, points=_points, shown=_shown)
-    text = resources.files("prom_reward").joinpath("audit/page.html").read_text(encoding="utf-8")
+    text = resources.files("prom_reward").joinpath("auditing/page.html").read_text(encoding="utf-8")
     return environment.from_string(text).render(audit=audit)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prom_reward.audit.attacks import AttackFamily, builtin_families, weak_responses
-from prom_reward.audit.injection import AttackedResponse, OnBatch, Rises, attack, measure_rises
-from prom_reward.audit.probe import Probe, Verdict
-from prom_reward.audit.probes import graded_ladder, probe_bias, probe_consistency, probe_scale
-from prom_reward.audit.ranking_probes import probe_ranking
-from prom_reward.audit.tasks import Task, builtin_tasks, check_tasks, distinct_tasks
+from prom_reward.auditing.attacks import AttackFamily, builtin_families, weak_responses
+from prom_reward.auditing.injection import AttackedResponse, OnBatch, Rises, attack, measure_rises
+from prom_reward.auditing.probe import Probe, Verdict
+from prom_reward.auditing.probes import graded_ladder, probe_bias, probe_consistency, probe_scale
+from prom_reward.auditing.ranking_probes import probe_ranking
+from prom_reward.auditing.tasks import Task, builtin_tasks, check_tasks, distinct_tasks
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 

@@ -1,6 +1,6 @@
 import pytest
 
-from prom_reward.audit.probe import mean_probe
+from prom_reward.auditing.probe import mean_probe
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
-from prom_reward.audit.attacks import AttackFamily, draw_trials, weak_responses
-from prom_reward.audit.audit import audit
-from prom_reward.audit.probes import NUM_STEPS, graded_ladder
-from prom_reward.audit.tasks import builtin_tasks, check_tasks, distinct_tasks, other_answers
+from prom_reward.auditing.attacks import AttackFamily, draw_trials, weak_responses
+from prom_reward.auditing.audit import audit
+from prom_reward.auditing.probes import NUM_STEPS, graded_ladder
+from prom_reward.auditing.tasks import builtin_tasks, check_tasks, distinct_tasks, other_answers
 from prom_reward.errors import InputError
 
 ONE, TWO, THREE = builtin_tasks()[:3]

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from prom_reward.audit.tasks import Task, other_answers
+from prom_reward.auditing.tasks import Task, other_answers
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError, RowError
 from prom_reward.prompts.guard.neutralize import neutralize

@@ -5,17 +5,17 @@ import pytest
 from scipy import stats
 
 from prom_reward import PrometheusJudge, ScriptedEngine
-from prom_reward.audit.attacks import (
+from prom_reward.auditing.attacks import (
     AttackFamily,
     builtin_families,
     draw_trials,
     read_attacks,
     weak_responses,
 )
-from prom_reward.audit.audit import FULL_TRIALS, QUICK_TRIALS, audit
-from prom_reward.audit.injection import lower_limit, upper_limit
-from prom_reward.audit.page import audit_page, shown_limit
-from prom_reward.audit.tasks import builtin_tasks, read_tasks
+from prom_reward.auditing.audit import FULL_TRIALS, QUICK_TRIALS, audit
+from prom_reward.auditing.injection import lower_limit, upper_limit
+from prom_reward.auditing.page import audit_page, shown_limit
+from prom_reward.auditing.tasks import builtin_tasks, read_tasks
 from prom_reward.errors import InputError, RowError
 from prom_reward.prompts.guard.neutralize import neutralize
 

@@ -6,8 +6,8 @@ It does not know attacks, files or pages. Expected scores are numbers and cannot
 from collections.abc import Sequence
 from itertools import combinations
 
-from prom_reward.audit.probe import Probe, mean_probe
-from prom_reward.audit.probes import NUM_STEPS, GradedLadder
+from prom_reward.auditing.probe import Probe, mean_probe
+from prom_reward.auditing.probes import NUM_STEPS, GradedLadder
 from prom_reward.types import ComparisonRequest, GradingRequest
 
 _PAIRS = tuple(combinations(range(3), 2))  # of the three best steps: (0, 1), (0, 2), (1, 2)
