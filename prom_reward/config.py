@@ -13,7 +13,7 @@ import yaml
 
 from prom_reward.engines.base import Engine
 from prom_reward.errors import ConfigError, RubricError, near_miss
-from prom_reward.files import bounded, read_text
+from prom_reward.files import read_yaml
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
@@ -100,10 +100,10 @@ def load_judge(
 
 
 def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> PromptRenderer:
-    """Return what turns a prompt into the exact text that a judge gets, without the BOS.
+    """Return a function from a prompt to the exact text that a judge gets, without the BOS.
 
-    It loads no weights, and for the Llama-2 and Mistral conversations no tokenizer either. Arguments and errors
-    are those of `load_judge`.
+    Loads no weights, and no tokenizer either for the Llama-2 and Mistral conversations. Arguments and errors are those
+    of `load_judge`.
     """
     config = judge_config(judge, **overrides)
     tokenizer = None
@@ -150,19 +150,6 @@ def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]
         raise RubricError(f"{rubric}: {error}") from error
 
 
-def read_yaml(path: str | Path) -> Any:
-    """Read a YAML or JSON file; what is wrong with it is one ConfigError line."""
-    try:
-        return bounded(yaml.safe_load(read_text(path)), str(path))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # "!!int", bad dates
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise ConfigError(f"{path}{line}: not valid YAML ({problem})") from error
-
-
 def _engine(config: JudgeConfig) -> Engine:
     match config.engine:
         case "transformers":
@@ -198,7 +185,7 @@ def _engine(config: JudgeConfig) -> Engine:
 
 
 def _check_stamp(config: JudgeConfig, adapter: str) -> None:
-    """Warn where an adapter was trained for other prompts than it will get."""
+    """Warn if an adapter was trained on other prompts than it will get."""
     from prom_reward.engines.model.adapter_stamp import read_stamp
     from prom_reward.engines.model.loading import resolve_path
 
@@ -221,7 +208,7 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
 
 
 def _calibration(path: str, engine: Engine) -> Calibration:
-    """Read a calibration, and warn where it was fitted on another judge's scores."""
+    """Read a calibration; warn if it was fitted on another judge's scores."""
     calibration = Calibration.load(path)
     if calibration.judge not in ("", engine.identity):
         fitted, used = (ascii(one[:200]).strip("'") for one in (calibration.judge, engine.identity))
@@ -230,7 +217,7 @@ def _calibration(path: str, engine: Engine) -> Calibration:
 
 
 def model_source(config: JudgeConfig) -> "ModelSource":
-    """Return where a judge's weights come from."""
+    """Return the source of a judge's weights."""
     from prom_reward.engines.model.loading import ModelSource
 
     names = {field.name for field in fields(ModelSource)}
@@ -238,7 +225,7 @@ def model_source(config: JudgeConfig) -> "ModelSource":
 
 
 def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return where a judge's settings come from, and the settings."""
+    """Return the name of a judge's settings for messages, and the settings."""
     if isinstance(judge, Mapping):
         return "judge", dict(judge)
     text = str(judge)
@@ -261,7 +248,7 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
 def _host(url: str) -> str:
     try:
         return urlsplit(url).hostname or "server"
-    except ValueError:  # the engine says what is wrong with it
+    except ValueError:  # the engine reports it
         return "server"
 
 
@@ -273,7 +260,7 @@ def _preset_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _without_stale_tokenizer(settings: dict[str, Any], wins: Mapping[str, Any]) -> dict[str, Any]:
-    """Where another model is given without its tokenizer, GGUF file or adapter, the preset's do not go with it."""
+    """Drop a preset's tokenizer, GGUF file and adapter if another model is given without its own."""
     if "model" not in wins:
         return settings
     return {
@@ -296,7 +283,7 @@ def _looks_like_file(text: str) -> bool:
 
 
 def as_mapping(value: Any, where: str | Path) -> dict[str, Any]:
-    """Return settings as they were read, or raise ConfigError where they are no mapping."""
+    """Return settings as a dict; raise ConfigError if they are no mapping."""
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
     raise ConfigError(f"{where}: got {type(value).__name__}; expected a mapping of settings")

@@ -1,17 +1,17 @@
 """The exception tree: every error that this package raises on purpose.
 
     PromRewardError
-    ├── InputError               what the caller gave cannot be used (exit status 2)
+    ├── InputError               the caller's input cannot be used (exit status 2)
     │   ├── RubricError          no rubric, or one that contradicts itself
     │   ├── ConfigError          a name, key or value in a configuration
     │   └── RowError             a row of a data set lacks what grading needs
-    └── WorkError                the input was right, the work failed (exit status 1)
+    └── WorkError                the input is right, the work failed (exit status 1)
         ├── MissingPackageError  an optional package is not installed
         ├── ModelLoadError       weights or tokenizer cannot be loaded
         ├── ServerGoneError      a judge's server has not answered for too long
         └── UnscoredError        something could not be scored and `on_unscored="raise"`
 
-It does not know how an error is shown: `prom_reward.cli` turns one into a line and an exit status.
+`prom_reward.cli` turns one into a line and an exit status.
 """
 
 import difflib
@@ -23,7 +23,7 @@ class PromRewardError(Exception):
 
 
 class InputError(PromRewardError):
-    """What the caller gave cannot be used; the message says got, expected and what to do."""
+    """The caller's input cannot be used; the message says got, expected and what to do."""
 
 
 class RubricError(InputError):

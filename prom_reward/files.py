@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+import yaml
+
 from prom_reward.errors import ConfigError, InputError, WorkError
 
 MAX_SETTINGS_BYTES = 10 << 20  # settings, rubrics, calibrations: thousands of rubrics fit
@@ -29,6 +31,19 @@ def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding
     if len(content) > max_bytes:
         raise InputError(f"{path}: the file is larger than {max_bytes >> 20} MiB; expected a smaller one")
     return content.decode(encoding)
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML or JSON file; a broken one is a ConfigError of one line."""
+    try:
+        return bounded(yaml.safe_load(read_text(path)), str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # "!!int", bad dates
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise ConfigError(f"{path}{line}: not valid YAML ({problem})") from error
 
 
 def bounded(value: Any, where: str) -> Any:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.auditing.attacks import read_attacks
 from prom_reward.auditing.tasks import read_tasks
-from prom_reward.config import judge_config, load_judge, load_rubric, read_yaml
+from prom_reward.config import judge_config, load_judge, load_rubric
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import row_requests
 from prom_reward.data.human_labels import LabelColumns, is_pair, labelled_pairs, labelled_requests
@@ -26,6 +26,7 @@ from prom_reward.engines.model.adapter_stamp import read_stamp
 from prom_reward.engines.server.replies import label_logprobs_by_text, parse_answer, read_reply, token_at
 from prom_reward.engines.tokens.verdict import find_verdict, first_verdict
 from prom_reward.errors import ConfigError, PromRewardError
+from prom_reward.files import read_yaml
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.parsing import parse_score, parse_winner

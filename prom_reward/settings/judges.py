@@ -25,7 +25,7 @@ class JudgeConfig(Strict):
     description: str = ""
     """One line for `prom-reward judges`."""
     preset: str | None = None
-    """A known judge whose settings this one takes where it says nothing itself."""
+    """A known judge, whose settings hold unless this one says otherwise."""
     engine: Literal["transformers", "vllm", "openai"] = "transformers"
     """What runs the weights."""
     vllm: dict[str, Any] = Field(default_factory=dict)

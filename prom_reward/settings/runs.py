@@ -52,7 +52,7 @@ class LabelingRun(Strict):
     method: Literal["grade", "rank", "both"] = "grade"
     """Grade every response, rank the sides of pairs in both orders, or both."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Columns by role, where they have no known name."""
+    """Columns by role, if they have no known name."""
     reference_answer: str | None = None
     """For rows without one."""
     split: str = "train"
@@ -86,7 +86,7 @@ class TrainingRun(Strict):
     judge: str | dict[str, Any] = "smollm2-135m-untuned"
     """The judge to train: a preset, a folder, a YAML file, or a judge's settings."""
     adapter: str | None = None
-    """The adapter to go on from; None takes the judge's own, or starts a new one where it has none."""
+    """The adapter to go on from; None takes the judge's own, or starts a new one."""
     data: list[DataSource] = Field(default_factory=list)
     """The labelled files."""
     layouts: dict[Layout, float] = Field(default_factory=dict)
