@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from prom_reward.config import load_judge as load_judge, load_rubric as load_rubric
     from prom_reward.engines.base import SamplingParams as SamplingParams
     from prom_reward.engines.local.transformers_engine import TransformersEngine as TransformersEngine
-    from prom_reward.engines.model.loading import LoadedModel as LoadedModel, ModelSource as ModelSource
+    from prom_reward.engines.model.loading import LoadedModel as LoadedModel
+    from prom_reward.engines.model.source import ModelSource as ModelSource
     from prom_reward.engines.scripted_engine import ScriptedEngine as ScriptedEngine
     from prom_reward.engines.server.openai_engine import OpenAIEngine as OpenAIEngine
     from prom_reward.engines.server.source import ServerSource as ServerSource
@@ -57,7 +58,7 @@ _HOMES = {
     "Judge": "judging.base",
     "JudgmentCache": "judging.cache",
     "LoadedModel": "engines.model.loading",
-    "ModelSource": "engines.model.loading",
+    "ModelSource": "engines.model.source",
     "OpenAIEngine": "engines.server.openai_engine",
     "Outcome": "types",
     "PromRewardError": "errors",

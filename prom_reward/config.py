@@ -26,7 +26,7 @@ from prom_reward.settings.validation import validated
 from prom_reward.types import JudgePrompt, Rubric
 
 if TYPE_CHECKING:
-    from prom_reward.engines.model.loading import ModelSource
+    from prom_reward.engines.model.source import ModelSource
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,8 @@ def load_policy(policy: str) -> tuple[Any, Any]:
     Raises:
         ModelLoadError: The weights cannot be loaded.
     """
-    from prom_reward.engines.model.loading import ModelSource, load_trainable
+    from prom_reward.engines.model.loading import load_trainable
+    from prom_reward.engines.model.source import ModelSource
 
     is_preset = policy in judge_presets()
     return load_trainable(model_source(judge_config(policy)) if is_preset else ModelSource(model=policy))
@@ -187,7 +188,7 @@ def _engine(config: JudgeConfig) -> Engine:
 def _check_stamp(config: JudgeConfig, adapter: str) -> None:
     """Warn if an adapter was trained on other prompts than it will get."""
     from prom_reward.engines.model.adapter_stamp import read_stamp
-    from prom_reward.engines.model.loading import resolve_path
+    from prom_reward.engines.model.source import resolve_path
 
     stamp = read_stamp(resolve_path(adapter))
     used = {
@@ -218,7 +219,7 @@ def _calibration(path: str, engine: Engine) -> Calibration:
 
 def model_source(config: JudgeConfig) -> "ModelSource":
     """Return the source of a judge's weights."""
-    from prom_reward.engines.model.loading import ModelSource
+    from prom_reward.engines.model.source import ModelSource
 
     names = {field.name for field in fields(ModelSource)}
     return ModelSource(**config.model_dump(include=names))

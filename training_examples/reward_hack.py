@@ -49,7 +49,7 @@ def _leaked(prompt: Any, generation: Any) -> Any:
 
 def train(honest: Any, *, guard: bool, steps: int, log: Path) -> dict[str, Any]:
     judge = honest.with_guards(guard=guard, flags=FlagPolicy("lowest" if guard else "log", ("judge_text",)))
-    judge.engine = LeakyEngine(honest.engine.runtime.loaded, conversation=CONVERSATIONS["tokenizer"])
+    judge.engine = LeakyEngine(honest.engine.loaded, conversation=CONVERSATIONS["tokenizer"])
     audit = AuditJudge(judge=honest, share=1.0)
     watch = DivergenceCallback(audit, stops=False)
     policy, tokenizer = load_policy("smollm2-135m")

@@ -1,7 +1,4 @@
-"""What every engine takes and gives: the Engine protocol, SamplingParams, Generation.
-
-It does not know how any engine works.
-"""
+"""The Engine protocol, with the sampling parameters that it takes and the generations that it returns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +16,11 @@ class SamplingParams:
     """How an engine writes feedback. The defaults are the Prometheus model card's."""
 
     max_new_tokens: int = 256
-    """The longest feedback with its result, in tokens."""
+    """Limit of feedback with its result, in tokens."""
     temperature: float = 1.0
     """0 is greedy decoding."""
     top_p: float = 0.9
-    """The probability mass that is sampled from, 0 < top_p <= 1."""
+    """Probability mass to sample from, 0 < top_p <= 1."""
     repetition_penalty: float = 1.03
     """Over 1 makes tokens of the prompt and the feedback less likely; 1 is off."""
     seed: int | None = None
@@ -43,27 +40,27 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """What an engine wrote for one prompt."""
+    """An engine's answer to one prompt."""
 
     text: str
-    """The judge's text after `response_prefix`, the forced closing and its verdict included."""
+    """The judge's text after `response_prefix`, with the forced closing and its verdict."""
     finish_reason: FinishReason
-    """"result": stopped at its own verdict; "forced": closed by the engine; "stop" and "length": ended
-    without a verdict that could be read; "too_long": the prompt does not fit; "error": see `error`."""
+    """"result": stopped at its own verdict; "forced": closed by the engine; "stop" and "length": ended without a
+    readable verdict; "too_long": the prompt does not fit; "error": see `error`."""
     num_prompt_tokens: int = 0
-    """Length of the prompt, the BOS and the prefix included."""
+    """Length of the prompt, with BOS and prefix."""
     num_computed_tokens: int = 0
-    """Tokens that were prefilled for it: fewer than the prompt's where a beginning was shared, more where a
-    forced verdict had to be read behind the feedback."""
+    """Prefilled tokens: fewer than the prompt's if a beginning was shared, more if a forced verdict was read after
+    the feedback."""
     num_generated_tokens: int = 0
     """Tokens that the judge wrote."""
     score_logprobs: Mapping[str, float] | None = None
-    """Log-probability in nats of each label at the verdict, before temperature, penalty and top-p,
-    not normalised over the labels; None where no verdict was reached."""
+    """Log-probability in nats of each label at the verdict, before temperature, penalty and top-p, not normalized over
+    the labels; None without a verdict."""
     is_partial: bool = False
-    """Some labels of `score_logprobs` are minus infinity only because a server did not name them."""
+    """Whether labels of `score_logprobs` are minus infinity only because a server did not report them."""
     error: str | None = None
-    """Why there is no text, where there is none."""
+    """Why there is no text."""
 
 
 def too_long(num_prompt_tokens: int, context_length: int | None) -> Generation:
@@ -77,40 +74,40 @@ def too_long(num_prompt_tokens: int, context_length: int | None) -> Generation:
 
 
 def out_of_memory(num_prompt_tokens: int) -> Generation:
-    """Return the generation of a prompt for which memory ran out although nothing was computed beside it."""
+    """Return the generation of a prompt that ran out of memory on its own."""
     return Generation(
         text="",
         finish_reason="error",
         num_prompt_tokens=num_prompt_tokens,
-        error=f"out of memory at a prompt of {num_prompt_tokens} tokens; a smaller context_length leaves such ones out",
+        error=f"out of memory at a prompt of {num_prompt_tokens} tokens; lower context_length to skip such prompts",
     )
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """Runs a model on prompts. It never sees a rubric.
+    """Runs a model on prompts.
 
-    An engine keeps the order and the number of its prompts, reports what it cannot do for one prompt in
-    that prompt's Generation, and pickles as its configuration.
+    An engine keeps the order and the number of its prompts, reports a prompt's failure in that prompt's Generation, and
+    pickles as its configuration.
     """
 
     @property
     def fingerprint(self) -> str:
-        """All that can change an answer besides prompt and sampling, as one line without secrets."""
+        """Everything that can change an answer besides prompt and sampling, as one line without secrets."""
         ...
 
     @property
     def identity(self) -> str:
-        """What of the fingerprint is the same on every machine; asking for it touches no device."""
+        """The part of the fingerprint that is the same on every machine; computed without touching a device."""
         ...
 
     @property
     def machine(self) -> Mapping[str, Any]:
-        """What of this machine can change an answer (device, threads), as JSON; empty if the weights are elsewhere."""
+        """Settings of this machine that can change an answer (device, threads), for JSON; empty for remote weights."""
         return {}
 
     def load(self) -> None:
-        """Load the weights now, if this engine holds any; else they are loaded at the first use."""
+        """Load the weights now; without it they are loaded at the first use."""
         return
 
     def take_metrics(self) -> Mapping[str, float]:
@@ -119,18 +116,18 @@ class Engine(Protocol):
 
     @property
     def context_length(self) -> int | None:
-        """Tokens that prompt and answer may take together; None where it is not known."""
+        """Tokens that prompt and answer may take together; None if unknown."""
         ...
 
     def count_tokens(self, prompt: JudgePrompt) -> int:
-        """Return the number of tokens of the rendered prompt, BOS and prefix included."""
+        """Return the number of tokens of the rendered prompt, with BOS and prefix."""
         ...
 
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order.
 
-        A prompt that `reads_score_at_once` costs one prefill and no decoding. Any other is decoded up to
-        its verdict; an engine that can force text closes one that ends without a verdict with
-        ` [RESULT] ` and reads it (`finish_reason` "forced").
+        A prompt that `reads_score_at_once` costs one prefill and no decoding. Any other is decoded up to its verdict.
+        If it ends without one, an engine that can force text adds ` [RESULT] ` and reads the verdict there
+        (`finish_reason` "forced").
         """
         ...

@@ -1,7 +1,4 @@
-"""A public fake: an engine that answers from a script, for users' own tests.
-
-It does not know models or tokenizers: it counts words as tokens.
-"""
+"""A public fake: an engine that answers from a script, for users' own tests. It counts words as tokens."""
 
 from collections.abc import Callable, Iterable, Sequence
 from math import log
@@ -17,13 +14,12 @@ Script = Callable[[JudgePrompt], Answer] | Iterable[Answer]
 class ScriptedEngine(Engine):
     """Answers prompts from a script.
 
-    An answer is a judge's whole text ("Good. [RESULT] 4"; in score mode the label alone will do), a
-    Generation to give out as it is, or an exception, which fails that one prompt. A text's distribution puts
-    `confidence` on its label and shares the rest among the others.
+    An answer is a judge's whole text ("Good. [RESULT] 4"; in score mode the label alone is enough), a Generation to
+    return unchanged, or an exception, which fails that one prompt. A text's distribution puts `confidence` on its label
+    and shares the rest among the others.
 
     Args:
-        script: A function of the prompt, or answers to give one after another, from the start again when
-            they run out.
+        script: A function of the prompt, or answers to return in turn, from the start again when they run out.
         confidence: Probability of the written label, over 0 and at most 1.
         context_length: Words that a prompt may have; None for no limit.
         keeps_prompts: Whether `prompts` grows with every prompt; off for long runs.
@@ -46,7 +42,7 @@ class ScriptedEngine(Engine):
         self._keeps_prompts = keeps_prompts
         self._position = 0
         self.prompts: list[JudgePrompt] = []
-        """Every prompt that was asked, in order."""
+        """Every prompt so far, in order."""
 
     @property
     def fingerprint(self) -> str:
@@ -102,7 +98,7 @@ class ScriptedEngine(Engine):
         if callable(self._script):
             try:
                 return self._script(prompt)
-            except Exception as error:  # a script plays an engine: what it raises fails its prompt alone
+            except Exception as error:  # a script stands for a model: its errors fail their prompt alone
                 return error
         answer = self._script[self._position % len(self._script)]
         self._position += 1

@@ -1,7 +1,4 @@
-"""The vLLM engine: a judge's weights in `vllm.LLM`, in this process.
-
-It does not know rubrics, nor how its conversation is written.
-"""
+"""The vLLM engine: a judge's weights in `vllm.LLM`, in this process."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +7,8 @@ from typing import Any
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams, too_long
 from prom_reward.engines.model.adapter_stamp import adapter_digest
-from prom_reward.engines.model.loading import ModelSource, load_tokenizer, resolve_path
+from prom_reward.engines.model.loading import load_tokenizer
+from prom_reward.engines.model.source import ModelSource, resolve_path
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens
 from prom_reward.engines.tokens.label_probs import LabelQuery, next_tokens, read_labels
 from prom_reward.engines.tokens.seeds import sequence_seeds
@@ -23,17 +21,17 @@ class VllmEngine(Engine):
 
     Score mode is one generated token with the labels' log-probabilities; feedback ends at its verdict, whose
     distribution comes from the step that wrote it. Prompts are submitted in the order of their tokens, so that
-    vLLM's prefix cache finds what they share.
+    vLLM's prefix cache finds shared beginnings.
 
     Args:
-        source: Where the weights come from; they are loaded at the first use, once a process for equal arguments.
+        source: Origin of the weights, which are loaded at the first use, once a process for equal arguments.
         conversation: Makes the judge's conversation for its tokenizer, for example an entry of
             `prom_reward.prompts.conversation.CONVERSATIONS`.
         context_length: Tokens that prompt and answer may take together; None takes the model's own.
         options: Further arguments of `vllm.LLM`, as `tensor_parallel_size` or `gpu_memory_utilization`.
 
     Raises:
-        MissingPackageError: At the first use, where vLLM is not installed.
+        MissingPackageError: At the first use, if vLLM is not installed.
     """
 
     def __init__(
@@ -56,7 +54,7 @@ class VllmEngine(Engine):
 
     @property
     def fingerprint(self) -> str:
-        """The identity, a digest of the adapter, and what the weights compute in on this machine; loads nothing."""
+        """The identity, a digest of the adapter, and the dtype on this machine; loads no weights."""
         source = self._source
         digest = adapter_digest(resolve_path(source.adapter)) if source.adapter else ""
         return f"{self.identity}|{digest}|{compute_dtype(source)}"
@@ -70,6 +68,10 @@ class VllmEngine(Engine):
         name = getattr(factory, "__qualname__", None) or repr(factory)
         options = ",".join(f"{key}={value}" for key, value in sorted(self._options.items()))
         return "vllm:" + "|".join(str(part or "") for part in [*parts, name, self._context_length, options])
+
+    def load(self) -> None:
+        """Load the weights now."""
+        _ = self._loaded
 
     @property
     def context_length(self) -> int | None:
@@ -142,12 +144,12 @@ class VllmEngine(Engine):
         return self._judge.finish(prompts, sequences, self._read)
 
     def _label_ids(self, labels: tuple[str, ...]) -> tuple[int, ...]:
-        """Return the tokens with which labels begin, in both forms in which judges write them."""
+        """Return the first tokens of the labels, with and without a space before them."""
         encoder, tokens = self._judge.encoder, self._judge.encoder.label_tokens(labels)
         both = {*next_tokens(tokens.tails)[()], *next_tokens(encoder.glued_tails(tokens))[()]}
         return tuple(sorted(both))
 
     def _marked(self, generation: Generation) -> Generation:
-        """Mark a distribution as partial where vLLM could not be asked for every label."""
+        """Mark a distribution as partial if vLLM did not report every label."""
         logprobs = generation.score_logprobs or {}
         return replace(generation, is_partial=True) if -inf in logprobs.values() else generation

@@ -1,7 +1,4 @@
-"""Weights in vLLM, in this process: token sequences in, tokens and chosen log-probabilities out.
-
-It does not know prompts or verdicts: a stop test says when a sequence is done.
-"""
+"""Weights in vLLM, in this process: token sequences in, tokens and chosen log-probabilities out."""
 
 import inspect
 import itertools
@@ -18,51 +15,46 @@ import torch
 from pydantic import ValidationError
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.model.loading import (
-    ModelSource,
-    adapter_folder,
-    resolve_device,
-    resolve_dtype,
-    resolve_path,
-    weights_path,
-)
+from prom_reward.engines.model.adapters import adapter_folder
+from prom_reward.engines.model.devices import resolve_device, resolve_dtype
+from prom_reward.engines.model.source import ModelSource, resolve_path, weights_path
 from prom_reward.engines.tokens.label_probs import Row, Tokens
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 
-_TOP_LOGPROBS = 20  # vLLM's own limit for the likeliest tokens
-_KV_CACHE_GIB = "4"  # on a CPU, where vLLM would take most of the memory
+_TOP_LOGPROBS = 20  # vLLM's own limit for the most likely tokens
+_KV_CACHE_GIB = "4"  # on a CPU vLLM would take most of the memory
 
-_models: dict[str, "VllmModel"] = {}  # vLLM does not give its memory back: equal weights are loaded once a process
+_models: dict[str, "VllmModel"] = {}  # vLLM does not release its memory: equal weights are loaded once a process
 _loading = threading.Lock()
 
 
 @dataclass(slots=True, kw_only=True)
 class VllmSequence:
-    """One sequence while vLLM writes it."""
+    """One sequence during decoding in vLLM."""
 
     prompt_ids: list[int]
     """The prompt."""
     max_new_tokens: int
-    """Tokens that are written at most."""
+    """Limit of new tokens."""
     tokens: Tokens
-    """Whose log-probabilities are kept at every step."""
+    """Tokens whose log-probabilities are kept at every step."""
     seed: int = 0
-    """Of this sequence's draws."""
+    """Seed of this sequence's draws."""
     is_done: Callable[[list[int]], bool] = lambda _: False
-    """Told the new ids after every token; True ends the sequence."""
+    """Called with the new ids after every token; True ends the sequence."""
     new_ids: list[int] = field(default_factory=list)
-    """What was written, without the end-of-sequence token."""
+    """Decoded tokens, without the end-of-sequence token."""
     rows: list[dict[int, float]] = field(default_factory=list)
-    """The kept log-probabilities of every step, before temperature, penalty and top-p."""
+    """Log-probabilities of `tokens` at every step, before temperature, penalty and top-p."""
     computed_tokens: int = 0
     """Prompt tokens that were not in vLLM's prefix cache."""
 
     def row(self, index: int) -> Row:
-        """Return what is known of the distribution from which the token at an index was drawn."""
+        """Return the known part of the distribution from which the token at an index was drawn."""
         return lambda tokens: {token: self.rows[index][token] for token in tokens} if self._names(tokens) else None
 
     def closing_row(self) -> None:
-        """Return None: closing tokens are run in a request of their own, on vLLM's prefix cache."""
+        """Return None: closing tokens run in a request of their own, on vLLM's prefix cache."""
 
     def _names(self, tokens: Sequence[int]) -> bool:
         return set(tokens) <= set(self.tokens)
@@ -82,9 +74,9 @@ class VllmModel:
         self._lock = threading.Lock()
         self._names = (f"prom-reward-{number}" for number in itertools.count())
         self.names_all_labels = _takes_token_ids()
-        """Whether any token's log-probability can be asked for; else the likeliest 20 are known."""
+        """Whether vLLM reports the log-probability of any token; else of the 20 most likely ones."""
         self.end_ids = _end_ids(self._engine.model_config)
-        """Tokens of the model's generation config at which vLLM ends a sequence, besides the tokenizer's."""
+        """End-of-sequence tokens of the model's generation config, besides the tokenizer's."""
 
     @property
     def context_length(self) -> int:
@@ -94,7 +86,7 @@ class VllmModel:
     def look_up(
         self, contexts: Sequence[list[int]], tokens: Sequence[Tokens]
     ) -> tuple[list[dict[int, float]], list[int]]:
-        """Return the log-probabilities of tokens behind contexts; see `tokens.label_probs.LookUp`."""
+        """Return the log-probabilities of tokens after contexts; see `tokens.label_probs.LookUp`."""
         sequences = [
             VllmSequence(prompt_ids=context, max_new_tokens=1, tokens=wanted)
             for context, wanted in zip(contexts, tokens, strict=True)
@@ -105,7 +97,7 @@ class VllmModel:
     def write(self, sequences: Sequence[VllmSequence], sampling: SamplingParams, eos_ids: Iterable[int]) -> None:
         """Write all sequences to their end, in place.
 
-        They are submitted in the order of their tokens, so that vLLM's prefix cache finds what they share.
+        They are submitted in the order of their tokens, so that vLLM's prefix cache finds shared beginnings.
         """
         eos = frozenset(eos_ids)
         waiting: dict[str, VllmSequence] = {}
@@ -143,7 +135,7 @@ class VllmModel:
         self._engine.add_request(name, prompt, params, lora_request=self._adapter)
 
     def _take(self, output: Any, waiting: dict[str, VllmSequence], eos: frozenset[int]) -> None:
-        """Add what a step brought to its sequence, which may be done with it."""
+        """Add a step's output to its sequence, and end the sequence if it is done."""
         sequence = waiting.get(output.request_id)
         if sequence is None:
             return
@@ -166,17 +158,17 @@ class VllmModel:
 
 
 def load_vllm(source: ModelSource, context_length: int | None, options: Mapping[str, Any]) -> VllmModel:
-    """Load weights into vLLM, or return those that this process has loaded with the same arguments.
+    """Load weights into vLLM, or return those that this process loaded with the same arguments.
 
     Args:
-        source: Where they come from.
+        source: Origin of the weights.
         context_length: Tokens that prompt and answer may take together; None takes the model's.
         options: Further arguments of `vllm.LLM`, as `tensor_parallel_size`.
 
     Raises:
         MissingPackageError: vLLM is not installed.
-        ConfigError: vLLM does not take an argument.
-        ModelLoadError: It does not start with them.
+        ConfigError: vLLM refuses an argument.
+        ModelLoadError: vLLM does not start.
     """
     try:
         import vllm
@@ -193,16 +185,16 @@ def load_vllm(source: ModelSource, context_length: int | None, options: Mapping[
                 _models[key] = VllmModel(vllm.LLM(**arguments), adapter)
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"vllm: {_first_line(error)}") from error
-            except RuntimeError as error:  # what failed in vLLM's own process stands in its log alone
+            except RuntimeError as error:  # the cause is only in the log of vLLM's own process
                 raise ModelLoadError(
-                    f"vllm: {_first_line(error)}; see vLLM's lines above: where memory is short, lower "
-                    "gpu_memory_utilization or give a smaller context_length"
+                    f"vllm: {_first_line(error)}; see vLLM's log above: if memory is short, lower "
+                    "gpu_memory_utilization or context_length"
                 ) from error
         return _models[key]
 
 
 def compute_dtype(source: ModelSource) -> torch.dtype:
-    """Return the dtype that vLLM is told; where it is there, it is asked about a GPU, and no CUDA context is made."""
+    """Return the dtype for vLLM; an installed vLLM is asked about the GPU, which makes no CUDA context."""
     device = resolve_device(source.device)
     if source.dtype != "auto" or device.type != "cuda":
         return resolve_dtype(source.dtype, device)
@@ -231,7 +223,7 @@ def _arguments(source: ModelSource, context_length: int | None, adapter: str | N
 
 
 def _first_line(error: Exception) -> str:
-    """Return the line of an error that says what is wrong; the first of pydantic's only counts its errors."""
+    """Return the line of an error that names the cause; the first of pydantic's only counts its errors."""
     message = str(error)
     if isinstance(error, ValidationError):
         first = error.errors()[0]
@@ -241,14 +233,14 @@ def _first_line(error: Exception) -> str:
 
 
 def _prepare_cpu() -> None:
-    """Let vLLM use the CPUs that this process may, where the user's environment says nothing else."""
+    """Let vLLM use the CPUs of this process, unless the user's environment says otherwise."""
     cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", cpus)
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", _KV_CACHE_GIB)
 
 
 def _rank(adapter: str) -> int:
-    """Return the smallest rank that vLLM knows and the adapter fits in."""
+    """Return the smallest rank of vLLM's that fits the adapter."""
     rank = int(json.loads((Path(adapter) / "adapter_config.json").read_text())["r"])
     return next((known for known in (8, 16, 32, 64, 128, 256) if known >= rank), rank)
 
@@ -266,7 +258,7 @@ def _takes_token_ids() -> bool:
 
 
 def _end_ids(model_config: Any) -> frozenset[int]:
-    """Return the tokens with which the weights' generation_config.json ends a sequence."""
+    """Return the end-of-sequence tokens of the weights' generation_config.json."""
     given = model_config.try_get_generation_config().get("eos_token_id")
     if given is None:
         return frozenset()

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from prom_reward.engines.model.adapter_stamp import weights_digest, write_stamp
-from prom_reward.engines.model.loading import LoadedModel, attach_adapter
+from prom_reward.engines.model.adapters import attach_adapter
+from prom_reward.engines.model.loading import LoadedModel
 from prom_reward.errors import ConfigError
 from prom_reward.training.arguments import AdapterRun, first_line, lora_config, told_arguments, trainer_arguments
 from prom_reward.training.checkpoints import claim_checkpoints, examples_digest, finished_checkpoint

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from prom_reward.engines.model.loading import ModelSource
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.training.losses import LossWeights
 

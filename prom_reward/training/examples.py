@@ -50,7 +50,7 @@ class ExampleEncoder:
     texts: TaskTexts
     """The judge's task texts, in its layout."""
     context_ids: Callable[[JudgePrompt], list[int]]
-    """Ids of a rendered prompt, up to where the labels part (`JudgeRuntime.context_ids`)."""
+    """Ids of a rendered prompt, up to where the labels part (`JudgeTokens.context_ids`)."""
     label_tokens: Callable[[tuple[str, ...]], LabelTokens]
     """How the tokenizer writes labels (`PromptEncoder.label_tokens`)."""
     guard: bool = True

@@ -9,16 +9,12 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
-from prom_reward.engines.local.runtime import JudgeRuntime
 from prom_reward.engines.model.adapter_stamp import adapter_digest
-from prom_reward.engines.model.loading import (
-    LoadedModel,
-    ModelSource,
-    load_model,
-    resolve_device,
-    resolve_path,
-    saved_adapter,
-)
+from prom_reward.engines.model.adapters import adapter_folder
+from prom_reward.engines.model.devices import resolve_device
+from prom_reward.engines.model.loading import LoadedModel, load_model
+from prom_reward.engines.model.source import ModelSource, resolve_path
+from prom_reward.engines.tokens.judge_tokens import JudgeTokens
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import Layout, PromptStyle, task_texts
@@ -66,17 +62,17 @@ class JudgeTraining:
         device = resolve_device(self.model.device)
         check_arguments(self.run, device, has_validation=self.validation_share > 0)
         if self.model.adapter:
-            saved_adapter(self.model)
+            adapter_folder(self.model)
         return load_model(replace(self.model, adapter=None))
 
     def examples(self, loaded: LoadedModel) -> ExampleSets:
         """Read and encode the data; raises as `prom_reward.training.data.build_examples`."""
-        runtime = JudgeRuntime(loaded, CONVERSATIONS[self.conversation](loaded.tokenizer))
+        tokens = JudgeTokens(loaded.tokenizer, CONVERSATIONS[self.conversation](loaded.tokenizer))
         encoders = {
             ExampleEncoder(
                 texts=task_texts(self.prompt_style, layout),
-                context_ids=runtime.context_ids,
-                label_tokens=runtime.encoder.label_tokens,
+                context_ids=tokens.context_ids,
+                label_tokens=tokens.encoder.label_tokens,
                 guard=self.guard,
             ): share
             for layout, share in self.layouts.items()

@@ -1,9 +1,7 @@
 """Packs examples so that a beginning which several share is computed once, forwards and backwards.
 
-It does not know models: it says which tokens stand where, and what each run of them may attend to.
-
-A pack is a token trie written out depth first. Keys and values of a shared run are the same for all that follows
-it, so loss and gradients are exactly those of the examples computed one by one.
+A pack is a token trie written out depth first. All that follows a shared run attends to the same keys and values, so
+loss and gradients are exactly those of the examples computed one by one.
 """
 
 import random
@@ -11,22 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prom_reward.engines.prefix.plan import plan_prefixes
+from prom_reward.engines.prefix.trie import Run, visible_ranges
 from prom_reward.engines.tokens.encoding import num_shared
 from prom_reward.training.examples import Example
 
 _UNLIMITED = 1 << 40
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run of tokens of a pack that attends to itself (causal) and to all of its ancestors."""
-
-    start: int
-    """First token, counted in the pack."""
-    end: int
-    """Behind the last token."""
-    ancestors: tuple[tuple[int, int], ...]
-    """Ranges of the pack, in order, that precede the run in its examples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,29 +31,17 @@ class Pack:
     places: list[list[int]]
     """For each example where its tokens stand in the pack."""
 
-    @property
-    def num_example_tokens(self) -> int:
-        """Tokens of all examples, as they would be computed one by one."""
-        return sum(len(example.ids) for example in self.examples)
-
 
 def make_pack(examples: Sequence[Example]) -> Pack:
     """Write the trie of some examples out as one sequence."""
     prompts = [example.ids for example in examples]
-    ids: list[int] = []
-    positions: list[int] = []
-    runs: list[Run] = []
-    paths: list[tuple[tuple[int, int], ...]] = []
+    trie = plan_prefixes(prompts, token_budget=_UNLIMITED)
+    runs = trie.runs()
+    ids, positions = trie.tokens(prompts, runs)
     places: list[list[int]] = [[] for _ in examples]
-    for segment in plan_prefixes(prompts, token_budget=_UNLIMITED):
-        above = () if segment.parent is None else paths[segment.parent]
-        start = len(ids)
-        ids += prompts[segment.prompt][segment.start : segment.end]
-        positions += range(segment.start, segment.end)
-        runs.append(Run(start, len(ids), above))
-        paths.append(_joined((*above, (start, len(ids)))))
-        for index in segment.ends:
-            places[index] = [at for first, last in paths[-1] for at in range(first, last)]
+    for run in runs:
+        for index in trie.segments[run.segment].ends:
+            places[index] = [at for start, end in visible_ranges(runs, run) for at in range(start, end)]
     return Pack(examples=list(examples), ids=ids, positions=positions, runs=runs, places=places)
 
 
@@ -104,14 +79,3 @@ def _parts(families: Iterable[list[Example]], max_tokens: int) -> Iterator[list[
             used += new
     if part:
         yield part
-
-
-def _joined(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """Return the same ranges with neighbours joined."""
-    joined: list[tuple[int, int]] = []
-    for start, end in ranges:
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return tuple(joined)

@@ -1,9 +1,7 @@
 """Attention over a pack: every run attends to itself and to its ancestors, and to nothing else.
 
-It does not know examples or losses.
-
-A dense mask would say the same, at the cost of all pairs of tokens: on a CPU it takes more than half of a
-training step. Here each run is one call over the keys that it really sees.
+A dense mask would give the same result at the cost of all pairs of tokens: on a CPU more than half of a training
+step. Here each run is one call over the keys that it attends to.
 """
 
 from collections.abc import Sequence
@@ -15,10 +13,10 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
 from prom_reward.engines.prefix.tree_attention import attention_by, keeps_all_states, no_mask
-from prom_reward.training.packing import Run
+from prom_reward.engines.prefix.trie import Run, visible_ranges
 
 _NAME = "prom_reward_tree"
-_BLOCK_TOKENS = 256  # queries computed together: what lies behind them is left out
+_BLOCK_TOKENS = 256  # queries computed together; keys after them are left out
 
 
 def is_available(model: Any) -> bool:
@@ -45,11 +43,13 @@ def _attend(
     """Return attention (B, T, H, D) of queries (B, H, T, D) to keys (B, K, T, D), H a multiple of K."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     parts = []
-    for run in tree_runs or (Run(0, query.shape[2], ()),):
+    runs = tree_runs or (Run(segment=0, start=0, end=query.shape[2]),)
+    for run in runs:
+        *before, (first, _) = visible_ranges(runs, run)
         for start in range(run.start, run.end, _BLOCK_TOKENS):
             end = min(run.end, start + _BLOCK_TOKENS)
-            seen = (*run.ancestors, (run.start, end))
-            keys, values = _picked(key, seen), _picked(value, seen)
+            visible = [*before, (first, end)]
+            keys, values = _picked(key, visible), _picked(value, visible)
             parts.append(_attend_block(query[:, :, start:end] * scale, keys, values))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 

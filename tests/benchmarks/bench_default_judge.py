@@ -133,7 +133,7 @@ def main() -> None:
     ratio = cost_ratio(read_labelled(folder / "prometheus/mt_bench_eval.jsonl"))
     print(f"\nscore mode takes {ratio:.3f} of the time of feedback mode")
     about = {
-        "dtype": judge.engine.runtime.loaded.dtype,
+        "dtype": judge.engine.loaded.dtype,
         "threads": torch.get_num_threads(),
         "cpu": torch.cpu.get_capabilities().get("cpu_name"),
         "torch": torch.__version__,

@@ -44,7 +44,7 @@ def random_judge(name: str, device: str) -> PrometheusJudge:
     from transformers import AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    tokenizer = load_judge("smollm2-135m").engine.runtime.loaded.tokenizer
+    tokenizer = load_judge("smollm2-135m").engine.loaded.tokenizer
     kind, sizes, kv_heads = ARCHITECTURES[name]
     heads = sizes["hidden_size"] // 128
     limits = {"max_position_embeddings": 32768, "sliding_window": None} if kind == "mistral" else {}
@@ -88,12 +88,12 @@ def measure(
     judge.layout = work.layout
     judge.mode = "feedback" if work.writes_feedback else "score"
     prompts = [judge.grading_prompt(request) for request in work.requests]
-    runtime = judge.engine.runtime
-    contexts = [runtime.context_ids(prompt) for prompt in prompts]
-    model = runtime.loaded.model
+    batches = judge.engine.batches
+    contexts = [batches.tokens.context_ids(prompt) for prompt in prompts]
+    model = batches.loaded.model
     todo = contenders(judge, prompts, writes_feedback=work.writes_feedback)
     if vllm is not None:
-        labels = [tail[0] for tail in runtime.encoder.label_tokens(prompts[0].labels).tails.values()]
+        labels = [tail[0] for tail in batches.tokens.encoder.label_tokens(prompts[0].labels).tails.values()]
         tokens = FEEDBACK_TOKENS if work.writes_feedback else 1
         job = {
             "prompts": contexts,
@@ -105,7 +105,7 @@ def measure(
         todo |= {name: partial(vllm.ask, {"run": name, **job}) for name in on_vllm}
     plain = "generate" if work.writes_feedback else "one_by_one"
     todo = {name: run for name, run in todo.items() if not only or name in only | {plain}}
-    computed = sum(runtime.prefill.run(contexts, lambda *_: None))  # warms up, too
+    computed = sum(one.num_computed_tokens for one in batches.prefill.run(contexts))  # warms up, too
     seconds: dict[str, list[float]] = {name: [] for name in todo}
     peaks = dict.fromkeys(todo, 0)
     rates: list[float] = []
@@ -150,7 +150,7 @@ def profile(judge: PrometheusJudge, work: Workload) -> str:
     prompts = [judge.grading_prompt(request) for request in work.requests]
     run = contenders(judge, prompts, writes_feedback=work.writes_feedback)["engine"]
     run()
-    shares = time_by_kind(run, judge.engine.runtime.loaded.model.device)
+    shares = time_by_kind(run, judge.engine.loaded.model.device)
     return f"({work.name}) engine: " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
 
 
@@ -191,11 +191,11 @@ def main() -> None:
         judge = random_judge(options.random_weights, options.device)
     else:
         judge = load_judge("smollm2-135m-untuned", mode="score", device=options.device)
-    runtime = judge.engine.runtime
+    batches = judge.engine.batches
     only = frozenset(filter(None, options.contenders.split(",")))
     python, vllm = os.environ.get("PROM_REWARD_VLLM_PYTHON"), None
     if python and not options.random_weights and (not only or only & set(ON_VLLM)):
-        vllm = VLLM(python, runtime.loaded.model.config.name_or_path, runtime.loaded.dtype)
+        vllm = VLLM(python, batches.loaded.model.config.name_or_path, batches.loaded.dtype)
     rows = []
     for name in options.workload.split(","):
         rows += measure(judge, workload(name, is_quick=options.quick), options.repeats, vllm, only)
@@ -204,9 +204,9 @@ def main() -> None:
             print(profile(judge, workload(name, is_quick=options.quick)), flush=True)
     about = {
         "model": options.random_weights or "smollm2-135m-untuned",
-        "dtype": runtime.loaded.dtype,
-        "device": str(runtime.loaded.model.device),
-        "prefixes": runtime.prefill.strategy,
+        "dtype": batches.loaded.dtype,
+        "device": str(batches.loaded.model.device),
+        "prefixes": batches.prefill.strategy,
         "threads": torch.get_num_threads(),
         "cpu": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
         "torch": torch.__version__,

@@ -48,7 +48,7 @@ def main() -> None:
     judge = load_judge("smollm2-135m-untuned", mode="score", layout=options.layout, device="cpu")
     everything = requests(max(sizes))
     judge.grade(everything[:2])  # loads the weights
-    weights = sum(one.numel() * one.element_size() for one in judge.engine.runtime.loaded.model.parameters())
+    weights = sum(one.numel() * one.element_size() for one in judge.engine.loaded.model.parameters())
     rows = []
     for size in sizes:
         reset_peak(cpu)

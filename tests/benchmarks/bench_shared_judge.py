@@ -31,6 +31,7 @@ def run(contender: str, steps: int) -> dict:
     from prom_reward import PrometheusReward, load_judge
     from prom_reward.config import load_policy
     from prom_reward.data.rows import read_values
+    from prom_reward.engines.model.adapters import adapter_folder
 
     def length(completions, **_):
         return [float(len(completion[0]["content"])) for completion in completions]
@@ -67,12 +68,13 @@ def run(contender: str, steps: int) -> dict:
         seconds = time.perf_counter() - start
     models = [trainer.model]
     if contender == "beside":
-        models.append(judge.engine.runtime.loaded.model)
+        models.append(judge.engine.loaded.model)
     held = {one.data_ptr(): one.numel() * one.element_size() for model in models for one in model.parameters()}
-    seat = reward.judge.engine.num_adapter_bytes if contender == "shared" else 0
+    source = reward.judge.engine.beside.source if contender == "shared" else None
+    slot = Path(adapter_folder(source), "adapter_model.safetensors").stat().st_size if source and source.adapter else 0
     return {
         "contender": contender,
-        "weights_mb": round((sum(held.values()) + seat) / 1e6, 1),
+        "weights_mb": round((sum(held.values()) + slot) / 1e6, 1),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, 1),
         "seconds_per_step": round(seconds / steps, 2),
         "threads": torch.get_num_threads(),

@@ -50,30 +50,30 @@ class VLLM:
 
 def contenders(judge: PrometheusJudge, prompts: list[JudgePrompt], *, writes_feedback: bool) -> Contenders:
     """Return the engine and what transformers offers; in feedback mode of a fixed length for all."""
-    runtime = judge.engine.runtime
-    contexts = [runtime.context_ids(prompt) for prompt in prompts]
+    batches = judge.engine.batches
+    contexts = [batches.tokens.context_ids(prompt) for prompt in prompts]
     if writes_feedback:
-        return _feedback_contenders(runtime, contexts)
-    return {"engine": lambda: judge.engine.generate(prompts, judge.sampling), **_score_contenders(runtime, contexts)}
+        return _feedback_contenders(batches, contexts)
+    return {"engine": lambda: judge.engine.generate(prompts, judge.sampling), **_score_contenders(batches, contexts)}
 
 
-def _score_contenders(runtime, contexts: list[list[int]]) -> Contenders:
-    model = runtime.loaded.model
+def _score_contenders(batches, contexts: list[list[int]]) -> Contenders:
+    model = batches.loaded.model
 
     def one_by_one():
         for ids in contexts:
             model(torch.tensor([ids], device=model.device), use_cache=False, logits_to_keep=1)
 
     def padded_16():
-        for batch in _padded_batches(runtime, contexts):
+        for batch in _padded_batches(batches, contexts):
             positions = (batch["attention_mask"].cumsum(-1) - 1).clamp_min(0)
             model(**batch, position_ids=positions, use_cache=False, logits_to_keep=1)
 
     return {"one_by_one": one_by_one, "padded_16": padded_16}
 
 
-def _feedback_contenders(runtime, contexts: list[list[int]]) -> Contenders:
-    model, pad = runtime.loaded.model, runtime.loaded.tokenizer.pad_token_id
+def _feedback_contenders(batches, contexts: list[list[int]]) -> Contenders:
+    model, pad = batches.loaded.model, batches.loaded.tokenizer.pad_token_id
 
     def engine():
         for start in range(0, len(contexts), BATCH_SIZE):
@@ -86,18 +86,18 @@ def _feedback_contenders(runtime, contexts: list[list[int]]) -> Contenders:
                 )
                 for ids in contexts[start : start + BATCH_SIZE]
             ]
-            decode(model, batch, GREEDY, frozenset(), runtime.prefill)
+            decode(model, batch, GREEDY, frozenset(), batches.prefill)
 
     def generate():
-        for batch in _padded_batches(runtime, contexts):
+        for batch in _padded_batches(batches, contexts):
             size = {"min_new_tokens": FEEDBACK_TOKENS, "max_new_tokens": FEEDBACK_TOKENS}
             model.generate(**batch, **size, do_sample=False, pad_token_id=pad)
 
     return {"engine": engine, "generate": generate}
 
 
-def _padded_batches(runtime, contexts: list[list[int]]):
-    pad, device = runtime.loaded.tokenizer.pad_token_id, runtime.loaded.model.device
+def _padded_batches(batches, contexts: list[list[int]]):
+    pad, device = batches.loaded.tokenizer.pad_token_id, batches.loaded.model.device
     for start in range(0, len(contexts), BATCH_SIZE):
         batch = contexts[start : start + BATCH_SIZE]
         width = max(map(len, batch))

@@ -29,9 +29,9 @@ def arithmetic(model, prompts: Sequence[Sequence[int]], num_generated: int = 0) 
     config = model.config.get_text_config()
     embedding = model.get_input_embeddings().weight
     weights = sum(one.numel() for name, one in model.named_parameters() if "lm_head" not in name) - embedding.numel()
-    plan = plan_prefixes(prompts, token_budget=1 << 40, min_shared_tokens=1)
-    tokens = sum(segment.end - segment.start for segment in plan) + num_generated * len(prompts)
-    pairs = sum(segment.end * (segment.end + 1) - segment.start * (segment.start + 1) for segment in plan) / 2
+    segments = plan_prefixes(prompts, token_budget=1 << 40, min_shared_tokens=1).segments
+    tokens = sum(segment.num_tokens for segment in segments) + num_generated * len(prompts)
+    pairs = sum(segment.end * (segment.end + 1) - segment.start * (segment.start + 1) for segment in segments) / 2
     pairs += sum(num_generated * (len(prompt) + num_generated / 2) for prompt in prompts)
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     attention = 4 * config.num_hidden_layers * config.num_attention_heads * head_dim * pairs

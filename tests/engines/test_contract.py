@@ -11,7 +11,8 @@ from peft import LoraConfig, get_peft_model
 from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.engines.local.adapter_engine import AdapterEngine
 from prom_reward.engines.local.transformers_engine import TransformersEngine
-from prom_reward.engines.model.loading import ModelSource, load_model, load_trainable
+from prom_reward.engines.model.loading import load_model, load_trainable
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.engines.server.openai_engine import OpenAIEngine
 from prom_reward.engines.server.source import ServerSource

@@ -119,4 +119,4 @@ def test_a_judge_that_several_rewards_share_is_loaded_and_used_by_one_at_a_time(
     assert len(loads) == 1
     for one, reward in zip(together, rewards, strict=True):
         assert one == pytest.approx(reward(**batch), abs=1e-5)
-    assert judge.engine.runtime.loaded.model.config._attn_implementation == "sdpa"
+    assert judge.engine.loaded.model.config._attn_implementation == "sdpa"

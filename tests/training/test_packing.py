@@ -3,6 +3,7 @@ from itertools import groupby
 
 from hypothesis import given, strategies as st
 
+from prom_reward.engines.prefix.trie import visible_ranges
 from prom_reward.training.packing import make_pack, pack_examples
 from tests.training.tiny_examples import block_words, example, examples_of, words
 
@@ -23,7 +24,6 @@ def test_every_example_can_be_rebuilt_from_its_pack(id_lists):
     pack = make_pack(examples_of(id_lists))
     assert [[pack.ids[place] for place in places] for places in pack.places] == id_lists
     assert [one.ids for one in pack.examples] == id_lists
-    assert pack.num_example_tokens == sum(map(len, id_lists))
 
 
 @given(word_lists)
@@ -40,9 +40,7 @@ def test_a_run_sees_what_precedes_it_in_its_examples_and_nothing_else(id_lists):
     assert [place for run in pack.runs for place in range(run.start, run.end)] == list(range(len(pack.ids)))
     for places in pack.places:
         last = next(run for run in pack.runs if run.start <= places[-1] < run.end)
-        assert places == [
-            place for start, end in (*last.ancestors, (last.start, last.end)) for place in range(start, end)
-        ]
+        assert places == [place for start, end in visible_ranges(pack.runs, last) for place in range(start, end)]
 
 
 @given(word_lists)
@@ -53,21 +51,6 @@ def test_a_pack_is_never_longer_than_its_examples(id_lists):
 @given(block_lists)
 def test_a_shared_beginning_that_is_long_enough_stands_once(id_lists):
     assert len(make_pack(examples_of(id_lists)).ids) == unique_tokens(id_lists)
-
-
-def test_neighbouring_ancestors_are_one_range():
-    trunk = list(range(100, 120))
-    branch = [*trunk, *range(200, 220)]
-    pack = make_pack(examples_of([[*branch, 1], [*branch, 2], [*trunk, 3]]))
-    assert [(run.start, run.end, run.ancestors) for run in pack.runs] == [
-        (0, 20, ()),
-        (20, 21, ((0, 20),)),
-        (21, 41, ((0, 20),)),
-        (41, 42, ((0, 20), (21, 41))),
-        (42, 43, ((0, 20), (21, 41))),
-    ]
-    straight = make_pack(examples_of([[*branch, 1], [*branch, 2], trunk]))
-    assert straight.runs[-1].ancestors == ((0, 40),)
 
 
 @given(drawn_examples, sizes, seeds, st.booleans())

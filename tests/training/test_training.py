@@ -67,7 +67,7 @@ def test_a_pack_gives_the_logits_of_its_examples_one_by_one(training_of):
         assert shares
         for pack in pack_examples(examples, max_tokens=2048, seed=0):
             together = pack_logits(loaded.model, pack, range(len(pack.ids)))
-            assert len(pack.ids) <= pack.num_example_tokens
+            assert len(pack.ids) <= sum(len(one.ids) for one in pack.examples)
             for example, places in zip(pack.examples, pack.places, strict=True):
                 assert [pack.ids[place] for place in places] == example.ids
                 assert [pack.positions[place] for place in places] == list(range(len(example.ids)))
@@ -106,7 +106,7 @@ def test_training_writes_an_adapter(training_of, tmp_path, tiny_judge_folder):
     assert all(value.dtype == torch.bfloat16 for value in load_file(out / "adapter_model.safetensors").values())
     assert read_stamp(out)["layouts"] == {"prometheus": 1.0}
     judge = load_judge(tiny_judge_folder, adapter=str(out), dtype="float32", mode="score")
-    assert judge.engine.runtime.loaded.model is not None
+    assert judge.engine.loaded.model is not None
 
 
 def test_training_goes_on_after_a_stop_and_ends_where_it_would_have(training_of, tmp_path, caplog):

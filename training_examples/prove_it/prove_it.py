@@ -44,7 +44,7 @@ from trl import GRPOConfig, GRPOTrainer
 from prom_reward import AuditJudge, PrometheusJudge, PrometheusReward, load_judge
 from prom_reward.config import load_policy
 from prom_reward.data.rows import read_values
-from prom_reward.engines.model.loading import resolve_device, resolve_dtype
+from prom_reward.engines.model.devices import resolve_device, resolve_dtype
 from prom_reward.files import write_lines
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page

@@ -1,24 +1,22 @@
-"""The judge on the policy's own weights: a LoRA adapter of the judge, or the bare base model, inside a PEFT policy.
-
-It does not know prompts or trainers; how a model answers is the transformers engine's.
-"""
+"""The judge on the policy's own weights: a LoRA adapter of the judge, or the bare base model, inside a PEFT policy."""
 
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
-from prom_reward.engines.local.adapter_slot import AdapterSeat, BaseSeat
+from prom_reward.engines.local.adapter_slot import AdapterSlot, BaseSlot
 from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.engines.model.adapter_stamp import adapter_digest, read_stamp, weights_digest
-from prom_reward.engines.model.loading import LoadedModel, ModelSource, load_model, load_tokenizer, resolve_path
+from prom_reward.engines.model.adapters import adapter_folder
+from prom_reward.engines.model.loading import LoadedModel, load_model, load_tokenizer
 from prom_reward.engines.model.sessions import evaluating, model_lock
-from prom_reward.errors import ConfigError, ModelLoadError, WorkError
+from prom_reward.engines.model.source import ModelSource
+from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import JudgePrompt
 
 logger = logging.getLogger(__name__)
@@ -27,12 +25,12 @@ logger = logging.getLogger(__name__)
 class AdapterEngine(Engine):
     """Runs a judge inside a policy that has the same base weights; only the judge's adapter takes memory.
 
-    The judge's adapter stands in the policy only while it scores. In between the policy is what its owner made it:
-    checkpoints, optimizers and resumes never meet the judge.
+    The judge's adapter is in the policy only while it scores. In between the policy is as its owner made it:
+    checkpoints, optimizers and resumes never see the judge.
 
     Args:
         engine: The judge as it would run beside the policy. Its own weights are not kept.
-        policy: A `peft.PeftModel` with LoRA adapters, not wrapped by a trainer.
+        policy: A `peft.PeftModel` with LoRA adapters, without a trainer's wrapper.
 
     Raises:
         ConfigError: The policy is no LoRA model, is sharded (ZeRO-3, FSDP), or has another base than the judge; or
@@ -43,16 +41,16 @@ class AdapterEngine(Engine):
         source = engine.source
         if not isinstance(source, ModelSource) or source.quantization:
             raise ConfigError(
-                "got a judge whose weights are loaded already or quantised; expected one of load_judge, with plain "
-                "weights, to put on the policy"
+                "got a judge whose weights are loaded or quantized; expected one of load_judge with plain weights to "
+                "put on the policy"
             )
         _check_policy(policy)
         self._beside = engine
         self._policy = policy
-        self._adapter = _adapter_folder(source.adapter) if source.adapter else None
+        self._adapter = adapter_folder(source) if source.adapter else None
         self._base_digest = weights_digest(policy.get_base_model())
         _check_same_base(source, self._adapter, self._base_digest)
-        self._seat = AdapterSeat(policy, self._adapter) if self._adapter else BaseSeat(policy)
+        self._slot = AdapterSlot(policy, self._adapter) if self._adapter else BaseSlot(policy)
         self._adapter_digest = adapter_digest(self._adapter) if self._adapter else "base"
         self._identity = f"policy:{engine.identity}"
         dtype = str(policy.dtype).removeprefix("torch.")
@@ -64,7 +62,7 @@ class AdapterEngine(Engine):
 
     @property
     def fingerprint(self) -> str:
-        """The identity, the digests of base and adapter, and what the policy computes in."""
+        """The identity, the digests of base and adapter, and the policy's dtype."""
         return f"{self.identity}|{self._base_digest}|{self._adapter_digest}|{self._policy.dtype}"
 
     @property
@@ -74,7 +72,7 @@ class AdapterEngine(Engine):
 
     @property
     def machine(self) -> dict[str, Any]:
-        """Those of the engine beside the policy."""
+        """The same as beside the policy."""
         return self._engine.machine
 
     @property
@@ -87,11 +85,6 @@ class AdapterEngine(Engine):
         """The judge as it would run beside the policy."""
         return self._beside
 
-    @property
-    def num_adapter_bytes(self) -> int:
-        """The memory that the judge takes: its adapter's weights."""
-        return self._seat.num_bytes()
-
     def count_tokens(self, prompt: JudgePrompt) -> int:
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
         return self._engine.count_tokens(prompt)
@@ -102,7 +95,7 @@ class AdapterEngine(Engine):
 
     @contextmanager
     def _session(self, base: Any) -> Iterator[None]:
-        """Let the policy judge. No inference mode: what a model caches in it could not be trained through."""
+        """Let the policy judge; without inference mode, as tensors cached in it cannot be trained through."""
         device = [base.device] if base.device.type == "cuda" else []
         with (
             model_lock(self._policy),
@@ -110,13 +103,13 @@ class AdapterEngine(Engine):
             torch.inference_mode(False),
             torch.no_grad(),
             evaluating(self._policy),
-            self._seat.taken(),
+            self._slot.active(),
         ):
             yield
 
 
 def _check_policy(policy: Any) -> None:
-    """Refuse what a judge cannot sit on."""
+    """Refuse a policy that cannot carry a judge."""
     from peft import PeftModel, PeftType
 
     if not isinstance(policy, PeftModel) or policy.peft_type != PeftType.LORA:
@@ -136,7 +129,7 @@ def _check_same_base(source: ModelSource, adapter: str | None, digest: str) -> N
     """Refuse a policy whose base weights are not the judge's, compared by their hash."""
     expected = read_stamp(adapter).get("base_digest") if adapter else None
     if not expected:
-        logger.info("no digest of %s stands with the judge's adapter; it is loaded once to compare", source.model)
+        logger.info("the judge's adapter has no digest of %s; it is loaded once to compare", source.model)
         own = replace(source, adapter=None, device="cpu", device_map=None, dtype="bfloat16")
         expected = weights_digest(load_model(own).model)
     if expected != digest:
@@ -144,18 +137,3 @@ def _check_same_base(source: ModelSource, adapter: str | None, digest: str) -> N
             f"got a policy on base weights {digest[:12]}, the judge's are {str(expected)[:12]}; expected the same "
             "weights, or leave the judge beside the policy"
         )
-
-
-def _adapter_folder(adapter: str) -> str:
-    """Return the local folder of an adapter; one of the hub is fetched."""
-    path = resolve_path(adapter)
-    if Path(path).is_dir():
-        return path
-    from huggingface_hub import snapshot_download
-
-    try:
-        return str(snapshot_download(path))
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(
-            f"the adapter {adapter!r} is neither a local folder nor in the hub's reach; give a folder with adapter="
-        ) from error

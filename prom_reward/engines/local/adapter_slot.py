@@ -1,12 +1,8 @@
-"""A place for the judge inside a PEFT policy, taken while it scores and left as it was found.
-
-It does not know prompts, digests or engines.
-"""
+"""A slot for the judge inside a PEFT policy: filled while it scores, empty in between."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,27 +15,27 @@ ADAPTER_NAME = "prom_reward_judge"
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What the judge has in a layer that the policy's adapter is on, too."""
+    """The judge's values in a layer that has the policy's adapter, too."""
 
     layer: Any
     """A LoRA layer of the policy."""
     values: Mapping[str, Any]
-    """The judge's value in each of the layer's mappings from adapter names, by the mapping's attribute."""
+    """The judge's value in each mapping by adapter name of the layer, by attribute."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wrapper:
-    """A layer that only the judge's adapter is on."""
+    """A layer that only the judge's adapter has."""
 
     parent: Any
-    """The module that holds it."""
+    """The module that holds the layer."""
     name: str
     """Its name there."""
     layer: Any
     """The LoRA layer of the judge, around the policy's own."""
 
 
-class BaseSeat:
+class BaseSlot:
     """The policy's base model as judge: no adapter is active while it scores.
 
     Args:
@@ -50,21 +46,17 @@ class BaseSeat:
         self._policy = policy
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Score within this context."""
+    def active(self) -> Iterator[None]:
+        """Let the judge be active within this context."""
         with _restored(self._policy):
             self._policy.base_model.disable_adapter_layers()
             yield
 
-    def num_bytes(self) -> int:
-        """Return the memory that the judge's weights take: none of its own."""
-        return 0
 
-
-class AdapterSeat:
+class AdapterSlot:
     """A LoRA adapter as judge.
 
-    It is loaded once, and taken out of the policy's modules between calls.
+    It is loaded once, and removed from the policy's modules between calls.
 
     Args:
         policy: A `peft.PeftModel` with LoRA adapters.
@@ -86,26 +78,19 @@ class AdapterSeat:
             self._load(adapter)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Score within this context."""
+    def active(self) -> Iterator[None]:
+        """Let the judge be active within this context."""
         with _restored(self._policy):
             try:
-                self._put_in()
+                self._insert()
                 self._policy.base_model.enable_adapter_layers()
                 self._policy.base_model.set_adapter(ADAPTER_NAME, inference_mode=True)
                 yield
             finally:
-                self._take_out()
-
-    def num_bytes(self) -> int:
-        """Return the memory that the judge's weights take."""
-        values = [value for entry in self._entries for value in entry.values.values()]
-        values += [value for wrapper in self._wrappers for value in _stands_in(wrapper.layer).values()]
-        parameters = [one for value in values for one in _parameters(value)]
-        return sum(parameter.numel() * parameter.element_size() for parameter in parameters)
+                self._remove()
 
     def _load(self, adapter: str) -> None:
-        """Let peft load the adapter, note where it has put what, and take it out again."""
+        """Let peft load the adapter, note the layers that it changed, and remove it again."""
         before = set(_lora_layers(self._policy).values())
         try:
             device = str(self._policy.device)
@@ -116,7 +101,7 @@ class AdapterSeat:
             self._config = self._policy.peft_config.get(ADAPTER_NAME)
             for path, layer in _lora_layers(self._policy).items():
                 self._note(path, layer, is_new=layer not in before)
-            self._take_out()
+            self._remove()
 
     def _note(self, path: str, layer: Any, *, is_new: bool) -> None:
         if is_new:
@@ -125,20 +110,20 @@ class AdapterSeat:
             self._wrappers.append(wrapper)
             self._replaced.append((wrapper, layer.get_base_layer()))
             return
-        self._entries.append(_Entry(layer, _stands_in(layer)))
+        self._entries.append(_Entry(layer, _judge_values(layer)))
 
-    def _put_in(self) -> None:
+    def _insert(self) -> None:
         self._policy.peft_config[ADAPTER_NAME] = self._config
         for wrapper in self._wrappers:
             _follow(wrapper.layer, wrapper.layer.get_base_layer())
-            self._replaced.append((wrapper, getattr(wrapper.parent, wrapper.name)))  # by now perhaps a LoRA layer
+            self._replaced.append((wrapper, getattr(wrapper.parent, wrapper.name)))  # may be a LoRA layer by now
             setattr(wrapper.parent, wrapper.name, wrapper.layer)
         for entry in self._entries:
             for attribute, value in entry.values.items():
                 _follow(value, entry.layer.get_base_layer())
                 getattr(entry.layer, attribute)[ADAPTER_NAME] = value
 
-    def _take_out(self) -> None:
+    def _remove(self) -> None:
         self._policy.peft_config.pop(ADAPTER_NAME, None)
         for entry in self._entries:
             for mapping in (getattr(entry.layer, attribute) for attribute in entry.values):
@@ -150,11 +135,9 @@ class AdapterSeat:
 
 
 def _check_adapter(adapter: str) -> None:
-    """Refuse adapters that change more than LoRA's own matrices."""
+    """Refuse adapters with more than LoRA's own matrices."""
     from peft import LoraConfig, PeftConfig
 
-    if not (Path(adapter) / "adapter_model.safetensors").exists():
-        raise ConfigError(f"{adapter}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
     config = PeftConfig.from_pretrained(adapter)
     if not isinstance(config, LoraConfig) or config.modules_to_save or config.bias != "none":
         raise ConfigError(
@@ -169,22 +152,16 @@ def _lora_layers(policy: Any) -> dict[str, Any]:
     return {path: module for path, module in policy.named_modules() if isinstance(module, BaseTunerLayer)}
 
 
-def _stands_in(layer: Any) -> dict[str, Any]:
-    """Return what the judge has in a layer, by the attribute of the mapping from adapter names that holds it."""
+def _judge_values(layer: Any) -> dict[str, Any]:
+    """Return the judge's value in each mapping by adapter name of a layer, by attribute."""
     attributes = {**vars(layer), **layer._modules}
     kinds = (MutableMapping, torch.nn.ModuleDict, torch.nn.ParameterDict)
     mappings = {name: one for name, one in attributes.items() if isinstance(one, kinds)}
     return {name: one[ADAPTER_NAME] for name, one in mappings.items() if ADAPTER_NAME in one}
 
 
-def _parameters(value: Any) -> list[torch.nn.Parameter]:
-    if isinstance(value, torch.nn.Module):
-        return list(value.parameters())
-    return [value] if isinstance(value, torch.nn.Parameter) else []
-
-
 def _follow(value: Any, base: Any) -> None:
-    """Move the judge's part of a layer to where the policy's layer is."""
+    """Move the judge's part of a layer to the device of the policy's layer."""
     if isinstance(value, torch.nn.Module):
         value.to(base.weight.device)
     elif isinstance(value, torch.nn.Parameter):
@@ -193,7 +170,7 @@ def _follow(value: Any, base: Any) -> None:
 
 @contextmanager
 def _restored(policy: Any) -> Iterator[None]:
-    """Put active adapters, their switch and requires_grad back as they were."""
+    """Restore active adapters, their switch and requires_grad."""
     tuner = policy.base_model
     active, named = tuner.active_adapter, policy.active_adapter
     is_disabled = any(layer.disable_adapters for layer in _lora_layers(policy).values())
@@ -210,6 +187,6 @@ def _restored(policy: Any) -> Iterator[None]:
 
 @contextmanager
 def _rng_kept(policy: Any) -> Iterator[None]:
-    """Keep the random state: peft draws the initial weights of an adapter that it loads."""
+    """Restore the random state: peft draws initial weights for every adapter that it loads."""
     with torch.random.fork_rng(devices=[policy.device] if policy.device.type == "cuda" else []):
         yield

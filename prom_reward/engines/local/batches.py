@@ -1,136 +1,168 @@
-"""One call of the in-process engine: which prompts are read or decoded together, and what a lack of memory leads to.
-
-It does not know where weights come from, nor what surrounds a call.
-"""
+"""Answers the prompts of a call with a loaded model: score mode in one prefill, feedback in decoding batches."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 
 from prom_reward.engines.base import Generation, SamplingParams, out_of_memory, too_long
 from prom_reward.engines.local.decoding import Decoding, decode
-from prom_reward.engines.local.runtime import JudgeRuntime
+from prom_reward.engines.model.forward import token_logprobs
+from prom_reward.engines.model.loading import LoadedModel
 from prom_reward.engines.model.memory import unless_out_of_memory
+from prom_reward.engines.prefix.prefill import SharedPrefill
+from prom_reward.engines.tokens.judge_tokens import JudgeTokens
+from prom_reward.engines.tokens.label_probs import LabelQuery, read_labels
 from prom_reward.engines.tokens.seeds import sequence_seeds
-from prom_reward.types import JudgePrompt
+from prom_reward.types import Conversation, JudgePrompt
 
 logger = logging.getLogger(__name__)
 
+Answers = Iterator[tuple[int, Generation]]
+"""Answers with the indices of their prompts."""
 
-class Answering:
-    """Answers prompts with a loaded model.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Item:
+    """A prompt of a call."""
+
+    index: int
+    prompt: JudgePrompt
+    ids: list[int]
+    max_new_tokens: int
+    """Longest feedback that fits; 0 in score mode, negative if the prompt does not fit."""
+
+
+class Batches:
+    """Answers prompts with one loaded model.
 
     Args:
-        runtime: The model with its conversation.
-        prompts: What is asked.
-        sampling: How feedback is written.
-        context_length: Tokens that prompt and answer may take together; None sets no limit.
+        loaded: The model and its tokenizer.
+        conversation: The judge's conversation for that tokenizer.
         decode_batch_size: Feedbacks that are decoded together; None takes 8 on a CPU and 32 on a GPU.
     """
 
     def __init__(
-        self,
-        runtime: JudgeRuntime,
-        prompts: Sequence[JudgePrompt],
-        sampling: SamplingParams,
-        *,
-        context_length: int | None,
-        decode_batch_size: int | None,
+        self, loaded: LoadedModel, conversation: Conversation, *, decode_batch_size: int | None = None
     ) -> None:
-        self._runtime = runtime
-        self._prompts = prompts
-        self._sampling = sampling
-        self._context_length = context_length
-        self._batch_size = decode_batch_size or (8 if runtime.loaded.device.type == "cpu" else 32)
-        self._contexts = [runtime.context_ids(prompt) for prompt in prompts]
-        self._results: list[Generation | None] = [None] * len(prompts)
+        self.loaded = loaded
+        self.tokens = JudgeTokens(loaded.tokenizer, conversation)
+        self.prefill = SharedPrefill(loaded.model)
+        self.eos_ids = _eos_ids(loaded)
+        self._batch_size = decode_batch_size or (8 if loaded.device.type == "cpu" else 32)
 
-    def run(self) -> list[Generation]:
-        """Return every prompt's answer, in order."""
-        to_read: list[int] = []
-        to_decode: list[int] = []
-        for index, prompt in enumerate(self._prompts):
-            room = self._room(index)
-            if room is not None and room < 0:
-                self._results[index] = too_long(len(self._contexts[index]), self._context_length)
-            else:
-                (to_read if prompt.reads_score_at_once else to_decode).append(index)
-        self._read(to_read)
-        self._decode(to_decode)
-        return [result for result in self._results if result is not None]
+    def answer(
+        self, prompts: Sequence[JudgePrompt], sampling: SamplingParams, *, context_length: int | None
+    ) -> list[Generation]:
+        """Return every prompt's answer, in order.
 
-    def _room(self, index: int) -> int | None:
-        """Tokens that feedback may take before closing and verdict must begin; None without a limit."""
-        limit = self._context_length
-        return None if limit is None else self._runtime.room(self._prompts[index], len(self._contexts[index]), limit)
+        Args:
+            prompts: The prompts.
+            sampling: How feedback is written.
+            context_length: Tokens that prompt and answer may take together; None sets no limit.
+        """
+        items = [self._item(*pair, sampling, context_length) for pair in enumerate(prompts)]
+        fitting = [item for item in items if item.max_new_tokens >= 0]
+        scoring = [item for item in fitting if item.prompt.reads_score_at_once]
+        writing = [item for item in fitting if not item.prompt.reads_score_at_once]
+        answers = {item.index: too_long(len(item.ids), context_length) for item in items if item.max_new_tokens < 0}
+        answers.update(self._score(scoring))
+        answers.update(self._write(writing, sampling))
+        return [answers[item.index] for item in items]
 
-    def _read(self, indices: list[int]) -> None:
-        """Answer prompts of score mode; by halves where memory runs out."""
-        parts = [indices] if indices else []
+    def read(self, queries: Sequence[LabelQuery]) -> tuple[list[dict[str, float]], list[int]]:
+        """Return every query's label log-probabilities, and the tokens that were computed for it."""
+        return read_labels(queries, self._rows)
+
+    def _rows(
+        self, contexts: Sequence[list[int]], tokens: Sequence[tuple[int, ...]]
+    ) -> tuple[list[dict[int, float]], list[int]]:
+        """Return the log-probabilities of tokens after each context, and the tokens computed for it."""
+        rows: list[dict[int, float]] = [{} for _ in contexts]
+        computed = [0] * len(contexts)
+        for one in self.prefill.run(contexts):
+            rows[one.index] = token_logprobs(one.logits, tokens[one.index])
+            computed[one.index] = one.num_computed_tokens
+        return rows, computed
+
+    def _item(self, index: int, prompt: JudgePrompt, sampling: SamplingParams, limit: int | None) -> _Item:
+        ids = self.tokens.context_ids(prompt)
+        longest = 0 if prompt.reads_score_at_once else sampling.max_new_tokens
+        if limit is not None:
+            room = self.tokens.room(prompt, len(ids), limit)
+            longest = room if room < 0 else min(longest, room + 1)
+        return _Item(index=index, prompt=prompt, ids=ids, max_new_tokens=longest)
+
+    def _score(self, items: list[_Item]) -> Answers:
+        """Answer prompts of score mode; in halves if memory runs out."""
+        parts = [items] if items else []
         while parts:
             part = parts.pop()
-            found = unless_out_of_memory(partial(self._read_together, part), self._runtime.loaded.device)
-            if self._has_kept(part, found):
+            answers = self._unless_out_of_memory(part, partial(self._score_together, part))
+            if answers is not None:
+                yield from zip((item.index for item in part), answers, strict=True)
                 continue
             half = len(part) // 2
             parts += [part[half:], part[:half]]
-            logger.warning("out of memory: going on with %d prompts at a time", len(part) - half)
+            logger.warning("out of memory: continuing with %d prompts at a time", len(part) - half)
 
-    def _read_together(self, part: list[int]) -> list[Generation]:
-        prompts = [self._prompts[index] for index in part]
-        return self._runtime.score(prompts, [self._contexts[index] for index in part], self._runtime.read)
+    def _score_together(self, items: Sequence[_Item]) -> list[Generation]:
+        return self.tokens.score([item.prompt for item in items], [item.ids for item in items], self.read)
 
-    def _has_kept(self, part: list[int], found: list[Generation] | None) -> bool:
-        """Keep what was found for some prompts, or that one alone found no memory; False: they are to be split."""
-        if found is None and len(part) > 1:
-            return False
-        if found is None:
-            found = [out_of_memory(len(self._contexts[part[0]]))]
-            logger.warning("%s", found[0].error)
-        for index, generation in zip(part, found, strict=True):
-            self._results[index] = generation
-        return True
-
-    def _decode(self, indices: list[int]) -> None:
-        """Answer prompts of feedback mode, the short ones first."""
-        contexts = [tuple(self._contexts[at]) for at in indices]
-        seeds = dict(zip(indices, sequence_seeds(contexts, self._sampling.seed), strict=True))
-        waiting = sorted(indices, key=lambda index: len(self._contexts[index]))
+    def _write(self, items: list[_Item], sampling: SamplingParams) -> Answers:
+        """Answer prompts of feedback mode, the short ones first; in smaller batches if memory runs out."""
+        seeds = sequence_seeds([tuple(item.ids) for item in items], sampling.seed)
+        waiting = sorted(zip(items, seeds, strict=True), key=lambda pair: len(pair[0].ids))
+        batch_size = self._batch_size
         while waiting:
-            part = self._next_batch(waiting)
-            found = unless_out_of_memory(partial(self._decode_together, part, seeds), self._runtime.loaded.device)
-            if self._has_kept(part, found):
-                del waiting[: len(part)]
-            else:
-                self._batch_size = len(part) // 2
-                self._runtime.prefill.forget_budget()
-                logger.warning("out of memory: going on with %d feedbacks at a time", self._batch_size)
+            size = self._fitting([item for item, _ in waiting[:batch_size]], sampling.max_new_tokens)
+            batch = waiting[:size]
+            part = [item for item, _ in batch]
+            answers = self._unless_out_of_memory(part, partial(self._write_together, batch, sampling))
+            if answers is not None:
+                yield from zip((item.index for item in part), answers, strict=True)
+                del waiting[:size]
+                continue
+            batch_size = size // 2
+            self.prefill.forget_budget()
+            logger.warning("out of memory: continuing with %d feedbacks at a time", batch_size)
 
-    def _decode_together(self, part: list[int], seeds: dict[int, int]) -> list[Generation]:
-        sequences = [self._decoding(index, seeds[index]) for index in part]
-        runtime = self._runtime
-        decode(runtime.loaded.model, sequences, self._sampling, runtime.eos_ids, runtime.prefill)
-        return runtime.finish([self._prompts[index] for index in part], sequences, runtime.read)
+    def _fitting(self, items: Sequence[_Item], max_new_tokens: int) -> int:
+        """Return how many of these, in order of length, fit into the cache's budget together: at least one."""
+        budget = self.prefill.token_budget
+        sizes = range(len(items), 1, -1)
+        return next((size for size in sizes if size * (len(items[size - 1].ids) + max_new_tokens) <= budget), 1)
 
-    def _decoding(self, index: int, seed: int) -> Decoding:
-        room, longest, labels = self._room(index), self._sampling.max_new_tokens, self._prompts[index].labels
+    def _write_together(self, batch: Sequence[tuple[_Item, int]], sampling: SamplingParams) -> list[Generation]:
+        sequences = [self._decoding(item, seed) for item, seed in batch]
+        decode(self.loaded.model, sequences, sampling, self.eos_ids, self.prefill)
+        return self.tokens.finish([item.prompt for item, _ in batch], sequences, self.read)
+
+    def _decoding(self, item: _Item, seed: int) -> Decoding:
+        labels = item.prompt.labels
         return Decoding(
-            prompt_ids=self._contexts[index],
-            max_new_tokens=longest if room is None else min(longest, room + 1),
-            generator=torch.Generator(self._runtime.loaded.device).manual_seed(seed),
-            is_done=self._runtime.stop_test(labels),
-            closing=self._runtime.closing(labels),
+            prompt_ids=item.ids,
+            max_new_tokens=item.max_new_tokens,
+            generator=torch.Generator(self.loaded.device).manual_seed(seed),
+            is_done=self.tokens.stop_test(labels),
+            closing=self.tokens.closing(labels),
         )
 
-    def _next_batch(self, waiting: Sequence[int]) -> list[int]:
-        """Return the first that keep to the batch size and to the tokens of cache that may be held at once."""
-        budget = self._runtime.prefill.token_budget
-        batch: list[int] = []
-        for index in waiting[: self._batch_size]:
-            longest = len(self._contexts[index]) + self._sampling.max_new_tokens  # they are in order of length
-            if batch and longest * (len(batch) + 1) > budget:
-                break
-            batch.append(index)
-        return batch
+    def _unless_out_of_memory(
+        self, items: Sequence[_Item], work: "partial[list[Generation]]"
+    ) -> list[Generation] | None:
+        """Return the answers, or an error if one prompt alone finds no memory; None if the items can be split."""
+        answers = unless_out_of_memory(work, self.loaded.device)
+        if answers is None and len(items) == 1:
+            answers = [out_of_memory(len(items[0].ids))]
+            logger.warning("%s", answers[0].error)
+        return answers
+
+
+def _eos_ids(loaded: LoadedModel) -> frozenset[int]:
+    """Return the tokens with which the model ends a sequence."""
+    given = getattr(loaded.model.generation_config, "eos_token_id", None)
+    ids = [*(given if isinstance(given, list) else [given]), loaded.tokenizer.eos_token_id]
+    return frozenset(token for token in ids if token is not None)

@@ -1,10 +1,7 @@
 """Batched decoding of feedback with a key/value cache; a sequence leaves the batch as soon as it is done.
 
-It does not know prompts or judgments: it continues token ids until a stop test says that one is done.
-
-What prompts share at their beginning is prefilled once, and nothing is padded there. Their caches are then joined
-with padding on the left, which the attention mask hides; a cache that cannot be joined (sliding windows, states) is
-decoded alone.
+The prefill is not padded, and computes shared beginnings once. The prompts' caches are then joined with padding on the
+left, which the attention mask hides. A cache that cannot be joined (sliding window, recurrent state) is decoded alone.
 """
 
 import copy
@@ -18,58 +15,58 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.local.kv_cache import RoomyLayer
+from prom_reward.engines.local.kv_cache import PreallocatedLayer
 from prom_reward.engines.local.sampling import BROKEN, draw
-from prom_reward.engines.model.forward import forward_last
+from prom_reward.engines.model.forward import forward_last, token_logprobs
 from prom_reward.engines.prefix.prefill import SharedPrefill, rotary_boundary
 from prom_reward.engines.prefix.tree_attention import States, keeps_all_states
-from prom_reward.engines.tokens.label_probs import Row, token_logprobs
+from prom_reward.engines.tokens.label_probs import Row
 
-_CLOSING_ROOM = 64  # more tokens than any closing has
-_KEPT_ROWS = 8  # steps between the first token of a verdict and the end of decoding, at most
+_MAX_CLOSING_TOKENS = 64  # more than any closing has
+_KEPT_ROWS = 8  # at most so many steps lie between the first token of a verdict and the end of decoding
 
 
 @dataclass(slots=True)
 class Decoding:
-    """One sequence while it is decoded."""
+    """One sequence during decoding."""
 
     prompt_ids: list[int]
     """The prompt."""
     max_new_tokens: int
     """Decoding ends here at the latest."""
     generator: torch.Generator
-    """Draws this sequence's tokens, and no other's."""
+    """Draws the tokens of this sequence alone."""
     is_done: Callable[[list[int]], bool]
-    """Told the new ids after every token; True ends the sequence."""
+    """Called with the new ids after every token; True ends the sequence."""
     closing: Callable[[list[int]], Sequence[int] | None] = lambda _: None
-    """Told the new ids of a sequence that ended otherwise: the tokens to run behind them, or None."""
+    """Called with the new ids of a sequence that ended otherwise; returns the closing tokens to run next, or None."""
     new_ids: list[int] = field(default_factory=list)
-    """What was decoded, without the end-of-sequence token."""
+    """Decoded tokens, without the end-of-sequence token."""
     last_rows: dict[int, torch.Tensor] = field(default_factory=dict)
     """Raw logits (V,) of the last steps by index into `new_ids`, before temperature, penalty and top-p."""
     last_row: torch.Tensor | None = None
-    """Raw logits (V,) behind the closing tokens."""
+    """Raw logits (V,) after the closing tokens."""
     computed_tokens: int = 0
     """Prompt and closing tokens that were run through the model for this sequence."""
     forced: list[int] | None = None
-    """What is still to be run of the closing tokens, once they have begun."""
+    """Closing tokens that are still to be run; None before closing begins."""
 
     _seen: torch.Tensor | None = None
 
     def seen(self, device: torch.device) -> torch.Tensor:
-        """Return all tokens so far (T,); what was returned before is not made again."""
+        """Return all tokens so far (T,); only new ones are copied to the device."""
         known = torch.tensor(self.prompt_ids, device=device) if self._seen is None else self._seen
         new = self.new_ids[len(known) - len(self.prompt_ids) :]
         self._seen = torch.cat([known, torch.tensor(new, dtype=known.dtype, device=device)]) if new else known
         return self._seen
 
     def row(self, index: int) -> Row | None:
-        """Return the distribution from which the token at an index was drawn, where it is kept."""
+        """Return the distribution from which the token at an index was drawn; None if it is not kept."""
         logits = self.last_rows.get(index)
         return None if logits is None else partial(token_logprobs, logits)
 
     def closing_row(self) -> Row | None:
-        """Return the distribution behind the closing tokens, where they were run."""
+        """Return the distribution after the closing tokens; None if none were run."""
         return None if self.last_row is None else partial(token_logprobs, self.last_row)
 
 
@@ -87,7 +84,7 @@ def decode(
         sequences: The batch; identical prompts are prefilled once.
         sampling: How tokens are drawn.
         eos_ids: Tokens with which the model ends a sequence.
-        prefill: Prefills beginnings that prompts share once, where the model can; None prefills each prompt.
+        prefill: Computes shared beginnings once, if the model can; None prefills each prompt alone.
     """
     groups = _groups(model, sequences)
     if len(groups) > 1:
@@ -104,13 +101,13 @@ def decode(
 
 
 def _groups(model: Any, sequences: Sequence[Decoding]) -> list[list[Decoding]]:
-    """Return which sequences are decoded together: not where caches cannot be joined, nor across a rotary boundary."""
+    """Return the batches to decode: alone if caches cannot be joined, or if a rotary boundary is crossed."""
     boundary = rotary_boundary(model)
     if not keeps_all_states(model):
         return [[sequence] for sequence in sequences]
     if boundary is None:
         return [list(sequences)]
-    ends = [len(one.prompt_ids) + one.max_new_tokens + _CLOSING_ROOM for one in sequences]
+    ends = [len(one.prompt_ids) + one.max_new_tokens + _MAX_CLOSING_TOKENS for one in sequences]
     short = [one for one, end in zip(sequences, ends, strict=True) if end <= boundary]
     others = [[one] for one, end in zip(sequences, ends, strict=True) if end > boundary]
     return [short, *others] if short else others
@@ -132,7 +129,7 @@ def _decode_batch(
         active: B sequences.
         sampling: How tokens are drawn.
         eos_ids: Tokens that end a sequence.
-        logits: (B, V), raw, behind the prompts.
+        logits: (B, V), raw, after the prompts.
         cache: The joined cache of the prompts.
         mask: (B, T), 0 at padding.
     """
@@ -144,7 +141,7 @@ def _decode_batch(
             return
         if len(keep) < len(active):
             active = [active[index] for index in keep]
-            chosen = torch.tensor(keep)  # on the CPU, from where it indexes layers on any device
+            chosen = torch.tensor(keep)  # on the CPU: it indexes layers on any device
             cache.batch_select_indices(chosen)
             mask = mask[chosen]
         step_ids = torch.tensor([[tokens[index]] for index in keep], device=model.device)  # (B, 1)
@@ -152,22 +149,24 @@ def _decode_batch(
         positions = mask.sum(dim=1, keepdim=True) - 1
         if boundary is not None and len(active) == 1:
             written += step_ids[0].tolist()
-            if len(written) == boundary + 1:  # what is cached was turned otherwise, as transformers' generate knows
+            if (
+                len(written) == boundary + 1
+            ):  # the cache was rotated otherwise: start again, as transformers' generate does
                 logits, cache = forward_last(model, torch.tensor([written], device=model.device))
                 continue
         logits, cache = forward_last(model, step_ids, cache=cache, attention_mask=mask, position_ids=positions)
 
 
 def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, list[Any]]:
-    """Return raw logits (B, V) behind each prompt, and the prompts' caches."""
+    """Return raw logits (B, V) after each prompt, and the prompts' caches."""
     done: dict[tuple[int, ...], tuple[torch.Tensor, Any]] = {}
     rows, caches = [], []
     for sequence in sequences:
         key = tuple(sequence.prompt_ids)
         if key not in done:
             input_ids = torch.tensor([sequence.prompt_ids], device=model.device)
-            rows_behind, cache = forward_last(model, input_ids)
-            done[key] = (rows_behind[0], cache)
+            logits, cache = forward_last(model, input_ids)
+            done[key] = (logits[0], cache)
             sequence.computed_tokens += len(key)
         row, cache = done[key]
         rows.append(row)
@@ -178,20 +177,22 @@ def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, l
 def _shared_prefill(
     model: Any, prefill: SharedPrefill, sequences: Sequence[Decoding]
 ) -> tuple[torch.Tensor, list[Any]]:
-    """Return what `_prefill` returns, every shared beginning computed once."""
+    """Return the same as `_prefill`, with every shared beginning computed once."""
     rows: dict[int, torch.Tensor] = {}
     caches: dict[int, Any] = {}
-
-    def keep_states(index: int, states: Sequence[States]) -> None:
-        caches[index] = DynamicCache(config=model.config.get_text_config())
-        for layer, (keys, values) in enumerate(states):
-            caches[index].update(keys, values, layer)
-
-    computed = prefill.run_tree([one.prompt_ids for one in sequences], rows.__setitem__, keep_states)
-    for sequence, num_tokens in zip(sequences, computed, strict=True):
-        sequence.computed_tokens += num_tokens
+    for one in prefill.run_tree([sequence.prompt_ids for sequence in sequences], keeps_states=True):
+        rows[one.index] = one.logits
+        caches[one.index] = _cache_of(model, one.states)
+        sequences[one.index].computed_tokens += one.num_computed_tokens
     order = range(len(sequences))
     return torch.stack([rows[at] for at in order]), [caches[at] for at in order]
+
+
+def _cache_of(model: Any, states: Sequence[States]) -> Any:
+    cache = DynamicCache(config=model.config.get_text_config())
+    for layer, (keys, values) in enumerate(states):
+        cache.update(keys, values, layer)
+    return cache
 
 
 def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torch.Tensor]:
@@ -205,8 +206,8 @@ def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torc
     for index in range(len(caches[0].layers)):
         layers = [cache.layers[index] for cache in caches]
         keys = _padded([layer.keys for layer in layers], width)
-        joined.layers.append(RoomyLayer(keys, _padded([layer.values for layer in layers], width)))
-        for layer in layers:  # so that no more than one layer is held twice
+        joined.layers.append(PreallocatedLayer(keys, _padded([layer.values for layer in layers], width)))
+        for layer in layers:  # hold no more than one layer twice
             layer.keys = layer.values = None
     return joined, mask
 
@@ -217,7 +218,7 @@ def _padded(states: list[torch.Tensor], width: int) -> torch.Tensor:
 
 
 def _next_token(sequence: Decoding, row: torch.Tensor, sampling: SamplingParams, eos_ids: frozenset[int]) -> int | None:
-    """Return what a sequence goes on with behind raw logits (V,); None where it has ended."""
+    """Return the next token of a sequence, given raw logits (V,); None if it has ended."""
     if sequence.forced is not None:
         return _next_forced(sequence, row)
     token = draw(row, sequence.seen(row.device), sampling, sequence.generator)
@@ -234,7 +235,7 @@ def _next_token(sequence: Decoding, row: torch.Tensor, sampling: SamplingParams,
 
 
 def _close(sequence: Decoding, row: torch.Tensor, waiting: list[int]) -> int | None:
-    """Begin with the closing tokens of a sequence, behind what it wrote but the model has not seen."""
+    """Begin to close a sequence, after the tokens that the model has not seen yet."""
     closing = sequence.closing(sequence.new_ids)
     if closing is None:
         return None

@@ -1,7 +1,4 @@
-"""Draws one token from raw logits: repetition penalty, temperature, nucleus.
-
-It does not know sequences or models.
-"""
+"""Draws one token from raw logits: repetition penalty, temperature, nucleus."""
 
 import torch
 from transformers import RepetitionPenaltyLogitsProcessor
@@ -9,7 +6,7 @@ from transformers import RepetitionPenaltyLogitsProcessor
 from prom_reward.engines.base import SamplingParams
 
 BROKEN = -1
-"""Instead of a token where the logits are no numbers, as after an overflow in fp16."""
+"""Returned instead of a token if the logits are not finite, as after an overflow in fp16."""
 _FIRST_CANDIDATES = 64  # nearly always hold the nucleus, and sorting a whole vocabulary costs as much as a layer
 
 
@@ -18,9 +15,9 @@ def draw(logits: torch.Tensor, seen: torch.Tensor, sampling: SamplingParams, gen
 
     Args:
         logits: Raw logits (V,) in fp32.
-        seen: The tokens (T,) that the repetition penalty counts; not read where it is off.
+        seen: The tokens (T,) that the repetition penalty counts; unused if it is off.
         sampling: How tokens are drawn.
-        generator: Draws it, on the logits' device.
+        generator: On the logits' device.
 
     Returns:
         A token id, or `BROKEN`.

@@ -1,7 +1,4 @@
-"""The in-process engine: any causal LM that transformers loads, on a CPU or on GPUs.
-
-It does not know rubrics, nor how its conversation is written.
-"""
+"""The in-process engine: any causal LM that transformers loads, on a CPU or on GPUs."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,43 +8,37 @@ from typing import Any
 import torch
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
-from prom_reward.engines.local.batches import Answering
-from prom_reward.engines.local.runtime import JudgeRuntime
+from prom_reward.engines.local.batches import Batches
 from prom_reward.engines.model.adapter_stamp import adapter_digest
-from prom_reward.engines.model.loading import (
-    LoadedModel,
-    ModelSource,
-    load_model,
-    resolve_device,
-    resolve_dtype,
-    resolve_path,
-)
+from prom_reward.engines.model.devices import resolve_device, resolve_dtype
+from prom_reward.engines.model.loading import LoadedModel, load_model
 from prom_reward.engines.model.sessions import judging, judging_on
+from prom_reward.engines.model.source import ModelSource, resolve_path
 from prom_reward.engines.prefix.prefill import CACHE_BUDGET_BYTES
 from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import Conversation, JudgePrompt
 
 Session = Callable[[Any], AbstractContextManager[None]]
-"""What surrounds a call: it is given the model and puts it into, and out of, the state in which it judges."""
+"""A context for one call: puts the model into the state in which it judges, and back."""
 
-_loading = threading.Lock()  # async rewards run in threads; a judge that they share is loaded once
+_loading = threading.Lock()  # async rewards run in threads: a judge that they share is loaded once
 
 
 class TransformersEngine(Engine):
     """Runs a judge's weights in this process.
 
     Args:
-        source: Where the weights come from; they are loaded at the first use. Or a model that is loaded
-            already: such an engine shares it and cannot be pickled.
+        source: Origin of the weights, which are loaded at the first use; or a loaded model, which the engine shares
+            and which cannot be pickled.
         conversation: Makes the judge's conversation for its tokenizer, for example an entry of
             `prom_reward.prompts.conversation.CONVERSATIONS`.
         context_length: Tokens that prompt and answer may take together; None takes the model's own.
         decode_batch_size: Feedbacks that are decoded together; None takes 8 on a CPU and 32 on a GPU.
-        offload: Keep the weights on the CPU between calls, where a policy on the same GPU needs the memory.
-        session: What surrounds a call; None is eval mode without gradients.
+        offload: Keep the weights on the CPU between calls, if a policy on the same GPU needs the memory.
+        session: Context for every call; None is eval mode without gradients.
 
     Raises:
-        ConfigError: `offload` is asked for weights that are spread over devices or quantised.
+        ConfigError: `offload` with weights that are spread over devices or quantized.
     """
 
     def __init__(
@@ -72,34 +63,40 @@ class TransformersEngine(Engine):
         self._offload = offload
         self._session = session
         self._home: torch.device | None = None
-        self._runtime: JudgeRuntime | None = None
+        self._batches: Batches | None = None
         self._adapter_digest: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self._source, LoadedModel):
             raise WorkError("an engine around a loaded model cannot be pickled; make it from a ModelSource")
-        return {**self.__dict__, "_runtime": None, "_adapter_digest": None}
+        return {**self.__dict__, "_batches": None, "_adapter_digest": None}
 
     @property
-    def runtime(self) -> "JudgeRuntime":
-        """The loaded model with its encoder and conversation; loads it where that has not happened yet."""
-        if self._runtime is None:
+    def batches(self) -> Batches:
+        """The loaded model with its tokenizer and conversation; loads the weights at the first use."""
+        if self._batches is None:
             with _loading:
-                self._runtime = self._runtime or self._load()
-        return self._runtime
+                self._batches = self._batches or self._load()
+        return self._batches
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The loaded model; loads the weights at the first use."""
+        return self.batches.loaded
 
     def load(self) -> None:
         """Load the weights now."""
-        _ = self.runtime
+        _ = self.batches
 
-    def _load(self) -> JudgeRuntime:
-        with torch.inference_mode(False):  # weights that are made in it cannot be changed outside of it
+    def _load(self) -> Batches:
+        with torch.inference_mode(False):  # weights that are made in inference mode cannot be changed outside of it
             loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
         self._home = loaded.device
-        return JudgeRuntime(loaded, self._conversation_factory(loaded.tokenizer))
+        conversation = self._conversation_factory(loaded.tokenizer)
+        return Batches(loaded, conversation, decode_batch_size=self._decode_batch_size)
 
     def on(self, loaded: LoadedModel, session: Session) -> "TransformersEngine":
-        """Return this engine on a model that is loaded already, with what surrounds a call of it."""
+        """Return this engine on a model that is loaded already, with a context for every call."""
         return TransformersEngine(
             loaded,
             conversation=self._conversation_factory,
@@ -110,12 +107,12 @@ class TransformersEngine(Engine):
 
     @property
     def source(self) -> ModelSource | LoadedModel:
-        """Where the weights come from."""
+        """Origin of the weights."""
         return self._source
 
     @property
     def fingerprint(self) -> str:
-        """The identity, a digest of the adapter, and what the weights compute in on this machine; loads nothing."""
+        """The identity, a digest of the adapter, and the dtype on this machine; loads no weights."""
         source = self._source
         if isinstance(source, LoadedModel):
             return f"{self.identity}|{source.dtype}"
@@ -139,7 +136,7 @@ class TransformersEngine(Engine):
 
     @property
     def machine(self) -> dict[str, Any]:
-        """Device, threads and the cache's budget, which decide what is computed together."""
+        """Device, threads and the cache's budget, which decide which prompts are computed together."""
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
         return {"device": device, "threads": torch.get_num_threads(), "cache_budget_bytes": CACHE_BUDGET_BYTES}
 
@@ -148,30 +145,22 @@ class TransformersEngine(Engine):
         """The given length, else the model's `max_position_embeddings`."""
         if self._context_length is not None:
             return self._context_length
-        config = self.runtime.loaded.model.config
+        config = self.loaded.model.config
         config = config.get_text_config() if hasattr(config, "get_text_config") else config
         length = getattr(config, "max_position_embeddings", None)
         return int(length) if length else None
 
     def count_tokens(self, prompt: JudgePrompt) -> int:
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
-        return len(self.runtime.context_ids(prompt))
+        return len(self.batches.tokens.context_ids(prompt))
 
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
-        model = self.runtime.loaded.model
-        with self._around(model):
-            answering = Answering(
-                self.runtime,
-                prompts,
-                sampling,
-                context_length=self.context_length,
-                decode_batch_size=self._decode_batch_size,
-            )
-            return answering.run()
+        with self._judging(self.loaded.model):
+            return self.batches.answer(prompts, sampling, context_length=self.context_length)
 
-    def _around(self, model: Any) -> AbstractContextManager[None]:
-        """Return what surrounds a call."""
+    def _judging(self, model: Any) -> AbstractContextManager[None]:
+        """Return the context for a call."""
         if self._session is not None:
             return self._session(model)
         return judging_on(self._home, model) if self._offload and self._home is not None else judging(model)

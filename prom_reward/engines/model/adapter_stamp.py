@@ -1,7 +1,4 @@
-"""The stamp beside a judge's adapter: which weights, prompts and guard it was trained for.
-
-It does not know how an adapter is trained or loaded.
-"""
+"""The stamp in a judge's adapter folder: the weights, prompts and guard that it was trained for."""
 
 import hashlib
 import json
@@ -15,7 +12,7 @@ from prom_reward.errors import InputError
 from prom_reward.files import read_text
 
 STAMP_FILE = "prom_reward.json"
-_HASHED_VALUES = 4096  # of each tensor: enough to tell checkpoints apart, in milliseconds for 7B
+_HASHED_VALUES = 4096  # per tensor: tells checkpoints apart, in milliseconds for 7B
 
 
 def write_stamp(folder: Path, stamp: Mapping[str, Any]) -> None:
@@ -24,7 +21,7 @@ def write_stamp(folder: Path, stamp: Mapping[str, Any]) -> None:
 
 
 def read_stamp(folder: str | Path) -> dict[str, Any]:
-    """Return the stamp of the adapter in a folder; empty where there is none that can be read."""
+    """Return the stamp of the adapter in a folder; empty if there is none or it cannot be read."""
     try:
         stamp = json.loads(read_text(Path(folder) / STAMP_FILE))
     except (OSError, ValueError, RecursionError, InputError):
@@ -33,13 +30,13 @@ def read_stamp(folder: str | Path) -> dict[str, Any]:
 
 
 def adapter_digest(folder: str | Path) -> str:
-    """Return a SHA-256 of an adapter's file; empty where it is not in a local folder."""
+    """Return a SHA-256 of an adapter's file; empty if it is not in a local folder."""
     path = Path(folder) / "adapter_model.safetensors"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def weights_digest(model: Any) -> str:
-    """Return a SHA-256 over names, shapes and first values (in bf16, as any dtype is rounded) of all weights.
+    """Return a SHA-256 over names, shapes and first values of all weights, in bf16 so that their dtype does not count.
 
     Adapters on the model do not count: a policy with LoRA adapters has the digest of its base model.
     """
@@ -51,7 +48,7 @@ def weights_digest(model: Any) -> str:
 
 
 def _base_weights(model: Any) -> dict[str, torch.Tensor]:
-    """Return the model's own weights under the names that they have without adapters."""
+    """Return the model's own weights under their names without adapters."""
     adapter_parts = {"modules_to_save", "lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B"}
     adapter_parts.add("lora_magnitude_vector")
     weights = {}

@@ -1,8 +1,7 @@
-"""Turns a GGUF checkpoint into a plain one, once, in the user's cache.
+"""Converts a GGUF checkpoint into a plain one, once, in the user's cache.
 
-It does not know judges. transformers reads a GGUF file three times with a pure-Python reader, which takes half
-a minute for a 135M model at every start; from the plain fp32 copy it takes a second, and bitsandbytes and
-trainers can read it too.
+transformers reads a GGUF file three times with a pure-Python reader, which takes half a minute for a 135M model at
+every start. The plain fp32 copy loads in a second, and bitsandbytes and trainers can read it, too.
 """
 
 import hashlib
@@ -23,8 +22,8 @@ _HASHED_BYTES = 1 << 20
 def plain_folder(folder: str, gguf_file: str) -> Path:
     """Return a folder with the same weights (fp32 safetensors) and tokenizer, made on the first call.
 
-    The copy lies in `$PROM_REWARD_CACHE`, else `$XDG_CACHE_HOME/prom-reward`, else `~/.cache/prom-reward`; where
-    that cannot be written, in a temporary folder that goes with the machine's.
+    The copy is in `$PROM_REWARD_CACHE`, else `$XDG_CACHE_HOME/prom-reward`, else `~/.cache/prom-reward`; if that is
+    not writable, in the machine's folder for temporary files.
 
     Raises:
         OSError, ValueError: The GGUF file does not exist or cannot be read.
@@ -49,7 +48,7 @@ def _cache_root() -> Path:
 
 
 def _digest(source: Path) -> str:
-    """Return a digest of the file's size, beginning and end."""
+    """Return a digest of the file's size, first and last MiB."""
     size = source.stat().st_size
     with source.open("rb") as file:
         head = file.read(_HASHED_BYTES)
@@ -58,10 +57,10 @@ def _digest(source: Path) -> str:
 
 
 def _convert(folder: str, gguf_file: str, target: Path) -> None:
-    """Write the plain copy beside `target` and rename it, so that no half copy is ever seen."""
+    """Write the plain copy beside `target`, then rename it, so that no reader sees half of it."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    logger.warning("reading %s for the first time; later starts take its plain copy in %s", gguf_file, target)
+    logger.warning("converting %s once; later starts load the plain copy in %s", gguf_file, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
     try:
@@ -72,14 +71,14 @@ def _convert(folder: str, gguf_file: str, target: Path) -> None:
         try:
             draft.rename(target)
         except OSError:
-            if not target.exists():  # else another process was faster
+            if not target.exists():  # otherwise another process was faster
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 def _plain(dequantized: Any) -> Any:
-    """Return the same model without the mark of GGUF, which save_pretrained refuses."""
+    """Return the model without its GGUF quantization config, which save_pretrained refuses."""
     from transformers import AutoModelForCausalLM
 
     config = dequantized.config

@@ -1,7 +1,4 @@
-"""What a lack of memory looks like, and how to go on after it.
-
-It does not know what needed the memory.
-"""
+"""Out-of-memory detection and recovery."""
 
 import logging
 from collections.abc import Callable
@@ -14,8 +11,8 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 _SIGNS = (
-    "can't allocate memory",  # a CPU's allocator, which has no error class of its own
-    "CUDA error: out of memory",  # where a kernel, and not torch's allocator, asked for it
+    "can't allocate memory",  # the CPU's allocator has no error class of its own
+    "CUDA error: out of memory",  # a kernel asked for it, not torch's allocator
     "CUBLAS_STATUS_ALLOC_FAILED",
     "MPS backend out of memory",
 )
@@ -27,24 +24,24 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def unless_out_of_memory(work: Callable[[], Result], device: torch.device) -> Result | None:
-    """Return what some work gives, or None where memory ran out in it, once that memory is free again."""
+    """Return the result of some work, or None if memory ran out; by then its memory is free again."""
     try:
         return work()
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         logger.info("%s", str(error).partition("\n")[0])
-    release_memory(device)  # not before the error is gone: its frames hold what the work had made
+    release_memory(device)  # after the error is gone: its frames hold the work's tensors
     return None
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return a GPU's free memory, with what torch's allocator holds in reserve and nothing uses."""
+    """Return a GPU's free memory, with the unused reserve of torch's allocator."""
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(torch.cuda.mem_get_info(device)[0]) + unused
 
 
 def release_memory(device: torch.device) -> None:
-    """Give back what a GPU's allocator holds in reserve, so that smaller pieces find room."""
+    """Release the unused reserve of a GPU's allocator."""
     if device.type == "cuda":
         torch.cuda.empty_cache()

@@ -1,7 +1,4 @@
-"""What surrounds a call of a model as a judge: one caller at a time, eval mode, no gradients, and all put back.
-
-It does not know prompts.
-"""
+"""Contexts for calling a model as a judge: one caller at a time, eval mode, no gradients, state restored after."""
 
 import threading
 from collections.abc import Iterator
@@ -17,16 +14,16 @@ _making_locks = threading.Lock()
 
 @contextmanager
 def judging(model: Any) -> Iterator[None]:
-    """Let a model judge: nobody else does meanwhile, and nothing of its state is different afterwards."""
+    """Let a model judge for one caller at a time; its state is the same afterwards."""
     with model_lock(model), torch.inference_mode(), evaluating(model):
         yield
 
 
 @contextmanager
 def judging_on(device: torch.device, model: Any) -> Iterator[None]:
-    """Let a model judge on a device, and keep it on the CPU the rest of the time."""
+    """Let a model judge on a device; keep it on the CPU the rest of the time."""
     with model_lock(model):
-        with torch.inference_mode(False):  # weights that are moved in it could not be moved back
+        with torch.inference_mode(False):  # weights moved in inference mode could not be moved back
             model.to(device)
         try:
             with judging(model):
@@ -40,7 +37,7 @@ def judging_on(device: torch.device, model: Any) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """Keep a model in eval mode, and put a shared one back as it was."""
+    """Keep a model in eval mode; restore every module's mode afterwards."""
     before = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -51,6 +48,6 @@ def evaluating(model: Any) -> Iterator[None]:
 
 
 def model_lock(model: Any) -> threading.RLock:
-    """Return the lock of a model: async rewards are computed in threads, and may share it."""
+    """Return a model's lock: async rewards run in threads and may share a model."""
     with _making_locks:
         return _locks.setdefault(model, threading.RLock())

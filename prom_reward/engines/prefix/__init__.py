@@ -1,1 +1,1 @@
-"""Computes what prompts share at their beginning once."""
+"""Prefill that computes shared beginnings once."""

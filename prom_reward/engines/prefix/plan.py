@@ -1,41 +1,22 @@
-"""Plans a call so that every token which prompts share at their beginning is computed once.
+"""Plans a call so that tokens that prompts share at their beginning are computed once.
 
-It does not know models: it sees token ids and says in which order segments are computed, what each continues,
-and how many tokens of key/value cache that takes at most.
-
-The plan is a compressed token trie in depth-first order: a segment is a run of tokens that all prompts below it
-share. At a branch the cache of the segment is copied for every child but the last, which takes it over.
+The plan is a compressed token trie in depth-first order. At a branch the cache of a segment is copied for every child
+but the last, which takes it over.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from prom_reward.engines.prefix.trie import Segment, Trie
+
 MIN_SHARED_TOKENS = 16
 """A shared run shorter than this is computed again for every branch: its forward pass costs more than it saves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """A run of tokens that is computed in one forward pass, behind its parents' tokens."""
-
-    prompt: int
-    """Index of a prompt that holds these tokens."""
-    start: int
-    """First token, counted in that prompt."""
-    end: int
-    """Behind the last token; also the tokens that its cache holds."""
-    ends: tuple[int, ...]
-    """Indices of the prompts that are complete with this segment: identical ones stand together."""
-    parent: int | None
-    """Index in the plan of the segment that this one continues; None for the beginning of a prompt."""
-    num_children: int
-    """Segments that continue this one."""
-
-
 @dataclass(slots=True)
 class _Node:
-    """A node of the trie while the plan is made."""
+    """A node of the trie under construction."""
 
     prompt: int
     end: int
@@ -50,45 +31,32 @@ def plan_prefixes(
     token_budget: int,
     rotary_boundary: int | None = None,
     min_shared_tokens: int = MIN_SHARED_TOKENS,
-) -> list[Segment]:
-    """Return the segments to compute, parents first, in an order that keeps shared beginnings together.
+) -> Trie:
+    """Return the segments to compute, in an order that keeps shared beginnings together.
 
     Args:
         prompts: Token ids of each prompt, at least one token each.
-        token_budget: Tokens of cache that may be held at once. What would need more is shared less; a single
+        token_budget: Tokens of cache that may be held at once; branches that need more are not shared. A single
             prompt is planned however long it is.
-        rotary_boundary: A length beyond which a model turns all positions differently (longrope, dynamic scaling):
-            only identical prompts are shared among longer ones.
+        rotary_boundary: Length above which a model rotates all positions differently (longrope, dynamic scaling);
+            of longer prompts only identical ones are shared.
         min_shared_tokens: Shared runs shorter than this are not shared.
     """
     order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
     boundary = sys.maxsize if rotary_boundary is None else rotary_boundary
     short = [index for index in order if len(prompts[index]) <= boundary]
     long = [index for index in order if len(prompts[index]) > boundary]
-    root = _trie(prompts, short)
+    root = _build(prompts, short)
     _drop_short_runs(root, min_shared_tokens)
     _fit(root, token_budget)
-    whole = _trie(prompts, long)
+    whole = _build(prompts, long)
     _drop_short_runs(whole, sys.maxsize)
     whole.children.sort(key=lambda node: node.end)  # dynamic scaling remembers the longest length: short ones first
     shared = list(_segments(root, 0))
-    return [*shared, *_segments(whole, len(shared))]
+    return Trie((*shared, *_segments(whole, len(shared))))
 
 
-def peak_cache_tokens(plan: Sequence[Segment]) -> int:
-    """Return the tokens of cache that are held at once at most while a plan is computed."""
-    waiting = [segment.num_children for segment in plan]
-    held = peak = 0
-    for segment in plan:
-        if segment.parent is not None:
-            waiting[segment.parent] -= 1
-            held -= 0 if waiting[segment.parent] else plan[segment.parent].end
-        peak = max(peak, held + segment.end)
-        held += segment.end if segment.num_children else 0
-    return peak
-
-
-def _trie(prompts: Sequence[Sequence[int]], order: Sequence[int]) -> _Node:
+def _build(prompts: Sequence[Sequence[int]], order: Sequence[int]) -> _Node:
     """Return the compressed trie of prompts that are sorted by their tokens; its root is empty."""
     root = _Node(prompt=-1, end=0)
     path = [root]
@@ -113,7 +81,7 @@ def _trie(prompts: Sequence[Sequence[int]], order: Sequence[int]) -> _Node:
 
 
 def _drop_short_runs(root: _Node, min_shared: int) -> None:
-    """Dissolve every branch whose run, behind what is shared above it, is too short to pay."""
+    """Dissolve every branch whose own run of tokens is too short to pay."""
     todo = [root]
     while todo:
         node = todo.pop()
@@ -139,7 +107,7 @@ def _fit(root: _Node, budget: int) -> None:
 
 
 def _dissolved(node: _Node) -> list[_Node]:
-    """Return what is left of a branch that is not shared: its own prompts, and its children."""
+    """Return a branch as separate nodes: the prompts that end in it, and its children."""
     own = [_Node(prompt=node.ends[0], end=node.end, ends=node.ends, peak=node.end)] if node.ends else []
     return [*own, *node.children]
 
@@ -171,6 +139,6 @@ def _segments(root: _Node, offset: int) -> Iterator[Segment]:
 
 
 def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """Return how far two prompts agree."""
+    """Return the length of the common beginning."""
     limit = min(len(first), len(second))
     return next((at for at in range(limit) if first[at] != second[at]), limit)

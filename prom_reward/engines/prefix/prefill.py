@@ -1,21 +1,19 @@
-"""Computes the logits behind many prompts, every shared beginning once.
-
-It does not know labels or judgments.
-"""
+"""Computes the logits after many prompts, every shared beginning once."""
 
 import copy
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 
 from prom_reward.engines.model.forward import forward_last
 from prom_reward.engines.model.memory import free_bytes, is_out_of_memory
-from prom_reward.engines.prefix.plan import Segment, plan_prefixes
+from prom_reward.engines.prefix.plan import plan_prefixes
 from prom_reward.engines.prefix.tree_attention import is_available
-from prom_reward.engines.prefix.tree_prefill import OnRow, OnStates, TreePrefill
+from prom_reward.engines.prefix.tree_prefill import Prefilled, TreePrefill
+from prom_reward.engines.prefix.trie import Trie
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +21,7 @@ Strategy = Literal["tree", "cached", "plain"]
 
 CACHE_BUDGET_BYTES = 2 << 30
 """Key/value cache that shared beginnings may hold at once."""
-_GPU_SHARE = 0.25  # of the GPU's free memory, where that is more
+_GPU_SHARE = 0.25  # of the GPU's free memory, if that is more
 _PROBE_TOKENS = 24
 _MIN_TREE_TOKENS = 4  # in a tree a branch costs two small calls a layer
 
@@ -31,9 +29,9 @@ _MIN_TREE_TOKENS = 4  # in a tree a branch costs two small calls a layer
 class SharedPrefill:
     """Runs prompts through one model.
 
-    How beginnings are shared is found out once, on a short probe: "tree" computes many segments in one pass without
-    a cache, where all layers attend to all tokens; "cached" computes one segment at a time behind a copied cache, for
-    sliding windows and the like; "plain" shares nothing, for models whose caches cannot be continued or copied.
+    A short probe finds out once how beginnings can be shared. "tree" computes many segments in one pass without a
+    cache, if all layers attend to all tokens. "cached" computes one segment at a time on a copied cache, for example
+    with sliding windows. "plain" shares nothing, if a model's cache cannot be continued or copied.
 
     Args:
         model: A causal LM in eval mode.
@@ -50,35 +48,20 @@ class SharedPrefill:
         self._strategies: dict[tuple[str, torch.dtype], Strategy] = {}
         self._token_budgets: dict[torch.device, int] = {}
 
-    def run(self, prompts: Sequence[Sequence[int]], keep: OnRow) -> list[int]:
-        """Compute the raw logits (V,) behind every prompt.
-
-        Args:
-            prompts: Token ids, at least one a prompt.
-            keep: Called with a prompt's index and its logits, which are not held any longer.
-
-        Returns:
-            The tokens that were computed for each prompt; a shared segment's for the first prompt that has it.
-        """
-        if not prompts:
-            return []
+    def run(self, prompts: Sequence[Sequence[int]]) -> Iterator[Prefilled]:
+        """Compute prompts of at least one token each, and yield each when it is complete, in any order."""
         strategy = self.strategy
         if strategy == "tree":
-            return self.run_tree(prompts, keep)
-        plan = plan_prefixes(
-            prompts,
-            token_budget=0 if strategy == "plain" else self.token_budget,
-            rotary_boundary=rotary_boundary(self._model),
-        )
-        self._run(plan, prompts, keep)
-        return _computed(plan, len(prompts))
+            return self.run_tree(prompts)
+        budget = 0 if strategy == "plain" else self.token_budget
+        boundary = rotary_boundary(self._model)
+        return self._run_cached(plan_prefixes(prompts, token_budget=budget, rotary_boundary=boundary), prompts)
 
-    def run_tree(self, prompts: Sequence[Sequence[int]], keep: OnRow, keep_states: OnStates | None = None) -> list[int]:
-        """Compute all prompts by the "tree" strategy, with their keys and values where they are wanted."""
-        # No cache is copied and only one path is held, so no budget cuts what is shared.
-        plan = plan_prefixes(prompts, token_budget=sys.maxsize, min_shared_tokens=_MIN_TREE_TOKENS)
-        self._tree.run(plan, prompts, keep, keep_states)
-        return _computed(plan, len(prompts))
+    def run_tree(self, prompts: Sequence[Sequence[int]], *, keeps_states: bool = False) -> Iterator[Prefilled]:
+        """Compute prompts by the "tree" strategy, with their keys and values if asked for."""
+        # No cache is copied and only one path is held: sharing needs no budget.
+        trie = plan_prefixes(prompts, token_budget=sys.maxsize, min_shared_tokens=_MIN_TREE_TOKENS)
+        return self._tree.run(trie, prompts, keeps_states=keeps_states)
 
     @property
     def strategy(self) -> Strategy:
@@ -86,16 +69,15 @@ class SharedPrefill:
         key = (self._model.device.type, self._model.dtype)
         if key not in self._strategies:
             self._strategies[key] = self._probe()
-            logger.info("prefixes of %s: %s", type(self._model).__name__, self._strategies[key])
+            name = type(self._model).__name__
+            logger.info("prefixes of %s: %s", name, self._strategies[key])
             if self._strategies[key] == "plain":
-                logger.warning(
-                    "%s: its cache cannot be shared; every prompt is computed whole", type(self._model).__name__
-                )
+                logger.warning("%s: its cache cannot be shared; every prompt is computed whole", name)
         return self._strategies[key]
 
     @property
     def token_budget(self) -> int:
-        """Tokens of key/value cache that may be held at once; a device is asked once, so that equal calls are alike."""
+        """Tokens of key/value cache that may be held at once; asked once a device, so that equal calls are alike."""
         device = self._model.device
         if device not in self._token_budgets:
             free = int(_GPU_SHARE * free_bytes(device)) if device.type == "cuda" else 0
@@ -104,14 +86,15 @@ class SharedPrefill:
         return self._token_budgets[device]
 
     def forget_budget(self) -> None:
-        """Ask the device anew, after memory ran out: others may have taken it."""
+        """Ask the device again next time, after memory ran out."""
         self._token_budgets.clear()
 
-    def _run(self, plan: Sequence[Segment], prompts: Sequence[Sequence[int]], keep: OnRow) -> None:
-        """Compute every segment behind its parent's cache, which its last child takes over."""
+    def _run_cached(self, trie: Trie, prompts: Sequence[Sequence[int]]) -> Iterator[Prefilled]:
+        """Compute every segment on its parent's cache; the last child takes the cache over."""
         caches: dict[int, Any] = {}
-        waiting = [segment.num_children for segment in plan]
-        for number, segment in enumerate(plan):
+        num_computed = trie.computed_tokens()
+        waiting = [segment.num_children for segment in trie.segments]
+        for number, segment in enumerate(trie.segments):
             cache = None
             if segment.parent is not None:
                 waiting[segment.parent] -= 1
@@ -122,14 +105,14 @@ class SharedPrefill:
             if segment.num_children:
                 caches[number] = cache
             for index in segment.ends:
-                keep(index, logits)
+                yield Prefilled(index=index, logits=logits, num_computed_tokens=num_computed[index])
 
     def _forward(self, ids: Sequence[int], start: int, cache: Any, keeps_cache: bool) -> tuple[torch.Tensor, Any]:
-        """Return raw logits (V,) behind the ids, and the cache where something continues it."""
+        """Return raw logits (V,) after the ids, and the cache if it is continued."""
         device = self._model.device
         input_ids = torch.tensor([list(ids)], device=device)
-        behind = {"position_ids": torch.arange(start, start + len(ids), device=device)[None]} if start else {}
-        rows, cache = forward_last(self._model, input_ids, cache=cache, keeps_cache=keeps_cache, **behind)
+        positions = {"position_ids": torch.arange(start, start + len(ids), device=device)[None]} if start else {}
+        rows, cache = forward_last(self._model, input_ids, cache=cache, keeps_cache=keeps_cache, **positions)
         return rows[0], cache
 
     def _probe(self) -> Strategy:
@@ -143,7 +126,7 @@ class SharedPrefill:
         for strategy in candidates:
             try:
                 rows = probes[strategy](ids)
-            except Exception as error:  # whatever a model's own cache raises, plain prefill still works
+            except Exception as error:  # any error of a model's own cache: plain prefill still works
                 if is_out_of_memory(error):
                     raise  # it says nothing about the model
                 logger.debug("%s prefixes do not work: %s", strategy, error)
@@ -158,13 +141,9 @@ class SharedPrefill:
     def _probe_tree(self, ids: list[int]) -> list[torch.Tensor]:
         """Return the logits of one prompt beside another that shares its first half, in one pass and in two."""
         prompts = [[*ids[:_PROBE_TOKENS], *ids[:_PROBE_TOKENS]], ids]
-        rows: list[torch.Tensor] = []
-        for pass_tokens in (len(ids) * 2, _PROBE_TOKENS):
-            plan = plan_prefixes(prompts, token_budget=sys.maxsize)
-            found: dict[int, torch.Tensor] = {}
-            TreePrefill(self._model, pass_tokens=pass_tokens).run(plan, prompts, found.__setitem__)
-            rows.append(found[1])
-        return rows
+        trie = plan_prefixes(prompts, token_budget=sys.maxsize)
+        passes = [TreePrefill(self._model, pass_tokens=tokens) for tokens in (len(ids) * 2, _PROBE_TOKENS)]
+        return [one.logits for prefill in passes for one in prefill.run(trie, prompts) if one.index == 1]
 
     def _probe_cache(self, ids: list[int]) -> list[torch.Tensor]:
         """Return the logits of a prompt whose first half was continued before in a copied cache."""
@@ -173,14 +152,6 @@ class SharedPrefill:
         self._forward(ids[:_PROBE_TOKENS], _PROBE_TOKENS, branch, True)  # must not touch the original
         row, _ = self._forward(ids[_PROBE_TOKENS:], _PROBE_TOKENS, cache, False)
         return [row]
-
-
-def _computed(plan: Sequence[Segment], num_prompts: int) -> list[int]:
-    """Return the tokens that a plan computes for each prompt."""
-    computed = [0] * num_prompts
-    for segment in plan:
-        computed[segment.prompt] += segment.end - segment.start
-    return computed
 
 
 def _cache_bytes_per_token(model: Any) -> int:
@@ -193,7 +164,7 @@ def _cache_bytes_per_token(model: Any) -> int:
 
 
 def rotary_boundary(model: Any) -> int | None:
-    """Return the length beyond which the model turns positions differently, if there is one."""
+    """Return the length above which the model rotates positions differently, if there is one."""
     config = model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     kinds = [one for one in (rope, *rope.values()) if isinstance(one, dict)]

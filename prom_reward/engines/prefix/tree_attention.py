@@ -1,10 +1,8 @@
 """Attention over a token trie that is laid out as one sequence: every run attends to itself and to its ancestors.
 
-It does not know prompts, plans or logits.
-
-Nothing is padded, and no dense mask is made: a run's queries meet their own keys (causal) and their ancestors' keys
-(all of them) in two calls, whose results are merged by their log-sum-exp, as in FlashAttention-2 (Dao 2023, section
-2.3). Runs that follow the same ancestors, as the responses of a group do, meet these in one call.
+There is no padding and no dense mask. On a CPU a run attends to its own keys (causal) and to its ancestors' keys (all
+of them) in two calls, whose results are merged by their log-sum-exp, as in FlashAttention-2 (Dao 2023, section 2.3).
+Runs with the same ancestors, such as the responses of a group, share the second call.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +17,8 @@ from transformers import AttentionInterface, DynamicCache
 from transformers.cache_utils import DynamicLayer
 from transformers.masking_utils import AttentionMaskInterface
 
+from prom_reward.engines.prefix.trie import Run
+
 _NAME = "prom_reward_trie"
 
 States = tuple[torch.Tensor, torch.Tensor]
@@ -26,33 +26,19 @@ States = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TreeRun:
-    """The tokens of one segment of a trie, at their place in the sequence."""
-
-    segment: int
-    """The segment's number."""
-    start: int
-    """First token, counted in the sequence."""
-    end: int
-    """Behind the last token."""
-    ancestors: tuple[int, ...]
-    """The segments before it, from the root."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeSequence:
-    """One forward pass, and the states that it takes from earlier passes and leaves to later ones."""
+    """One forward pass, with the states that it reads from earlier passes and writes for later ones."""
 
-    runs: Sequence[TreeRun]
-    """The runs that fill the sequence, in order."""
+    runs: Sequence[Run]
+    """The runs of the sequence, in order."""
     kept: frozenset[int]
-    """Segments of this pass whose states are wanted later."""
+    """Segments of this pass whose states are written to `states`."""
     states: dict[tuple[int, int], States] = field(repr=False)
-    """By layer and segment; kept segments are added."""
+    """By layer and segment."""
 
 
 def keeps_all_states(model: Any) -> bool:
-    """Whether every layer attends to all tokens before: no sliding window, no recurrent state."""
+    """Whether every layer attends to all earlier tokens: no sliding window, no recurrent state."""
     cache = DynamicCache(config=model.config.get_text_config())
     return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)
 
@@ -63,13 +49,13 @@ def is_available(model: Any) -> bool:
 
 
 def tree_attention(model: Any) -> AbstractContextManager[None]:
-    """Let the model take a trie (`tree=` of its forward), and restore its own attention afterwards."""
+    """Let the model take a trie (`tree=` of its forward); restore its own attention afterwards."""
     return attention_by(model, _NAME)
 
 
 @contextmanager
 def attention_by(model: Any, name: str) -> Iterator[None]:
-    """Let the model attend by a registered implementation, and restore its own afterwards."""
+    """Let the model use a registered attention; restore its own afterwards."""
     before = model.config._attn_implementation
     model.set_attn_implementation(name)
     try:
@@ -91,13 +77,13 @@ def _attend(
     """Return attention (B, T, H, D) of queries (B, H, T, D) to keys (B, K, T, D), H a multiple of K."""
     unknown = [name for name in ("softcap", "s_aux", "sliding_window", "position_bias") if other.get(name) is not None]
     if unknown or tree is None:
-        raise NotImplementedError(f"attention with {', '.join(unknown) or 'no trie'} is not computed here")
+        raise NotImplementedError(f"got attention with {', '.join(unknown) or 'no trie'}; expected plain attention")
     own = {run.segment: (key[:, :, run.start : run.end], value[:, :, run.start : run.end]) for run in tree.runs}
     output = torch.empty_like(query)
     for ancestors, group in groupby(tree.runs, key=lambda run: run.ancestors):
         runs = list(group)
         before = [own.get(segment) or tree.states[module.layer_idx, segment] for segment in ancestors]
-        _attend_runs(query, own, runs, _joined(before) if before else None, scaling, output)
+        _attend_runs(query, own, runs, joined(before) if before else None, scaling, output)
     for segment in tree.kept:  # a copy: a view would hold the whole pass
         keys, values = own[segment]
         tree.states[module.layer_idx, segment] = keys.clone(), values.clone()
@@ -107,16 +93,16 @@ def _attend(
 def _attend_runs(
     query: torch.Tensor,
     own: dict[int, States],
-    runs: Sequence[TreeRun],
+    runs: Sequence[Run],
     before: States | None,
     scaling: float | None,
     output: torch.Tensor,
 ) -> None:
-    """Write the attention of runs that follow the same ancestors into `output` (B, H, T, D)."""
+    """Write the attention of runs with the same ancestors into `output` (B, H, T, D)."""
     start, end = runs[0].start, runs[-1].end
     if query.device.type != "cpu":
         for run in runs:
-            keys, values = own[run.segment] if before is None else _joined([before, own[run.segment]])
+            keys, values = own[run.segment] if before is None else joined([before, own[run.segment]])
             output[:, :, run.start : run.end] = _lower_right(query[:, :, run.start : run.end], keys, values, scaling)
         return
     inside = [_flash(query[:, :, run.start : run.end], own[run.segment], True, scaling) for run in runs]
@@ -147,7 +133,8 @@ def _lower_right(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, sc
     )
 
 
-def _joined(parts: Sequence[States]) -> States:
+def joined(parts: Sequence[States]) -> States:
+    """Join states along the tokens."""
     if len(parts) == 1:
         return parts[0]
     keys, values = zip(*parts, strict=True)
@@ -155,7 +142,7 @@ def _joined(parts: Sequence[States]) -> States:
 
 
 def no_mask(*args: Any, **kwargs: Any) -> None:
-    """Make no mask: the runs say what is seen."""
+    """Make no mask: the runs define what is visible."""
 
 
 AttentionInterface.register(_NAME, _attend)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
-from prom_reward.engines.model.loading import ModelSource, load_tokenizer
+from prom_reward.engines.model.loading import load_tokenizer
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.server.loop_thread import LoopThread
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from math import exp, fsum, log
 from sys import float_info
 
-import torch
-
 Tokens = tuple[int, ...]
 Row = Callable[[Sequence[int]], Mapping[int, float] | None]
 """Tells the log-probabilities in nats of some tokens at one place; None where it does not know them all."""
@@ -65,12 +63,6 @@ def next_tokens(tails: Mapping[str, Tokens]) -> dict[Tokens, tuple[int, ...]]:
         for length, token in enumerate(tail):
             found.setdefault(tail[:length], set()).add(token)
     return {prefix: tuple(sorted(found[prefix])) for prefix in sorted(found, key=len)}
-
-
-def token_logprobs(logits: torch.Tensor, tokens: Sequence[int]) -> dict[int, float]:
-    """Return the log-probability in nats of some tokens from raw logits (V,)."""
-    chosen: list[float] = logits.float().log_softmax(-1)[list(tokens)].tolist()
-    return dict(zip(tokens, chosen, strict=True))
 
 
 def label_logprobs(known: Mapping[Tokens, Mapping[int, float]], tails: Mapping[str, Tokens]) -> dict[str, float]:

@@ -7,10 +7,11 @@ from peft import LoraConfig, PeftModel, PrefixTuningConfig, get_peft_model
 
 from prom_reward.engines.base import Engine, SamplingParams
 from prom_reward.engines.local.adapter_engine import AdapterEngine
-from prom_reward.engines.local.batches import Answering
+from prom_reward.engines.local.batches import Batches
 from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.engines.model.adapter_stamp import weights_digest, write_stamp
-from prom_reward.engines.model.loading import LoadedModel, ModelSource, load_model, load_trainable
+from prom_reward.engines.model.loading import LoadedModel, load_model, load_trainable
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.errors import ConfigError, ModelLoadError, WorkError
 from prom_reward.prompts.conversation import ChatTemplateConversation
 from prom_reward.types import JudgePrompt
@@ -112,7 +113,7 @@ def test_a_failure_while_scoring_leaves_no_trace_either(tiny_folder, adapter, mo
     policy = policy_of(tiny_folder).train()
     shared = AdapterEngine(engine_of(tiny_folder, adapter), policy)
     before = state_of(policy)
-    monkeypatch.setattr(Answering, "run", lambda _: 1 / 0)
+    monkeypatch.setattr(Batches, "answer", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         shared.generate(PROMPTS, SAMPLING)
     assert state_of(policy) == before
@@ -221,12 +222,11 @@ def test_gradients_accumulate_across_scoring(tiny_folder, adapter):
     assert len(once) == 8 and all(torch.equal(2 * one, two) for one, two in zip(once, twice, strict=True))
 
 
-def test_the_judge_costs_the_memory_of_its_adapter_alone(tiny_folder, adapter):
+def test_the_judge_loads_no_weights_beside_the_policy_and_leaves_none_in_it(tiny_folder, adapter):
     policy = policy_of(tiny_folder)
     shared = AdapterEngine(engine_of(tiny_folder, adapter), policy)
-    file = (adapter / "adapter_model.safetensors").stat().st_size
-    assert 0.5 * file < shared.num_adapter_bytes < file
-    assert AdapterEngine(engine_of(tiny_folder), policy).num_adapter_bytes == 0
+    scores(shared)
+    assert shared.beside._batches is None
     assert not any("prom_reward" in name for name in policy.state_dict())
 
 
@@ -308,7 +308,7 @@ def test_judges_that_cannot_move_in_are_refused(tiny_folder, adapter, tmp_path):
     loaded = load_model(ModelSource(model=str(tiny_folder), dtype="float32", device="cpu"))
     for source in (loaded, ModelSource(model=str(tiny_folder), quantization="int8")):
         engine = TransformersEngine(source, conversation=ChatTemplateConversation)
-        with pytest.raises(ConfigError, match="weights are loaded already or quantised; expected one of load_judge"):
+        with pytest.raises(ConfigError, match=r"loaded or quantized.* load_judge"):
             AdapterEngine(engine, policy_of(tiny_folder))
     whole = save_adapter(loaded.model, tmp_path / "whole", modules_to_save=["lm_head"])
     with pytest.raises(ConfigError, match="changes more than LoRA's matrices; expected a LoRA adapter without bias"):
@@ -316,7 +316,7 @@ def test_judges_that_cannot_move_in_are_refused(tiny_folder, adapter, tmp_path):
     (whole / "adapter_model.safetensors").unlink()
     with pytest.raises(ConfigError, match=r"got no adapter_model\.safetensors; expected a LoRA adapter saved by peft"):
         AdapterEngine(engine_of(tiny_folder, whole), policy_of(tiny_folder))
-    with pytest.raises(ModelLoadError, match="'no/such' is neither a local folder nor in the hub's reach; give"):
+    with pytest.raises(ModelLoadError, match=r"'no/such' .* local folder"):
         AdapterEngine(engine_of(tiny_folder, "no/such"), policy_of(tiny_folder))
 
 
@@ -341,5 +341,5 @@ def test_it_does_not_travel(tiny_folder):
 def test_a_loaded_model_is_not_needed_for_the_shared_one(tiny_folder, adapter):
     judge = engine_of(tiny_folder, adapter)
     scores(AdapterEngine(judge, policy_of(tiny_folder)))
-    assert judge._runtime is None  # nothing was loaded beside the policy
+    assert judge._batches is None  # nothing was loaded beside the policy
     assert isinstance(AdapterEngine(judge, policy_of(tiny_folder))._engine.source, LoadedModel)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.local import batches as answering
+from prom_reward.engines.local import batches as batches_module
 from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt
@@ -24,17 +24,18 @@ def engine_of(loaded):
 
 def test_feedback_prompts_share_their_beginning():
     engine = engine_of(tiny_judge())
-    prefilled = engine.runtime.prefill.run_tree
+    prefilled = engine.batches.prefill.run_tree
     computed = []
 
-    def counted(*arguments):
-        computed.append(sum(prefilled(*arguments)))
-        return [0] * len(arguments[0])
+    def counted(*arguments, **options):
+        for one in prefilled(*arguments, **options):
+            computed.append(one.num_computed_tokens)
+            yield one
 
-    engine.runtime.prefill.run_tree = counted
+    engine.batches.prefill.run_tree = counted
     engine.generate(PROMPTS, GREEDY)
     lengths = [engine.count_tokens(prompt) for prompt in PROMPTS]
-    assert computed[0] < sum(lengths) - 4 * min(lengths)
+    assert sum(computed) < sum(lengths) - 4 * min(lengths)
 
 
 def test_samples_of_one_prompt_are_prefilled_once():
@@ -49,24 +50,24 @@ def test_samples_of_one_prompt_are_prefilled_once():
 @pytest.mark.parametrize("room", [1, 2, 5])
 def test_running_out_of_memory_halves_the_batch_and_loses_nothing(monkeypatch, caplog, room):
     expected = engine_of(tiny_judge()).generate(PROMPTS, GREEDY)
-    decode = answering.decode
+    decode = batches_module.decode
 
     def fails_on_many(model, sequences, *rest):
         if len(sequences) > room:
             raise torch.OutOfMemoryError("no room")
         decode(model, sequences, *rest)
 
-    monkeypatch.setattr(answering, "decode", fails_on_many)
+    monkeypatch.setattr(batches_module, "decode", fails_on_many)
     with caplog.at_level(logging.WARNING):
         answers = engine_of(tiny_judge()).generate(PROMPTS, GREEDY)
     assert [one.text for one in answers] == [one.text for one in expected]
     said = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-    assert said[0] == "out of memory: going on with 3 feedbacks at a time"
+    assert "3 feedbacks" in said[0]
     assert len(said) == {1: 2, 2: 2, 5: 1}[room]
 
 
 def test_a_lack_of_memory_that_passes_is_forgotten_with_its_call(monkeypatch):
-    decode, batches, room = answering.decode, [], [2]
+    decode, batches, room = batches_module.decode, [], [2]
 
     def fails_on_many(model, sequences, *rest):
         batches.append(len(sequences))
@@ -74,7 +75,7 @@ def test_a_lack_of_memory_that_passes_is_forgotten_with_its_call(monkeypatch):
             raise torch.OutOfMemoryError("no room")
         decode(model, sequences, *rest)
 
-    monkeypatch.setattr(answering, "decode", fails_on_many)
+    monkeypatch.setattr(batches_module, "decode", fails_on_many)
     engine = engine_of(tiny_judge())
     engine.generate(PROMPTS, GREEDY)
     assert batches == [6, 3, 1, 1, 1, 1, 1, 1]
@@ -87,10 +88,10 @@ def test_a_lack_of_memory_that_passes_is_forgotten_with_its_call(monkeypatch):
 def test_the_budget_is_read_anew_once_memory_ran_out(monkeypatch):
     engine = engine_of(tiny_judge())
     asked = []
-    monkeypatch.setattr(engine.runtime.prefill, "forget_budget", lambda: asked.append(True))
+    monkeypatch.setattr(engine.batches.prefill, "forget_budget", lambda: asked.append(True))
     engine.generate(PROMPTS, GREEDY)
     assert not asked
-    monkeypatch.setattr(answering, "decode", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
+    monkeypatch.setattr(batches_module, "decode", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
     engine.generate(PROMPTS[:2], GREEDY)
     assert asked == [True]
 
@@ -121,9 +122,7 @@ def test_a_prompt_that_does_not_fit_is_an_error_of_its_own(caplog, architecture,
     length = engine.count_tokens(long)
     assert length > 200
     assert (failed.finish_reason, failed.text, failed.num_prompt_tokens) == ("error", "", length)
-    assert failed.error == (
-        f"out of memory at a prompt of {length} tokens; a smaller context_length leaves such ones out"
-    )
+    assert f"{length} tokens" in failed.error and "context_length" in failed.error
     assert [one.text for one in answers] == [one.text for one in expected]
     for one, other in zip(answers, expected, strict=True):
         assert one.score_logprobs == pytest.approx(other.score_logprobs, abs=1e-4)
@@ -133,7 +132,7 @@ def test_a_prompt_that_does_not_fit_is_an_error_of_its_own(caplog, architecture,
 def test_prompts_that_cannot_be_read_together_are_read_apart(monkeypatch):
     expected = engine_of(tiny_judge()).generate(SCORES, GREEDY)
     engine = engine_of(tiny_judge())
-    read = engine.runtime.read
+    read = engine.batches.read
     sizes = []
 
     def fails_on_many(queries):
@@ -142,7 +141,7 @@ def test_prompts_that_cannot_be_read_together_are_read_apart(monkeypatch):
             raise RuntimeError("CUDA error: out of memory")
         return read(queries)
 
-    monkeypatch.setattr(engine.runtime, "read", fails_on_many)
+    monkeypatch.setattr(engine.batches, "read", fails_on_many)
     answers = engine.generate(SCORES, GREEDY)
     assert [one.text for one in answers] == [one.text for one in expected]
     assert sizes == [6, 3, 1, 2, 3, 1, 2]
@@ -154,6 +153,6 @@ def test_without_any_memory_every_prompt_says_so():
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
-    monkeypatch.setattr(answering, "decode", lambda *_: (_ for _ in ()).throw(RuntimeError("shape mismatch")))
+    monkeypatch.setattr(batches_module, "decode", lambda *_: (_ for _ in ()).throw(RuntimeError("shape mismatch")))
     with pytest.raises(RuntimeError, match="shape mismatch"):
         engine_of(tiny_judge()).generate(PROMPTS, GREEDY)

@@ -70,7 +70,7 @@ def test_a_model_of_states_writes_what_transformers_does():
 
 @pytest.mark.parametrize("lengths", [(5, 8, 45, 60), (45,), (5, 60)])
 def test_nothing_is_decoded_across_the_length_at_which_positions_change(monkeypatch, lengths):
-    monkeypatch.setattr(decoding, "_CLOSING_ROOM", 2, raising=False)
+    monkeypatch.setattr(decoding, "_MAX_CLOSING_TOKENS", 2)
     model = tiny_rotary("longrope", len(TOKENIZER))
     model_alone = copy.deepcopy(model)
     draw = torch.Generator().manual_seed(1)

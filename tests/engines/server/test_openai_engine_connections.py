@@ -10,7 +10,7 @@ import time
 import pytest
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.model.loading import ModelSource
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.server.openai_engine import OpenAIEngine, server_abilities
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.errors import ConfigError, MissingPackageError, ServerGoneError

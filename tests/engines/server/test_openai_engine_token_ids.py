@@ -4,7 +4,7 @@ import pytest
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.transformers_engine import TransformersEngine
-from prom_reward.engines.model.loading import ModelSource
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.server.openai_engine import OpenAIEngine
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.prompts.conversation import CONVERSATIONS

@@ -4,7 +4,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.transformers_engine import TransformersEngine
-from prom_reward.engines.model.loading import LoadedModel, ModelSource, load_model
+from prom_reward.engines.model.loading import LoadedModel, load_model
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.errors import ConfigError, ModelLoadError
 from prom_reward.prompts.conversation import ChatTemplateConversation
 from prom_reward.types import JudgePrompt
@@ -94,3 +95,19 @@ def test_another_adapter_in_the_same_folder_is_another_judge(tiny_folder, adapte
     path = adapter / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     assert fingerprint() != before
+
+
+def test_an_adapter_of_the_hub_is_fetched_without_pickles(monkeypatch, tiny_folder, tmp_path):
+    import huggingface_hub
+
+    asked = {}
+
+    def fetch(name, allow_patterns):
+        asked[name] = allow_patterns
+        return tmp_path  # the repository holds a pickle alone: nothing is fetched
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    source = ModelSource(model=str(tiny_folder), adapter="someone/adapter", device="cpu", dtype="float32")
+    with pytest.raises(ConfigError, match=r"got no adapter_model\.safetensors; expected a LoRA adapter saved by peft$"):
+        load_model(source)
+    assert asked == {"someone/adapter": ["adapter_config.json", "adapter_model.safetensors", "prom_reward.json"]}

@@ -1,0 +1,56 @@
+"""Finds a judge's LoRA adapter and puts it on its base model."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from prom_reward.engines.model.adapter_stamp import STAMP_FILE, read_stamp, weights_digest
+from prom_reward.engines.model.source import ModelSource, load_error, resolve_path
+from prom_reward.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+_ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors", STAMP_FILE]
+LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
+"""Raised by transformers, peft and the hub's client for weights that cannot be loaded."""
+
+
+def attach_adapter(model: Any, source: ModelSource, *, trainable: bool = False) -> Any:
+    """Return a peft model of a loaded base model and the source's LoRA adapter (safetensors only).
+
+    Raises:
+        ConfigError: The adapter's folder holds no safetensors.
+        ModelLoadError: The adapter cannot be loaded or does not fit.
+    """
+    import peft
+
+    adapter = adapter_folder(source)
+    trained_on = read_stamp(adapter).get("base_digest")
+    if trained_on and trained_on != weights_digest(model):
+        logger.warning("%s: the adapter was trained on other weights than those of %s", source.adapter, source.model)
+    try:
+        return peft.PeftModel.from_pretrained(model, adapter, is_trainable=trainable, use_safetensors=True)
+    except LOAD_ERRORS as error:
+        raise load_error(adapter, adapter, error) from error
+
+
+def adapter_folder(source: ModelSource) -> str:
+    """Return the local folder of a source's adapter in safetensors; of a hub id only files without pickles are fetched.
+
+    Raises:
+        ConfigError: The folder holds no adapter in safetensors.
+        ModelLoadError: The adapter is neither a local folder nor on the hub.
+    """
+    from huggingface_hub import snapshot_download
+
+    folder = resolve_path(str(source.adapter))
+    if not Path(folder).is_dir():
+        try:
+            folder = str(snapshot_download(folder, allow_patterns=_ADAPTER_FILES))
+        except LOAD_ERRORS as error:
+            raise load_error(folder, folder, error) from error
+    if not (Path(folder) / "adapter_model.safetensors").exists():
+        raise ConfigError(f"{folder}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
+    return folder
