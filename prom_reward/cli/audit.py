@@ -14,7 +14,7 @@ from prom_reward.auditing.tasks import read_tasks
 from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.config import load_judge, load_rubric
 
-_COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
+_COLORS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
 
 
 def audit(
@@ -104,7 +104,7 @@ def _show(result: Audit) -> None:
             shown_limit(one.flagged.rise_10, one.flagged.high_10),
             " / ".join("-" if mean is None else f"{mean:+.2f}" for mean in means),
             shown_share(one.flag_share),
-            style=_COLOURS[one.verdict],
+            style=_COLORS[one.verdict],
         )
     stdout.print(table)
     table = Table(title="bias, consistency, scale", title_justify="left")
@@ -114,5 +114,5 @@ def _show(result: Audit) -> None:
         meaning = f"{probe.meaning} ({probe.limits})"
         name = f"{probe.group}: {probe.name}"
         cells = (name, probe.verdict, probe.shown_value, str(probe.num_cases), meaning)
-        table.add_row(*cells, style=_COLOURS[probe.verdict])
+        table.add_row(*cells, style=_COLORS[probe.verdict])
     stdout.print(table)

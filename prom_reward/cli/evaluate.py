@@ -1,4 +1,4 @@
-"""`prom-reward evaluate`: a judge against a labelled file."""
+"""`prom-reward evaluate`: a judge against a labeled file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _PAPER: dict[str, Any] = {"mode": "feedback", "num_samples": 3, "sampling": {"te
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="Labelled rows: JSONL, JSON, CSV, Parquet or a `datasets` folder.")],
+    file: Annotated[Path, typer.Argument(help="Labeled rows: JSONL, JSON, CSV, Parquet or a `datasets` folder.")],
     judge: Annotated[str, typer.Option(help="A preset, a folder, a hub id or a YAML file.")] = "smollm2-135m",
     rubric: Annotated[str | None, typer.Option(help="For rows without one: a name, a YAML file or a text.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Evaluate at most this many rows.")] = None,
@@ -85,20 +85,20 @@ def evaluate(
     if fit is not None and judges[0].calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
     columns = LabelColumns(score=score_column, cluster=cluster, group=group)
-    labelled = read_labelled(file, load_rubric(rubric) if rubric is not None else (), columns=columns, limit=limit)
-    if labelled.rows and labelled.pairs:
+    labeled = read_labelled(file, load_rubric(rubric) if rubric is not None else (), columns=columns, limit=limit)
+    if labeled.rows and labeled.pairs:
         raise InputError(f"{file}: got rows with scores and preference pairs; give them in two files")
-    for problem in labelled.problems:
+    for problem in labeled.problems:
         stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
     draws = seed or 0
-    if labelled.pairs:
+    if labeled.pairs:
         if fit is not None or page is not None:
             raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
-        figures = _evaluate_pairs(judges, labelled, resamples, draws, shows=not as_json)
+        figures = _evaluate_pairs(judges, labeled, resamples, draws, shows=not as_json)
     else:
-        figures = _evaluate_rows(judges, labelled, resamples, draws, fit, page, shows=not as_json)
+        figures = _evaluate_rows(judges, labeled, resamples, draws, fit, page, shows=not as_json)
     if as_json:
-        named = {"judge": judges[0].name, "file": file.name, "left_out": len(labelled.problems)}
+        named = {"judge": judges[0].name, "file": file.name, "left_out": len(labeled.problems)}
         typer.echo(json.dumps({**named, **figures}))
     _check_figures(figures, file, fit)
 
@@ -134,7 +134,7 @@ def _seeded(judge: PrometheusJudge, seed: int | None) -> PrometheusJudge:
 
 def _evaluate_rows(
     judges: Sequence[PrometheusJudge],
-    labelled: LabelledFile,
+    labeled: LabelledFile,
     resamples: int,
     seed: int,
     fit: Path | None,
@@ -142,12 +142,12 @@ def _evaluate_rows(
     *,
     shows: bool,
 ) -> dict[str, Any]:
-    common_scale(labelled.rows)
-    requests = [row.request for row in labelled.rows]
+    common_scale(labeled.rows)
+    requests = [row.request for row in labeled.rows]
     scored = [
         [
             ScoredRow(labelled=row, judgment=judgment)
-            for row, judgment in zip(labelled.rows, _graded(judge, requests), strict=True)
+            for row, judgment in zip(labeled.rows, _graded(judge, requests), strict=True)
         ]
         for judge in judges
     ]
@@ -171,16 +171,16 @@ def _evaluate_rows(
 
 
 def _evaluate_pairs(
-    judges: Sequence[PrometheusJudge], labelled: LabelledFile, resamples: int, seed: int, *, shows: bool
+    judges: Sequence[PrometheusJudge], labeled: LabelledFile, resamples: int, seed: int, *, shows: bool
 ) -> dict[str, Any]:
-    requests = [side for pair in labelled.pairs for side in (pair.chosen, pair.rejected)]
+    requests = [side for pair in labeled.pairs for side in (pair.chosen, pair.rejected)]
     scored: list[list[ScoredPair]] = []
     for judge in judges:
         judgments = _graded(judge, requests)
         scored.append(
             [
                 ScoredPair(labelled=pair, chosen=judgments[2 * at], rejected=judgments[2 * at + 1])
-                for at, pair in enumerate(labelled.pairs)
+                for at, pair in enumerate(labeled.pairs)
             ]
         )
     evaluations = [evaluate_pairs(pairs, resamples=resamples, seed=seed) for pairs in scored]
