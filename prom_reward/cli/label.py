@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.cli.console import progress_bar, quiet_libraries, stderr
-from prom_reward.cli.label_tables import show_forecast, show_labelling
+from prom_reward.cli.label_tables import show_forecast, show_labeling
 from prom_reward.config import load_judge, load_rubric, prompt_renderer
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
@@ -21,7 +21,7 @@ from prom_reward.labeling.dry_run import forecast, try_out
 from prom_reward.labeling.exports import Export, ExportOptions, export_labels, trainer_named
 from prom_reward.labeling.labeling import (
     Backend,
-    Labelling,
+    Labeling,
     LocalBackend,
     Progress,
     Reader,
@@ -168,8 +168,8 @@ def label(
     if as_json:
         typer.echo(json.dumps({**_summary(found, exports), "seconds": seconds}))
     else:
-        show_labelling(found, exports, seconds)
-    if found.num_problems or not found.num_labelled:
+        show_labeling(found, exports, seconds)
+    if found.num_problems or not found.num_labeled:
         raise typer.Exit(1)
 
 
@@ -242,12 +242,12 @@ def _gpus(given: str | None) -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _summary(found: Labelling, exports: Sequence[Export]) -> dict[str, Any]:
+def _summary(found: Labeling, exports: Sequence[Export]) -> dict[str, Any]:
     return {
         "out": str(found.out),
         "kind": found.kind,
         "rows": found.num_rows,
-        "labeled": found.num_labelled,
+        "labeled": found.num_labeled,
         "problems": found.num_problems,
         "outcomes": found.outcomes,
         "agreement": found.agreement,

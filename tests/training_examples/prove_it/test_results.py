@@ -123,7 +123,7 @@ def test_the_files_hold_the_same(tmp_path):
     assert found["compared"]["one"] == json.loads(json.dumps(comparison().to_dict()))
     page = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert page.startswith("| target | met | figures |\n| --- | --- | --- |\n| it rises | yes | 1 → 2 |\n")
-    assert "they compare within a kind alone" in page
+    assert "compare rewards and scores within a kind only" in page
     assert comparison_table({"one": comparison()}) in page
     assert training_table(trained) in page
     assert "\n- steps: 2\n- device: " in page
