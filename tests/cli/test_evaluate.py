@@ -175,7 +175,7 @@ def test_a_real_model_is_evaluated(run, tiny_judge_folder, rows_file):
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        ([], (), "no labelled row; it has no rows"),
+        ([], (), "no labeled row; it has no rows"),
         ([{"instruction": "a", "response": "b", "rubric": "honesty"}], (), "no score; got the columns"),
         ([*ROWS[:2], *PAIRS], (), "got rows with scores and preference pairs; give them in two files"),
         (PAIRS, ("--page", "page.html"), "got preference pairs; --fit-calibration and --page need rows with scores"),

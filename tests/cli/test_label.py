@@ -66,7 +66,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run, tiny, source, tmp_pa
     assert "preference pairs" in done.out
     assert "prompt 5 of 5, as the judge sees it" in done.out
     assert "###Task Description:" in done.out
-    assert "20, of which 0 cannot be labelled" in done.out
+    assert "20, of which 0 cannot be labeled" in done.out
     assert not (tmp_path / "out").exists()
     found = json.loads(run("label", source, *options(tmp_path, "--dry-run", "--json"), *tiny).out)
     assert (found["rows"], found["requests"] + found["repeated"], len(found["prompts"])) == (20, 40, 5)
@@ -124,7 +124,7 @@ def test_rows_with_problems_end_in_status_1(run, judged, tmp_path):
     source = write_rows(tmp_path / "rows.jsonl", [*pairs(3), {"prompt": "a", "rejected": "b"}])
     done = run("label", source, *options(tmp_path))
     assert done.status == 1
-    assert f"1 rows could not be labelled, {tmp_path}/out/problems.jsonl says why; the others are" in done.err
+    assert f"1 rows could not be labeled, {tmp_path}/out/problems.jsonl says why; the others are" in done.err
 
 
 def test_ctrl_c_says_how_to_go_on(run, judged, source, tmp_path):
