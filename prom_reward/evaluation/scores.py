@@ -132,9 +132,7 @@ def compare_judges(
     The judges are paired on the answered rows that both scored.
     """
     matched = zip(first, second, strict=True)
-    both = [
-        (one, two) for one, two in matched if one.has_answer and one.judgment.is_scored and two.judgment.is_scored
-    ]
+    both = [(one, two) for one, two in matched if one.has_answer and one.judgment.is_scored and two.judgment.is_scored]
     labels = np.array([one.labelled.mean_score for one, _ in both])
     clusters = [one.labelled.cluster for one, _ in both]
     sides = [np.array([pair[side].prediction("expected") for pair in both]) for side in (0, 1)]

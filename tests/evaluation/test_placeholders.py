@@ -5,7 +5,22 @@ from prom_reward.evaluation.placeholders import is_placeholder
 
 @pytest.mark.parametrize(
     "answer",
-    ["", " \n", "N/A", "n.a.", "No response.", "-", "...", "None", "null", "[deleted]", "| | |", "…", "<removed>", "**TBD**"],
+    [
+        "",
+        " \n",
+        "N/A",
+        "n.a.",
+        "No response.",
+        "-",
+        "...",
+        "None",
+        "null",
+        "[deleted]",
+        "| | |",
+        "…",
+        "<removed>",
+        "**TBD**",
+    ],
 )
 def test_what_stands_for_a_missing_answer(answer):
     assert is_placeholder(answer)
