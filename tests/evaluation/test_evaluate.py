@@ -16,12 +16,12 @@ def quality(prompt):
 
 @pytest.fixture
 def judge():
-    return PrometheusJudge(ScriptedEngine(quality), name="good")
+    return PrometheusJudge(ScriptedEngine(quality, confidence=1.0), name="good")
 
 
 @pytest.fixture
 def constant():
-    return PrometheusJudge(ScriptedEngine(["Seen. [RESULT] 3"]), name="constant")
+    return PrometheusJudge(ScriptedEngine(["Seen. [RESULT] 3"], confidence=1.0), name="constant")
 
 
 def row(question, score, response=None):
