@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         UnscoredError as UnscoredError,
         WorkError as WorkError,
     )
+    from prom_reward.evaluation.evaluate import evaluate as evaluate
     from prom_reward.judging.base import Judge as Judge
     from prom_reward.judging.cache import JudgmentCache as JudgmentCache
     from prom_reward.judging.flags import FlagPolicy as FlagPolicy
@@ -74,6 +75,7 @@ _HOMES = {
     "UnscoredError": "errors",
     "WorkError": "errors",
     "audit": "auditing.audit",
+    "evaluate": "evaluation.evaluate",
     "label": "labeling.labeling",
     "load_judge": "config",
     "load_rubric": "config",
