@@ -84,24 +84,6 @@ def evaluate(
     second = _seeded(load_judge(against, **shared), seed) if against is not None else None
     if fit is not None and loaded.calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
-<<<<<<< HEAD
-    columns = LabelColumns(score=score_column, cluster=cluster, group=group)
-    labeled = read_labelled(file, load_rubric(rubric) if rubric is not None else (), columns=columns, limit=limit)
-    if labeled.rows and labeled.pairs:
-        raise InputError(f"{file}: got rows with scores and preference pairs; give them in two files")
-    for problem in labeled.problems:
-        stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
-    draws = seed or 0
-    if labeled.pairs:
-        if fit is not None or page is not None:
-            raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
-        figures = _evaluate_pairs(judges, labeled, resamples, draws, shows=not as_json)
-    else:
-        figures = _evaluate_rows(judges, labeled, resamples, draws, fit, page, shows=not as_json)
-    if as_json:
-        named = {"judge": judges[0].name, "file": file.name, "left_out": len(labeled.problems)}
-        typer.echo(json.dumps({**named, **figures}))
-=======
     found = _measured(labeled, loaded, second, resamples, seed or 0)
     if not as_json:
         show_evaluation(found)
@@ -113,7 +95,6 @@ def evaluate(
         figures["calibration"] = _fit(found.rows, loaded, fit, shows=not as_json)
     if as_json:
         typer.echo(json.dumps(figures))
->>>>>>> main
     _check_figures(figures, file, fit)
 
 
@@ -167,79 +148,6 @@ def _seeded(judge: PrometheusJudge, seed: int | None) -> PrometheusJudge:
     return judge
 
 
-<<<<<<< HEAD
-def _evaluate_rows(
-    judges: Sequence[PrometheusJudge],
-    labeled: LabelledFile,
-    resamples: int,
-    seed: int,
-    fit: Path | None,
-    page: Path | None,
-    *,
-    shows: bool,
-) -> dict[str, Any]:
-    common_scale(labeled.rows)
-    requests = [row.request for row in labeled.rows]
-    scored = [
-        [
-            ScoredRow(labelled=row, judgment=judgment)
-            for row, judgment in zip(labeled.rows, _graded(judge, requests), strict=True)
-        ]
-        for judge in judges
-    ]
-    evaluations = [evaluate_scores(rows, resamples=resamples, seed=seed) for rows in scored]
-    figures = evaluations[0].to_dict()
-    if shows:
-        show_scores(judges[0].name, evaluations[0])
-    if len(judges) > 1:
-        gaps = compare_judges(scored[0], scored[1], resamples=resamples, seed=seed)
-        figures["against"] = {"judge": judges[1].name, **evaluations[1].to_dict(), "difference": _json(gaps)}
-        if shows:
-            show_scores(judges[1].name, evaluations[1])
-            show_gaps(judges[0].name, judges[1].name, gaps)
-    if page is not None and evaluations[0].num_rows:
-        from prom_reward.evaluation.page import evaluation_page
-
-        page.write_text(evaluation_page(scored[0], title=f"{judges[0].name}: agreement with labels"), encoding="utf-8")
-    if fit is not None:
-        figures["calibration"] = _fit(scored[0], judges[0], fit, shows=shows)
-    return figures
-
-
-def _evaluate_pairs(
-    judges: Sequence[PrometheusJudge], labeled: LabelledFile, resamples: int, seed: int, *, shows: bool
-) -> dict[str, Any]:
-    requests = [side for pair in labeled.pairs for side in (pair.chosen, pair.rejected)]
-    scored: list[list[ScoredPair]] = []
-    for judge in judges:
-        judgments = _graded(judge, requests)
-        scored.append(
-            [
-                ScoredPair(labelled=pair, chosen=judgments[2 * at], rejected=judgments[2 * at + 1])
-                for at, pair in enumerate(labeled.pairs)
-            ]
-        )
-    evaluations = [evaluate_pairs(pairs, resamples=resamples, seed=seed) for pairs in scored]
-    figures = evaluations[0].to_dict()
-    if shows:
-        show_pairs(judges[0].name, evaluations[0])
-    if len(judges) > 1:
-        gaps = compare_judges_on_pairs(scored[0], scored[1], resamples=resamples, seed=seed)
-        figures["against"] = {"judge": judges[1].name, **evaluations[1].to_dict(), "difference": _json(gaps)}
-        if shows:
-            show_pairs(judges[1].name, evaluations[1])
-            show_gaps(judges[0].name, judges[1].name, gaps)
-    return figures
-
-
-def _graded(judge: PrometheusJudge, requests: Sequence[Any]) -> list[Any]:
-    with progress_bar() as progress:
-        task = progress.add_task(f"grading with {judge.name}", total=len(requests))
-        return grade_all(judge, requests, on_batch=lambda count: progress.update(task, advance=count))
-
-
-=======
->>>>>>> main
 def _fit(scored: Sequence[ScoredRow], judge: PrometheusJudge, path: Path, *, shows: bool) -> dict[str, Any]:
     """Fit and write a calibration. If that fails, return the problem, so that the other figures are not lost."""
     try:
