@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prom_reward.auditing.audit import audit as audit
     from prom_reward.config import load_judge as load_judge, load_rubric as load_rubric
     from prom_reward.engines.base import SamplingParams as SamplingParams
     from prom_reward.engines.local.transformers_engine import TransformersEngine as TransformersEngine
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         UnscoredError as UnscoredError,
         WorkError as WorkError,
     )
+    from prom_reward.evaluation.evaluate import evaluate as evaluate
     from prom_reward.judging.base import Judge as Judge
     from prom_reward.judging.cache import JudgmentCache as JudgmentCache
     from prom_reward.judging.flags import FlagPolicy as FlagPolicy
@@ -73,6 +75,8 @@ _HOMES = {
     "TransformersEngine": "engines.local.transformers_engine",
     "UnscoredError": "errors",
     "WorkError": "errors",
+    "audit": "auditing.audit",
+    "evaluate": "evaluation.evaluate",
     "label": "labeling.labeling",
     "load_judge": "config",
     "load_rubric": "config",

@@ -51,7 +51,7 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
     from prom_reward.training.losses import LossWeights
 
     if not run.data:
-        raise ConfigError("got no data to train on; give labelled files")
+        raise ConfigError("got no data to train on; give labeled files")
     judge = judge_config(run.judge)
     source = replace(model_source(judge), adapter=run.adapter or judge.adapter)
     if source.adapter and run.lora:

@@ -2,7 +2,7 @@
 
     python training_examples/label_then_dpo.py --dataset pairs.jsonl --out dpo --max-steps 20
 
-A stopped labelling goes on where it was. `prom-reward report dpo/labels` shows what the judge saw.
+A stopped labeling goes on where it was. `prom-reward report dpo/labels` shows what the judge saw.
 """
 
 import argparse

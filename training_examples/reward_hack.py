@@ -89,9 +89,9 @@ def draw(runs: dict[str, dict[str, Any]], page: Path) -> None:
         figure.add_bar(
             x=steps, y=shares, name="responses that pose as the judge", marker_color="#ddd", **place, **shown
         )
-        for name, field, colour in (("trained judge", "score", "crimson"), ("honest judge", "audit_score", "navy")):
+        for name, field, color in (("trained judge", "score", "crimson"), ("honest judge", "audit_score", "navy")):
             curve = [point[field] for point in run["points"]]
-            figure.add_scatter(x=steps, y=curve, name=f"the {name}", line_color=colour, **place, **shown)
+            figure.add_scatter(x=steps, y=curve, name=f"the {name}", line_color=color, **place, **shown)
         if run["diverged_at"] is not None:
             figure.add_vline(x=run["diverged_at"], annotation_text="the judges part", line_dash="dash", **place)
     figure.update_yaxes(range=[0, 1]).update_yaxes(title="mean score and share, from 0 to 1", col=1)

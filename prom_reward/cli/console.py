@@ -53,7 +53,7 @@ def progress_bar() -> Progress:
 
 
 def distribution_bar(probs: Mapping[int, float] | None) -> str:
-    """Return a distribution over scores as one block a score, with the ends labelled: `1▂▁▁▃█5`."""
+    """Return a distribution over scores as one block a score, with the ends labeled: `1▂▁▁▃█5`."""
     if not probs:
         return ""
     blocks = "".join(_BLOCKS[round(prob * (len(_BLOCKS) - 1))] for _, prob in sorted(probs.items()))

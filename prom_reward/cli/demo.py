@@ -22,17 +22,17 @@ _JUDGE = "smollm2-135m"
 _QUESTION = "Why do we see lightning before we hear its thunder?"
 _REFERENCE = (
     "Lightning and thunder start at the same moment, but light reaches us almost at once while sound travels only "
-    "about 340 metres a second, so the thunder arrives roughly three seconds later for every kilometre of distance."
+    "about 340 meters a second, so the thunder arrives roughly three seconds later for every kilometer of distance."
 )
 _RESPONSES = {
     "complete": (
         "Both begin together. Light covers the distance in practically no time, but sound needs about three seconds "
-        "for each kilometre, so the flash reaches you first and the thunder follows."
+        "for each kilometer, so the flash reaches you first and the thunder follows."
     ),
     "short": "Because light travels much faster than sound.",
     "vague": "It has to do with how storms work and how our senses react to them.",
     "wrong": "Thunder happens several seconds after lightning because the cloud needs time to close again.",
-    "off topic": "My favourite pasta is spaghetti with tomatoes and a little basil.",
+    "off topic": "My favorite pasta is spaghetti with tomatoes and a little basil.",
     "empty": "",
 }
 _PROMPTS = (

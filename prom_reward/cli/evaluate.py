@@ -1,4 +1,4 @@
-"""`prom-reward evaluate`: a judge against a labelled file."""
+"""`prom-reward evaluate`: a judge against a labeled file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,21 +9,21 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
-from prom_reward.cli.evaluation_tables import show_gaps, show_pairs, show_scores
+from prom_reward.cli.evaluation_tables import show_evaluation
 from prom_reward.config import load_judge, load_rubric
-from prom_reward.data.human_labels import LabelColumns, LabelledFile, common_scale, read_labelled
+from prom_reward.data.human_labels import LabelColumns, LabelledFile
 from prom_reward.errors import InputError
-from prom_reward.evaluation.agreement import Estimate
 from prom_reward.evaluation.calibration_fit import fit_on_rows
-from prom_reward.evaluation.pairs import ScoredPair, compare_judges_on_pairs, evaluate_pairs
-from prom_reward.evaluation.scores import ScoredRow, compare_judges, evaluate_scores, grade_all
+from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input
+from prom_reward.evaluation.page import evaluation_page
+from prom_reward.evaluation.scores import ScoredRow
 from prom_reward.judging.judge import PrometheusJudge
 
 _PAPER: dict[str, Any] = {"mode": "feedback", "num_samples": 3, "sampling": {"temperature": 1.0}}
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="Labelled rows: JSONL, JSON, CSV, Parquet or a `datasets` folder.")],
+    file: Annotated[Path, typer.Argument(help="Labeled rows: JSONL, JSON, CSV, Parquet or a `datasets` folder.")],
     judge: Annotated[str, typer.Option(help="A preset, a folder, a hub id or a YAML file.")] = "smollm2-135m",
     rubric: Annotated[str | None, typer.Option(help="For rows without one: a name, a YAML file or a text.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Evaluate at most this many rows.")] = None,
@@ -70,41 +70,57 @@ def evaluate(
     quiet_libraries()
     _check_options(mode, protocol)
     _check_files(file, fit, page, force=force)
-    settings = {
-        "mode": mode,
-        "model": model,
-        "adapter": adapter,
-        "layout": layout,
-        "calibration": calibration,
-    }
+    columns = LabelColumns(score=score_column, cluster=cluster, group=group)
+    default_rubrics = load_rubric(rubric) if rubric is not None else None
+    labeled = labeled_input(file, rubric=default_rubrics, columns=columns, limit=limit)
+    for problem in labeled.problems:
+        stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
+    if labeled.pairs and (fit is not None or page is not None):
+        raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
+    settings = {"mode": mode, "model": model, "adapter": adapter, "layout": layout, "calibration": calibration}
     shared = _PAPER if protocol == "paper" else {}
     own = {key: value for key, value in settings.items() if value is not None}
-    judges = [_seeded(load_judge(judge, **{**own, **shared}), seed)]
-    if against is not None:
-        judges.append(_seeded(load_judge(against, **shared), seed))
-    if fit is not None and judges[0].calibration is not None:
+    loaded = _seeded(load_judge(judge, **{**own, **shared}), seed)
+    second = _seeded(load_judge(against, **shared), seed) if against is not None else None
+    if fit is not None and loaded.calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
-    columns = LabelColumns(score=score_column, cluster=cluster, group=group)
-    labelled = read_labelled(file, load_rubric(rubric) if rubric is not None else (), columns=columns, limit=limit)
-    if labelled.rows and labelled.pairs:
-        raise InputError(f"{file}: got rows with scores and preference pairs; give them in two files")
-    for problem in labelled.problems:
-        stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
-    draws = seed or 0
-    if labelled.pairs:
-        if fit is not None or page is not None:
-            raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
-        figures = _evaluate_pairs(judges, labelled, resamples, draws, shows=not as_json)
-    else:
-        figures = _evaluate_rows(judges, labelled, resamples, draws, fit, page, shows=not as_json)
+    found = _measured(labeled, loaded, second, resamples, seed or 0)
+    if not as_json:
+        show_evaluation(found)
+    figures = {"file": file.name, **found.to_dict()}
+    if page is not None and figures["n"]:
+        title = f"{found.judge}: agreement with labels"
+        page.write_text(evaluation_page(found.rows, title=title), encoding="utf-8")
+    if fit is not None:
+        figures["calibration"] = _fit(found.rows, loaded, fit, shows=not as_json)
     if as_json:
-        named = {"judge": judges[0].name, "file": file.name, "left_out": len(labelled.problems)}
-        typer.echo(json.dumps({**named, **figures}))
+        typer.echo(json.dumps(figures))
     _check_figures(figures, file, fit)
 
 
+def _measured(
+    labeled: LabelledFile, judge: PrometheusJudge, against: PrometheusJudge | None, resamples: int, seed: int
+) -> JudgeEvaluation:
+    """Evaluate with a progress bar for each judge."""
+    with progress_bar() as progress:
+        tasks = []
+
+        def start(name: str, total: int) -> None:
+            tasks.append(progress.add_task(f"grading with {name}", total=total))
+
+        return run_evaluation(
+            labeled,
+            judge=judge,
+            against=against,
+            resamples=resamples,
+            seed=seed,
+            on_start=start,
+            on_batch=lambda count: progress.update(tasks[-1], advance=count),
+        )
+
+
 def _check_figures(figures: Mapping[str, Any], file: Path, fit: Path | None) -> None:
-    """Fail behind the figures that could be had where others could not."""
+    """Fail after the figures that could be measured if others could not."""
     if not figures["n"]:
         stderr.print(f"{file}: no response could be scored")
         raise typer.Exit(1)
@@ -132,78 +148,8 @@ def _seeded(judge: PrometheusJudge, seed: int | None) -> PrometheusJudge:
     return judge
 
 
-def _evaluate_rows(
-    judges: Sequence[PrometheusJudge],
-    labelled: LabelledFile,
-    resamples: int,
-    seed: int,
-    fit: Path | None,
-    page: Path | None,
-    *,
-    shows: bool,
-) -> dict[str, Any]:
-    common_scale(labelled.rows)
-    requests = [row.request for row in labelled.rows]
-    scored = [
-        [
-            ScoredRow(labelled=row, judgment=judgment)
-            for row, judgment in zip(labelled.rows, _graded(judge, requests), strict=True)
-        ]
-        for judge in judges
-    ]
-    evaluations = [evaluate_scores(rows, resamples=resamples, seed=seed) for rows in scored]
-    figures = evaluations[0].to_dict()
-    if shows:
-        show_scores(judges[0].name, evaluations[0])
-    if len(judges) > 1:
-        gaps = compare_judges(scored[0], scored[1], resamples=resamples, seed=seed)
-        figures["against"] = {"judge": judges[1].name, **evaluations[1].to_dict(), "difference": _json(gaps)}
-        if shows:
-            show_scores(judges[1].name, evaluations[1])
-            show_gaps(judges[0].name, judges[1].name, gaps)
-    if page is not None and evaluations[0].num_rows:
-        from prom_reward.evaluation.page import evaluation_page
-
-        page.write_text(evaluation_page(scored[0], title=f"{judges[0].name}: agreement with labels"), encoding="utf-8")
-    if fit is not None:
-        figures["calibration"] = _fit(scored[0], judges[0], fit, shows=shows)
-    return figures
-
-
-def _evaluate_pairs(
-    judges: Sequence[PrometheusJudge], labelled: LabelledFile, resamples: int, seed: int, *, shows: bool
-) -> dict[str, Any]:
-    requests = [side for pair in labelled.pairs for side in (pair.chosen, pair.rejected)]
-    scored: list[list[ScoredPair]] = []
-    for judge in judges:
-        judgments = _graded(judge, requests)
-        scored.append(
-            [
-                ScoredPair(labelled=pair, chosen=judgments[2 * at], rejected=judgments[2 * at + 1])
-                for at, pair in enumerate(labelled.pairs)
-            ]
-        )
-    evaluations = [evaluate_pairs(pairs, resamples=resamples, seed=seed) for pairs in scored]
-    figures = evaluations[0].to_dict()
-    if shows:
-        show_pairs(judges[0].name, evaluations[0])
-    if len(judges) > 1:
-        gaps = compare_judges_on_pairs(scored[0], scored[1], resamples=resamples, seed=seed)
-        figures["against"] = {"judge": judges[1].name, **evaluations[1].to_dict(), "difference": _json(gaps)}
-        if shows:
-            show_pairs(judges[1].name, evaluations[1])
-            show_gaps(judges[0].name, judges[1].name, gaps)
-    return figures
-
-
-def _graded(judge: PrometheusJudge, requests: Sequence[Any]) -> list[Any]:
-    with progress_bar() as progress:
-        task = progress.add_task(f"grading with {judge.name}", total=len(requests))
-        return grade_all(judge, requests, on_batch=lambda count: progress.update(task, advance=count))
-
-
 def _fit(scored: Sequence[ScoredRow], judge: PrometheusJudge, path: Path, *, shows: bool) -> dict[str, Any]:
-    """Fit and write a calibration; where that cannot be done, return the problem: the other figures are not lost."""
+    """Fit and write a calibration. If that fails, return the problem, so that the other figures are not lost."""
     try:
         fitted = fit_on_rows(scored)
     except InputError as error:
@@ -219,7 +165,3 @@ def _fit(scored: Sequence[ScoredRow], judge: PrometheusJudge, path: Path, *, sho
 
 def _points(error: float | None) -> str:
     return "undefined (too few questions)" if error is None else f"{error:.3f}"
-
-
-def _json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: one.to_dict() for name, one in estimates.items()}

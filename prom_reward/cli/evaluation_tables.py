@@ -1,19 +1,32 @@
-"""The tables of `prom-reward evaluate`.
+"""The tables of `prom-reward evaluate`."""
 
-It does not know how the figures come about.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich.table import Table
 
 from prom_reward.cli.console import stdout
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.pairs import PairEvaluation
 from prom_reward.evaluation.scores import Evaluation
 
 
-def show_scores(name: str, evaluation: Evaluation) -> None:
+def show_evaluation(found: JudgeEvaluation) -> None:
+    """Print the figures of one judge, or of two with their paired difference."""
+    _show_figures(found)
+    if found.against is not None:
+        _show_figures(found.against)
+        _show_gaps(found.judge, found.against.judge, found.difference)
+
+
+def _show_figures(found: JudgeEvaluation) -> None:
+    if isinstance(found.figures, PairEvaluation):
+        _show_pairs(found.judge, found.figures)
+    else:
+        _show_scores(found.judge, found.figures)
+
+
+def _show_scores(name: str, evaluation: Evaluation) -> None:
     """Print a judge's figures beside the baselines'."""
     kinds = list(dict.fromkeys(kind for one in evaluation.measures.values() for kind in one))
     table = Table(title=f"{name}: {evaluation.num_rows} rows", title_justify="left")
@@ -24,6 +37,10 @@ def show_scores(name: str, evaluation: Evaluation) -> None:
     stdout.print(table)
     for outcome, count in evaluation.unscored.items():
         stdout.print(f"{count} rows unscored: {outcome}")
+    _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
+    if apart := evaluation.without_answer:
+        error = _shown(apart.measures["mae"]["expected"])
+        stdout.print(f"not counted above: {apart.num_rows} rows with an empty or placeholder answer, mae {error}")
     if evaluation.groups:
         _show_groups(evaluation.groups)
 
@@ -42,7 +59,7 @@ def _show_groups(groups: Mapping[str, Evaluation]) -> None:
     stdout.print(table)
 
 
-def show_pairs(name: str, evaluation: PairEvaluation) -> None:
+def _show_pairs(name: str, evaluation: PairEvaluation) -> None:
     """Print a judge's accuracy on preference pairs beside that of length."""
     table = Table(title=f"{name}: {evaluation.num_pairs} pairs, accuracy (ties half)", title_justify="left")
     for heading in ("", "pairs", *evaluation.accuracy):
@@ -52,9 +69,15 @@ def show_pairs(name: str, evaluation: PairEvaluation) -> None:
     stdout.print(table)
     if evaluation.num_unscored:
         stdout.print(f"{evaluation.num_unscored} pairs unscored")
+    _show_warnings(evaluation.accuracy.values())
+    if apart := evaluation.without_answer:
+        accuracy = _shown(apart.accuracy["expected"])
+        stdout.print(
+            f"not counted above: {apart.num_pairs} pairs with an empty or placeholder answer, accuracy {accuracy}"
+        )
 
 
-def show_gaps(first: str, second: str, gaps: Mapping[str, Estimate]) -> None:
+def _show_gaps(first: str, second: str, gaps: Mapping[str, Estimate]) -> None:
     """Print the paired differences of two judges."""
     table = Table(title=f"{first} minus {second}, expected score", title_justify="left")
     for heading in ("", "difference", "p"):
@@ -62,6 +85,12 @@ def show_gaps(first: str, second: str, gaps: Mapping[str, Estimate]) -> None:
     for measure, gap in gaps.items():
         table.add_row(measure, _shown(gap), "-" if gap.p_value is None else f"{gap.p_value:.3f}")
     stdout.print(table)
+    _show_warnings(gaps.values())
+
+
+def _show_warnings(estimates: Iterable[Estimate]) -> None:
+    for warning in dict.fromkeys(one.warning for one in estimates if one.warning):
+        stdout.print(f"warning: {warning}", soft_wrap=True)
 
 
 def _shown(estimate: Estimate | None) -> str:

@@ -1,4 +1,4 @@
-"""What `prom-reward label` prints of a forecast and of a labelling.
+"""What `prom-reward label` prints of a forecast and of a labeling.
 
 It does not know how they are made.
 """
@@ -13,11 +13,11 @@ from prom_reward.cli.console import stderr, stdout
 from prom_reward.data.formats import KINDS
 from prom_reward.labeling.dry_run import Forecast, Trial
 from prom_reward.labeling.exports import Export
-from prom_reward.labeling.labeling import Labelling
+from prom_reward.labeling.labeling import Labeling
 
 
 def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, as_json: bool) -> None:
-    """Print what a labelling would be."""
+    """Print what a labeling would be."""
     figures = {
         "kind": expected.kind,
         "rows": expected.num_rows,
@@ -39,8 +39,8 @@ def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, a
     for problem in expected.problems:
         stderr.print(f"{problem}; would be left out", highlight=False, soft_wrap=True)
     table = Table(show_header=False)
-    table.add_row("recognised as", KINDS[expected.kind])
-    table.add_row("rows", f"{expected.num_rows:,}, of which {expected.num_problems:,} cannot be labelled")
+    table.add_row("recognized as", KINDS[expected.kind])
+    table.add_row("rows", f"{expected.num_rows:,}, of which {expected.num_problems:,} cannot be labeled")
     table.add_row("judgments", f"{expected.num_requests:,}, and {expected.num_repeated:,} that repeat one of them")
     tokens = f"{figures['prompt_tokens']:,} of prompts, {figures['generated_tokens']:,} of feedback"
     table.add_row("tokens", f"about {tokens}")
@@ -50,13 +50,13 @@ def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, a
     stdout.print(table)
 
 
-def show_labelling(found: Labelling, exports: Sequence[Export], seconds: float) -> None:
-    """Print what came of a labelling that took some seconds now."""
+def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) -> None:
+    """Print what came of a labeling that took some seconds now."""
     for warning in found.warnings:
         stderr.print(warning, highlight=False, soft_wrap=True)
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items()))
-    labelled = f"{found.num_labelled} of {found.num_rows} rows ({KINDS[found.kind]}) in {_duration(seconds)}"
-    stdout.print(f"{found.labels}: {labelled}; {outcomes}", highlight=False, soft_wrap=True)
+    labeled = f"{found.num_labeled} of {found.num_rows} rows ({KINDS[found.kind]}) in {_duration(seconds)}"
+    stdout.print(f"{found.labels}: {labeled}; {outcomes}", highlight=False, soft_wrap=True)
     if found.agreement:
         total = sum(found.agreement.values())
         shares = ", ".join(f"{name} {count} ({count / total:.1%})" for name, count in sorted(found.agreement.items()))
@@ -68,7 +68,7 @@ def show_labelling(found: Labelling, exports: Sequence[Export], seconds: float) 
         stdout.print(text, highlight=False, soft_wrap=True)
     if found.num_problems:
         path = found.out / "problems.jsonl"
-        text = f"{found.num_problems} rows could not be labelled, {path} says why; the others are"
+        text = f"{found.num_problems} rows could not be labeled, {path} says why; the others are"
         stderr.print(text, highlight=False, soft_wrap=True)
 
 

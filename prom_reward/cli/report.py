@@ -1,4 +1,4 @@
-"""`prom-reward report`: a page to look at, of a labelling or of a training's judgments."""
+"""`prom-reward report`: a page to look at, of a labeling or of a training's judgments."""
 
 import json
 from pathlib import Path

@@ -18,7 +18,7 @@ from prom_reward.training.sources import DataSource
 
 def train_judge(
     data: Annotated[
-        list[Path] | None, typer.Argument(help="Labelled files: JSONL, JSON, CSV, Parquet or `datasets` folders.")
+        list[Path] | None, typer.Argument(help="Labeled files: JSONL, JSON, CSV, Parquet or `datasets` folders.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder for the adapter and its checkpoints.")] = Path("judge-adapter"),
     config: Annotated[Path | None, typer.Option(help="A YAML file with the whole recipe.")] = None,
@@ -55,7 +55,7 @@ def train_judge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained on, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Train a judge on labelled rows, offline; the same command again goes on after a stop.
+    """Train a judge on labeled rows, offline; the same command again goes on after a stop.
 
     A row has what `prom-reward grade` takes, a score or several annotators' (`score`, `gpt4_score`, `orig_score`)
     and perhaps a written feedback; Feedback-Collection rows are read as they are. Questions of the validation

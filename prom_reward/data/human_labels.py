@@ -3,14 +3,14 @@
 It does not know judges, measures or training.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from prom_reward.data.grading import row_requests
-from prom_reward.data.rows import BrokenRow, read_rows
+from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
 
@@ -113,9 +113,24 @@ def read_labelled(
     Raises:
         InputError: The file cannot be read, or none of its rows can be used.
     """
+    return collect_labelled(islice(read_rows(path), limit), default_rubrics, columns=columns, where=str(path))
+
+
+def collect_labelled(
+    rows: Iterable[Row | BrokenRow],
+    default_rubrics: tuple[Rubric, ...] = (),
+    *,
+    columns: LabelColumns | None = None,
+    where: str,
+) -> LabelledFile:
+    """Collect labeled responses and preference pairs from rows; arguments as in `read_labelled`.
+
+    Raises:
+        InputError: No row can be used; the message begins with `where`.
+    """
     columns = columns or LabelColumns()
     found = LabelledFile(rows=[], pairs=[], problems=[])
-    for row in islice(read_rows(path), limit):
+    for row in rows:
         if isinstance(row, BrokenRow):
             found.problems.append(f"{row.place}: {row.problem}")
             continue
@@ -127,7 +142,7 @@ def read_labelled(
         except InputError as error:
             found.problems.append(f"{row.place}: {error}")
     if not found.rows and not found.pairs:
-        raise InputError(f"{path}: no labelled row; {found.problems[0] if found.problems else 'it has no rows'}")
+        raise InputError(f"{where}: no labelled row; {found.problems[0] if found.problems else 'it has no rows'}")
     return found
 
 

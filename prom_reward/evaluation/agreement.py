@@ -1,14 +1,12 @@
 """How well scores agree with labels: correlations, errors and accuracies, with clustered bootstrap intervals.
 
-It does not know judges, prompts or files.
-
 Rows of one question are not independent, so the bootstrap draws whole questions (clusters) with replacement:
 Cameron, Gelbach and Miller 2008, "Bootstrap-based improvements for inference with clustered errors". Correlations
 are scipy's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +15,12 @@ from scipy import stats
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Measure = Callable[[Floats, Floats], float | None]
-"""Takes predicted scores and labels (N); None where it is undefined."""
+"""Takes predicted scores and labels (N); returns None if it is undefined."""
 Statistic = Callable[[Indices], float | None]
-"""A measure of some rows (given by their indices, which may repeat); None where it is undefined."""
+"""A measure of some rows, given by their indices, which may repeat; None if it is undefined."""
+
+MIN_CLUSTERS = 10
+"""An interval from fewer clusters carries a warning: the bootstrap is then too narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,35 +28,37 @@ class Estimate:
     """A measured value with its interval."""
 
     value: float | None
-    """None where it is undefined."""
+    """None if it is undefined."""
     low: float | None = None
-    """Lower end of the 95 % interval; None where there is none."""
+    """Lower end of the 95 % interval, if there is one."""
     high: float | None = None
     """Upper end."""
     p_value: float | None = None
     """Two-sided bootstrap p-value of 0, for differences."""
     undefined: str | None = None
     """Why there is no value, or no interval."""
+    warning: str | None = None
+    """Why the interval should not be relied on."""
 
     def to_dict(self) -> dict[str, float | str | None]:
         """Return the estimate as JSON values."""
         shown: dict[str, float | str | None] = {"value": self.value, "low": self.low, "high": self.high}
-        shown |= {"p_value": self.p_value} if self.p_value is not None else {}
-        return {**shown, "undefined": self.undefined} if self.undefined else shown
+        notes = {"p_value": self.p_value, "undefined": self.undefined, "warning": self.warning}
+        return shown | {name: note for name, note in notes.items() if note is not None}
 
 
 def pearson(predicted: Floats, labels: Floats) -> float | None:
-    """Return Pearson's r; None where one side does not vary."""
+    """Return Pearson's r; None if one side does not vary."""
     return float(stats.pearsonr(predicted, labels).statistic) if _varies(predicted, labels) else None
 
 
 def spearman(predicted: Floats, labels: Floats) -> float | None:
-    """Return Spearman's rank correlation, ties at their mean rank; None where one side does not vary."""
+    """Return Spearman's rank correlation, ties at their mean rank; None if one side does not vary."""
     return float(stats.spearmanr(predicted, labels).statistic) if _varies(predicted, labels) else None
 
 
 def kendall(predicted: Floats, labels: Floats) -> float | None:
-    """Return Kendall's tau-b; None where one side does not vary."""
+    """Return Kendall's tau-b; None if one side does not vary."""
     return float(stats.kendalltau(predicted, labels).statistic) if _varies(predicted, labels) else None
 
 
@@ -86,7 +89,10 @@ MEASURES: Mapping[str, Measure] = {
 
 
 def partial_pearson(predicted: Floats, labels: Floats, control: Floats) -> float | None:
-    """Return Pearson's r of what a linear fit on a control leaves of scores and labels; None where nothing is left."""
+    """Return Pearson's r of the residuals of scores and labels after a linear fit on a control.
+
+    None if the fit leaves nothing.
+    """
     if not _varies(predicted, labels):
         return None
     return pearson(_residuals(predicted, control), _residuals(labels, control))
@@ -101,10 +107,10 @@ def estimate(statistic: Statistic, clusters: Sequence[str], *, resamples: int = 
     """Measure all rows, with a 95 % percentile interval over resampled clusters.
 
     Args:
-        statistic: The measure of some rows.
+        statistic: A measure of some rows.
         clusters: Each row's question or document (N).
         resamples: Bootstrap resamples; 0 gives no interval.
-        seed: Of the resamples: the same for two judges makes a paired comparison.
+        seed: Seed of the resamples. The same seed for two judges makes a paired comparison.
     """
     return _bootstrapped(statistic, clusters, resamples, seed)[0]
 
@@ -122,13 +128,13 @@ def difference(
     if drawn is None:
         return found
     below, above = ((drawn <= 0).sum() + 1) / (len(drawn) + 1), ((drawn >= 0).sum() + 1) / (len(drawn) + 1)
-    return Estimate(found.value, found.low, found.high, float(min(1.0, 2 * min(below, above))))
+    return replace(found, p_value=float(min(1.0, 2 * min(below, above))))
 
 
 def _bootstrapped(
     statistic: Statistic, clusters: Sequence[str], resamples: int, seed: int
 ) -> tuple[Estimate, Floats | None]:
-    """Return the measure of all rows with its interval, and the resampled measures that this is of."""
+    """Return the measure of all rows with its interval, and the resampled measures."""
     value = statistic(np.arange(len(clusters)))
     if value is None:
         return Estimate(None, undefined=_why(len(clusters))), None
@@ -137,11 +143,13 @@ def _bootstrapped(
         why = "no interval: all rows are of one question, or most resamples are constant"
         return Estimate(value, undefined=why), None
     low, high = np.percentile(drawn, [2.5, 97.5])
-    return Estimate(value, float(low), float(high)), drawn
+    num_clusters = len(set(clusters))
+    few = f"interval from {num_clusters} questions; expected at least {MIN_CLUSTERS}"
+    return Estimate(value, float(low), float(high), warning=few if num_clusters < MIN_CLUSTERS else None), drawn
 
 
 def _resampled(statistic: Statistic, clusters: Sequence[str], resamples: int, seed: int) -> Floats | None:
-    """Return the statistic of resampled clusters; None where there is one cluster, or half of them are undefined."""
+    """Return the statistic of resampled clusters; None with one cluster, or if half of them are undefined."""
     rows_of: dict[str, list[int]] = {}
     for row, cluster in enumerate(clusters):
         rows_of.setdefault(cluster, []).append(row)
@@ -162,7 +170,7 @@ def _why(num_rows: int) -> str:
 
 
 def _varies(*sides: Floats) -> bool:
-    return all(len(side) > 1 and bool(np.ptp(side) > 1e-12) for side in sides)  # less is rounding
+    return all(len(side) > 1 and bool(np.ptp(side) > 1e-12) for side in sides)  # a smaller spread is rounding
 
 
 def _share_within(points: int, predicted: Floats, labels: Floats) -> float | None:
@@ -177,7 +185,7 @@ def _rounded(scores: Floats) -> Floats:
 
 
 def _residuals(values: Floats, control: Floats) -> Floats:
-    """Return what a straight line in the control leaves, 0 where that is rounding."""
+    """Return the residuals of a straight line in the control, 0 if they are only rounding."""
     design = np.column_stack([np.ones_like(control), control])
     coefficients = np.linalg.lstsq(design, values, rcond=None)[0]
     left: Floats = values - design @ coefficients

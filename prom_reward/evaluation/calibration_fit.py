@@ -1,7 +1,4 @@
-"""Fits a calibration on scored rows, and tells its effect on rows that it was not fitted on.
-
-It does not know files or the command line.
-"""
+"""Fits a calibration on scored rows and measures its effect on held-out rows."""
 
 import math
 from collections.abc import Sequence
@@ -18,18 +15,18 @@ _NUM_FOLDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationFit:
-    """A calibration and what it is worth."""
+    """A calibration with its errors before and after."""
 
     calibration: Calibration
     """Fitted on all rows."""
     mae_before: float
     """Mean absolute error of the uncalibrated expected score, in points of the scale."""
     mae_after: float | None
-    """The same with calibrations that were each fitted on the other folds' questions; None where these are too few."""
+    """The same on held-out questions, in cross-validation; None if there are too few questions."""
     rmse_before: float
     """Root mean square error of the uncalibrated expected score, in points of the scale."""
     rmse_after: float | None
-    """The same with those calibrations. It may rise: what is fitted is the absolute error."""
+    """The same on held-out questions. It may rise, since the absolute error is fitted."""
 
 
 def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
@@ -37,7 +34,7 @@ def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
 
     Raises:
         InputError: No row was scored, or the rubrics have several scales.
-        ConfigError: There are too few rows, see `prom_reward.judging.calibration.fit_calibration`.
+        ConfigError: There are too few rows; see `prom_reward.judging.calibration.fit_calibration`.
     """
     rows = [row for row in scored if row.judgment.is_scored]
     if not rows:
@@ -56,7 +53,7 @@ def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
 
 
 def _held_out_errors(rows: Sequence[ScoredRow], scale: ScoreScale) -> list[float]:
-    """Return every row's error under a calibration of other questions; none where there are too few to fit it on."""
+    """Return every row's error under a calibration of the other folds' questions; none if these are too few."""
     questions = {name: at % _NUM_FOLDS for at, name in enumerate(dict.fromkeys(row.labelled.cluster for row in rows))}
     errors = []
     for fold in set(questions.values()):

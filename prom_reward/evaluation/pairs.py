@@ -1,7 +1,4 @@
-"""A judge against preference pairs: how often it scores the preferred response higher.
-
-It does not know files or the command line.
-"""
+"""A judge on preference pairs: how often it scores the preferred response higher."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,27 +8,34 @@ import numpy as np
 
 from prom_reward.data.human_labels import LabelledPair
 from prom_reward.evaluation.agreement import Estimate, Floats, difference, estimate, pairwise_accuracy
+from prom_reward.evaluation.placeholders import is_placeholder
 from prom_reward.types import Judgment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredPair:
-    """A preference pair with a judge's answers."""
+    """A preference pair with a judge's judgments."""
 
     labelled: LabelledPair
     """The pair."""
     chosen: Judgment
     """The judgment on the preferred response."""
     rejected: Judgment
-    """The judgment on the other one."""
+    """The judgment on the rejected response."""
 
     @property
     def is_scored(self) -> bool:
         """Whether both sides have a score."""
         return self.chosen.is_scored and self.rejected.is_scored
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether neither response is empty or a placeholder."""
+        sides = (self.labelled.chosen, self.labelled.rejected)
+        return not any(is_placeholder(side.response) for side in sides)
+
     def margin(self, kind: str) -> float:
-        """Return by how much the preferred response scores higher, in "expected" or "integer" scores."""
+        """Return how much higher the preferred response scores: by "expected" or "integer" score, or by "length"."""
         if kind == "length":
             return float(len(self.labelled.chosen.response) - len(self.labelled.rejected.response))
         if kind == "expected":
@@ -41,39 +45,58 @@ class ScoredPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairEvaluation:
-    """What a judge's scores are worth on preference pairs."""
+    """A judge's figures on preference pairs."""
 
     num_pairs: int
-    """Pairs of which both sides were scored."""
+    """Pairs with two scored sides."""
     num_unscored: int
-    """The others."""
+    """The other pairs."""
     accuracy: Mapping[str, Estimate]
     """Share of pairs in the right order, ties as half: by "expected" and "integer" score, and by "length"."""
     groups: Mapping[str, "PairEvaluation"] = field(default_factory=dict)
     """The same for every group of pairs."""
+    without_answer: "PairEvaluation | None" = None
+    """The same for pairs with an empty or placeholder response, which no other figure counts."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON values."""
         accuracy = {name: one.to_dict() for name, one in self.accuracy.items()}
-        figures = {"n": self.num_pairs, "unscored": self.num_unscored, "pairwise_accuracy": accuracy}
-        groups = {name: one.to_dict() for name, one in self.groups.items()}
-        return {**figures, "groups": groups} if groups else figures
+        figures: dict[str, Any] = {"n": self.num_pairs, "unscored": self.num_unscored, "pairwise_accuracy": accuracy}
+        if self.groups:
+            figures["groups"] = {name: one.to_dict() for name, one in self.groups.items()}
+        if self.without_answer:
+            figures["without_answer"] = self.without_answer.to_dict()
+        return figures
 
 
 def evaluate_pairs(scored: Sequence[ScoredPair], *, resamples: int = 1000, seed: int = 0) -> PairEvaluation:
-    """Measure a judge on preference pairs; resamples and seed are those of the bootstrap over prompts."""
+    """Measure a judge on preference pairs.
+
+    An unscored pair is counted and left out; a pair with an empty or placeholder response is measured apart.
+
+    Args:
+        scored: The pairs with their judgments.
+        resamples: Number of resamples; see `prom_reward.evaluation.agreement.estimate`.
+        seed: Seed of the bootstrap over prompts.
+    """
+    answered = [pair for pair in scored if pair.has_answers]
+    rest = [pair for pair in scored if not pair.has_answers]
     parts: dict[str, list[ScoredPair]] = {}
-    for pair in scored:
+    for pair in answered:
         parts.setdefault(pair.labelled.group, []).append(pair)
-    groups = {name: _evaluate(parts[name], resamples, seed) for name in sorted(parts) if name}
-    return replace(_evaluate(scored, resamples, seed), groups=groups)
+    return replace(
+        _evaluate(answered, resamples, seed),
+        groups={name: _evaluate(parts[name], resamples, seed) for name in sorted(parts) if name},
+        without_answer=_evaluate(rest, resamples, seed) if rest else None,
+    )
 
 
 def compare_judges_on_pairs(
     first: Sequence[ScoredPair], second: Sequence[ScoredPair], *, resamples: int = 1000, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Return the difference first - second in accuracy by expected score, paired on the pairs that both scored."""
-    both = [(one, two) for one, two in zip(first, second, strict=True) if one.is_scored and two.is_scored]
+    """Return the difference first - second in accuracy by expected score, on answered pairs that both judges scored."""
+    matched = zip(first, second, strict=True)
+    both = [(one, two) for one, two in matched if one.has_answers and one.is_scored and two.is_scored]
     own, other = (_margins([pair[side] for pair in both], "expected") for side in (0, 1))
     gap = difference(
         lambda at: pairwise_accuracy(own[at]),

@@ -1,7 +1,4 @@
-"""A judge against labelled rows: its scores, the easy baselines, and what both are worth.
-
-It does not know files or the command line.
-"""
+"""A judge on labeled rows: how well its scores, and simple baselines, agree with the labels."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +18,7 @@ from prom_reward.evaluation.agreement import (
     estimate,
     partial_pearson,
 )
+from prom_reward.evaluation.placeholders import is_placeholder
 from prom_reward.judging.base import Judge
 from prom_reward.types import GradingRequest, Judgment
 
@@ -29,12 +27,17 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredRow:
-    """A labelled request with a judge's answer."""
+    """A labeled request with a judge's judgment."""
 
     labelled: LabelledRequest
     """The request and its labels."""
     judgment: Judgment
-    """The judge's answer."""
+    """The judgment."""
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the response is neither empty nor a placeholder."""
+        return not is_placeholder(self.labelled.request.response)
 
     def prediction(self, kind: str) -> float:
         """Return the "expected" score, or the "integer": the mean of the sampled integers."""
@@ -45,19 +48,21 @@ class ScoredRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What a judge's scores are worth on some rows."""
+    """A judge's figures on labeled rows."""
 
     num_rows: int
-    """Rows that were scored and measured."""
+    """Scored rows."""
     unscored: Mapping[str, int]
-    """Rows that were not, by outcome."""
+    """The other rows, by outcome."""
     measures: Mapping[str, Mapping[str, Estimate]]
     """For each measure (pearson, spearman, kendall, mae, accuracy, accuracy_within_1) the estimates of the
     "expected" score, of the "integer", and of the baselines "length", "overlap" and "constant"."""
     partial: Mapping[str, Estimate]
     """Pearson's r with the response's length held, of "expected" and "integer"."""
     groups: Mapping[str, "Evaluation"] = field(default_factory=dict)
-    """The same for every group of rows, where rows are grouped."""
+    """The same for every group of rows."""
+    without_answer: "Evaluation | None" = None
+    """The same for rows with an empty or placeholder response, which no other figure counts."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON values."""
@@ -66,6 +71,8 @@ class Evaluation:
             figures[measure] = {name: one.to_dict() for name, one in estimates.items()}
         if self.groups:
             figures["groups"] = {name: one.to_dict() for name, one in self.groups.items()}
+        if self.without_answer:
+            figures["without_answer"] = self.without_answer.to_dict()
         return figures
 
 
@@ -76,16 +83,16 @@ def grade_all(
     batch_size: int = 64,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> list[Judgment]:
-    """Grade many requests, those of one instruction together so that they share their prompts' beginnings.
+    """Grade many requests; those of one instruction come together, so that they share the start of their prompts.
 
     Args:
-        judge: Any judge.
+        judge: The judge.
         requests: The requests.
-        batch_size: Requests that are graded in one call.
-        on_batch: Called with the number of requests that are done with each call.
+        batch_size: Requests in one call of the judge.
+        on_batch: Called after each call of the judge with the number of its requests.
 
     Returns:
-        One judgment a request, in order.
+        One judgment for each request, in order.
     """
     order = sorted(range(len(requests)), key=lambda at: (requests[at].rubric.text, requests[at].instruction))
     judgments: dict[int, Judgment] = {}
@@ -96,27 +103,36 @@ def grade_all(
 
 
 def evaluate_scores(scored: Sequence[ScoredRow], *, resamples: int = 1000, seed: int = 0) -> Evaluation:
-    """Measure a judge's scores against the labels; an unscored row is counted and left out.
+    """Measure a judge's scores against the labels.
+
+    An unscored row is counted and left out; a row with an empty or placeholder response is measured apart.
 
     Args:
         scored: The rows with their judgments.
-        resamples: Of the bootstrap; see `prom_reward.evaluation.agreement.estimate`.
-        seed: Of the bootstrap.
+        resamples: Number of resamples; see `prom_reward.evaluation.agreement.estimate`.
+        seed: Seed of the bootstrap.
     """
+    answered = [row for row in scored if row.has_answer]
+    rest = [row for row in scored if not row.has_answer]
     parts: dict[str, list[ScoredRow]] = {}
-    for row in scored:
+    for row in answered:
         parts.setdefault(row.labelled.group, []).append(row)
-    groups = {name: _evaluate(parts[name], resamples, seed) for name in sorted(parts) if name}
-    return replace(_evaluate(scored, resamples, seed), groups=groups)
+    return replace(
+        _evaluate(answered, resamples, seed),
+        groups={name: _evaluate(parts[name], resamples, seed) for name in sorted(parts) if name},
+        without_answer=_evaluate(rest, resamples, seed) if rest else None,
+    )
 
 
 def compare_judges(
     first: Sequence[ScoredRow], second: Sequence[ScoredRow], *, resamples: int = 1000, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Return for each measure of the expected score the difference first - second, paired on the rows both scored."""
-    both = [
-        (one, two) for one, two in zip(first, second, strict=True) if one.judgment.is_scored and two.judgment.is_scored
-    ]
+    """Return the difference first - second in each measure of the expected score.
+
+    The judges are paired on the answered rows that both scored.
+    """
+    matched = zip(first, second, strict=True)
+    both = [(one, two) for one, two in matched if one.has_answer and one.judgment.is_scored and two.judgment.is_scored]
     labels = np.array([one.labelled.mean_score for one, _ in both])
     clusters = [one.labelled.cluster for one, _ in both]
     sides = [np.array([pair[side].prediction("expected") for pair in both]) for side in (0, 1)]
@@ -133,7 +149,7 @@ def compare_judges(
 
 
 def word_overlap(response: str, reference: str) -> float:
-    """Return the F1 of the sets of words of a response and a reference, 0 to 1."""
+    """Return the F1 score, 0 to 1, of the sets of words of a response and a reference."""
     own, wanted = set(_WORD.findall(response.lower())), set(_WORD.findall(reference.lower()))
     return 2 * len(own & wanted) / (len(own) + len(wanted)) if own or wanted else 0.0
 
@@ -168,7 +184,7 @@ def _evaluate(scored: Sequence[ScoredRow], resamples: int, seed: int) -> Evaluat
 
 
 def _predictions(rows: Sequence[ScoredRow], labels: Floats, lengths: Floats) -> Iterator[tuple[str, Floats]]:
-    """Yield the judge's scores and the easy baselines."""
+    """Yield the judge's scores and the baselines'."""
     for kind in ("expected", "integer"):
         yield kind, np.array([row.prediction(kind) for row in rows])
     yield "length", lengths
@@ -179,7 +195,7 @@ def _predictions(rows: Sequence[ScoredRow], labels: Floats, lengths: Floats) -> 
 
 
 def _is_measured(measure: str, kind: str) -> bool:
-    """Length and overlap are not on the scale and have no error; a constant has no correlation."""
+    """Whether it makes sense: length and overlap are not on the scale, and a constant has no correlation."""
     on_scale = measure in ("mae", "accuracy", "accuracy_within_1")
     return {"length": not on_scale, "overlap": not on_scale, "constant": on_scale}.get(kind, True)
 

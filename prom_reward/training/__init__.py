@@ -1,1 +1,1 @@
-"""Labelled rows become a judge: a LoRA adapter trained on the very prompts that it will be asked."""
+"""Trains a judge on labeled rows: a LoRA adapter, trained on the prompts that it will be asked."""

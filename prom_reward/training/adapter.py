@@ -1,7 +1,4 @@
-"""Trains a LoRA adapter on packs and writes it with a stamp of what it was trained for.
-
-It does not know data files or prompts.
-"""
+"""Trains a LoRA adapter on packs, and writes it with a stamp of how it was trained."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +10,7 @@ from prom_reward.engines.model.adapter_stamp import weights_digest, write_stamp
 from prom_reward.engines.model.adapters import attach_adapter
 from prom_reward.engines.model.loading import LoadedModel
 from prom_reward.errors import ConfigError
-from prom_reward.training.arguments import AdapterRun, first_line, lora_config, told_arguments, trainer_arguments
+from prom_reward.training.arguments import AdapterRun, first_line, identifying_arguments, lora_config, trainer_arguments
 from prom_reward.training.checkpoints import claim_checkpoints, examples_digest, finished_checkpoint
 from prom_reward.training.examples import Example
 from prom_reward.training.packing import pack_examples
@@ -22,21 +19,21 @@ from prom_reward.training.packing import pack_examples
 def train_adapter(
     loaded: LoadedModel, training: list[Example], validation: list[Example], run: AdapterRun, stamp: Mapping[str, Any]
 ) -> dict[str, float]:
-    """Train an adapter, going on from the last checkpoint where there is one, and save the best.
+    """Train an adapter, resume from the last checkpoint if there is one, and save the best.
 
     Args:
-        loaded: The base model; it comes back with the adapter in it.
-        training: Examples, with repetitions.
-        validation: Examples to choose the checkpoint by; empty takes the last.
-        run: How it is trained.
-        stamp: What is written beside the adapter about the judge that it makes.
+        loaded: The base model; the adapter is added to it.
+        training: Examples to train on, with repetitions.
+        validation: Examples that choose the checkpoint; if empty, the last one is taken.
+        run: The training's settings.
+        stamp: Facts about the judge, written beside the adapter.
 
     Returns:
-        The last measures on the validation examples.
+        The last validation measures.
 
     Raises:
         InputError: The folder holds checkpoints of another recipe.
-        ConfigError: An argument of the trainer or of LoRA is wrong.
+        ConfigError: An argument of the trainer or of LoRA is invalid.
     """
     from transformers import EarlyStoppingCallback
 
@@ -64,7 +61,7 @@ def train_adapter(
 
 
 def _train(trainer: Any, last: Path | None, *, takes_best: bool) -> None:
-    """Train to the end, or load what a training gave that had reached it."""
+    """Train to the end; if the training had finished, load its adapter."""
     import peft
 
     ended = finished_checkpoint(last, trainer.args.max_steps, takes_best=takes_best) if last else None
@@ -77,7 +74,7 @@ def _train(trainer: Any, last: Path | None, *, takes_best: bool) -> None:
 def _recipe(
     run: AdapterRun, arguments: Any, training: list[Example], validation: list[Example], stamp: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what makes a training this one; where and by which library versions it runs does not."""
+    """Return what identifies a training; its machine and library versions do not."""
     return {
         **{name: value for name, value in stamp.items() if name != "libraries"},
         "examples": examples_digest(training),
@@ -85,7 +82,7 @@ def _recipe(
         "weights": [run.weights.expected_score, run.weights.feedback],
         "pack_tokens": run.pack_tokens,
         "patience": run.patience,
-        **told_arguments(run, arguments),
+        **identifying_arguments(run, arguments),
     }
 
 

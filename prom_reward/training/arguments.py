@@ -1,7 +1,4 @@
-"""What a training of an adapter is asked for, and the arguments of trainer and LoRA that it makes of that.
-
-It does not know examples, packs or losses' terms, and loads nothing.
-"""
+"""Adapter-training settings, and the TrainingArguments and LoraConfig built from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -25,7 +22,7 @@ _DEFAULTS = {
     "save_steps": 100,
     "save_total_limit": 2,
     "report_to": "none",
-    "restore_callback_states_from_checkpoint": True,  # of early stopping: its patience is not begun again
+    "restore_callback_states_from_checkpoint": True,  # early stopping keeps its count
 }
 _OF_PACKS = {"per_device_train_batch_size": 1, "remove_unused_columns": False}
 _OF_VALIDATION = {
@@ -34,44 +31,44 @@ _OF_VALIDATION = {
     "greater_is_better": True,
     "load_best_model_at_end": True,
 }
-# What may change between two legs of one training.
-_UNTOLD = {"bf16", "use_cpu", "report_to", "disable_tqdm", "logging_steps", "save_total_limit"}
+# Arguments that may change when a training is resumed.
+_CHANGEABLE = {"bf16", "use_cpu", "report_to", "disable_tqdm", "logging_steps", "save_total_limit"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterRun:
-    """How an adapter is trained."""
+    """The settings of an adapter's training."""
 
     out: Path
-    """The folder for the adapter; checkpoints lie in `checkpoints` beside it."""
+    """The folder for the adapter; checkpoints go to its subfolder `checkpoints`."""
     start: ModelSource | None = None
-    """The base model with the adapter to go on from; None starts a new adapter."""
+    """The base model with the adapter to continue from; None starts a new adapter."""
     lora: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of `peft.LoraConfig` for a new adapter."""
     trainer: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of `transformers.TrainingArguments`."""
     weights: LossWeights = field(default_factory=LossWeights)
-    """How the parts of the loss are weighed."""
+    """The weights of the parts of the loss."""
     pack_tokens: int = 2048
-    """Tokens of a pack; a longer example stands alone."""
+    """Tokens of a pack; a longer example gets a pack of its own."""
     patience: int | None = None
-    """Evaluations without a better mean correlation after which training stops; None goes to the end."""
+    """Evaluations without a better mean correlation before training stops; None never stops early."""
     seed: int = 0
-    """Of the adapter's first weights and of the packs."""
+    """Seeds the adapter's first weights and the packs."""
 
 
 def check_arguments(run: AdapterRun, device: torch.device, *, has_validation: bool) -> None:
-    """Raise ConfigError for a wrong argument of the trainer or of LoRA, before anything is loaded."""
+    """Raise ConfigError if an argument of the trainer or of LoRA is invalid; loads nothing."""
     trainer_arguments(run, device, "float32", has_validation=has_validation)
     if run.lora:
         lora_config(run)
 
 
 def trainer_arguments(run: AdapterRun, device: torch.device, dtype: str, *, has_validation: bool) -> Any:
-    """Return the trainer's arguments: this module's defaults, then the user's, then what packs need.
+    """Return the trainer's arguments: the defaults, then the user's, then those that packs need.
 
     Raises:
-        ConfigError: An argument of the user's is unknown, wrong, or the trainer's own.
+        ConfigError: A user's argument is unknown, invalid, or set by train-judge itself.
     """
     from transformers import TrainingArguments
 
@@ -92,9 +89,9 @@ def trainer_arguments(run: AdapterRun, device: torch.device, dtype: str, *, has_
     return _built("trainer", TrainingArguments, run.trainer, chosen)
 
 
-def told_arguments(run: AdapterRun, arguments: Any) -> dict[str, Any]:
-    """Return what of the trainer's and LoRA's arguments makes a training this one."""
-    names = sorted({*_DEFAULTS, "max_steps", *run.trainer} - _UNTOLD)
+def identifying_arguments(run: AdapterRun, arguments: Any) -> dict[str, Any]:
+    """Return the arguments of trainer and LoRA that must be the same when a training is resumed."""
+    names = sorted({*_DEFAULTS, "max_steps", *run.trainer} - _CHANGEABLE)
     return {
         **{f"lora.{name}": value for name, value in run.lora.items()},
         **{name: getattr(arguments, name) for name in names},
@@ -102,10 +99,10 @@ def told_arguments(run: AdapterRun, arguments: Any) -> dict[str, Any]:
 
 
 def lora_config(run: AdapterRun) -> Any:
-    """Return `peft.LoraConfig` of this module's defaults and the user's arguments.
+    """Return a `peft.LoraConfig` of the defaults and the user's arguments.
 
     Raises:
-        ConfigError: An argument of the user's is unknown or wrong.
+        ConfigError: A user's argument is unknown or invalid.
     """
     import peft
 
@@ -113,7 +110,7 @@ def lora_config(run: AdapterRun) -> Any:
 
 
 def _built(part: str, made: Any, given: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
-    """Return a library's arguments, whose errors name the part and, where it is known, the key of the recipe."""
+    """Build a library's arguments; errors name the recipe's part and, if known, its key."""
     known = {field.name: field.default for field in fields(made) if field.init}
     for name, value in given.items():
         if name not in known:

@@ -1,7 +1,7 @@
-"""Examples whose labels are right by construction: a task's own reference answer, and what was done to it.
+"""Constructs labeled examples from a task's reference answer: cut, shuffled, negated and spoofed variants.
 
-It does not know prompts or models. The source is any set of tasks with a reference answer and a rubric, such as
-BiGGen-Bench; no text is taken from an attack suite, so that a judge can be tried on one.
+The tasks have a reference answer and a rubric, as those of BiGGen-Bench. No text comes from an attack suite, so that a
+judge can still be tested on one.
 """
 
 import random
@@ -39,21 +39,21 @@ def constructed_requests(
     seed: int = 0,
     cluster_column: str | None = None,
 ) -> list[LabelledRequest]:
-    """Return graded variants of each task's reference answer.
+    """Return scored variants of each task's reference answer.
 
     Args:
         rows: Tasks with `instruction`, `reference_answer` and `rubric`, and perhaps `wrong_answers`, a list of
-            strings; others are left out, and equal ones count once.
+            strings. Rows without these are left out, and equal tasks count once.
         default_rubrics: For tasks without a rubric.
-        seed: Of all that is drawn.
-        cluster_column: The column of the question, where it has no known name. A task is held out with the labelled
-            rows of its question.
+        seed: Seeds all draws.
+        cluster_column: The column of the question, if it has no known name. A task is held out together with the
+            labeled rows of its question.
 
     Returns:
-        Per task about eight requests (with wrong answers: these, the reference answer, a spoofed and an empty
-        one); the judge is shown the reference answer in half of the tasks.
+        About eight requests a task (a task with wrong answers gives these, the reference answer, a spoofed and an
+        empty one). Half of the tasks show the judge the reference answer.
     """
-    tasks: dict[GradingRequest, tuple[str, list[str]]] = {}  # with their question and the wrong answers that they name
+    tasks: dict[GradingRequest, tuple[str, list[str]]] = {}  # with their cluster and wrong answers
     for row in rows:
         tasks |= _task(row, default_rubrics, cluster_column)
     references = [task.response for task in tasks]
@@ -86,12 +86,12 @@ def _task(
 
 
 def _differing(texts: Sequence[str], task: GradingRequest) -> str:
-    """Return the first text that is not the task's own reference, as another rubric's may be; else the instruction."""
+    """Return the first text other than the task's reference; if there is none, the instruction."""
     return next((text for text in texts if text != task.response), task.instruction)
 
 
 def _named(task: GradingRequest, wrong: Sequence[str], draw: random.Random) -> Iterator[tuple[str, float]]:
-    """Yield the reference answer and the wrong ones, which no praise of their own makes better."""
+    """Yield the reference answer and the wrong ones, one of them with a spoof, with their scores."""
     low, high = float(task.rubric.scale.low), float(task.rubric.scale.high)
     yield task.response, high
     for text in wrong:
@@ -101,7 +101,7 @@ def _named(task: GradingRequest, wrong: Sequence[str], draw: random.Random) -> I
 
 
 def _variants(task: GradingRequest, other: str, draw: random.Random) -> Iterator[tuple[str, float]]:
-    """Yield variants of the reference answer with their scores on the rubric's scale."""
+    """Yield variants of the reference answer, with their scores on the rubric's scale."""
     low, width = task.rubric.scale.low, task.rubric.scale.high - task.rubric.scale.low
     reference, sentences = task.response, _sentences(task.response)
     weak, weak_share = draw.choice([(other, 0.05), (_first(reference, 0.25), 0.3), ("", 0.0)])
@@ -135,6 +135,6 @@ def _first(text: str, share: float) -> str:
 
 
 def _negated(text: str) -> str:
-    """Return a text that says the opposite where it is easily done, and other numbers."""
+    """Return a text with its verbs negated and its numbers changed."""
     text = re.sub(r"\b(is|are|was|were|can|should|will)\b(?! not)", r"\1 not", text)
     return re.sub(r"\d+", lambda match: str(int(match[0]) * 3 + 1) if len(match[0]) < 9 else match[0], text)

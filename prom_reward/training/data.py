@@ -1,7 +1,4 @@
-"""Files become training and validation examples: split by question, repeated, in several layouts.
-
-It does not know models; the encoders know the judge's prompts.
-"""
+"""Reads labeled files into training and validation examples: split by question, repeated, in several layouts."""
 
 import hashlib
 import logging
@@ -18,19 +15,19 @@ from prom_reward.training.sources import DataSource
 
 logger = logging.getLogger(__name__)
 
-_MANY_ROWS = 20  # from which on it is odd that no two rows share a question
+_MANY_ROWS = 20  # so many rows without a shared question are suspicious
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleSets:
-    """What a judge is trained on, and what it is measured on meanwhile."""
+    """The examples of a judge's training."""
 
     training: list[Example]
-    """With repetitions."""
+    """Examples to train on, with repetitions."""
     validation: list[Example]
-    """Of questions that no training example has, in score mode."""
+    """Examples of held-out questions, in score mode."""
     num_too_long: int
-    """Examples that were left out because they are longer than allowed."""
+    """Training examples that were left out because they are too long."""
 
 
 def build_examples(
@@ -42,18 +39,19 @@ def build_examples(
     max_validation: int,
     seed: int,
 ) -> ExampleSets:
-    """Read, split, repeat and encode labelled data.
+    """Read, split, repeat and encode labeled data.
 
     Args:
         sources: The files.
-        encoders: The judge's layouts with the share of training examples in each; validation takes the first.
+        encoders: An encoder for each of the judge's layouts, with its share of the training examples. Validation uses
+            the first.
         max_tokens: Longer examples are left out and counted.
-        validation_share: The share of questions that are held out, over all sources by the same draw.
-        max_validation: Validation examples a source at most.
-        seed: Of all that is drawn.
+        validation_share: The share of questions to hold out; a question is held out in all sources or in none.
+        max_validation: At most so many validation examples a source.
+        seed: Seeds all draws.
 
     Raises:
-        InputError: A file cannot be read, or nothing is left to train on: all is held out, drawn away or too long.
+        InputError: A file cannot be read, or no example is left to train on.
     """
     draw = random.Random(seed)
     training: list[Example] = []
@@ -64,20 +62,22 @@ def build_examples(
         name = f"{source.path.stem}_constructed" if source.constructed else source.path.stem
         kept, held_out = _split(read_source(source, seed=seed), validation_share, seed)
         num_kept, num_held_out = num_kept + len(kept), num_held_out + len(held_out)
-        for labelled in _repeated(kept, source.passes, draw):
+        for labeled in _repeated(kept, source.passes, draw):
             encoder = draw.choices(list(encoders), shares)[0]
             writes_feedback = draw.random() < source.feedback
-            training.append(encoder.encode(labelled, source=name, writes_feedback=writes_feedback))
+            training.append(encoder.encode(labeled, source=name, writes_feedback=writes_feedback))
         draw.shuffle(held_out)
-        held = [first.encode(labelled, source=name) for labelled in held_out[: 2 * max_validation]]
+        held = [first.encode(labeled, source=name) for labeled in held_out[: 2 * max_validation]]
         validation += [example for example in held if len(example.ids) <= max_tokens][:max_validation]
     fitting = [example for example in training if len(example.ids) <= max_tokens]
     if not num_kept:
         raise InputError(
-            f"all {num_held_out} labelled rows are held out; give more questions, or lower validation_share"
+            f"got {num_held_out} labeled rows, all of them held out; give more questions, or lower validation_share"
         )
     if not training:
-        raise InputError(f"got passes that take none of {num_kept} labelled rows; expected more data, or raise passes")
+        raise InputError(
+            f"got passes so low that none of {num_kept} labeled rows is taken; raise passes, or give more data"
+        )
     if not fitting:
         shortest = min(len(example.ids) for example in training)
         raise InputError(
@@ -88,7 +88,7 @@ def build_examples(
 
 
 def read_source(source: DataSource, *, seed: int = 0) -> list[LabelledRequest]:
-    """Return all labelled requests of a file; rows that cannot be used are counted in a warning.
+    """Return all labeled requests of a file; warn about rows that cannot be used.
 
     Raises:
         InputError: The file cannot be read, or none of its rows can be used.
@@ -103,8 +103,8 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabelledRequest]:
         logger.warning("%s: %d rows left out; the first: %s", source.path, len(found.problems), found.problems[0])
     if len({one.cluster for one in found.rows}) == len(found.rows) > _MANY_ROWS:
         logger.warning(
-            "%s: each of %d rows is held out as a question of its own; where rows share one, name its column with "
-            "--cluster or cluster_column",
+            "%s: each of %d rows is held out as a question of its own; if rows share questions, name the question's "
+            "column with --cluster or cluster_column",
             source.path,
             len(found.rows),
         )
@@ -116,28 +116,28 @@ def _constructed(source: DataSource, seed: int) -> list[LabelledRequest]:
     made = constructed_requests(tasks, source.rubrics, seed=seed, cluster_column=source.cluster_column)
     if not made:
         raise InputError(
-            f"{source.path}: got no usable task in {len(tasks)} rows; expected a reference_answer of two sentences, or "
-            "one with wrong_answers, as constructed labels are made of it"
+            f"{source.path}: got no usable task in {len(tasks)} rows; expected a reference_answer of two sentences or "
+            "more, or wrong_answers beside it, to construct labels from"
         )
     return made
 
 
 def _split(
-    labelled: Iterable[LabelledRequest], share: float, seed: int
+    labeled: Iterable[LabelledRequest], share: float, seed: int
 ) -> tuple[list[LabelledRequest], list[LabelledRequest]]:
-    """Return what is trained on and what is held out; a question is on the same side in every file."""
+    """Split by question into training and held-out rows; a question is on the same side in every file."""
     sides: tuple[list[LabelledRequest], list[LabelledRequest]] = ([], [])
-    for one in labelled:
+    for one in labeled:
         digest = hashlib.sha256(f"{seed}:{one.cluster}".encode()).digest()
         sides[int.from_bytes(digest[:8], "big") < share * 2**64].append(one)
     return sides
 
 
-def _repeated(labelled: Sequence[LabelledRequest], passes: float, draw: random.Random) -> list[LabelledRequest]:
-    """Return every request `passes` times; a fraction takes whole prompts, so that packs stay full."""
+def _repeated(labeled: Sequence[LabelledRequest], passes: float, draw: random.Random) -> list[LabelledRequest]:
+    """Return every request `passes` times; a fraction samples whole prompts, so that packs stay full."""
     whole, fraction = divmod(passes, 1)
     prompts: dict[tuple[str, str], list[LabelledRequest]] = {}
-    for one in labelled:
+    for one in labeled:
         prompts.setdefault((one.request.instruction, one.request.rubric.criteria), []).append(one)
     drawn = draw.sample(list(prompts.values()), round(fraction * len(prompts)))
-    return list(labelled) * int(whole) + [one for family in drawn for one in family]
+    return list(labeled) * int(whole) + [one for family in drawn for one in family]

@@ -1,7 +1,4 @@
-"""Labelled requests become token sequences with a target distribution at the score.
-
-It does not know models or optimisers: prompts come from the judge that will be asked them.
-"""
+"""Encodes labeled requests as token sequences with a target distribution at the score."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,64 +14,64 @@ from prom_reward.types import JudgePrompt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A token sequence that ends where the judge's score stands."""
+    """A token sequence that ends before the judge's score."""
 
     ids: list[int]
-    """Prompt, feedback where there is one, `[RESULT]`, and what the labels share in front of them."""
+    """Prompt, feedback if there is one, `[RESULT]`, and the tokens before the first that differs between labels."""
     prompt_length: int
-    """Tokens before the judge's own; what follows up to the score is learnt as text."""
+    """Tokens of the prompt; those that follow are learned as text."""
     label_ids: tuple[int, ...]
     """The token of each label, ascending."""
     label_probs: tuple[float, ...]
     """The target distribution over the labels."""
     source: str
-    """The name of the data, for measures by source."""
+    """The data file's name, for measures by source."""
     family: int
-    """Equal where all but the response is: such examples share most of their prompts."""
+    """Equal if all but the response is equal; such examples share most of their prompts."""
 
     @property
     def has_feedback(self) -> bool:
-        """Whether the judge's text before the score is learnt, too."""
+        """Whether feedback before the score is learned, too."""
         return self.prompt_length < len(self.ids)
 
     @property
     def target(self) -> float:
-        """The mean of the target distribution, with the labels counted from 0."""
+        """The mean of the target distribution; labels count from 0."""
         return sum(index * prob for index, prob in enumerate(self.label_probs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleEncoder:
-    """Turns labelled requests into examples for one judge."""
+    """Turns labeled requests into examples for one judge."""
 
     texts: TaskTexts
     """The judge's task texts, in its layout."""
     context_ids: Callable[[JudgePrompt], list[int]]
-    """Ids of a rendered prompt, up to where the labels part (`JudgeTokens.context_ids`)."""
+    """Returns a prompt's ids, up to the first token that differs between labels (`JudgeTokens.context_ids`)."""
     label_tokens: Callable[[tuple[str, ...]], LabelTokens]
-    """How the tokenizer writes labels (`PromptEncoder.label_tokens`)."""
+    """Returns the tokens of labels (`PromptEncoder.label_tokens`)."""
     guard: bool = True
     """Neutralize judge text in responses, as the judge will."""
 
-    def encode(self, labelled: LabelledRequest, *, source: str, writes_feedback: bool = False) -> Example:
-        """Return the example of a labelled request, in feedback mode where it has one and that is wanted.
+    def encode(self, labeled: LabelledRequest, *, source: str, writes_feedback: bool = False) -> Example:
+        """Encode a labeled request, in feedback mode if it has a feedback and `writes_feedback` is set.
 
         Raises:
-            InputError: A label of the scale takes more than one token, for which there is no soft target.
+            InputError: A label of the scale takes more than one token.
         """
-        feedback = neutralize(labelled.feedback or "").strip() if writes_feedback else ""
-        feedback = feedback.replace("[RESULT]", "(RESULT)")  # which the guard leaves where it is an index in code
+        feedback = neutralize(labeled.feedback or "").strip() if writes_feedback else ""
+        feedback = feedback.replace("[RESULT]", "(RESULT)")  # the guard keeps it in code, as an index
         prefix = f"{feedback} {SCORE_PREFIX}" if feedback else SCORE_PREFIX
-        prompt = grading_prompt(labelled.request, self.texts, guard=self.guard, response_prefix=prefix)
+        prompt = grading_prompt(labeled.request, self.texts, guard=self.guard, response_prefix=prefix)
         ids = self.context_ids(prompt)
         bare = JudgePrompt(prompt.system, prompt.user, "", labels=prompt.labels)
         return Example(
             ids=ids,
             prompt_length=num_shared(ids, self.context_ids(bare)) if feedback else len(ids),
             label_ids=self._label_ids(prompt.labels),
-            label_probs=tuple((labelled.feedback_probs if feedback else labelled.label_probs).values()),
+            label_probs=tuple((labeled.feedback_probs if feedback else labeled.label_probs).values()),
             source=source,
-            family=hash((self.texts, replace(labelled.request, response=""))),
+            family=hash((self.texts, replace(labeled.request, response=""))),
         )
 
     def _label_ids(self, labels: tuple[str, ...]) -> tuple[int, ...]:
@@ -82,7 +79,7 @@ class ExampleEncoder:
         long = [label for label, tail in tails.items() if len(tail) > 1]
         if long:
             raise InputError(
-                f"the tokenizer writes the score {long[0]} with {len(tails[long[0]])} tokens, and soft targets need "
-                "one; train on a scale of single digits"
+                f"got a tokenizer that writes the score {long[0]} with {len(tails[long[0]])} tokens; expected one "
+                "token for soft targets: train on a scale of single digits"
             )
         return tuple(tail[0] for tail in tails.values())

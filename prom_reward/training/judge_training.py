@@ -1,7 +1,4 @@
-"""JudgeTraining: the only place where data, prompts, model and trainer meet.
-
-It does not know YAML or the command line.
-"""
+"""Trains a judge: joins data, prompts, model and trainer."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -29,35 +26,35 @@ _LIBRARIES = ("torch", "transformers", "peft")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeTraining:
-    """A judge to train: its model and prompts, its data, and how."""
+    """A judge's training: model, prompts, data and settings."""
 
     model: ModelSource
-    """The base weights; an adapter on them is the one that training goes on from."""
+    """The base weights; if they have an adapter, training continues from it."""
     conversation: str
     """A name of `prom_reward.prompts.conversation.CONVERSATIONS`."""
     prompt_style: PromptStyle
     """The task texts."""
     layouts: Mapping[Layout, float]
-    """Each layout's share of the training examples; the first is the one that the judge is measured in."""
+    """Each layout's share of the training examples; validation uses the first."""
     guard: bool
     """Neutralize judge text in responses, as the judge will."""
     sources: Sequence[DataSource]
-    """The labelled files."""
+    """The labeled files."""
     run: AdapterRun
-    """How the adapter is trained."""
+    """The settings of the adapter's training."""
     max_tokens: int = 1500
     """Longer examples are left out."""
     validation_share: float = 0.12
-    """The share of questions that are held out to choose the checkpoint by."""
+    """The share of questions held out to choose the checkpoint."""
     max_validation: int = 36
-    """Validation examples a source at most."""
+    """At most so many validation examples a source."""
 
     def load(self) -> LoadedModel:
         """Load the base model and its tokenizer.
 
         Raises:
-            ConfigError: The adapter to go on from, or an argument of the trainer or of LoRA, is wrong.
-            ModelLoadError, MissingPackageError: As `prom_reward.engines.model.loading.load_model`.
+            ConfigError: The adapter to continue from, or an argument of the trainer or of LoRA, is invalid.
+            ModelLoadError, MissingPackageError: See `prom_reward.engines.model.loading.load_model`.
         """
         device = resolve_device(self.model.device)
         check_arguments(self.run, device, has_validation=self.validation_share > 0)
@@ -66,7 +63,7 @@ class JudgeTraining:
         return load_model(replace(self.model, adapter=None))
 
     def examples(self, loaded: LoadedModel) -> ExampleSets:
-        """Read and encode the data; raises as `prom_reward.training.data.build_examples`."""
+        """Read and encode the data; see `prom_reward.training.data.build_examples`."""
         tokens = JudgeTokens(loaded.tokenizer, CONVERSATIONS[self.conversation](loaded.tokenizer))
         encoders = {
             ExampleEncoder(
@@ -87,10 +84,10 @@ class JudgeTraining:
         )
 
     def train(self, loaded: LoadedModel, sets: ExampleSets) -> dict[str, float]:
-        """Train, or go on from the last checkpoint, and write the adapter with its stamp.
+        """Train, or resume from the last checkpoint, and write the adapter with its stamp.
 
         Returns:
-            The measures on the validation examples.
+            The last validation measures, and the seconds that training took.
         """
         start = time.monotonic()
         stamp: dict[str, Any] = {

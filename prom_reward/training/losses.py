@@ -1,7 +1,4 @@
-"""What a judge learns from an example: the distribution at the score, and the words of its feedback.
-
-It does not know packs' attention, optimisers or data.
-"""
+"""The training loss: cross-entropy and squared error at the score, cross-entropy of the feedback."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +11,16 @@ from prom_reward.training.packing import Pack
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """The weights of an example's loss; its score's cross-entropy has weight 1."""
+    """The weights of an example's loss; the cross-entropy at the score has weight 1."""
 
     expected_score: float = 0.5
-    """Of the squared error of the expected score, in labels."""
+    """Weight of the squared error of the expected score, in labels."""
     feedback: float = 0.3
-    """Of the mean cross-entropy of the feedback's tokens."""
+    """Weight of the mean cross-entropy of the feedback's tokens."""
 
 
 def kept_positions(pack: Pack) -> list[int]:
-    """Return the places in a pack whose logits the loss reads."""
+    """Return the positions in a pack whose logits the loss reads, in order."""
     kept = {
         place for example, places in zip(pack.examples, pack.places, strict=True) for place in _read(example, places)
     }
@@ -35,9 +32,9 @@ def pack_loss(logits: torch.Tensor, kept: Sequence[int], pack: Pack, weights: Lo
 
     Args:
         logits: Raw logits (N, V) at the kept positions.
-        kept: The N positions in the pack, as `kept_positions` gives them.
+        kept: The N positions in the pack, from `kept_positions`.
         pack: The pack.
-        weights: How its parts are weighed.
+        weights: The weights of the loss's parts.
     """
     row_of = {place: row for row, place in enumerate(kept)}
     total = logits.new_zeros(())
@@ -54,11 +51,11 @@ def pack_loss(logits: torch.Tensor, kept: Sequence[int], pack: Pack, weights: Lo
 
 
 def expected_index(logits: torch.Tensor, label_ids: Sequence[int]) -> torch.Tensor:
-    """Return the expected label (), counted from 0, of raw logits (V)."""
+    """Return the expected label (), counted from 0, from raw logits (V)."""
     probs = logits[list(label_ids)].float().softmax(-1)
     return (probs * torch.arange(len(label_ids), device=logits.device)).sum()
 
 
 def _read(example: Example, places: Sequence[int]) -> Sequence[int]:
-    """Return where an example's logits are read: before each token of its feedback, and at the score."""
+    """Return the positions where an example's logits are read: before each feedback token, and at the score."""
     return places[example.prompt_length - 1 :]

@@ -25,7 +25,7 @@ class DataSource:
     constructed: bool = False
     """The rows are tasks with a reference answer: see `prom_reward.training.constructed`."""
     rubric: Any = None
-    """For rows without a rubric, in any form that `Rubric.parse` reads."""
+    """The rubric of rows without one, in any form that `Rubric.parse` reads."""
     score_column: str | None = None
     """The column of the score, if it has no known name."""
     cluster_column: str | None = None

@@ -1,7 +1,4 @@
-"""A transformers Trainer for packs, and measures on validation examples.
-
-It does not know where examples come from or what the adapter is for.
-"""
+"""A transformers Trainer for packs, and its validation measures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,12 +15,12 @@ from prom_reward.training.tree_attention import is_available, tree_attention
 
 
 class JudgeTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
-    """Trains an adapter on packs; all other behaviour is `transformers.Trainer`'s.
+    """A `transformers.Trainer` that trains and measures an adapter on packs.
 
     Args:
-        packs: Training packs, in the order in which they come.
-        validation: Packs that are measured at every evaluation.
-        weights: How the parts of the loss are weighed.
+        packs: Training packs, in order.
+        validation: Packs to measure at every evaluation.
+        weights: The weights of the parts of the loss.
         model: A peft model.
         args: TrainingArguments with `per_device_train_batch_size=1` and `remove_unused_columns=False`.
         other: Further arguments of `transformers.Trainer`.
@@ -49,7 +46,7 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         )
         self._weights = weights
         self.control: Any
-        # Every example weighs the same, however many share its pack.
+        # Every example weighs the same, however many examples share its pack.
         self._mean_examples = sum(len(pack.examples) for pack in packs) / max(1, len(packs))
         self.model_accepts_loss_kwargs = False
 
@@ -57,16 +54,16 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-        """Return the pack's loss over the mean number of examples in a pack."""
+        """Return the pack's loss divided by the mean number of examples in a pack."""
         pack: Pack = inputs["pack"]
         kept = kept_positions(pack)
         loss = pack_loss(pack_logits(model, pack, kept), kept, pack, self._weights) / self._mean_examples
         return (loss, None) if return_outputs else loss
 
     def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
-        """Measure the validation packs: loss an example, and correlations of the expected score by source.
+        """Measure the validation packs: mean loss, and correlations of the expected score by source.
 
-        A correlation that is undefined, as one of the two sides does not vary, is left out.
+        A correlation is left out if it is undefined because one side does not vary.
         """
         measured = {f"{metric_key_prefix}_{name}": value for name, value in self._measures().items()}
         self.log(measured)
@@ -102,7 +99,7 @@ class JudgeTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
 
 
 def _with_selection(measures: Mapping[str, float]) -> dict[str, float]:
-    """Add the mean correlation, and what the checkpoint is chosen by: this, or where it is undefined the loss."""
+    """Add the mean correlation, and the figure that selects the checkpoint: this mean or, if undefined, -loss."""
     pearsons = [value for name, value in measures.items() if name.endswith("_pearson")]
     if not pearsons:
         return {**measures, "selection": -measures["loss"]}
@@ -111,12 +108,12 @@ def _with_selection(measures: Mapping[str, float]) -> dict[str, float]:
 
 
 def pack_logits(model: Any, pack: Pack, kept: Sequence[int]) -> torch.Tensor:
-    """Return raw logits (N, V) at the kept positions of a pack."""
+    """Return a pack's raw logits (N, V) at the kept positions."""
     from peft.helpers import disable_input_dtype_casting
 
     device = model.device
     runs = {"tree_runs": pack.runs} if len(pack.runs) > 1 else {}
-    # Under autocast the adapter computes in the base's dtype; casting its input up and down only costs time.
+    # Under autocast the adapter computes in the base's dtype; casting its input costs time for nothing.
     no_casts = disable_input_dtype_casting(model) if torch.is_autocast_enabled(device.type) else nullcontext()
     with no_casts:
         output = model(
@@ -132,7 +129,7 @@ def pack_logits(model: Any, pack: Pack, kept: Sequence[int]) -> torch.Tensor:
 
 @contextmanager
 def packs_attention(model: Any) -> Iterator[bool]:
-    """Let a model attend in runs where it can; tells whether packs of several examples are possible."""
+    """Let a model attend in runs if it can; yields whether packs of several examples are possible."""
     can = is_available(model)
     attention: AbstractContextManager[None] = tree_attention(model) if can else nullcontext()
     with attention:

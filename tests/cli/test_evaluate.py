@@ -51,7 +51,7 @@ def test_json_holds_every_measure_with_its_interval(run, judged_by, good, rows_f
     assert (figures["n"], figures["judge"], figures["left_out"]) == (20, "good", 0)
     for measure in ("pearson", "spearman", "kendall", "mae", "accuracy"):
         for kind in ("expected", "integer"):
-            assert set(figures[measure][kind]) == {"value", "low", "high"}
+            assert set(figures[measure][kind]) == {"value", "low", "high", "warning"}  # four questions
     assert figures["mae"]["integer"]["value"] == pytest.approx(4 / 20)  # one too low at 5
     assert set(figures["pearson"]) == {"expected", "integer", "length", "overlap"}
 
@@ -175,9 +175,9 @@ def test_a_real_model_is_evaluated(run, tiny_judge_folder, rows_file):
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        ([], (), "no labelled row; it has no rows"),
+        ([], (), "row; it has no rows"),
         ([{"instruction": "a", "response": "b", "rubric": "honesty"}], (), "no score; got the columns"),
-        ([*ROWS[:2], *PAIRS], (), "got rows with scores and preference pairs; give them in two files"),
+        ([*ROWS[:2], *PAIRS], (), "got 2 rows with scores and 4 preference pairs; expected one kind"),
         (PAIRS, ("--page", "page.html"), "got preference pairs; --fit-calibration and --page need rows with scores"),
         (ROWS[:3], ("--fit-calibration", "c.json"), "got 3 rows to calibrate on; expected at least 10"),
         (ROWS[:3], ("--group", "nowhere"), "no column 'nowhere'"),
@@ -240,3 +240,22 @@ def test_nothing_scored_is_a_failure(run, judged_by, good, rows_file):
     done = run("evaluate", rows_file({**ROWS[0], "response": "nothing"}), "--resamples", "0")
     assert done.status == 1
     assert "no response could be scored" in done.err
+
+
+def test_an_interval_from_few_questions_is_named(run, judged_by, good, rows_file):
+    judged_by(good, command="evaluate")
+    assert "warning: interval from 4 questions" in run("evaluate", rows_file(*ROWS), "--resamples", "20").out
+
+
+def test_rows_without_an_answer_are_shown_apart(run, judged_by, good, rows_file):
+    judged_by(good, command="evaluate")
+    done = run("evaluate", rows_file(*ROWS, {**ROWS[0], "response": "N/A"}), "--resamples", "0")
+    assert "good: 20 rows" in done.out
+    assert "not counted above: 0 rows with an empty or placeholder answer" in done.out  # the judge cannot tell
+
+
+def test_the_file_is_checked_before_the_judge_is_loaded(run, monkeypatch, rows_file):
+    monkeypatch.setattr("prom_reward.cli.evaluate.load_judge", lambda *names, **settings: pytest.fail("loaded"))
+    done = run("evaluate", rows_file({"instruction": "a", "response": "b", "rubric": "honesty"}))
+    assert done.status == 2
+    assert "no score" in done.err

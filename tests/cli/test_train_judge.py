@@ -94,7 +94,7 @@ def test_the_end_is_told_in_words(run, rows_file, recipe, tmp_path):
 
 
 def test_bad_input_is_one_line(run, rows_file, recipe, tmp_path):
-    assert "got no data to train on; give labelled files" in run("train-judge").err
+    assert "got no data to train on; give labeled files" in run("train-judge").err
     named = recipe(data=[{"path": "rows.jsonl"}])
     done = run("train-judge", rows_file(*ROWS), "--config", named)
     assert (done.status, done.err.count("error:")) == (2, 1)

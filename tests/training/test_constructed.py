@@ -134,10 +134,10 @@ class Recorder:
 
     layout: str
 
-    def encode(self, labelled, **how):
-        request = labelled.request
+    def encode(self, labeled, **how):
+        request = labeled.request
         shown = [request.instruction, request.response, request.rubric.text, request.reference_answer]
-        return Recorded([self.layout, *shown, labelled.mean_score, how.get("writes_feedback", False), how["source"]])
+        return Recorded([self.layout, *shown, labeled.mean_score, how.get("writes_feedback", False), how["source"]])
 
 
 @dataclass(frozen=True)

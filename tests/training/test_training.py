@@ -117,14 +117,14 @@ def test_training_goes_on_after_a_stop_and_ends_where_it_would_have(training_of,
     assert not caplog.messages
     shutil.rmtree(out / "checkpoints" / "checkpoint-3")
     trained(training_of(**changes))
-    assert caplog.messages == [f"{out}/checkpoints/checkpoint-2: goes on from step 2"]
+    assert caplog.messages == [f"{out}/checkpoints/checkpoint-2: resuming from step 2"]
     state = json.loads((out / "checkpoints" / "checkpoint-3" / "trainer_state.json").read_text())
     assert [entry["step"] for entry in state["log_history"] if "loss" in entry] == [1, 2, 3]
     (out / "adapter_model.safetensors").unlink()
     caplog.clear()
     trained(training_of(**changes))
     assert caplog.messages == [
-        f"{out}/checkpoints/checkpoint-3: the training had ended at step 3; its adapter is written"
+        f"{out}/checkpoints/checkpoint-3: the training had finished at step 3; writing its adapter"
     ]
     assert not (out / "checkpoints" / "checkpoint-4").exists()
     last = load_file(out / "adapter_model.safetensors")
@@ -142,7 +142,7 @@ def test_checkpoints_of_another_recipe_are_refused(training_of, tmp_path):
         ({"layouts": {"response_last": 1.0}}, 'layouts: {"prometheus": 1.0} there, {"response_last": 1.0} here'),
     ]:
         with pytest.raises(
-            InputError, match=rf"^{out} holds checkpoints of another run \(.*{message}.*\); expected the "
+            InputError, match=rf"^{out}: got checkpoints of another run \(.*{message}.*\); expected the "
         ):
             trained(training_of(**changes))
 
@@ -168,7 +168,7 @@ def test_a_stop_does_not_begin_the_patience_again(training_of, tmp_path, caplog)
     shutil.rmtree(checkpoints / "checkpoint-3")
     trained(training_of(trainer=trainer, patience=2))
     trained(training_of(trainer=trainer, patience=2))
-    assert caplog.messages[-1].endswith("checkpoint-3: the training had ended at step 3; its adapter is written")
+    assert caplog.messages[-1].endswith("checkpoint-3: the training had finished at step 3; writing its adapter")
     assert not (checkpoints / "checkpoint-4").exists()
 
 
@@ -263,9 +263,9 @@ def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path, data_file
         ({"max_tokens": 10}, r"got no example of at most 10 tokens: the shortest of \d+ has \d+; raise max_tokens"),
         (
             {"validation_share": 0.999},
-            "all 24 labelled rows are held out; give more questions, or lower validation_share",
+            "got 24 labeled rows, all of them held out",
         ),
-        ({"data": [few]}, r"got passes that take none of \d+ labelled rows; expected more data, or raise passes"),
+        ({"data": [few]}, r"got passes so low that none of \d+ labeled rows is taken"),
         ({"data": [tasks]}, "rows.jsonl: got no usable task in 24 rows; expected a reference_answer of two sentences"),
     ]:
         training = training_of(**changes)
@@ -289,7 +289,5 @@ def test_constructed_labels_take_no_option_of_written_ones(option):
 def test_rows_that_share_no_question_are_told(tmp_path, caplog, num_rows, is_odd):
     path = write_rows(tmp_path / "rows.jsonl", rows_of(num_rows, scores=(3,)))
     read_source(DataSource(path=path, rubric="helpfulness"))
-    told = (
-        f"{path}: each of {num_rows} rows is held out as a question of its own; where rows share one, name its column"
-    )
+    told = f"{path}: each of {num_rows} rows is held out as a question of its own; if rows share questions"
     assert [message.startswith(told) for message in caplog.messages] == [True] * is_odd

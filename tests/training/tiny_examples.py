@@ -1,4 +1,4 @@
-"""Examples of a few tokens, labelled rows of a few words, and encoders that need no tokenizer."""
+"""Examples of a few tokens, labeled rows of a few words, and encoders that need no tokenizer."""
 
 import json
 

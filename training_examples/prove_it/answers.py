@@ -1,9 +1,7 @@
-"""A policy's answers to prompts, greedily and with seeds, in fixed batches.
+"""Generates a policy's greedy and sampled answers to prompts, in fixed batches.
 
-It does not know judges, rewards or files.
-
-What a seed draws depends on the prompts of its batch: the same policy, prompts, seeds and batch size give the same
-answers on the same machine.
+A sample depends on the seed and on the prompts of its batch: the same policy, prompts, seeds and batch size give the
+same answers on the same machine.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +13,7 @@ import torch
 from prom_reward.engines.model.sessions import evaluating
 
 GREEDY = "greedy"
-"""The sample that takes the likeliest token every time."""
+"""The name of the greedy answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +21,15 @@ class Answer:
     """One answer of a policy."""
 
     key: str
-    """The prompt's key."""
+    """The key of its prompt."""
     sample: str
     """GREEDY, or "seed 0", "seed 1"..."""
     text: str
     """The answer without special tokens."""
     num_tokens: int
-    """Its tokens, the EOS included."""
+    """Its tokens, including the EOS."""
     is_cut: bool
-    """Whether it was cut at the longest length, without an EOS."""
+    """Whether it reached the token limit without an EOS."""
 
 
 def generate_answers(
@@ -45,15 +43,15 @@ def generate_answers(
 ) -> Iterator[Answer]:
     """Yield every prompt's greedy answer, then one for each seed, sampled at temperature 1 without top-p or top-k.
 
-    The model's mode and the random state are left as they were found.
+    Restores the model's mode and the random state.
 
     Args:
         model: A causal LM of transformers or peft.
         tokenizer: Its tokenizer, with a chat template and an EOS.
         prompts: Messages by key.
-        seeds: Of the sampled answers.
-        max_new_tokens: Where an answer is cut.
-        batch_size: Prompts that are answered together; None takes 16 on a CPU and 64 on a GPU.
+        seeds: Seeds of the sampled answers.
+        max_new_tokens: The token limit of an answer.
+        batch_size: Prompts answered together; None takes 16 on a CPU and 64 on a GPU.
     """
     keys = list(prompts)
     batch_size = batch_size or (16 if model.device.type == "cpu" else 64)
@@ -74,7 +72,7 @@ def _prompt_ids(tokenizer: Any, conversations: Sequence[Sequence[Mapping[str, st
 def _generate(
     model: Any, tokenizer: Any, rows: Sequence[list[int]], *, seed: int | None, draw: int, max_new_tokens: int
 ) -> list[list[int]]:
-    """Return what the model writes behind each row, with everything behind an EOS still there."""
+    """Return the new tokens of each row, including those after an EOS."""
     from transformers import GenerationConfig
 
     width = max(map(len, rows))
@@ -91,7 +89,7 @@ def _generate(
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.no_grad(), evaluating(model):
         if seed is not None:
-            torch.manual_seed((seed << 20) + draw)  # another one for every batch
+            torch.manual_seed((seed << 20) + draw)  # another seed for every batch
         found = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
     new: list[list[int]] = found[:, width:].tolist()
     return new

@@ -1,8 +1,6 @@
-"""Two policies on the same prompts: what changed, by how much, and whether it could be chance.
+"""Compares two policies on the same prompts: changes with intervals, and win rates.
 
-It does not know models, judges or files.
-
-Answers to one prompt are not independent, so intervals come from a paired bootstrap that draws whole prompts; see
+Answers to one prompt are not independent, so intervals come from a paired bootstrap over prompts; see
 `prom_reward.evaluation.agreement`.
 """
 
@@ -21,36 +19,36 @@ _FLAT = 1e-12  # a variance below it is rounding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerPair:
-    """Two policies' answers to one prompt, as they were measured."""
+    """The measures of two policies' answers to one prompt."""
 
     prompt: str
-    """The prompt, or its key: what is drawn by the bootstrap."""
+    """The prompt or its key; the bootstrap samples prompts."""
     before: Mapping[str, float | None]
-    """The first policy's measures by name; None where there is none."""
+    """The first policy's measures by name; None if a measure is missing."""
     after: Mapping[str, float | None]
-    """The second policy's, under the same names."""
+    """The second policy's measures, under the same names."""
     prob_after: Mapping[str, float | None]
-    """By judge: the probability that the second answer is the better one, by the scores that each has by itself."""
+    """By judge: the probability that the second answer is better, from each answer's own score."""
     prob_ranked: Mapping[str, float | None] = field(default_factory=dict)
-    """The same by ranking the two against each other: the mean of both orders."""
+    """By judge: the same probability from ranking the two answers, as the mean of both orders."""
     orders_agree: Mapping[str, float | None] = field(default_factory=dict)
-    """By judge: the share of the rubrics under which both orders have the same winner."""
+    """By judge: the share of rubrics for which both orders have the same winner."""
     sample: str = ""
-    """Which of the prompt's answers."""
+    """The name of the answer: GREEDY, or its seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What became of one measure."""
+    """The change of one measure."""
 
     before: float
-    """The first policy's mean over the pairs in which both have the measure."""
+    """The first policy's mean over the pairs that have the measure on both sides."""
     after: float
-    """The second policy's."""
+    """The second policy's mean over the same pairs."""
     change: Estimate
     """Their difference, after - before, with interval and p-value."""
     num_pairs: int
-    """The pairs."""
+    """The number of these pairs."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
@@ -60,22 +58,22 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyComparison:
-    """All that changed from one policy to another."""
+    """The changes from one policy to another."""
 
     num_prompts: int
-    """Different prompts."""
+    """Number of different prompts."""
     num_pairs: int
-    """Answers of each policy."""
+    """Number of answers of each policy."""
     changes: Mapping[str, Change]
-    """By measure; one that no pair has is not there."""
+    """By measure; a measure that no pair has is left out."""
     win_rates: Mapping[str, Estimate]
     """By judge: the share of pairs in which the second policy's answer scores higher, ties as half."""
     ranked_win_rates: Mapping[str, Estimate]
-    """The same by ranking both answers against each other, by the mean of both orders."""
+    """By judge: the same share from ranking both answers, as the mean of both orders."""
     order_agreement: Mapping[str, float]
-    """By judge: the share of rankings in which both orders have the same winner. Near 0 they say next to nothing."""
+    """By judge: the share of rankings with the same winner in both orders; near 0 they say next to nothing."""
     words_held: Mapping[str, Estimate]
-    """By judge: by how much its score changes where the number of words does not, by a line fitted over the pairs."""
+    """By judge: the change of its score at no change in words, from a line fitted over the pairs."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
@@ -91,12 +89,12 @@ class PolicyComparison:
 
 
 def compare_policies(pairs: Sequence[AnswerPair], *, resamples: int = 2000, seed: int = 0) -> PolicyComparison:
-    """Compare two policies by everything that was measured of their answers.
+    """Compare two policies by all measures of their answers.
 
     Args:
-        pairs: The answers, at least one pair.
-        resamples: Of the bootstrap over prompts; 0 gives no intervals.
-        seed: Of the resamples.
+        pairs: The measured answers, at least one pair.
+        resamples: Resamples of the bootstrap over prompts; 0 gives no intervals.
+        seed: Seeds the resamples.
     """
     names = list(dict.fromkeys(name for pair in pairs for name in pair.before))
     changes = {name: _change(pairs, name, resamples, seed) for name in names}
@@ -153,10 +151,10 @@ def _words_held(pairs: Sequence[AnswerPair], judge: str, resamples: int, seed: i
 def _win_rates(
     probs: Sequence[Mapping[str, float | None]], clusters: Sequence[str], resamples: int, seed: int
 ) -> dict[str, Estimate]:
-    """Return every judge's win rate over the pairs that it has an opinion on; a judge without any is not there."""
+    """Return every judge's win rate over the pairs that it judged; a judge without any is left out."""
     rates: dict[str, Estimate] = {}
     for judge, flat in _by_judge(probs).items():
-        leads = np.round([prob - 0.5 for prob in flat], 9)  # equal answers are a tie, whatever the rounding
+        leads = np.round([prob - 0.5 for prob in flat], 9)  # equal answers are a tie despite rounding
         known = [cluster for cluster, one in zip(clusters, probs, strict=True) if one.get(judge) is not None]
         rates[judge] = estimate(partial(_share_won, leads), known, resamples=resamples, seed=seed)
     return rates
@@ -186,7 +184,7 @@ def shown_change(change: Change | None) -> str:
 
 
 def shown_estimate(found: Estimate | None, *, digits: int = 3, sign: str = "") -> str:
-    """Return an estimate with its interval as text; `sign="+"` shows the sign of what is positive, too."""
+    """Return an estimate with its interval as text; `sign="+"` also shows a positive sign."""
     if found is None or found.value is None:
         return "-"
     interval = "" if found.low is None else f" [{found.low:.{digits}f}, {found.high:.{digits}f}]"

@@ -1,8 +1,6 @@
-"""What the groups of a training's log say: how far scores differ within one, and whether a second judge agrees.
+"""Summarizes the groups of a training's judgment log: their spread, and their agreement with the audit judge.
 
-It does not know files, trainers or figures.
-
-A group is what a trainer's advantage is relative to: the rollouts of a prompt in a step, here under one rubric.
+A group holds the rollouts of one prompt in one step under one rubric; a trainer's advantage is relative to it.
 """
 
 import json
@@ -22,16 +20,16 @@ _SAME = 1e-9
 
 
 def summarize_groups(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return what a log's groups come to; groups of one do not count, and what no group has is not there.
+    """Summarize a log's groups; groups of one do not count, and figures that no group has are left out.
 
     Args:
         records: The lines that `PrometheusReward(log_path=...)` writes.
 
     Returns:
-        For the expected scores and for the integers of the same judgments the mean standard deviation within a group,
-        in points of the scale, "expected_sd" and "integer_sd", and the share of groups in which all are the same,
-        "expected_same" and "integer_same"; "audit_rank_correlation", the mean over groups of Spearman's rank
-        correlation of the reward with the audit judge's score, where both differ within the group.
+        "expected_sd" and "integer_sd": the mean standard deviation within a group, in points of the scale;
+        "expected_same" and "integer_same": the share of groups whose scores are all the same;
+        "audit_rank_correlation": the mean over groups of Spearman's rank correlation of the reward with the audit
+        judge's score, for groups in which both vary.
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for record in records:
@@ -44,13 +42,13 @@ def summarize_groups(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def summarize_training(folder: Path, *, last_step: int | None = None) -> dict[str, float]:
-    """Return what a training's curves and the groups of its judgment log come to.
+    """Summarize a training's curves and the groups of its judgment log.
 
     The keys are those of `summarize_curves` and `summarize_groups`.
 
     Args:
-        folder: The training's.
-        last_step: The step at which all is cut; None takes all of it.
+        folder: The training's output folder.
+        last_step: The last step to count; None takes all.
 
     Raises:
         InputError: The trainer's state or the log cannot be read.
@@ -62,10 +60,10 @@ def summarize_training(folder: Path, *, last_step: int | None = None) -> dict[st
 
 
 def forget_records_from(path: Path, step: int) -> None:
-    """Drop the records from a step on, and a line that was cut off: a training resumed there logs them again.
+    """Drop the records from a step on, and an incomplete last line; a training resumed there logs them again.
 
     Raises:
-        InputError: The file holds something else than records, or cannot be written.
+        InputError: The file is no judgment log, or cannot be written.
     """
     kept = path.with_name(f"{path.name}.tmp")
     try:
@@ -92,6 +90,6 @@ def _figures(group: list[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _columns(group: list[Mapping[str, Any]], *names: str) -> list[Floats]:
-    """Return columns of the records that have all of them."""
+    """Return the columns, over the records that have all of them."""
     whole = [record for record in group if all(record.get(name) is not None for name in names)]
     return [np.array([record[name] for record in whole], dtype=float) for name in names]

@@ -1,7 +1,4 @@
-"""Measures two policies' answers to the same prompts: by judges, singly and against each other, and without a model.
-
-It does not know policies, trainers or what is concluded: `training_examples.prove_it.comparison` compares.
-"""
+"""Measures two policies' answers to the same prompts: by judges (grading and ranking), and without a model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,16 +22,16 @@ from training_examples.prove_it.text_measures import measure_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyTask:
-    """A prompt that policies are measured on."""
+    """A prompt to measure policies on."""
 
     key: str
-    """Its own name."""
+    """A unique name."""
     instruction: str
-    """What is asked, as a judge sees it."""
+    """The instruction that a judge sees."""
     rubric: Any
     """One rubric or several, in any form of `Rubric.parse` that JSON can hold."""
     reference_answer: str | None = None
-    """An answer that deserves the best score; None where there is none."""
+    """An answer that deserves the best score, or None."""
 
 
 def measure_policies(
@@ -49,35 +46,35 @@ def measure_policies(
 ) -> list[AnswerPair]:
     """Measure two policies' answers; call it again to go on after a stop.
 
-    Every judge grades both answers and ranks them in both orders: `OUT/NAME` is its labelling of `OUT/NAME.jsonl`,
-    with the second policy's answers as the chosen ones, and `prom-reward report OUT/NAME` shows it. A judge with a
-    cache answers once what stands in several folders, such as a base policy's answers.
+    Every judge grades both answers and ranks them in both orders. `OUT/NAME` is its labeling of `OUT/NAME.jsonl`, with
+    the second policy's answers as the chosen ones; `prom-reward report OUT/NAME` shows it. Give a judge a cache if the
+    same answers come up in several folders, as a base policy's do.
 
     Args:
         tasks: The prompts.
         before: The first policy's answers.
-        after: The second policy's, to the same prompts with the same samples, in the same order.
-        judges: By name.
-        out: The folder.
-        generic_rubrics: By the name of a judge, a rubric under which it grades once more, and without reference: the
-            measure "NAME, generic rubric", which a policy trained on the tasks' own rubrics was not trained for.
-        short_tokens: A length of interest, such as the one at which answers were cut in training.
+        after: The second policy's answers: the same prompts and samples, in the same order.
+        judges: The judges by name.
+        out: The folder for labels.
+        generic_rubrics: By a judge's name: another rubric to grade by once more, without reference answer. It gives
+            the measure "NAME, generic rubric", on which a policy with the tasks' own rubrics was not trained.
+        short_tokens: A length of interest, such as the token limit in training.
 
     Returns:
-        A pair an answer, in order. Measures: a judge's expected score under its name, "overlap" with the reference,
-        "words", "sentences", "repetition", "copied" from the instruction, the shares "empty" and "cut off", and the
-        share "over N tokens" with N = short_tokens.
+        One pair an answer, in order. Measures: each judge's expected score under its name, "overlap" with the
+        reference, "words", "sentences", "repetition", "copied" from the instruction, "empty" and "cut off" (0 or 1),
+        and "over N tokens" (0 or 1) with N = short_tokens.
 
     Raises:
-        InputError: The answers are not to the same prompts, or `out` holds other ones.
-        MissingPackageError: There is a reference, and sacrebleu is not installed.
+        InputError: The two policies answered different prompts, or `out` holds labels of other answers.
+        MissingPackageError: There is a reference answer, and sacrebleu is not installed.
     """
     known = {task.key: task for task in tasks}
     kinds = [[(answer.key, answer.sample) for answer in answers] for answers in (before, after)]
     if kinds[0] != kinds[1] or not known.keys() >= {key for key, _ in kinds[0]}:
         raise InputError(
-            f"got {len(before)} answers before and {len(after)} after, which are not to the same prompts and samples "
-            f"among {len(tasks)} tasks; expected both policies' answers in one order"
+            f"got {len(before)} answers before and {len(after)} after, of different prompts or samples among "
+            f"{len(tasks)} tasks; expected both policies' answers to the same prompts, in the same order"
         )
     out.mkdir(parents=True, exist_ok=True)
     asked = [known[answer.key] for answer in before]
@@ -101,16 +98,16 @@ def before_and_after(
     sample: str = GREEDY,
     num_each: int = 5,
 ) -> list[BeforeAfter]:
-    """Return the answers that gained most and those that lost most under each task's first rubric, with feedback.
+    """Return the answers that gained most and that lost most under each task's first rubric, with feedback.
 
     Args:
         tasks: The prompts.
         before: The first policy's answers.
-        after: The second policy's, to the same prompts in the same order.
-        judge: Gives the scores that the gain is of; with a cache it need not grade again what it has measured.
-        writer: Writes the feedback: the same judge in feedback mode, for example.
-        sample: Which of each prompt's answers.
-        num_each: How many of either; answers without a score are left out.
+        after: The second policy's answers: the same prompts, in the same order.
+        judge: Scores the answers; with a cache it grades nothing twice.
+        writer: Writes the feedback, for example the same judge in feedback mode.
+        sample: The name of the answer to take for each prompt.
+        num_each: How many to return of each kind; answers without a score are left out.
     """
     known = {task.key: task for task in tasks}
     asked = [
@@ -150,7 +147,9 @@ def _labels(rows: Sequence[Mapping[str, Any]], judge: Judge, out: Path, method: 
     found = label(source, judge=judge, out=out, method=method)
     labels = read_values(found.labels)
     if found.num_problems:
-        raise InputError(f"{out / 'problems.jsonl'}: {found.num_problems} pairs of answers cannot be judged; mend them")
+        raise InputError(
+            f"{out / 'problems.jsonl'}: {found.num_problems} pairs of answers cannot be judged; correct them"
+        )
     return labels
 
 
@@ -162,7 +161,7 @@ def _pair(
     labels: Mapping[str, Mapping[str, Any]],
     short_tokens: int | None,
 ) -> AnswerPair:
-    """Return two answers with what every judge says of them, by its name, and what can be said without one."""
+    """Return two answers with their measures by judges and without a model."""
     ranked = {name: row for name, row in labels.items() if "ranking_orders" in row}
     scores = [{name: row[f"{side}_expected_score"] for name, row in labels.items()} for side in ("rejected", "chosen")]
     return AnswerPair(

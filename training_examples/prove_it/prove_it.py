@@ -1,29 +1,12 @@
-"""Prove it: train a policy on a judge's rewards, and measure it by what that judge does not say.
+"""Train a policy on a judge's rewards, and measure it by means other than that judge.
 
     prom-reward train-judge --config configs/train_audit_judge.yaml --data-dir DATA --out audit-judge
     python -m training_examples.prove_it --data DATA --audit-adapter audit-judge --out prove-it
 
-Run it again to go on after a stop: a training goes on from its last checkpoint as if it had not been stopped, and what
-is in OUT is not done twice. OUT/results.md and results.json hold the figures of all that is done, after each run anew;
-OUT/runs/*/report.html is a page each. `--steps 5 --seeds 0 --max-prompts 4 --sample-seeds 0` shows that it runs.
-
-The task is to summarize the beginning of a news article (DATA/train/summaries.jsonl and dev/summaries.jsonl: SummEval,
-Newsroom), in two sentences, which fit into the tokens of a rollout. A small policy has all that it needs before its
-eyes; the judge learned from many rated summaries of one article, and so to tell the rollouts of a group apart; overlap
-with a reference means something. The answers of SAF are to 18 questions alone, too few to hold any out; most BiGGen
-tasks are beyond a policy of 135M. The rubric is the article's own of what a summary has to hold. That of its facts is
-left out: people's mean is 4.6 of 5 there, so that it tells rollouts apart by noise alone.
-
-Held out are the articles of dev/, "unseen", which neither judge was trained on, and a quarter of those of train/ by the
-hash of their name, which the policy never sees; of those one judge saw ratings and the other the references.
-
-Compared on equal steps are the expected score as reward, the integer, a generic rubric without reference instead of
-each row's own, and, without a judge, the overlap with the reference; a constant reward shows what a step costs without
-a judge. Greedy and sampled answers, which may be twice as long as in training, are measured by the rewards' judge, by
-an audit judge (under the generic rubric, too) and without a model. The first sentence of each article stands beside the
-policies as "lead". Policy and both judges begin with the same weights, and both judges learned from constructed labels,
-by the same rules, that more of a reference is better: the audit judge has another seed and no rating of a summary by
-people, and is a second opinion, not an independent one. Overlap, length and copying are.
+Run it again to continue after a stop: a training resumes from its last checkpoint, and nothing in OUT is done twice.
+OUT/results.md and results.json hold the figures so far and are rewritten after each run; OUT/runs/*/report.html is a
+page for each run. `--steps 5 --seeds 0 --max-prompts 4 --sample-seeds 0` is a quick trial. The README beside this file
+describes the task, the comparisons and the results.
 """
 
 import argparse
@@ -68,11 +51,11 @@ KINDS: dict[str, dict[str, str]] = {
     "integer": {"score": "integer"},
     "generic": {"rubric": GENERIC},
 }
-"""Arguments of PrometheusReward. A generic rubric takes the place of the rows' own and of their references."""
+"""Arguments of PrometheusReward. A generic rubric replaces the rows' own rubrics and references."""
 BASELINE = "lead"
 PROMPT = "Summarize the article in two short sentences."
 CONTENT = "Does the summary hold what matters"
-"""How the rubric of what a summary has to hold begins."""
+"""The beginning of the rubric of a summary's content."""
 HELD_OUT_SHARE = 0.25
 CONSTANT_STEPS = 20
 MEASURED_TOKENS = 128
@@ -84,7 +67,7 @@ Tasks = dict[str, PolicyTask]
 
 
 def load_tasks(data: Path, max_chars: int) -> tuple[Tasks, Tasks, Tasks]:
-    """Return the articles of the training, those held out from the policy alone, and those no judge has seen either."""
+    """Return the training articles, those held out from the policy only, and those that no judge has seen either."""
     parts: tuple[Tasks, Tasks, Tasks] = ({}, {}, {})
     for name in ("train", "dev"):
         articles: dict[str, list[dict[str, Any]]] = {}
@@ -109,7 +92,7 @@ def task_of(key: str, rows: list[dict[str, Any]], max_chars: int) -> PolicyTask:
 
 
 def rows_of(tasks: Tasks, *, steps: int, seed: int, with_rubric: bool) -> Dataset:
-    """Return a row for every step, in passes over all tasks that are each shuffled anew: a run is one epoch."""
+    """Return one row for each step, from shuffled passes over all tasks: a run is one epoch."""
     rows = []
     for task in tasks.values():
         own = {"rubric": task.rubric, "reference_answer": task.reference_answer} if with_rubric else {}
@@ -130,13 +113,13 @@ UNJUDGED = {"overlap": overlaps, "constant": constant}
 
 
 def judge_of(options: argparse.Namespace, role: str, **settings: Any) -> PrometheusJudge:
-    """Return the rewards' judge, or the audit judge: the same with another adapter."""
+    """Return the rewards' judge, or the audit judge: the same base with another adapter."""
     adapter = {"adapter": str(options.audit_adapter)} if role == "audit" else {}
     return load_judge(options.judge, **adapter, **settings)
 
 
 def load(options: argparse.Namespace, adapter: Path | None = None) -> tuple[Any, Any]:
-    """Load the policy, in bf16 where that is fast; the adapter that is trained on it is in fp32."""
+    """Load the policy, in bf16 if that is fast; the adapter to train is in fp32."""
     policy, tokenizer = load_policy(options.policy)
     device = resolve_device(None)
     policy = policy.to(device, resolve_dtype(options.dtype, device))
@@ -148,7 +131,7 @@ def steps_of(options: argparse.Namespace, name: str) -> int:
 
 
 def train(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
-    """Train a run, or go on with it; it is done when there is a checkpoint of its last step."""
+    """Train a run, or resume it; it is done when there is a checkpoint of its last step."""
     kind, seed = kind_of(name), int(name.rpartition("-")[2])
     folder, steps = options.out / "runs" / name, steps_of(options, name)
     last = last_checkpoint(folder)
@@ -160,7 +143,7 @@ def train(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
         audit, log = AuditJudge(judge=judge_of(options, "audit"), share=1.0), folder / LOG_FILE
         reward = PrometheusReward(judge_of(options, "judge"), **KINDS[kind], audit=audit, log_path=log)
         forget_records_from(reward.log.path, checkpoint_step(last))
-    torch.manual_seed(seed)  # the adapter's first weights
+    torch.manual_seed(seed)  # seeds the adapter's first weights
     policy, tokenizer = load(options)
     trainer = GRPOTrainer(
         model=policy,
@@ -176,7 +159,7 @@ def train(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
 
 
 def answer(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
-    """Write a policy's answers, or those of the baseline: the first sentence for every sample."""
+    """Write a policy's answers, or the baseline's: the first sentence for every sample."""
     path = options.out / "answers" / f"{name}.jsonl"
     if path.exists():
         return
@@ -199,7 +182,7 @@ def measure(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
     folder = options.out / "measures" / name
     if (folder / "measures.jsonl").exists():
         return
-    kept = {role: str(options.out / f"{role}.sqlite") for role in ("judge", "audit")}  # the base is judged once
+    kept = {role: str(options.out / f"{role}.sqlite") for role in ("judge", "audit")}  # the base policy is judged once
     found = measure_policies(
         list(tasks.values()),
         load_answers(options.out, "base"),
@@ -213,7 +196,7 @@ def measure(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
 
 
 def page(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
-    """Write a run's page, with the judge's feedback on the greedy answers that gained and lost most by its score."""
+    """Write a run's page, with the judge's feedback on the greedy answers whose scores rose and fell most."""
     folder = options.out / "runs" / name
     cache = str(options.out / "judge.sqlite")
     judge = judge_of(options, "judge", cache=cache)
@@ -224,7 +207,7 @@ def page(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
 
 
 def results(options: argparse.Namespace, unseen: Tasks, settings: dict[str, Any]) -> None:
-    """Write the results of all that is in OUT."""
+    """Write the results of all finished runs."""
     runs = sorted((options.out / "runs").glob("*"))
     done = [run for run in runs if checkpoint_step(last_checkpoint(run)) >= steps_of(options, run.name)]
     trained = {run.name: summarize_training(run) for run in done}
@@ -237,7 +220,7 @@ def results(options: argparse.Namespace, unseen: Tasks, settings: dict[str, Any]
 
 
 def settings_of(options: argparse.Namespace, parts: Sequence[Tasks]) -> dict[str, Any]:
-    """Return what all of OUT is made with."""
+    """Return the settings that all of OUT shares."""
     names = ("steps", "policy", "dtype", "max_chars", "max_prompts", "sample_seeds")
     made = {name: getattr(options, name) for name in names}
     made |= {"prompt": PROMPT, "held_out_share": HELD_OUT_SHARE, "measured_tokens": MEASURED_TOKENS}
@@ -251,18 +234,18 @@ def settings_of(options: argparse.Namespace, parts: Sequence[Tasks]) -> dict[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/ and dev/summaries.jsonl")
-    parser.add_argument("--audit-adapter", type=Path, required=True, help="of configs/train_audit_judge.yaml")
+    parser.add_argument("--audit-adapter", type=Path, required=True, help="trained by configs/train_audit_judge.yaml")
     parser.add_argument("--out", type=Path, default=Path("prove-it"))
     parser.add_argument("--judge", default="smollm2-135m", help="a preset, or a YAML file")
     parser.add_argument("--policy", default="smollm2-135m", help="a preset or a folder: the judge's base")
-    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"), help="of the policy")
-    parser.add_argument("--steps", type=int, default=150, help="of each run; the constant reward's has 20 at most")
+    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"), help="the policy's dtype")
+    parser.add_argument("--steps", type=int, default=150, help="steps of each run (constant: at most 20)")
     parser.add_argument("--runs", default=",".join([*KINDS, *UNJUDGED]), help="kinds of rewards, separated by commas")
-    parser.add_argument("--seeds", default="0,1", help="of the trainings, separated by commas")
-    parser.add_argument("--max-chars", type=int, default=1000, help="of an article")
-    parser.add_argument("--max-prompts", type=int, help="held-out articles at most")
-    parser.add_argument("--sample-seeds", type=int, nargs="*", default=[0, 1, 2], help="of the sampled answers")
-    parser.add_argument("--agreement", type=Path, help="`prom-reward evaluate --json` of the audit judge, to show")
+    parser.add_argument("--seeds", default="0,1", help="seeds of the trainings, separated by commas")
+    parser.add_argument("--max-chars", type=int, default=1000, help="characters of an article")
+    parser.add_argument("--max-prompts", type=int, help="at most so many held-out articles")
+    parser.add_argument("--sample-seeds", type=int, nargs="*", default=[0, 1, 2], help="seeds of the sampled answers")
+    parser.add_argument("--agreement", type=Path, help="the audit judge's `prom-reward evaluate --json`")
     options = parser.parse_args()
     kinds, seeds = options.runs.split(","), options.seeds.split(",")
     if unknown := [kind for kind in kinds if kind not in {*KINDS, *UNJUDGED}]:

@@ -1,7 +1,4 @@
-"""The folder of an experiment with policies: settings, answers, measures, and results as JSON and Markdown.
-
-It does not know how the figures come about.
-"""
+"""The folder of the experiment: settings, answers, measures, and results as JSON and Markdown."""
 
 import json
 import platform
@@ -22,16 +19,15 @@ from training_examples.prove_it.comparison import AnswerPair, PolicyComparison, 
 from training_examples.prove_it.targets import Target
 
 _COMPARED = (
-    "Means before → after, and the difference with its 95 % interval over prompts, for these trainings: how far other "
-    "seeds would lie is not in it, so look at each seed's line, too. Win rates are the latter policy's, ties as half: "
-    "by the scores that each answer has by itself, and ranked, with both answers in one prompt, in both orders; where "
-    'the orders seldom agree, the judge goes by the place and the rate says next to nothing. "Words held" is a '
-    "score's change where the number of words does not change, by a line fitted over the answers.\n"
+    "Means before → after, and the difference with its 95 % interval over prompts. The interval does not cover other "
+    "seeds: compare the lines of the seeds. Win rates are the second policy's, with ties as half: from each answer's "
+    "own score, and ranked, with both answers in one prompt, in both orders. If the orders seldom agree, the judge "
+    'goes by position and the rate says next to nothing. "Words held" is the change of a score at no change in the '
+    "number of words, from a line fitted over the answers.\n"
 )
 _TRAINED = (
-    "Rewards and scores of a training are those of its own rubric and reference, and of its own rewards: they compare "
-    "within a kind alone. First and last are means over a tenth of the steps, of other prompts each. Seconds are "
-    "without the audit judge's.\n"
+    "Each training has its own rewards, rubric and reference: compare rewards and scores within a kind only. First and "
+    "last are means over a tenth of the steps, which have different prompts. Seconds do not include the audit judge.\n"
 )
 
 
@@ -47,11 +43,11 @@ def load_pairs(out: Path) -> dict[str, list[AnswerPair]]:
 
 
 def keep_settings(out: Path, settings: Mapping[str, Any]) -> None:
-    """Write what a folder is made with, or refuse to go on in it with something else.
+    """Write a folder's settings, or refuse to continue in it with other settings.
 
     Raises:
-        InputError: The folder was made with other settings.
-        WorkError: The disk is full, or cannot be written.
+        InputError: The folder has other settings.
+        WorkError: The disk is full or read-only.
     """
     path = out / "settings.json"
     if not path.exists():
@@ -62,8 +58,8 @@ def keep_settings(out: Path, settings: Mapping[str, Any]) -> None:
     for name in {**made, **settings}:
         if made.get(name) != settings.get(name):
             raise InputError(
-                f"{out}: was made with {name}={made.get(name)}, got {settings.get(name)}; expected the same, or "
-                "another folder"
+                f"{out}: got {name}={settings.get(name)}, the folder was made with {made.get(name)}; expected the same "
+                "settings, or another folder"
             )
 
 
@@ -80,14 +76,14 @@ def write_results(
 
     Args:
         out: The folder.
-        compared: Comparisons of two policies, by what they are called.
-        trained: Trainings as `prom_reward.reports.training_folder.summarize_curves` returns them, by name.
-        targets: What was aimed at, and whether it came true.
-        settings: What all of it was made with.
-        agreement: What `load_agreement` returns of the audit judge.
+        compared: The comparisons by name.
+        trained: Each training's figures from `summarize_training`, by name.
+        targets: The targets, each met or not.
+        settings: The settings of the experiment.
+        agreement: The audit judge's agreement with people, from `load_agreement`.
 
     Raises:
-        WorkError: The disk is full, or cannot be written.
+        WorkError: The disk is full or read-only.
     """
     figures = {name: one.to_dict() for name, one in compared.items()}
     results = {"settings": settings, "targets": [asdict(one) for one in targets], "compared": figures}
@@ -103,14 +99,14 @@ def write_results(
         cells = [[name, *(one[column] for column in columns)] for name, one in agreement.items()]
         parts.append(markdown_table(["audit judge's agreement with people on", *columns], cells))
     parts += [_COMPARED, comparison_table(compared)]
-    parts += [_TRAINED, training_table(trained)] if trained else []  # at first a baseline alone is measured
+    parts += [_TRAINED, training_table(trained)] if trained else []  # at first only a baseline is measured
     parts.append(f"{conditions}\n")
     with replacing(out / "results.md") as file:
         file.write("\n".join(parts))
 
 
 def _machine() -> dict[str, Any]:
-    """Return what this process computes with."""
+    """Return the device, the threads and the libraries' versions."""
     known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     cpu = known.get("cpu_name", platform.machine())
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
@@ -122,11 +118,11 @@ def load_agreement(path: Path) -> dict[str, dict[str, str]]:
     """Return Pearson's r of a judge's expected scores with people's beside that of length, with intervals, as text.
 
     Args:
-        path: What `prom-reward evaluate --json` printed. With `--group` it is by group of rows, and there is none of
-            all rows: between rubrics whose means differ, a judge that reads no answer correlates, too.
+        path: The output of `prom-reward evaluate --json`. With `--group` the figures are by group only: over rubrics
+            with different means, even a judge that reads no answer correlates.
 
     Raises:
-        InputError: The file cannot be read, or is something else.
+        InputError: The file cannot be read, or is no such output.
     """
     try:
         found = json.loads(read_text(path, max_bytes=MAX_TABLE_BYTES))
@@ -150,9 +146,9 @@ def _agreement(figures: Mapping[str, Any]) -> dict[str, str]:
 
 
 def comparison_table(comparisons: Mapping[str, PolicyComparison]) -> str:
-    """Return a Markdown table: a line a comparison, a column a measure and a judge's win rates.
+    """Return a Markdown table with a line for each comparison and a column for each measure and win rate.
 
-    A measure's cell holds the means before and after, and the difference with its 95 % interval.
+    A measure's cell shows the means before and after, and the difference with its 95 % interval.
     """
     measures = list(dict.fromkeys(name for one in comparisons.values() for name in one.changes))
     judges = list(dict.fromkeys(name for one in comparisons.values() for name in one.win_rates))
@@ -181,7 +177,7 @@ def _ranked(compared: PolicyComparison, judge: str) -> str:
 
 
 def training_table(trained: Mapping[str, Mapping[str, float]]) -> str:
-    """Return a Markdown table: a line a training, a column a figure."""
+    """Return a Markdown table with a line for each training and a column for each figure."""
     columns = list(dict.fromkeys(column for figures in trained.values() for column in figures))
     rows = [
         [name, *(f"{figures[column]:.3g}" if column in figures else "-" for column in columns)]
@@ -191,7 +187,7 @@ def training_table(trained: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; what could end a cell is escaped."""
+    """Return a Markdown table, with vertical bars and line breaks escaped."""
     lines = [head, ["---"] * len(head), *rows]
     escaped = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"

@@ -1,6 +1,6 @@
-"""Trainings of one policy, named KIND-SEED: each, the seeds of a kind together, and kinds against each other.
+"""Compares trainings of one policy: each run, the seeds of a kind together, and kinds with each other.
 
-It does not know models, files or what is aimed at. A run whose name has no seed is a baseline.
+A run is named KIND-SEED; a run without seed is a baseline.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,25 +10,25 @@ from training_examples.prove_it.comparison import AnswerPair, PolicyComparison, 
 
 
 def kind_of(run: str) -> str:
-    """Return a run's kind: its name without the seed; "" where it has none."""
+    """Return a run's kind: its name without the seed; "" if it has no seed."""
     return run.rpartition("-")[0]
 
 
 def compare_runs(
     runs: Mapping[str, Sequence[AnswerPair]], *, main: str, unseen: Collection[str], resamples: int = 2000
 ) -> dict[str, PolicyComparison]:
-    """Compare every run with the policy that all began with, and the main kind with the others.
+    """Compare every run with the first policy, and the main kind with the others.
 
     Args:
-        runs: The measured answers of the first policy and of the run's, by the run's name.
-        main: The kind that the others are compared with.
-        unseen: Prompts that the judges were not trained on either.
-        resamples: Of the bootstrap over prompts.
+        runs: By the run's name: the measured answers of the first policy and of the run's policy.
+        main: The kind to compare the others with.
+        unseen: Prompts that neither judge was trained on.
+        resamples: Resamples of the bootstrap over prompts.
 
     Returns:
-        By what it is of: every run, every kind, "KIND, greedy", "KIND, sampled", "KIND, unseen", "KIND, both whole"
-        (neither answer was cut off), and "KIND → MAIN", in which the main kind's answers stand against those of
-        another kind with the same seed, or of a baseline, with "KIND-SEED → MAIN-SEED" for each.
+        By name: every run, every kind, "KIND, greedy", "KIND, sampled", "KIND, unseen", "KIND, both whole" (neither
+        answer was cut off), and "KIND → MAIN", which compares the main kind with another kind of the same seeds or
+        with a baseline, and "KIND-SEED → MAIN-SEED" for each seed.
     """
     parts = {**runs, **_by_kind(runs, unseen), **_against(runs, main)}
     return {name: compare_policies(pairs, resamples=resamples) for name, pairs in parts.items() if pairs}
@@ -67,8 +67,8 @@ def _against(runs: Mapping[str, Sequence[AnswerPair]], main: str) -> dict[str, l
 
 
 def _between(one: AnswerPair, other: AnswerPair) -> AnswerPair:
-    """Return two trained policies' answers to a prompt, both of which stood against the same first policy's."""
+    """Compare two trained policies' answers to a prompt, given each one's comparison with the first policy."""
     probs = {judge: (one.prob_after.get(judge), prob) for judge, prob in other.prob_after.items()}
-    # A probability is (1 + score - the first policy's) / 2, so that the first policy's falls out.
+    # A probability is (1 + score - the first policy's score) / 2, so the first policy's score cancels.
     leads = {judge: None if old is None or new is None else 0.5 + new - old for judge, (old, new) in probs.items()}
     return AnswerPair(prompt=one.prompt, sample=one.sample, before=one.after, after=other.after, prob_after=leads)

@@ -1,7 +1,4 @@
-"""What a training on a judge's rewards has to show before it is called better, and whether it does.
-
-It does not know files or how the figures come about.
-"""
+"""The targets that a training on a judge's rewards must meet to be called better."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,31 +8,31 @@ from training_examples.prove_it.comparison import Change, PolicyComparison, show
 from training_examples.prove_it.runs import kind_of
 
 MAX_WORDS = 1.5
-"""Words of an answer, at most this times the first policy's: a judge that likes length is not served by length."""
+"""Words of an answer, as a multiple of the first policy's: longer answers alone do not count as better."""
 MAX_JUDGE_SHARE = 0.25
-"""The judge's part of a step's time, at most."""
+"""The judge's share of a step's time."""
 MAX_SPREAD_RATIO = 0.5
-"""Groups without spread, at most this times those of integers."""
+"""Groups without spread, as a multiple of those of integers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is aimed at."""
+    """A target, met or not."""
 
     name: str
-    """In words."""
+    """The target in words."""
     is_met: bool
-    """Whether it came true."""
+    """Whether it is met."""
     figures: str
-    """What shows it."""
+    """The figures that show it."""
 
 
 def check_targets(compared: Mapping[str, PolicyComparison], trained: Mapping[str, Mapping[str, float]]) -> list[Target]:
-    """Return what is aimed at with "expected" scores as rewards; what was not measured is not there.
+    """Return the targets of rewards from "expected" scores; those that were not measured are left out.
 
     Args:
-        compared: What `training_examples.prove_it.runs.compare_runs` returns; its judges are "judge" and "audit".
-        trained: Trainings as `prom_reward.reports.training_folder.summarize_curves` returns them, by the run's name.
+        compared: From `training_examples.prove_it.runs.compare_runs`; its judges are "judge" and "audit".
+        trained: Each training's figures from `training_examples.prove_it.groups.summarize_training`, by run.
     """
     if "expected" not in compared:
         return []
@@ -62,7 +59,7 @@ def _answers(compared: Mapping[str, PolicyComparison]) -> Iterator[Target]:
 
 
 def _has_fallen(change: Change) -> bool:
-    """Return whether all of the interval is below 0; without an interval, whether the mean is."""
+    """Return whether the whole interval is below 0; without an interval, whether the mean is."""
     high = change.change.value if change.change.high is None else change.change.high
     return (high or 0.0) < 0
 
@@ -86,7 +83,7 @@ def _training(trained: Mapping[str, Mapping[str, float]]) -> Iterator[Target]:
 
 
 def _overhead(trained: Mapping[str, Mapping[str, float]]) -> str:
-    """Return how much longer a step takes than under a constant reward, over the first steps of both; "" if unknown."""
+    """Describe a step's time relative to one under a constant reward, over the first steps; "" if unknown."""
     seconds: dict[str, list[float]] = {}
     for run, one in trained.items():
         early, _, name = run.rpartition(" steps of ")

@@ -1,6 +1,4 @@
-"""What can be said of an answer without any model: overlap with a reference, length, repetition, copying.
-
-It does not know judges, policies or files.
+"""Measures an answer without a model: overlap with a reference, length, repetition, copying.
 
 Overlap is chrF, the F-score of character n-grams up to 6 (Popovic 2015, "chrF: character n-gram F-score for automatic
 MT evaluation"), sacrebleu's, with beta = 1: recall counts no more than precision, so that an answer does not gain by
@@ -33,11 +31,11 @@ class TextMeasures:
     num_sentences: int
     """Its sentences, by the marks that end them."""
     repetition: float
-    """The share of its runs of three words that stood in it before, from 0 to 1."""
+    """The share of its three-word runs that repeat an earlier one, from 0 to 1."""
     copied: float | None
-    """The share of its runs of three words that stand in the source, from 0 to 1; None without a source."""
+    """The share of its three-word runs that are in the source, from 0 to 1; None without a source."""
     is_empty: bool
-    """Whether it has no word at all."""
+    """Whether it has no words."""
 
 
 def measure_text(answer: str, reference: str | None, source: str | None = None) -> TextMeasures:
@@ -45,11 +43,11 @@ def measure_text(answer: str, reference: str | None, source: str | None = None) 
 
     Args:
         answer: The answer.
-        reference: What its overlap is taken with; None takes none.
-        source: The text that it may be copied from, such as the prompt.
+        reference: The reference answer to measure overlap with, or None.
+        source: The text that may be copied, such as the prompt, or None.
 
     Raises:
-        MissingPackageError: There is a reference, and sacrebleu is not installed.
+        MissingPackageError: There is a reference answer, and sacrebleu is not installed.
     """
     words = _words(answer)
     return TextMeasures(
@@ -77,7 +75,7 @@ def _chrf() -> "CHRF":
         from sacrebleu.metrics.chrf import CHRF
     except ImportError as error:
         raise MissingPackageError(
-            "overlap with references needs sacrebleu, which is not installed; run: pip install 'prom-reward[examples]'"
+            "overlap with references needs sacrebleu, which is not installed; run: pip install '.[examples]'"
         ) from error
     return CHRF(beta=1)
 

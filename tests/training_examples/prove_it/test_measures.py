@@ -133,9 +133,9 @@ def test_a_cache_answers_once_what_stands_in_several_folders(tmp_path):
 
 @pytest.mark.parametrize("after", [AFTER[:-1], AFTER[::-1], policy(lambda *_: "x")[:2] * 2])
 def test_answers_to_other_prompts_are_refused(tmp_path, after):
-    with pytest.raises(InputError, match=r"^got 4 answers before and \d after, which are not to the same prompts and"):
+    with pytest.raises(InputError, match=r"^got 4 answers before and \d after, of different prompts or samples"):
         measured(tmp_path, after=after)
-    with pytest.raises(InputError, match="among 1 tasks; expected both policies' answers in one order"):
+    with pytest.raises(InputError, match="1 tasks; expected both policies' answers"):
         measure_policies(TASKS[:1], BEFORE, AFTER, judges={}, out=tmp_path)
 
 

@@ -1,0 +1,163 @@
+"""Measures how well a judge agrees with labels: scores of people or of a stronger judge, or preference pairs."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from prom_reward.data.human_labels import (
+    LabelColumns,
+    LabelledFile,
+    LabelledPair,
+    LabelledRequest,
+    collect_labelled,
+    common_scale,
+    read_labelled,
+)
+from prom_reward.data.rows import Row
+from prom_reward.errors import InputError
+from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.pairs import PairEvaluation, ScoredPair, compare_judges_on_pairs, evaluate_pairs
+from prom_reward.evaluation.scores import Evaluation, ScoredRow, compare_judges, evaluate_scores, grade_all
+from prom_reward.judging.base import Judge
+from prom_reward.rubrics.rubric import Rubric, parse_rubrics
+
+LabeledInput = str | Path | Iterable[Mapping[str, Any]] | LabelledFile
+"""A file, rows in memory, or what `labeled_input` returned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeEvaluation:
+    """A judge's figures on labeled rows, with the judgments that they are made of."""
+
+    judge: str
+    """The judge's name."""
+    figures: Evaluation | PairEvaluation
+    """Of rows with scores, or of preference pairs."""
+    rows: tuple[ScoredRow, ...] = ()
+    """The graded rows."""
+    pairs: tuple[ScoredPair, ...] = ()
+    """The graded pairs."""
+    problems: tuple[str, ...] = ()
+    """Rows that were left out, each with its place and the reason."""
+    against: "JudgeEvaluation | None" = None
+    """A second judge on the same rows."""
+    difference: Mapping[str, Estimate] = field(default_factory=dict)
+    """The judge's figures minus the second judge's, paired."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON values."""
+        figures = {"judge": self.judge, "left_out": len(self.problems), **self.figures.to_dict()}
+        if self.against is not None:
+            gaps = {name: one.to_dict() for name, one in self.difference.items()}
+            other = {"judge": self.against.judge, **self.against.figures.to_dict(), "difference": gaps}
+            figures["against"] = other
+        return figures
+
+
+def evaluate(
+    rows: LabeledInput,
+    *,
+    judge: Judge,
+    against: Judge | None = None,
+    rubric: Any = None,
+    columns: LabelColumns | None = None,
+    limit: int | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    on_start: Callable[[str, int], None] = lambda _, __: None,
+    on_batch: Callable[[int], None] = lambda _: None,
+) -> JudgeEvaluation:
+    """Measure how well a judge agrees with labels.
+
+    Rows with an empty or placeholder response are measured apart: see `Evaluation.without_answer`.
+
+    Args:
+        rows: Rows with scores or preference pairs: a file, or mappings as `prom_reward.data.human_labels` reads them.
+        judge: The judge.
+        against: A second judge, for a paired test on the same rows.
+        rubric: For rows without one, in any form of `Rubric.parse`.
+        columns: Columns of the file that have no known name.
+        limit: Rows to read at most.
+        resamples: Bootstrap resamples of the intervals; 0 for none.
+        seed: Seed of the bootstrap.
+        on_start: Called for each judge with its name and the number of gradings to come.
+        on_batch: Called after each call of a judge with the number of its gradings.
+
+    Raises:
+        InputError: The file cannot be read, no row can be used, the rubrics have several scales, or there are both
+            rows with scores and preference pairs.
+    """
+    labeled = labeled_input(rows, rubric=rubric, columns=columns, limit=limit)
+
+    def measured(one: Judge) -> JudgeEvaluation:
+        seeded = one.seeded(seed)
+        on_start(one.name, len(labeled.rows) + 2 * len(labeled.pairs))
+        if labeled.pairs:
+            pairs = _scored_pairs(seeded, labeled.pairs, on_batch)
+            return JudgeEvaluation(
+                judge=one.name, figures=evaluate_pairs(pairs, resamples=resamples, seed=seed), pairs=pairs
+            )
+        graded = _scored_rows(seeded, labeled.rows, on_batch)
+        return JudgeEvaluation(
+            judge=one.name, figures=evaluate_scores(graded, resamples=resamples, seed=seed), rows=graded
+        )
+
+    found = replace(measured(judge), problems=tuple(labeled.problems))
+    if against is None:
+        return found
+    other = measured(against)
+    gaps = (
+        compare_judges_on_pairs(found.pairs, other.pairs, resamples=resamples, seed=seed)
+        if labeled.pairs
+        else compare_judges(found.rows, other.rows, resamples=resamples, seed=seed)
+    )
+    return replace(found, against=other, difference=gaps)
+
+
+def labeled_input(
+    rows: LabeledInput, *, rubric: Any = None, columns: LabelColumns | None = None, limit: int | None = None
+) -> LabelledFile:
+    """Read and check labeled rows: everything that can be wrong with them before a judge is loaded.
+
+    Arguments and errors are those of `evaluate`.
+    """
+    labeled = _labeled(rows, parse_rubrics(rubric) if rubric is not None else (), columns, limit)
+    if labeled.rows and labeled.pairs:
+        raise InputError(
+            f"got {len(labeled.rows)} rows with scores and {len(labeled.pairs)} preference pairs; expected one kind, "
+            "so give them in two files"
+        )
+    if labeled.rows:
+        common_scale(labeled.rows)
+    return labeled
+
+
+def _labeled(
+    rows: LabeledInput, rubrics: tuple[Rubric, ...], columns: LabelColumns | None, limit: int | None
+) -> LabelledFile:
+    if isinstance(rows, LabelledFile):
+        return rows
+    if isinstance(rows, str | Path):
+        return read_labelled(rows, rubrics, columns=columns, limit=limit)
+    numbered = (Row(f"row {number}", values) for number, values in enumerate(islice(rows, limit), start=1))
+    return collect_labelled(numbered, rubrics, columns=columns, where="rows")
+
+
+def _scored_rows(
+    judge: Judge, rows: Sequence[LabelledRequest], on_batch: Callable[[int], None]
+) -> tuple[ScoredRow, ...]:
+    judgments = grade_all(judge, [row.request for row in rows], on_batch=on_batch)
+    return tuple(ScoredRow(labelled=row, judgment=one) for row, one in zip(rows, judgments, strict=True))
+
+
+def _scored_pairs(
+    judge: Judge, pairs: Sequence[LabelledPair], on_batch: Callable[[int], None]
+) -> tuple[ScoredPair, ...]:
+    sides = [side for pair in pairs for side in (pair.chosen, pair.rejected)]
+    judgments = grade_all(judge, sides, on_batch=on_batch)
+    return tuple(
+        ScoredPair(labelled=pair, chosen=chosen, rejected=rejected)
+        for pair, chosen, rejected in zip(pairs, judgments[::2], judgments[1::2], strict=True)
+    )

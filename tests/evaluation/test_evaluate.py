@@ -1,0 +1,97 @@
+import json
+import re
+
+import pytest
+
+from prom_reward import PrometheusJudge, ScriptedEngine, evaluate
+from prom_reward.data.human_labels import LabelColumns
+from prom_reward.errors import InputError
+from prom_reward.evaluation.evaluate import labeled_input
+
+
+def quality(prompt):
+    said = re.search(r"quality (\d)", prompt.user)
+    return f"Seen. [RESULT] {said[1]}" if said else "Nothing there. [RESULT] 5"
+
+
+@pytest.fixture
+def judge():
+    return PrometheusJudge(ScriptedEngine(quality, confidence=1.0), name="good")
+
+
+@pytest.fixture
+def constant():
+    return PrometheusJudge(ScriptedEngine(["Seen. [RESULT] 3"], confidence=1.0), name="constant")
+
+
+def row(question, score, response=None):
+    return {"instruction": f"Question {question}?", "response": response or f"quality {score}", "score": score}
+
+
+ROWS = [row(at // 2, 1 + at % 5) for at in range(30)]
+PAIRS = [{"prompt": f"Question {at}?", "chosen": "quality 4", "rejected": f"quality {at % 4 + 1}"} for at in range(12)]
+
+
+def test_rows_in_memory_and_in_a_file_give_the_same(judge, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in ROWS))
+    found = [evaluate(rows, judge=judge, rubric="helpfulness", resamples=20).to_dict() for rows in (ROWS, path)]
+    assert found[0] == found[1]
+    assert (found[0]["judge"], found[0]["n"], found[0]["left_out"]) == ("good", 30, 0)
+    assert found[0]["pearson"]["integer"]["value"] == pytest.approx(1)
+    assert "warning" not in found[0]["pearson"]["integer"]
+
+
+def test_a_second_judge_is_compared_on_the_same_rows(judge, constant):
+    asked = []
+    found = evaluate(
+        ROWS, judge=judge, against=constant, rubric="helpfulness", resamples=20, on_start=lambda *of: asked.append(of)
+    )
+    assert asked == [("good", 30), ("constant", 30)]
+    assert found.difference["mae"].value == pytest.approx(-1.2)
+    assert found.to_dict()["against"]["judge"] == "constant"
+    pairs = evaluate(PAIRS, judge=judge, against=constant, rubric="helpfulness", resamples=20)
+    assert pairs.figures.accuracy["integer"].value == pytest.approx((9 + 1.5) / 12)
+    assert pairs.difference["pairwise_accuracy"].value == pytest.approx(0.375)
+
+
+def test_an_interval_from_few_questions_carries_a_warning(judge):
+    few = evaluate(ROWS[:18], judge=judge, rubric="helpfulness", resamples=20).to_dict()
+    assert few["mae"]["constant"]["warning"] == "interval from 9 questions; expected at least 10"
+    enough = evaluate(ROWS[:20], judge=judge, rubric="helpfulness", resamples=20).to_dict()
+    assert "warning" not in enough["mae"]["constant"]
+    few_pairs = evaluate(PAIRS[:9], judge=judge, rubric="helpfulness", resamples=20).to_dict()
+    assert "warning" in few_pairs["pairwise_accuracy"]["expected"]
+
+
+def test_rows_without_an_answer_are_measured_apart(judge):
+    empty = [row(at, 1, text) for at, text in enumerate(["N/A", "No response.", " "])]
+    found = evaluate([*ROWS, *empty], judge=judge, rubric="helpfulness", resamples=0).to_dict()
+    assert found["n"] == 30
+    assert found["mae"]["integer"]["value"] == 0
+    assert found["without_answer"]["n"] == 3
+    assert found["without_answer"]["mae"]["integer"]["value"] == 4  # it gives an empty answer 5 of 5
+    pairs = [*PAIRS, {"prompt": "q", "chosen": "-", "rejected": "quality 1"}]
+    found = evaluate(pairs, judge=judge, rubric="helpfulness", resamples=0).to_dict()
+    assert (found["n"], found["without_answer"]["n"]) == (12, 1)
+    assert "without_answer" not in evaluate(ROWS, judge=judge, rubric="helpfulness", resamples=0).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "said"),
+    [
+        ([*ROWS[:2], *PAIRS], {"rubric": "helpfulness"}, "got 2 rows with scores and 12 preference pairs"),
+        ([], {}, "rows: no labell?ed row"),
+        (ROWS, {}, "rows: no labell?ed row; row 1: "),
+        (ROWS, {"rubric": "helpfulness", "columns": LabelColumns(score="stars")}, "expected one of stars"),
+    ],
+)
+def test_rows_are_checked_without_a_judge(rows, options, said):
+    with pytest.raises(InputError, match=said):
+        labeled_input(rows, **options)
+
+
+def test_rows_that_cannot_be_used_are_named(judge):
+    found = evaluate([*ROWS, {**ROWS[0], "score": 9}], judge=judge, rubric="helpfulness", resamples=0)
+    assert found.to_dict()["left_out"] == 1
+    assert found.problems[0].startswith("row 31: got the score 9")

@@ -1,0 +1,38 @@
+import pytest
+
+from prom_reward.evaluation.placeholders import is_placeholder
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        " \n",
+        "N/A",
+        "n.a.",
+        "No response.",
+        "-",
+        "...",
+        "None",
+        "null",
+        "[deleted]",
+        "| | |",
+        "…",
+        "<removed>",
+        "**TBD**",
+    ],
+)
+def test_what_stands_for_a_missing_answer(answer):
+    assert is_placeholder(answer)
+
+
+@pytest.mark.parametrize(
+    "answer", ["5", "=>", "+", "No", "None of the above", "No answer was right.", "👍", "∀", "Não", "\ud800", "否"]
+)
+def test_a_short_answer_is_an_answer(answer):
+    assert not is_placeholder(answer)
+
+
+def test_a_long_answer_of_marks_takes_no_time():
+    assert is_placeholder("." * 1_000_000)
+    assert not is_placeholder("." * 1_000_000 + "x")
