@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from prom_reward.judging.cache import JudgmentCache as JudgmentCache
     from prom_reward.judging.flags import FlagPolicy as FlagPolicy
     from prom_reward.judging.judge import PrometheusJudge as PrometheusJudge
+    from prom_reward.labeling.exports import export_labels as export_labels
     from prom_reward.labeling.labeling import label as label
     from prom_reward.rewards.audit_judge import AuditJudge as AuditJudge
     from prom_reward.rewards.canaries import Canaries as Canaries
@@ -77,6 +78,7 @@ _HOMES = {
     "WorkError": "errors",
     "audit": "auditing.audit",
     "evaluate": "evaluation.evaluate",
+    "export_labels": "labeling.exports",
     "label": "labeling.labeling",
     "load_judge": "config",
     "load_rubric": "config",

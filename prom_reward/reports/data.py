@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import InputError
-from prom_reward.labeling.exports import LabeledRow, read_labels
+from prom_reward.labeling.labeled_rows import LabeledRow, read_labels
 from prom_reward.labeling.manifest import load_manifest
 from prom_reward.reports.judgments import Judged, JudgedPair, logged_judgment, row_judgments, row_pairs
 from prom_reward.reports.training_folder import LOG_FILE, BeforeAfter, Curve, load_before_after, load_curves
@@ -140,9 +140,9 @@ def _notability(one: Judged) -> float:
 
 def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
     manifest = load_manifest(folder / "manifest.json")
-    about = manifest["about"]
+    about = manifest.about
     data = ReportData(title=str(about.get("input", folder.name)))
-    data.facts = {"judge": str(about.get("judge", "?")), "method": manifest["method"], "folder": str(folder)}
+    data.facts = {"judge": str(about.get("judge", "?")), "method": manifest.method, "folder": str(folder)}
     groups: set[str] = set()
     for row in read_labels(folder):
         name = _group(row.values, group)

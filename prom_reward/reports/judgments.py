@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prom_reward.labeling.exports import LabeledRow, texts
+from prom_reward.labeling.labeled_rows import LabeledRow
+from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
 from prom_reward.prompts.transcripts import transcript
 
-_NAMES = ("outcome", "score", "expected_score", "score_probs", "entropy", "feedback", "error")
 _MAX_TEXT = 6_000
 
 
@@ -73,35 +73,35 @@ class JudgedPair:
 
 def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
     """Yield the judgments of a labelled row, one a response."""
-    values, example = row.values, row.example
-    prompt, *responses = texts(example)
+    values = row.values
+    prompt, *responses = row.texts
     shared = {"row": values["row"], "rubric": values["rubric_name"], "group": group}
     shared |= {"margin": values.get("margin"), "agreement": values.get("agreement")}
-    labels: Sequence[Mapping[str, Any]]
-    match example.kind:
-        case "pair" if "chosen_outcome" in values:
-            labels = [{name: values.get(f"{side}_{name}") for name in _NAMES} for side in ("chosen", "rejected")]
-            sides = ["chosen", "rejected"]
+    sides: Sequence[str]
+    match row.example.kind:
         case "pair":
-            ranking = {"outcome": values["ranking_outcome"], "feedback": values["ranking_feedback"]}
-            labels, sides = [{**dict.fromkeys(_NAMES), **ranking}] * 2, ["chosen", "rejected"]
+            sides = SIDES
         case "responses":
-            labels, sides = values["labels"], [str(number + 1) for number in range(len(responses))]
+            sides = [str(number + 1) for number in range(len(responses))]
         case _:
-            labels, sides = [values], ["response"]
-    for label, side, response in zip(labels, sides, responses, strict=True):
+            sides = ["response"]
+    verdicts = row.verdicts
+    if not verdicts:  # the pair was only ranked
+        ranking = {"outcome": values["ranking_outcome"], "feedback": values["ranking_feedback"]}
+        verdicts = [{**dict.fromkeys(VERDICT_COLUMNS), **ranking}] * 2
+    for verdict, side, response in zip(verdicts, sides, responses, strict=True):
         instruction, answer = transcript(prompt, response)
         yield Judged(
             side=side,
-            outcome=label["outcome"],
-            score=label["score"],
-            expected_score=label["expected_score"],
-            probs=label["score_probs"],
-            entropy=label["entropy"],
+            outcome=verdict["outcome"],
+            score=verdict["score"],
+            expected_score=verdict["expected_score"],
+            probs=verdict["score_probs"],
+            entropy=verdict["entropy"],
             length=len(answer),
             prompt=_cut(instruction),
             response=_cut(answer),
-            feedback=_cut(label["feedback"] or label.get("error") or ""),
+            feedback=_cut(verdict["feedback"] or verdict.get("error") or ""),
             **shared,
         )
 
@@ -111,10 +111,10 @@ def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
     values = row.values
     if values["margin"] is None:
         return []
-    prompt, *responses = texts(row.example)
+    prompt, *responses = row.texts
     chosen, rejected = (transcript(prompt, response)[1] for response in responses)
-    first, second = (values.get(f"{side}_score") for side in ("chosen", "rejected"))
-    entropies = [values[name] for name in ("chosen_entropy", "rejected_entropy") if values.get(name) is not None]
+    first, second = (values.get(f"{side}_score") for side in SIDES)
+    entropies = [verdict["entropy"] for verdict in row.verdicts if verdict["entropy"] is not None]
     return [
         JudgedPair(
             margin=values["margin"],

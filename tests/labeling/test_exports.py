@@ -3,9 +3,10 @@ import json
 import pytest
 
 from prom_reward.errors import ConfigError, InputError
-from prom_reward.labeling.exports import ExportOptions, export_labels, read_labels
+from prom_reward.labeling.exports import export_labels
+from prom_reward.labeling.labeled_rows import read_labels
 from prom_reward.labeling.labeling import label
-from prom_reward.labeling.row_labels import logit
+from prom_reward.labeling.verdicts import logit
 from tests.labeling.label_inputs import read_rows, scripted_judge, write_rows
 
 
@@ -35,7 +36,7 @@ def exported(tmp_path):
         source = write_rows(tmp_path / "rows.jsonl", rows)
         judge = PrometheusJudge(ScriptedEngine(by_number, confidence=confidence))
         label(source, judge=judge, out=tmp_path / "out", rubric="helpfulness")
-        found = export_labels(tmp_path / "out", trainer, ExportOptions(**options))
+        [found] = export_labels(tmp_path / "out", [trainer], **options)
         assert found.path == tmp_path / f"out/{trainer}.jsonl"
         return read_rows(found.path), found
 
@@ -133,6 +134,21 @@ def test_texts_of_a_conversational_row_are_all_messages(exported):
     assert row == {"prompt": user, "chosen": chosen, "rejected": rejected}
 
 
+def test_the_best_of_several_is_written_once_for_kto(exported):
+    rows, found = exported([{"prompt": "q", "completions": ["s5", "s3", "s2", "s1"]}], "kto", best_of_n="all")
+    assert [(row["completion"], row["label"]) for row in rows] == [
+        *[("s5", True)],
+        *[("s3", False), ("s2", False), ("s1", False)],
+    ]
+    assert (found.num_written, found.dropped) == (4, {})
+
+
+def test_several_formats_are_written_at_once(exported, tmp_path):
+    exported(PAIRS, "dpo")
+    found = export_labels(tmp_path / "out", ["reward", "sft"])
+    assert [(one.path.name, one.num_written) for one in found] == [("reward.jsonl", 2), ("sft.jsonl", 2)]
+
+
 def test_a_column_that_had_a_labels_name_is_read_back(exported, tmp_path):
     exported([{"prompt": "q", "completion": "s5", "score": 7, "row": "r"}], "kto")
     [row] = read_labels(tmp_path / "out")
@@ -147,7 +163,7 @@ def test_single_responses_make_no_pairs(exported, trainer):
 
 def test_an_unknown_trainer_names_its_near_miss(tmp_path):
     with pytest.raises(ConfigError) as error:
-        export_labels(tmp_path, "gpro")
+        export_labels(tmp_path, ["dpo", "gpro"])
     assert (
         str(error.value) == "unknown export 'gpro'; expected one of reward, dpo, kto, sft, grpo. Did you mean 'grpo'?"
     )
@@ -155,15 +171,15 @@ def test_an_unknown_trainer_names_its_near_miss(tmp_path):
 
 def test_a_folder_without_a_finished_labeling(tmp_path):
     with pytest.raises(InputError, match=r"manifest\.json: not a labeling's manifest \(.*\); give a folder of"):
-        export_labels(tmp_path, "dpo")
+        export_labels(tmp_path, ["dpo"])
     (tmp_path / "manifest.json").write_text("[]")
-    with pytest.raises(InputError, match=r"got list; expected a labeling's manifest$"):
-        export_labels(tmp_path, "dpo")
+    with pytest.raises(InputError, match=r"not a labeling's manifest"):
+        export_labels(tmp_path, ["dpo"])
     source = write_rows(tmp_path / "rows.jsonl", PAIRS)
     label(source, judge=scripted_judge(by_number), out=tmp_path / "out", rubric="helpfulness")
     (tmp_path / "out/labels.jsonl").unlink()
     with pytest.raises(
         InputError, match=r"labels\.jsonl: no such file; the labeling is not finished: run `prom-reward"
     ):
-        export_labels(tmp_path / "out", "dpo")
+        export_labels(tmp_path / "out", ["dpo"])
     assert json.loads((tmp_path / "out/manifest.json").read_text())["about"]["input"] == "rows.jsonl"
