@@ -144,8 +144,9 @@ def test_the_best_of_several_is_written_once_for_kto(exported):
 
 def test_several_formats_are_written_at_once(exported, tmp_path):
     exported(PAIRS, "dpo")
-    found = export_labels(tmp_path / "out", ["reward", "sft"])
-    assert [(one.path.name, one.num_written) for one in found] == [("reward.jsonl", 2), ("sft.jsonl", 2)]
+    found = [*export_labels(tmp_path / "out", ["reward", "sft"]), *export_labels(tmp_path / "out", "kto")]
+    written = [(one.path.name, one.num_written) for one in found]
+    assert written == [("reward.jsonl", 2), ("sft.jsonl", 2), ("kto.jsonl", 4)]
 
 
 def test_a_column_that_had_a_labels_name_is_read_back(exported, tmp_path):
@@ -292,3 +293,18 @@ def test_rubrics_on_many_scales_come_through_a_data_set(tmp_path):
         prompts=loaded["prompt"], completions=["a"] * len(SCALES), rubric=loaded["rubric"]
     )
     assert rewards == pytest.approx([2.0] * len(SCALES))
+
+
+# --- warnings ---
+
+
+def test_a_judge_with_a_known_limit_on_pairs_warns_once(tmp_path, caplog):
+    judge = scripted_judge(by_number)
+    judge.pairs_note = "no better than length on pairs (60 % of 221)"
+    label(write_rows(tmp_path / "rows.jsonl", PAIRS), judge=judge, out=tmp_path / "out", rubric="helpfulness")
+    assert caplog.messages == []
+    export_labels(tmp_path / "out", ["grpo"])
+    assert caplog.messages == []
+    export_labels(tmp_path / "out", ["reward", "dpo"])
+    [message] = caplog.messages
+    assert "no better than length on pairs (60 % of 221)" in message
