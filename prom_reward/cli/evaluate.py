@@ -90,7 +90,7 @@ def evaluate(
     figures = {"file": file.name, **found.to_dict()}
     if page is not None and figures["n"]:
         title = f"{found.judge}: agreement with labels"
-        page.write_text(evaluation_page(found.rows, title=title), encoding="utf-8")
+        page.write_text(evaluation_page(found, title=title), encoding="utf-8")
     if fit is not None:
         figures["calibration"] = _fit(found.rows, loaded, fit, shows=not as_json)
     if as_json:

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from prom_reward.cli.console import check_writable, stdout
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.reports.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.data import load_report
-from prom_reward.reports.figures import AgreementRow, agreement_rows
 from prom_reward.reports.page import report_figures_json, report_page
 
 
