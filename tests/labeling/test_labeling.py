@@ -327,3 +327,11 @@ def test_a_hundred_thousand_rows_in_bounded_memory_killed_five_times(tmp_path):
     with (tmp_path / "large/labels.jsonl").open() as file:
         assert sum(1 for _ in file) == 100_000
     sys.stdout.write(f"{large:.1f} MB for 100,000 rows, {small:.1f} MB for 1,000")
+
+
+@pytest.mark.parametrize(("taught", "method", "warns"), [(False, "both", 1), (False, "grade", 0), (True, "rank", 0)])
+def test_ranking_with_a_judge_that_was_not_trained_for_it_warns_once(labeled, caplog, taught, method, warns):
+    judge = scripted_judge()
+    judge.taught_to_rank = taught
+    labeled([GOOD, GOOD], judge=judge, method=method)
+    assert ["not trained for pairwise ranking" in message for message in caplog.messages] == [True] * warns
