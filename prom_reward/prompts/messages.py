@@ -61,8 +61,18 @@ def stored_messages(text: str) -> list[Message] | None:
         return None
     value = parsed_text(stripped)
     is_list = isinstance(value, list) and bool(value)
-    is_messages = is_list and all(isinstance(one, Mapping) and first_of(one, _ROLE_KEYS) for one in value)
+    is_messages = is_list and all(isinstance(one, Mapping) and _is_stored(one) for one in value)
     return read_messages(value) if is_messages else None
+
+
+def _is_stored(item: Mapping[str, Any]) -> bool:
+    """Whether a parsed mapping is a message; an answer in JSON may have keys such as `author` too."""
+    role = item.get("role") or item.get("from")
+    return (
+        isinstance(role, str)
+        and role.lower() in {*ROLES, *_CALL_ROLES}
+        and bool(item.keys() & {*_TEXT_KEYS, "tool_calls"})
+    )
 
 
 def _dialogue(text: str) -> list[Message]:

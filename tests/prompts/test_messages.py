@@ -125,7 +125,20 @@ def test_media_are_named(kind):
     assert read_messages([{"role": "user", "content": content}])[0].text.startswith("Look: [")
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", "[{}]", '[{"a": 1}]', "[{'role': 'user'", "Human after all", "A: yes"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[1, 2]",
+        "[{}]",
+        '[{"author": "A", "text": "B"}]',
+        '[{"role": "chef", "content": "B"}]',
+        '[{"a": 1}]',
+        "[{'role': 'user'",
+        "Human after all",
+        "A: yes",
+    ],
+)
 def test_a_text_that_holds_no_messages_is_a_text(text):
     assert stored_messages(text) is None
 
