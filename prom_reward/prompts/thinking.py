@@ -120,15 +120,20 @@ def opens_thinking(rendered: str) -> bool:
     return bool(opening_mark(rendered))
 
 
-def answer_opening(rendered: str) -> str:
+def answer_opening(rendered: str, written: str = "") -> str:
     """Return the text that leads from the end of a rendered conversation to where the answer begins.
 
     It closes thoughts that the template has opened, and names harmony's final channel; empty if the answer begins at
     once.
+
+    Args:
+        rendered: The conversation up to the model's text.
+        written: The model's text so far; if it has left its thoughts by itself, nothing is to be closed.
     """
     if mark := opening_mark(rendered):
-        return _closing(mark)
-    return HARMONY_ANSWER if _HARMONY_HEADER.search(rendered[-200:]) else ""
+        return "" if written and split_thoughts(written, opened=True).is_closed else _closing(mark)
+    is_harmony = _HARMONY_HEADER.search(rendered[-200:]) and not _HARMONY_BEGINS.match(written)
+    return HARMONY_ANSWER if is_harmony else ""
 
 
 def thoughts_closing(text: str, rendered: str = "") -> str:
