@@ -13,9 +13,7 @@ from prom_reward.errors import ConfigError, InputError, WorkError
 
 MAX_SETTINGS_BYTES = 10 << 20  # settings, rubrics, calibrations: thousands of rubrics fit
 MAX_TABLE_BYTES = 1 << 30  # a JSON file of rows is parsed as a whole; JSONL and Parquet have no such limit
-_MAX_VALUES = 200_000
 _MAX_DEPTH = 100
-_MAX_BITS = 1024  # of an integer: the longest float has as many, and Python writes no number of over 4,300 digits
 
 
 def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding: str = "utf-8") -> str:
@@ -34,9 +32,9 @@ def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding
 
 
 def read_yaml(path: str | Path) -> Any:
-    """Read a YAML or JSON file; a broken one is a ConfigError of one line."""
+    """Return the content of a YAML or JSON file; a broken one raises a ConfigError of one line."""
     try:
-        return bounded(yaml.safe_load(read_text(path)), str(path))
+        content = yaml.safe_load(read_text(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # "!!int", bad dates
@@ -44,56 +42,37 @@ def read_yaml(path: str | Path) -> Any:
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise ConfigError(f"{path}{line}: not valid YAML ({problem})") from error
-
-
-def bounded(value: Any, where: str) -> Any:
-    """Return a parsed YAML value that is no larger than it looks.
-
-    Aliases make a file of a kilobyte expand to billions of values as soon as anything walks or shows them, and an
-    alias inside its own anchor makes it endless.
-
-    Raises:
-        ConfigError: It expands to too many values, is nested too deeply, or holds a number of hundreds of digits.
-    """
-    for count, (part, depth) in enumerate(_parts(value), start=1):
-        if count > _MAX_VALUES:
-            raise ConfigError(f"{where}: expands to over {_MAX_VALUES} values; write it without nested aliases")
-        if depth > _MAX_DEPTH:
-            raise ConfigError(f"{where}: is nested over {_MAX_DEPTH} levels deep; write it flatter")
-        if isinstance(part, int) and part.bit_length() > _MAX_BITS:
-            raise ConfigError(f"{where}: holds a number of over {_MAX_BITS} bits; expected a smaller one")
-    return value
+    if is_too_deep(content):
+        raise ConfigError(f"{path}: nested over {_MAX_DEPTH} levels deep; write it flatter, without an alias in itself")
+    return content
 
 
 def is_too_deep(value: Any) -> bool:
-    """Whether a parsed JSON value is nested so deeply that what walks it may run out of stack."""
-    return any(depth > _MAX_DEPTH for _, depth in _parts(value))
-
-
-def _parts(value: Any) -> Iterator[tuple[Any, int]]:
-    """Yield everything inside of a value and itself, each with its depth; deeper ones than too deep end it."""
+    """Return whether a parsed JSON or YAML value is nested so deeply that walking it may exhaust the stack."""
     rest = [(value, 0)]
     while rest:
         part, depth = rest.pop()
-        yield part, depth
+        if depth > _MAX_DEPTH:
+            return True
         if isinstance(part, Mapping):
             rest += ((inner, depth + 1) for pair in part.items() for inner in pair)
         elif isinstance(part, list | tuple | set):
             rest += ((inner, depth + 1) for inner in part)
+    return False
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
-    """Write JSON lines to a file that appears whole, by one rename; return how many.
+    """Write JSON lines to a file that appears whole, by one rename; return their number.
 
     Raises:
-        WorkError: The disk is full, or cannot be written; what the file held before is still there.
+        WorkError: The disk is full or cannot be written; the old file is still there.
     """
     with replacing(path) as file:
         return write_records(file, records)
 
 
 def write_records(file: IO[str], records: Iterable[Mapping[str, Any]]) -> int:
-    """Write JSON lines to an open file; lone surrogates, which no UTF-8 file can hold, stay escaped."""
+    """Write JSON lines to an open file and return their number; lone surrogates stay escaped, as UTF-8 has none."""
     count = 0
     for record in records:
         text = json.dumps(record, ensure_ascii=False, default=str)
@@ -106,10 +85,10 @@ def write_records(file: IO[str], records: Iterable[Mapping[str, Any]]) -> int:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that takes its place when it is whole and on the disk, and never before.
+    """Open a text file that replaces `path` when it is whole and on the disk, and never before.
 
     Raises:
-        WorkError: The disk is full, or cannot be written; what the file held before is still there.
+        WorkError: The disk is full or cannot be written; the old file is still there.
     """
     temporary = path.with_name(f"{path.name}.tmp")
     try:
@@ -123,8 +102,8 @@ def replacing(path: Path) -> Iterator[IO[str]]:
         with suppress(OSError):
             temporary.unlink()
         raise WorkError(
-            f"{path}: cannot be written ({error.strerror}); nothing that was written before is lost: make room and "
-            "run the same command again"
+            f"{path}: cannot be written ({error.strerror}); nothing written before is lost: make room and run the same "
+            "command again"
         ) from error
 
 

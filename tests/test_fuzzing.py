@@ -30,7 +30,7 @@ from prom_reward.files import read_yaml
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.parsing import parse_score, parse_winner
-from prom_reward.labeling.exports import read_labels
+from prom_reward.labeling.labeled_rows import read_labels
 from prom_reward.labeling.shards import LabelFolder
 from prom_reward.prompts.guard.detectors import detect
 from prom_reward.prompts.guard.neutralize import neutralize
@@ -298,7 +298,7 @@ def test_any_body_of_a_server_is_a_reply_or_says_why_not(content):
 def test_any_labelling_and_any_log_is_read_or_one_of_our_errors(tmp_path, content, data):
     folder, log = LabelFolder(tmp_path / "labels"), tmp_path / "log.jsonl"
     kept = {"about": {"input": "i", "judge": "j"}, "kind": "response", "method": "grade", "columns": {}, "rubrics": []}
-    manifest = {**kept, "judge": "j", "reference_answer": None}
+    manifest = {**kept, "judge": "j", "reference_answer": None, "shard_size": 2, "machine": {}}
     changed = {**manifest, data.draw(st.sampled_from([*manifest, "earlier"])): data.draw(values)}
     record = dict.fromkeys(("score", "expected_score", "score_probs", "entropy")) | dict.fromkeys(
         ("rubric", "outcome", "response", "instruction", "feedback"), "text"
@@ -317,7 +317,7 @@ def test_any_labelling_and_any_log_is_read_or_one_of_our_errors(tmp_path, conten
         log.write_bytes(written)
         with suppress(PromRewardError):
             load_report(log)
-    for read in (folder.read, folder.digest):
+    for read in (folder.answers, folder.digest):
         with suppress(PromRewardError):
             read(*next(iter(folder.starts().items())))
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
-from prom_reward import PromRewardError, label, load_judge, load_rubric
+from prom_reward import PromRewardError, export_labels, label, load_judge, load_rubric
 from prom_reward.config import load_policy
 from prom_reward.data.rows import read_values
-from prom_reward.labeling.exports import ExportOptions, export_labels
 
 
 def main() -> None:
@@ -36,8 +35,8 @@ def main() -> None:
         out=Path(options.out) / "labels",
         limit=options.limit,
     )
-    export = export_labels(found.out, "dpo", ExportOptions(on_disagreement="swap", min_margin=options.min_margin))
-    print(f"agreement {dict(found.agreement)}; {export.num_written} pairs, {export.num_swapped} of them swapped")
+    [export] = export_labels(found.out, ["dpo"], min_margin=options.min_margin)
+    print(f"agreement {dict(found.agreement)}; {export.num_written} pairs, dropped {dict(export.dropped)}")
 
     policy, tokenizer = load_policy(options.policy)
     trainer = DPOTrainer(

@@ -12,10 +12,9 @@ from datasets import Dataset
 from transformers import AutoModelForSequenceClassification
 from trl import RewardConfig, RewardTrainer
 
-from prom_reward import PromRewardError, label, load_judge, load_rubric
+from prom_reward import PromRewardError, export_labels, label, load_judge, load_rubric
 from prom_reward.config import load_policy
 from prom_reward.data.rows import read_values
-from prom_reward.labeling.exports import ExportOptions, export_labels
 
 
 def main() -> None:
@@ -36,7 +35,7 @@ def main() -> None:
         out=Path(options.out) / "labels",
         limit=options.limit,
     )
-    export = export_labels(found.out, "reward", ExportOptions(on_disagreement="swap"))
+    [export] = export_labels(found.out, ["reward"])
     print(f"agreement {dict(found.agreement)}; {export.num_written} pairs with a margin")
 
     base, tokenizer = load_policy(options.base)

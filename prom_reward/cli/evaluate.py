@@ -94,10 +94,10 @@ def evaluate(
 ) -> None:
     """Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.
 
-    The tables show the expected score and the integer beside baselines without a judge: the response's length, its
-    word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has the columns of
-    `prom-reward grade` and a score or a list of scores, or `chosen` and `rejected`; the published files of the
-    Prometheus benchmark are read as they are.
+    The table compares the expected score and the integer with baselines that need no judge: the response's length,
+    its word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has the columns
+    of `prom-reward grade` and a score or a list of scores, or `chosen` and `rejected`. The published files of the
+    Prometheus benchmark are read as they are. Rows with an empty or placeholder answer are counted apart.
 
     Example: `prom-reward evaluate rows.jsonl --judge smollm2-135m --group rubric`
 
@@ -111,8 +111,8 @@ def evaluate(
     with rows_path(file) as path:
         labeled = labeled_input(path, rubric=default_rubrics, columns=columns, limit=limit)
     show_left_out(labeled.problems)
-    if labeled.pairs and (fit is not None or page is not None):
-        raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
+    if labeled.pairs and fit is not None:
+        raise InputError("got preference pairs; --fit-calibration needs rows with scores")
     own = options.given(
         mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
     )  # fmt: skip
@@ -128,8 +128,7 @@ def evaluate(
         show_evaluation(found)
     figures = {"file": file.name, **found.to_dict()}
     if page is not None and figures["n"]:
-        title = f"{found.judge}: agreement with labels"
-        page.write_text(evaluation_page(found.rows, title=title), encoding="utf-8")
+        page.write_text(evaluation_page(found, title=file.name), encoding="utf-8")
     if fit is not None:
         figures["calibration"] = _fit(found.rows, loaded, fit, shows=not as_json)
     if as_json:

@@ -11,24 +11,17 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.cli.console import progress_bar, quiet_libraries, stderr
-from prom_reward.cli.label_tables import show_forecast, show_labeling
+from prom_reward.cli.label_tables import show_dry_run, show_labeling
 from prom_reward.config import load_judge, load_rubric, prompt_renderer
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.labeling.dry_run import forecast, try_out
-from prom_reward.labeling.exports import Export, ExportOptions, export_labels, trainer_named
-from prom_reward.labeling.labeling import (
-    Backend,
-    Labeling,
-    LocalBackend,
-    Progress,
-    Reader,
-    label as label_rows,
-    make_task,
-)
-from prom_reward.labeling.process_backend import ProcessBackend
+from prom_reward.labeling.assembly import Labeling
+from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
+from prom_reward.labeling.dry_run import dry_run as try_out
+from prom_reward.labeling.exports import Export, check_format, export_labels
+from prom_reward.labeling.labeling import Progress, label as label_rows
 from prom_reward.labeling.requests import Request
 from prom_reward.runs import load_labeling_run
 from prom_reward.settings.runs import LabelingRun
@@ -135,14 +128,8 @@ def label(
         return
     if run.out is None:
         raise InputError("got no --out; give a folder for the labels")
-    trainers = [trainer_named(name) for name in export or ()]
-    options = ExportOptions(
-        on_disagreement=on_disagreement,
-        min_margin=min_margin,
-        max_entropy=max_entropy,
-        best_of_n=best_of_n,
-        threshold=threshold,
-    )
+    for name in export or ():
+        check_format(name)
     backend: Backend = LocalBackend()
     if ray or ray_address:
         from prom_reward.labeling.ray_backend import RayBackend
@@ -164,7 +151,15 @@ def label(
             **run.model_dump(include={"out", "method", "columns", "reference_answer", "split", "limit", "shard_size"}),
         )
     seconds = time.perf_counter() - start
-    exports = [export_labels(found.out, trainer, options) for trainer in trainers]
+    exports = export_labels(
+        found.out,
+        export or (),
+        on_disagreement=on_disagreement,
+        min_margin=min_margin,
+        max_entropy=max_entropy,
+        best_of_n=best_of_n,
+        threshold=threshold,
+    )
     if as_json:
         typer.echo(json.dumps({**_summary(found, exports), "seconds": seconds}))
     else:
@@ -205,13 +200,14 @@ class _Bar:
 
 
 def _show_dry_run(run: LabelingRun, judge: PrometheusJudge, overrides: dict[str, Any], as_json: bool) -> None:
-    reader = Reader(run.input or "", run.split, run.limit)
-    rubrics = load_rubric(run.rubric) if run.rubric is not None else ()
-    task, rows = make_task(reader.rows(), rubrics, run.method, run.columns, run.reference_answer, where=str(run.input))
-    expected = forecast(rows, task)
+    found = try_out(
+        run.input or "",
+        judge=judge,
+        rubric=load_rubric(run.rubric) if run.rubric is not None else None,
+        **run.model_dump(include={"method", "columns", "reference_answer", "split", "limit"}),
+    )
     render = prompt_renderer(run.judge, **overrides)
-    prompts = [render(_prompt(judge, request)) for request in expected.sample[:5]]
-    show_forecast(expected, try_out(judge, expected.sample), prompts, as_json=as_json)
+    show_dry_run(found, [render(_prompt(judge, request)) for request in found.sample[:5]], as_json=as_json)
 
 
 def _prompt(judge: PrometheusJudge, request: Request) -> JudgePrompt:

@@ -1,52 +1,52 @@
-"""What `prom-reward label` prints of a forecast and of a labeling.
-
-It does not know how they are made.
-"""
+"""Tables of a labeling and of its dry run."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import typer
 from rich.table import Table
 
 from prom_reward.cli.console import stderr, stdout
 from prom_reward.data.formats import KINDS
-from prom_reward.labeling.dry_run import Forecast, Trial
+from prom_reward.labeling.assembly import Labeling
+from prom_reward.labeling.dry_run import DryRun
 from prom_reward.labeling.exports import Export
-from prom_reward.labeling.labeling import Labeling
 
 
-def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, as_json: bool) -> None:
-    """Print what a labeling would be."""
-    figures = {
-        "kind": expected.kind,
-        "rows": expected.num_rows,
-        "problems": expected.num_problems,
-        "requests": expected.num_requests,
-        "repeated": expected.num_repeated,
-        "prompt_tokens": round(trial.prompt_tokens_each * expected.num_requests),
-        "generated_tokens": round(trial.generated_tokens_each * expected.num_requests),
-        "seconds": trial.seconds_each * expected.num_requests,
-        "trial": {"requests": trial.num_requests, "seconds_each": trial.seconds_each, "outcomes": trial.outcomes},
-    }
+def show_dry_run(found: DryRun, prompts: Sequence[str], *, as_json: bool) -> None:
+    """Print what a labeling would do."""
+    timing = found.timing
     if as_json:
+        figures = {
+            "kind": found.kind,
+            "rows": found.num_rows,
+            "problems": found.num_problems,
+            "requests": found.num_requests,
+            "repeated": found.num_repeated,
+            "prompt_tokens": found.num_prompt_tokens,
+            "generated_tokens": found.num_generated_tokens,
+            "seconds": found.seconds,
+            "sample": timing and asdict(timing),
+        }
         typer.echo(json.dumps({**figures, "prompts": list(prompts)}))
         return
     for number, prompt in enumerate(prompts, start=1):
         stdout.rule(f"prompt {number} of {len(prompts)}, as the judge sees it")
         stdout.print(prompt, highlight=False)
     stdout.rule("what would be done")
-    for problem in expected.problems:
+    for problem in found.problems:
         stderr.print(f"{problem}; would be left out", highlight=False, soft_wrap=True)
     table = Table(show_header=False)
-    table.add_row("recognized as", KINDS[expected.kind])
-    table.add_row("rows", f"{expected.num_rows:,}, of which {expected.num_problems:,} cannot be labeled")
-    table.add_row("judgments", f"{expected.num_requests:,}, and {expected.num_repeated:,} that repeat one of them")
-    tokens = f"{figures['prompt_tokens']:,} of prompts, {figures['generated_tokens']:,} of feedback"
+    table.add_row("recognized as", KINDS[found.kind])
+    table.add_row("rows", f"{found.num_rows:,}, of which {found.num_problems:,} cannot be labeled")
+    table.add_row("judgments", f"{found.num_requests:,}, and {found.num_repeated:,} that repeat one of them")
+    tokens = f"{found.num_prompt_tokens:,} of prompts, {found.num_generated_tokens:,} of feedback"
     table.add_row("tokens", f"about {tokens}")
-    table.add_row("time", f"about {_duration(trial.seconds_each * expected.num_requests)} in one process")
-    outcomes = ", ".join(f"{count} {name}" for name, count in trial.outcomes.items())
-    table.add_row("trial", f"{trial.num_requests} judgments at {trial.seconds_each:.2f} s each: {outcomes}")
+    table.add_row("time", f"about {_duration(found.seconds)} in one process")
+    if timing:
+        outcomes = ", ".join(f"{count} {name}" for name, count in timing.outcomes.items())
+        table.add_row("sample", f"{timing.num_requests} judgments at {timing.seconds_each:.2f} s each: {outcomes}")
     stdout.print(table)
 
 

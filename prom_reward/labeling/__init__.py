@@ -1,1 +1,1 @@
-"""A data set becomes a labeled data set: sharded, resumable, on one process or many."""
+"""Labels a data set with a judge: in shards that survive a stop, in one process or many. README.md has the files."""

@@ -1,141 +1,137 @@
-"""What a labeling was asked for, and of which judge: a resume with anything else is refused.
-
-It does not know rows or judgments.
-"""
+"""The options and the judge of a labeling; it is not resumed with others."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import UnionType
 from typing import Any
 
-from prom_reward.data.formats import KINDS
+from pydantic import TypeAdapter, ValidationError
+
+from prom_reward.data.formats import Kind
 from prom_reward.errors import InputError
 from prom_reward.files import read_text, replacing
 from prom_reward.judging.base import Judge
-from prom_reward.labeling.planning import Task
+from prom_reward.labeling.task import LabelingTask, Method
+from prom_reward.rubrics.rubric import Rubric, parse_rubrics
 
 FORMAT = 1
 """Raised when shards are written in another form."""
-_RUBRIC_KEYS = {"name", "weight", "text"}
-_SHAPES: Mapping[str, type | UnionType] = {
-    "about": dict,
-    "kind": str,
-    "method": str,
-    "columns": dict,
-    "reference_answer": str | None,
-    "rubrics": list,
-    "judge": str,
-}
+_FREE = {"about", "earlier"}  # may differ between two runs
+_MACHINE = {"judge", "machine"}  # may differ if the user accepts it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """All that can change an answer, as JSON values."""
+    """Everything that can change an answer, as JSON values."""
 
-    format: int
-    """Of the shards."""
-    kind: str
-    """What the rows are."""
-    method: str
-    """"grade", "rank" or "both"."""
-    columns: Mapping[str, str]
-    """Column by role."""
+    kind: Kind
+    """The kind of the rows."""
+    method: Method
+    """Whether responses are graded, pairs ranked, or both."""
+    columns: dict[str, str]
+    """Columns by role."""
     reference_answer: str | None
     """For rows without one."""
     rubrics: list[dict[str, Any]]
-    """For rows without a rubric: name, weight and text."""
+    """For rows without a rubric, in the form of `Rubric.to_dict`."""
     judge: str
     """The judge's fingerprint, its dtype included."""
     shard_size: int
     """Rows of a shard."""
-    machine: Mapping[str, Any]
-    """What changes the last bits of a result: threads, and the tokens of cache that batches are planned for."""
+    machine: dict[str, Any]
+    """What changes the last bits of a result, such as the number of threads."""
+    about: dict[str, str] = field(default_factory=dict)
+    """The names of the input and the judge, for people."""
+    earlier: list[dict[str, Any]] = field(default_factory=list)
+    """Values of earlier runs that the user let differ."""
+    format: int = FORMAT
+    """The form of the shards."""
 
     @classmethod
-    def of(cls, task: Task, judge: Judge, shard_size: int) -> "Manifest":
+    def of(cls, task: LabelingTask, judge: Judge, shard_size: int, about: Mapping[str, str]) -> "Manifest":
         """Return the manifest of a task that a judge does in this process."""
-        rubrics = [{"name": one.name, "weight": one.weight, "text": one.text} for one in task.rubrics]
         return cls(
-            format=FORMAT,
             kind=task.kind,
-            method="both" if task.grades and task.ranks else "rank" if task.ranks else "grade",
+            method=task.method,
             columns=dict(task.row_format.columns),
             reference_answer=task.row_format.reference_answer,
-            rubrics=rubrics,
+            rubrics=[rubric.to_dict() for rubric in task.rubrics],
             judge=judge.fingerprint,
             shard_size=shard_size,
             machine=dict(judge.machine),
+            about=dict(about),
         )
 
-    def check_in(self, path: Path, *, about: Mapping[str, str], accepts_changes: bool = False) -> None:
-        """Write the manifest where there is none, else compare.
+    def parsed_rubrics(self) -> tuple[Rubric, ...]:
+        """Return the rubrics for rows without one."""
+        return parse_rubrics(self.rubrics) if self.rubrics else ()
+
+    def check_in(self, path: Path, *, accepts_changes: bool = False) -> None:
+        """Write the manifest if there is none, else compare.
 
         Args:
             path: The file.
-            about: Names that people know the input and the judge by; they may change.
-            accepts_changes: Go on with another judge's dtype or another machine; the file then tells of both.
+            accepts_changes: Resume with another judge or another machine; the file then tells of both.
 
         Raises:
             InputError: The folder was labeled with other options; the message names the first difference.
         """
         if not path.exists():
-            self._write(path, about, [])
+            self._write(path)
             return
         before = load_manifest(path)
-        earlier = before.pop("earlier", None) or []
-        changed = [name for name, value in asdict(self).items() if before.get(name) != value]
+        old, new = asdict(before), json.loads(json.dumps(asdict(self)))
+        changed = [name for name in new if name not in _FREE and old[name] != new[name]]
         if not changed:
             return
-        if not accepts_changes or set(changed) - {"judge", "machine"}:
-            name = changed[0]
-            old, new = _first_difference(before.get(name), getattr(self, name))
-            hint = ", or --accept-changes" if set(changed) <= {"judge", "machine"} else ""
+        is_acceptable = set(changed) <= _MACHINE
+        if not accepts_changes or not is_acceptable:
+            was, now = _first_difference(old[changed[0]], new[changed[0]])
+            hint = ", or --accept-changes" if is_acceptable else ""
             raise InputError(
-                f"{path.parent}: was labeled with {name} {old}, got {new}; expected the same, so that all labels are "
-                f"of one kind: give the old options{hint}, or another --out"
+                f"{path.parent}: was labeled with {changed[0]} {was}, got {now}; expected the same, so that all labels "
+                f"are alike: give the old options{hint}, or another --out"
             )
-        self._write(path, about, [*earlier, {name: before[name] for name in changed}])
+        replace(self, earlier=[*before.earlier, {name: old[name] for name in changed}])._write(path)
 
-    def _write(self, path: Path, about: Mapping[str, str], earlier: list[dict[str, Any]]) -> None:
+    def _write(self, path: Path) -> None:
         with replacing(path) as file:
-            json.dump({"about": dict(about), **asdict(self), "earlier": earlier}, file, indent=2, ensure_ascii=True)
+            json.dump(asdict(self), file, indent=2, ensure_ascii=True)
             file.write("\n")
 
 
-def load_manifest(path: Path) -> dict[str, Any]:
-    """Return a manifest's JSON values.
+_ADAPTER = TypeAdapter(Manifest)
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read a manifest.
 
     Raises:
         InputError: There is none, or it cannot be read.
     """
     try:
-        content = json.loads(read_text(path))
+        return _ADAPTER.validate_json(read_text(path), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "its content"
+        raise InputError(f"{path}: not a labeling's manifest ({name}: {first['msg']})") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: not a labeling's manifest ({error}); give a folder of `prom-reward label`"
         ) from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: got {type(content).__name__}; expected a labeling's manifest")
-    for name, expected in _SHAPES.items():
-        if not isinstance(content.get(name), expected):
-            raise InputError(f"{path}: not a labeling's manifest ({name!r} is missing or of a wrong type)")
-    is_known = content["kind"] in KINDS and all(isinstance(name, str) for name in content["columns"].values())
-    if not is_known or not all(isinstance(one, dict) and one.keys() >= _RUBRIC_KEYS for one in content["rubrics"]):
-        raise InputError(f"{path}: not a labeling's manifest (unknown kind, columns or rubrics)")
-    return content
 
 
 def _first_difference(old: Any, new: Any) -> tuple[str, str]:
     """Return the differing parts, short enough for a line."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         key = next(key for key in [*old, *new] if old.get(key) != new.get(key))
-        return f"{key}={old.get(key)}", f"{key}={new.get(key)}"
-    if isinstance(old, list) and isinstance(new, list):
-        return (repr([one.get("name") for one in side]) for side in (old, new))  # type: ignore[return-value]
+        was, now = _first_difference(old.get(key), new.get(key))
+        return f"{key}={was}", f"{key}={now}"
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return next(_first_difference(one, other) for one, other in zip(old, new, strict=True) if one != other)
     if isinstance(old, str) and isinstance(new, str):
         at = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), 0)
         begin = max(0, at - 30)
         return f"'{old[begin : at + 40]}'", f"'{new[begin : at + 40]}'"
-    return repr(old), repr(new)
+    return f"{old!r:.80}", f"{new!r:.80}"

@@ -1,99 +1,27 @@
 """Cuts rows into shards, and finds in each the requests that no earlier shard has.
 
-It does not know judges. The plan depends on the rows and the options alone, never on which process is faster:
-a shard takes a fixed number of rows in the order of the input, except that the last one of an input ends with it,
-and rows that are appended later begin a new one. A request belongs to the first shard in which it appears.
+The plan depends on the rows and the options alone, never on which process is faster: a shard takes a fixed number of
+rows in the order of the input, the last one what is left, and rows that are appended later begin a new shard. A request
+belongs to the first shard in which it appears.
 """
 
 import hashlib
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from prom_reward.data.formats import Example, Kind, RowFormat
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
-from prom_reward.errors import InputError
 from prom_reward.labeling.requests import Request, request_key
-from prom_reward.types import ComparisonRequest, GradingRequest, Rubric
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What is asked about every row."""
-
-    kind: Kind
-    """What the rows are."""
-    row_format: RowFormat
-    """How they are read."""
-    rubrics: tuple[Rubric, ...]
-    """For rows without a rubric."""
-    grades: bool
-    """Whether every response is graded."""
-    ranks: bool
-    """Whether the two sides of a pair are compared, in both orders."""
-
-    def plan(self, row: Row | BrokenRow) -> "PlannedRow":
-        """Return what has to be asked about a row, or what is wrong with it."""
-        if isinstance(row, BrokenRow):
-            return PlannedRow(row=row, problem=row.problem)
-        try:
-            example = self.row_format.example(row.values)
-            if example.kind != self.kind:
-                raise InputError(f"got a row of another kind ({example.kind}) than the first ones ({self.kind})")
-            grading = example.requests(self.rubrics)
-        except InputError as error:
-            return PlannedRow(row=row, problem=str(error))
-        comparing = _comparisons(*grading) if self.ranks else []
-        return PlannedRow(row=row, example=example, grading=grading, comparing=comparing, grades=self.grades)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedRow:
-    """A row with its requests."""
-
-    row: Row | BrokenRow
-    """The row."""
-    problem: str | None = None
-    """Why it cannot be labeled; None where it can."""
-    example: Example | None = None
-    """What it holds."""
-    grading: list[list[GradingRequest]] | None = None
-    """For each response one request per rubric."""
-    comparing: list[tuple[ComparisonRequest, ComparisonRequest]] | None = None
-    """For each rubric the comparison in both orders, where that was asked for."""
-    grades: bool = True
-    """Whether the grading requests are asked, or only tell the rubrics."""
-
-    def requests(self) -> Iterator[Request]:
-        """Yield everything that has to be asked."""
-        if self.grades:
-            for requests in self.grading or ():
-                yield from requests
-        for orders in self.comparing or ():
-            yield from orders
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedShard:
-    """A run of rows with the requests that belong to it."""
-
-    start: int
-    """The first row, counted from 0."""
-    num_rows: int
-    """Rows of the run."""
-    rows_digest: str
-    """A digest of the rows' content."""
-    requests: Mapping[str, Request]
-    """The requests that no earlier shard has, by key."""
+from prom_reward.labeling.shards import Shard
+from prom_reward.labeling.task import PlannedRow
 
 
 class RequestIndex:
-    """Which shard a request belongs to, on disk, so that memory does not grow with the input.
+    """Maps each request to its shard, on disk, so that memory does not grow with the input.
 
     Args:
         path: A scratch file, made anew.
@@ -111,13 +39,13 @@ class RequestIndex:
         ):
             self._connection.execute(statement)
 
-    def claim(self, key: str, start: int) -> int:
-        """Give a request to a shard, unless an earlier one has it; return the one that has it."""
+    def claim(self, key: str, start: int) -> bool:
+        """Give a request to a shard unless another one has it; return whether this one has it now."""
         taken = self._connection.execute("INSERT OR IGNORE INTO request VALUES (?, ?)", (key, start)).rowcount
-        return start if taken else self.owner(key)
+        return bool(taken) or self.owner(key) == start
 
     def is_new(self, key: str) -> bool:
-        """Whether a request was not asked before, which it then is."""
+        """Return whether a request is asked for the first time."""
         return bool(self._connection.execute("INSERT OR IGNORE INTO request VALUES (?, 0)", (key,)).rowcount)
 
     def owner(self, key: str) -> int:
@@ -126,7 +54,7 @@ class RequestIndex:
         return int(start)
 
     def is_new_id(self, name: str) -> bool:
-        """Whether no row before had this id."""
+        """Return whether no earlier row has this id."""
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         return bool(self._connection.execute("INSERT OR IGNORE INTO id VALUES (?)", (digest,)).rowcount)
 
@@ -136,12 +64,12 @@ class RequestIndex:
 
 
 def cut_rows(rows: RowIterator, done: Mapping[int, int], size: int) -> Iterator[tuple[int, list[Row | BrokenRow]]]:
-    """Yield runs of rows with their first row's number: finished shards as they are, the rest in runs of `size`.
+    """Yield ranges of rows with the number of their first row: finished shards as they are, the rest in new ones.
 
     Args:
         rows: The rows from the first on.
-        done: Rows of the shards that exist, by their first row.
-        size: Rows of a shard.
+        done: The number of rows of each finished shard, by its first row.
+        size: Rows of a new shard.
     """
     start = 0
     ahead = deque(sorted(done))
@@ -149,15 +77,15 @@ def cut_rows(rows: RowIterator, done: Mapping[int, int], size: int) -> Iterator[
         while ahead and ahead[0] < start:
             ahead.popleft()
         gap = ahead[0] - start if ahead else size
-        run = list(islice(rows, done.get(start) or min(size, gap)))
-        if not run:
+        part = list(islice(rows, done.get(start) or min(size, gap)))
+        if not part:
             return
-        yield start, run
-        start += len(run)
+        yield start, part
+        start += len(part)
 
 
 def digest_rows(rows: list[Row | BrokenRow]) -> str:
-    """Return a digest of rows' content."""
+    """Return a digest of the rows' content."""
     digest = hashlib.sha256()
     for row in rows:
         content: Any = row.values if isinstance(row, Row) else [row.problem]
@@ -165,33 +93,12 @@ def digest_rows(rows: list[Row | BrokenRow]) -> str:
     return digest.hexdigest()[:32]
 
 
-def plan_shard(
-    planned: list[PlannedRow], start: int, index: RequestIndex, *, on_repeated_id: Callable[[PlannedRow], None]
-) -> PlannedShard:
+def plan_shard(planned: list[PlannedRow], start: int, index: RequestIndex) -> Shard:
     """Return a shard with the requests that belong to it."""
     requests: dict[str, Request] = {}
-    for one in planned:
-        if one.example is not None and one.example.id is not None and not index.is_new_id(one.example.id):
-            on_repeated_id(one)
-        for request in one.requests():
-            key = request_key(request)
-            if index.claim(key, start) == start:
-                requests.setdefault(key, request)
+    for request in (request for one in planned for request in one.requests()):
+        key = request_key(request)
+        if index.claim(key, start):
+            requests.setdefault(key, request)
     digest = digest_rows([one.row for one in planned])
-    return PlannedShard(start=start, num_rows=len(planned), rows_digest=digest, requests=requests)
-
-
-def _comparisons(
-    chosen: list[GradingRequest], rejected: list[GradingRequest]
-) -> list[tuple[ComparisonRequest, ComparisonRequest]]:
-    orders = []
-    for one, other in zip(chosen, rejected, strict=True):
-        request = ComparisonRequest(
-            instruction=one.instruction,
-            response_a=one.response,
-            response_b=other.response,
-            rubric=one.rubric,
-            reference_answer=one.reference_answer,
-        )
-        orders.append((request, request.swapped()))
-    return orders
+    return Shard(start=start, num_rows=len(planned), rows_digest=digest, requests=requests)

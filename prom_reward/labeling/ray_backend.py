@@ -1,8 +1,8 @@
 """Judges shards on Ray Data: a pool of actors, each with its own judge, on one machine or a cluster.
 
-It does not know rows or labels. Shards that are finished are never planned again, so a second run sends only what
-is missing. The pending requests are written as Parquet files, which Ray Data streams: neither the driver nor the
-object store has to hold the data set. All nodes must see that folder.
+Finished shards are never planned again, so a second run sends only what is missing. The pending requests are written as
+Parquet files, which Ray Data streams: neither the driver nor the object store has to hold the data set. All nodes must
+see that folder.
 """
 
 import json
@@ -15,9 +15,14 @@ from typing import Any
 
 from prom_reward.errors import MissingPackageError, WorkError
 from prom_reward.judging.base import Judge
-from prom_reward.labeling.planning import PlannedShard
-from prom_reward.labeling.requests import judge_requests, request_from_json, request_to_json
-from prom_reward.labeling.shards import Answers
+from prom_reward.labeling.requests import (
+    Answers,
+    answer_from_json,
+    judge_requests,
+    request_from_json,
+    request_to_json,
+)
+from prom_reward.labeling.shards import Shard
 
 _MAX_BLOCKS = 20_000  # Ray schedules a task for each
 _READER_CPUS = 0.25
@@ -27,11 +32,11 @@ class RayBackend:
     """Judges shards in an actor pool of Ray Data.
 
     Args:
-        num_workers: Actors, each with its own judge.
-        scratch: A folder for the pending requests, which all nodes see. It is emptied.
-        address: Of a Ray cluster, for example "auto"; None uses the Ray that runs, or starts one here.
-        gpus_per_worker: GPUs, or a share of one, that each actor is given.
-        cpus_per_worker: CPUs that each actor is given.
+        num_workers: The number of actors, each with its own judge.
+        scratch: A folder for the pending requests, which all nodes see; it is emptied.
+        address: The address of a Ray cluster, for example "auto"; None uses the running Ray, or starts one here.
+        gpus_per_worker: GPUs of each actor, or a share of one.
+        cpus_per_worker: CPUs of each actor.
 
     Raises:
         MissingPackageError: Ray is not installed.
@@ -56,8 +61,8 @@ class RayBackend:
         self._gpus = gpus_per_worker
         self._cpus = cpus_per_worker
 
-    def run(self, judge: Judge, shards: Iterator[PlannedShard]) -> Iterator[tuple[PlannedShard, Answers]]:
-        """Yield every shard with its answers, in the order in which they are finished.
+    def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
+        """Yield every shard with its answers, in the order of completion.
 
         Raises:
             WorkError: An actor failed, or the cluster is too small.
@@ -82,10 +87,10 @@ class RayBackend:
                 num_gpus=self._gpus or None,
             )
             for row in judged.iter_rows():
-                shard = PlannedShard(
+                shard = Shard(
                     start=int(row["start"]), num_rows=int(row["num_rows"]), rows_digest=row["rows_digest"], requests={}
                 )
-                yield shard, json.loads(row["answers"])
+                yield shard, {key: answer_from_json(one) for key, one in json.loads(row["answers"]).items()}
         except ray.exceptions.RayError as error:
             cause = str(getattr(error, "cause", None) or error).strip().rpartition("\n")[2]
             raise WorkError(f"Ray: {cause}; finished shards are kept: run the same command again to go on") from error
@@ -93,7 +98,7 @@ class RayBackend:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _connect(self) -> None:
-        """Join the cluster, or start Ray here; Ray waits for ever where its actors leave no CPU to its readers."""
+        """Join the cluster, or start Ray here; Ray waits forever if its actors leave no CPU to its readers."""
         import ray
 
         needed = self._num_workers * self._cpus + 1
@@ -107,8 +112,8 @@ class RayBackend:
                 "reader: give fewer --processes, or add nodes"
             )
 
-    def _write(self, shards: Iterator[PlannedShard]) -> list[str]:
-        """Write a file for each shard, so that each is a block of its own, and return the paths."""
+    def _write(self, shards: Iterator[Shard]) -> list[str]:
+        """Write a file for each shard, so that each is its own block, and return the paths."""
         import pyarrow
         import pyarrow.parquet
 
@@ -125,7 +130,7 @@ class RayBackend:
 
 
 class _Judging:
-    """An actor with a judge, which loads its weights at the first shard."""
+    """An actor with a judge that loads its weights at the first shard."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
@@ -135,5 +140,6 @@ class _Judging:
         answers = []
         for text in batch["requests"]:
             requests = {key: request_from_json(values) for key, values in json.loads(text).items()}
-            answers.append(json.dumps(judge_requests(self._judge, requests)))
+            judged = judge_requests(self._judge, requests)
+            answers.append(json.dumps({key: answer.to_dict() for key, answer in judged.items()}))
         return {**{name: batch[name] for name in ("start", "num_rows", "rows_digest")}, "answers": answers}

@@ -1,7 +1,4 @@
-"""What a judge is asked and what it answers, as JSON under a key that is the request's content.
-
-It does not know rows, files or processes. Equal requests have equal keys, so that each is judged once.
-"""
+"""Requests and answers of a labeling as JSON; equal requests have equal keys, so that each is judged once."""
 
 import hashlib
 import json
@@ -11,13 +8,16 @@ from typing import Any
 from prom_reward.errors import RowError
 from prom_reward.judging.base import Judge
 from prom_reward.rubrics.rubric import Rubric
-from prom_reward.types import ComparisonRequest, GradingRequest
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
 Request = GradingRequest | ComparisonRequest
+Answer = Judgment | Comparison
+Answers = Mapping[str, Answer]
+"""Answers by the keys of their requests."""
 
 
 def request_key(request: Request) -> str:
-    """Return the key of a request: a digest of all that the judge sees of it."""
+    """Return the digest of everything that the judge sees of a request."""
     scale = request.rubric.scale
     parts = [request.instruction, *_responses(request), request.reference_answer, request.rubric.text]
     content = json.dumps([type(request).__name__, *parts, scale.low, scale.high])
@@ -26,18 +26,11 @@ def request_key(request: Request) -> str:
 
 def request_to_json(request: Request) -> dict[str, Any]:
     """Return a request as JSON values."""
-    rubric = request.rubric
     return {
         "instruction": request.instruction,
         "responses": list(_responses(request)),
         "reference_answer": request.reference_answer,
-        "rubric": {
-            "name": rubric.name,
-            "criteria": rubric.criteria,
-            "descriptions": {str(label): text for label, text in rubric.descriptions.items()},
-            "scale": [rubric.scale.low, rubric.scale.high],
-            "weight": rubric.weight,
-        },
+        "rubric": request.rubric.to_dict(),
     }
 
 
@@ -56,19 +49,18 @@ def request_from_json(values: Mapping[str, Any]) -> Request:
     raise RowError(f"got {values['responses']!r:.60} as a request's responses; expected one or two strings")
 
 
-def judge_requests(judge: Judge, requests: Mapping[str, Request]) -> dict[str, dict[str, Any]]:
-    """Judge requests and return the answers as JSON values, by key.
+def answer_from_json(values: Mapping[str, Any]) -> Answer:
+    """Return the answer whose `to_dict` gave these values."""
+    return Comparison.from_dict(values) if "winner" in values else Judgment.from_dict(values)
 
-    Args:
-        judge: Grades and compares.
-        requests: By key; those that one call may batch.
-    """
+
+def judge_requests(judge: Judge, requests: Mapping[str, Request]) -> dict[str, Answer]:
+    """Judge requests, which may be batched, and return the answers by key."""
     grading = {key: one for key, one in requests.items() if isinstance(one, GradingRequest)}
     comparing = {key: one for key, one in requests.items() if isinstance(one, ComparisonRequest)}
     judgments = judge.grade(list(grading.values())) if grading else []
     comparisons = judge.compare(list(comparing.values())) if comparing else []
-    answers = {key: one.to_dict() for key, one in zip(grading, judgments, strict=True)}
-    return answers | {key: one.to_dict() for key, one in zip(comparing, comparisons, strict=True)}
+    return dict(zip(grading, judgments, strict=True)) | dict(zip(comparing, comparisons, strict=True))
 
 
 def _responses(request: Request) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""The folder of a labeling: shards of answers, each whole or absent, and the files that are made of them.
+"""The folder of a labeling: shards of answers, each whole or absent, and the files made of them.
 
-It does not know judges or what rows mean. A shard holds the answers to the requests that first appear in a fixed
-run of rows, and is named by that run: its file appears by one rename, after its bytes are on the disk. So a
-process that is killed leaves whole shards and at most a `.tmp` file that nothing reads.
+A shard holds the answers to the requests that first appear in a fixed range of rows, and is named by that range. Its
+file appears by one rename, after its bytes are on the disk: a killed process leaves whole shards, and at most a `.tmp`
+file that nothing reads.
 """
 
 import fcntl
@@ -12,46 +12,35 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from prom_reward.errors import InputError, WorkError
+from prom_reward.errors import InputError, RowError, WorkError
 from prom_reward.files import write_lines
-
-Answers = Mapping[str, Mapping[str, Any]]
+from prom_reward.labeling.requests import Answers, Request, answer_from_json
+from prom_reward.types import Outcome
 
 _SHARD_NAME = re.compile(r"(?P<start>[0-9]{9,18})-(?P<end>[0-9]{9,18})\.jsonl")
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # not what was written here
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RowError)  # not written here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """The answers of a run of rows."""
+    """A range of rows with the requests that belong to it."""
 
     start: int
     """The first row, counted from 0."""
     num_rows: int
-    """Rows of the run."""
+    """Rows of the range."""
     rows_digest: str
-    """A digest of the rows' content, to tell whether the input is still the same."""
-    answers: Answers = field(repr=False)
-    """JSON answers by request key: of the requests that no earlier shard holds."""
-
-    @property
-    def end(self) -> int:
-        """The row behind the last."""
-        return self.start + self.num_rows
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return f"{self.start:09d}-{self.end:09d}.jsonl"
+    """A digest of the rows' content, which tells whether the input is still the same."""
+    requests: Mapping[str, Request] = field(repr=False)
+    """The requests that no earlier shard has, by key."""
 
 
 class LabelFolder:
     """A folder with a labeling.
 
     Args:
-        path: The folder; made where it does not exist.
+        path: The folder; made if it does not exist.
 
     Raises:
         InputError: It cannot be made or written.
@@ -73,17 +62,17 @@ class LabelFolder:
 
     @property
     def problems(self) -> Path:
-        """The rows that could not be labeled, with what is wrong."""
+        """The rows that were left out, each with the reason."""
         return self.path / "problems.jsonl"
 
     @property
     def manifest(self) -> Path:
-        """What was asked for, and of which judge."""
+        """The options and the judge of the labeling."""
         return self.path / "manifest.json"
 
     @property
     def scratch(self) -> Path:
-        """A folder for what a run needs while it is at work."""
+        """A folder for temporary files of a run."""
         return self.path / "scratch"
 
     @property
@@ -92,10 +81,10 @@ class LabelFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other runs out of the folder; the system takes the lock back when the process ends, however it ends.
+        """Keep other runs out of the folder; the system releases the lock when the process ends, however it ends.
 
         Raises:
-            WorkError: Another run is at work in it.
+            WorkError: Another run works in it.
         """
         with (self.path / "lock").open("w") as file:
             try:
@@ -111,50 +100,52 @@ class LabelFolder:
         names = (_SHARD_NAME.fullmatch(path.name) for path in sorted(self._shards.glob("*.jsonl")))
         return {int(name["start"]): int(name["end"]) - int(name["start"]) for name in names if name}
 
-    def commit(self, shard: Shard) -> None:
-        """Write a shard, whole or not at all.
+    def commit(self, shard: Shard, answers: Answers) -> None:
+        """Write the answers of a shard, all or none.
 
         Raises:
             WorkError: The disk is full, or cannot be written.
         """
         head = {"start": shard.start, "rows": shard.num_rows, "digest": shard.rows_digest}
-        answers = ({"key": key, **shard.answers[key]} for key in shard.answers)
-        write_lines(self._shards / shard.name, [head, *answers])
+        lines = ({"key": key, **answer.to_dict()} for key, answer in answers.items())
+        write_lines(self._file(shard.start, shard.num_rows), [head, *lines])
 
-    def read(self, start: int, num_rows: int) -> Shard:
-        """Return a shard.
+    def answers(self, start: int, num_rows: int) -> Answers:
+        """Return the answers of a shard.
 
         Raises:
-            WorkError: Its file cannot be read: something else than this package wrote it.
+            WorkError: Its file cannot be read, so something else than this package wrote it.
         """
-        path = self._shards / f"{start:09d}-{start + num_rows:09d}.jsonl"
+        path = self._file(start, num_rows)
         try:
             with path.open(encoding="utf-8") as file:
-                head, *lines = map(json.loads, file)
-            answers = {line.pop("key"): line for line in lines}
-            return Shard(start=start, num_rows=num_rows, rows_digest=head["digest"], answers=answers)
+                _, *lines = map(json.loads, file)
+            return {line["key"]: answer_from_json(line) for line in lines}
         except _UNREADABLE as error:
-            raise WorkError(
-                f"{path}: not a shard of labels ({error}); delete it to have its rows judged again"
-            ) from error
+            raise _damaged(path, error) from error
 
     def digest(self, start: int, num_rows: int) -> str:
-        """Return the digest of a shard's rows, without reading its answers."""
-        path = self._shards / f"{start:09d}-{start + num_rows:09d}.jsonl"
+        """Return the digest of a shard's rows, without reading its answers.
+
+        Raises:
+            WorkError: As `answers`.
+        """
+        path = self._file(start, num_rows)
         try:
             with path.open(encoding="utf-8") as file:
                 return str(json.loads(file.readline())["digest"])
         except _UNREADABLE as error:
-            raise WorkError(
-                f"{path}: not a shard of labels ({error}); delete it to have its rows judged again"
-            ) from error
+            raise _damaged(path, error) from error
 
-    def forget(self, outcome: str) -> int:
-        """Delete the shards that hold an answer with this outcome, and return how many there were."""
-        found = 0
+    def forget(self, outcome: Outcome) -> None:
+        """Delete the shards that hold an answer with this outcome."""
         for start, num_rows in self.starts().items():
-            shard = self.read(start, num_rows)
-            if any(answer["outcome"] == outcome for answer in shard.answers.values()):
-                (self._shards / shard.name).unlink()
-                found += 1
-        return found
+            if any(answer.outcome is outcome for answer in self.answers(start, num_rows).values()):
+                self._file(start, num_rows).unlink()
+
+    def _file(self, start: int, num_rows: int) -> Path:
+        return self._shards / f"{start:09d}-{start + num_rows:09d}.jsonl"
+
+
+def _damaged(path: Path, error: Exception) -> WorkError:
+    return WorkError(f"{path}: not a shard of labels ({error}); delete it to have its rows judged again")

@@ -1,32 +1,30 @@
-"""One judgment, or one pair, as a report shows it: from a labelled row, or from a line of a training's log.
-
-It does not know files, figures or HTML.
-"""
+"""One judgment, or one pair, as a report shows it: from a labeled row, or from a line of a training's log."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prom_reward.labeling.exports import LabeledRow, texts
+from prom_reward.labeling.labeled_rows import LabeledRow
+from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
+from prom_reward.pages.text import shortened
 from prom_reward.prompts.transcripts import transcript
 
-_NAMES = ("outcome", "score", "expected_score", "score_probs", "entropy", "feedback", "error")
 _MAX_TEXT = 6_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One judgment with what it was on; texts are cut."""
+    """One judgment with its request; long texts are cut."""
 
     row: int
-    """The row, or the step of a training, counted from 0."""
+    """The row, counted from 0, or the step of a training, counted from 1."""
     side: str
     """"chosen", "rejected", "response", or "1", "2"... of several."""
     rubric: str
     """The rubric's name."""
     outcome: str
-    """How it ended."""
+    """The outcome."""
     score: float | None
     """The integer."""
     expected_score: float | None
@@ -38,11 +36,11 @@ class Judged:
     length: int
     """Characters of the response."""
     prompt: str
-    """What was asked."""
+    """The instruction."""
     response: str
-    """What was judged."""
+    """The response."""
     feedback: str
-    """What the judge wrote, or the error."""
+    """The judge's feedback, or the error."""
     margin: float | None = None
     """Of the pair, in logit units."""
     agreement: str | None = None
@@ -50,7 +48,7 @@ class Judged:
     group: str = ""
     """The part of the data."""
     reward: float | None = None
-    """In a training."""
+    """Of the row, in a training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,49 +70,49 @@ class JudgedPair:
 
 
 def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
-    """Yield the judgments of a labelled row, one a response."""
-    values, example = row.values, row.example
-    prompt, *responses = texts(example)
+    """Yield the judgments of a labeled row, one for each response."""
+    values = row.values
+    prompt, *responses = row.texts
     shared = {"row": values["row"], "rubric": values["rubric_name"], "group": group}
     shared |= {"margin": values.get("margin"), "agreement": values.get("agreement")}
-    labels: Sequence[Mapping[str, Any]]
-    match example.kind:
-        case "pair" if "chosen_outcome" in values:
-            labels = [{name: values.get(f"{side}_{name}") for name in _NAMES} for side in ("chosen", "rejected")]
-            sides = ["chosen", "rejected"]
+    sides: Sequence[str]
+    match row.example.kind:
         case "pair":
-            ranking = {"outcome": values["ranking_outcome"], "feedback": values["ranking_feedback"]}
-            labels, sides = [{**dict.fromkeys(_NAMES), **ranking}] * 2, ["chosen", "rejected"]
+            sides = SIDES
         case "responses":
-            labels, sides = values["labels"], [str(number + 1) for number in range(len(responses))]
+            sides = [str(number + 1) for number in range(len(responses))]
         case _:
-            labels, sides = [values], ["response"]
-    for label, side, response in zip(labels, sides, responses, strict=True):
+            sides = ["response"]
+    verdicts = row.verdicts
+    if not verdicts:  # the pair was only ranked
+        ranking = {"outcome": values["ranking_outcome"], "feedback": values["ranking_feedback"]}
+        verdicts = [{**dict.fromkeys(VERDICT_COLUMNS), **ranking}] * 2
+    for verdict, side, response in zip(verdicts, sides, responses, strict=True):
         instruction, answer = transcript(prompt, response)
         yield Judged(
             side=side,
-            outcome=label["outcome"],
-            score=label["score"],
-            expected_score=label["expected_score"],
-            probs=label["score_probs"],
-            entropy=label["entropy"],
+            outcome=verdict["outcome"],
+            score=verdict["score"],
+            expected_score=verdict["expected_score"],
+            probs=verdict["score_probs"],
+            entropy=verdict["entropy"],
             length=len(answer),
             prompt=_cut(instruction),
             response=_cut(answer),
-            feedback=_cut(label["feedback"] or label.get("error") or ""),
+            feedback=_cut(verdict["feedback"] or verdict.get("error") or ""),
             **shared,
         )
 
 
 def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
-    """Return the pair of a labelled row, or nothing where it is unscored."""
+    """Return the pair of a labeled row, or nothing if it is unscored."""
     values = row.values
     if values["margin"] is None:
         return []
-    prompt, *responses = texts(row.example)
+    prompt, *responses = row.texts
     chosen, rejected = (transcript(prompt, response)[1] for response in responses)
-    first, second = (values.get(f"{side}_score") for side in ("chosen", "rejected"))
-    entropies = [values[name] for name in ("chosen_entropy", "rejected_entropy") if values.get(name) is not None]
+    first, second = (values.get(f"{side}_score") for side in SIDES)
+    entropies = [verdict["entropy"] for verdict in row.verdicts if verdict["entropy"] is not None]
     return [
         JudgedPair(
             margin=values["margin"],
@@ -128,10 +126,10 @@ def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
 
 
 def logged_judgment(record: Mapping[str, Any]) -> Judged:
-    """Return the judgment of a log line; raises an error of Python's where it is none."""
+    """Return the judgment of a log line; raises one of Python's errors if it is none."""
     probs = record["score_probs"]
     return Judged(
-        row=int(record.get("step") or 0),
+        row=int(record.get("step") or 0) + 1,
         side="response",
         rubric=_text(record["rubric"]),
         outcome=_text(record["outcome"]),
@@ -160,4 +158,4 @@ def _number(value: Any) -> float | None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]} … [{len(text) - _MAX_TEXT:,} characters more]"
+    return shortened(text, _MAX_TEXT)

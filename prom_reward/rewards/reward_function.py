@@ -266,6 +266,7 @@ class PrometheusReward:
             {
                 "step": step,
                 "row": index,
+                "judge": self.judge.name,
                 **judgment_record(request, judgment),
                 "weight": request.rubric.weight,
                 "reward": reward,

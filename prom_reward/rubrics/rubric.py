@@ -56,6 +56,16 @@ class Rubric:
         levels = [f"Score {label}: {self.descriptions[label]}" for label in self.scale.labels]
         return "\n".join([f"[{self.criteria}]", *levels])
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as JSON values, a mapping that `parse` reads back."""
+        return {
+            "name": self.name,
+            "criteria": self.criteria,
+            "descriptions": {str(label): text for label, text in self.descriptions.items()},
+            "scale": [self.scale.low, self.scale.high],
+            "weight": self.weight,
+        }
+
     @overload
     @classmethod
     def parse(cls, value: "str | Mapping[str, Any] | Rubric") -> "Rubric": ...

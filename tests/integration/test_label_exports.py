@@ -3,7 +3,7 @@
 import pytest
 from datasets import load_dataset
 
-from prom_reward.labeling.exports import ExportOptions, export_labels
+from prom_reward.labeling.exports import export_labels
 from prom_reward.labeling.labeling import label
 from tests.labeling.label_inputs import scripted_judge, write_rows
 
@@ -36,7 +36,7 @@ def dataset_for(tmp_path):
     def make(rows, trainer):
         source = write_rows(tmp_path / "rows.jsonl", rows)
         label(source, judge=scripted_judge(), out=tmp_path / "out", rubric="helpfulness")
-        found = export_labels(tmp_path / "out", trainer, ExportOptions(on_disagreement="swap"))
+        [found] = export_labels(tmp_path / "out", [trainer], on_disagreement="swap")
         assert found.num_written >= 4
         cache = str(tmp_path / "cache")
         return load_dataset("json", data_files=str(found.path), split="train", cache_dir=cache)

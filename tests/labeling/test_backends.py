@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from prom_reward.errors import MissingPackageError, WorkError
-from prom_reward.labeling import process_backend
+from prom_reward.labeling import backends
 from prom_reward.labeling.labeling import label
 from prom_reward.labeling.ray_backend import RayBackend
 from prom_reward.labeling.requests import judge_requests, request_key
@@ -22,23 +22,23 @@ REQUEST = GradingRequest(instruction="Hi?", response="Yes.", rubric=Rubric.parse
 
 def test_a_worker_takes_its_gpu_and_judges(monkeypatch):
     started = []
-    monkeypatch.setattr(process_backend.signal, "signal", lambda *arguments: started.append(arguments))
-    monkeypatch.setattr(process_backend.threading, "Thread", lambda **options: SimpleNamespace(start=lambda: None))
-    monkeypatch.setattr(process_backend, "_worker_judge", None)
+    monkeypatch.setattr(backends.signal, "signal", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(backends.threading, "Thread", lambda **options: SimpleNamespace(start=lambda: None))
+    monkeypatch.setattr(backends, "_worker_judge", None)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     judge, requests = scripted_judge(), {request_key(REQUEST): REQUEST}
-    process_backend._start_worker(judge, SimpleNamespace(get=lambda: 3), ["4", "5"], 1)
+    backends._start_worker(judge, SimpleNamespace(get=lambda: 3), ["4", "5"], 1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
-    assert process_backend._judge(requests) == judge_requests(judge, requests)
+    assert backends._judge(requests) == judge_requests(judge, requests)
     assert len(started) == 1  # Ctrl-C is the parent's
 
 
 def test_a_worker_ends_with_its_parent(monkeypatch):
     ended = []
-    monkeypatch.setattr(process_backend.multiprocessing, "parent_process", lambda: SimpleNamespace(sentinel="parent"))
-    monkeypatch.setattr(process_backend, "wait_for", ended.append)
-    monkeypatch.setattr(process_backend.os, "_exit", ended.append)
-    process_backend._end_with_parent()
+    monkeypatch.setattr(backends.multiprocessing, "parent_process", lambda: SimpleNamespace(sentinel="parent"))
+    monkeypatch.setattr(backends, "wait_for", ended.append)
+    monkeypatch.setattr(backends.os, "_exit", ended.append)
+    backends._end_with_parent()
     assert ended == [["parent"], 1]
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.errors import ConfigError, InputError, WorkError
+from prom_reward.labeling.backends import ProcessBackend
 from prom_reward.labeling.labeling import label
-from prom_reward.labeling.process_backend import ProcessBackend
 from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, verdict, write_rows
 
 GOOD = {"prompt": "Hi?", "chosen": "Yes.", "rejected": "No."}
@@ -61,7 +61,7 @@ def test_of_several_responses_the_best_and_the_worst_are_told(labeled):
         judge=scripted_judge(script),
     )
     assert [(row["best"], row["worst"]) for row in rows] == [(1, 2), (None, None)]
-    assert [len(row["labels"]) for row in rows] == [3, 2]
+    assert [len(row["verdicts"]) for row in rows] == [3, 2]
 
 
 def test_several_weighted_rubrics(labeled):
@@ -116,7 +116,11 @@ def test_mixed_formats_are_refused_with_their_places(labeled):
 def test_a_row_of_another_kind_far_behind_is_a_problem_of_its_own(labeled):
     rows, [problem], _ = labeled([GOOD] * 70 + [{"prompt": "Hi?", "completion": "Yes."}])
     assert len(rows) == 70
-    assert problem == {"place": "line 71", "problem": "got a row of another kind (response) than the first ones (pair)"}
+    assert problem == {
+        "row": 70,
+        "place": "line 71",
+        "problem": "got a row of another kind (response) than the first ones (pair)",
+    }
 
 
 def test_rows_without_a_rubric_are_refused_before_the_work(labeled):
@@ -150,15 +154,15 @@ def test_the_last_line_of_a_file_that_is_being_written_waits_for_a_later_run(lab
     first = json.dumps(GOOD).encode() + b"\n"
     rows, problems, found = labeled(first + whole[:20])
     assert (len(rows), problems) == (1, [])
-    assert found.warnings == ("line 2 has no end, as if it were being written: left to a later run",)
+    assert found.warnings == ["line 2 has no end, as if it were being written: left to a later run"]
     rows, problems, found = labeled(first + whole)
-    assert ([row["prompt"] for row in rows], problems, found.warnings) == (["Hi?", "Later?"], [], ())
+    assert ([row["prompt"] for row in rows], problems, found.warnings) == (["Hi?", "Later?"], [], [])
 
 
 def test_repeated_ids_are_said_and_every_row_is_labeled(labeled):
     rows, _, found = labeled([{**GOOD, "id": "a"}, {**GOOD, "id": "a", "chosen": "Maybe."}, {**GOOD, "id": "b"}])
     assert len(rows) == 3
-    assert found.warnings == ("1 rows have the id of an earlier row, the first is 'a' (line 2): all are labeled",)
+    assert found.warnings == ["1 row has the id of an earlier row, first 'a' (line 2): all are labeled"]
 
 
 def test_equal_sides_are_a_tie_and_judged_once(labeled):
@@ -323,3 +327,11 @@ def test_a_hundred_thousand_rows_in_bounded_memory_killed_five_times(tmp_path):
     with (tmp_path / "large/labels.jsonl").open() as file:
         assert sum(1 for _ in file) == 100_000
     sys.stdout.write(f"{large:.1f} MB for 100,000 rows, {small:.1f} MB for 1,000")
+
+
+@pytest.mark.parametrize(("taught", "method", "warns"), [(False, "both", 1), (False, "grade", 0), (True, "rank", 0)])
+def test_ranking_with_a_judge_that_was_not_trained_for_it_warns_once(labeled, caplog, taught, method, warns):
+    judge = scripted_judge()
+    judge.taught_to_rank = taught
+    labeled([GOOD, GOOD], judge=judge, method=method)
+    assert ["not trained for pairwise ranking" in message for message in caplog.messages] == [True] * warns

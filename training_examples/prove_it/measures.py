@@ -10,8 +10,9 @@ from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.files import write_lines
 from prom_reward.judging.base import Judge
-from prom_reward.labeling.labeling import Method, label
-from prom_reward.labeling.row_labels import graded_prob
+from prom_reward.labeling.labeling import label
+from prom_reward.labeling.task import Method
+from prom_reward.labeling.verdicts import graded_prob
 from prom_reward.reports.training_folder import BeforeAfter
 from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.types import GradingRequest, Judgment

@@ -1,9 +1,18 @@
+from dataclasses import fields
 from math import exp, log
 
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward.labeling.row_labels import Label, Ranking, logit, pair_columns
+from prom_reward.labeling.verdicts import (
+    PAIR_COLUMNS,
+    RANKING_COLUMNS,
+    VERDICT_COLUMNS,
+    Ranking,
+    ResponseVerdict,
+    logit,
+    pair_columns,
+)
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.types import Comparison, Judgment, Outcome
 
@@ -22,8 +31,8 @@ def judgment(expected, **changes):
 UNSCORED = Judgment(outcome=Outcome.ENGINE_FAILED, error="the server is down")
 
 
-def label(*judgments, rubrics=(HELPFUL,)):
-    return Label(rubrics=rubrics, judgments=judgments)
+def verdict(*judgments, rubrics=(HELPFUL,)):
+    return ResponseVerdict(rubrics=rubrics, judgments=judgments)
 
 
 def comparison(winner, prob_a, **changes):
@@ -31,13 +40,12 @@ def comparison(winner, prob_a, **changes):
 
 
 def ranking(*orders):
-    return Ranking(rubrics=(HELPFUL,), orders=orders)
+    return Ranking(rubrics=(HELPFUL,), comparisons=orders)
 
 
 def test_one_rubrics_columns_are_its_judgment():
-    columns = label(judgment(4.5)).columns("chosen_")
+    columns = verdict(judgment(4.5)).columns("chosen_")
     assert columns == {
-        **{f"chosen_num_{name}_tokens": 0 for name in ("prompt", "computed", "generated")},
         "chosen_is_partial": False,
         "chosen_outcome": "scored",
         "chosen_score": 4,
@@ -47,12 +55,35 @@ def test_one_rubrics_columns_are_its_judgment():
         "chosen_feedback": "It is 4.5.",
         "chosen_error": None,
         "chosen_flags": [],
+        "chosen_sampled_scores": [],
         "chosen_unit_score": 0.875,
     }
 
 
+def test_every_field_of_a_judgment_but_the_token_counts_is_a_column():
+    counts = {"num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"}
+    assert {one.name for one in fields(Judgment)} - counts <= set(VERDICT_COLUMNS)
+    for columns in (
+        verdict(judgment(4.5)).columns(),
+        verdict(judgment(4.5), UNSCORED, rubrics=(HELPFUL, HONEST)).columns(),
+    ):
+        assert set(columns) | {"judgments"} == set(VERDICT_COLUMNS)
+    ranked = ranking((comparison("A", 0.9), comparison("B", 0.2))).columns()
+    assert set(ranked) == {f"ranking_{name}" for name in RANKING_COLUMNS}
+
+
+def test_flags_and_partial_distributions_reach_the_columns():
+    first, second = judgment(4.5, flags=("digits",), is_partial=True), judgment(3.0, flags=("claim", "digits"))
+    columns = verdict(first, second, rubrics=(HELPFUL, HONEST)).columns()
+    assert (columns["flags"], columns["is_partial"]) == (["digits", "claim"], True)
+    assert [one["flags"] for one in columns["judgments"]] == [["digits"], ["claim", "digits"]]
+    pair = (comparison("A", 0.9, flags_a=("claim",)), comparison("B", 0.2, flags_a=("digits",)))
+    columns = ranking(pair).columns()
+    assert (columns["ranking_chosen_flags"], columns["ranking_rejected_flags"]) == (["claim"], ["digits"])
+
+
 def test_several_rubrics_are_weighted():
-    both = label(judgment(5.0, entropy=0.1), judgment(3.0), rubrics=(HELPFUL, HONEST))
+    both = verdict(judgment(5.0, entropy=0.1), judgment(3.0), rubrics=(HELPFUL, HONEST))
     columns = both.columns()
     assert columns["expected_score"] == pytest.approx((5 + 3 * 3) / 4)
     assert columns["unit_score"] == pytest.approx((1 + 3 * 0.5) / 4)
@@ -63,12 +94,12 @@ def test_several_rubrics_are_weighted():
 
 
 def test_rubrics_on_several_scales_are_joined_on_the_unit_scale():
-    columns = label(judgment(5.0), judgment(0.5), rubrics=(HELPFUL, PERCENT)).columns()
+    columns = verdict(judgment(5.0), judgment(0.5), rubrics=(HELPFUL, PERCENT)).columns()
     assert columns["expected_score"] == columns["unit_score"] == pytest.approx(0.75)
 
 
 def test_one_unscored_rubric_leaves_the_response_unscored():
-    columns = label(judgment(5.0), UNSCORED, rubrics=(HELPFUL, HONEST)).columns()
+    columns = verdict(judgment(5.0), UNSCORED, rubrics=(HELPFUL, HONEST)).columns()
     assert (columns["outcome"], columns["error"]) == ("engine_failed", "the server is down")
     assert columns["expected_score"] is columns["unit_score"] is columns["entropy"] is None
 
@@ -83,14 +114,16 @@ def test_one_unscored_rubric_leaves_the_response_unscored():
     ],
 )
 def test_the_margin_of_two_scores_is_in_logits(chosen, rejected, margin, agreement):
-    columns = pair_columns(label(judgment(chosen)), label(judgment(rejected)), None)
+    columns = pair_columns(verdict(judgment(chosen)), verdict(judgment(rejected)), None)
     assert columns["margin"] == pytest.approx(margin)
-    assert (columns["agreement"], columns["swapped"]) == (agreement, agreement == "disagrees")
+    assert columns["agreement"] == agreement
 
 
 @given(st.floats(1, 5), st.floats(1, 5))
 def test_exchanging_the_sides_turns_the_margin_around(one, other):
-    forth, back = (pair_columns(label(judgment(a)), label(judgment(b)), None) for a, b in ((one, other), (other, one)))
+    forth, back = (
+        pair_columns(verdict(judgment(a)), verdict(judgment(b)), None) for a, b in ((one, other), (other, one))
+    )
     assert forth["margin"] == pytest.approx(-back["margin"], abs=1e-9)
     assert (forth["margin"] > 0) == (forth["agreement"] == "agrees")
     assert forth["prob_chosen"] == pytest.approx(1 - back["prob_chosen"])
@@ -102,8 +135,8 @@ def test_a_logit_is_what_a_sigmoid_undoes(prob):
 
 
 def test_an_unscored_side_leaves_the_pair_without_margin():
-    columns = pair_columns(label(judgment(4.0)), label(UNSCORED), None)
-    assert {columns[name] for name in ("margin", "agreement", "swapped", "prob_chosen")} == {None}
+    columns = pair_columns(verdict(judgment(4.0)), verdict(UNSCORED), None)
+    assert {columns[name] for name in PAIR_COLUMNS} == {None}
     assert columns["rejected_error"] == "the server is down"
 
 
@@ -134,13 +167,13 @@ def test_an_unscored_order_leaves_the_pair_unranked():
 
 def test_grading_and_ranking_that_differ_are_a_tie():
     against = ranking((comparison("B", 0.2), comparison("A", 0.8)))
-    columns = pair_columns(label(judgment(4.0)), label(judgment(3.0)), against)
-    assert (columns["agreement"], columns["margin"], columns["swapped"]) == ("tie", 0.0, False)
+    columns = pair_columns(verdict(judgment(4.0)), verdict(judgment(3.0)), against)
+    assert (columns["agreement"], columns["margin"]) == ("tie", 0.0)
     assert columns["prob_chosen"] == pytest.approx((0.625 + 0.2) / 2)
 
 
 def test_a_tie_of_one_leaves_the_word_to_the_other():
     undecided = ranking((comparison("A", 0.7), comparison("A", 0.7)))
-    columns = pair_columns(label(judgment(4.0)), label(judgment(3.0)), undecided)
+    columns = pair_columns(verdict(judgment(4.0)), verdict(judgment(3.0)), undecided)
     assert columns["agreement"] == "agrees"
     assert columns["margin"] == pytest.approx(logit((0.625 + 0.5) / 2))

@@ -1,7 +1,4 @@
-"""Judges shards in several processes of one machine, each with its own copy of the judge.
-
-It does not know files: shards come in order and go out as they are finished.
-"""
+"""Backends that judge shards: in this process, or in several of one machine, each with its own copy of the judge."""
 
 import multiprocessing
 import os
@@ -12,25 +9,41 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing.connection import wait as wait_for
-from typing import Any
+from typing import Any, Protocol
 
 from prom_reward.errors import WorkError
 from prom_reward.judging.base import Judge
-from prom_reward.labeling.planning import PlannedShard
-from prom_reward.labeling.requests import Request, judge_requests
-from prom_reward.labeling.shards import Answers
+from prom_reward.labeling.requests import Answers, Request, judge_requests
+from prom_reward.labeling.shards import Shard
 
-_AHEAD = 2  # shards that wait for each process, so that none is idle while shards are planned
+_AHEAD = 2  # shards queued for each process, so that none is idle while shards are planned
 _worker_judge: Judge | None = None
+
+
+class Backend(Protocol):
+    """Judges shards."""
+
+    def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
+        """Yield every shard with the answers to its requests, in any order."""
+        ...
+
+
+class LocalBackend:
+    """Judges shards one after another in this process."""
+
+    def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
+        """Yield every shard with its answers, in order."""
+        for shard in shards:
+            yield shard, judge_requests(judge, shard.requests)
 
 
 class ProcessBackend:
     """Judges shards in a pool of processes.
 
     Args:
-        num_processes: How many; each holds its own judge.
+        num_processes: The number of processes; each holds its own judge.
         gpus: The GPUs to spread them over, as CUDA_VISIBLE_DEVICES names them; empty for none.
-        threads: CPU threads of each; None shares the machine's processors out.
+        threads: CPU threads of each; None divides the machine's processors among them.
     """
 
     def __init__(self, num_processes: int, *, gpus: Sequence[str] = (), threads: int | None = None) -> None:
@@ -38,11 +51,11 @@ class ProcessBackend:
         self._gpus = list(gpus)
         self._threads = threads or max(1, (os.cpu_count() or 1) // num_processes)
 
-    def run(self, judge: Judge, shards: Iterator[PlannedShard]) -> Iterator[tuple[PlannedShard, Answers]]:
-        """Yield every shard with its answers, in the order in which they are finished.
+    def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
+        """Yield every shard with its answers, in the order of completion.
 
         Raises:
-            WorkError: A process died, for example for lack of memory.
+            WorkError: A process died, for example out of memory.
         """
         context = multiprocessing.get_context("spawn")
         numbers = context.SimpleQueue()
@@ -62,14 +75,12 @@ class ProcessBackend:
             ) from error
         finally:
             for child in set(multiprocessing.active_children()) - others if not is_done else ():
-                child.terminate()  # after Ctrl-C nobody waits for the shards at work
+                child.terminate()  # after Ctrl-C nobody waits for the current shards
             pool.shutdown(wait=is_done, cancel_futures=True)
 
 
-def _run(
-    pool: ProcessPoolExecutor, shards: Iterator[PlannedShard], ahead: int
-) -> Iterator[tuple[PlannedShard, Answers]]:
-    waiting: dict[Future[Answers], PlannedShard] = {}
+def _run(pool: ProcessPoolExecutor, shards: Iterator[Shard], ahead: int) -> Iterator[tuple[Shard, Answers]]:
+    waiting: dict[Future[Answers], Shard] = {}
     while True:
         for shard in islice(shards, ahead - len(waiting)):
             waiting[pool.submit(_judge, shard.requests)] = shard
@@ -80,8 +91,8 @@ def _run(
 
 
 def _start_worker(judge: Judge, numbers: Any, gpus: Sequence[str], threads: int) -> None:
-    global _worker_judge  # noqa: PLW0603  # a pool hands its workers nothing else to keep a judge in
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends the work
+    global _worker_judge  # noqa: PLW0603  # a pool gives its workers no other place for a judge
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the work
     threading.Thread(target=_end_with_parent, daemon=True).start()
     number = numbers.get()
     if gpus:
@@ -94,7 +105,7 @@ def _start_worker(judge: Judge, numbers: Any, gpus: Sequence[str], threads: int)
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent does: a killed parent cannot, and a GPU would stay taken."""
+    """End this process with its parent: a killed parent cannot do it, and a GPU would stay taken."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait_for([parent.sentinel])

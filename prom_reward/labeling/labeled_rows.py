@@ -1,0 +1,110 @@
+"""Rows of `labels.jsonl`: an input row beside the columns that labeling adds, and both read back."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prom_reward.data.formats import Example, Kind, RowFormat
+from prom_reward.errors import InputError
+from prom_reward.labeling.manifest import load_manifest
+from prom_reward.labeling.verdicts import PAIR_COLUMNS, RANKING_COLUMNS, SIDES, VERDICT_COLUMNS
+from prom_reward.prompts.transcripts import PromptValue
+
+ADDED_COLUMNS: Mapping[Kind, frozenset[str]] = {
+    "response": frozenset({"row", "rubric_name", *VERDICT_COLUMNS}),
+    "responses": frozenset({"row", "rubric_name", "verdicts", "best", "worst"}),
+    "pair": frozenset(
+        {
+            *("row", "rubric_name", *PAIR_COLUMNS),
+            *(f"{side}_{name}" for side in SIDES for name in VERDICT_COLUMNS),
+            *(f"ranking_{name}" for name in RANKING_COLUMNS),
+        }
+    ),
+}
+"""The columns that labeling may add; a column of the input with such a name becomes `input_NAME`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabeledRow:
+    """A row of `labels.jsonl`."""
+
+    values: Mapping[str, Any]
+    """All of its columns."""
+    example: Example
+    """The content of the input row."""
+
+    @property
+    def verdicts(self) -> list[Mapping[str, Any]]:
+        """The verdict columns of each response, without prefix; empty if a pair was only ranked."""
+        if self.example.kind == "responses":
+            return list(self.values["verdicts"])
+        if self.example.kind == "response":
+            return [self.values]
+        graded = [side for side in SIDES if f"{side}_outcome" in self.values]
+        return [{name: self.values.get(f"{side}_{name}") for name in VERDICT_COLUMNS} for side in graded]
+
+    @property
+    def texts(self) -> list[PromptValue]:
+        """The prompt and the responses: all strings, or all lists of messages."""
+        example = self.example
+        if not example.is_conversational:
+            return [example.prompt, *example.responses]
+        prompt = _as_messages(example.prompt, "user")
+        return [prompt, *(_as_messages(response, "assistant") for response in example.responses)]
+
+
+def labeled_values(values: Mapping[str, Any], kind: Kind, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of an input row and those that labeling adds."""
+    return {**{_escaped(name, kind): value for name, value in values.items()}, **columns}
+
+
+def input_values(values: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
+    """Return the columns of the input row, under their old names."""
+    kept = {name: value for name, value in values.items() if name not in ADDED_COLUMNS[kind]}
+    return {name.removeprefix("input_") if _is_escaped(name, kind) else name: kept[name] for name in kept}
+
+
+def read_labels(folder: str | Path) -> Iterator[LabeledRow]:
+    """Yield the rows of a labeling.
+
+    Raises:
+        InputError: The folder holds no finished labeling.
+    """
+    folder = Path(folder)
+    manifest = load_manifest(folder / "manifest.json")
+    row_format = RowFormat(columns=manifest.columns, reference_answer=manifest.reference_answer)
+    labels = folder / "labels.jsonl"
+    if not labels.exists():
+        raise InputError(f"{labels}: no such file; the labeling is not finished: run `prom-reward label` again")
+    with labels.open("rb") as file:
+        for line in file:
+            values = _row_values(labels, line)
+            yield LabeledRow(values=values, example=row_format.example(input_values(values, manifest.kind)))
+
+
+def _row_values(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: holds a line that is not JSON ({error}); run `prom-reward label` again") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds a JSON {type(values).__name__}; run `prom-reward label` again")
+    return values
+
+
+def _escaped(name: str, kind: Kind) -> str:
+    """Return the name under which an input column stands beside the added ones; no two names become equal."""
+    return f"input_{name}" if _is_escaped(f"input_{name}", kind) else name
+
+
+def _is_escaped(name: str, kind: Kind) -> bool:
+    bare = name
+    while bare.startswith("input_"):
+        bare = bare.removeprefix("input_")
+    return bare != name and bare in ADDED_COLUMNS[kind]
+
+
+def _as_messages(text: PromptValue, role: str) -> PromptValue:
+    return [{"role": role, "content": text}] if isinstance(text, str) else text
