@@ -191,6 +191,10 @@ class Judgment:
         """Return all fields as JSON values; labels become strings."""
         return _to_json(self)
 
+    def to_columns(self) -> dict[str, Any]:
+        """Return `to_dict` without the token counts: the columns of a graded row."""
+        return {name: value for name, value in self.to_dict().items() if not name.startswith("num_")}
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_dict` wrote; keys that are no fields are left alone, so a log's record can be read.
