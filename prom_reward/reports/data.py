@@ -155,7 +155,7 @@ class _Keeper:
         """Return the kept judgments, in order."""
         side = {"chosen": 0, "rejected": 1}
         everything = [*self._first, *(one for *_, one in self._notable)]
-        return sorted(everything, key=lambda one: (one.row, side.get(one.side, 2), one.side))
+        return sorted(everything, key=lambda one: (one.row, side.get(one.side, 2), one.side, one.prompt, one.response))
 
 
 def _notability(one: Judged) -> float:
