@@ -247,6 +247,10 @@ class Judgment(_Answer):
     error: str | None = None
     """The reason of a failure, if there was one."""
 
+    def to_columns(self) -> dict[str, Any]:
+        """Return `to_dict` without the token counts: the columns of a graded row."""
+        return {name: value for name, value in self.to_dict().items() if not name.startswith("num_")}
+
     @property
     def mean_score(self) -> float | None:
         """The mean of the sampled integers, None where there are none."""

@@ -39,7 +39,9 @@ def evaluate(
     against: Annotated[
         str | None, typer.Option(help="A second judge as it is, for a paired test on the same rows.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Where the judge's weights are, if not where it says.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The folder or hub id of the judge's weights, if not its own.")
+    ] = None,
     adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the judge's weights.")] = None,
     layout: Annotated[
         Literal["prometheus", "response_last"] | None, typer.Option(help="The order of the prompt's sections.")
@@ -48,7 +50,9 @@ def evaluate(
     fit: Annotated[
         Path | None, typer.Option("--fit-calibration", help="Fit a calibration on these rows and write it here.")
     ] = None,
-    page: Annotated[Path | None, typer.Option(help="Write an HTML page with the plots.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write an HTML page with figures, plots and the largest errors.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the written files.")] = False,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples of the intervals; 0 for none.")] = 1000,
     seed: Annotated[
@@ -58,10 +62,10 @@ def evaluate(
 ) -> None:
     """Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.
 
-    The expected score and the integer stand side by side, beside what needs no judge: the response's length, its
-    word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has what
-    `prom-reward grade` takes and a score or a list of scores, or `chosen` and `rejected`; the published files of
-    the Prometheus benchmark are read as they are.
+    The table compares the expected score and the integer with baselines that need no judge: the response's length,
+    its word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has the columns
+    of `prom-reward grade` and a score or a list of scores, or `chosen` and `rejected`. The published files of the
+    Prometheus benchmark are read as they are. Rows with an empty or placeholder answer are counted apart.
 
     Example: `prom-reward evaluate rows.jsonl --judge smollm2-135m --group rubric`
 
@@ -75,8 +79,8 @@ def evaluate(
     labeled = labeled_input(file, rubric=default_rubrics, columns=columns, limit=limit)
     for problem in labeled.problems:
         stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
-    if labeled.pairs and (fit is not None or page is not None):
-        raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
+    if labeled.pairs and fit is not None:
+        raise InputError("got preference pairs; --fit-calibration needs rows with scores")
     settings = {"mode": mode, "model": model, "adapter": adapter, "layout": layout, "calibration": calibration}
     shared = _PAPER if protocol == "paper" else {}
     own = {key: value for key, value in settings.items() if value is not None}
@@ -89,8 +93,7 @@ def evaluate(
         show_evaluation(found)
     figures = {"file": file.name, **found.to_dict()}
     if page is not None and figures["n"]:
-        title = f"{found.judge}: agreement with labels"
-        page.write_text(evaluation_page(found.rows, title=title), encoding="utf-8")
+        page.write_text(evaluation_page(found, title=file.name), encoding="utf-8")
     if fit is not None:
         figures["calibration"] = _fit(found.rows, loaded, fit, shows=not as_json)
     if as_json:

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from prom_reward.cli.console import check_writable, stdout
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.reports.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.data import load_report
-from prom_reward.reports.figures import AgreementRow, agreement_rows
 from prom_reward.reports.page import report_figures_json, report_page
 
 
@@ -31,10 +31,10 @@ def report(
 ) -> None:
     """Write one self-contained HTML page: distributions, agreement, outcomes, and a table to search.
 
-    Agreement with the given order of preference pairs is shown overall and by group, with intervals, beside what the
-    longer response would give. Of a training the page shows reward, length, entropy and groups without spread over its
-    steps; where `judgments.jsonl` lies in the trainer's output folder, also what the trainer logged (both judges'
-    curves, seconds a step) and the answers of `before_after.jsonl`. It needs no network.
+    For preference pairs the page shows the agreement with the given order, overall and by group, with intervals and
+    the longer response as a baseline. For a training it shows reward, length, entropy and groups without spread over
+    the steps. If `judgments.jsonl` lies in the trainer's output folder, it also shows the trainer's own log (an audit
+    judge, seconds for each step) and the answers of `before_after.jsonl`. The page needs no network.
 
     Example: `prom-reward report labels`
 
@@ -54,6 +54,8 @@ def report(
     outcomes = ", ".join(f"{count} {name}" for name, count in data.outcomes.most_common())
     text = f"{target}: {data.num_judgments} judgments ({outcomes}), {len(data.judgments)} of them with their texts"
     stdout.print(text, highlight=False, soft_wrap=True)
+    for file in data.missing:
+        stdout.print(f"missing: {file}", highlight=False, soft_wrap=True)
 
 
 def _agreement_table(rows: list[AgreementRow]) -> Table:

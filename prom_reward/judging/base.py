@@ -30,6 +30,10 @@ class Judge(Protocol):
     """A short name for logs and reports."""
     guard: bool = True
     """Whether judge text in responses is neutralized."""
+    taught_to_rank: bool = True
+    """Whether the judge was trained for pairwise ranking."""
+    pairs_note: str = ""
+    """A measured limit of the judge on preference pairs, for a warning; empty if none is known."""
 
     @property
     @abstractmethod

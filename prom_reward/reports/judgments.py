@@ -1,7 +1,4 @@
-"""One judgment, or one pair, as a report shows it: from a labelled row, or from a line of a training's log.
-
-It does not know files, figures or HTML.
-"""
+"""One judgment, or one pair, as a report shows it: from a labeled row, or from a line of a training's log."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +7,7 @@ from typing import Any
 
 from prom_reward.labeling.labeled_rows import LabeledRow
 from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
+from prom_reward.pages.text import shortened
 from prom_reward.prompts.transcripts import transcript
 
 _MAX_TEXT = 6_000
@@ -17,16 +15,16 @@ _MAX_TEXT = 6_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One judgment with what it was on; texts are cut."""
+    """One judgment with its request; long texts are cut."""
 
     row: int
-    """The row, or the step of a training, counted from 0."""
+    """The row, counted from 0, or the step of a training, counted from 1."""
     side: str
     """"chosen", "rejected", "response", or "1", "2"... of several."""
     rubric: str
     """The rubric's name."""
     outcome: str
-    """How it ended."""
+    """The outcome."""
     score: float | None
     """The integer."""
     expected_score: float | None
@@ -38,11 +36,11 @@ class Judged:
     length: int
     """Characters of the response."""
     prompt: str
-    """What was asked."""
+    """The instruction."""
     response: str
-    """What was judged."""
+    """The response."""
     feedback: str
-    """What the judge wrote, or the error."""
+    """The judge's feedback, or the error."""
     margin: float | None = None
     """Of the pair, in logit units."""
     agreement: str | None = None
@@ -50,7 +48,7 @@ class Judged:
     group: str = ""
     """The part of the data."""
     reward: float | None = None
-    """In a training."""
+    """Of the row, in a training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +70,7 @@ class JudgedPair:
 
 
 def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
-    """Yield the judgments of a labelled row, one a response."""
+    """Yield the judgments of a labeled row, one for each response."""
     values = row.values
     prompt, *responses = row.texts
     shared = {"row": values["row"], "rubric": values["rubric_name"], "group": group}
@@ -107,7 +105,7 @@ def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
 
 
 def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
-    """Return the pair of a labelled row, or nothing where it is unscored."""
+    """Return the pair of a labeled row, or nothing if it is unscored."""
     values = row.values
     if values["margin"] is None:
         return []
@@ -128,10 +126,10 @@ def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
 
 
 def logged_judgment(record: Mapping[str, Any]) -> Judged:
-    """Return the judgment of a log line; raises an error of Python's where it is none."""
+    """Return the judgment of a log line; raises one of Python's errors if it is none."""
     probs = record["score_probs"]
     return Judged(
-        row=int(record.get("step") or 0),
+        row=int(record.get("step") or 0) + 1,
         side="response",
         rubric=_text(record["rubric"]),
         outcome=_text(record["outcome"]),
@@ -160,4 +158,4 @@ def _number(value: Any) -> float | None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]} … [{len(text) - _MAX_TEXT:,} characters more]"
+    return shortened(text, _MAX_TEXT)

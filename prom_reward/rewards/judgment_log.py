@@ -79,6 +79,7 @@ def batch_records(
                 "step": step,
                 "mode": mode,
                 "row": row,
+                "judge": batch.judge.name,
                 **judgment_record(request, judgment),
                 "weight": request.rubric.weight,
                 "reward": reward,

@@ -128,7 +128,7 @@ def test_conversations_reach_the_judge_as_messages():
     assert shown == ["s:Be brief.;u:Q;a:", "u:Q;a:So"]
     scored(model, batch["input_ids"], ["b", "d"])
     assert parts(engine.prompts[0])[:2] == ("Be brief.\n\nQ", "b")
-    assert "Assistant:So" in parts(engine.prompts[1])[0] and parts(engine.prompts[1])[1] == "d"
+    assert parts(engine.prompts[1])[:2] == ("Q", "Sod")  # a begun answer is part of the response
 
 
 def test_rows_of_ids_alone_are_decoded():
