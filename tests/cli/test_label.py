@@ -124,7 +124,8 @@ def test_rows_with_problems_end_in_status_1(run, judged, tmp_path):
     source = write_rows(tmp_path / "rows.jsonl", [*pairs(3), {"prompt": "a", "rejected": "b"}])
     done = run("label", source, *options(tmp_path))
     assert done.status == 1
-    assert f"1 rows could not be labeled, {tmp_path}/out/problems.jsonl says why; the others are" in done.err
+    assert "line 4: a pair without 'chosen'" in done.err
+    assert f"1 row left out, see {tmp_path}/out/problems.jsonl" in done.err
 
 
 def test_ctrl_c_says_how_to_go_on(run, judged, source, tmp_path):
