@@ -145,10 +145,10 @@ def _length_note(lengths: np.ndarray, scores: np.ndarray) -> str:
     r, rank = pearson(lengths, scores), spearman(lengths, scores)
     if r is None or rank is None:
         return "No correlation: all lengths, or all scores, are the same."
-    told = f"Pearson {r:.2f}, Spearman {rank:.2f}: "
+    figures = f"Pearson {r:.2f}, Spearman {rank:.2f}: "
     if max(r, rank) >= _NOTABLE:
-        return told + "longer responses score higher, so look whether they are better."
-    return told + ("longer responses score lower." if min(r, rank) <= -_NOTABLE else "length explains little.")
+        return figures + "longer responses score higher, so look whether they are better."
+    return figures + ("longer responses score lower." if min(r, rank) <= -_NOTABLE else "length explains little.")
 
 
 def _entropies(data: ReportData) -> Figure | None:
