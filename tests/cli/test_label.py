@@ -52,11 +52,11 @@ def test_the_page_is_made_of_the_folder(run, judged, source, tmp_path):
     assert done.status == 0
     assert "Pairs in the given order, ties as half" in done.out
     assert f"{tmp_path}/out/report.html: 40 judgments (40 scored), 40 of them with their texts" in done.out
-    again = run("report", tmp_path / "out", "--json", "--out", tmp_path / "other.html")
+    again = run("report", tmp_path / "out", "--json", "--page", tmp_path / "other.html")
     found = json.loads(again.out)
     assert found["pairwise_accuracy"]["all"]["n"] == 20
     assert (tmp_path / "other.html").read_text() == (tmp_path / "out/report.html").read_text()
-    refused = run("report", tmp_path / "out", "--out", tmp_path / "other.html")
+    refused = run("report", tmp_path / "out", "--page", tmp_path / "other.html")
     assert (refused.status, "the file exists" in refused.err) == (2, True)
 
 
