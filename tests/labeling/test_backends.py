@@ -132,5 +132,5 @@ def test_what_fails_on_ray_is_one_line(on_ray, monkeypatch, tmp_path):
 
 def test_a_missing_ray_is_one_line_with_the_command(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingPackageError, match=r'^ray is not installed; run: pip install "prom-reward\[ray\]"$'):
+    with pytest.raises(MissingPackageError, match=r"run: pip install '\.\[ray\]' in the clone$"):
         RayBackend(2, scratch=tmp_path)
