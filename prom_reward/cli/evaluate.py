@@ -11,7 +11,7 @@ import typer
 from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.cli.evaluation_tables import show_evaluation
 from prom_reward.config import load_judge, load_rubric
-from prom_reward.data.human_labels import LabelColumns, LabelledFile
+from prom_reward.data.human_labels import LabelColumns, LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.calibration_fit import fit_on_rows
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input
@@ -102,7 +102,7 @@ def evaluate(
 
 
 def _measured(
-    labeled: LabelledFile, judge: PrometheusJudge, against: PrometheusJudge | None, resamples: int, seed: int
+    labeled: LabeledFile, judge: PrometheusJudge, against: PrometheusJudge | None, resamples: int, seed: int
 ) -> JudgeEvaluation:
     """Evaluate with a progress bar for each judge."""
     with progress_bar() as progress:
