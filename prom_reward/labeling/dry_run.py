@@ -14,11 +14,11 @@ from typing import Any
 from prom_reward.data.formats import Kind
 from prom_reward.data.rows import RowIterator
 from prom_reward.judging.base import Judge
+from prom_reward.labeling.assembly import MAX_PROBLEMS
 from prom_reward.labeling.planning import RequestIndex
 from prom_reward.labeling.requests import Answer, Request, judge_requests, request_key, request_texts
 from prom_reward.labeling.task import LabelingTask, Method, RowReader, open_task
 
-_MAX_PROBLEMS = 100
 _SAMPLE_ROWS = 64  # as many as a shard has, so that batches are as large as in the work
 _FIRST_REQUESTS = 16
 _MAX_SECONDS = 30.0  # a slow judge is timed by the first requests alone
@@ -127,7 +127,7 @@ def _read(rows: RowIterator, task: LabelingTask, seed: int) -> DryRun:
             planned = task.plan(row)
             if planned.problem is not None:
                 found.num_problems += 1
-                found.problems += [f"{row.place}: {planned.problem}"] if len(found.problems) < _MAX_PROBLEMS else []
+                found.problems += [f"{row.place}: {planned.problem}"] if len(found.problems) < MAX_PROBLEMS else []
                 continue
             requests = list(planned.requests())
             new = [request for request in requests if index.is_new(request_key(request))]

@@ -5,9 +5,7 @@ judgments most in need of a look, the other half is drawn evenly.
 """
 
 import glob
-import heapq
 import json
-import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +17,7 @@ from prom_reward.errors import InputError
 from prom_reward.labeling.labeled_rows import LabeledRow, read_labels
 from prom_reward.labeling.manifest import load_manifest
 from prom_reward.reports.judgments import Judged, JudgedPair, logged_judgment, row_judgments, row_pairs
+from prom_reward.reports.selection import Selection
 from prom_reward.reports.training_folder import (
     LOG_FILE,
     STATE_FILE,
@@ -114,59 +113,21 @@ def load_report(source: str | Path, *, group: str | None = None, max_judgments: 
         InputError: It is neither, or holds no judgments.
     """
     source = Path(source)
-    keeper = _Keeper(max_judgments)
+    selection = Selection(max_judgments)
     if source.is_dir():
         is_labels = (source / "manifest.json").exists() and not (source / LOG_FILE).exists()
-        data = _of_labels(source, group, keeper) if is_labels else _of_training(source, keeper)
+        data = _of_labels(source, group, selection) if is_labels else _of_training(source, selection)
     elif source.exists():
-        data = _of_log(source, keeper)
+        data = _of_log(source, selection)
     else:
         raise InputError(f"{source}: no such folder or file; expected {_EXPECTED}")
     if not data.num_judgments and not data.pairs:
         raise InputError(f"{source}: it has no judgments; expected at least one")
-    data.judgments = keeper.kept()
+    data.judgments = selection.kept()
     return data
 
 
-class _Keeper:
-    """Keeps a bounded number of judgments: half of them those most in need of a look, half drawn evenly."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._draw = random.Random(0)  # noqa: S311  # nothing here is a secret
-        self._first: list[Judged] = []
-        self._notable: list[tuple[float, int, Judged]] = []
-        self._count = 0
-
-    def offer(self, one: Judged) -> None:
-        """Keep a judgment if it is drawn or needs a look."""
-        self._count += 1
-        entry = (_notability(one), -self._count, one)
-        if len(self._notable) < self._size // 2:
-            heapq.heappush(self._notable, entry)
-        else:
-            one = heapq.heappushpop(self._notable, entry)[2]
-            if len(self._first) < self._size - self._size // 2:
-                self._first.append(one)
-            elif (at := self._draw.randrange(self._count)) < len(self._first):
-                self._first[at] = one
-
-    def kept(self) -> list[Judged]:
-        """Return the kept judgments, in order."""
-        side = {"chosen": 0, "rejected": 1}
-        everything = [*self._first, *(one for *_, one in self._notable)]
-        return sorted(everything, key=lambda one: (one.row, side.get(one.side, 2), one.side))
-
-
-def _notability(one: Judged) -> float:
-    """Return how much a judgment needs a look: unscored first, then contrary pairs, then entropy."""
-    if one.expected_score is None and one.margin is None:
-        return 100.0
-    contrary = max(0.0, -(one.margin or 0.0)) if one.agreement == "disagrees" else 0.0
-    return 10 * contrary + (one.entropy or 0.0)
-
-
-def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
+def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportData:
     manifest = load_manifest(folder / "manifest.json")
     about = manifest.about
     data = ReportData(title=str(about.get("input", folder.name)))
@@ -175,7 +136,7 @@ def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
         name = _group(row.values, group)
         groups.add(name)
         try:
-            _count_row(data, row, name, keeper)
+            _count_row(data, row, name, selection)
         except _UNREADABLE as error:
             raise InputError(
                 f"{folder / 'labels.jsonl'}: holds a row that is no label ({type(error).__name__}: {error}); run "
@@ -192,10 +153,10 @@ def _of_labels(folder: Path, group: str | None, keeper: _Keeper) -> ReportData:
     return data
 
 
-def _of_training(folder: Path, keeper: _Keeper) -> ReportData:
+def _of_training(folder: Path, selection: Selection) -> ReportData:
     if not (folder / LOG_FILE).exists():
         raise InputError(f"{folder}: no manifest.json and no {LOG_FILE} in it; expected {_EXPECTED}")
-    data = _of_log(folder / LOG_FILE, keeper)
+    data = _of_log(folder / LOG_FILE, selection)
     data.title = folder.resolve().name
     data.curves = load_curves(folder)
     data.before_after = sorted(load_before_after(folder), key=lambda one: -one.change)
@@ -208,16 +169,16 @@ def _of_training(folder: Path, keeper: _Keeper) -> ReportData:
     return data
 
 
-def _count_row(data: ReportData, row: LabeledRow, group: str, keeper: _Keeper) -> None:
+def _count_row(data: ReportData, row: LabeledRow, group: str, selection: Selection) -> None:
     for one in row_judgments(row, group):
         _count(data, one)
-        keeper.offer(one)
+        selection.offer(one)
     if row.example.kind == "pair":
         data.agreement[row.values["agreement"] or "unscored"] += 1
         data.pairs += row_pairs(row, group)
 
 
-def _of_log(path: Path, keeper: _Keeper) -> ReportData:
+def _of_log(path: Path, selection: Selection) -> ReportData:
     """Read a log, and those of a distributed run's other ranks beside it."""
     data = ReportData(title=path.name, is_training=True)
     others = sorted(path.parent.glob(f"{glob.escape(path.stem)}.rank*{glob.escape(path.suffix)}"))
@@ -231,7 +192,7 @@ def _of_log(path: Path, keeper: _Keeper) -> ReportData:
                     judges.update(filter(None, [record.get("judge")]))
                     _count(data, one)
                     _count_step(data, one, prompt=record["instruction"], place=(rank, record.get("row")))
-                    keeper.offer(one)
+                    selection.offer(one)
         except (OSError, *_UNREADABLE) as error:
             raise InputError(
                 f"{log}: not a judgment log ({type(error).__name__}: {error}); expected the file of "

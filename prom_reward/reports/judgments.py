@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from prom_reward.labeling.labeled_rows import LabeledRow
@@ -92,10 +93,10 @@ def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
         yield Judged(
             side=side,
             outcome=verdict["outcome"],
-            score=verdict["score"],
-            expected_score=verdict["expected_score"],
-            probs=verdict["score_probs"],
-            entropy=verdict["entropy"],
+            score=_number(verdict["score"]),
+            expected_score=_number(verdict["expected_score"]),
+            probs=_probs(verdict["score_probs"]),
+            entropy=_number(verdict["entropy"]),
             length=len(answer),
             prompt=_cut(instruction),
             response=_cut(answer),
@@ -127,7 +128,6 @@ def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
 
 def logged_judgment(record: Mapping[str, Any]) -> Judged:
     """Return the judgment of a log line; raises one of Python's errors if it is none."""
-    probs = record["score_probs"]
     return Judged(
         row=int(record.get("step") or 0) + 1,
         side="response",
@@ -135,7 +135,7 @@ def logged_judgment(record: Mapping[str, Any]) -> Judged:
         outcome=_text(record["outcome"]),
         score=_number(record["score"]),
         expected_score=_number(record["expected_score"]),
-        probs=None if probs is None else {label: float(prob) for label, prob in probs.items()},
+        probs=_probs(record["score_probs"]),
         entropy=_number(record["entropy"]),
         length=len(record["response"]),
         prompt=_cut(_text(record["instruction"])),
@@ -152,9 +152,16 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    if value is not None and not isinstance(value, int | float):
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not isfinite(value):
         raise TypeError(f"got {value!r:.40}, expected a number")
-    return None if value is None else float(value)
+    return float(value)
+
+
+def _probs(value: Any) -> dict[str, float] | None:
+    """Return a distribution; its labels must be integers."""
+    return None if value is None else {str(int(label)): float(prob) for label, prob in value.items()}
 
 
 def _cut(text: str) -> str:

@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
@@ -185,14 +186,22 @@ def test_labels_that_are_broken_are_one_line(folder_of):
         ("", "it has no judgments; expected at least one"),
         ('{"a": 1}\n', r"not a judgment log \(KeyError: .*\); expected the file of PrometheusReward\(log_path=...\)"),
         ("{\n", r"not a judgment log \(JSONDecodeError: .*\); expected the file of"),
-        ("[]\n", r"not a judgment log \(TypeError: .*\); expected the file of"),
+        ("[]\n", r"not a judgment log \(AttributeError: .*\); expected the file of"),
         (f"{'[' * 5000}\n", r"not a judgment log \(RecursionError: .*\); expected the file of"),
         *(
             (
                 json.dumps({**RECORD, name: value}) + "\n",
                 r"not a judgment log \((Type|Attribute|Overflow)Error: .*\); exp",
             )
-            for name, value in (("score", "4"), ("rubric", []), ("score_probs", [1]), ("reward", {}), ("step", 1e999))
+            for name, value in (
+                ("score", "4"),
+                ("expected_score", float("nan")),
+                ("entropy", float("inf")),
+                ("rubric", []),
+                ("score_probs", [1]),
+                ("reward", {}),
+                ("step", 1e999),
+            )
         ),
     ],
 )
@@ -229,3 +238,17 @@ def test_a_folder_of_neither_kind_says_what_is_expected(tmp_path):
     (tmp_path / "trainer_state.json").write_text("{}")
     with pytest.raises(InputError, match=r"no manifest\.json and no judgments\.jsonl in it; expected .*log_path="):
         load_report(tmp_path)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(st.characters(exclude_categories=())), min_size=5, max_size=5))
+def test_any_text_of_a_log_makes_a_page(tmp_path, texts):
+    names = ("instruction", "response", "feedback", "rubric", "judge")
+    probs = {"1": 0.2, "5": 0.8}
+    record = {"step": 0, "row": 0, "outcome": "scored", "score": 5, "expected_score": 4.2, "score_probs": probs}
+    record |= {"entropy": 0.5, "reward": 0.8, **dict(zip(names, texts, strict=True))}
+    (tmp_path / "log.jsonl").write_text(json.dumps(record) + "\n")
+    page = report_page(load_report(tmp_path / "log.jsonl"))
+    page.encode("utf-8")
+    assert page.count("<script") == page.count("</script>") == 3
+    assert len(embedded(page, "judgments-data")) == 1

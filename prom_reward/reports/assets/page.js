@@ -100,7 +100,7 @@
     return make("div", {}, make("h4", { text: `Distribution over scores, entropy ${number(one.entropy)}` }), box);
   };
   const detail = (one) => {
-    const parts = make("div", { class: "parts" }, part("Prompt", one.prompt), part(`Response (${one.side})`, one.response));
+    const parts = make("div", { class: "parts" }, part("Prompt", one.prompt), part(one.side === "response" ? "Response" : `Response (${one.side})`, one.response));
     if (one.feedback) parts.append(part("Feedback", one.feedback));
     if (one.probs) parts.append(spread(one));
     const facts = [one.rubric && `rubric ${one.rubric}`, one.group && `group ${one.group}`, `outcome ${one.outcome}`,
