@@ -129,6 +129,9 @@ class RowFormat:
             return "response", _needed(_prompt(columns), columns), [_text(response)]
         if columns.get("messages") is not None:
             return "response", *_conversation(columns)
+        if columns.get("prompt") is not None:
+            names = ", ".join(COLUMN_NAMES["response"])
+            raise RowError(f"no response; got the columns {shown_names(columns.values)}, expected one of {names}")
         raise RowError(
             f"unknown format: got {shown_names(columns.values)}; expected chosen and rejected, prompt and completion, "
             "or prompt and completions; name others with --column ROLE=NAME, for example --column chosen=better"

@@ -132,7 +132,12 @@ def _differing(first: str, second: str) -> str:
 
 def _one(value: Any, side: str) -> Any:
     """Return a side; of a list with one text that text."""
-    if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, str) for one in value):
+    if (
+        isinstance(value, Sequence)
+        and value
+        and not isinstance(value, str)
+        and all(isinstance(one, str) for one in value)
+    ):
         if len(value) == 1:
             return value[0]
         raise RowError(
