@@ -102,6 +102,15 @@ class Columns:
         """Note columns that were read outside of their roles."""
         self.read |= {f"column {name}": name for name in names}
 
+    def by_role(self) -> dict[str, list[str]]:
+        """Return the columns that were read, by role; others than a role's own are the pair's or the rubric's."""
+        found: dict[str, list[str]] = {}
+        for role, name in self.read.items():
+            if role.startswith("column "):
+                role = "rubric" if _FLAT_RUBRIC.fullmatch(name) else "pair"  # noqa: PLW2901
+            found.setdefault(role, []).append(name)
+        return found
+
     def reference(self) -> str | None:
         """Return the reference answer as text; a number is written out, and NaN is none.
 

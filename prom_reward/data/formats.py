@@ -1,12 +1,13 @@
 """The one reader of rows: a row in any layout becomes an Example, and an Example becomes grading requests."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names
 from prom_reward.data.pairs import DIALOGUE_END, split_pair, two_sides
-from prom_reward.errors import RowError
+from prom_reward.errors import RowError, RubricError
 from prom_reward.prompts.messages import read_messages, stored_messages
 from prom_reward.prompts.published import components
 from prom_reward.prompts.transcripts import PromptValue, transcript
@@ -108,6 +109,17 @@ class RowFormat:
             reference_answer=columns.reference() or self.reference_answer,
             id=None if own_id is None else str(own_id),
         )
+
+    def describe(self, values: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return the columns that each role of a row is read from; a role without a column is left out.
+
+        Raises:
+            RowError: As `example`.
+        """
+        columns = self.example(values).columns
+        with suppress(RubricError):  # a default may stand in for one; a broken one is that row's problem
+            columns.rubrics(())
+        return columns.by_role()
 
     def kind(self, values: Mapping[str, Any]) -> Kind:
         """Return the kind of a row; errors as in `example`."""

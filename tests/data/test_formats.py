@@ -242,3 +242,15 @@ def test_a_misspelt_role_names_its_near_miss():
         ConfigError, match=r"^unknown column role 'choosen'; expected one of prompt, .*Did you mean 'chosen'\?$"
     ):
         RowFormat(columns={"choosen": "x"})
+
+
+def test_the_columns_of_a_row_are_told():
+    row = {"prompt_id": "a", "question": "Hi?", "better": "Yes.", "rejected": "No.", "reference": None, "source": "x"}
+    row |= {"criteria": "Good?", **{f"score{n}_description": "Level." for n in range(1, 6)}}
+    assert RowFormat(columns={"chosen": "better"}).describe(row) == {
+        "rubric": ["criteria", *(f"score{n}_description" for n in range(1, 6))],
+        "prompt": ["question"],
+        "chosen": ["better"],
+        "rejected": ["rejected"],
+        "id": ["prompt_id"],
+    }
