@@ -43,6 +43,8 @@ def judge_presets() -> Mapping[str, Mapping[str, Any]]:
 
 def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> JudgeConfig:
     """Return the validated settings of a judge; see `load_judge`."""
+    if not isinstance(judge, Mapping) and _is_adapter_folder(judge):
+        overrides = {"adapter": str(judge), **overrides}
     where, settings = _judge_settings(judge)
     settings = _merged(_without_stale_parts(settings, overrides), overrides)
     if settings.get("preset") is not None:
@@ -238,13 +240,31 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
     if text.startswith(("http://", "https://")):
         return "judge", {"name": _host(text), "url": text}
     if Path(text).is_dir():
-        return text, {"name": Path(text).name, "model": text}
+        settings = _base_settings(Path(text)) if _is_adapter_folder(text) else {"model": text}
+        return text, {"name": Path(text).resolve().name, **settings}
     if "://" not in text and text.count("/") == 1 and not text.startswith((".", "/")):
         return text, {"name": text.partition("/")[2], "model": text}
     raise ConfigError(
         f"unknown judge {text!r}; expected one of {', '.join(judge_presets())}, a folder with a model, a hub id "
         f"(owner/name), a server's URL or a YAML file.{near_miss(text, judge_presets())}"
     )
+
+
+def _is_adapter_folder(folder: str | Path) -> bool:
+    """Whether a folder holds a LoRA adapter and no model of its own."""
+    return (Path(folder) / "adapter_config.json").is_file() and not (Path(folder) / "config.json").exists()
+
+
+def _base_settings(folder: Path) -> dict[str, Any]:
+    """Return the judge that an adapter belongs to: by the stamp of `train-judge`, else by peft's base model name."""
+    from prom_reward.engines.model.adapter_stamp import judge_settings
+
+    if stamped := judge_settings(folder):
+        return stamped
+    base = as_mapping(read_yaml(folder / "adapter_config.json"), folder).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise ConfigError(f"{folder}: got an adapter that names no base model; give its judge and adapter='{folder}'")
+    return {"model": base}
 
 
 def _host(url: str) -> str:
