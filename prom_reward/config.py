@@ -18,7 +18,7 @@ from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
+from prom_reward.prompts.conversation import SYSTEM_SEPARATORS, conversation_factory, render_text
 from prom_reward.prompts.guard.neutralize import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.settings.judges import JudgeConfig, JudgeOverrides, check_engine
@@ -116,7 +116,8 @@ def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> 
         if not config.model and not config.tokenizer:
             raise ConfigError(f"{config.name}: its chat template is the server's; give tokenizer= to see its prompts")
         tokenizer = load_tokenizer(model_source(config))
-    return partial(render_text, CONVERSATIONS[config.conversation](tokenizer))
+    make = conversation_factory(config.conversation, config.chat_template_kwargs)
+    return partial(render_text, make(tokenizer))
 
 
 def load_policy(policy: str) -> tuple[Any, Any]:
@@ -161,7 +162,7 @@ def _engine(config: JudgeConfig) -> Engine:
 
             return TransformersEngine(
                 model_source(config),
-                conversation=CONVERSATIONS[config.conversation],
+                conversation=conversation_factory(config.conversation, config.chat_template_kwargs),
                 context_length=config.context_length,
                 decode_batch_size=config.decode_batch_size,
                 offload=config.offload,
@@ -171,7 +172,7 @@ def _engine(config: JudgeConfig) -> Engine:
 
             return VllmEngine(
                 model_source(config),
-                conversation=CONVERSATIONS[config.conversation],
+                conversation=conversation_factory(config.conversation, config.chat_template_kwargs),
                 context_length=config.context_length,
                 options=config.vllm,
             )
@@ -181,7 +182,7 @@ def _engine(config: JudgeConfig) -> Engine:
 
             return OpenAIEngine(
                 config.server,
-                conversation=CONVERSATIONS[config.conversation],
+                conversation=conversation_factory(config.conversation, config.chat_template_kwargs),
                 system_separator=SYSTEM_SEPARATORS.get(config.conversation),
                 tokenizer=model_source(config) if config.model or config.tokenizer else None,
                 context_length=config.context_length,

@@ -122,4 +122,5 @@ class JudgeTraining:
             "layout": next(iter(self.layouts)),
             "conversation": self.conversation,
             "mode": "score",
+            "taught_to_rank": False,
         }

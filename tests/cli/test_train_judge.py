@@ -43,6 +43,7 @@ def test_rows_become_an_adapter_that_loads(run, rows_file, recipe, tmp_path, tin
     assert read_stamp(out)["data"] == [{"file": "rows.jsonl", "passes": 2.0}]
     judge = load_judge(str(tiny_judge_folder), adapter=str(out), mode="score", dtype="float32")
     [expected] = judge.grade([request_of("Paris.")])
+    assert not load_judge(out).taught_to_rank
     [judgment] = load_judge(out, dtype="float32").grade([request_of("Paris.")])
     assert judgment.is_scored
     assert judgment.expected_score == pytest.approx(expected.expected_score, abs=1e-6)

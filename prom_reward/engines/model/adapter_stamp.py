@@ -12,7 +12,10 @@ from prom_reward.errors import InputError
 from prom_reward.files import read_text
 
 STAMP_FILE = "prom_reward.json"
-_JUDGE_KEYS = ("model", "tokenizer", "gguf_file", "revision", "prompt_style", "layout", "conversation", "mode")
+_JUDGE_KEYS = (
+    *("model", "tokenizer", "gguf_file", "revision"),
+    *("prompt_style", "layout", "conversation", "mode", "taught_to_rank"),
+)
 _HASHED_VALUES = 4096  # per tensor: tells checkpoints apart, in milliseconds for 7B
 
 
