@@ -46,6 +46,21 @@ class JudgeEvaluation:
     difference: Mapping[str, Estimate] = field(default_factory=dict)
     """The judge's figures minus the second judge's, paired."""
 
+    @property
+    def note(self) -> str:
+        """A line on the rows with an empty or placeholder answer; empty if there are none."""
+        apart = self.figures.without_answer
+        if isinstance(apart, PairEvaluation):
+            count = f"{apart.num_pairs + apart.num_unscored:,} of {len(self.pairs):,} pairs, {apart.num_pairs:,} scored"
+            figure = f"accuracy {_shown(apart.accuracy['expected'])}"
+        elif apart is not None:
+            total = apart.num_rows + sum(apart.unscored.values())
+            count = f"{total:,} of {len(self.rows):,} rows, {apart.num_rows:,} scored"
+            figure = f"mean absolute error {_shown(apart.measures['mae']['expected'])}"
+        else:
+            return ""
+        return f"empty or placeholder answers, in no other figure: {count}; {figure}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON values."""
         figures = {"judge": self.judge, "left_out": len(self.problems), **self.figures.to_dict()}
@@ -161,3 +176,7 @@ def _scored_pairs(
         ScoredPair(labelled=pair, chosen=chosen, rejected=rejected)
         for pair, chosen, rejected in zip(pairs, judgments[::2], judgments[1::2], strict=True)
     )
+
+
+def _shown(estimate: Estimate) -> str:
+    return "undefined" if estimate.value is None else f"{estimate.value:.2f}"

@@ -77,7 +77,7 @@ def _cards(data: ReportData) -> list[Card]:
 def _reward_cards(data: ReportData) -> list[Card]:
     curve = reward_curve(data)
     if not curve:
-        return [Card("–", "reward", "the log holds no rewards", "warn")]
+        return [Card("–", "reward", "the log holds no training step's reward", "warn")]
     first, last = ends(curve)
     if len(curve) == 1:
         return [Card(f"{last:.3f}", "mean reward", "of one step")]
