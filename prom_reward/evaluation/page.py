@@ -39,7 +39,7 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
     rows = [row for row in found.rows if row.judgment.is_scored and row.has_answer]
     pairs = [pair for pair in found.pairs if pair.is_scored and pair.has_answers]
     columns, table = _table(found)
-    clusters = {row.labelled.cluster for row in rows} | {pair.labelled.cluster for pair in pairs}
+    clusters = {row.labeled.cluster for row in rows} | {pair.labeled.cluster for pair in pairs}
     facts = [
         ("judge", found.judge),
         ("against", found.against.judge if found.against else ""),
@@ -57,7 +57,7 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
         columns=columns,
         table=table,
         warnings=_warnings(found),
-        apart=_apart(found.figures),
+        note=found.note,
         groups=_groups(found.figures),
         against=found.against,
         gaps=[(_NAMES.get(name, name), gap) for name, gap in found.difference.items()],
@@ -118,21 +118,6 @@ def _warnings(found: JudgeEvaluation) -> list[str]:
     return list(dict.fromkeys(one.warning for one in estimates if one.warning))
 
 
-def _apart(figures: Evaluation | PairEvaluation) -> str:
-    """Return a sentence on the rows without an answer, which no other figure counts."""
-    if figures.without_answer is None:
-        return ""
-    apart = figures.without_answer
-    kind = "empty or placeholder response"
-    if isinstance(apart, PairEvaluation):
-        said = f"{apart.num_pairs:,} pairs with an {kind}: accuracy {_value(apart.accuracy['expected'])}"
-    else:
-        said = (
-            f"{apart.num_rows:,} rows with an {kind}: mean absolute error {_value(apart.measures['mae']['expected'])}"
-        )
-    return f"Not counted in any figure here: {said}."
-
-
 def _groups(figures: Evaluation | PairEvaluation) -> list[tuple[str, dict[str, Any]]]:
     """Return for every group its size and its figures by name."""
     found: list[tuple[str, dict[str, Any]]] = []
@@ -157,7 +142,7 @@ def _groups(figures: Evaluation | PairEvaluation) -> list[tuple[str, dict[str, A
 
 
 def _error(row: ScoredRow) -> float:
-    return abs(row.prediction("expected") - row.labelled.mean_score)
+    return abs(row.prediction("expected") - row.labeled.mean_score)
 
 
 def _value(estimate: Estimate) -> str:
