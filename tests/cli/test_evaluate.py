@@ -78,11 +78,11 @@ def test_the_tables_show_baselines_and_groups(run, judged_by, good, rows_file):
 
 def test_rows_that_cannot_be_scored_are_named(run, judged_by, good, rows_file):
     judged_by(good, command="evaluate")
-    broken = {**row(0, 1), "score": 9}
+    broken = {**row(0, 1), "score": "none"}
     done = run("evaluate", rows_file(*ROWS, {**row(0, 1), "response": "nothing"}, broken, "{"), "--resamples", "0")
     assert done.status == 0
     assert "1 rows unscored: no_result" in done.out
-    assert "line 22: got the score 9; expected 1 to 5, the rubric's scale; left out" in done.err
+    assert "line 22: got 'none' as the score" in done.err
     assert "line 23: not valid JSON" in done.err
 
 

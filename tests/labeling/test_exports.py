@@ -205,7 +205,6 @@ LAYOUTS = {
         "chosen": f"\n\nHuman: {prompt}\n\nAssistant: {one}",
         "rejected": f"\n\nHuman: {prompt}\n\nAssistant: {other}",
     },
-    "shared words": lambda prompt, one, other: {"chosen": f"Q: {prompt} {one}", "rejected": f"Q: {prompt} {other}"},
     "conversations": lambda prompt, one, other: {
         "chosen": [user(prompt), assistant(one)],
         "rejected": [user(prompt), assistant(other)],
