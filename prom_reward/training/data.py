@@ -38,7 +38,7 @@ def build_examples(
     validation_share: float,
     max_validation: int,
     seed: int,
-    labeled: Sequence[Sequence[LabelledRequest]] | None = None,
+    labeled: Sequence[Sequence[LabeledRequest]] | None = None,
 ) -> ExampleSets:
     """Read, split, repeat and encode labeled data.
 

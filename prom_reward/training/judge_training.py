@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from prom_reward.data.human_labels import LabelledRequest
+from prom_reward.data.human_labels import LabeledRequest
 from prom_reward.engines.model.adapter_stamp import adapter_digest
 from prom_reward.engines.model.adapters import adapter_folder
 from prom_reward.engines.model.devices import resolve_device
@@ -65,11 +65,11 @@ class JudgeTraining:
             adapter_folder(self.model)
         return load_model(replace(self.model, adapter=None))
 
-    def read(self) -> list[list[LabelledRequest]]:
+    def read(self) -> list[list[LabeledRequest]]:
         """Read the labeled rows of each source, without the model; see `prom_reward.training.data.read_source`."""
         return [read_source(source, seed=self.run.seed) for source in self.sources]
 
-    def examples(self, loaded: LoadedModel, labeled: Sequence[Sequence[LabelledRequest]] | None = None) -> ExampleSets:
+    def examples(self, loaded: LoadedModel, labeled: Sequence[Sequence[LabeledRequest]] | None = None) -> ExampleSets:
         """Encode the rows of `read`, or read them now; see `prom_reward.training.data.build_examples`."""
         tokens = JudgeTokens(loaded.tokenizer, CONVERSATIONS[self.conversation](loaded.tokenizer))
         encoders = {
