@@ -12,7 +12,7 @@ from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.server.replies import parse_answer
 from prom_reward.engines.tokens.verdict import find_verdict, first_verdict
-from prom_reward.errors import ConfigError, InputError, PromRewardError
+from prom_reward.errors import InputError, PromRewardError
 from prom_reward.files import read_yaml
 from prom_reward.judging.parsing import parse_score, parse_winner
 from prom_reward.prompts.published import components

@@ -102,7 +102,7 @@ def test_an_adapter_of_the_hub_is_fetched_without_pickles(monkeypatch, tiny_fold
 
     asked = {}
 
-    def fetch(name, allow_patterns):
+    def fetch(name, allow_patterns, **options):
         asked[name] = allow_patterns
         return tmp_path  # the repository holds a pickle alone: nothing is fetched
 

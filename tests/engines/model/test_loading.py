@@ -1,5 +1,6 @@
 import importlib.util
 import shutil
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -84,6 +85,8 @@ def test_every_process_of_a_launcher_loads_onto_its_own_gpu(monkeypatch, tiny_fo
 
     monkeypatch.setattr(torch.nn.Linear, "device", CPU, raising=False)
     monkeypatch.setattr(loading, "_from_pretrained", loaded)
+    monkeypatch.setattr(loading, "load_tokenizer", lambda source: None)
+    monkeypatch.setattr(loading, "rng_kept", lambda device: nullcontext())
     for source in (source_of(tiny_folder, device=name) for name in (None, "cuda", "cuda:2", "cpu")):
         load_model(source)
     assert [one[""] for one in maps if one] == [torch.device("cuda", index)] * 2 + [torch.device("cuda:2"), CPU]
