@@ -217,8 +217,11 @@ def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torc
     """Return one cache of all rows, padded on the left, and its mask (B, T)."""
     width = max(lengths)
     mask = torch.tensor([[0] * (width - length) + [1] * length for length in lengths], device=device)
-    if not all(type(layer) is DynamicLayer for layer in caches[0].layers):
-        return caches[0], mask  # decoded alone
+    layers = getattr(caches[0], "layers", ())
+    if not layers or not all(type(layer) is DynamicLayer and layer.keys is not None for layer in layers):
+        if len(caches) > 1:
+            raise ValueError(f"{type(caches[0]).__name__} cannot be joined")
+        return caches[0], mask
     joined = copy.copy(caches[0])
     joined.layers = []
     for index in range(len(caches[0].layers)):
