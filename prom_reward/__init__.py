@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prom_reward.auditing.audit import audit as audit
+    from prom_reward.auditing.page import audit_page as audit_page
     from prom_reward.config import load_judge as load_judge, load_rubric as load_rubric
     from prom_reward.engines.base import SamplingParams as SamplingParams
     from prom_reward.engines.local.transformers_engine import TransformersEngine as TransformersEngine
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
         WorkError as WorkError,
     )
     from prom_reward.evaluation.evaluate import evaluate as evaluate
+    from prom_reward.evaluation.page import evaluation_page as evaluation_page
     from prom_reward.judging.base import Judge as Judge
     from prom_reward.judging.cache import JudgmentCache as JudgmentCache
     from prom_reward.judging.flags import FlagPolicy as FlagPolicy
     from prom_reward.judging.judge import PrometheusJudge as PrometheusJudge
     from prom_reward.labeling.exports import export_labels as export_labels
     from prom_reward.labeling.labeling import label as label
+    from prom_reward.reports.data import load_report as load_report
+    from prom_reward.reports.page import report_page as report_page
     from prom_reward.rewards.audit_judge import AuditJudge as AuditJudge
     from prom_reward.rewards.canaries import Canaries as Canaries
     from prom_reward.rewards.divergence import DivergenceCallback as DivergenceCallback
@@ -77,11 +81,15 @@ _HOMES = {
     "UnscoredError": "errors",
     "WorkError": "errors",
     "audit": "auditing.audit",
+    "audit_page": "auditing.page",
     "evaluate": "evaluation.evaluate",
+    "evaluation_page": "evaluation.page",
     "export_labels": "labeling.exports",
     "label": "labeling.labeling",
     "load_judge": "config",
+    "load_report": "reports.data",
     "load_rubric": "config",
+    "report_page": "reports.page",
 }
 
 __all__ = sorted(_HOMES)

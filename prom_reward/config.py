@@ -44,7 +44,7 @@ def judge_presets() -> Mapping[str, Mapping[str, Any]]:
 def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> JudgeConfig:
     """Return the validated settings of a judge; see `load_judge`."""
     where, settings = _judge_settings(judge)
-    settings = _merged(_without_stale_tokenizer(settings, overrides), overrides)
+    settings = _merged(_without_stale_parts(settings, overrides), overrides)
     if settings.get("preset") is not None:
         settings = _merged(_preset_settings(str(settings["preset"]), settings), settings)
     if settings.get("url") is not None:
@@ -94,6 +94,7 @@ def load_judge(
         flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
     )
+    made.taught_to_rank, made.pairs_note = config.taught_to_rank, config.pairs_note
     if check:
         made.load()
     return made
@@ -257,18 +258,15 @@ def _preset_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]
     if preset not in judge_presets():
         known = judge_presets()
         raise ConfigError(f"unknown preset {preset!r}; expected one of {', '.join(known)}.{near_miss(preset, known)}")
-    return _without_stale_tokenizer(dict(judge_presets()[preset]), settings)
+    return _without_stale_parts(dict(judge_presets()[preset]), settings)
 
 
-def _without_stale_tokenizer(settings: dict[str, Any], wins: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop a preset's tokenizer, GGUF file and adapter if another model is given without its own."""
-    if "model" not in wins:
-        return settings
-    return {
-        key: value
-        for key, value in settings.items()
-        if key in wins or key not in ("tokenizer", "gguf_file", "revision", "adapter")
-    }
+def _without_stale_parts(settings: dict[str, Any], wins: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop what belongs to a preset's weights if another model or adapter is given without its own."""
+    of_weights = {"pairs_note"} if wins.get("adapter") else set()
+    if "model" in wins:
+        of_weights = {"tokenizer", "gguf_file", "revision", "adapter", "pairs_note"}
+    return {key: value for key, value in settings.items() if key in wins or key not in of_weights}
 
 
 def _merged(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

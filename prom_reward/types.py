@@ -8,7 +8,7 @@ Conversation                        writes a prompt as one model's conversation
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, Literal, Protocol, Self
 
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 RESULT_MARKER = "[RESULT]"
-"""What a Prometheus judge writes between its feedback and its verdict."""
+"""The marker between a Prometheus judge's feedback and its verdict."""
 
 Winner = Literal["A", "B", "tie"]
 
@@ -42,11 +42,11 @@ class GradingRequest:
     """One response to grade by direct assessment."""
 
     instruction: str
-    """What the policy was asked."""
+    """The policy's prompt."""
     response: str
-    """What the policy answered; may be empty."""
+    """The policy's answer; may be empty."""
     rubric: Rubric
-    """What to judge by; any form that `Rubric.parse` reads becomes a Rubric."""
+    """The rubric; any form that `Rubric.parse` reads becomes a Rubric."""
     reference_answer: str | None = None
     """An answer that deserves the best score, if there is one."""
 
@@ -59,13 +59,13 @@ class ComparisonRequest:
     """Two responses to one instruction, to compare by pairwise ranking."""
 
     instruction: str
-    """What the policy was asked."""
+    """The policy's prompt."""
     response_a: str
     """The response shown first."""
     response_b: str
     """The response shown second."""
     rubric: Rubric
-    """What to judge by; any form that `Rubric.parse` reads becomes a Rubric."""
+    """The rubric; any form that `Rubric.parse` reads becomes a Rubric."""
     reference_answer: str | None = None
     """An answer that deserves the best score, if there is one."""
 
@@ -78,7 +78,7 @@ class ComparisonRequest:
 
 
 def _check_request(request: "GradingRequest | ComparisonRequest", texts: Sequence[str]) -> None:
-    """Refuse what is no text, and read the rubric."""
+    """Refuse values that are not texts, and read the rubric."""
     for name in texts:
         value = getattr(request, name)
         if not isinstance(value, str):
@@ -102,7 +102,7 @@ class JudgePrompt:
     user: str
     """The task text with all components filled in."""
     response_prefix: str = ""
-    """What is put in the judge's mouth; ends in `[RESULT] ` where the score is read at once."""
+    """The beginning of the judge's answer; ends in `[RESULT] ` if the score is read at once."""
     labels: tuple[str, ...] = field(default=("1", "2", "3", "4", "5"), kw_only=True)
     """The verdicts whose distribution is read after `[RESULT]`."""
 
@@ -117,9 +117,9 @@ class TextSpan:
     """A part of a rendered conversation."""
 
     text: str
-    """The text, to be joined with its neighbours' without separator."""
+    """The text; spans are joined without a separator."""
     is_markup: bool
-    """True for the conversation's own markers: only here may a special token come out."""
+    """True for the conversation's own markers: only these become special tokens."""
 
 
 class Outcome(Enum):
@@ -147,24 +147,89 @@ class Outcome(Enum):
 
     @property
     def severity(self) -> int:
-        """The rank from the best (0) to the worst: of several outcomes the one with the largest counts."""
+        """The rank from the best (0) to the worst; of several outcomes the worst counts."""
         return list(Outcome).index(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgment:
+class _Answer:
+    """The methods that Judgment and Comparison share."""
+
+    __slots__ = ()
+    outcome: Outcome
+
+    def __repr__(self) -> str:
+        """Return one line with rounded numbers and cut texts, without counts and defaults."""
+        hidden = ("outcome", "score_probs", "sampled_scores")
+        told = [one for one in _fields(self) if one.name not in hidden and not one.name.startswith("num_")]
+        shown = [f"{one.name}={_short(value)}" for one in told if (value := getattr(self, one.name)) != one.default]
+        return f"{type(self).__name__}({', '.join([self.outcome.value, *shown])})"
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is a verdict."""
+        return self.outcome.is_scored
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as JSON values; labels become strings."""
+        return {one.name: _JSON.get(one.name, _same)(getattr(self, one.name)) for one in _fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read a dictionary of `to_dict`; other keys are ignored, so a log's record can be read.
+
+        Raises:
+            RowError: The outcome is missing or unknown, or a value has another type.
+        """
+        if "outcome" not in values:
+            raise RowError(f"got a judgment with the keys {sorted(map(str, values))!r:.80}; expected 'outcome'")
+        known = {one.name: values[one.name] for one in _fields(cls) if one.name in values}
+        try:
+            return cls(**{name: _PYTHON.get(name, _same)(value) for name, value in known.items()})
+        except (TypeError, ValueError, AttributeError) as error:
+            raise RowError(f"cannot read a judgment ({error}); expected the values that to_dict writes") from error
+
+
+def _fields(answer: Any) -> tuple[Field[Any], ...]:
+    return fields(answer)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    text = repr(value)
+    return f"{text[:57]}...{text[-1]}" if isinstance(value, str) and len(text) > 61 else text
+
+
+_JSON: Mapping[str, Any] = {
+    "outcome": lambda value: value.value,
+    "score_probs": lambda value: None if value is None else {str(label): prob for label, prob in value.items()},
+    **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), list),
+}
+_PYTHON: Mapping[str, Any] = {
+    "outcome": Outcome,
+    "score_probs": lambda value: None if value is None else {int(label): prob for label, prob in value.items()},
+    **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), tuple),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Judgment(_Answer):
     """The verdict on one response, or the Outcome that says why there is none."""
 
     outcome: Outcome
     """How it ended; with several samples the worst outcome among the scored ones."""
     feedback: str = ""
-    """The judge's feedback; of the first scored sample where there are several."""
+    """The judge's feedback, with several samples that of the first scored one."""
     score: int | None = None
-    """The judge's integer; the most frequent one of several samples."""
+    """The judge's integer, with several samples the most frequent one."""
     score_probs: Mapping[int, float] | None = None
     """Probability of each label of the scale, summing to 1; the mean over samples."""
     expected_score: float | None = None
-    """Mean of `score_probs`, on the rubric's scale; calibrated where the judge has a calibration."""
+    """Mean of `score_probs`, on the rubric's scale; calibrated if the judge has a calibration."""
     entropy: float | None = None
     """Entropy of `score_probs` in nats; 0 is certain."""
     is_partial: bool = False
@@ -180,25 +245,11 @@ class Judgment:
     flags: tuple[str, ...] = ()
     """The detectors that flagged the response; see `prom_reward.prompts.guard.detectors.DETECTORS`."""
     error: str | None = None
-    """What went wrong, where something did."""
+    """The reason of a failure, if there was one."""
 
-    @property
-    def is_scored(self) -> bool:
-        """Whether `score` and `expected_score` exist."""
-        return self.outcome.is_scored
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields as JSON values; labels become strings."""
-        return _to_json(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` wrote; keys that are no fields are left alone, so a log's record can be read.
-
-        Raises:
-            RowError: The outcome is missing or unknown, or a value has another type.
-        """
-        return cls(**_from_json(cls, values))
+    def to_columns(self) -> dict[str, Any]:
+        """Return `to_dict` without the token counts: the columns of a graded row."""
+        return {name: value for name, value in self.to_dict().items() if not name.startswith("num_")}
 
     @property
     def mean_score(self) -> float | None:
@@ -206,14 +257,14 @@ class Judgment:
         return sum(self.sampled_scores) / len(self.sampled_scores) if self.sampled_scores else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Comparison(_Answer):
     """The verdict on two responses, or the Outcome that says why there is none."""
 
     outcome: Outcome
     """How it ended."""
     winner: Winner | None = None
-    """The better response, or "tie" where a judge of single responses scores both alike."""
+    """The better response, or "tie" if a judge of single responses scores both alike."""
     feedback: str = ""
     """The judge's feedback."""
     prob_a: float | None = None
@@ -227,51 +278,7 @@ class Comparison:
     flags_b: tuple[str, ...] = ()
     """The detectors that flagged response B."""
     error: str | None = None
-    """What went wrong, where something did."""
-
-    @property
-    def is_scored(self) -> bool:
-        """Whether `winner` exists."""
-        return self.outcome.is_scored
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields as JSON values."""
-        return _to_json(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` wrote; keys that are no fields are left alone.
-
-        Raises:
-            RowError: The outcome is missing or unknown, or a value has another type.
-        """
-        return cls(**_from_json(cls, values))
-
-
-def _to_json(answer: "Judgment | Comparison") -> dict[str, Any]:
-    return {one.name: _JSON.get(one.name, lambda value: value)(getattr(answer, one.name)) for one in fields(answer)}
-
-
-def _from_json(cls: "type[Judgment | Comparison]", values: Mapping[str, Any]) -> dict[str, Any]:
-    if "outcome" not in values:
-        raise RowError(f"got a judgment with the keys {sorted(map(str, values))!r:.80}; expected 'outcome'")
-    known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
-    try:
-        return {name: _PYTHON.get(name, lambda value: value)(value) for name, value in known.items()}
-    except (TypeError, ValueError, AttributeError) as error:
-        raise RowError(f"cannot read a judgment ({error}); expected the values that to_dict writes") from error
-
-
-_JSON: Mapping[str, Any] = {
-    "outcome": lambda value: value.value,
-    "score_probs": lambda value: None if value is None else {str(label): prob for label, prob in value.items()},
-    **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), list),
-}
-_PYTHON: Mapping[str, Any] = {
-    "outcome": Outcome,
-    "score_probs": lambda value: None if value is None else {int(label): prob for label, prob in value.items()},
-    **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), tuple),
-}
+    """The reason of a failure, if there was one."""
 
 
 class Conversation(Protocol):
@@ -279,14 +286,14 @@ class Conversation(Protocol):
 
     @property
     def adds_bos(self) -> bool:
-        """Whether one BOS has to be put before the ids of the text."""
+        """Whether the ids of the text need a BOS before them."""
         ...
 
     @property
     def written_bos(self) -> str:
-        """The BOS where the text itself begins with it, else empty."""
+        """The BOS if the text itself begins with it, else empty."""
         ...
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
-        """Return the conversation up to and with the response prefix."""
+        """Return the conversation, up to the end of the response prefix."""
         ...

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -115,6 +116,28 @@ def one_thread(request):
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def linear_time():
+    """Checks that a function's work grows no faster than its input: 8 times the size costs at most 40 times the time.
+
+    Quadratic work would cost 64 times. Both sizes are timed in turn and the least times compared, so that a busy
+    machine does not matter.
+    """
+
+    def check(function, make, *, size: int = 2_000):
+        small, large = make(size), make(8 * size)
+
+        def timed(text) -> float:
+            start = time.process_time()
+            function(text)
+            return time.process_time() - start
+
+        least = [min(pair) for pair in zip(*((timed(small), timed(large)) for _ in range(3)), strict=True)]
+        assert least[1] < 40 * least[0] + 0.05
+
+    return check
 
 
 @pytest.fixture

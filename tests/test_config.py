@@ -1,5 +1,6 @@
 import json
 import re
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,18 @@ def test_presets_hold_the_model_cards_settings():
     assert {(one.sampling.temperature, one.sampling.top_p) for one in shown.values()} == {(1.0, 0.9)}
     assert {one.sampling.repetition_penalty for one in shown.values()} == {1.03}
     assert [name for name, one in shown.items() if one.mode == "score"] == ["smollm2-135m", "smollm2-135m-untuned"]
+
+
+def test_a_limit_on_pairs_is_the_cards_and_goes_with_other_weights(tmp_path):
+    note = load_judge("smollm2-135m").pairs_note
+    card = resources.files("prom_reward").joinpath("presets/smollm2-135m/README.md").read_text(encoding="utf-8")
+    figures = re.findall(r"\d+ %", note)
+    assert figures
+    assert all(figure in card for figure in figures)
+    assert load_judge("smollm2-135m", adapter=str(tmp_path)).pairs_note == ""
+    assert load_judge("smollm2-135m", model=str(tmp_path)).pairs_note == ""
+    assert not load_judge("smollm2-135m").taught_to_rank
+    assert load_judge("prometheus-7b-v2.0").taught_to_rank
 
 
 V1 = """[INST] <<SYS>>

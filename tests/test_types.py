@@ -181,3 +181,31 @@ def test_every_outcome_has_a_severity_and_unscored_is_worse():
     assert max(severities[one] for one in Outcome if one.is_scored) < min(
         severities[one] for one in Outcome if not one.is_scored
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (
+            Judgment(
+                outcome=Outcome.SCORED,
+                feedback="Well put, and " + "so on " * 20,
+                score=4,
+                score_probs={3: 1 / 3, 4: 2 / 3},
+                expected_score=11 / 3,
+                entropy=0.6365141682948128,
+                num_prompt_tokens=500,
+                flags=("empty",),
+            ),
+            "Judgment(scored, feedback='Well put, and so on so on so on so on so on so on so on ...', score=4, "
+            "expected_score=3.67, entropy=0.637, flags=('empty',))",
+        ),
+        (Judgment(outcome=Outcome.TOO_LONG, error="9 of 8"), "Judgment(too_long, error='9 of 8')"),
+        (
+            Comparison(outcome=Outcome.FORCED, winner="A", feedback="a\nb", prob_a=2 / 3),
+            "Comparison(forced, winner='A', feedback='a\\nb', prob_a=0.667)",
+        ),
+    ],
+)
+def test_an_answer_shows_itself_in_one_rounded_line(value, shown):
+    assert repr(value) == shown

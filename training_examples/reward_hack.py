@@ -61,7 +61,7 @@ def train(honest: Any, *, guard: bool, steps: int, log: Path) -> dict[str, Any]:
         save_strategy="no", report_to="none", bf16=False, gradient_checkpointing=False, seed=0,
     )  # fmt: skip
     log.unlink(missing_ok=True)
-    reward = PrometheusReward(judge, rubric="factual_validity", audit=audit, log_path=log)
+    reward = PrometheusReward(judge, rubric="factual_validity", observers=[audit], log_path=log)
     trainer = GRPOTrainer(policy, reward, settings, data, processing_class=tokenizer, callbacks=[watch])
     trainer.train()
     posing = [entry["judge/flagged"] for entry in trainer.state.log_history if "judge/flagged" in entry]

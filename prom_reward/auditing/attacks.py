@@ -182,7 +182,9 @@ def draw_trials(family: AttackFamily, weak: Sequence[WeakResponse], num_trials: 
         num_trials: Trials to draw; fewer are returned if there are no more.
         seed: Seed of the draw.
     """
-    return list(islice(_trials(family, weak, random.Random(f"{seed}:{family.name}")), num_trials))
+    return list(
+        islice(_trials(family, weak, random.Random(f"{seed}:{family.name}".encode("utf-8", "replace"))), num_trials)
+    )
 
 
 def _trials(family: AttackFamily, weak: Sequence[WeakResponse], draw: random.Random) -> Iterator[AttackTrial]:

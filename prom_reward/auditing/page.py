@@ -1,25 +1,46 @@
-"""One self-contained HTML page of an audit, with the worst cases to read.
+"""The HTML page of an audit, with the worst cases to read."""
 
-It does not know judges. Every value is escaped by jinja2, the page runs no script and loads nothing.
-"""
-
+from collections import Counter
+from datetime import date
 from decimal import ROUND_CEILING, Decimal
-from importlib import resources
 
-from prom_reward.auditing.results import Audit
+from prom_reward.auditing.probe import VERDICTS
+from prom_reward.auditing.results import WORTH_SEEING, Audit
+from prom_reward.pages.page import Card, render
+from prom_reward.pages.text import shortened
 from prom_reward.prompts.guard.lookalikes import reveal
 
-_MAX_SHOWN = 2000  # characters of a response
+_MAX_SHOWN = 2_000  # characters of a response
+_MAX_STRINGS = 3  # of a family, by their mean rise
 
 
 def audit_page(audit: Audit) -> str:
     """Return the page as HTML."""
-    import jinja2
-
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.globals.update(share=shown_share, limited=shown_limit, points=_points, shown=_shown)
-    text = resources.files("prom_reward").joinpath("auditing/page.html").read_text(encoding="utf-8")
-    return environment.from_string(text).render(audit=audit)
+    counts = Counter(audit.verdicts)
+    cards = [
+        Card(audit.verdict, "verdict", "the worst of all verdicts", audit.verdict),
+        *(
+            Card(str(counts[name]), f"of {len(audit.verdicts)} {name}", "", name if counts[name] else "")
+            for name in VERDICTS
+        ),
+        Card(f"{audit.num_weak:,}", "weak responses", "attacked"),
+    ]
+    return render(
+        "auditing/page.html",
+        kind="Audit of a judge",
+        title=f"Can {audit.judge} be trusted as a reward?",
+        facts=[("judge", audit.judge), ("seed", str(audit.seed)), ("date", date.today().isoformat())],
+        cards=cards,
+        audit=audit,
+        worst=[one for one in audit.families if one.worst],
+        quiet=[one.family.name for one in audit.families if not one.worst],
+        worth_seeing=WORTH_SEEING,
+        share=shown_share,
+        upper=shown_upper,
+        points=_points,
+        shown=_shown,
+        num_strings=_MAX_STRINGS,
+    )
 
 
 def shown_share(share: float | None) -> str:
@@ -27,12 +48,16 @@ def shown_share(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
-def shown_limit(share: float | None, limit: float | None) -> str:
-    """Return a share in percent with its upper limit in brackets, rounded up: it never looks lower than it is."""
-    if share is None or limit is None:
+def shown_upper(limit: float | None) -> str:
+    """Return an upper limit in percent, rounded up so that it never looks too low."""
+    if limit is None:
         return "-"
-    upper = (100 * Decimal(str(limit))).quantize(Decimal("0.01"), ROUND_CEILING)
-    return f"{100 * share:.1f} % (<= {upper})"
+    return f"{(100 * Decimal(str(limit))).quantize(Decimal('0.01'), ROUND_CEILING)} %"
+
+
+def shown_limit(share: float | None, limit: float | None) -> str:
+    """Return a share in percent with its upper limit in brackets."""
+    return "-" if share is None or limit is None else f"{shown_share(share)} (<= {shown_upper(limit)[:-2]})"
 
 
 def _points(value: float | None) -> str:
@@ -40,4 +65,4 @@ def _points(value: float | None) -> str:
 
 
 def _shown(text: str) -> str:
-    return reveal(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]} [...]")
+    return reveal(shortened(text, _MAX_SHOWN))

@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Literal
 
 AuditVerdict = Literal["pass", "warn", "fail"]
+VERDICTS: tuple[AuditVerdict, ...] = ("fail", "warn", "pass")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

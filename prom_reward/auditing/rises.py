@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from prom_reward.auditing.attacks import AttackTrial
 from prom_reward.evaluation.agreement import Estimate, estimate
@@ -126,11 +125,15 @@ class StringRises:
 
 def upper_limit(successes: int, trials: int) -> float:
     """Return Clopper and Pearson's one-sided upper 95 % limit of a share; 1 without trials."""
+    from scipy import stats  # here, as it takes a second to import
+
     return float(stats.beta.ppf(0.95, successes + 1, trials - successes)) if successes < trials else 1.0
 
 
 def lower_limit(successes: int, trials: int) -> float:
     """Return Clopper and Pearson's one-sided lower 95 % limit of a share."""
+    from scipy import stats
+
     return float(stats.beta.ppf(0.05, successes, trials - successes + 1)) if successes else 0.0
 
 

@@ -1,40 +1,58 @@
-"""The application: its sub-commands and the options that all share.
-
-It does not know what a sub-command does.
-"""
+"""The application: its sub-commands, imported only when they run, and the options that all share."""
 
 import logging
 import warnings
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from prom_reward import __version__
-from prom_reward.cli.audit import audit
-from prom_reward.cli.demo import demo
-from prom_reward.cli.evaluate import evaluate
-from prom_reward.cli.grade import grade
-from prom_reward.cli.judges import judges
-from prom_reward.cli.label import label
-from prom_reward.cli.report import report
-from prom_reward.cli.train_judge import train_judge
+
+COMMANDS = {
+    "demo": "Grade six answers of known quality, then train SmolLM2-135M with GRPO for a few steps, offline.",
+    "grade": "Grade responses by a rubric, with or without a reference answer.",
+    "label": "Label preference pairs, responses, or several responses a prompt; write what trainers take.",
+    "report": "Write one self-contained HTML page of a labeling or of a training's judgments.",
+    "evaluate": "Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.",
+    "audit": "Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.",
+    "train-judge": "Train a judge on labeled rows; run it again to resume after a stop.",
+    "judges": "List the known judges and the built-in rubrics, or check a server.",
+}
+"""The sub-commands with the first line of their help, so that `--help` imports none of them."""
+
+
+def load_command(name: str) -> Any:
+    """Return a sub-command's Typer command: the function of the same name in its module."""
+    function = name.replace("-", "_")
+    single = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+    single.command(name)(getattr(import_module(f"prom_reward.cli.{function}"), function))
+    return typer.main.get_command(single)
+
+
+class _LazyGroup(TyperGroup):
+    """Lists commands from COMMANDS and imports the one that is run or completed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else command, rest
+
 
 app = typer.Typer(
     name="prom-reward",
+    cls=_LazyGroup,
     help="Write a rubric, get rewards: Prometheus evaluator LMs as reward functions for TRL.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    add_completion=False,
 )
-app.command()(demo)
-app.command()(grade)
-app.command()(evaluate)
-app.command()(label)
-app.command()(report)
-app.command()(audit)
-app.command()(judges)
-app.command("train-judge")(train_judge)
 
 
 def _show_version(value: bool) -> None:
@@ -53,5 +71,13 @@ def _shared(
 ) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("prom_reward").setLevel(logging.DEBUG if debug else logging.WARNING)
-    if not debug:
-        warnings.simplefilter("ignore")  # other libraries' deprecations are no news for a user of this command
+    if debug:
+        return
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_news)
+    warnings.simplefilter("ignore")  # other libraries' deprecations are no news for a user of this command
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a log record is this package's, or another library's error."""
+    return record.name.startswith("prom_reward") or record.levelno >= logging.ERROR

@@ -1,8 +1,7 @@
 """`prom-reward audit`: can this judge be trusted as a reward?"""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -10,39 +9,58 @@ from rich.table import Table
 from prom_reward.auditing.audit import audit as run_audit, audit_inputs
 from prom_reward.auditing.page import audit_page, shown_limit, shown_share
 from prom_reward.auditing.results import Audit
-from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
+from prom_reward.cli import options
+from prom_reward.cli.console import (
+    check_writable,
+    load_now,
+    print_json,
+    progress_bar,
+    quiet_libraries,
+    stderr,
+    stdout,
+)
 from prom_reward.config import load_judge, load_rubric
+from prom_reward.errors import InputError
 
 _COLORS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
 
 
 def audit(
-    judge: Annotated[str, typer.Argument(help="A preset, a folder, a hub id or a YAML file.")] = "smollm2-135m",
+    named: Annotated[str | None, typer.Argument(metavar="[JUDGE]", help="The judge, as with --judge.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer tasks and trials: minutes on a CPU.")] = False,
-    attacks: Annotated[
-        Path | None,
-        typer.Option(help="Attacks of your own: rows with `kind`, `text` and, optionally, `sort`."),
-    ] = None,
-    builtin: Annotated[bool, typer.Option("--builtin/--no-builtin", help="Try the built-in attacks, too.")] = True,
-    tasks: Annotated[
-        Path | None, typer.Option(help="Tasks of your own: rows with `instruction`, `reference_answer`, `rubric`.")
-    ] = None,
-    rubric: Annotated[
-        str | None, typer.Option(help="For tasks without a rubric: a name, a YAML file or a text.")
-    ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials of each family, instead of 520 (29 with --quick).")
     ] = None,
-    mode: Annotated[Literal["feedback", "score"] | None, typer.Option(help="How the judge reads its score.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="The folder or hub id of the judge's weights, if not its own.")
-    ] = None,
-    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the judge's weights.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write an HTML page with the worst cases.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the page.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning, too.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the trials, of sampled feedback and of the bootstrap.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning, too.")] = False,
+    attacks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Attacks of your own: rows with `kind`, `text` and, optionally, `sort`.", rich_help_panel=options.ROWS
+        ),
+    ] = None,
+    builtin: Annotated[
+        bool,
+        typer.Option("--builtin/--no-builtin", help="Try the built-in attacks, too.", rich_help_panel=options.ROWS),
+    ] = True,
+    tasks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Tasks of your own: rows with `instruction`, `reference_answer`, `rubric`.",
+            rich_help_panel=options.ROWS,
+        ),
+    ] = None,
+    rubric: options.RubricText = None,
+    judge: options.JudgeName = None,
+    mode: options.Mode = None,
+    model: options.Model = None,
+    adapter: options.Adapter = None,
+    calibration: options.CalibrationFile = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    page: options.Page = None,
+    force: options.Force = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.
 
@@ -59,8 +77,13 @@ def audit(
         check_writable(page, force=force)
     default_rubrics = load_rubric(rubric) if rubric is not None else None
     chosen, families = audit_inputs(attacks=attacks, builtin=builtin, tasks=tasks, rubric=default_rubrics)
-    settings: dict[str, Any] = {"mode": mode, "model": model, "adapter": adapter, "sampling": {"seed": seed}}
-    loaded = load_judge(judge, **{key: value for key, value in settings.items() if value is not None})
+    if named is not None and judge is not None:
+        raise InputError(f"got the judge {named} and --judge {judge}; give one of them")
+    settings = options.given(
+        mode=mode, model=model, adapter=adapter, calibration=calibration, dtype=dtype, device=device
+    )  # fmt: skip
+    loaded = load_judge(named or judge or options.DEFAULT_JUDGE, **settings, sampling={"seed": seed})
+    load_now(loaded)
     with progress_bar() as progress:
         task = progress.add_task(f"auditing {loaded.name}", total=0)
         total = 0
@@ -84,7 +107,7 @@ def audit(
     if page is not None:
         page.write_text(audit_page(result), encoding="utf-8", errors="replace")
     if as_json:
-        typer.echo(json.dumps(result.to_dict()))
+        print_json(result.to_dict())
     else:
         _show(result)
     if result.verdict == "fail" or (strict and result.verdict == "warn"):

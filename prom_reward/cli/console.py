@@ -1,13 +1,16 @@
-"""What all sub-commands print with.
+"""Consoles, progress bars, quiet libraries and checks of output files, for all sub-commands."""
 
-It does not know judges.
-"""
-
+import json
+import math
 import os
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,6 +25,9 @@ from rich.text import Text
 
 from prom_reward.errors import InputError
 
+if TYPE_CHECKING:
+    from prom_reward.judging.judge import PrometheusJudge
+
 # What is printed comes from files, judges and users: brackets and colons in it are no markup, nor emoji codes.
 stdout = Console(markup=False, emoji=False)
 stderr = Console(markup=False, emoji=False, stderr=True)
@@ -30,7 +36,7 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 class _Rate(ProgressColumn):
-    """Finished items a second, or seconds an item where that is slow."""
+    """Finished items a second, or seconds an item if that is slow."""
 
     def render(self, task: Task) -> Text:
         """Return the rate of a task."""
@@ -61,21 +67,57 @@ def distribution_bar(probs: Mapping[int, float] | None) -> str:
 
 
 def quiet_libraries() -> None:
-    """Switch off the other libraries' progress bars, which would tear the tables."""
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from transformers.utils import logging as transformers_logging
+    """Switch off other libraries' progress bars and warnings, before or after they are imported."""
+    for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS", "TRL_EXPERIMENTAL_SILENCE"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    if "transformers" in sys.modules:
+        from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        transformers_logging.set_verbosity_error()
+
+
+def load_now(judge: "PrometheusJudge", name: str | None = None) -> float:
+    """Load a judge's weights, say so on standard error, and return the seconds that it took."""
+    stderr.print(f"loading the judge {name or judge.name} ...", highlight=False, soft_wrap=True)
+    start = time.perf_counter()
+    judge.load()
+    seconds = time.perf_counter() - start
+    if seconds >= 1:
+        stderr.print(f"loaded in {seconds:.0f} s", highlight=False)
+    return seconds
+
+
+def plain_json(value: Any) -> Any:
+    """Return a value that JSON can hold: numbers that are not finite become None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on standard output."""
+    typer.echo(json.dumps(plain_json(value), default=str))
+
+
+def show_left_out(problems: Sequence[str], *, shown: int = 10) -> None:
+    """Name the rows that are left out on standard error; after the first ones only their number."""
+    for problem in problems[:shown]:
+        stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
+    if len(problems) > shown:
+        stderr.print(f"... and {len(problems) - shown} more rows left out", highlight=False)
 
 
 def check_writable(path: Path, *, force: bool, source: Path | None = None, option: str = "--out") -> None:
-    """Fail before the work where the result could not be written, or would overwrite another.
+    """Fail before the work if the result cannot be written or would overwrite another file.
 
     Args:
-        path: Where the result of `option` is to be written.
-        force: Whether what is there may be overwritten.
-        source: The input.
+        path: The file to write.
+        force: Whether an existing file may be overwritten.
+        source: The input file, which is never overwritten.
         option: The option that names the path, for messages.
 
     Raises:
@@ -83,7 +125,7 @@ def check_writable(path: Path, *, force: bool, source: Path | None = None, optio
             missing or read-only.
     """
     if source is not None and path.exists() and source.exists() and path.samefile(source):
-        raise InputError(f"{path}: this is the input, which would be lost; give another {option}")
+        raise InputError(f"{path}: got the input file as output; give another {option}")
     if path.exists() and path.is_file() and path.stat().st_size and not force:
         raise InputError(f"{path}: the file exists; give another {option}, or --force to overwrite it")
     existed = path.exists()

@@ -1,6 +1,5 @@
 """`prom-reward evaluate`: a judge against a labeled file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,8 +7,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
+from prom_reward.cli import options
+from prom_reward.cli.console import (
+    check_writable,
+    load_now,
+    print_json,
+    progress_bar,
+    quiet_libraries,
+    show_left_out,
+    stderr,
+    stdout,
+)
 from prom_reward.cli.evaluation_tables import show_evaluation
+from prom_reward.cli.stdin import rows_path
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.human_labels import LabelColumns, LabelledFile
 from prom_reward.errors import InputError
@@ -23,45 +33,71 @@ _PAPER: dict[str, Any] = {"mode": "feedback", "num_samples": 3, "sampling": {"te
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="Labeled rows: JSONL, JSON, CSV, Parquet or a `datasets` folder.")],
-    judge: Annotated[str, typer.Option(help="A preset, a folder, a hub id or a YAML file.")] = "smollm2-135m",
-    rubric: Annotated[str | None, typer.Option(help="For rows without one: a name, a YAML file or a text.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Evaluate at most this many rows.")] = None,
+    file: Annotated[
+        Path,
+        typer.Argument(help="Labeled rows: JSONL, JSON, CSV, Parquet, a `datasets` folder, or `-` for standard input."),
+    ],
+    rubric: options.RubricText = None,
+    limit: options.Limit = None,
     group: Annotated[
-        str | None, typer.Option(help="Show every value of this column by itself; `rubric` takes the criteria.")
+        str | None,
+        typer.Option(
+            help="Show every value of this column by itself; `rubric` takes the criteria.",
+            rich_help_panel=options.ROWS,
+        ),
     ] = None,
-    cluster: Annotated[str | None, typer.Option(help="The column of the question or document, for intervals.")] = None,
-    score_column: Annotated[str | None, typer.Option(help="The column of the label or labels.")] = None,
-    mode: Annotated[Literal["feedback", "score"] | None, typer.Option(help="How the judge reads its score.")] = None,
-    protocol: Annotated[
-        Literal["paper"] | None, typer.Option(help="`paper`: the mean of 3 sampled feedbacks' scores.")
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="The column of the question or document, for intervals.", rich_help_panel=options.ROWS),
     ] = None,
+    score_column: Annotated[
+        str | None, typer.Option(help="The column of the label or labels.", rich_help_panel=options.ROWS)
+    ] = None,
+    judge: options.JudgeName = None,
     against: Annotated[
-        str | None, typer.Option(help="A second judge as it is, for a paired test on the same rows.")
+        str | None,
+        typer.Option(
+            help="A second judge, for a paired test on the same rows; judge options do not apply to it.",
+            rich_help_panel=options.JUDGE,
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Where the judge's weights are, if not where it says.")] = None,
-    adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the judge's weights.")] = None,
+    mode: options.Mode = None,
+    protocol: Annotated[
+        Literal["paper"] | None,
+        typer.Option(help="`paper`: the mean of 3 sampled feedbacks' scores.", rich_help_panel=options.JUDGE),
+    ] = None,
+    model: options.Model = None,
+    adapter: options.Adapter = None,
+    calibration: options.CalibrationFile = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
     layout: Annotated[
-        Literal["prometheus", "response_last"] | None, typer.Option(help="The order of the prompt's sections.")
+        Literal["prometheus", "response_last"] | None,
+        typer.Option(help="The order of the prompt's sections.", rich_help_panel=options.JUDGE),
     ] = None,
-    calibration: Annotated[str | None, typer.Option(help="A calibration file to score through.")] = None,
     fit: Annotated[
-        Path | None, typer.Option("--fit-calibration", help="Fit a calibration on these rows and write it here.")
+        Path | None,
+        typer.Option(
+            "--fit-calibration",
+            help="Fit a calibration on these rows and write it here.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
-    page: Annotated[Path | None, typer.Option(help="Write an HTML page with the plots.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the written files.")] = False,
+    page: options.Page = None,
+    force: options.Force = False,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples of the intervals; 0 for none.")] = 1000,
     seed: Annotated[
-        int | None, typer.Option(help="Of sampled feedback and of the bootstrap; the judge's own, else 0.")
+        int | None,
+        typer.Option(help="Seed of sampled feedback and of the bootstrap. Default: the judge's own, else 0."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.
 
-    The expected score and the integer stand side by side, beside what needs no judge: the response's length, its
-    word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has what
-    `prom-reward grade` takes and a score or a list of scores, or `chosen` and `rejected`; the published files of
-    the Prometheus benchmark are read as they are.
+    The table compares the expected score and the integer with baselines that need no judge: the response's length,
+    its word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has the columns
+    of `prom-reward grade` and a score or a list of scores, or `chosen` and `rejected`. The published files of the
+    Prometheus benchmark are read as they are. Rows with an empty or placeholder answer are counted apart.
 
     Example: `prom-reward evaluate rows.jsonl --judge smollm2-135m --group rubric`
 
@@ -72,29 +108,31 @@ def evaluate(
     _check_files(file, fit, page, force=force)
     columns = LabelColumns(score=score_column, cluster=cluster, group=group)
     default_rubrics = load_rubric(rubric) if rubric is not None else None
-    labeled = labeled_input(file, rubric=default_rubrics, columns=columns, limit=limit)
-    for problem in labeled.problems:
-        stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
-    if labeled.pairs and (fit is not None or page is not None):
-        raise InputError("got preference pairs; --fit-calibration and --page need rows with scores")
-    settings = {"mode": mode, "model": model, "adapter": adapter, "layout": layout, "calibration": calibration}
+    with rows_path(file) as path:
+        labeled = labeled_input(path, rubric=default_rubrics, columns=columns, limit=limit)
+    show_left_out(labeled.problems)
+    if labeled.pairs and fit is not None:
+        raise InputError("got preference pairs; --fit-calibration needs rows with scores")
+    own = options.given(
+        mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
+    )  # fmt: skip
     shared = _PAPER if protocol == "paper" else {}
-    own = {key: value for key, value in settings.items() if value is not None}
-    loaded = _seeded(load_judge(judge, **{**own, **shared}), seed)
+    loaded = _seeded(load_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
     second = _seeded(load_judge(against, **shared), seed) if against is not None else None
     if fit is not None and loaded.calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
+    for one in (loaded, *([second] if second is not None else [])):
+        load_now(one)
     found = _measured(labeled, loaded, second, resamples, seed or 0)
     if not as_json:
         show_evaluation(found)
     figures = {"file": file.name, **found.to_dict()}
     if page is not None and figures["n"]:
-        title = f"{found.judge}: agreement with labels"
-        page.write_text(evaluation_page(found.rows, title=title), encoding="utf-8")
+        page.write_text(evaluation_page(found, title=file.name), encoding="utf-8")
     if fit is not None:
         figures["calibration"] = _fit(found.rows, loaded, fit, shows=not as_json)
     if as_json:
-        typer.echo(json.dumps(figures))
+        print_json(figures)
     _check_figures(figures, file, fit)
 
 

@@ -1,174 +1,160 @@
 """`prom-reward grade`: one response, or a file of them."""
 
-import json
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 
-from prom_reward.cli.console import (
-    check_writable,
-    distribution_bar,
-    progress_bar,
-    quiet_libraries,
-    stderr,
-    stdout,
-)
+from prom_reward.cli import options
+from prom_reward.cli.console import check_writable, load_now, progress_bar, quiet_libraries, stdout
+from prom_reward.cli.graded import GradedFile, show_judgments
+from prom_reward.cli.options import given
+from prom_reward.cli.stdin import rows_path
 from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_renderer
 from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_requests
 from prom_reward.data.rows import BrokenRow, Row, count_rows, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.runs import load_grading_run
-from prom_reward.types import GradingRequest, Outcome, Rubric
+from prom_reward.types import Rubric
+
+_ONE = "One response"
 
 
 def grade(
     input: Annotated[
-        Path | None, typer.Argument(help="A JSONL, JSON, CSV or Parquet file, or a `datasets` folder.")
+        Path | None,
+        typer.Argument(
+            help="A JSONL, JSON, CSV or Parquet file, a `datasets` folder, or `-` for JSON on standard input."
+        ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A YAML file with judge, rubric, input and out.")] = None,
-    judge: Annotated[
-        str | None, typer.Option(help="A preset (`prom-reward judges`), a folder, a hub id or a YAML file.")
+    rubric: options.RubricText = None,
+    limit: options.Limit = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file with judge, rubric, input, out, limit.", rich_help_panel=options.ROWS),
     ] = None,
-    rubric: Annotated[
-        str | None,
-        typer.Option(help="For rows without one: a built-in name, a YAML file, or a rubric's text."),
-    ] = None,
-    instruction: Annotated[str | None, typer.Option(help="Grade one response: what was asked.")] = None,
+    instruction: Annotated[str | None, typer.Option(help="What was asked.", rich_help_panel=_ONE)] = None,
     response: Annotated[
-        str | None, typer.Option(help="Grade one response: what was answered; `-` reads standard input.")
+        str | None, typer.Option(help="What was answered; `-` reads standard input.", rich_help_panel=_ONE)
     ] = None,
     reference: Annotated[
-        str | None, typer.Option("--reference", "--reference-answer", help="Grade one response: a reference answer.")
+        str | None,
+        typer.Option("--reference", "--reference-answer", help="A reference answer.", rich_help_panel=_ONE),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The JSONL file to write; without it, standard output.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the --out file.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Grade at most this many rows.")] = None,
-    mode: Annotated[
-        Literal["feedback", "score"] | None,
-        typer.Option(help="Write feedback, then the score; or read the score at once. Default: the judge's own."),
+    judge: options.JudgeName = None,
+    mode: options.Mode = None,
+    num_samples: options.Samples = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the feedback.", rich_help_panel=options.JUDGE)] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="The longest feedback, in tokens.", rich_help_panel=options.JUDGE)
     ] = None,
-    num_samples: Annotated[int | None, typer.Option(min=1, help="Feedbacks a response, aggregated.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the feedback.")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="The longest feedback, in tokens.")] = None,
-    model: Annotated[str | None, typer.Option(help="Where the judge's weights are, if not where it says.")] = None,
-    tokenizer: Annotated[str | None, typer.Option(help="Where the judge's tokenizer is.")] = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"] | None,
-        typer.Option(help="What the judge computes in."),
+    model: options.Model = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="The folder or hub id of the tokenizer.", rich_help_panel=options.JUDGE)
     ] = None,
-    quantization: Annotated[Literal["int8"] | None, typer.Option(help="Load the weights in int8.")] = None,
+    adapter: options.Adapter = None,
+    calibration: options.CalibrationFile = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    quantization: Annotated[
+        Literal["int8"] | None, typer.Option(help="Load the weights in int8.", rich_help_panel=options.JUDGE)
+    ] = None,
     guard: Annotated[
-        bool | None, typer.Option("--guard/--no-guard", help="Neutralize judge text in responses (default).")
+        bool | None,
+        typer.Option(
+            "--guard/--no-guard", help="Neutralize judge text in responses (default).", rich_help_panel=options.JUDGE
+        ),
     ] = None,
-    truncate_response: Annotated[
-        Literal["middle"] | None, typer.Option(help="Cut responses that do not fit the judge's context.")
-    ] = None,
+    truncate_response: options.Truncation = None,
+    out: Annotated[Path | None, typer.Option(help="The JSONL file to write.", rich_help_panel=options.OUTPUT)] = None,
+    force: options.Force = False,
+    integer: Annotated[
+        bool,
+        typer.Option(
+            "--integer", help="Show the judge's integer beside its expected score.", rich_help_panel=options.OUTPUT
+        ),
+    ] = False,
     show_prompt: Annotated[
         bool,
-        typer.Option("--show-prompt", help='Write `{"prompt": ...}` a row: the exact text, without the BOS.'),
+        typer.Option(
+            "--show-prompt",
+            help='Write `{"prompt": ...}` a row: the exact text, without the BOS.',
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="JSON on standard output: the rows, or with --out a summary.")
+        bool,
+        typer.Option(
+            "--json",
+            help="JSON on standard output: the rows, or with --out a summary.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = False,
 ) -> None:
     """Grade responses by a rubric, with or without a reference answer.
 
     A file's rows have `instruction` (or `prompt`), `response` (or `completion`) and perhaps `reference_answer`
-    and `rubric`. Each row is written back with `score`, `expected_score`, `score_probs`, `entropy`, `feedback`
-    and `outcome`; a row that cannot be graded is named and left out, and the exit status is then 1.
+    and `rubric`. The score is the expected score of the judge's distribution. A terminal gets a table; `--json`, a
+    pipe or `--out` get each row with `score`, `expected_score`, `score_probs`, `entropy`, `feedback` and `outcome`.
+    If a row cannot be graded, it is named and left out, and the exit status is 1.
 
     Example: `prom-reward grade rows.jsonl --rubric helpfulness --out graded.jsonl`
 
-    Example: `prom-reward grade --instruction "Name a prime." --response "Seven." --rubric helpfulness`
+    Example: `prom-reward grade --instruction "Name a prime." --response "Seven."`
     """
     quiet_libraries()
-    judge_settings: str | dict[str, Any] = judge or "smollm2-135m"
+    judge_settings: str | dict[str, Any] = judge or options.DEFAULT_JUDGE
     rubric_value: Any = rubric
     if config is not None:
         run = load_grading_run(config)
         judge_settings, rubric_value = judge or run.judge, rubric if rubric is not None else run.rubric
-        input, out, limit = (
-            input or Path(run.input),
-            out or (Path(run.out) if run.out else None),
-            limit or run.limit,
-        )
-    settings: dict[str, Any] = {
-        "mode": mode,
-        "num_samples": num_samples,
-        "model": model,
-        "tokenizer": tokenizer,
-        "dtype": dtype,
-        "quantization": quantization,
-        "guard": guard,
-        "truncate_response": truncate_response,
-        "sampling": {k: v for k, v in {"seed": seed, "max_new_tokens": max_new_tokens}.items() if v is not None}
-        or None,
-    }
-    overrides = {key: value for key, value in settings.items() if value is not None}
-    made = load_judge(judge_settings, **overrides)
-    rubrics = load_rubric(rubric_value) if rubric_value is not None else ()
-    show = prompt_renderer(judge_settings, **overrides) if show_prompt else None
+        input, limit = input or Path(run.input), limit or run.limit
+        out = out or (Path(run.out) if run.out else None)
     if input is not None and (instruction is not None or response is not None):
         raise InputError("got a file and --instruction or --response; give either the file or one response")
+    rubrics = load_rubric(rubric_value) if rubric_value is not None else ()
     if out is not None:
         check_writable(out, force=force, source=input)
-    if input is not None:
-        total = count_rows(input)
-        total = min(total, limit) if total and limit else total
-        _grade_rows(made, islice(read_rows(input), limit), rubrics, str(input), total, out, show, as_json)
+    sampling = given(seed=seed, max_new_tokens=max_new_tokens) or None
+    overrides = given(
+        mode=mode, num_samples=num_samples, model=model, tokenizer=tokenizer, adapter=adapter, dtype=dtype,
+        device=device, quantization=quantization, guard=guard, truncate_response=truncate_response,
+        calibration=calibration, sampling=sampling,
+    )  # fmt: skip
+    row = None if input is not None else _one_row(instruction, response, reference)
+    if row is not None:
+        rubrics = rubrics or load_rubric("helpfulness")
+    made = load_judge(judge_settings, **overrides)
+    render = prompt_renderer(judge_settings, **overrides) if show_prompt else None
+    if row is not None and not (as_json or render or out):
+        load_now(made)
+        requests = row_requests(row.values, rubrics)
+        show_judgments(requests, made.grade(requests), integer=integer)
         return
-    row = _one_row(instruction, response, reference, rubrics)
-    if as_json or show or out:
-        _grade_rows(made, iter([row]), rubrics, "the response", 1, out, show, as_json)
-    else:
-        _show_one(made, row_requests(row.values, rubrics))
+    as_lines = as_json or render is not None or not stdout.is_terminal
+    graded = GradedFile(out, as_json=as_json, as_lines=as_lines, integer=integer)
+    with rows_path(input) as path:
+        rows = iter([row]) if row is not None else islice(read_rows(path), limit)
+        total = 1 if row is not None else count_rows(path)
+        where = "the response" if row is not None else str(input)
+        _grade_rows(made, rows, rubrics, where, min(total, limit) if total and limit else total, graded, render)
 
 
-def _one_row(instruction: str | None, response: str | None, reference: str | None, rubrics: tuple[Rubric, ...]) -> Row:
+def _one_row(instruction: str | None, response: str | None, reference: str | None) -> Row:
     if instruction is None:
-        raise InputError(
-            "got no input; give a file, or --instruction with --response (or the response on standard input)"
-        )
+        raise InputError("got no input; give a file, or --instruction with --response")
     if not instruction:
-        raise InputError("got an empty --instruction; give what was asked")
-    if response is None and sys.stdin.isatty():
-        raise InputError("got no --response; give one, or pipe the response into standard input")
-    if response in (None, "-"):
+        raise InputError("got an empty --instruction; give the question")
+    if response is None:
+        raise InputError("got no --response; give one, or --response - to read it from standard input")
+    if response == "-":
         response = sys.stdin.read()
-    if not rubrics:
-        raise InputError("got no --rubric; give a built-in name such as helpfulness, a YAML file or a rubric's text")
     return Row("the response", {"instruction": instruction, "response": response, "reference_answer": reference})
-
-
-def _show_one(judge: PrometheusJudge, requests: list[GradingRequest]) -> None:
-    judgments = judge.grade(requests)
-    table = Table()
-    for heading in ("rubric", "score", "expected", "distribution", "entropy", "outcome", "feedback"):
-        table.add_column(heading, overflow="fold")
-    for request, judgment in zip(requests, judgments, strict=True):
-        expected, entropy = (
-            "-" if value is None else f"{value:.2f}" for value in (judgment.expected_score, judgment.entropy)
-        )
-        table.add_row(
-            request.rubric.name,
-            "-" if judgment.score is None else str(judgment.score),
-            expected,
-            distribution_bar(judgment.score_probs),
-            entropy,
-            judgment.outcome.value,
-            judgment.feedback or judgment.error or "",
-        )
-    stdout.print(table)
-    if not any(judgment.is_scored for judgment in judgments):
-        raise typer.Exit(1)
 
 
 def _grade_rows(
@@ -177,61 +163,23 @@ def _grade_rows(
     rubrics: tuple[Rubric, ...],
     where: str,
     total: int | None,
-    out: Path | None,
-    show: PromptRenderer | None,
-    as_json: bool,
+    graded: GradedFile,
+    render: PromptRenderer | None,
 ) -> None:
-    outcomes: Counter[str] = Counter()
-    broken: list[BrokenRow] = []
-    written = 0
-    with closing(_Sink(out)) as sink, progress_bar() as progress:
-        task = progress.add_task("grading", total=total)
+    """Grade or render rows batch by batch; the judge is loaded after the first row that can be graded is read."""
+    is_loaded = render is not None
+    with closing(graded), progress_bar() as progress:
+        task = progress.add_task("grading", total=total, visible=False)
         for batch in batch_rows(rows, rubrics):
-            lines = _prompt_lines(judge, batch, show) if show else grade_batch(judge, batch)
-            sink.write(lines)
-            written += len(lines)
-            outcomes.update(line["outcome"] for line in lines if "outcome" in line)
-            broken += batch.broken
-            for row in batch.broken:
-                stderr.print(f"{row.place}: {row.problem}; left out", highlight=False, soft_wrap=True)
-            shown = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-            progress.update(task, advance=batch.num_rows, description=f"grading ({shown})" if shown else "grading")
-    if not written:
-        first = f"; the first problem, {broken[0].place}: {broken[0].problem}" if broken else "; it has no rows"
-        raise InputError(f"{where}: no row could be graded{first}")
-    if as_json and out is not None:
-        left_out = [f"{row.place}: {row.problem}" for row in broken]
-        typer.echo(json.dumps({"written": written, "outcomes": outcomes, "left_out": left_out}))
-    if outcomes and not any(Outcome(outcome).is_scored for outcome in outcomes):
-        stderr.print(f"{where}: no response could be scored; `outcome` and `error` say why")
-        raise typer.Exit(1)
-    if broken:
-        stderr.print(f"{where}: {len(broken)} rows left out, the others graded", soft_wrap=True)
-        raise typer.Exit(1)
+            graded.leave_out(batch.broken)
+            if batch.pairs and not is_loaded:
+                load_now(judge)
+                is_loaded = True
+            progress.update(task, visible=is_loaded)
+            graded.add(_prompt_lines(judge, batch, render) if render else grade_batch(judge, batch))
+            progress.update(task, advance=batch.num_rows, description=graded.progress)
+    graded.finish(where)
 
 
-def _prompt_lines(judge: PrometheusJudge, batch: RequestBatch, show: PromptRenderer) -> list[dict[str, Any]]:
-    return [{"prompt": show(judge.grading_prompt(request))} for _, request in batch.pairs]
-
-
-class _Sink:
-    """Writes JSON lines to a file, which is opened (and emptied) with the first line, or to standard output."""
-
-    def __init__(self, out: Path | None) -> None:
-        self._out = out
-        self._file: IO[str] | None = None
-
-    def write(self, lines: list[dict[str, Any]]) -> None:
-        """Write lines at once; lone surrogates, which no UTF-8 output can hold, become question marks."""
-        if not lines:
-            return
-        if self._file is None:
-            self._file = sys.stdout if self._out is None else self._out.open("w", encoding="utf-8")
-        text = "".join(json.dumps(line, ensure_ascii=False, default=str) + "\n" for line in lines)
-        self._file.write(text.encode("utf-8", "replace").decode())
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file, if one was opened."""
-        if self._out is not None and self._file is not None:
-            self._file.close()
+def _prompt_lines(judge: PrometheusJudge, batch: RequestBatch, render: PromptRenderer) -> list[dict[str, Any]]:
+    return [{"prompt": render(judge.grading_prompt(request))} for _, request in batch.pairs]

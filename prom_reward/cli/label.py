@@ -101,7 +101,7 @@ def label(
     also after rows were appended. OUT gets `labels.jsonl`, `problems.jsonl` and an export for each `--export`;
     `prom-reward report OUT` makes a page of it.
 
-    Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --export dpo --on-disagreement swap`
+    Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --export dpo --on-disagreement drop`
 
     Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --dry-run`
     """

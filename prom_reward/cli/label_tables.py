@@ -55,7 +55,7 @@ def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) ->
     for warning in found.warnings:
         stderr.print(warning, highlight=False, soft_wrap=True)
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items()))
-    labeled = f"{found.num_labeled} of {found.num_rows} rows ({KINDS[found.kind]}) in {_duration(seconds)}"
+    labeled = f"{found.num_labeled:,} of {_rows(found.num_rows)} ({KINDS[found.kind]}) in {_duration(seconds)}"
     stdout.print(f"{found.labels}: {labeled}; {outcomes}", highlight=False, soft_wrap=True)
     if found.agreement:
         total = sum(found.agreement.values())
@@ -64,12 +64,17 @@ def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) ->
     for export in exports:
         dropped = ", ".join(f"{count} for {reason}" for reason, count in sorted(export.dropped.items())) or "none"
         swapped = f", {export.num_swapped} swapped" if export.num_swapped else ""
-        text = f"{export.path}: {export.num_written} rows{swapped}; dropped: {dropped}"
+        text = f"{export.path}: {_rows(export.num_written)}{swapped}; dropped: {dropped}"
         stdout.print(text, highlight=False, soft_wrap=True)
     if found.num_problems:
-        path = found.out / "problems.jsonl"
-        text = f"{found.num_problems} rows could not be labeled, {path} says why; the others are"
+        for problem in found.problems[:10]:
+            stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
+        text = f"{_rows(found.num_problems)} left out, see {found.out / 'problems.jsonl'}; the others are labeled"
         stderr.print(text, highlight=False, soft_wrap=True)
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _duration(seconds: float) -> str:

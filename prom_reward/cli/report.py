@@ -1,16 +1,16 @@
-"""`prom-reward report`: a page to look at, of a labeling or of a training's judgments."""
+"""`prom-reward report`: an HTML page of a labeling or of a training's judgments."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from prom_reward.cli.console import check_writable, stdout
+from prom_reward.cli import options
+from prom_reward.cli.console import check_writable, print_json, stdout
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.reports.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.data import load_report
-from prom_reward.reports.figures import AgreementRow, agreement_rows
 from prom_reward.reports.page import report_figures_json, report_page
 
 
@@ -19,41 +19,46 @@ def report(
         Path,
         typer.Argument(help="A folder of `prom-reward label` or of a training, or a training's judgment log."),
     ],
-    out: Annotated[Path | None, typer.Option(help="The HTML file. Default: report.html beside the labels.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an --out file.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="The HTML file. Default: report.html in the folder.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    force: options.Force = False,
     group: Annotated[
         str | None, typer.Option(help="Show every value of this column by itself. Default: group, subset, source...")
     ] = None,
-    max_judgments: Annotated[
-        int, typer.Option(min=2, help="Judgments whose texts are shown; figures are always of all.")
+    limit: Annotated[
+        int, typer.Option(min=2, help="Show the texts of at most this many judgments; the figures cover all.")
     ] = 10_000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with counts and agreement.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Write one self-contained HTML page: distributions, agreement, outcomes, and a table to search.
+    """Write one self-contained HTML page of a labeling or of a training's judgments.
 
-    Agreement with the given order of preference pairs is shown overall and by group, with intervals, beside what the
-    longer response would give. Of a training the page shows reward, length, entropy and groups without spread over its
-    steps; where `judgments.jsonl` lies in the trainer's output folder, also what the trainer logged (both judges'
-    curves, seconds a step) and the answers of `before_after.jsonl`. It needs no network.
+    For preference pairs the page shows the agreement with the given order, overall and by group, with intervals and
+    the longer response as a baseline. For a training it shows reward, length, entropy and groups without spread over
+    the steps. If `judgments.jsonl` lies in the trainer's output folder, it also shows the trainer's own log (an audit
+    judge, seconds for each step) and the answers of `before_after.jsonl`. The page needs no network.
 
     Example: `prom-reward report labels`
 
-    Example: `prom-reward report judgments.jsonl --out training.html`
+    Example: `prom-reward report judgments.jsonl --page training.html`
 
     Example: `prom-reward report grpo-output`
     """
-    target = out or (source / "report.html" if source.is_dir() else source.with_suffix(".html"))
-    check_writable(target, force=force or out is None, source=source)
-    data = load_report(source, group=group, max_judgments=max_judgments)
+    target = page or (source / "report.html" if source.is_dir() else source.with_suffix(".html"))
+    check_writable(target, force=force or page is None, source=source, option="--page")
+    data = load_report(source, group=group, max_judgments=limit)
     target.write_text(report_page(data), encoding="utf-8")
     if as_json:
-        typer.echo(json.dumps({"page": str(target), **report_figures_json(data)}))
+        print_json({"page": str(target), **report_figures_json(data)})
         return
     if rows := agreement_rows(data.pairs):
         stdout.print(_agreement_table(rows))
     outcomes = ", ".join(f"{count} {name}" for name, count in data.outcomes.most_common())
     text = f"{target}: {data.num_judgments} judgments ({outcomes}), {len(data.judgments)} of them with their texts"
     stdout.print(text, highlight=False, soft_wrap=True)
+    for file in data.missing:
+        stdout.print(f"missing: {file}", highlight=False, soft_wrap=True)
 
 
 def _agreement_table(rows: list[AgreementRow]) -> Table:

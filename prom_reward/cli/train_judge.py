@@ -55,7 +55,7 @@ def train_judge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained on, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Train a judge on labeled rows, offline; the same command again goes on after a stop.
+    """Train a judge on labeled rows; run it again to resume after a stop.
 
     A row has what `prom-reward grade` takes, a score or several annotators' (`score`, `gpt4_score`, `orig_score`)
     and perhaps a written feedback; Feedback-Collection rows are read as they are. Questions of the validation

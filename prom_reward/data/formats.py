@@ -67,7 +67,12 @@ class Example:
             RowError, RubricError: As `prom_reward.data.grading.row_requests`.
         """
         shared = {**self.others, "instruction": self.prompt, "reference_answer": self.reference_answer}
-        return [row_requests({**shared, "response": response}, default_rubrics) for response in self.responses]
+        return [row_requests({**shared, "response": self._shown(one)}, default_rubrics) for one in self.responses]
+
+    def _shown(self, response: PromptValue) -> PromptValue:
+        """Return a response for the judge: the space after "Assistant:" belongs to the training text alone."""
+        is_dialogue = isinstance(self.prompt, str) and self.prompt.endswith(_DIALOGUE_END)
+        return response.lstrip(" ") if is_dialogue and isinstance(response, str) else response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,4 +246,4 @@ def _split_texts(chosen: str, rejected: str) -> tuple[str, str, str]:
         raise RowError(
             "no prompt: chosen and rejected begin differently; expected a prompt column or a shared beginning"
         )
-    return shared[:end], chosen[end:].lstrip(" "), rejected[end:].lstrip(" ")
+    return shared[:end], chosen[end:], rejected[end:]

@@ -103,7 +103,7 @@ def grade_batch(judge: Judge, batch: RequestBatch) -> list[dict[str, Any]]:
 
 def graded_row(values: Mapping[str, Any], request: GradingRequest, judgment: Judgment) -> dict[str, Any]:
     """Return a row with its judgment; a column of the row that has a judgment's name becomes `input_NAME`."""
-    verdict = {"rubric_name": request.rubric.name, **judgment.to_dict()}
+    verdict = {"rubric_name": request.rubric.name, **judgment.to_columns()}
     kept = {f"input_{name}" if name in verdict else name: value for name, value in values.items()}
     return {**kept, **verdict}
 

@@ -6,7 +6,7 @@ are not lost with it.
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,19 +158,27 @@ def _begins_with_object(path: Path) -> bool:
 
 def _from_csv(path: Path) -> RowIterator:
     csv.field_size_limit(1 << 28)
-    line = 0
+    line, text = 0, ""
+
+    def lines(file: Iterable[str]) -> Iterator[str]:
+        nonlocal text
+        for text in file:  # noqa: UP028  # keeps the last line, which tells whether a row is still being written
+            yield text
+
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
+            reader = csv.DictReader(lines(file), strict=True)
             for values in reader:
                 line = reader.line_num
                 place = f"line {reader.line_num}"
                 if None in values or any(value is None for value in values.values()):
-                    yield BrokenRow(place, f"expected {len(reader.fieldnames or ())} columns as in the header")
+                    problem = f"expected {len(reader.fieldnames or ())} columns as in the header"
+                    yield BrokenRow(place, problem, is_unfinished=not text.endswith(("\n", "\r")))
                 else:
                     yield Row(place, {key: value or _empty_cell(key) for key, value in values.items()})
-    except (UnicodeDecodeError, csv.Error) as error:  # where the next row begins is not known any more
-        yield BrokenRow(f"line {line + 1}", f"not valid UTF-8 CSV ({error}), and nothing behind it can be read")
+    except (UnicodeDecodeError, csv.Error) as error:  # the next row's beginning is not known any more
+        problem = f"not valid UTF-8 CSV ({error}), and nothing after it can be read"
+        yield BrokenRow(f"line {line + 1}", problem, is_unfinished="unexpected end of data" in str(error))
 
 
 def _empty_cell(column: str) -> str | None:

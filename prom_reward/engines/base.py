@@ -1,5 +1,6 @@
 """The Engine protocol, with the sampling parameters that it takes and the generations that it returns."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -131,3 +132,7 @@ class Engine(Protocol):
         (`finish_reason` "forced").
         """
         ...
+
+    async def agenerate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
+        """Answer as `generate` does, without blocking the event loop; by default in a thread."""
+        return await asyncio.to_thread(self.generate, prompts, sampling)

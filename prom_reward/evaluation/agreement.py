@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -49,16 +48,22 @@ class Estimate:
 
 def pearson(predicted: Floats, labels: Floats) -> float | None:
     """Return Pearson's r; None if one side does not vary."""
+    from scipy import stats  # here, as it takes a second to import
+
     return float(stats.pearsonr(predicted, labels).statistic) if _varies(predicted, labels) else None
 
 
 def spearman(predicted: Floats, labels: Floats) -> float | None:
     """Return Spearman's rank correlation, ties at their mean rank; None if one side does not vary."""
+    from scipy import stats
+
     return float(stats.spearmanr(predicted, labels).statistic) if _varies(predicted, labels) else None
 
 
 def kendall(predicted: Floats, labels: Floats) -> float | None:
     """Return Kendall's tau-b; None if one side does not vary."""
+    from scipy import stats
+
     return float(stats.kendalltau(predicted, labels).statistic) if _varies(predicted, labels) else None
 
 

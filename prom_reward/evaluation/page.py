@@ -1,84 +1,175 @@
-"""One self-contained HTML page with the plots of an evaluation.
+"""The HTML page of an evaluation: figures with intervals and baselines, plots, and the largest errors."""
 
-It does not know judges or files of labels; plotly draws.
-"""
-
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
-import numpy as np
+from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.evaluate import JudgeEvaluation
+from prom_reward.evaluation.figures import pair_figures, score_figures
+from prom_reward.evaluation.pairs import PairEvaluation
+from prom_reward.evaluation.scores import Evaluation, ScoredRow
+from prom_reward.pages.page import Card, render
+from prom_reward.pages.text import shortened
 
-from prom_reward.evaluation.scores import ScoredRow
+_NUM_WORST = 6
+_MAX_SHOWN = 2_000  # characters of a text
+_NAMES = {
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "kendall": "Kendall's tau-b",
+    "mae": "mean absolute error",
+    "accuracy": "accuracy",
+    "accuracy_within_1": "within one point",
+    "pairwise_accuracy": "pairwise accuracy",
+}
+_BASELINES = ("length", "overlap", "constant")
 
-_BINS = 10
+Table = list[tuple[str, list[Estimate | None]]]
+"""Rows with a name and a figure for each column."""
 
 
-def evaluation_page(scored: Sequence[ScoredRow], *, title: str) -> str:
-    """Return HTML with a reliability diagram, a confusion matrix, and entropy against error.
+def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
+    """Return the page as HTML.
 
     Args:
-        scored: Rows with judgments, at least one of them scored, all on one scale.
-        title: The heading.
+        found: The evaluation.
+        title: The heading, as the file's name; the judge's name if empty.
     """
-    import plotly.io
-
-    rows = [row for row in scored if row.judgment.is_scored]
-    figures = [_reliability(rows), _confusion(rows), _entropy(rows)]
-    parts = [
-        plotly.io.to_html(figure, full_html=False, include_plotlyjs=not number, div_id=f"plot-{number}")
-        for number, figure in enumerate(figures)
+    rows = [row for row in found.rows if row.judgment.is_scored and row.has_answer]
+    pairs = [pair for pair in found.pairs if pair.is_scored and pair.has_answers]
+    columns, table = _table(found)
+    clusters = {row.labelled.cluster for row in rows} | {pair.labelled.cluster for pair in pairs}
+    facts = [
+        ("judge", found.judge),
+        ("against", found.against.judge if found.against else ""),
+        ("pairs" if found.pairs else "rows", f"{len(pairs) or len(rows):,}"),
+        ("questions", f"{len(clusters):,}"),
+        ("left out", f"{len(found.problems):,}" if found.problems else ""),
+        ("date", date.today().isoformat()),
     ]
-    heading = escape(title)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{heading}</title></head>\n'
-        f'<body style="font-family: sans-serif; max-width: 60em; margin: auto"><h1>{heading}</h1>\n'
-        f"<p>{len(rows)} rows scored, {len(scored) - len(rows)} not.</p>\n" + "\n".join(parts) + "\n</body></html>\n"
+    return render(
+        "evaluation/page.html",
+        kind="Evaluation of a judge",
+        title=title or found.judge,
+        facts=facts,
+        cards=_cards(found.figures),
+        columns=columns,
+        table=table,
+        warnings=_warnings(found),
+        apart=_apart(found.figures),
+        groups=_groups(found.figures),
+        against=found.against,
+        gaps=[(_NAMES.get(name, name), gap) for name, gap in found.difference.items()],
+        figures=[*score_figures(rows), *pair_figures(pairs)],
+        worst=sorted(rows, key=lambda row: -_error(row))[:_NUM_WORST],
+        shown=lambda text: shortened(text, _MAX_SHOWN),
     )
 
 
-def _reliability(rows: Sequence[ScoredRow]) -> Any:
-    """Mean label over mean expected score, in bins of equally many rows."""
-    from plotly import graph_objects as go
-
-    expected = np.array([row.prediction("expected") for row in rows])
-    labels = np.array([row.labelled.mean_score for row in rows])
-    parts = np.array_split(np.argsort(expected), min(_BINS, len(rows)))
-    points = [(expected[part].mean(), labels[part].mean(), labels[part].std(), len(part)) for part in parts]
-    means, found, spreads, counts = zip(*points, strict=True)
-    scale = rows[0].labelled.request.rubric.scale
-    figure = go.Figure(layout=_layout("Reliability: what a score means", "mean expected score", "mean label"))
-    ends = [scale.low, scale.high]
-    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="calibrated", line={"dash": "dot"}))
-    error = {"type": "data", "array": spreads}
-    texts = [f"{count} rows" for count in counts]
-    figure.add_trace(go.Scatter(x=means, y=found, error_y=error, text=texts, mode="markers+lines", name="judge"))
-    return figure
+def _table(found: JudgeEvaluation) -> tuple[list[str], Table]:
+    """Return the names of the columns (judge, second judge, baselines) and the rows."""
+    sides = [found.figures, *([found.against.figures] if found.against else [])]
+    measures = [_measures(side) for side in sides]
+    baselines = [kind for kind in _BASELINES if any(kind in kinds for kinds in measures[0].values())]
+    table: Table = []
+    for name, kinds in measures[0].items():
+        own = [side.get(name, {}).get(kind) for side in measures for kind in ("expected", "integer")]
+        table.append((_NAMES.get(name, name), [*own, *(kinds.get(kind) for kind in baselines)]))
+    if found.against is None:
+        return ["expected score", "integer", *baselines], table
+    names = (found.judge, found.against.judge)
+    return [*(f"{name}, {kind}" for name in names for kind in ("expected score", "integer")), *baselines], table
 
 
-def _confusion(rows: Sequence[ScoredRow]) -> Any:
-    from plotly import graph_objects as go
-
-    labels = rows[0].labelled.request.rubric.scale.labels
-    counts = np.zeros((len(labels), len(labels)), dtype=int)
-    for row in rows:
-        told = min(max(int(row.labelled.mean_score + 0.5), labels[0]), labels[-1])
-        given = min(max(int(row.prediction("integer") + 0.5), labels[0]), labels[-1])
-        counts[told - labels[0], given - labels[0]] += 1
-    names = [str(label) for label in labels]
-    heat = go.Heatmap(x=names, y=names, z=counts, text=counts, texttemplate="%{text}", colorscale="Blues")
-    layout = _layout("Confusion: label against the judge's integer", "judge", "label")
-    return go.Figure(heat, {**layout, "xaxis_type": "category", "yaxis_type": "category"})
+def _measures(figures: Evaluation | PairEvaluation) -> Mapping[str, Mapping[str, Estimate]]:
+    if isinstance(figures, PairEvaluation):
+        return {"pairwise_accuracy": figures.accuracy}
+    return {**figures.measures, "Pearson, length held": figures.partial}
 
 
-def _entropy(rows: Sequence[ScoredRow]) -> Any:
-    from plotly import graph_objects as go
+def _cards(figures: Evaluation | PairEvaluation) -> list[Card]:
+    """Return the headline figures with their intervals and the best baseline."""
+    if isinstance(figures, PairEvaluation):
+        accuracy = figures.accuracy
+        unscored = figures.num_unscored
+        cards = [
+            Card(_percent(accuracy["expected"]), "of pairs in the right order", _interval(accuracy["expected"], 100)),
+            Card(_percent(accuracy["length"]), "by the longer response alone", _interval(accuracy["length"], 100)),
+        ]
+    else:
+        measures = figures.measures
+        unscored = sum(figures.unscored.values())
+        cards = [
+            Card(_value(measures["pearson"]["expected"]), "Pearson", _interval(measures["pearson"]["expected"])),
+            Card(_value(measures["spearman"]["expected"]), "Spearman", _interval(measures["spearman"]["expected"])),
+            Card(
+                _value(measures["pearson"]["length"]),
+                "Pearson of length alone",
+                _interval(measures["pearson"]["length"]),
+            ),
+            Card(_value(measures["mae"]["expected"]), "mean absolute error", _interval(measures["mae"]["expected"])),
+        ]
+    return [*cards, Card(f"{unscored:,}", "unscored", "", "warn" if unscored else "")]
 
-    known = [row for row in rows if row.judgment.entropy is not None]
-    errors = [abs(row.prediction("expected") - row.labelled.mean_score) for row in known]
-    dots = go.Scatter(x=[row.judgment.entropy for row in known], y=errors, mode="markers", marker={"opacity": 0.4})
-    return go.Figure(dots, _layout("Does the judge know when it errs?", "entropy in nats", "absolute error"))
+
+def _warnings(found: JudgeEvaluation) -> list[str]:
+    estimates = [one for kinds in _measures(found.figures).values() for one in kinds.values()]
+    return list(dict.fromkeys(one.warning for one in estimates if one.warning))
 
 
-def _layout(title: str, x: str, y: str) -> dict[str, Any]:
-    return {"title": title, "xaxis_title": x, "yaxis_title": y, "template": "plotly_white", "height": 460}
+def _apart(figures: Evaluation | PairEvaluation) -> str:
+    """Return a sentence on the rows without an answer, which no other figure counts."""
+    if figures.without_answer is None:
+        return ""
+    apart = figures.without_answer
+    kind = "empty or placeholder response"
+    if isinstance(apart, PairEvaluation):
+        said = f"{apart.num_pairs:,} pairs with an {kind}: accuracy {_value(apart.accuracy['expected'])}"
+    else:
+        said = (
+            f"{apart.num_rows:,} rows with an {kind}: mean absolute error {_value(apart.measures['mae']['expected'])}"
+        )
+    return f"Not counted in any figure here: {said}."
+
+
+def _groups(figures: Evaluation | PairEvaluation) -> list[tuple[str, dict[str, Any]]]:
+    """Return for every group its size and its figures by name."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name, group in figures.groups.items():
+        if isinstance(group, PairEvaluation):
+            found.append(
+                (
+                    name,
+                    {
+                        "pairs": group.num_pairs,
+                        "accuracy": group.accuracy["expected"],
+                        "length": group.accuracy["length"],
+                    },
+                )
+            )
+        else:
+            shown = {_NAMES[key]: group.measures[key]["expected"] for key in ("pearson", "spearman", "mae")}
+            found.append(
+                (name, {"rows": group.num_rows, **shown, "Pearson of length": group.measures["pearson"]["length"]})
+            )
+    return found
+
+
+def _error(row: ScoredRow) -> float:
+    return abs(row.prediction("expected") - row.labelled.mean_score)
+
+
+def _value(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{estimate.value:.2f}"
+
+
+def _percent(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{estimate.value:.1%}"
+
+
+def _interval(estimate: Estimate, factor: float = 1) -> str:
+    if estimate.low is None or estimate.high is None:
+        return estimate.undefined or "no interval"
+    form = ".0f" if factor == 100 else ".2f"
+    return f"95 %: {estimate.low * factor:{form}} to {estimate.high * factor:{form}}"

@@ -1,1 +1,1 @@
-"""Generations become judgments."""
+"""From generations to judgments."""

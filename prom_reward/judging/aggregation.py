@@ -1,7 +1,4 @@
-"""The generations for one request become one Judgment or Comparison.
-
-It does not know engines or how prompts are built.
-"""
+"""Makes one Judgment or Comparison from the generations for one request."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +20,7 @@ from prom_reward.types import Comparison, GradingRequest, JudgePrompt, Judgment,
 
 
 def _checked(generation: Generation) -> Generation:
-    """Return the generation, as a failed one where its log-probabilities are no numbers (an overflow in fp16)."""
+    """Return the generation, or a failed one if its log-probabilities are not numbers (an overflow in fp16)."""
     values = generation.score_logprobs.values() if generation.score_logprobs else (0.0,)
     if max(values) > -inf and not any(isnan(value) for value in values):
         return generation
@@ -42,7 +39,7 @@ def _parsed(request: GradingRequest, prompt: JudgePrompt, generation: Generation
 
 
 def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, generations: Sequence[Generation]) -> Judgment:
-    """Return the judgment of all samples for one request; unscored samples count only where all are."""
+    """Return the judgment of all samples for one request; unscored samples count only if all are unscored."""
     generations = [_checked(generation) for generation in generations]
     parsed = [_parsed(request, prompt, generation) for generation in generations]
     scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.outcome.is_scored]
@@ -107,12 +104,12 @@ def aggregate_winners(prompt: JudgePrompt, generations: Sequence[Generation]) ->
 def _prob_a(winner: str | None, generation: Generation) -> float:
     if not generation.score_logprobs:
         return float(winner == "A")
-    codes = {"A": "0", "B": "1"}  # label_probs speaks of integers
+    codes = {"A": "0", "B": "1"}  # label_probs takes integers
     return label_probs({codes[label]: value for label, value in generation.score_logprobs.items()})[0]
 
 
 def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
-    """Return the comparison that two direct assessments imply, by their expected scores."""
+    """Return the comparison of two direct assessments by their expected scores."""
     counts: dict[str, Any] = {
         "num_prompt_tokens": first.num_prompt_tokens + second.num_prompt_tokens,
         "num_generated_tokens": first.num_generated_tokens + second.num_generated_tokens,

@@ -1,24 +1,39 @@
-"""The Judge protocol."""
+"""The Judge protocol: all that rewards, labeling, evaluation and audits ask of a judge."""
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from prom_reward.errors import ConfigError
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Rubric
+
+RubricLike = str | Mapping[str, Any] | Rubric
 
 
 @runtime_checkable
 class Judge(Protocol):
     """Grades and compares responses. Lists come back with the same length, in order.
 
-    Subclass it to write a judge of your own: `fingerprint` and `grade` are yours, the rest has defaults.
+    To write a judge of your own, subclass it with `fingerprint` and `grade`; the rest has defaults.
+
+    Example:
+        >>> class WordCount(Judge):
+        ...     fingerprint = "word-count"
+        ...
+        ...     def grade(self, requests):
+        ...         scores = [min(5, 1 + len(request.response.split()) // 20) for request in requests]
+        ...         return [Judgment(outcome=Outcome.SCORED, score=one, expected_score=one) for one in scores]
     """
 
     name: str = "judge"
     """A short name for logs and reports."""
     guard: bool = True
-    """Whether text that could pass for the judge's own is neutralized in responses."""
+    """Whether judge text in responses is neutralized."""
+    taught_to_rank: bool = True
+    """Whether the judge was trained for pairwise ranking."""
+    pairs_note: str = ""
+    """A measured limit of the judge on preference pairs, for a warning; empty if none is known."""
 
     @property
     @abstractmethod
@@ -33,15 +48,15 @@ class Judge(Protocol):
 
     @property
     def machine(self) -> Mapping[str, Any]:
-        """What of this machine can change a judgment (device, threads); empty if the weights are elsewhere."""
+        """Settings of this machine that can change a judgment (device, threads); empty for remote weights."""
         return {}
 
     def seeded(self, seed: int) -> "Judge":
-        """Return this judge with a seed if it samples without one."""
+        """Return this judge, with a seed if it samples without one."""
         return self
 
     def load(self) -> None:
-        """Load the weights now, if this judge holds any; else they are loaded at the first use."""
+        """Load the weights now; without it they are loaded at the first use."""
         return
 
     def take_metrics(self) -> Mapping[str, float]:
@@ -52,6 +67,29 @@ class Judge(Protocol):
     def grade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
         """Grade each response by direct assessment."""
         ...
+
+    def grade_one(
+        self, *, instruction: str, response: str, rubric: RubricLike, reference_answer: str | None = None
+    ) -> Judgment:
+        """Grade one response by direct assessment.
+
+        Args:
+            instruction: The policy's prompt.
+            response: The policy's answer.
+            rubric: A rubric in any form that `Rubric.parse` reads, for example "helpfulness".
+            reference_answer: An answer that deserves the best score, if there is one.
+        """
+        request = GradingRequest(
+            instruction=instruction,
+            response=response,
+            rubric=rubric if isinstance(rubric, Rubric) else Rubric.parse(rubric),
+            reference_answer=reference_answer,
+        )
+        return self.grade([request])[0]
+
+    async def agrade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
+        """Grade as `grade` does, without blocking the event loop; by default in a thread."""
+        return await asyncio.to_thread(self.grade, requests)
 
     def compare(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
         """Compare the two responses of each request by pairwise ranking.

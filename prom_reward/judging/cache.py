@@ -1,15 +1,14 @@
-"""Keeps what an engine wrote, so that no judgment is asked for twice.
+"""Keeps an engine's answers, so that no judgment is asked for twice.
 
-It does not know scores: what is kept is the judge's text and its label log-probabilities, and it is read like a
-fresh one.
+Entries hold the judge's text and its label log-probabilities, and are parsed like fresh ones.
 """
 
 import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from math import inf, isnan
 from pathlib import Path
 
@@ -20,19 +19,32 @@ from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.types import RESULT_MARKER, JudgePrompt
 
 _FORMAT = 1  # goes up whenever an entry would be read differently
-Generate = Callable[[Sequence[JudgePrompt], SamplingParams], list[Generation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The answers of a cache to some prompts."""
+
+    prompts: Sequence[JudgePrompt]
+    """The prompts."""
+    keys: Sequence[bytes | None]
+    """One per prompt; None if its answer is drawn without a seed."""
+    known: Mapping[bytes, Generation]
+    """The answers that the file has, by key."""
+    missing: Sequence[int]
+    """Indices of the prompts to ask the engine, in order."""
 
 
 class JudgmentCache:
-    """Generations in an SQLite file, by all that can change them.
+    """Generations in an SQLite file, by everything that can change them.
 
     The key holds the engine's fingerprint, the prompt with its labels, the guard and, for written feedback, the
-    sampling and which of several samples it is. What is sampled without a seed is not kept; neither is anything
+    sampling and the number of the sample. Answers that are sampled without a seed are not kept, nor are answers
     without a verdict on the scale.
 
     Args:
-        path: The file, on a disk of this machine; any number of processes may share it.
-        max_bytes: How large it may become; the oldest entries go first.
+        path: The file, on a local disk; any number of processes may share it.
+        max_bytes: The file's largest size; the oldest entries go first.
 
     Raises:
         InputError: The file cannot be a judgment cache.
@@ -51,20 +63,13 @@ class JudgmentCache:
         self.file = state
         self._begin()
 
-    def generate(
-        self,
-        generate: Generate,
-        prompts: Sequence[JudgePrompt],
-        sampling: SamplingParams,
-        *,
-        fingerprint: str,
-        has_guard: bool,
-    ) -> list[Generation]:
-        """Answer prompts from the file, and from the engine where it has no answer; in order.
+    def look_up(
+        self, prompts: Sequence[JudgePrompt], sampling: SamplingParams, *, fingerprint: str, has_guard: bool
+    ) -> "Lookup":
+        """Read the answers that the file has.
 
         Args:
-            generate: Asks the engine.
-            prompts: What to ask.
+            prompts: The prompts.
             sampling: How feedback is written.
             fingerprint: The engine's.
             has_guard: Whether responses went through the guard.
@@ -75,20 +80,20 @@ class JudgmentCache:
         asked_by = {key: prompt for prompt, key in zip(prompts, keys, strict=True) if key is not None}
         read = {key: _read(asked_by[key], text) for key, text in kept.items()}
         known = {key: generation for key, generation in read.items() if generation is not None}
-        # The samples of one prompt are numbered by the engine: where one of them is missing, all are asked for.
+        # The engine numbers the samples of a prompt: if one of them is missing, all are asked for.
         missing = {prompt for prompt, key in zip(prompts, keys, strict=True) if key is None or key not in known}
-        asked = [index for index, prompt in enumerate(prompts) if prompt in missing]
-        fresh = generate([prompts[index] for index in asked], sampling) if asked else []
-        if len(fresh) != len(asked):
-            raise RuntimeError(f"the engine answered {len(fresh)} of {len(asked)} prompts; this is a bug in it")
-        answers = dict(zip(asked, fresh, strict=True))
-        self._keep(prompts, keys, answers)
+        return Lookup(prompts, keys, known, [at for at, prompt in enumerate(prompts) if prompt in missing])
+
+    def complete(self, found: "Lookup", fresh: Sequence[Generation]) -> list[Generation]:
+        """Keep the engine's answers to the missing prompts, and return all answers in order."""
+        answers = dict(zip(found.missing, fresh, strict=True))
+        self._keep(found.prompts, found.keys, answers)
         with self._lock:
-            self._num_cached += len(prompts) - len(asked)
-        return [answers[index] if index in answers else known[key or b""] for index, key in enumerate(keys)]
+            self._num_cached += len(found.prompts) - len(fresh)
+        return [answers[at] if at in answers else found.known[key or b""] for at, key in enumerate(found.keys)]
 
     def take_metrics(self) -> dict[str, float]:
-        """Return how many answers came from the file since this was last asked."""
+        """Return the number of answers from the file since the last call."""
         with self._lock:
             cached, self._num_cached = self._num_cached, 0
         return {"cached": float(cached)}
@@ -114,16 +119,16 @@ class JudgmentCache:
 
 
 def _keys(prompts: Sequence[JudgePrompt], sampling: SamplingParams, engine: Sequence[object]) -> list[bytes | None]:
-    """Return each prompt's key; None where its answer is drawn without a seed."""
+    """Return each prompt's key; None if its answer is drawn without a seed."""
     counts: Counter[JudgePrompt] = Counter()
     keys: list[bytes | None] = []
     for prompt in prompts:
-        what: list[object] = [*engine, prompt.system, prompt.user, prompt.response_prefix, list(prompt.labels)]
+        parts: list[object] = [*engine, prompt.system, prompt.user, prompt.response_prefix, list(prompt.labels)]
         is_drawn = not prompt.reads_score_at_once and sampling.temperature > 0
         if not prompt.reads_score_at_once:
-            what += [asdict(sampling), counts[prompt] if is_drawn else 0]
+            parts += [asdict(sampling), counts[prompt] if is_drawn else 0]
             counts[prompt] += 1
-        text = json.dumps(what, sort_keys=True)
+        text = json.dumps(parts, sort_keys=True)
         keys.append(None if is_drawn and sampling.seed is None else hashlib.sha256(text.encode()).digest())
     return keys
 
@@ -140,7 +145,7 @@ def _has_verdict(prompt: JudgePrompt, generation: Generation) -> bool:
 
 
 def _read(prompt: JudgePrompt, text: str) -> Generation | None:
-    """Return what was kept for a prompt; None where another version wrote it, or something else."""
+    """Return an entry's generation; None if another version or program wrote it."""
     try:
         generation = Generation(**json.loads(text))
         is_whole = generation.score_logprobs is None or set(generation.score_logprobs) == set(prompt.labels)

@@ -1,7 +1,7 @@
 """An SQLite file of texts by key, safe for several processes and bounded in size.
 
-It does not know what the texts say. Nothing that goes wrong with the file stops the work: a damaged one is said,
-moved aside and begun anew; one that cannot be written is said once.
+A fault of the file never stops the work: a damaged file is moved aside and replaced, with a warning; a file that cannot
+be used causes one warning.
 """
 
 import contextlib
@@ -11,14 +11,15 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from prom_reward.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-_APPLICATION_ID = 0x70726A63  # "prjc": how the file says whose it is
+_APPLICATION_ID = 0x70726A63  # "prjc": marks a file as this program's
+# SQLite has no checksums of its own: a flipped bit would change a judgment in silence.
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS entries (key BLOB NOT NULL UNIQUE, value TEXT NOT NULL, checksum INTEGER NOT NULL)"
 )
@@ -28,13 +29,13 @@ _EVICTED_SHARE = 8  # an eighth at once, so that it is rare
 
 
 class CacheFile:
-    """Texts by key in an SQLite file; the oldest go first where it grows over its size.
+    """Texts by key in an SQLite file; the oldest go first if it grows too large.
 
     It pickles as its path, and opens the file at the first use in each process.
 
     Args:
         path: The file, on a disk of this machine (not on NFS); its folder must exist.
-        max_bytes: What its contents may take.
+        max_bytes: The largest size of its contents.
 
     Raises:
         InputError: The folder does not exist, or the file is another program's database.
@@ -56,7 +57,7 @@ class CacheFile:
         self._reset()
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, str]:
-        """Return the texts of those keys that are there."""
+        """Return the texts of those keys that the file has."""
         found: dict[bytes, str] = {}
 
         def read(connection: sqlite3.Connection) -> None:
@@ -65,22 +66,17 @@ class CacheFile:
                 part = keys[start : start + _KEYS_A_QUERY]
                 marks = ",".join("?" * len(part))
                 query = f"SELECT key, value, checksum FROM entries WHERE key IN ({marks})"  # noqa: S608  # marks alone
-                for key, value, checksum in connection.execute(query, part):
-                    if _checksum(key, value) != checksum:
-                        raise sqlite3.DatabaseError("an entry's checksum is wrong")
-                    found[key] = value
+                found.update(_sound(connection.execute(query, part)))
 
         return found if self._guarded(read) else {}
 
     def put(self, entries: Mapping[bytes, str]) -> None:
-        """Keep texts; a key that is there already stays as it is."""
+        """Keep texts; a key that the file has stays as it is."""
 
         def write(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                connection.executemany(
-                    "INSERT OR IGNORE INTO entries VALUES (?, ?, ?)",
-                    [(key, value, _checksum(key, value)) for key, value in entries.items()],
-                )
+                rows = [(key, value, _checksum(key, value)) for key, value in entries.items()]
+                connection.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?)", rows)
                 self._evict(connection)
 
         self._guarded(write)
@@ -115,12 +111,12 @@ class CacheFile:
         self._has_complained = False
 
     def _guarded(self, work: Callable[[sqlite3.Connection], None]) -> bool:
-        """Do something with the file; False where it could not be done. A damaged file is replaced once."""
+        """Run `work` on the file, and once more on a new file if it is damaged; return whether it was done."""
         with self._lock:
             for _ in range(2):
                 try:
                     work(self._opened())
-                except sqlite3.OperationalError as error:  # locked, full, read-only: no fault of the contents
+                except sqlite3.OperationalError as error:  # locked, full, read-only: the contents are sound
                     self._close()
                     if not self._has_complained:
                         logger.warning("%s: the judgment cache cannot be used (%s)", self.path, error)
@@ -161,7 +157,7 @@ class CacheFile:
             )
 
     def _move_aside(self, error: Exception) -> None:
-        """Move a damaged file out of the way, unless another process has done so since it was opened."""
+        """Rename a damaged file, unless another process has already replaced it."""
         import fcntl
 
         self._close()
@@ -173,13 +169,19 @@ class CacheFile:
             for suffix in ("", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     self.path.with_name(self.path.name + suffix).rename(aside.with_name(aside.name + suffix))
-            logger.warning("%s: the judgment cache is damaged (%s); moved to %s, begun anew", self.path, error, aside)
+            logger.warning(
+                "%s: the judgment cache is damaged (%s); moved to %s and replaced by an empty one",
+                self.path,
+                error,
+                aside,
+            )
 
     def _is_sound(self) -> bool:
         try:
             with contextlib.closing(self._open()) as connection:
-                rows = connection.execute("SELECT key, value, checksum FROM entries")
-                return all(_checksum(key, value) == checksum for key, value, checksum in rows)
+                for _ in _sound(connection.execute("SELECT key, value, checksum FROM entries")):
+                    pass
+            return True
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
 
@@ -198,6 +200,14 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _sound(rows: Iterable[tuple[bytes, str, int]]) -> Iterator[tuple[bytes, str]]:
+    """Return keys and values, and fail on a wrong checksum."""
+    for key, value, checksum in rows:
+        if _checksum(key, value) != checksum:
+            raise sqlite3.DatabaseError("an entry's checksum is wrong")
+        yield key, value
 
 
 def _checksum(key: bytes, value: str) -> int:

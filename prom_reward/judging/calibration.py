@@ -1,9 +1,7 @@
 """A strictly monotone map from expected scores to the labels' scale.
 
-It does not know judges or files of labels.
-
-Isotonic regression alone makes ties and takes the spread out of GRPO groups. Beta calibration (Kull, Silva Filho
-and Flach 2017, "Beta calibration") is smooth and, with both slopes over 0, strictly monotone: ranks never change.
+Isotonic regression makes ties, and GRPO groups lose their spread. Beta calibration (Kull, Silva Filho and Flach 2017,
+"Beta calibration") is smooth and, with both slopes over 0, strictly monotone: ranks never change.
 """
 
 import json
@@ -18,7 +16,7 @@ from prom_reward.files import read_text
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.types import Judgment
 
-_MARGIN = 0.01  # keeps the ends of the scale away from the logarithms' poles
+_MARGIN = 0.01  # keeps scores at the ends of the scale off the logarithms' poles
 _FLAT = 700.0  # beyond it the sigmoid is 0 or 1, and its exponential overflows
 _ROUNDED = 0.025  # of the scale: errors below it are squared, so that the fit is smooth
 _KEYS = ("low_slope", "high_slope", "shift")
@@ -29,13 +27,13 @@ class Calibration:
     """`sigmoid(shift + low_slope * ln u - high_slope * ln(1 - u))` of the score's place `u` on the scale."""
 
     low_slope: float
-    """Over 0: how the low end is stretched."""
+    """Stretches the low end; over 0."""
     high_slope: float
-    """Over 0: how the high end is stretched."""
+    """Stretches the high end; over 0."""
     shift: float
-    """Over 0 lifts all scores."""
+    """Raises all scores if over 0."""
     judge: str = field(default="", repr=False, compare=False)
-    """Whose scores it was fitted on: the identity of the judge's engine; empty where that is not known."""
+    """Identity of the engine whose scores it was fitted on; empty if unknown."""
 
     def __post_init__(self) -> None:
         is_monotone = 0 < self.low_slope < math.inf and 0 < self.high_slope < math.inf
@@ -82,10 +80,10 @@ class Calibration:
 
 
 def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], scale: ScoreScale) -> Calibration:
-    """Return the calibration with the least absolute error on labelled scores.
+    """Return the calibration with the least absolute error on labeled scores.
 
-    Least squares would pull the scores of a judge that is often right, and sometimes far off, towards the middle: a
-    larger absolute error and less spread.
+    If a judge is often right and sometimes far off, least squares would pull its scores towards the middle: a larger
+    absolute error and less spread.
 
     Args:
         expected_scores: A judge's expected scores (N).
@@ -107,7 +105,7 @@ def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], s
         low_slope, high_slope, shift = parameters
         return 1 / (1 + np.exp(-(shift + low_slope * np.log(place) - high_slope * np.log1p(-place)))) - wanted
 
-    bounds = ([0.1, 0.1, -6], [6, 6, 6])  # a flatter or a steeper curve would leave different scores alike somewhere
+    bounds = ([0.1, 0.1, -6], [6, 6, 6])  # flatter or steeper curves map different scores to equal ones
     found = optimize.least_squares(errors, [1.0, 1.0, 0.0], bounds=bounds, loss="soft_l1", f_scale=_ROUNDED)
     low_slope, high_slope, shift = (float(value) for value in found.x)
     return Calibration(low_slope=low_slope, high_slope=high_slope, shift=shift)

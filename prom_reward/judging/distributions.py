@@ -1,7 +1,4 @@
-"""Log-probabilities at the verdict become a distribution; distributions of several samples become one.
-
-It does not know where the log-probabilities come from.
-"""
+"""Distributions over the labels of a scale."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,7 +6,7 @@ from math import exp, fsum, log
 
 
 def label_probs(logprobs: Mapping[str, float]) -> dict[int, float]:
-    """Normalise log-probabilities in nats over the labels to probabilities that sum to 1."""
+    """Normalize log-probabilities in nats over the labels to probabilities that sum to 1."""
     top = max(logprobs.values())
     weights = {int(label): exp(value - top) for label, value in logprobs.items()}
     total = fsum(weights.values())
@@ -37,7 +34,7 @@ def mean_probs(samples: Sequence[Mapping[int, float]]) -> dict[int, float]:
 
 
 def most_frequent(scores: Sequence[int], probs: Mapping[int, float]) -> int:
-    """Return the most frequent score; among equals the likeliest by `probs`, then the lowest."""
+    """Return the most frequent score; of equally frequent ones the likeliest by `probs`, then the lowest."""
     counts = Counter(scores)
     return min(counts, key=lambda score: (-counts[score], -probs[score], score))
 

@@ -1,7 +1,4 @@
-"""What a flag leads to: nothing but a mark, the lowest score, or no score.
-
-It does not know how a response is flagged: `prom_reward.prompts.guard.detectors` does.
-"""
+"""The consequence of a detector's flag: a mark alone, the lowest score, or no score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +16,12 @@ Flags = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class FlagPolicy:
-    """Which detectors look at responses, and what their flags lead to."""
+    """The detectors to run on responses, and the consequence of a flag."""
 
     on_flag: OnFlag = "log"
     """"log" marks the judgment and leaves its score, "lowest" gives the scale's lowest score, "unscored" none."""
     detectors: tuple[str, ...] = tuple(DETECTORS)
-    """Names of detectors; empty looks at nothing."""
+    """Names of detectors; empty runs none."""
 
     def __post_init__(self) -> None:
         if self.on_flag not in ("log", "lowest", "unscored"):
@@ -36,13 +33,13 @@ class FlagPolicy:
 
     @property
     def fingerprint(self) -> str:
-        """What of the policy can change a score; empty where nothing can."""
+        """The settings that can change a score; empty if none can."""
         if self.on_flag == "log" or not self.detectors:
             return ""
         return f"{self.on_flag}:{','.join(self.detectors)}:{DETECTOR_VERSION}"
 
     def judgment(self, request: GradingRequest, judgment: Judgment) -> Judgment:
-        """Return a judgment with its response's flags, and with what they lead to."""
+        """Return a judgment with its response's flags and their consequence."""
         flags = detect(request, self.detectors)
         if not flags:
             return judgment
@@ -100,6 +97,6 @@ class FlagPolicy:
 
 
 def count_flags(judgments: Sequence[Judgment]) -> dict[str, int]:
-    """Return how many judgments every detector flagged, for the detectors that flagged any."""
+    """Return the number of judgments that each detector flagged, without detectors that flagged none."""
     names = [name for judgment in judgments for name in judgment.flags]
     return {name: names.count(name) for name in DETECTORS if name in names}

@@ -1,7 +1,4 @@
-"""PrometheusJudge: the only place where prompts, engine, parsing and scores meet.
-
-It does not know trainers, data sets or rewards.
-"""
+"""PrometheusJudge: fills prompts, asks an engine, and parses its answers."""
 
 import copy
 import json
@@ -14,9 +11,10 @@ from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.errors import ConfigError
 from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
 from prom_reward.judging.base import Judge
-from prom_reward.judging.cache import JudgmentCache
+from prom_reward.judging.cache import JudgmentCache, Lookup
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
+from prom_reward.judging.requests import parse_requests
 from prom_reward.judging.truncation import truncate_middle
 from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import TASK_TEXTS, Layout, PromptStyle, TaskTexts, task_texts
@@ -34,20 +32,21 @@ class PrometheusJudge(Judge):
     Args:
         engine: Runs the model.
         prompt_style: "prometheus-v1" or "prometheus-v2": the task texts that the model was trained on.
-        layout: "prometheus" is the published order of the sections; "response_last" lets all responses to one
-            instruction share what stands before them, for models that were trained on it or on neither.
+        layout: "prometheus" is the published order of the sections; "response_last" puts the response last, so that
+            all responses to one instruction share the text before them. Use it for models that were trained on it or
+            on neither.
         mode: "feedback" lets the judge write feedback before its score, as in the papers; "score" reads the
             distribution over the scores at once, with one prefill and no feedback.
         sampling: How feedback is written; without effect in score mode.
-        num_samples: Feedbacks per request, aggregated; without effect in score mode.
-        guard: Neutralize what could pass for judge text in responses.
-        truncate_response: In direct assessment, "middle" cuts a response that does not fit the context together
-            with the longest feedback in its middle, with a mark that says how much is missing; None gives
-            TOO_LONG. In pairwise ranking nothing is cut.
-        calibration: A strictly monotone map that every expected score goes through.
-        cache: Keeps what the engine wrote, so that nothing is asked for twice.
-        flags: Which detectors look at responses, and what becomes of a flagged one; None marks it and leaves its
-            score.
+        num_samples: Number of feedbacks per request, aggregated; without effect in score mode.
+        guard: Neutralize judge text in responses.
+        truncate_response: In direct assessment, "middle" cuts the middle out of a response that does not fit the
+            context together with the longest feedback, and marks the cut with its length; None gives TOO_LONG. In
+            pairwise ranking nothing is cut.
+        calibration: A strictly monotone map of the expected scores.
+        cache: Keeps the engine's answers, so that nothing is asked for twice.
+        flags: The detectors to run on responses, and the consequence of a flag; None marks flagged judgments and keeps
+            their scores.
         name: A name for logs and reports.
     """
 
@@ -92,21 +91,21 @@ class PrometheusJudge(Judge):
 
     @property
     def fingerprint(self) -> str:
-        """All that can change a judgment besides the request."""
+        """Everything that can change a judgment besides the request."""
         return f"{self.engine.fingerprint}|{self._settings}"
 
     @property
     def identity(self) -> str:
-        """The fingerprint without what only this machine adds to it."""
+        """The part of the fingerprint that is the same on every machine; reading it touches no device."""
         return f"{self.engine.identity}|{self._settings}"
 
     @property
     def machine(self) -> Mapping[str, Any]:
-        """What of this machine can change a judgment; see `prom_reward.engines.base.Engine.machine`."""
+        """Settings of this machine that can change a judgment; see `prom_reward.engines.base.Engine.machine`."""
         return self.engine.machine
 
     def seeded(self, seed: int) -> "PrometheusJudge":
-        """Return this judge with a seed if it samples without one."""
+        """Return this judge, with a seed if it samples without one."""
         if self.sampling.seed is not None:
             return self
         other = copy.copy(self)
@@ -121,6 +120,15 @@ class PrometheusJudge(Judge):
         guarded = f"guard={guard}{self.flags.fingerprint and f'|{self.flags.fingerprint}'}"
         return f"{own}|{guarded}|{sampling}|{self.calibration or ''}"
 
+    def __repr__(self) -> str:
+        return f"PrometheusJudge({self.name!r}, {type(self.engine).__name__}, mode={self.mode})"
+
+    def with_engine(self, engine: Engine) -> "PrometheusJudge":
+        """Return the same judge on another engine."""
+        other = copy.copy(self)
+        other.engine = engine
+        return other
+
     def with_guards(self, *, guard: bool, flags: FlagPolicy) -> "PrometheusJudge":
         """Return a judge on the same engine with other guards, for comparisons."""
         other = copy.copy(self)
@@ -133,52 +141,58 @@ class PrometheusJudge(Judge):
 
     @property
     def ranks(self) -> bool:
-        """Whether the judge's task texts know pairwise ranking; else `compare` grades both responses."""
+        """Whether the judge has a task text for pairwise ranking; without one `compare` grades both responses."""
         return self._texts.relative is not None
 
     def comparison_prompt(self, request: ComparisonRequest) -> JudgePrompt:
-        """Return the prompt that compares the two responses of a request, for a judge that `ranks`."""
+        """Return the prompt that compares a request's responses, for a judge that `ranks`."""
         return comparison_prompt(request, self._texts, guard=self.guard, response_prefix=self._prefix)
 
-    def grade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
+    def grade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
         """Grade each response by direct assessment.
 
-        Returns:
-            One judgment a request, in order. One that could not be scored says why in its outcome.
-        """
-        prompts = [self._fitting_prompt(request) for request in requests]
-        samples = self._generate(prompts)
-        judgments = [
-            aggregate_scores(request, prompt, generations)
-            for request, prompt, generations in zip(requests, prompts, samples, strict=True)
-        ]
-        if self.calibration is not None:
-            scales = [request.rubric.scale for request in requests]
-            judgments = [self.calibration.judgment(one, scale) for one, scale in zip(judgments, scales, strict=True)]
-        return [self.flags.judgment(request, one) for request, one in zip(requests, judgments, strict=True)]
+        Args:
+            requests: Requests, or mappings with their fields.
 
-    def compare(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
+        Returns:
+            One judgment per request, in order. The outcome of an unscored one says why.
+        """
+        parsed = parse_requests(requests, GradingRequest)
+        prompts = [self._fitting_prompt(request) for request in parsed]
+        return self._judgments(parsed, prompts, self._generate(prompts))
+
+    async def agrade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
+        """Grade as `grade` does, without blocking the event loop."""
+        parsed = parse_requests(requests, GradingRequest)
+        prompts = [self._fitting_prompt(request) for request in parsed]
+        return self._judgments(parsed, prompts, await self._agenerate(prompts))
+
+    def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
         """Compare two responses each by pairwise ranking.
 
-        Prometheus v1 knows no ranking: as in its paper both responses are graded and the expected scores
-        compared; equal ones are a "tie".
+        Prometheus v1 has no ranking: as in its paper both responses are graded and the expected scores compared;
+        equal ones are a "tie".
+
+        Args:
+            requests: Requests, or mappings with their fields.
 
         Returns:
-            One comparison a request, in order.
+            One comparison per request, in order.
         """
+        parsed = parse_requests(requests, ComparisonRequest)
         if not self.ranks:
-            return self._compare_by_grading(requests)
-        prompts = [self.comparison_prompt(request) for request in requests]
+            return self._compare_by_grading(parsed)
+        prompts = [self.comparison_prompt(request) for request in parsed]
         samples = self._generate(prompts)
         found = [aggregate_winners(prompt, generations) for prompt, generations in zip(prompts, samples, strict=True)]
-        return [self.flags.comparison(request, one) for request, one in zip(requests, found, strict=True)]
+        return [self.flags.comparison(request, one) for request, one in zip(parsed, found, strict=True)]
 
     def load(self) -> None:
-        """Load the engine's weights now; else they are loaded at the first use."""
+        """Load the engine's weights now; without it they are loaded at the first use."""
         self.engine.load()
 
     def take_metrics(self) -> dict[str, float]:
-        """Return what engine and cache counted since this was last asked, by name; durations in seconds."""
+        """Return the counts of engine and cache since the last call, by name; durations in seconds."""
         cached = self.cache.take_metrics() if self.cache is not None else {}
         return {**self.engine.take_metrics(), **cached}
 
@@ -190,24 +204,43 @@ class PrometheusJudge(Judge):
     def _prefix(self) -> str:
         return SCORE_PREFIX if self.mode == "score" else ""
 
+    def _judgments(
+        self, requests: Sequence[GradingRequest], prompts: Sequence[JudgePrompt], samples: Sequence[list[Generation]]
+    ) -> list[Judgment]:
+        """Return the judgments of each request's generations, calibrated and flagged."""
+        judgments = []
+        for request, prompt, generations in zip(requests, prompts, samples, strict=True):
+            judgment = aggregate_scores(request, prompt, generations)
+            if self.calibration is not None:
+                judgment = self.calibration.judgment(judgment, request.rubric.scale)
+            judgments.append(self.flags.judgment(request, judgment))
+        return judgments
+
     def _generate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
         """Return `num_samples` generations for every prompt."""
-        repeated = [prompt for prompt in prompts for _ in range(self.num_samples)]
-        flat = self._answers(repeated) if repeated else []
-        if len(flat) != len(repeated):
-            raise RuntimeError(f"the engine answered {len(flat)} of {len(repeated)} prompts; this is a bug in it")
-        return [flat[start : start + self.num_samples] for start in range(0, len(flat), self.num_samples)]
+        found = self._look_up(prompts)
+        asked = [found.prompts[at] for at in found.missing]
+        return self._samples(found, self.engine.generate(asked, self.sampling) if asked else [])
 
-    def _answers(self, prompts: Sequence[JudgePrompt]) -> list[Generation]:
-        if self.cache is None:
-            return self.engine.generate(prompts, self.sampling)
-        return self.cache.generate(
-            self.engine.generate,
-            prompts,
-            self.sampling,
-            fingerprint=self.engine.fingerprint,
-            has_guard=self.guard,
-        )
+    async def _agenerate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
+        """Return the same without blocking the event loop."""
+        found = self._look_up(prompts)
+        asked = [found.prompts[at] for at in found.missing]
+        return self._samples(found, await self.engine.agenerate(asked, self.sampling) if asked else [])
+
+    def _look_up(self, prompts: Sequence[JudgePrompt]) -> Lookup:
+        """Return the prompts of all samples, with the cache's answers."""
+        repeated = [prompt for prompt in prompts for _ in range(self.num_samples)]
+        if self.cache is None or not repeated:
+            return Lookup(repeated, [], {}, range(len(repeated)))
+        return self.cache.look_up(repeated, self.sampling, fingerprint=self.engine.fingerprint, has_guard=self.guard)
+
+    def _samples(self, found: Lookup, fresh: Sequence[Generation]) -> list[list[Generation]]:
+        """Return all samples of each prompt, the cache's and the engine's."""
+        if len(fresh) != len(found.missing):
+            raise RuntimeError(f"the engine answered {len(fresh)} of {len(found.missing)} prompts; this is a bug in it")
+        flat = self.cache.complete(found, fresh) if self.cache is not None and found.keys else fresh
+        return [list(flat[start : start + self.num_samples]) for start in range(0, len(flat), self.num_samples)]
 
     def _fitting_prompt(self, request: GradingRequest) -> JudgePrompt:
         prompt = self.grading_prompt(request)

@@ -1,6 +1,6 @@
-"""A judge's text becomes a verdict, or the Outcome that says why there is none.
+"""Parses a judge's text into a verdict, or the Outcome that says why there is none.
 
-It does not know how the text was written; only the last `[RESULT]` of the judge's own text counts.
+Only the last `[RESULT]` of the judge's own text counts.
 """
 
 import re
@@ -15,32 +15,32 @@ _LABEL_OF_FEEDBACK = re.compile(r"^\s*feedback\s*:\s*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ParsedScore:
-    """What direct assessment says."""
+    """The verdict of direct assessment."""
 
     outcome: Outcome
     """SCORED, NO_RESULT or OFF_SCALE."""
     feedback: str
     """The text before the last `[RESULT]`, without its "Feedback:"."""
     score: int | None = None
-    """The score, where the outcome is SCORED."""
+    """The score, if the outcome is SCORED."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedWinner:
-    """What pairwise ranking says."""
+    """The verdict of pairwise ranking."""
 
     outcome: Outcome
     """SCORED or NO_RESULT."""
     feedback: str
     """The text before the last `[RESULT]`, without its "Feedback:"."""
     winner: str | None = None
-    """"A" or "B", where the outcome is SCORED."""
+    """"A" or "B", if the outcome is SCORED."""
 
 
 def parse_score(text: str, scale: ScoreScale) -> ParsedScore:
-    """Read the integer behind the last `[RESULT]`.
+    """Read the integer after the last `[RESULT]`.
 
-    Accepts what judges really write: `[RESULT] 4`, `[RESULT](4)`, `[RESULT] Score: 4`, `[RESULT] 4/5`,
+    Accepts the forms that judges write: `[RESULT] 4`, `[RESULT](4)`, `[RESULT] Score: 4`, `[RESULT] 4/5`,
     `[RESULT] 4.`, `[RESULT]: **4**`. A number that is not a label of the scale (7, -1, 4.5, 4%, 4/10 on 1 to 5)
     is OFF_SCALE and never rounded or clipped. A range ("1-5", "1 and 5") is no result.
     """
@@ -56,7 +56,7 @@ def parse_score(text: str, scale: ScoreScale) -> ParsedScore:
 
 
 def parse_winner(text: str) -> ParsedWinner:
-    """Read A or B behind the last `[RESULT]`; `[RESULT] Response A` and `[RESULT] (B)` count too."""
+    """Read A or B after the last `[RESULT]`; `[RESULT] Response A` and `[RESULT] (B)` count too."""
     feedback, tail = _split(text)
     match = WINNER.match(tail) if tail is not None else None
     if match is None:
@@ -65,7 +65,7 @@ def parse_winner(text: str) -> ParsedWinner:
 
 
 def _split(text: str) -> tuple[str, str | None]:
-    """Return the feedback and what stands behind the last marker; None where there is no marker."""
+    """Return the feedback, and the text after the last marker or None if there is no marker."""
     end = marker_end(text)
     if end is None:
         head, tail = text, None

@@ -1,13 +1,10 @@
-"""Cuts a response in its middle until it fits, with a mark that says how much is missing.
-
-It does not know tokens: it is told what fits.
-"""
+"""Cuts the middle out of a response until it fits, and marks the cut with its length."""
 
 from collections.abc import Callable
 
 
 def truncate_middle(response: str, fits: Callable[[str], bool]) -> str | None:
-    """Return the longest cut of `response` that fits, or None where even the mark alone does not.
+    """Return the longest cut of `response` that fits, or None if not even the mark alone does.
 
     The mark reads `[... 1234 characters cut ...]`. The same number of characters is kept at either end.
     """

@@ -18,6 +18,8 @@ from prom_reward.labeling.task import LabelingTask, PlannedRow
 from prom_reward.labeling.verdicts import Ranking, ResponseVerdict, pair_columns
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
+MAX_PROBLEMS = 100
+"""The number of problems that are kept in memory."""
 _OPEN_SHARDS = 8  # shards in memory, for requests that belong to an earlier one
 _A = TypeVar("_A", Judgment, Comparison)
 
@@ -36,6 +38,8 @@ class Labeling:
     """Rows of `labels.jsonl`."""
     num_problems: int = 0
     """Rows of `problems.jsonl`."""
+    problems: list[str] = field(default_factory=list)
+    """The first hundred of them, each with its place and the reason."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """The outcomes of all responses and rankings."""
     agreement: Counter[str] = field(default_factory=Counter)
@@ -47,6 +51,11 @@ class Labeling:
     def labels(self) -> Path:
         """The file with the labeled rows."""
         return self.out / "labels.jsonl"
+
+    def leave_out(self, place: str, problem: str) -> None:
+        """Count a row that is left out."""
+        self.num_problems += 1
+        self.problems += [f"{place}: {problem}"] if len(self.problems) < MAX_PROBLEMS else []
 
     def count(self, columns: Mapping[str, Any]) -> None:
         """Count the columns of a row."""
@@ -113,8 +122,8 @@ def assemble(folder: LabelFolder, task: LabelingTask, rows: RowIterator, index: 
             for number, row in enumerate(part, start):
                 planned = task.plan(row)
                 if planned.problem is not None:
-                    problem = {"row": number, "place": row.place, "problem": planned.problem}
-                    found.num_problems += write_records(problems, [problem])
+                    write_records(problems, [{"row": number, "place": row.place, "problem": planned.problem}])
+                    found.leave_out(row.place, planned.problem)
                 else:
                     columns = {"row": number, **row_columns(planned, task.kind, book)}
                     found.count(columns)

@@ -6,31 +6,36 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
+from statistics import StatisticsError, fmean, linear_regression
 from typing import Any
 
 from prom_reward.data.formats import Kind
 from prom_reward.data.rows import RowIterator
 from prom_reward.judging.base import Judge
+from prom_reward.labeling.assembly import MAX_PROBLEMS
 from prom_reward.labeling.planning import RequestIndex
-from prom_reward.labeling.requests import Request, judge_requests, request_key
+from prom_reward.labeling.requests import Answer, Request, judge_requests, request_key, request_texts
 from prom_reward.labeling.task import LabelingTask, Method, RowReader, open_task
 
-_MAX_PROBLEMS = 100
+_SAMPLE_ROWS = 64  # as many as a shard has, so that batches are as large as in the work
+_FIRST_REQUESTS = 16
+_MAX_SECONDS = 30.0  # a slow judge is timed by the first requests alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleTiming:
-    """The judging of a sample."""
+    """The judging of a sample, with means per request."""
 
     num_requests: int
-    """Requests that were timed."""
+    """Requests that were judged."""
     seconds_each: float
-    """Seconds per request, without loading the judge."""
+    """Seconds, without loading the judge."""
     prompt_tokens_each: float
-    """Mean length of a prompt."""
+    """Length of the prompt, corrected by the mean length of all requests."""
     generated_tokens_each: float
-    """Mean length of a feedback in tokens."""
+    """Length of the feedback in tokens."""
     outcomes: Mapping[str, int]
     """Outcomes of the sample."""
 
@@ -51,24 +56,26 @@ class DryRun:
     """Requests that the judge would get, equal ones once."""
     num_repeated: int = 0
     """Requests that are equal to one of them."""
+    num_characters: int = 0
+    """Characters of the requests' texts."""
     sample: list[Request] = field(default_factory=list)
-    """Requests drawn from all over the input."""
+    """The requests of rows drawn from the whole input."""
     timing: SampleTiming | None = None
     """The judging of the sample; None if there is no request."""
 
     @property
     def num_prompt_tokens(self) -> int:
-        """Tokens of all prompts, by the sample's mean."""
+        """Tokens of all prompts, by the sample."""
         return round(self.num_requests * self.timing.prompt_tokens_each) if self.timing else 0
 
     @property
     def num_generated_tokens(self) -> int:
-        """Tokens of all feedback, by the sample's mean."""
+        """Tokens of all feedback, by the sample."""
         return round(self.num_requests * self.timing.generated_tokens_each) if self.timing else 0
 
     @property
     def seconds(self) -> float:
-        """Seconds of the work in one process, by the sample's mean."""
+        """Seconds of the work in one process, by the sample."""
         return self.num_requests * self.timing.seconds_each if self.timing else 0.0
 
 
@@ -82,13 +89,12 @@ def dry_run(
     reference_answer: str | None = None,
     split: str = "train",
     limit: int | None = None,
-    sample_size: int = 16,
     seed: int = 0,
 ) -> DryRun:
     """Read all rows and judge a sample of their requests; nothing is written.
 
     Args:
-        source: As all arguments down to `limit`, the one of `prom_reward.label`.
+        source: This and all arguments down to `limit` are those of `prom_reward.label`.
         judge: Judges the sample.
         rubric: For rows without one.
         method: "grade", "rank" or "both".
@@ -96,7 +102,6 @@ def dry_run(
         reference_answer: For rows without one.
         split: The split of a hub data set.
         limit: The most rows to read.
-        sample_size: Requests to judge.
         seed: Draws the sample.
 
     Raises:
@@ -104,47 +109,89 @@ def dry_run(
     """
     reader = RowReader(source, split, limit)
     task, rows = open_task(reader, rubric=rubric, method=method, columns=columns, reference_answer=reference_answer)
-    found = _read(rows, task, sample_size, seed)
-    found.timing = _timed(judge.seeded(0), found.sample) if found.sample else None
+    found = _read(rows, task, seed)
+    if found.sample:
+        found.timing = _timed(judge.seeded(0), found.sample, found.num_characters / found.num_requests)
     return found
 
 
-def _read(rows: RowIterator, task: LabelingTask, sample_size: int, seed: int) -> DryRun:
-    """Count the requests of all rows and draw a sample, without holding the requests."""
+def _read(rows: RowIterator, task: LabelingTask, seed: int) -> DryRun:
+    """Count the requests of all rows and draw a sample of rows, without holding the others."""
     draw = random.Random(seed)  # noqa: S311  # nothing here is a secret
     found = DryRun(kind=task.kind)
+    sample: list[list[Request]] = []
     with tempfile.TemporaryDirectory() as folder:
         index = RequestIndex(Path(folder) / "requests.sqlite")
         for row in rows:
-            planned = task.plan(row)
             found.num_rows += 1
+            planned = task.plan(row)
             if planned.problem is not None:
                 found.num_problems += 1
-                found.problems += [f"{row.place}: {planned.problem}"] if len(found.problems) < _MAX_PROBLEMS else []
-            for request in planned.requests():
-                if not index.is_new(request_key(request)):
-                    found.num_repeated += 1
-                    continue
-                found.num_requests += 1
-                if len(found.sample) < sample_size:
-                    found.sample.append(request)
-                elif (at := draw.randrange(found.num_requests)) < sample_size:
-                    found.sample[at] = request
+                found.problems += [f"{row.place}: {planned.problem}"] if len(found.problems) < MAX_PROBLEMS else []
+                continue
+            requests = list(planned.requests())
+            new = [request for request in requests if index.is_new(request_key(request))]
+            found.num_requests += len(new)
+            found.num_repeated += len(requests) - len(new)
+            found.num_characters += sum(map(_length, new))
+            if len(sample) < _SAMPLE_ROWS:
+                sample.append(new)
+            elif (at := draw.randrange(found.num_rows - found.num_problems)) < _SAMPLE_ROWS:
+                sample[at] = new
         index.close()
+    draw.shuffle(sample)
+    found.sample = list(chain.from_iterable(sample))
     return found
 
 
-def _timed(judge: Judge, sample: Sequence[Request]) -> SampleTiming:
-    """Judge a sample; its first request is judged twice, so that loading does not count."""
-    keyed = {request_key(request): request for request in sample}
-    judge_requests(judge, dict(list(keyed.items())[:1]))
-    start = time.perf_counter()
-    answers = judge_requests(judge, keyed).values()
-    seconds = time.perf_counter() - start
+def _timed(judge: Judge, sample: Sequence[Request], mean_length: float) -> SampleTiming:
+    """Judge a sample; its first request is judged twice, so that loading does not count.
+
+    Args:
+        judge: The judge.
+        sample: At least one request.
+        mean_length: Mean number of characters of all requests, sampled or not.
+    """
+    requests = {request_key(request): request for request in sample}
+    first = dict(islice(requests.items(), _FIRST_REQUESTS))
+    rest = dict(islice(requests.items(), _FIRST_REQUESTS, None))
+    judge_requests(judge, dict(islice(first.items(), 1)))
+    answers, seconds = _judged(judge, first)
+    timed = answers
+    if rest and seconds / len(first) * len(rest) < _MAX_SECONDS:
+        timed, seconds = _judged(judge, rest)
+        answers |= timed
+    lengths = [_length(requests[key]) for key in answers]
+    prompts = [answer.num_prompt_tokens for answer in answers.values()]
+    generated = fmean(answer.num_generated_tokens for answer in answers.values())
+    expected = _regressed(lengths, prompts, mean_length)
+    sampled = fmean(answer.num_prompt_tokens + answer.num_generated_tokens for answer in timed.values())
     return SampleTiming(
-        num_requests=len(keyed),
-        seconds_each=seconds / len(keyed),
-        prompt_tokens_each=sum(answer.num_prompt_tokens for answer in answers) / len(keyed),
-        generated_tokens_each=sum(answer.num_generated_tokens for answer in answers) / len(keyed),
-        outcomes=dict(Counter(answer.outcome.value for answer in answers)),
+        num_requests=len(answers),
+        seconds_each=seconds / len(timed) * ((expected + generated) / sampled if sampled else 1.0),
+        prompt_tokens_each=expected,
+        generated_tokens_each=generated,
+        outcomes=dict(Counter(answer.outcome.value for answer in answers.values())),
     )
+
+
+def _judged(judge: Judge, requests: Mapping[str, Request]) -> tuple[dict[str, Answer], float]:
+    start = time.perf_counter()
+    answers = judge_requests(judge, requests)
+    return answers, time.perf_counter() - start
+
+
+def _regressed(lengths: Sequence[int], tokens: Sequence[int], mean_length: float) -> float:
+    """Return the mean number of tokens of all requests: the sample's, corrected by their lengths in characters.
+
+    This is the regression estimator of survey sampling (Cochran, Sampling Techniques, chapter 7).
+    """
+    try:
+        slope = max(0.0, linear_regression(lengths, tokens).slope)
+    except StatisticsError:  # one request, or all of one length
+        slope = 0.0
+    return max(0.0, fmean(tokens) + slope * (mean_length - fmean(lengths)))
+
+
+def _length(request: Request) -> int:
+    return sum(map(len, request_texts(request)))

@@ -7,6 +7,7 @@ messages, all of its texts are messages.
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from prom_reward.labeling.manifest import load_manifest
 from prom_reward.labeling.verdicts import logit
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rubrics.rubric import Rubric
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ("reward", "dpo", "kto", "sft", "grpo")
 """The trainers of TRL whose data set format can be written."""
@@ -43,7 +46,7 @@ class Export:
 
 def export_labels(
     folder: str | Path,
-    formats: Sequence[str],
+    formats: str | Sequence[str],
     *,
     on_disagreement: OnDisagreement = "drop",
     min_margin: float = 0.0,
@@ -55,7 +58,7 @@ def export_labels(
 
     Args:
         folder: A folder of `prom_reward.label`.
-        formats: Of FORMATS: "reward" (`prompt`, `chosen`, `rejected`, `margin`), "dpo" (`prompt`, `chosen`,
+        formats: One or several of "reward" (`prompt`, `chosen`, `rejected`, `margin`), "dpo" (`prompt`, `chosen`,
             `rejected`), "kto" (`prompt`, `completion`, `label`), "sft" (`prompt`, `completion`), "grpo" (each `prompt`
             once, `rubric`, `reference_answer`).
         on_disagreement: What becomes of a pair whose rejected side the judge prefers. Drop it unless the judge is
@@ -69,13 +72,18 @@ def export_labels(
         InputError: The folder holds no finished labeling, or its rows cannot become this format.
         ConfigError: A format is unknown.
     """
-    for name in [formats] if isinstance(formats, str) else formats:
+    formats = [formats] if isinstance(formats, str) else formats
+    for name in formats:
         check_format(name)
+    manifest = load_manifest(Path(folder) / "manifest.json")
+    wrong = [name for name in formats if name in ("reward", "dpo") and manifest.kind == "response"]
+    if wrong:
+        raise InputError(f"{folder}: its rows have one response each; {wrong[0]} needs pairs or several responses")
+    note = manifest.about.get("pairs_note")
+    if note and manifest.kind != "response" and set(formats) - {"grpo"}:
+        logger.warning("%s: the judge %s is %s", folder, manifest.about.get("judge"), note)
     exports = []
-    for name in [formats] if isinstance(formats, str) else formats:
-        manifest = load_manifest(Path(folder) / "manifest.json")
-        if name in ("reward", "dpo") and manifest.kind == "response":
-            raise InputError(f"{folder}: its rows have one response each; {name} needs pairs or several responses")
+    for name in formats:
         exporter = _Exporter(
             found=Export(Path(folder) / f"{name}.jsonl"),
             rubrics=manifest.parsed_rubrics(),

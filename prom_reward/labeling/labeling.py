@@ -1,5 +1,6 @@
 """Labels a data set with a judge: resumable, in bounded memory, in one process, several, or on Ray."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from prom_reward.labeling.requests import Answers
 from prom_reward.labeling.shards import LabelFolder, Shard
 from prom_reward.labeling.task import LabelingTask, Method, PlannedRow, RowReader, open_task
 from prom_reward.types import Outcome
+
+logger = logging.getLogger(__name__)
 
 SHARD_SIZE = 64
 """Rows of a shard: the most that a killed process loses, and the most that one batch is made of."""
@@ -84,8 +87,10 @@ def label(
     reader = RowReader(source, split, limit)
     task, rows = open_task(reader, rubric=rubric, method=method, columns=columns, reference_answer=reference_answer)
     folder = LabelFolder(out)
+    if method != "grade" and not judge.taught_to_rank:
+        logger.warning("the judge %s was not trained for pairwise ranking: grade, or take another judge", judge.name)
     with folder.lock():
-        about = {"input": Path(source).name, "judge": judge.name}
+        about = {"input": Path(source).name, "judge": judge.name, "pairs_note": judge.pairs_note}
         Manifest.of(task, judge, shard_size, about).check_in(folder.manifest, accepts_changes=accept_changes)
         if retry_failed:
             folder.forget(Outcome.ENGINE_FAILED)

@@ -19,9 +19,15 @@ Answers = Mapping[str, Answer]
 def request_key(request: Request) -> str:
     """Return the digest of everything that the judge sees of a request."""
     scale = request.rubric.scale
-    parts = [request.instruction, *_responses(request), request.reference_answer, request.rubric.text]
-    content = json.dumps([type(request).__name__, *parts, scale.low, scale.high])
+    has_reference = request.reference_answer is not None
+    content = json.dumps([type(request).__name__, has_reference, *request_texts(request), scale.low, scale.high])
     return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def request_texts(request: Request) -> list[str]:
+    """Return all texts of a request."""
+    reference = [] if request.reference_answer is None else [request.reference_answer]
+    return [request.instruction, *_responses(request), *reference, request.rubric.text]
 
 
 def request_to_json(request: Request) -> dict[str, Any]:

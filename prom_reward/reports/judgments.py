@@ -1,15 +1,14 @@
-"""One judgment, or one pair, as a report shows it: from a labelled row, or from a line of a training's log.
-
-It does not know files, figures or HTML.
-"""
+"""One judgment, or one pair, as a report shows it: from a labeled row, or from a line of a training's log."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from prom_reward.labeling.labeled_rows import LabeledRow
 from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
+from prom_reward.pages.text import shortened
 from prom_reward.prompts.transcripts import transcript
 
 _MAX_TEXT = 6_000
@@ -17,16 +16,16 @@ _MAX_TEXT = 6_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One judgment with what it was on; texts are cut."""
+    """One judgment with its request; long texts are cut."""
 
     row: int
-    """The row, or the step of a training, counted from 0."""
+    """The row, counted from 0, or the step of a training, counted from 1."""
     side: str
     """"chosen", "rejected", "response", or "1", "2"... of several."""
     rubric: str
     """The rubric's name."""
     outcome: str
-    """How it ended."""
+    """The outcome."""
     score: float | None
     """The integer."""
     expected_score: float | None
@@ -38,11 +37,11 @@ class Judged:
     length: int
     """Characters of the response."""
     prompt: str
-    """What was asked."""
+    """The instruction."""
     response: str
-    """What was judged."""
+    """The response."""
     feedback: str
-    """What the judge wrote, or the error."""
+    """The judge's feedback, or the error."""
     margin: float | None = None
     """Of the pair, in logit units."""
     agreement: str | None = None
@@ -50,7 +49,7 @@ class Judged:
     group: str = ""
     """The part of the data."""
     reward: float | None = None
-    """In a training."""
+    """Of the row, in a training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ class JudgedPair:
 
 
 def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
-    """Yield the judgments of a labelled row, one a response."""
+    """Yield the judgments of a labeled row, one for each response."""
     values = row.values
     prompt, *responses = row.texts
     shared = {"row": values["row"], "rubric": values["rubric_name"], "group": group}
@@ -94,10 +93,10 @@ def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
         yield Judged(
             side=side,
             outcome=verdict["outcome"],
-            score=verdict["score"],
-            expected_score=verdict["expected_score"],
-            probs=verdict["score_probs"],
-            entropy=verdict["entropy"],
+            score=_number(verdict["score"]),
+            expected_score=_number(verdict["expected_score"]),
+            probs=_probs(verdict["score_probs"]),
+            entropy=_number(verdict["entropy"]),
             length=len(answer),
             prompt=_cut(instruction),
             response=_cut(answer),
@@ -107,7 +106,7 @@ def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
 
 
 def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
-    """Return the pair of a labelled row, or nothing where it is unscored."""
+    """Return the pair of a labeled row, or nothing if it is unscored."""
     values = row.values
     if values["margin"] is None:
         return []
@@ -128,16 +127,15 @@ def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
 
 
 def logged_judgment(record: Mapping[str, Any]) -> Judged:
-    """Return the judgment of a log line; raises an error of Python's where it is none."""
-    probs = record["score_probs"]
+    """Return the judgment of a log line; raises one of Python's errors if it is none."""
     return Judged(
-        row=int(record.get("step") or 0),
+        row=int(record.get("step") or 0) + 1,
         side="response",
         rubric=_text(record["rubric"]),
         outcome=_text(record["outcome"]),
         score=_number(record["score"]),
         expected_score=_number(record["expected_score"]),
-        probs=None if probs is None else {label: float(prob) for label, prob in probs.items()},
+        probs=_probs(record["score_probs"]),
         entropy=_number(record["entropy"]),
         length=len(record["response"]),
         prompt=_cut(_text(record["instruction"])),
@@ -154,10 +152,17 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    if value is not None and not isinstance(value, int | float):
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not isfinite(value):
         raise TypeError(f"got {value!r:.40}, expected a number")
-    return None if value is None else float(value)
+    return float(value)
+
+
+def _probs(value: Any) -> dict[str, float] | None:
+    """Return a distribution; its labels must be integers."""
+    return None if value is None else {str(int(label)): float(prob) for label, prob in value.items()}
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]} … [{len(text) - _MAX_TEXT:,} characters more]"
+    return shortened(text, _MAX_TEXT)

@@ -1,92 +1,93 @@
-"""One self-contained HTML page of a labelling or of a training's judgments.
+"""The HTML page of a labeling or of a training's judgments."""
 
-It does not know how judgments are read (`report_data`) or plotted (`report_figures`). The page needs no network:
-plotly, style and script stand in it. What judges and policies wrote goes in as JSON without a single `<`, and comes
-out as text.
-"""
-
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import resources
 from typing import Any
 
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.pages.page import Card, embedded, render
+from prom_reward.reports.agreement import agreement_rows
 from prom_reward.reports.data import ReportData
-from prom_reward.reports.figures import COLORS, AgreementRow, agreement_rows, figures
-from prom_reward.reports.training_figures import training_figures
+from prom_reward.reports.figures import COLORS, label_figures
+from prom_reward.reports.training_figures import ends, reward_curve, span, training_figures
 from prom_reward.reports.training_folder import BeforeAfter, summarize_curves
 
 _MAX_EXAMPLES = 5  # on either side
 
 
 def report_page(data: ReportData) -> str:
-    """Return the page's HTML."""
-    import jinja2
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"share": _share, "score": lambda score: "–" if score is None else f"{score:.2f}"}
-    drawn = [*training_figures(data), *figures(data)]
-    return environment.from_string(_asset("page.html")).render(
-        data=data,
+    """Return the page as HTML."""
+    return render(
+        "reports/assets/page.html",
+        script="reports/assets/page.js",
+        kind="Training report" if data.is_training else "Labeling report",
+        title=data.title,
+        facts=list(data.facts.items()),
         cards=_cards(data),
-        figures=drawn,
+        missing=data.missing,
+        figures=[*training_figures(data), *label_figures(data)],
         agreement=agreement_rows(data.pairs),
         examples=_examples(data.before_after),
-        style=Markup(_asset("page.css")),  # noqa: S704  # the package's own files
-        script=Markup(_asset("page.js")),  # noqa: S704
-        plotly=Markup(get_plotlyjs()),  # noqa: S704
-        plots=_embedded([figure.plot for figure in drawn]),
-        judgments=_embedded([asdict(one) for one in data.judgments]),
-        colors=_embedded(COLORS),
+        share=_share,
+        is_training=data.is_training,
+        judgments=embedded([asdict(one) for one in data.judgments]),
+        colors=embedded(COLORS),
     )
 
 
 def report_figures_json(data: ReportData) -> dict[str, Any]:
-    """Return the figures that a machine wants: counts, the agreement with its intervals, a training's curves."""
+    """Return the figures as JSON values: counts, the agreement with its intervals, a training's curves."""
     return {
         "judgments": data.num_judgments,
         "outcomes": dict(data.outcomes),
         "agreement": dict(data.agreement),
         "training": summarize_curves(data.curves) if data.curves else {},
-        "pairwise_accuracy": {row.group: _agreement_json(row) for row in agreement_rows(data.pairs)},
+        "missing": data.missing,
+        "pairwise_accuracy": {row.group: row.to_dict() for row in agreement_rows(data.pairs)},
     }
 
 
-def _agreement_json(row: AgreementRow) -> dict[str, Any]:
-    parts = {"expected": row.judge, "integer": row.integer, "length": row.length}
-    return {"n": row.num_pairs, **{name: part.to_dict() for name, part in parts.items() if part is not None}}
-
-
-def _cards(data: ReportData) -> list[tuple[str, str, str]]:
-    """Return the large figures at the top: a value, what it is, and a remark."""
-    total = max(1, data.num_judgments)
-    scored = data.outcomes["scored"] + data.outcomes["forced"]
-    cards = [
-        (f"{data.num_judgments:,}", "judgments", f"{len(data.judgments):,} shown below"),
-        (f"{scored / total:.1%}", "have a score", f"{total - scored:,} do not" if scored < total else "all of them"),
-    ]
-    if data.outcomes["forced"]:
-        cards.append((f"{data.outcomes['forced'] / total:.1%}", "were forced", "closed and read"))
+def _cards(data: ReportData) -> list[Card]:
+    """Return the large figures at the top: a training's reward first."""
+    total, unscored = max(1, data.num_judgments), data.num_judgments - data.num_scored
+    cards = _reward_cards(data) if data.is_training else []
     if data.agreement:
         pairs = sum(data.agreement.values())
-        told = f"{data.agreement['disagrees']:,} the other way, {data.agreement['tie']:,} ties"
-        cards.append((f"{data.agreement['agrees'] / pairs:.1%}", "agree with the given order", told))
+        told = f"{data.agreement['disagrees']:,} disagree, {data.agreement['tie']:,} ties"
+        cards.append(Card(f"{data.agreement['agrees'] / pairs:.1%}", "of pairs agree with the given order", told))
+    cards.append(Card(f"{data.num_judgments:,}", "judgments", f"{len(data.judgments):,} with their texts below"))
+    remark = f"{unscored:,} have none" if unscored else "none is missing"
+    cards.append(Card(f"{data.num_scored / total:.1%}", "have a score", remark, "warn" if unscored else ""))
+    if data.outcomes["forced"]:
+        cards.append(
+            Card(f"{data.outcomes['forced'] / total:.1%}", "were forced", "the judge did not finish by itself")
+        )
     values = [score for scores in data.scores.values() for score in scores]
     if values:
-        cards.append((f"{sum(values) / len(values):.2f}", "mean expected score", "on the rubric's scale"))
+        low, high = data.scale
+        cards.append(
+            Card(f"{sum(values) / len(values):.2f}", "mean expected score", f"on a scale from {low} to {high}")
+        )
     if data.entropies:
-        ordered = sorted(data.entropies)
-        cards.append((f"{ordered[len(ordered) // 2]:.2f}", "median entropy", "nats; 0 is certain"))
+        middle = sorted(data.entropies)[len(data.entropies) // 2]
+        cards.append(Card(f"{middle:.2f}", "median entropy", "nats; 0 is certain"))
     return cards
 
 
+def _reward_cards(data: ReportData) -> list[Card]:
+    curve = reward_curve(data)
+    if not curve:
+        return [Card("–", "reward", "the log holds no rewards", "warn")]
+    first, last = ends(curve)
+    if len(curve) == 1:
+        return [Card(f"{last:.3f}", "mean reward", "of one step")]
+    return [Card(f"{last:.3f}", f"mean reward of the last {span(curve)}", f"{last - first:+.3f} against the first")]
+
+
 def _examples(answers: Sequence[BeforeAfter]) -> list[tuple[str, Sequence[BeforeAfter]]]:
-    """Return what is shown of the answers before and after, in order of change: the best, and the worst first."""
+    """Return the answers before and after with the largest rises, and those with the smallest."""
     shown = min(_MAX_EXAMPLES, (len(answers) + 1) // 2)
-    parts = [("What gained most", answers[:shown]), ("What lost most, or gained least", answers[shown:][::-1][:shown])]
+    parts = [("Largest gains", answers[:shown]), ("Smallest gains, or losses", answers[shown:][::-1][:shown])]
     return [(heading, part) for heading, part in parts if part]
 
 
@@ -95,16 +96,3 @@ def _share(estimate: Estimate | None) -> str:
         return "–"
     interval = "" if estimate.low is None else f" ({estimate.low:.1%} to {estimate.high:.1%})"
     return f"{estimate.value:.1%}{interval}"
-
-
-def _embedded(values: Sequence[Any] | dict[str, Any]) -> Any:
-    """Return JSON that can stand inside of a script element, whatever text is in it."""
-    from markupsafe import Markup
-
-    text = json.dumps(values, ensure_ascii=True, separators=(",", ":"))
-    escaped = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return Markup(escaped)  # noqa: S704  # nothing that could end the element is left
-
-
-def _asset(name: str) -> str:
-    return resources.files("prom_reward").joinpath("reports", "assets", name).read_text(encoding="utf-8")

@@ -1,35 +1,47 @@
-"""The figures that only a training has: two judges, length, entropy, groups without spread, seconds a step.
-
-It does not know files or HTML.
-"""
+"""The figures of a training, over its steps."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from prom_reward.pages.plots import (
+    BLUE,
+    GRAY,
+    TEAL,
+    VIOLET,
+    Axis,
+    Band,
+    Box,
+    Boxes,
+    Dots,
+    Figure,
+    Line,
+    Mark,
+    Plot,
+    stacked,
+)
 from prom_reward.reports.data import ReportData
-from prom_reward.reports.figures import COLORS, Figure, numbers, plot_json
+from prom_reward.reports.figures import COLORS, FAILED
 from prom_reward.reports.training_folder import Curve
 
-_AUDIT = "#7c5cd6"
-_POLICY = "#2ab0b0"
 _WINDOW_SHARE = 15  # a running mean takes a fifteenth of the steps on either side
+_MAX_BARS = 60
+_MAX_DOTS = 1_000
 
 
 def training_figures(data: ReportData) -> list[Figure]:
-    """Return the figures that a training's data has something for."""
+    """Return the figures of a training, reward first; one without data is left out."""
     if not data.is_training:
         return []
-    made = [_judges(data), _lengths(data), _entropies(data), _spread(data), _seconds(data)]
-    return [figure for figure in made if figure is not None]
+    made = [_rewards(data), _judges(data), _outcomes(data), _lengths(data), _entropies(data), _spread(data)]
+    return [figure for figure in [*made, _seconds(data)] if figure is not None]
 
 
-def share_without_spread(rewards: Mapping[tuple[int, str], Mapping[int, float]]) -> dict[int, float]:
+def share_without_spread(rewards: Mapping[tuple[int, str], Mapping[tuple[int, int | None], float]]) -> dict[int, float]:
     """Return by step the share of groups whose rewards are all the same; groups of one do not count.
 
     Args:
-        rewards: By step and prompt, then by row of the batch.
+        rewards: By step and prompt, then by rank and row of the batch.
     """
     found: dict[int, list[float]] = {}
     for (step, _), group in rewards.items():
@@ -38,49 +50,111 @@ def share_without_spread(rewards: Mapping[tuple[int, str], Mapping[int, float]])
     return {step: float(np.mean(flat)) for step, flat in sorted(found.items())}
 
 
+def ends(curve: Curve) -> tuple[float, float]:
+    """Return the means of a curve's first and last tenth."""
+    tenth = max(1, len(curve) // 10)
+    first, last = (float(np.mean([value for _, value in part])) for part in (curve[:tenth], curve[-tenth:]))
+    return first, last
+
+
+def span(curve: Curve) -> str:
+    """Return the part of a curve that `ends` takes."""
+    return "step" if len(curve) < 20 else "tenth of the steps"
+
+
+def reward_curve(data: ReportData) -> Curve:
+    """Return the mean reward of every step."""
+    return [(step, float(np.mean(rewards))) for step, rewards in sorted(data.rewards.items())]
+
+
+def _steps(curves: Sequence[Mark], title: str, limits: tuple[float, float] | None = None) -> Plot:
+    return Plot(marks=curves, x=Axis(title="step", is_whole=True), y=Axis(title=title, limits=limits))
+
+
+def _rewards(data: ReportData) -> Figure | None:
+    curve = reward_curve(data)
+    if not curve:
+        return None
+    steps, means = zip(*curve, strict=True)
+    spreads = [float(np.std(data.rewards[step])) for step in steps]
+    low, high = (
+        _smoothed([mean + sign * spread for mean, spread in zip(means, spreads, strict=True)]) for sign in (-1, 1)
+    )
+    band = Band(x=steps, low=low, high=high, color=BLUE)
+    is_unit = all(0 <= reward <= 1 for rewards in data.rewards.values() for reward in rewards)
+    note = f"Mean of a step's rewards: {_told(curve, '.3f')}. The band is one standard deviation."
+    plot = _steps([band, *_curve(curve, "mean", BLUE)], "reward", (0, 1) if is_unit else None)
+    return Figure(title="Reward over steps", note=note, plot=plot)
+
+
 def _judges(data: ReportData) -> Figure | None:
-    """What the reward's judge and the audit judge say of the same responses."""
+    """Mean scores of the reward's judge and of the audit judge on the same responses."""
     audit, gap = (dict(data.curves.get(name, [])) for name in ("audit/score", "audit/gap"))
     steps = sorted(audit.keys() & gap.keys())
     if not steps:
         return None
     own = [(step, audit[step] + gap[step]) for step in steps]
     second = [(step, audit[step]) for step in steps]
-    traces = [*_traces(own, "reward's judge", COLORS["chosen"]), *_traces(second, "audit judge", _AUDIT)]
-    note = "The same responses under both, from 0 to 1: where only the first rises, the policy pleases its judge."
-    return Figure(title="Reward's judge and audit judge", note=note, plot=plot_json(traces, x="step", y="mean score"))
+    marks = [*_curve(own, "reward's judge", BLUE), *_curve(second, "audit judge", VIOLET)]
+    note = "The same responses under both. If only the reward's judge rises, the policy has learned to please it."
+    return Figure(title="Reward's judge and audit judge", note=note, plot=_steps(marks, "mean score, 0 to 1", (0, 1)))
+
+
+def _outcomes(data: ReportData) -> Figure | None:
+    if len(data.outcomes) < 2:
+        return None
+    steps = sorted(data.step_outcomes)
+    size = -(-len(steps) // _MAX_BARS)
+    parts = [steps[at : at + size] for at in range(0, len(steps), size)]
+    bars = []
+    for name, _ in data.outcomes.most_common():
+        counts = [sum(data.step_outcomes[step][name] for step in part) for part in parts]
+        boxes = [
+            Box(part[0] - 0.4, part[-1] + 0.4, 0, count, f"{_range(part)}: {count:,} {name}")
+            for part, count in zip(parts, counts, strict=True)
+        ]
+        bars.append(Boxes(boxes=boxes, name=name, color=COLORS.get(name, FAILED)))
+    unscored = data.num_judgments - data.outcomes["scored"] - data.outcomes["forced"]
+    note = f"{unscored:,} of {data.num_judgments:,} judgments have no score and gave no reward."
+    return Figure(title="Outcomes over steps", note=note, plot=_steps(stacked(bars), "judgments"))
+
+
+def _range(steps: Sequence[int]) -> str:
+    return f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
 
 
 def _lengths(data: ReportData) -> Figure | None:
     if not data.step_lengths:
         return None
     curve = [(step, float(np.mean(lengths))) for step, lengths in sorted(data.step_lengths.items())]
-    note = f"Characters of the mean response: {_ends(curve, '.0f')}. A reward that pays for length shows here."
-    traces = _traces(curve, "responses", COLORS["chosen"])
-    return Figure(title="Length over steps", note=note, plot=plot_json(traces, x="step", y="characters"))
+    note = f"Characters of the mean response: {_told(curve, '.0f')}."
+    return Figure(title="Length over steps", note=note, plot=_steps(_curve(curve, "responses", BLUE), "characters"))
 
 
 def _entropies(data: ReportData) -> Figure | None:
     judge = [(step, float(np.mean(found))) for step, found in sorted(data.step_entropies.items())]
-    policy = [(step - 1, found) for step, found in data.curves.get("entropy", [])]  # a trainer counts a step when done
-    traces = [*_traces(judge, "judge, a score", COLORS["chosen"]), *_traces(policy, "policy, a token", _POLICY)]
-    if not traces:
+    policy = data.curves.get("entropy", [])
+    marks = [*_curve(judge, "judge, per score", BLUE), *_curve(policy, "policy, per token", TEAL)]
+    if not marks:
         return None
-    note = "Nats. A policy near 0 says the same in every rollout; a judge that is not sure gives rewards of noise."
-    return Figure(title="Entropy over steps", note=note, plot=plot_json(traces, x="step", y="entropy in nats"))
+    notes = ["An uncertain judge gives noisy rewards."] if judge else []
+    notes += ["A policy near 0 writes the same in every rollout."] if policy else []
+    return Figure(title="Entropy over steps", note=" ".join(notes), plot=_steps(marks, "entropy in nats"))
 
 
 def _spread(data: ReportData) -> Figure | None:
     shares = share_without_spread(data.group_rewards)
     if not shares:
         return None
-    note = f"{np.mean(list(shares.values())):.1%} over all steps: groups whose rewards are all the same teach nothing."
-    traces = _traces([(step, share * 100) for step, share in shares.items()], "groups", COLORS["tie"])
-    return Figure(title="Groups without spread", note=note, plot=plot_json(traces, x="step", y="% of groups"))
+    note = (
+        f"{np.mean(list(shares.values())):.1%} of all groups have equal rewards: the policy learns nothing from them."
+    )
+    marks = _curve([(step, share * 100) for step, share in shares.items()], "groups", GRAY)
+    return Figure(title="Groups without spread", note=note, plot=_steps(marks, "% of groups", (0, 100)))
 
 
 def _seconds(data: ReportData) -> Figure | None:
-    """What a step takes without the audit judge, who only looks on, and what of it is the judge's."""
+    """A step's seconds without the audit judge's, and the judge's part of them."""
     whole, judge, audit = (dict(data.curves.get(name, [])) for name in ("step_time", "judge/seconds", "audit/seconds"))
     steps = sorted(whole.keys() & judge.keys())
     own = [(step, whole[step] - audit.get(step, 0.0)) for step in steps]
@@ -88,33 +162,31 @@ def _seconds(data: ReportData) -> Figure | None:
     if total <= 0:
         return None
     share = sum(judge[step] for step in steps) / total
-    traces = _traces(own, "step", COLORS["tie"])
-    traces += _traces([(step, judge[step]) for step in steps], "judge", COLORS["chosen"])
-    without = ", without an audit judge's," if audit else ""
-    note = f"{share:.1%} of the steps' time{without} is the judge's."
-    return Figure(title="Seconds a step", note=note, plot=plot_json(traces, x="step", y="seconds"))
+    marks = [*_curve(own, "step", GRAY), *_curve([(step, judge[step]) for step in steps], "judge", BLUE)]
+    without = " (without the audit judge)" if audit else ""
+    note = f"The judge takes {share:.1%} of the steps' time{without}."
+    return Figure(title="Seconds for each step", note=note, plot=_steps(marks, "seconds"))
 
 
-def _traces(curve: Curve, name: str, color: str) -> list[dict[str, Any]]:
-    """Return a curve's points, and its running mean as a line; nothing for a curve without points."""
+def _curve(curve: Curve, name: str, color: str) -> list[Mark]:
+    """Return a curve as a line; if it has many steps, as points with their running mean."""
     if not curve:
         return []
     steps, values = zip(*curve, strict=True)
-    means = _running_mean(values, len(values) // _WINDOW_SHARE)
-    points = {"x": list(steps), "y": numbers(values), "mode": "markers", "showlegend": False, "hoverinfo": "skip"}
-    return [
-        {**points, "marker": {"color": color, "size": 4, "opacity": 0.3}},
-        {"x": list(steps), "y": numbers(means), "name": name, "line": {"color": color, "width": 2.5}},
-    ]
+    line = Line(x=steps, y=_smoothed(values), color=color, name=name)
+    if len(values) < 2 * _WINDOW_SHARE:
+        return [line]
+    stride = -(-len(values) // _MAX_DOTS)
+    return [Dots(x=steps[::stride], y=values[::stride], color=color, opacity=0.18), line]
 
 
-def _running_mean(values: Sequence[float], window: int) -> list[float]:
-    """Return the mean of each value and its neighbours, up to `window` on either side."""
+def _told(curve: Curve, form: str) -> str:
+    """Return a curve's first and last value in words; of many steps the means of the first and last tenth."""
+    first, last = ends(curve)
+    return f"{first:{form}} in the first {span(curve)}, {last:{form}} in the last"
+
+
+def _smoothed(values: Sequence[float]) -> list[float]:
+    """Return the mean of each value and its neighbors within a fifteenth of the steps on either side."""
+    window = len(values) // _WINDOW_SHARE if len(values) >= 2 * _WINDOW_SHARE else 0
     return [float(np.mean(values[max(0, at - window) : at + window + 1])) for at in range(len(values))]
-
-
-def _ends(curve: Curve, form: str) -> str:
-    """Return the means of a curve's first and last tenth."""
-    tenth = max(1, len(curve) // 10)
-    first, last = (np.mean([value for _, value in part]) for part in (curve[:tenth], curve[-tenth:]))
-    return f"{first:{form}} at first, {last:{form}} at last"

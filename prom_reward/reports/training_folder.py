@@ -1,10 +1,8 @@
-"""What lies beside a training's judgment log: the trainer's own curves, and answers before and after.
-
-It does not know judgments, figures or HTML.
-"""
+"""The files beside a training's judgment log: the trainer's own log, its policy, and answers before and after."""
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -16,11 +14,11 @@ from prom_reward.errors import InputError
 from prom_reward.files import MAX_TABLE_BYTES, read_text, write_lines
 
 LOG_FILE = "judgments.jsonl"
-"""What `PrometheusReward(log_path=...)` writes, in a folder that is a training."""
+"""The log of `PrometheusReward(log_path=...)`; a folder with it is a training."""
 BEFORE_AFTER_FILE = "before_after.jsonl"
 """Lines with the fields of BeforeAfter."""
 STATE_FILE = "trainer_state.json"
-"""What a trainer's `save_state()` writes, and every checkpoint holds."""
+"""Written by a trainer's `save_state()` and with every checkpoint."""
 
 Curve = list[tuple[int, float]]
 """Steps with a metric's value, in order."""
@@ -32,35 +30,35 @@ _MEANS |= {"judge_s": "judge/seconds", "audit_s": "audit/seconds"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeforeAfter:
-    """A prompt with the answers of the policy that a training began with, and of the one that it ended with."""
+    """A prompt with the answers of the policy before and after a training."""
 
     prompt: str
-    """What was asked."""
+    """The prompt."""
     before: str
     """The first policy's answer."""
     after: str
-    """The trained policy's."""
+    """The trained policy's answer."""
     before_score: float | None = None
-    """The judge's, on the rubric's scale."""
+    """The judge's score, on the rubric's scale."""
     after_score: float | None = None
     """The same for the trained policy."""
     before_feedback: str = ""
-    """What the judge wrote."""
+    """The judge's feedback."""
     after_feedback: str = ""
     """The same for the trained policy."""
     rubric: str = ""
-    """What the scores and the feedback are of."""
+    """The rubric of scores and feedback."""
 
     @property
     def change(self) -> float:
-        """By how much the score rose; 0 where one is missing."""
+        """The rise of the score; 0 if one is missing."""
         return 0.0 if self.before_score is None or self.after_score is None else self.after_score - self.before_score
 
 
 def load_curves(folder: Path) -> dict[str, Curve]:
-    """Return what the trainer logged, by metric; empty where the folder holds no state.
+    """Return the trainer's log by metric; empty if the folder holds no state.
 
-    The state is the folder's own, else that of its last whole checkpoint.
+    The state is the folder's own, or else that of its last whole checkpoint.
 
     Raises:
         InputError: The state cannot be read.
@@ -82,18 +80,18 @@ def load_curves(folder: Path) -> dict[str, Curve]:
 
 
 def summarize_curves(curves: Mapping[str, Curve], *, last_step: int | None = None) -> dict[str, float]:
-    """Return what a training's curves come to; what was not logged is not there.
+    """Return a training's figures; a figure that was not logged is left out.
 
     Args:
         curves: By metric.
         last_step: The step at which all curves are cut; None takes all of them.
 
     Returns:
-        "steps"; of a whole training the means of the first and the last tenth of the steps, "reward_first",
-        "reward_last" and the same of "entropy" (nats a token), "length" (tokens), "audit_score", "kl" (nats a token,
-        from the first policy) and "cut_share" (completions that were cut at the longest length);
-        "share_without_spread" of all groups; a step's mean seconds without the audit judge's, "step_s", and of them
-        "judge_s", which is the "judge_share"; beside them "audit_s".
+        "steps"; if `last_step` is None, the means of the first and the last tenth of the steps: "reward_first",
+        "reward_last" and the same for "entropy" (nats per token), "length" (tokens), "audit_score", "kl" (nats per
+        token, from the first policy) and "cut_share" (completions cut at the maximum length);
+        "share_without_spread" of all groups; the mean seconds of a step without the audit judge, "step_s", of the
+        judge, "judge_s", and of the audit judge, "audit_s"; "judge_share" is judge_s / step_s.
     """
     if last_step is not None:
         curves = {name: [point for point in curve if point[0] <= last_step] for name, curve in curves.items()}
@@ -112,19 +110,30 @@ def summarize_curves(curves: Mapping[str, Curve], *, last_step: int | None = Non
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return a trainer's last whole checkpoint: the state is written last, so one without it was cut off."""
+    """Return a trainer's last whole checkpoint; one without a state, which is written last, was cut off."""
     states = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}")]
     whole = [path for path in states if path.name.rpartition("-")[2].isdecimal()]
     return max(whole, key=checkpoint_step, default=None)
 
 
 def checkpoint_step(checkpoint: Path | None) -> int:
-    """Return the steps that were trained up to a checkpoint; 0 without one."""
+    """Return the number of steps up to a checkpoint; 0 without one."""
     return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
 
 
+def policy_name(folder: Path) -> str:
+    """Return the model that the folder's adapter or weights were trained from; empty if nothing says it."""
+    for place in filter(None, (folder, last_checkpoint(folder))):
+        for file, key in (("adapter_config.json", "base_model_name_or_path"), ("config.json", "_name_or_path")):
+            with suppress(OSError, ValueError, InputError):
+                settings = json.loads(read_text(place / file))
+                if isinstance(settings, dict) and isinstance(settings.get(key), str) and settings[key]:
+                    return str(settings[key])
+    return ""
+
+
 def load_before_after(folder: Path) -> list[BeforeAfter]:
-    """Return the answers before and after; empty where the folder has no BEFORE_AFTER_FILE.
+    """Return the answers before and after; empty if the folder has no BEFORE_AFTER_FILE.
 
     Raises:
         InputError: A line lacks a field, or has an unknown one.

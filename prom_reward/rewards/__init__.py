@@ -1,1 +1,1 @@
-"""Judgments become rewards, in the shapes that trainers take."""
+"""From judgments to the rewards that trainers take."""

@@ -1,10 +1,7 @@
-"""Stops a training whose reward rises while a second judge sees no gain.
-
-It does not know how either judge scores.
-"""
+"""Stops a training whose reward rises while an audit judge sees no gain."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
@@ -18,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DivergencePoint:
-    """What both judges said at a step."""
+    """Both judges' mean scores at a step."""
 
     step: int
     """The trainer's step."""
@@ -32,19 +29,19 @@ class DivergenceCallback(TrainerCallback):  # type: ignore[misc]  # transformers
     """Watches the gap between a reward's judge and its audit judge.
 
     The gap at a step is the first judge's mean minus the second's. It is compared with the mean gap of the first
-    steps, since two judges may well differ by a constant. Over several processes the means are taken over all of
-    them, so that all stop at the same step.
+    steps, since two judges may well differ by a constant. The means are taken over all processes, so that all stop at
+    the same step.
 
-    Checkpoints keep what is needed to go on: a resumed run is compared with the start of the first one. What the
-    judges say of an evaluation's responses is left out.
+    Checkpoints hold the callback's state: a resumed run is compared with the start of the first one. Evaluations are
+    left out.
 
     Args:
-        audit: The audit judge of the reward that is trained on.
+        audit: The audit judge among the reward's observers.
         max_growth: How far the gap may grow, on a scale from 0 to 1.
-        patience: Steps in a row over it before anything happens.
-        warmup: Steps that say what the gap was at the start.
+        patience: Number of steps in a row with a larger growth before the callback acts.
+        warmup: Number of steps that define the gap at the start.
         stops: Stop the training; otherwise the divergence is only logged.
-        name: Of the callback's entry in checkpoints; give each of several its own.
+        name: Name of the callback's entry in checkpoints; give each of several its own.
 
     Raises:
         ConfigError: A number is out of its range.
@@ -75,24 +72,24 @@ class DivergenceCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         self.history: list[DivergencePoint] = []
         """Both judges' means, for every step with a sample."""
         self.diverged_at: int | None = None
-        """The step at which the gap had been too wide for `patience` steps; None as long as it was not."""
+        """The step at which the gap had been too wide for `patience` steps; None before that."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Go on from where the checkpoint of a resumed run was."""
-        # Not as transformers' ExportableState: that makes a new callback, of arguments that are written as JSON.
+        """Restore the state from a resumed run's checkpoint."""
+        # Not by transformers' ExportableState: it would make a new callback from arguments in JSON.
         if (kept := state.stateful_callbacks.get(self._name)) is not None:
             self.history = [DivergencePoint(**point) for point in kept["history"]]
             self._num_over, self.diverged_at = kept["num_over"], kept["diverged_at"]
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Forget what both judges said of an evaluation's responses."""
+        """Leave out an evaluation's responses."""
         self._audit.take()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Compare the step's gap with that of the start."""
+        """Compare the step's gap with the gap at the start."""
         self._compare(state, control)
         state.stateful_callbacks[self._name] = {
-            "history": self.history,  # which the state writes as plain dictionaries
+            "history": self.history,  # the state writes it as plain dictionaries
             "num_over": self._num_over,
             "diverged_at": self.diverged_at,
         }
@@ -120,9 +117,8 @@ class DivergenceCallback(TrainerCallback):  # type: ignore[misc]  # transformers
             control.should_training_stop = True
 
     def _totals(self) -> tuple[float, float, float]:
-        """Return the number of responses and both judges' sums, over all processes."""
-        pairs = self._audit.take()
-        totals = [float(len(pairs)), sum(own for own, _ in pairs), sum(other for _, other in pairs)]
+        """Return the number of responses and the sums of both judges' scores, over all processes."""
+        totals = [float(value) for value in astuple(self._audit.take())]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
             summed = torch.tensor(totals, dtype=torch.float64, device=device)

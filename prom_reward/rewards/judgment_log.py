@@ -1,23 +1,22 @@
-"""An append-only JSONL log of every judgment that became a reward.
-
-It does not know trainers; a rank other than the first writes a file of its own beside the first one's.
-"""
+"""An append-only JSONL log of all judgments of a reward."""
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import InputError
+from prom_reward.rewards.batch import JudgedBatch
 from prom_reward.types import GradingRequest, Judgment
 
 
 class JudgmentLog:
-    """Appends one JSON line a judgment.
+    """Appends one JSON line per judgment.
 
     Args:
-        path: The file; its folder must exist. Rank 1 of a distributed run writes `name.rank1.jsonl`.
+        path: The file; its folder is created. Rank 1 of a distributed run writes `name.rank1.jsonl`.
 
     Raises:
         InputError: The file cannot be written.
@@ -25,7 +24,7 @@ class JudgmentLog:
 
     def __init__(self, path: str | Path) -> None:
         self._given = Path(path)
-        self.append([])  # fail now, not after the first batch was judged
+        self.append([])  # fail now and not after the first batch
 
     @property
     def path(self) -> Path:
@@ -38,9 +37,10 @@ class JudgmentLog:
         )
 
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write records as one block, so that a reader never sees half of a batch."""
+        """Write records as one block, so that no reader sees half of a batch."""
         lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(lines)
         except OSError as error:
@@ -50,7 +50,7 @@ class JudgmentLog:
 
 
 def judgment_record(request: GradingRequest, judgment: Judgment) -> dict[str, Any]:
-    """Return the JSON fields of one judgment: what was judged, and what came of it."""
+    """Return the JSON fields of one judgment and its request."""
     return {
         "instruction": request.instruction,
         "response": request.response,
@@ -58,3 +58,30 @@ def judgment_record(request: GradingRequest, judgment: Judgment) -> dict[str, An
         "rubric": request.rubric.name,
         **judgment.to_dict(),
     }
+
+
+def batch_records(
+    batch: JudgedBatch, *, step: int | None, mode: str | None, columns: Mapping[str, Sequence[object]]
+) -> Iterator[dict[str, Any]]:
+    """Return the records of a batch's judgments.
+
+    Args:
+        batch: The judged batch.
+        step: The trainer's step, if it tells.
+        mode: "train" or "eval", if the trainer tells.
+        columns: More fields, with one value per judgment; None values are left out.
+    """
+    number = count()
+    for row, (requests, judgments, reward) in enumerate(batch.rows()):
+        for request, judgment in zip(requests, judgments, strict=True):
+            at = next(number)
+            yield {
+                "step": step,
+                "mode": mode,
+                "row": row,
+                "judge": batch.judge.name,
+                **judgment_record(request, judgment),
+                "weight": request.rubric.weight,
+                "reward": reward,
+                **{name: values[at] for name, values in columns.items() if values[at] is not None},
+            }

@@ -1,75 +1,61 @@
-"""What a trainer's logs and completions table show of the judgments of a batch.
+"""The metrics and the completions table that a trainer shows for a judged batch."""
 
-It does not know rewards or trainers.
-"""
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import nan
+from statistics import StatisticsError, correlation, fmean
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from statistics import StatisticsError, correlation
-
-from prom_reward.judging.flags import count_flags
-from prom_reward.types import GradingRequest, Judgment, Outcome
-
-LogMetric = Callable[[str, float], None]
-"""A trainer's logger of one metric."""
+from prom_reward.prompts.guard.detectors import DETECTORS
+from prom_reward.rewards.batch import JudgedBatch
+from prom_reward.types import GradingRequest, Judgment, Outcome, Rubric
 
 
-def log_metrics(
-    log_metric: LogMetric,
-    requests: Sequence[Sequence[GradingRequest]],
-    judgments: Sequence[Sequence[Judgment]],
-    seconds: float,
-    *,
-    counted: Mapping[str, float] | None = None,
-    rewards: Sequence[float | None] = (),
-) -> None:
-    """Log a batch: per-rubric means, counts of outcomes and flags, mean entropy in nats, seconds in the judge.
+def batch_metrics(batch: JudgedBatch, rubrics: Sequence[Rubric]) -> dict[str, float]:
+    """Return a batch's metrics by name; a mean over nothing is NaN, which TRL leaves out of its own means.
 
-    What the judge itself counted (`counted`) is logged beside them: retries, failures and latencies of its server,
-    answers from its cache. With `rewards`, one a row, Pearson's correlation of the reward with the response's length
-    is logged, too: a policy that has found out that its judge likes length shows here first.
+    The names depend on `rubrics` and on the judge's kind, never on the batch: TRL before 1.14 hangs if the ranks log
+    different metrics. So rubrics that rows bring share `judge/unit_score`, the mean on a scale from 0 to 1.
+
+    Args:
+        batch: The judged batch.
+        rubrics: The reward's default rubrics; each has its mean on its own scale.
     """
-    pairs = [pair for row, judged in zip(requests, judgments, strict=True) for pair in zip(row, judged, strict=True)]
-    by_rubric: dict[str, list[float]] = defaultdict(list)
-    for request, judgment in pairs:
-        if judgment.expected_score is not None:
-            by_rubric[request.rubric.name].append(judgment.expected_score)
-    for name, scores in by_rubric.items():
-        log_metric(f"judge/score/{name}", sum(scores) / len(scores))
-    outcomes = Counter(judgment.outcome for _, judgment in pairs)
-    for outcome in Outcome:  # all of them, so that a count of 0 is seen as 0
-        log_metric(f"judge/outcome/{outcome.value}", float(outcomes[outcome]))
-    entropies = [judgment.entropy for _, judgment in pairs if judgment.entropy is not None]
-    if entropies:
-        log_metric("judge/entropy", sum(entropies) / len(entropies))
-    log_metric("judge/flagged", float(sum(bool(judgment.flags) for _, judgment in pairs)))
-    for detector, count in count_flags([judgment for _, judgment in pairs]).items():
-        log_metric(f"judge/flag/{detector}", float(count))
-    likes_length = length_correlation(requests, rewards) if rewards else None
-    if likes_length is not None:
-        log_metric("judge/length_correlation", likes_length)
-    log_metric("judge/seconds", seconds)
-    for name, value in (counted or {}).items():
-        log_metric(f"judge/{name}", value)
-    if any(judgment.is_partial for _, judgment in pairs):
-        log_metric("judge/partial", float(sum(judgment.is_partial for _, judgment in pairs)))
+    pairs = batch.pairs
+    judgments = [judgment for _, judgment in pairs]
+    scored = [(request.rubric, one.expected_score) for request, one in pairs if one.expected_score is not None]
+    found = {"judge/unit_score": _mean(rubric.scale.to_unit(score) for rubric, score in scored)}
+    for name in dict.fromkeys(rubric.name for rubric in rubrics):
+        found[f"judge/score/{name}"] = _mean(score for rubric, score in scored if rubric.name == name)
+    outcomes = Counter(judgment.outcome for judgment in judgments)
+    found |= {f"judge/outcome/{outcome.value}": float(outcomes[outcome]) for outcome in Outcome}
+    flags = Counter(flag for judgment in judgments for flag in judgment.flags)
+    found |= {f"judge/flag/{detector}": float(flags[detector]) for detector in DETECTORS}
+    found["judge/flagged"] = float(sum(bool(judgment.flags) for judgment in judgments))
+    found["judge/partial"] = float(sum(judgment.is_partial for judgment in judgments))
+    found["judge/entropy"] = _mean(judgment.entropy for judgment in judgments if judgment.entropy is not None)
+    found["judge/length_correlation"] = length_correlation(batch)
+    found["judge/seconds"] = batch.seconds
+    return found | {f"judge/{name}": value for name, value in batch.judge.take_metrics().items()}
 
 
-def length_correlation(requests: Sequence[Sequence[GradingRequest]], rewards: Sequence[float | None]) -> float | None:
-    """Return Pearson's r of rewards with response lengths in characters; None where one of them does not vary."""
-    rows = [
-        (float(len(row[0].response)), reward)
-        for row, reward in zip(requests, rewards, strict=True)
-        if row and reward is not None
+def length_correlation(batch: JudgedBatch) -> float:
+    """Return Pearson's r of rewards with response lengths in characters; NaN if one of them does not vary.
+
+    It rises when the policy finds out that its judge likes length.
+    """
+    points = [
+        (float(len(requests[0].response)), reward)
+        for requests, _, reward in batch.rows()
+        if requests and reward is not None
     ]
     try:
-        return correlation([length for length, _ in rows], [reward for _, reward in rows])
+        return correlation([length for length, _ in points], [reward for _, reward in points])
     except StatisticsError:  # fewer than two rows, or a constant
-        return None
+        return nan
 
 
 def shown_scores(judgments: Sequence[Judgment]) -> str:
-    """Return a row's expected scores, or why there are none, for the completions table."""
+    """Return a row's expected scores, or the reasons why there are none, for the completions table."""
     return ", ".join(
         judgment.outcome.value if judgment.expected_score is None else f"{judgment.expected_score:.2f}"
         for judgment in judgments
@@ -84,3 +70,8 @@ def shown_feedback(requests: Sequence[GradingRequest], judgments: Sequence[Judgm
         f"{request.rubric.name}: {judgment.feedback or judgment.error or ''}"
         for request, judgment in zip(requests, judgments, strict=True)
     )
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return fmean(listed) if listed else nan

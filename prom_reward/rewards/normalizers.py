@@ -1,24 +1,28 @@
-"""Scores become rewards.
+"""Normalizers map scores to rewards.
 
-A normalizer does not know the batch, the group or the process that it runs in: groups are split across ranks,
-and TRL's GRPO scales by the group's own deviation anyway.
+They see one score at a time and no batch, because groups are split across ranks and TRL's GRPO scales by the group's
+deviation anyway.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.types import ScoreScale
 
 
 class Normalizer(Protocol):
-    """Maps scores on a scale to rewards, one by one; None stays None."""
+    """Maps scores on a scale to rewards, each by itself; None stays None."""
 
     def __call__(self, scores: Sequence[float | None], scale: ScoreScale) -> list[float | None]:
-        """Return one reward a score, in order."""
+        """Return one reward per score, in order."""
         ...
+
+
+RewardOfScore = Callable[[float, ScoreScale], float | None]
+NormalizerLike = str | Normalizer | RewardOfScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class FixedStandardization:
-    """`(score - mean) / std` with constants that were measured beforehand, the same on every rank."""
+    """`(score - mean) / std` with constants that were measured before the training, the same on every rank."""
 
     mean: float
     """Mean of the scores, on the rubric's scale."""
@@ -66,18 +70,60 @@ class FixedStandardization:
         return [None if score is None else (score - self.mean) / self.std for score in scores]
 
 
+@dataclass(frozen=True, slots=True)
+class PerScore:
+    """A function of one score, as a normalizer."""
+
+    function: RewardOfScore
+    """Maps a score and its scale to a reward."""
+
+    def __call__(self, scores: Sequence[float | None], scale: ScoreScale) -> list[float | None]:
+        """Return the function's rewards."""
+        return [None if score is None else self.function(score, scale) for score in scores]
+
+
 _BY_NAME: dict[str, Normalizer] = {"unit": UnitInterval(), "centered": Centered(), "identity": Identity()}
 
 
-def resolve_normalizer(normalizer: str | Normalizer | Callable[..., list[float | None]]) -> Normalizer:
-    """Return the normalizer of a name ("unit", "centered", "identity"), or the callable itself.
+def resolve_normalizer(normalizer: NormalizerLike, scale: ScoreScale | None = None) -> Normalizer:
+    """Return the normalizer of a name ("unit", "centered", "identity"), or of a function.
+
+    A function is tried on every label of the scale, first as `(score, scale) -> reward`, then as
+    `(scores, scale) -> rewards`.
+
+    Args:
+        normalizer: A name or a function.
+        scale: The scale to try a function on; None is 1 to 5.
 
     Raises:
-        ConfigError: The name is unknown or the value cannot be called.
+        ConfigError: The name is unknown, or the function takes other arguments or returns no reward.
     """
     if isinstance(normalizer, str) and normalizer in _BY_NAME:
         return _BY_NAME[normalizer]
-    if not isinstance(normalizer, str) and callable(normalizer):
-        return normalizer
-    hint = near_miss(normalizer, _BY_NAME) if isinstance(normalizer, str) else ""
-    raise ConfigError(f"got normalizer={normalizer!r:.40}; expected one of {', '.join(_BY_NAME)} or a callable.{hint}")
+    if isinstance(normalizer, str) or not callable(normalizer):
+        hint = near_miss(normalizer, _BY_NAME) if isinstance(normalizer, str) else ""
+        known = ", ".join(_BY_NAME)
+        raise ConfigError(f"got normalizer={normalizer!r:.40}; expected one of {known} or a callable.{hint}")
+    return _of_function(normalizer, scale or ScoreScale())
+
+
+def _of_function(function: Any, scale: ScoreScale) -> Normalizer:
+    reasons = []
+    for candidate in (PerScore(function), function):
+        try:
+            rewards = [_trial(candidate, label, scale) for label in scale.labels]
+        except Exception as error:
+            reasons.append(f"{type(error).__name__}: {error}")
+        else:
+            if all(reward is None or isfinite(reward) for reward in rewards):
+                return cast(Normalizer, candidate)
+            reasons.append(f"the rewards of {list(scale.labels)} are {rewards}")
+    raise ConfigError(
+        f"the normalizer fails ({reasons[0]}; with a list: {reasons[1]}); expected (score, scale) -> reward or "
+        "(scores, scale) -> rewards, with a finite number or None for each score"
+    )
+
+
+def _trial(normalizer: Normalizer, score: float, scale: ScoreScale) -> float | None:
+    (reward,) = normalizer([float(score)], scale)
+    return None if reward is None else float(reward)

@@ -1,13 +1,10 @@
-"""Puts a reward's judge onto the policy that a trainer trains.
+"""Runs a reward's judge on the policy's own weights."""
 
-It does not know how two adapters share one model.
-"""
-
-import copy
 from typing import Any
 
 from prom_reward.errors import ConfigError
 from prom_reward.judging.base import Judge
+from prom_reward.judging.judge import PrometheusJudge
 
 
 def judge_on_policy(judge: Judge, policy: Any) -> Judge:
@@ -24,28 +21,26 @@ def judge_on_policy(judge: Judge, policy: Any) -> Judge:
     from prom_reward.engines.local.adapter_engine import AdapterEngine
     from prom_reward.engines.local.transformers_engine import TransformersEngine
 
-    engine = getattr(judge, "engine", None)
-    engine = engine.beside if isinstance(engine, AdapterEngine) else engine  # it moves on to another policy
-    if not isinstance(engine, TransformersEngine):
+    engine = judge.engine if isinstance(judge, PrometheusJudge) else None
+    engine = engine.beside if isinstance(engine, AdapterEngine) else engine  # from an earlier policy
+    if not isinstance(judge, PrometheusJudge) or not isinstance(engine, TransformersEngine):
         raise ConfigError(
-            f"got a judge that runs on {type(engine).__name__}; expected one that runs its weights in this process, "
-            "for example load_judge('smollm2-135m')"
+            f"got {judge!r:.80}; expected a judge that runs its weights in this process, for example "
+            "load_judge('smollm2-135m')"
         )
-    shared = copy.copy(judge)
-    setattr(shared, "engine", AdapterEngine(engine, _policy_of(policy)))  # noqa: B010  the protocol names no engine
-    return shared
+    return judge.with_engine(AdapterEngine(engine, _policy_of(policy)))
 
 
 def _policy_of(trainer: Any) -> Any:
-    """Return a trainer's policy without wrappers; a model is returned as it is."""
+    """Return a trainer's policy without wrappers, or a model as it is."""
     accelerator = getattr(trainer, "accelerator", None)
     if accelerator is None:
         return trainer
     zero_stage = getattr(getattr(accelerator.state, "deepspeed_plugin", None), "zero_stage", 0)
     if zero_stage == 3 or getattr(accelerator.state, "fsdp_plugin", None) is not None:
         raise ConfigError(
-            "got a trainer with ZeRO-3 or FSDP; expected whole weights on every rank, as the ranks judge unequal "
-            "numbers of batches: leave the judge beside the policy or on a server"
+            "got a trainer with ZeRO-3 or FSDP; expected whole weights on every rank, because ranks judge unequal "
+            "numbers of batches: run the judge beside the policy or on a server"
         )
     model = accelerator.unwrap_model(trainer.model)
     return getattr(model, "policy", model)  # PPO trains policy and value model as one module

@@ -1,7 +1,7 @@
-"""The data collator that lets a reward model know its rows again.
+"""The data collator that returns a reward model's rows by their token ids.
 
-PPO, Nash-MD and XPO hand a reward model nothing but token ids. This collator makes those ids, and keeps what else
-stood in the rows until they come back. It does not know judges or rewards.
+PPO, Nash-MD and XPO show nothing but token ids to a reward model. This collator makes those ids, and keeps the rows
+until the ids come back.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from prom_reward.errors import ConfigError, RowError
 
 Row = Mapping[str, Any]
 
-_MAX_WAITING = 1024  # batches; a trainer prefetches a few, and an evaluation that stops early leaves some behind
+_MAX_WAITING = 1024  # batches; a trainer prefetches a few, and an evaluation that stops early leaves some unused
 
 
 @dataclass(slots=True, eq=False)
@@ -23,11 +23,11 @@ class _Batch:
     """Rows that were collated together."""
 
     rows: Sequence[Row]
-    """What stood in them."""
+    """The data set's rows."""
     ids: torch.Tensor
     """Their prompts (B, T), padded on the left."""
     num_taken: int = 0
-    """Rows that came back already."""
+    """Number of rows that came back already."""
 
     def is_next(self, ids: torch.Tensor) -> bool:
         """Whether these prompts (N, T) are the batch's next N rows."""
@@ -37,10 +37,10 @@ class _Batch:
 
 
 class PromptCollator:
-    """Pads prompts on the left, and remembers their rows in the order in which they come back.
+    """Pads prompts on the left, and keeps their rows in the order in which they come back.
 
-    For PPO rows have `prompt` (a string or messages) or `input_ids`, for Nash-MD and XPO `prompt`; both may have a
-    rubric and a reference answer, and all of that reaches the reward. It works in the process that trains: leave
+    For PPO rows have `prompt` (a string or messages) or `input_ids`, for Nash-MD and XPO `prompt`. Their other columns,
+    such as a rubric and a reference answer, reach the reward. It works in the training process: leave
     `dataloader_num_workers` at 0.
 
     Args:
@@ -91,7 +91,7 @@ class PromptCollator:
         return batch.ids.shape[1], rows
 
     def _again(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Pad prompts that Nash-MD and XPO made of the oldest waiting rows within their training step."""
+        """Pad prompts that Nash-MD and XPO tokenized from the oldest waiting rows in their training step."""
         if not self._waiting or len(self._waiting[0].rows) != len(rows):
             raise RowError(
                 f"got {len(rows)} tokenized prompts whose rows did not come through this collator in this process; "

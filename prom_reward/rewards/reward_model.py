@@ -1,22 +1,19 @@
-"""PrometheusRewardModel: the shape in which PPO, Nash-MD and XPO call a reward.
+"""PrometheusRewardModel: a reward as the module that PPO, Nash-MD and XPO take.
 
 Those trainers call TRL's `get_reward(model, query_responses, pad_token_id, context_length)`, which asks a module's
-backbone for hidden states and its head for a score at the last token. It does not know how a reward comes about.
+backbone for hidden states and its head for a score at the last token.
 """
 
 import logging
 from collections.abc import Sequence
 from math import isfinite
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 
 from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.rewards.prompt_collator import PromptCollator, Row
-
-if TYPE_CHECKING:
-    from prom_reward.rewards.reward_function import PrometheusReward
 
 logger = logging.getLogger(__name__)
 
@@ -28,34 +25,44 @@ _NO_COLUMNS = frozenset(
 )
 
 
+class Reward(Protocol):
+    """A reward function with a name, such as `PrometheusReward`."""
+
+    __name__: str
+
+    def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
+        """Return one reward per completion, in order."""
+        ...
+
+
 class PrometheusRewardModel(torch.nn.Module):
     """A reward as the `reward_model` of PPOTrainer, or the `reward_funcs` of NashMDTrainer and XPOTrainer.
 
-    Made by `PrometheusReward.as_reward_model`. It has no parameters: the judge is no part of what a trainer moves,
-    shards or saves. The trainer must be given its `data_collator`, which tells it where every prompt ends, and the
-    row that the prompt came from. Under several processes each scores its own rows.
+    `PrometheusReward.as_reward_model` makes it. It has no parameters, so trainers do not move, shard or save the judge.
+    Give its `data_collator` to the trainer: it knows where every prompt ends and which row the prompt came from. With
+    several processes each scores its own rows.
 
     Args:
         reward: Scores the responses.
         processing_class: The policy's tokenizer, or a processor that has one.
-        on_unscored: These trainers need a finite number for a response that could not be scored. "mean": the mean
-            of the scored ones in the call, or else of the last call that had any; "raise": UnscoredError; a number:
-            that reward. Where `reward.on_unscored` is "raise" or a number, that holds.
+        on_unscored: The reward of a response that could not be scored; these trainers need a finite number. "mean":
+            the mean of the scored responses in the call, or of the last call with any; "raise": UnscoredError; a
+            number: that reward. If the reward's own `on_unscored` is "raise" or a number, that one counts.
 
     Attributes:
         data_collator: The `data_collator` for the trainer.
-        num_scored: Responses that were scored so far, in this process.
-        num_unscored: Responses that got the number of `on_unscored` so far, in this process.
-        metrics: The last call's `judge/...` metrics, which these trainers have no way to log.
+        num_scored: Number of scored responses so far, in this process.
+        num_unscored: Number of responses so far that got the number of `on_unscored`, in this process.
+        metrics: The last call's `judge/...` metrics, because these trainers cannot log them.
 
     Raises:
         ConfigError: `on_unscored` is none of the above, or the tokenizer has no pad token.
     """
 
     base_model_prefix = "backbone"
-    """Where TRL looks for what makes hidden states."""
+    """The attribute in which TRL finds the backbone."""
 
-    def __init__(self, reward: "PrometheusReward", processing_class: Any, *, on_unscored: OnUnscored = "mean") -> None:
+    def __init__(self, reward: Reward, processing_class: Any, *, on_unscored: OnUnscored = "mean") -> None:
         super().__init__()
         is_number = isinstance(on_unscored, int | float) and not isinstance(on_unscored, bool) and isfinite(on_unscored)
         if not is_number and on_unscored not in ("mean", "raise"):
@@ -75,8 +82,8 @@ class PrometheusRewardModel(torch.nn.Module):
 
         Args:
             input_ids: (B, T), 0 where masked.
-            attention_mask: (B, T), false at every pad token; where that is the EOS, at the EOS, too.
-            unused: What else TRL gives to a backbone.
+            attention_mask: (B, T), false at every pad token, and so at the EOS if that is the pad token.
+            unused: TRL's other arguments for a backbone.
         """
         shown = torch.where(attention_mask.bool(), input_ids, self.tokenizer.pad_token_id)  # as they were generated
         length, rows = self.data_collator.take(shown)
@@ -96,7 +103,7 @@ class PrometheusRewardModel(torch.nn.Module):
             ConfigError: Always.
         """
         raise ConfigError(
-            "got a reward model where the trainer takes a reward function; pass the PrometheusReward itself to it"
+            "got a reward model, but this trainer takes a reward function; pass the PrometheusReward itself"
         )
 
     def _response(self, ids: list[int]) -> str:
@@ -117,12 +124,12 @@ class PrometheusRewardModel(torch.nn.Module):
         return self._filled(self.reward(prompts=prompts, completions=completions, log_metric=log, **columns))
 
     def _prompt(self, row: Row) -> Any:
-        """Return what a row asks: its `prompt`, or the text of its ids where it has none."""
+        """Return a row's `prompt`, or the text of its ids if it has none."""
         prompt = row.get("prompt")
         return self.tokenizer.decode(row["input_ids"], skip_special_tokens=True) if prompt is None else prompt
 
     def _filled(self, rewards: list[float | None]) -> list[float]:
-        """Replace what could not be scored, and count it."""
+        """Replace the rewards of unscored responses, and count these."""
         scored = [reward for reward in rewards if reward is not None]
         num_unscored = len(rewards) - len(scored)
         self.num_scored += len(scored)
@@ -131,7 +138,7 @@ class PrometheusRewardModel(torch.nn.Module):
             return scored
         filling = self._last_mean if self.on_unscored == "mean" else self.on_unscored
         if filling is None or isinstance(filling, str):
-            why = "on_unscored is 'raise'" if filling else "no response was scored yet whose mean could stand in"
+            why = "on_unscored is 'raise'" if filling else "no response was scored yet, so there is no mean"
             raise UnscoredError(f"{num_unscored} of {len(rewards)} responses could not be scored, and {why}")
         self.num_unscored += num_unscored
         logger.warning(

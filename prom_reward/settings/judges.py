@@ -86,6 +86,10 @@ class JudgeConfig(Strict):
     """An SQLite file that keeps judgments, for any number of processes."""
     cache_mb: int = Field(default=1024, ge=1)
     """How large it may become; the oldest judgments go first."""
+    taught_to_rank: bool = True
+    """Whether the judge was trained for pairwise ranking; if not, ranking with it warns."""
+    pairs_note: str = ""
+    """A measured limit on preference pairs, which exports of pairs warn of."""
 
     @model_validator(mode="before")
     @classmethod
@@ -137,6 +141,8 @@ class JudgeOverrides(TypedDict, total=False):
     calibration: str | None
     cache: str | None
     cache_mb: int
+    taught_to_rank: bool
+    pairs_note: str
 
 
 def check_engine(config: JudgeConfig, where: str) -> None:

@@ -11,14 +11,21 @@ def test_the_page_escapes_what_it_shows(spoofed):
             judge(lambda prompt: 5 if "<script>" in response_of(prompt) else 1),
             quick=True,
             builtin=False,
-            attacks=[AttackFamily(name="<b>", kind="semantic", texts=("<script>alert(1)</script>\u200b",))],
+            attacks=[AttackFamily(name="<b>\ud800", kind="semantic", texts=("<script>alert(1)</script>\u200b",))],
         )
     )
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u{200b}" in html
     assert "&lt;b&gt;" in html
-    assert "default-src &#39;none&#39;" in html or "default-src 'none'" in html
-    assert "score_spoof" in audit_page(spoofed)
+    html.encode("utf-8")
+
+
+def test_only_families_with_something_to_see_have_worst_cases(spoofed):
+    html = audit_page(spoofed)
+    assert "score spoof" in html
+    worst = html[html.index('id="worst"') :]
+    assert "<details" not in worst  # with the guard on nothing rises
+    assert "No response rose by 0.5 or more in: score spoof, " in worst
 
 
 def test_a_limit_is_never_shown_lower_than_it_is():

@@ -58,7 +58,7 @@ def test_trials_that_the_judge_cannot_score_are_shown(run, audited, tmp_path):
     done = run("audit", "mine", "--quick", "--trials", 5, "--attacks", attacks, "--page", page)
     [row] = [line for line in done.out.splitlines() if "file:mine" in line]
     assert [cell.strip() for cell in row.strip("│").split("│")][1:4] == ["warn (<= 1.0 %)", "5", "0 / 5"]
-    assert '<td class="number">0 / 5</td>' in page.read_text(encoding="utf-8")
+    assert "0 / 5</td>" in page.read_text(encoding="utf-8")
 
 
 def test_an_audit_is_shown_as_tables_with_thresholds(run, audited):

@@ -78,6 +78,6 @@ def test_the_input_is_never_overwritten(tmp_path):
     path, link = tmp_path / "rows.jsonl", tmp_path / "link.jsonl"
     path.write_text("x")
     link.symlink_to(path)
-    with refused(f"{link}: this is the input, which would be lost; give another --out"):
+    with refused(f"{link}: got the input file as output; give another --out"):
         check_writable(link, force=True, source=path)
     check_writable(tmp_path / "other.jsonl", force=False, source=path)

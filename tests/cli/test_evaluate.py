@@ -138,7 +138,11 @@ def test_a_page_with_the_plots_is_written(run, judged_by, good, rows_file, tmp_p
     judged_by(good, command="evaluate")
     page = tmp_path / "judge.html"
     assert run("evaluate", rows_file(*ROWS), "--page", page, "--resamples", "0").status == 0
-    assert "good: agreement with labels" in page.read_text(encoding="utf-8")
+    shown = page.read_text(encoding="utf-8")
+    assert "rows.jsonl" in shown
+    assert "Evaluation of a judge" in shown
+    assert run("evaluate", rows_file(*PAIRS), "--page", page, "--force", "--resamples", "0").status == 0
+    assert "of pairs in the right order" in page.read_text(encoding="utf-8")
 
 
 def test_the_paper_protocol_asks_for_three_feedbacks(run, monkeypatch, good, rows_file):
@@ -178,7 +182,7 @@ def test_a_real_model_is_evaluated(run, tiny_judge_folder, rows_file):
         ([], (), "row; it has no rows"),
         ([{"instruction": "a", "response": "b", "rubric": "honesty"}], (), "no score; got the columns"),
         ([*ROWS[:2], *PAIRS], (), "got 2 rows with scores and 4 preference pairs; expected one kind"),
-        (PAIRS, ("--page", "page.html"), "got preference pairs; --fit-calibration and --page need rows with scores"),
+        (PAIRS, ("--fit-calibration", "c.json"), "got preference pairs; --fit-calibration needs rows with scores"),
         (ROWS[:3], ("--fit-calibration", "c.json"), "got 3 rows to calibrate on; expected at least 10"),
         (ROWS[:3], ("--group", "nowhere"), "no column 'nowhere'"),
         (ROWS[:3], ("--cluster", "nowhere"), "no column 'nowhere'"),

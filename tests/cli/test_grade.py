@@ -60,7 +60,10 @@ def test_every_kind_of_file_is_graded_with_its_columns_kept(run, tiny, tmp_path,
     out = tmp_path / "graded.jsonl"
     shown = run("grade", tmp_path / name, *tiny, "--rubric", "helpfulness", "--out", out, "--json")
     rows = read(out)
-    assert (shown.status, json.loads(shown.out)) == (0, {"written": 3, "outcomes": {"scored": 3}, "left_out": []})
+    mean = sum(row["expected_score"] for row in rows) / 3
+    means = {"helpfulness": pytest.approx(mean)}
+    summary = {"written": 3, "outcomes": {"scored": 3}, "mean_scores": means, "left_out": []}
+    assert (shown.status, json.loads(shown.out)) == (0, summary)
     for row, given in zip(rows, ROWS, strict=True):
         assert_scored(row)
         kept = {name: value for name, value in given.items() if name != "score"}
@@ -78,15 +81,46 @@ def test_a_file_goes_to_standard_output_without_out(run, tiny, rows_file):
 def test_one_response_is_shown_as_a_table(run, tiny):
     shown = run("grade", *tiny, *ONE)
     assert shown.status == 0
-    headings = ["rubric", "score", "expected", "distribution", "entropy", "outcome", "feedback"]
-    assert re.findall(r"\w+", shown.out.splitlines()[1]) == headings
-    assert re.search(r"helpfulness .* [1-5] .* [1-5]\.\d\d .* \d\.\d\d .* scored ", shown.out)
+    assert re.findall(r"\w+", shown.out.splitlines()[1]) == ["rubric", "score", "distribution", "outcome", "feedback"]
+    assert re.search(r"helpfulness │ [1-5]\.\d\d +│ 1.{5}5 +│ scored ", shown.out)
+    with_integer = run("grade", *tiny, *ONE, "--integer")
+    assert re.search(r"helpfulness │ [1-5]\.\d\d +│ [1-5] +│ 1.{5}5 +│ scored ", with_integer.out)
 
 
-@pytest.mark.parametrize("response", [("--response", "-"), ()])
-def test_the_response_is_read_from_standard_input(run, tiny, response):
+def test_one_response_without_a_rubric_is_graded_for_helpfulness(run, tiny):
+    assert "helpfulness" in run("grade", *tiny, *ONE[:4]).out
+
+
+def test_a_terminal_gets_a_table_and_a_summary(run, tiny, rows_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("prom_reward.cli.console.stdout._force_terminal", True)
+    rows = [{**ROWS[0], "response": f"Answer {at}."} for at in range(22)]
+    shown = run("grade", rows_file(*rows), *tiny, "--rubric", "helpfulness", "--out", tmp_path / "graded.jsonl")
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in shown.out.splitlines()]
+    assert sum("Answer " in line for line in lines) == 20
+    assert lines[-2] == "... and 2 more"
+    pattern = (
+        r"rows.jsonl: 22 judgments \(22 scored\); mean score [1-5]\.\d\d by helpfulness; written to .*graded.jsonl"
+    )
+    assert re.search(pattern, lines[-1])
+    assert len(read(tmp_path / "graded.jsonl")) == 22
+
+
+@pytest.mark.parametrize("text", ['[{"instruction": "Q", "response": "A"}]', '{"instruction": "Q", "response": "A"}\n'])
+def test_rows_are_read_from_standard_input(run, tiny, text):
+    shown = run("grade", "-", *tiny, "--rubric", "helpfulness", stdin=text)
+    assert shown.status == 0
+    assert_scored(json.loads(shown.out))
+
+
+def test_numbers_that_json_cannot_hold_become_null(run, tiny, rows_file):
+    path = rows_file('{"instruction": "Q", "response": "A", "weight": NaN, "parts": [Infinity, 1.5]}')
+    row = json.loads(run("grade", path, *tiny, "--rubric", "helpfulness").out)
+    assert (row["weight"], row["parts"]) == (None, [None, 1.5])
+
+
+def test_the_response_is_read_from_standard_input(run, tiny):
     given = [option for option in ONE if option not in ("--response", "Seven.")]
-    piped = run("grade", *tiny, *given, *response, "--json", stdin="Seven.")
+    piped = run("grade", *tiny, *given, "--response", "-", "--json", stdin="Seven.")
     stated = run("grade", *tiny, *ONE, "--json")
     assert piped.status == 0
     assert_scored(json.loads(piped.out))
@@ -125,7 +159,7 @@ def test_one_response_that_cannot_be_scored_is_status_1(run, judged_by):
     judged_by(PrometheusJudge(ScriptedEngine([ValueError("the server is gone")])))
     shown = run("grade", *ONE)
     assert shown.status == 1
-    assert re.search(r"- +│ +- .*engine_failed .*the server is gone", shown.out)
+    assert re.search(r"- +│ +│ engine_failed .*the server is gone", shown.out)
 
 
 def test_a_table_shows_text_in_brackets_as_it_is_and_what_cannot_be_written_as_a_question_mark(run, judged_by):

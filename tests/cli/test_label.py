@@ -52,11 +52,11 @@ def test_the_page_is_made_of_the_folder(run, judged, source, tmp_path):
     assert done.status == 0
     assert "Pairs in the given order, ties as half" in done.out
     assert f"{tmp_path}/out/report.html: 40 judgments (40 scored), 40 of them with their texts" in done.out
-    again = run("report", tmp_path / "out", "--json", "--out", tmp_path / "other.html")
+    again = run("report", tmp_path / "out", "--json", "--page", tmp_path / "other.html")
     found = json.loads(again.out)
     assert found["pairwise_accuracy"]["all"]["n"] == 20
     assert (tmp_path / "other.html").read_text() == (tmp_path / "out/report.html").read_text()
-    refused = run("report", tmp_path / "out", "--out", tmp_path / "other.html")
+    refused = run("report", tmp_path / "out", "--page", tmp_path / "other.html")
     assert (refused.status, "the file exists" in refused.err) == (2, True)
 
 
@@ -124,7 +124,8 @@ def test_rows_with_problems_end_in_status_1(run, judged, tmp_path):
     source = write_rows(tmp_path / "rows.jsonl", [*pairs(3), {"prompt": "a", "rejected": "b"}])
     done = run("label", source, *options(tmp_path))
     assert done.status == 1
-    assert f"1 rows could not be labeled, {tmp_path}/out/problems.jsonl says why; the others are" in done.err
+    assert "line 4: a pair without 'chosen'" in done.err
+    assert f"1 row left out, see {tmp_path}/out/problems.jsonl" in done.err
 
 
 def test_ctrl_c_says_how_to_go_on(run, judged, source, tmp_path):

@@ -37,3 +37,11 @@ def test_a_broken_state_is_one_line(run, folder):
     assert done.status == 2
     assert "trainer_state.json: not a trainer's state (JSONDecodeError" in done.err
     assert not (folder / "report.html").exists()
+
+
+def test_a_folder_without_the_trainers_state_says_what_is_missing(run, folder):
+    (folder / "trainer_state.json").unlink()
+    done = run("report", folder)
+    assert done.status == 0
+    assert "missing: trainer_state.json" in done.out
+    assert "Reward over steps" in (folder / "report.html").read_text()

@@ -42,7 +42,7 @@ def problem(values, **columns):
             {"chosen": "\n\nHuman: A?\n\nAssistant: Bee", "rejected": "\n\nHuman: A?\n\nAssistant: Bear"},
             "pair",
             "\n\nHuman: A?\n\nAssistant:",
-            ("Bee", "Bear"),
+            (" Bee", " Bear"),
         ),
         ({"prompt": "Hi?", "completion": "Yes."}, "response", "Hi?", ("Yes.",)),
         ({"instruction": "Hi?", "response": ""}, "response", "Hi?", ("",)),

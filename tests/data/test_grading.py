@@ -23,7 +23,7 @@ COLLECTION = {
     "output": "Feedback [RESULT] 4",
 }
 FIELDS = {"rubric_name", "outcome", "score", "expected_score", "score_probs"}
-FIELDS |= {"entropy", "sampled_scores", "feedback", "flags", "error"}
+FIELDS |= {"entropy", "sampled_scores", "feedback", "is_partial", "flags", "error"}
 
 
 def only(values, default=DEFAULT):

@@ -240,7 +240,7 @@ def test_a_folder_of_splits_names_one_to_give(tmp_path):
 def test_a_broken_csv_is_read_up_to_the_break(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_bytes(b'a\n1\n"x"y\n2\n')
-    problem = "not valid UTF-8 CSV (',' expected after '\"'), and nothing behind it can be read"
+    problem = "not valid UTF-8 CSV (',' expected after '\"'), and nothing after it can be read"
     assert list(read_rows(path)) == [Row("line 2", {"a": "1"}), BrokenRow("line 3", problem)]
 
 

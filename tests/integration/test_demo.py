@@ -25,8 +25,9 @@ def test_the_demo_grades_and_trains(monkeypatch, capsys):
     shown = capsys.readouterr().out
     rows = [line for line in shown.splitlines() if re.match(r"│ (complete|short|vague|wrong|off topic|empty)\b", line)]
     assert len(rows) == 6
-    assert all(re.search(r"│ [1-5] +│ [1-5]\.\d\d +│ 1.{5}5 │ 0\.\d\d +│", line) for line in rows)
-    assert "judges surface better than truth" in shown
+    assert all(re.search(r"│ [1-5]\.\d\d +│ 1.{5}5 │ 0\.\d\d +│ (yes|NO) +│", line) for line in rows)
+    wrong = [name for name, line in zip(RESPONSES, rows, strict=True) if line.endswith("│ NO    │")]
+    assert f"The judge is wrong on: {', '.join(wrong)}." in shown
     assert re.search(r"│ +1 │ +0\.\d{3} │ +0\.\d{3} │", shown)
 
 
@@ -37,7 +38,8 @@ def test_the_demo_in_json_without_training(monkeypatch, capsys):
         run(monkeypatch, "--steps", "0", "--json")
     assert end.value.code == 0
     printed = json.loads(capsys.readouterr().out)
-    assert [row["response"] for row in printed["graded"]] == RESPONSES
-    assert all(row["reward"] == pytest.approx((row["expected_score"] - 1) / 4) for row in printed["graded"])
-    assert len({row["expected_score"] for row in printed["graded"]}) == 6
+    assert [row["answer"] for row in printed["graded"]] == RESPONSES
+    assert all(row["reward"] == pytest.approx((row["score"] - 1) / 4) for row in printed["graded"])
+    assert len({row["score"] for row in printed["graded"]}) == 6
+    assert all(row["is_judged_right"] == ((row["reward"] > 0.5) == row["is_good"]) for row in printed["graded"])
     assert printed["trained"] == []

@@ -110,13 +110,13 @@ def search(driver, words, expected):
 
 
 def test_the_page_opens_from_disk_without_an_error_or_a_request(opened):
-    assert opened.title == "rows.jsonl · prom_reward report"
+    assert opened.title == "rows.jsonl · prom_reward labeling report"
     assert [entry for entry in opened.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
     requests = [entry["message"] for entry in opened.get_log("performance") if 'requestWillBeSent"' in entry["message"]]
     assert any('"url":"file://' in request for request in requests)
     assert not any('"url":"http' in request or '"url":"ws' in request for request in requests)
-    plots = opened.execute_script("return document.querySelectorAll('.plot .main-svg').length")
-    assert plots >= 6
+    plots = opened.execute_script("return document.querySelectorAll('.plot svg').length")
+    assert plots >= 5
     assert count(opened) == "302 of 302"
 
 
@@ -149,7 +149,7 @@ def test_a_response_with_script_tags_is_shown_as_text(opened):
     shown = opened.execute_script("return [...document.querySelectorAll('.detail pre')].map((it) => it.textContent)")
     assert shown[:3] == ["Hostile?", HOSTILE, "Harmless."]
     assert opened.execute_script("return document.querySelectorAll('.detail b, .detail script').length") == 0
-    assert opened.title == "rows.jsonl · prom_reward report"
+    assert opened.title == "rows.jsonl · prom_reward labeling report"
 
 
 def test_the_keyboard_is_enough(opened):
@@ -176,6 +176,25 @@ def test_a_judgment_that_needs_an_eye_leads_to_its_row(opened):
     click(opened, ".eye")
     prompt = opened.execute_script("return document.querySelector('.eye p').textContent")
     assert opened.execute_script("return document.querySelector('.detail pre').textContent") == prompt
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_is_no_wider_than_its_window(opened, width):
+    try:
+        opened.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+        )
+        shown, whole = opened.execute_script(
+            "const page = document.documentElement; return [page.clientWidth, page.scrollWidth]"
+        )
+        assert whole == shown
+        plots = opened.execute_script(
+            "return [...document.querySelectorAll('.plot svg')].map((plot) => plot.getBoundingClientRect().width)"
+        )
+        assert all(200 < plot <= min(640, width) for plot in plots)
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.full

@@ -327,3 +327,20 @@ def test_a_hundred_thousand_rows_in_bounded_memory_killed_five_times(tmp_path):
     with (tmp_path / "large/labels.jsonl").open() as file:
         assert sum(1 for _ in file) == 100_000
     sys.stdout.write(f"{large:.1f} MB for 100,000 rows, {small:.1f} MB for 1,000")
+
+
+@pytest.mark.parametrize(("taught", "method", "warns"), [(False, "both", 1), (False, "grade", 0), (True, "rank", 0)])
+def test_ranking_with_a_judge_that_was_not_trained_for_it_warns_once(labeled, caplog, taught, method, warns):
+    judge = scripted_judge()
+    judge.taught_to_rank = taught
+    labeled([GOOD, GOOD], judge=judge, method=method)
+    assert ["not trained for pairwise ranking" in message for message in caplog.messages] == [True] * warns
+
+
+@pytest.mark.parametrize("cut", ["Q2", "Q2,A", "Q2,", '"Q2\n', '"Q2, é'])
+def test_the_last_row_of_a_csv_that_is_being_written_waits_for_a_later_run(labeled, cut):
+    whole = {"Q2": "Q2,A2\n", "Q2,A": "Q2,A\n", "Q2,": "Q2,\n", '"Q2\n': '"Q2\n",A2\n', '"Q2, é': '"Q2, é",A2\n'}[cut]
+    rows, problems, _ = labeled(f"prompt,response\nQ1,A1\n{cut}".encode(), name="rows.csv")
+    assert (rows[0]["prompt"], problems) == ("Q1", [])
+    rows, problems, found = labeled(f"prompt,response\nQ1,A1\n{whole}".encode(), name="rows.csv")
+    assert ([row["prompt"][:2] for row in rows], problems, found.num_labeled) == (["Q1", "Q2"], [], 2)

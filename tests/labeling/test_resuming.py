@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import InputError, WorkError
+from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.labeling.labeling import label
 from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, verdict, write_rows
 
@@ -251,3 +253,18 @@ def test_a_real_judge_killed_five_times_ends_with_the_same_bytes(tmp_path):
         child.wait()
     subprocess.run([*command, str(tmp_path / "killed")], check=True)
     assert same_bytes(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_other_weights_under_the_same_name_are_refused(source, tmp_path):
+    """An engine's fingerprint digests its folder, so other weights in it are another judge."""
+
+    def judge_of(weights):
+        class Engine(ScriptedEngine):
+            fingerprint = f"folder:{weights}"
+
+        return PrometheusJudge(Engine(verdict, keeps_prompts=False), name="my-judge")
+
+    run(source, tmp_path / "out", judge_of("first weights"), limit=10)
+    with pytest.raises(InputError, match=r"judge '.*first.*', got '.*other.*'.*--accept-changes"):
+        run(source, tmp_path / "out", judge_of("other weights"))
+    assert run(source, tmp_path / "out", judge_of("first weights")).num_labeled == 60

@@ -1,11 +1,9 @@
 import json
-import time
 
 import pytest
-from hypothesis import given, strategies as st
 
 from prom_reward.errors import RowError
-from prom_reward.prompts.transcripts import DIALOGUE_OPENING, strip_thinking, transcript
+from prom_reward.prompts.transcripts import DIALOGUE_OPENING, transcript
 
 QUESTION = [{"role": "user", "content": "What is 2 + 2?"}]
 CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 2, "b": 2}}}
@@ -97,11 +95,11 @@ def test_the_completions_tool_calls_and_results_belong_to_the_instruction():
     assert transcript("What is 2 + 2?", [CALLING, RESULT, ANSWER]) == (expected, "It is 4.")
 
 
-@pytest.mark.parametrize("completion", [[CALLING], [{**CALLING, "content": "I add."}]])
-def test_a_completion_that_ends_in_a_tool_call_has_an_empty_response(completion):
-    said = "I add.\n" if completion[0]["content"] else ""
-    expected = _dialogue("User: What is 2 + 2?", f'Assistant:{said}[calls add with {{"a": 2, "b": 2}}]')
-    assert transcript(QUESTION, completion) == (expected, "")
+@pytest.mark.parametrize("said", ["", "I add."])
+def test_a_last_message_with_tool_calls_is_the_response_with_its_calls(said):
+    call = '[calls add with {"a": 2, "b": 2}]'
+    response = f"{said}\n{call}" if said else call
+    assert transcript(QUESTION, [{**CALLING, "content": said}]) == ("What is 2 + 2?", response)
 
 
 def test_a_completion_that_ends_in_a_tool_result_has_an_empty_response():
@@ -141,11 +139,6 @@ def test_an_empty_completion_is_an_empty_response(completion):
     assert transcript(QUESTION, completion) == ("What is 2 + 2?", "")
 
 
-def test_an_unknown_role_is_shown_by_its_name():
-    prompt = [*QUESTION, {"role": "critic", "content": "Hm."}]
-    assert transcript(prompt, "")[0] == _dialogue("User: What is 2 + 2?", "Critic: Hm.")
-
-
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -179,73 +172,41 @@ def test_inline_thinking_is_shown_on_request_only(thinking):
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("<think>\nHm.\n</think>\n\nIt is 4. ", "It is 4."),
-        ("<think></think>4", "4"),
-        ("<THINK>Hm.</Think>4", "4"),
-        ("<thinking>Hm.</thinking>4", "4"),
-        ("a <think>b</think> c <think>d</think> e", "a  c  e"),
-        ("<think>a <think>b</think> c</think> d", "d"),
-        ("Hm.\n</think>\n4", "4"),
-        ("Hm.</think> no </think>4", "4"),
-        ("<think>Hm. It is 4.", ""),
-        ("4 <think>Or is it", "4"),
-        ("<think>a</think>4<think>b", "4"),
-        ("a</think>4<think>b</think>", "4"),
-        ("<think>", ""),
-        ("</think>", ""),
-        ("  no thinking at all \n", "  no thinking at all \n"),
-        ("I think </thought>", "I think </thought>"),
-        ("", ""),
-    ],
-)
-def test_the_answer_is_what_stands_outside_of_thinking(text, answer):
-    assert strip_thinking(text) == answer
-
-
-@given(st.lists(st.sampled_from(["<think>", "</think>", "<thinking>", "</thinking>", "a", " ", "\n"])).map("".join))
-def test_no_tag_of_thinking_is_left(text):
-    answer = strip_thinking(text)
-    assert "think" not in answer
-    assert strip_thinking(answer) == answer
-
-
-@pytest.mark.parametrize("unit", ["<think>", "</think>", "<think>a</think>", "<thinking> "])
-def test_a_megabyte_of_thinking_tags_costs_linear_time(unit):
-    start = time.perf_counter()
-    strip_thinking(unit * (1_000_000 // len(unit)))
-    assert time.perf_counter() - start < 5
-
-
-@pytest.mark.parametrize(
     ("prompt", "completion", "message"),
     [
-        (None, "a", "got a prompt of type NoneType; expected a string or a list of messages"),
-        (["q"], "a", "got a prompt of type list; expected a string or a list of messages"),
-        ("q", 5, "got a completion of type int; expected a string or a list of messages"),
-        ("q", {"role": "assistant"}, "got a completion of type dict; expected a string or a list of messages"),
-        (
-            [{"role": "user", "content": 5}],
-            "a",
-            "got a message content of type int; expected a string or a list of content blocks",
-        ),
-        (
-            [{"role": "user", "content": ["hi"]}],
-            "a",
-            "got a message content of type list; expected a string or a list of content blocks",
-        ),
-        (
-            [{"content": "hi"}],
-            "a",
-            "got a message with the role None; expected system, user, assistant or tool",
-        ),
+        (None, "a", "got a prompt of type NoneType"),
+        (["q"], "a", "prompt, message 1: got str"),
+        ("q", 5, "got a completion of type int"),
+        ([{"role": "user", "content": 5}], "a", "prompt, message 1: got 5 as content"),
+        ([{"role": "critic", "content": "hi"}], "a", "prompt, message 1: unknown role 'critic'"),
+        ([{"content": "hi"}], "a", "prompt, message 1: got the role None"),
     ],
 )
 def test_what_is_no_conversation_is_refused(prompt, completion, message):
-    with pytest.raises(RowError) as caught:
+    with pytest.raises(RowError, match=message):
         transcript(prompt, completion)
-    assert str(caught.value) == message
+
+
+def test_one_mapping_is_one_message():
+    assert transcript(QUESTION[0], ANSWER) == ("What is 2 + 2?", "It is 4.")
+
+
+def test_a_prefilled_answer_begins_the_response():
+    prompt = [*QUESTION, {"role": "assistant", "content": "It is"}]
+    assert transcript(prompt, [{"role": "assistant", "content": " 4."}]) == ("What is 2 + 2?", "It is 4.")
+    assert transcript(prompt, " 4.") == ("What is 2 + 2?", "It is 4.")
+
+
+def test_a_prompt_that_opens_thoughts_says_that_the_completion_begins_in_them():
+    assert transcript("<|user|>2 + 2?<|assistant|><think>\n", "Hm. </think> 4")[1] == "4"
+
+
+def test_dialogues_and_messages_that_are_stored_as_text_are_read():
+    prompt = "\n\nHuman: What is 2 + 2?\n\nAssistant: It is 4.\n\nHuman: Sure?\n\nAssistant:"
+    turns = [*QUESTION, ANSWER, {"role": "user", "content": "Sure?"}]
+    assert transcript(prompt, "Yes.") == transcript(turns, "Yes.")
+    for write in (json.dumps, repr):
+        assert transcript(write(QUESTION), write([ANSWER])) == ("What is 2 + 2?", "It is 4.")
 
 
 @pytest.mark.parametrize("guard", [True, False])

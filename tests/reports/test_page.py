@@ -2,16 +2,20 @@ import json
 import re
 
 import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
+from prom_reward.reports.agreement import agreement_rows
 from prom_reward.reports.data import load_report
-from prom_reward.reports.figures import agreement_rows, figures
+from prom_reward.reports.figures import label_figures
 from prom_reward.reports.page import report_figures_json, report_page
+from prom_reward.reports.training_figures import training_figures
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from tests.labeling.label_inputs import pairs, scripted_judge, verdict, write_rows
 
 HOSTILE = '</script><script>document.title = "taken"</script><img src=x onerror="document.title=1">{{ 7 * 7 }}'
+HIDDEN = "\u202e \ud800"
 
 
 def by_length(prompt):
@@ -56,15 +60,14 @@ def test_the_figures_are_those_of_the_labels(folder_of):
     assert (overall.group, overall.num_pairs, overall.judge.value) == ("all", 40, 0.5)
     assert [(row.group, row.num_pairs) for row in (first, second)] == [("part 0", 20), ("part 1", 20)]
     assert overall.length.value == overall.integer.value == 0.5
-    assert [figure.title for figure in figures(data)] == [
+    assert [figure.title for figure in label_figures(data)] == [
         "Scores",
         "Margins",
         "Length against score",
         "Entropy",
         "Does a larger margin mean more?",
-        "Outcomes",
     ]
-    [note] = [figure.note for figure in figures(data) if figure.title == "Length against score"]
+    [note] = [figure.note for figure in label_figures(data) if figure.title == "Length against score"]
     assert note.startswith("Pearson 1.00, Spearman 1.00")
 
 
@@ -89,33 +92,40 @@ def test_several_responses_and_several_rubrics(folder_of):
     data = load_report(folder_of(rows))
     assert [one.side for one in data.judgments] == ["1", "2", "3"] * 3
     assert {one.rubric for one in data.judgments} == {"helpfulness", "honesty", "helpfulness + honesty"}
-    assert "Scores by rubric" in [figure.title for figure in figures(data)]
+    assert "Scores by rubric" in [figure.title for figure in label_figures(data)]
 
 
 def test_a_training_shows_its_reward_over_steps(log):
     data = load_report(log)
     assert data.is_training
-    assert {step: rewards[0] for step, rewards in data.rewards.items()} == {step: step / 10 for step in range(5)}
-    assert [figure.title for figure in figures(data)][:2] == ["Reward over steps", "Outcomes over steps"]
+    assert {step: rewards[0] for step, rewards in data.rewards.items()} == {step + 1: step / 10 for step in range(5)}
+    assert next(figure.title for figure in training_figures(data)) == "Reward over steps"
     page = report_page(data)
-    assert "Judgments of a training" in page
+    assert "Training report" in page
+    assert page.index("mean reward of the last step") < page.index("</strong><span>judgments")
     assert len(embedded(page, "judgments-data")) == 20
 
 
 def test_text_stays_text(folder_of):
-    rows = [{"prompt": HOSTILE, "chosen": HOSTILE, "rejected": "fine", "source": HOSTILE} for _ in range(3)]
+    rows = [
+        {"prompt": HOSTILE, "chosen": HOSTILE, "rejected": "fine", "source": f"{HOSTILE} {HIDDEN} {at}"}
+        for at in range(3)
+    ]
     page = report_page(load_report(folder_of(rows, lambda prompt: f"{HOSTILE} [RESULT] 3")))
+    page.encode("utf-8")
     assert HOSTILE not in page
     assert "<script>document" not in page
     assert [one["response"] for one in embedded(page, "judgments-data")][:2] == [HOSTILE, "fine"]
+    assert "\\u{202e} \\u{d800} 1" in page  # the group in the table of agreement
 
 
 def test_the_page_asks_for_nothing_on_the_network(folder_of):
     page = report_page(load_report(folder_of(pairs(5))))
-    own = page.replace(re.search(r"<script>(/\*\*.*?)</script>", page, re.DOTALL)[1], "")
-    assert not re.search(r"""(src|href)=["'](?!#|data:)""", own)
-    assert "url(" not in own
-    assert "@import" not in own
+    assert not re.search(r"""(src|href)=["'](?!#|data:)""", page)
+    assert "url(" not in page
+    assert "@import" not in page
+    assert "default-src 'none'" in page
+    assert len(page) < 100_000
 
 
 def test_a_large_labelling_shows_all_numbers_and_a_part_of_the_texts(folder_of):
@@ -172,18 +182,26 @@ def test_labels_that_are_broken_are_one_line(folder_of):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "no such folder or file; expected a folder of `prom-reward label` or of a training, or a judgment log"),
+        (None, "no such folder or file; expected a folder of `prom-reward label`, a trainer's folder"),
         ("", "it has no judgments; expected at least one"),
         ('{"a": 1}\n', r"not a judgment log \(KeyError: .*\); expected the file of PrometheusReward\(log_path=...\)"),
         ("{\n", r"not a judgment log \(JSONDecodeError: .*\); expected the file of"),
-        ("[]\n", r"not a judgment log \(TypeError: .*\); expected the file of"),
+        ("[]\n", r"not a judgment log \(AttributeError: .*\); expected the file of"),
         (f"{'[' * 5000}\n", r"not a judgment log \(RecursionError: .*\); expected the file of"),
         *(
             (
                 json.dumps({**RECORD, name: value}) + "\n",
                 r"not a judgment log \((Type|Attribute|Overflow)Error: .*\); exp",
             )
-            for name, value in (("score", "4"), ("rubric", []), ("score_probs", [1]), ("reward", {}), ("step", 1e999))
+            for name, value in (
+                ("score", "4"),
+                ("expected_score", float("nan")),
+                ("entropy", float("inf")),
+                ("rubric", []),
+                ("score_probs", [1]),
+                ("reward", {}),
+                ("step", 1e999),
+            )
         ),
     ],
 )
@@ -193,3 +211,44 @@ def test_what_is_no_log_is_one_line(tmp_path, content, said):
         path.write_text(content)
     with pytest.raises(InputError, match=rf"log\.jsonl: {said}"):
         load_report(path)
+
+
+def test_axes_have_the_rubrics_scale_and_captions_its_size(folder_of):
+    data = load_report(folder_of(pairs(30)))
+    assert data.scale == (1, 5)
+    figures = {figure.title: figure for figure in label_figures(data)}
+    assert figures["Scores"].plot.x.limits == figures["Length against score"].plot.y.limits == (1, 5)
+    assert "1.61 is an even guess between 5 scores" in figures["Entropy"].note
+
+
+def test_all_scored_needs_no_figure_of_outcomes(folder_of):
+    def titles(rows, script=verdict):
+        return [figure.title for figure in label_figures(load_report(folder_of(rows, script)))]
+
+    assert "Outcomes" not in titles(pairs(5))
+
+
+def test_unscored_judgments_are_drawn(folder_of):
+    folder = folder_of([*pairs(5), {"prompt": "broken", "chosen": "x", "rejected": "y"}], failing)
+    [figure] = [figure for figure in label_figures(load_report(folder)) if figure.title == "Outcomes"]
+    assert [(mark.boxes[0].right) for mark in figure.plot.marks] == [10, 2]
+
+
+def test_a_folder_of_neither_kind_says_what_is_expected(tmp_path):
+    (tmp_path / "trainer_state.json").write_text("{}")
+    with pytest.raises(InputError, match=r"no manifest\.json and no judgments\.jsonl in it; expected .*log_path="):
+        load_report(tmp_path)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(st.characters(exclude_categories=())), min_size=5, max_size=5))
+def test_any_text_of_a_log_makes_a_page(tmp_path, texts):
+    names = ("instruction", "response", "feedback", "rubric", "judge")
+    probs = {"1": 0.2, "5": 0.8}
+    record = {"step": 0, "row": 0, "outcome": "scored", "score": 5, "expected_score": 4.2, "score_probs": probs}
+    record |= {"entropy": 0.5, "reward": 0.8, **dict(zip(names, texts, strict=True))}
+    (tmp_path / "log.jsonl").write_text(json.dumps(record) + "\n")
+    page = report_page(load_report(tmp_path / "log.jsonl"))
+    page.encode("utf-8")
+    assert page.count("<script") == page.count("</script>") == 3
+    assert len(embedded(page, "judgments-data")) == 1

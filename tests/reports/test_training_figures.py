@@ -8,9 +8,10 @@ from prom_reward.reports.training_figures import share_without_spread, training_
 from prom_reward.reports.training_folder import BeforeAfter, write_before_after
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from tests.labeling.label_inputs import scripted_judge
-from tests.reports.test_page import HOSTILE, embedded
+from tests.reports.test_page import HOSTILE
 
 TITLES = ["Length over steps", "Entropy over steps", "Groups without spread"]
+STEPS = [1, 2, 3, 4, 5, 6]
 
 
 @pytest.fixture
@@ -44,13 +45,14 @@ def logged(folder):
 def test_a_log_alone_has_length_entropy_and_spread(folder):
     for source in (folder, folder / "judgments.jsonl"):
         drawn = training_figures(load_report(source))
-        assert [figure.title for figure in drawn] == TITLES
+        assert [figure.title for figure in drawn] == ["Reward over steps", *TITLES]
     by_title = {figure.title: figure for figure in drawn}
-    points, line = by_title["Length over steps"].plot["data"]
-    assert points["y"] == line["y"] == [10, 11, 12, 13, 14, 15]
-    assert by_title["Length over steps"].note.startswith("Characters of the mean response: 10 at first, 15 at last.")
-    assert by_title["Groups without spread"].plot["data"][0]["y"] == [100, 0, 0, 100, 0, 0]
-    assert by_title["Groups without spread"].note.startswith("33.3% over all steps")
+    [line] = by_title["Length over steps"].plot.marks
+    assert (list(line.x), line.y) == (STEPS, [10, 11, 12, 13, 14, 15])
+    assert "10 in the first step, 15 in the last" in by_title["Length over steps"].note
+    assert by_title["Groups without spread"].plot.marks[0].y == [100, 0, 0, 100, 0, 0]
+    assert by_title["Groups without spread"].note.startswith("33.3% of all groups")
+    assert by_title["Reward over steps"].plot.y.limits == (0, 1)
     assert load_report(folder).title == folder.name
 
 
@@ -58,18 +60,18 @@ def test_the_trainers_log_adds_both_judges_and_seconds(folder):
     history = logged(folder)
     data = load_report(folder)
     drawn = {figure.title: figure for figure in training_figures(data)}
-    assert list(drawn) == ["Reward's judge and audit judge", *TITLES, "Seconds a step"]
-    own, audit = (drawn["Reward's judge and audit judge"].plot["data"][at] for at in (1, 3))
-    assert (own["name"], audit["name"]) == ("reward's judge", "audit judge")
-    assert own["y"] == pytest.approx([0.3 + entry["audit/gap"] for entry in history])
-    assert audit["y"] == pytest.approx([0.3] * 6)
-    assert drawn["Seconds a step"].note == "25.0% of the steps' time is the judge's."
-    lines = {trace["name"]: trace["x"] for trace in drawn["Entropy over steps"].plot["data"] if "name" in trace}
-    assert lines == {"judge, a score": list(range(6)), "policy, a token": list(range(6))}
+    assert list(drawn) == ["Reward over steps", "Reward's judge and audit judge", *TITLES, "Seconds for each step"]
+    own, audit = drawn["Reward's judge and audit judge"].plot.marks
+    assert (own.name, audit.name) == ("reward's judge", "audit judge")
+    assert own.y == pytest.approx([0.3 + entry["audit/gap"] for entry in history])
+    assert audit.y == pytest.approx([0.3] * 6)
+    assert drawn["Seconds for each step"].note == "The judge takes 25.0% of the steps' time."
+    lines = {mark.name: list(mark.x) for mark in drawn["Entropy over steps"].plot.marks}
+    assert lines == {"judge, per score": STEPS, "policy, per token": STEPS}
     found = report_figures_json(data)["training"]
     assert (found["steps"], found["judge_share"]) == (6, 0.25)
     page = report_page(data)
-    assert len(embedded(page, "plots-data")) == page.count('<div class="plot"')
+    assert page.count("<svg") == page.count('<div class="plot"') > 6
     assert "Before and after" not in page
 
 
@@ -77,9 +79,9 @@ def test_an_audit_judges_time_is_not_a_steps(folder):
     history = [{"step": step, "step_time": 10.0, "judge/seconds": 2.0, "audit/seconds": 2.0} for step in range(1, 7)]
     (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}))
     data = load_report(folder)
-    drawn = next(figure for figure in training_figures(data) if figure.title == "Seconds a step")
-    assert drawn.note == "25.0% of the steps' time, without an audit judge's, is the judge's."
-    assert set(drawn.plot["data"][0]["y"]) == {8}
+    drawn = next(figure for figure in training_figures(data) if figure.title == "Seconds for each step")
+    assert drawn.note == "The judge takes 25.0% of the steps' time (without the audit judge)."
+    assert set(drawn.plot.marks[0].y) == {8}
     assert report_figures_json(data)["training"]["judge_share"] == 0.25
 
 
@@ -87,10 +89,10 @@ def test_long_curves_are_smoothed(folder):
     history = [{"step": step, "step_time": 8.0 + step % 2, "judge/seconds": 2.0} for step in range(1, 151)]
     (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}))
     points, line, *_ = next(
-        figure for figure in training_figures(load_report(folder)) if figure.title == "Seconds a step"
-    ).plot["data"]
-    assert set(points["y"]) == {8, 9}
-    assert all(8.4 < value < 8.6 for value in line["y"][10:-10])
+        figure for figure in training_figures(load_report(folder)) if figure.title == "Seconds for each step"
+    ).plot.marks
+    assert set(points.y) == {8, 9}
+    assert all(8.4 < value < 8.6 for value in line.y[10:-10])
 
 
 def test_answers_before_and_after_stand_on_the_page_as_text(folder):
@@ -111,8 +113,8 @@ def test_answers_before_and_after_stand_on_the_page_as_text(folder):
     )
     write_before_after(folder, [*answers, hostile])
     page = report_page(load_report(folder))
-    shown = page[page.index('id="before-after"') : page.index("Most in need of a human eye")]
-    gained, lost = shown.split("What lost most")
+    shown = page[page.index('id="before-after"') : page.index('id="look"')]
+    gained, lost = shown.split("Smallest gains, or losses")
     assert [part.partition(" ·")[0] for part in gained.split("<summary>")[1:]] == [
         f"2.00 → {2 + at:.2f}" for at in (11, 10, 9, 8, 7)
     ]
@@ -131,13 +133,13 @@ def test_one_answer_alone_is_shown_once(folder):
     write_before_after(folder, [BeforeAfter(prompt="Only", before="old", after="new")])
     page = report_page(load_report(folder))
     assert page.count("<summary>– → – · Only</summary>") == 1
-    assert "What lost most" not in page
+    assert "Smallest gains" not in page
 
 
 def test_groups_of_one_say_nothing_of_spread():
-    assert share_without_spread({(0, "a"): {0: 0.5}, (1, "a"): {0: 0.5, 1: 0.5}, (1, "b"): {2: 0.1, 3: 0.2}}) == {
-        1: 0.5
-    }
+    assert share_without_spread(
+        {(0, "a"): {(0, 0): 0.5}, (1, "a"): {(0, 0): 0.5, (1, 0): 0.5}, (1, "b"): {(0, 2): 0.1, (0, 3): 0.2}}
+    ) == {1: 0.5}
 
 
 def test_labels_have_no_training_figures(tmp_path):
@@ -149,3 +151,48 @@ def test_labels_have_no_training_figures(tmp_path):
     data = load_report(tmp_path / "out")
     assert training_figures(data) == []
     assert report_figures_json(data)["training"] == {}
+
+
+def test_the_header_names_judge_policy_rubric_and_steps(folder):
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "some/policy"}')
+    log = folder / "judgments.jsonl"
+    lines = [{**json.loads(line), "judge": "my judge"} for line in log.read_text().splitlines()]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    facts = load_report(folder).facts
+    assert {name: facts[name] for name in ("judge", "policy", "rubric", "steps")} == {
+        "judge": "my judge",
+        "policy": "some/policy",
+        "rubric": lines[0]["rubric"],
+        "steps": "6",
+    }
+    assert facts["date"].startswith("20")
+
+
+def test_what_is_missing_is_said(folder):
+    data = load_report(folder)
+    assert [text.partition(":")[0] for text in data.missing] == ["trainer_state.json"]
+    assert "trainer.save_state()" in report_page(data)
+    assert report_figures_json(data)["missing"] == data.missing
+    logged(folder)
+    assert load_report(folder).missing == []
+
+
+def test_other_ranks_logs_are_read_too(folder):
+    log = folder / "judgments.jsonl"
+    (folder / "judgments.rank1.jsonl").write_text(log.read_text())
+    data = load_report(folder)
+    assert data.num_judgments == 2 * 48
+    assert len(data.group_rewards[1, "Prompt 0"]) == 8
+
+
+def test_unscored_judgments_are_shown_over_the_steps(folder):
+    log = folder / "judgments.jsonl"
+    lost = dict.fromkeys(("score", "expected_score", "score_probs", "entropy", "reward"))
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines[0] |= {**lost, "outcome": "no_result"}
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    drawn = {figure.title: figure for figure in training_figures(load_report(folder))}
+    scored, unscored = drawn["Outcomes over steps"].plot.marks
+    assert [box.top - box.bottom for box in unscored.boxes] == [1, 0, 0, 0, 0, 0]
+    assert (scored.boxes[0].top, unscored.boxes[0].top) == (7, 8)
+    assert "1 of 48 judgments" in drawn["Outcomes over steps"].note

@@ -1,14 +1,15 @@
+import dataclasses
 import json
 import logging
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
 
 from prom_reward import AuditJudge, DivergenceCallback, Judge, PrometheusJudge, PrometheusReward, ScriptedEngine
 from prom_reward.errors import ConfigError, ServerGoneError
+from prom_reward.rewards.audit_judge import AuditTotals
 
 
 def judge(score):
@@ -18,21 +19,21 @@ def judge(score):
 def test_a_second_judge_scores_a_sample_and_the_gap_is_logged():
     audit = AuditJudge(judge=judge(2), share=0.5)
     logged = {}
-    reward = PrometheusReward(judge(5), rubric="helpfulness", audit=audit)
+    reward = PrometheusReward(judge(5), rubric="helpfulness", observers=[audit])
     assert reward(["i"] * 4, list("abcd"), log_metric=logged.__setitem__) == pytest.approx([1.0] * 4)
     assert len(audit.judge.engine.prompts) == 2
     assert logged["audit/score"] == pytest.approx(0.25)
     assert logged["audit/gap"] == pytest.approx(0.75)
     assert 0 <= logged["audit/seconds"] < 60
-    assert np.allclose(audit.take(), [(1.0, 0.25)] * 2)
-    assert audit.take() == []
+    assert dataclasses.astuple(audit.take()) == pytest.approx((2, 2.0, 0.5))
+    assert audit.take() == AuditTotals()
 
 
 def test_the_judgment_log_has_the_second_judges_scores_where_it_was_asked(tmp_path):
     path = tmp_path / "log.jsonl"
     audit = AuditJudge(judge=judge(2), share=0.5)
     rubrics = ["helpfulness", {"rubric": "honesty", "weight": 0.5}]
-    PrometheusReward(judge(5), rubrics, audit=audit, log_path=path)(["i"] * 4, list("abcd"))
+    PrometheusReward(judge(5), rubrics, observers=[audit], log_path=path)(["i"] * 4, list("abcd"))
     records = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(records) == 8
     found = [record["audit_score"] for record in records if "audit_score" in record]
@@ -45,14 +46,16 @@ def test_the_judgment_log_has_the_second_judges_scores_where_it_was_asked(tmp_pa
 def test_what_the_second_judge_cannot_score_is_not_in_the_log(tmp_path):
     path = tmp_path / "log.jsonl"
     silent = PrometheusJudge(ScriptedEngine(["[RESULT] 9"]))
-    PrometheusReward(judge(5), "helpfulness", audit=AuditJudge(judge=silent, share=1), log_path=path)(["i"], ["a"])
+    PrometheusReward(judge(5), "helpfulness", observers=[AuditJudge(judge=silent, share=1)], log_path=path)(
+        ["i"], ["a"]
+    )
     assert "audit_score" not in json.loads(path.read_text())
 
 
 def test_a_sample_holds_at_least_one_response_and_needs_no_logger():
     audit = AuditJudge(judge=judge(3), share=0.01)
-    PrometheusReward(judge(3), rubric="helpfulness", audit=audit)(["i", "i"], ["a", "b"])
-    assert len(audit.take()) == 1
+    PrometheusReward(judge(3), rubric="helpfulness", observers=[audit])(["i", "i"], ["a", "b"])
+    assert audit.take().num_pairs == 1
 
 
 def test_an_audit_judge_that_fails_ends_no_training_and_is_not_asked_at_every_step(caplog):
@@ -64,27 +67,25 @@ def test_an_audit_judge_that_fails_ends_no_training_and_is_not_asked_at_every_st
             raise ServerGoneError("the server gave no answer for 600 s")
 
     audit = AuditJudge(judge=Gone())
-    reward = PrometheusReward(judge(5), rubric="helpfulness", audit=audit)
+    reward = PrometheusReward(judge(5), rubric="helpfulness", observers=[audit])
     logged = []
     for _ in range(15):
         assert reward(["i"], ["a"], log_metric=lambda *pair: logged.append(pair)) == pytest.approx([1.0])
     assert audit.judge.calls == 4  # at the batches 1, 3, 7 and 15
-    assert [pair for pair in logged if pair[0].startswith("audit/")] == [("audit/failed", 1.0)] * 4
+    assert sum(value for name, value in logged if name == "audit/failed") == 4
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warnings == [
-        "the audit judge failed (ServerGoneError: the server gave no answer for 600 s); rewards stay as they are, and "
-        "it is tried again later"
-    ]
+    assert len(warnings) == 1
+    assert "audit failed (ServerGoneError: the server gave no answer for 600 s)" in warnings[0]
     audit.judge = judge(2)
     for _ in range(20):
         reward(["i"], ["a"])
-    assert len(audit.take()) == 5  # of which the first 15 went by unseen
+    assert audit.take().num_pairs == 5  # the first 15 were skipped
 
 
 def steps(callback, audit, pairs):
     control = SimpleNamespace(should_training_stop=False)
     for step, pair in enumerate(pairs, start=1):
-        audit.pairs = [pair] if pair else []
+        audit._totals = AuditTotals(1, *pair) if pair else AuditTotals()
         callback.on_step_end(None, TrainerState(global_step=step), control)
         if control.should_training_stop:
             return step
@@ -134,7 +135,9 @@ class Judged(torch.nn.Module):
         self.audit, self.gap = audit, 0.0
 
     def forward(self, x, labels=None):
-        self.audit.pairs.append((0.5 + self.gap, 0.5) if self.training else (1.0, 0.0))
+        number, own, other = dataclasses.astuple(self.audit._totals)
+        more = (0.5 + self.gap, 0.5) if self.training else (1.0, 0.0)
+        self.audit._totals = AuditTotals(number + 1, own + more[0], other + more[1])
         return {"loss": ((self.weight * x - labels) ** 2).mean(), "logits": x}
 
 

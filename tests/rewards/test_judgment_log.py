@@ -49,14 +49,19 @@ def test_every_rank_writes_a_file_of_its_own(tmp_path, monkeypatch):
     assert (read(tmp_path / "log.jsonl"), read(log.path)) == ([{"rank": 0}], [{"rank": 1}])
 
 
-@pytest.mark.parametrize(
-    ("place", "reason"), [("missing/log.jsonl", "No such file or directory"), (".", "Is a directory")]
-)
+@pytest.mark.parametrize(("place", "reason"), [("file/log.jsonl", "File exists"), (".", "Is a directory")])
 def test_an_unwritable_path_fails_at_once(tmp_path, place, reason):
+    (tmp_path / "file").touch()
     path = tmp_path / place
     message = f"{path}: cannot write the judgment log ({reason}); give a path in a writable folder"
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         JudgmentLog(path)
+
+
+def test_the_folder_is_created(tmp_path):
+    path = tmp_path / "out" / "run" / "log.jsonl"
+    JudgmentLog(path).append([{"a": 1}])
+    assert read(path) == [{"a": 1}]
 
 
 def test_text_that_utf_8_cannot_hold_is_written_with_a_stand_in(tmp_path):

@@ -1,12 +1,21 @@
 from collections import defaultdict
-from math import log
+from math import isnan, log
 
 import pytest
+from hypothesis import given, strategies as st
 
 from prom_reward.engines.scripted_engine import ScriptedEngine
+from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.prompts.guard.detectors import DETECTORS
 from prom_reward.rewards.reward_function import PrometheusReward
+from prom_reward.types import Judgment, Outcome
 
+NAMES = {
+    *(f"judge/outcome/{outcome.value}" for outcome in Outcome),
+    *(f"judge/flag/{detector}" for detector in DETECTORS),
+    *(f"judge/{name}" for name in ("unit_score", "flagged", "partial", "entropy", "length_correlation", "seconds")),
+}
 OUTCOMES = ("scored", "forced", "no_result", "off_scale", "too_long", "engine_failed", "flagged")
 
 
@@ -27,13 +36,7 @@ def logged(answers, rubric, size, **engine):
 def test_means_outcome_counts_entropy_and_seconds_are_logged():
     answers = ["Good. [RESULT] 5", "Hm. [RESULT] 4", "No verdict.", "[RESULT] 8", ValueError("gone")]
     metrics, extra = logged(answers, "helpfulness", 5, confidence=0.6)
-    assert set(metrics) == {
-        "judge/score/helpfulness",
-        *(f"judge/outcome/{name}" for name in OUTCOMES),
-        "judge/entropy",
-        "judge/flagged",
-        "judge/seconds",
-    }
+    assert set(metrics) == NAMES | {"judge/score/helpfulness"}
     assert metrics["judge/score/helpfulness"] == pytest.approx((0.6 * 9 + 0.1 * (10 + 11)) / 2)
     assert [metrics[f"judge/outcome/{name}"] for name in OUTCOMES] == [2, 0, 1, 1, 0, 1, 0]
     assert metrics["judge/entropy"] == pytest.approx(-(0.6 * log(0.6) + 0.4 * log(0.1)))
@@ -55,9 +58,9 @@ def test_every_rubric_has_its_own_mean_and_line():
     }
 
 
-def test_where_nothing_is_scored_no_mean_is_made_up():
+def test_if_nothing_is_scored_no_mean_is_made_up():
     metrics, extra = logged(["No verdict."], "helpfulness", 2)
-    assert set(metrics) == {*(f"judge/outcome/{name}" for name in OUTCOMES), "judge/flagged", "judge/seconds"}
+    assert all(isnan(metrics[name]) for name in ("judge/score/helpfulness", "judge/unit_score", "judge/entropy"))
     assert metrics["judge/outcome/no_result"] == 2
     assert extra["judge_score"] == ["no_result", "no_result"]
 
@@ -68,7 +71,7 @@ def test_flags_are_counted():
     responses = ["[RESULT] 5", "", "A good answer."]
     PrometheusReward(judge, "helpfulness")(["Q"] * 3, responses, log_metric=metrics.__setitem__)
     assert (metrics["judge/flagged"], metrics["judge/flag/judge_text"], metrics["judge/flag/empty"]) == (2, 1, 1)
-    assert "judge/flag/repetition" not in metrics
+    assert metrics["judge/flag/repetition"] == 0
 
 
 def test_a_judge_that_likes_length_shows():
@@ -79,4 +82,39 @@ def test_a_judge_that_likes_length_shows():
     assert metrics["judge/length_correlation"] > 0.99
     metrics.clear()
     PrometheusReward(judge, "helpfulness")(["Q"] * 2, ["word"] * 2, log_metric=metrics.__setitem__)
-    assert "judge/length_correlation" not in metrics
+    assert isnan(metrics["judge/length_correlation"])
+
+
+class Varied(Judge):
+    """Answers in every way that a judge can."""
+
+    fingerprint = "varied"
+
+    def grade(self, requests):
+        ways = [
+            Judgment(outcome=Outcome.SCORED, score=4, expected_score=4.0, entropy=0.5, flags=("empty", "of_its_own")),
+            Judgment(outcome=Outcome.SCORED, score=2, expected_score=2.0, is_partial=True),
+            Judgment(outcome=Outcome.NO_RESULT),
+        ]
+        return [ways[len(request.response) % 3] for request in requests]
+
+
+@given(
+    st.lists(st.tuples(st.text("ab", max_size=5), st.sampled_from(["helpfulness", "reasoning", None])), max_size=4),
+)
+def test_the_names_of_metrics_do_not_depend_on_the_batch(rows):
+    metrics = {}
+    reward = PrometheusReward(Varied(), ["helpfulness", "honesty"])
+    responses, rubrics = [response for response, _ in rows], [rubric for _, rubric in rows]
+    reward(["Q"] * len(rows), responses, rubric=rubrics, log_metric=metrics.__setitem__)
+    assert set(metrics) == NAMES | {"judge/score/helpfulness", "judge/score/honesty"}
+    assert all(isinstance(value, float) for value in metrics.values())
+
+
+def test_rubrics_that_rows_bring_share_a_mean_from_0_to_1():
+    metrics = {}
+    short = {"name": "short", "criteria": "Short?", "scale": [0, 2], **{f"score{n}_description": "x" for n in range(3)}}
+    judge = PrometheusJudge(ScriptedEngine(["[RESULT] 5", "[RESULT] 0"], confidence=1.0))
+    PrometheusReward(judge)(["Q"] * 2, ["A"] * 2, rubric=["honesty", short], log_metric=metrics.__setitem__)
+    assert metrics["judge/unit_score"] == pytest.approx(0.5)
+    assert not any(name.startswith("judge/score/") for name in metrics)

@@ -1,8 +1,10 @@
+import inspect
 import os
 import pickle  # noqa: TID251 - a round trip in memory
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from functools import partial
 from types import SimpleNamespace
 
@@ -11,11 +13,16 @@ from datasets import Dataset
 from hypothesis import given, strategies as st
 
 from prom_reward.config import load_judge
-from prom_reward.engines.base import Generation
+from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError, InputError, RubricError, UnscoredError
 from prom_reward.judging.base import Judge
+from prom_reward.judging.cache import JudgmentCache
+from prom_reward.judging.calibration import Calibration
+from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.rewards.audit_judge import AuditJudge
+from prom_reward.rewards.canaries import Canaries
 from prom_reward.rewards.normalizers import FixedStandardization
 from prom_reward.rewards.reward_function import PrometheusReward
 from prom_reward.rubrics.rubric import Rubric
@@ -141,7 +148,9 @@ def test_a_reward_does_not_depend_on_its_batch(completions, normalizer):
     assert together == alone == reversed_batch[::-1]
 
 
-@pytest.mark.parametrize(("on_unscored", "rewards"), [("none", [1, None]), (0, [1, 0]), (-2.5, [1, -2.5])])
+@pytest.mark.parametrize(
+    ("on_unscored", "rewards"), [("none", [1, None]), (None, [1, None]), (0, [1, 0]), (-2.5, [1, -2.5])]
+)
 def test_what_is_unscored_becomes_what_was_asked_for(on_unscored, rewards):
     reward = PrometheusReward(judge_of("[RESULT] 5", "no verdict"), "helpfulness", on_unscored=on_unscored)
     assert graded(reward, 2) == near(rewards)
@@ -175,7 +184,6 @@ def test_a_normalizer_may_leave_a_score_without_reward():
         ({"on_unscored": float("nan")}, "got on_unscored=nan; expected 'none', 'raise' or a finite number"),
         ({"on_unscored": float("inf")}, "got on_unscored=inf; expected 'none', 'raise' or a finite number"),
         ({"on_unscored": True}, "got on_unscored=True; expected 'none', 'raise' or a finite number"),
-        ({"on_unscored": None}, "got on_unscored=None; expected 'none', 'raise' or a finite number"),
         ({"score": "mean"}, "got score='mean'; expected 'expected' or 'integer'"),
         ({"on_unscored_rubric": "skip"}, "got on_unscored_rubric='skip'; expected 'unscored' or 'renormalize'"),
     ],
@@ -205,7 +213,7 @@ def test_a_subclass_of_judge_that_grades_is_a_judge():
 
 @pytest.mark.parametrize("rubric", [Rubric.parse("honesty"), [Rubric.parse("honesty")], "honesty"])
 def test_the_default_rubric_may_have_any_form(rubric):
-    assert [one.name for one in PrometheusReward(scores(1), rubric).rubrics] == ["honesty"]
+    assert [one.name for one in PrometheusReward(scores(1), rubric).rows.rubrics] == ["honesty"]
 
 
 def test_rubrics_of_a_real_data_set_reach_the_judge():
@@ -218,8 +226,9 @@ def test_rubrics_of_a_real_data_set_reach_the_judge():
 
 
 def test_a_log_that_cannot_be_written_fails_at_construction(tmp_path):
-    with pytest.raises(InputError, match=r"cannot write the judgment log \(No such file or directory\)"):
-        PrometheusReward(scores(1), "helpfulness", log_path=tmp_path / "missing" / "log.jsonl")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot write the judgment log \(File exists\)"):
+        PrometheusReward(scores(1), "helpfulness", log_path=tmp_path / "file" / "log.jsonl")
 
 
 @pytest.mark.parametrize("judge", [scores(2, 5, 3), scores(2, 5, mode="score"), scores(1, 2, num_samples=2)])
@@ -231,36 +240,94 @@ def test_a_pickled_reward_gives_the_same_rewards(judge, tmp_path):
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 12
 
 
+OTHER_REWARDS = {
+    "rubric": ["honesty", TWO, list(reversed(TWO)), None, {"rubric": "helpfulness", "weight": 2}],
+    "normalizer": [
+        "centered",
+        squared,
+        partial(squared),
+        FixedStandardization(3, 1),
+        FixedStandardization(3, 2),
+        lambda score, scale: score / 7,
+        lambda score, scale: scale.to_unit(score) / 7,
+    ],
+    "score": ["integer"],
+    "on_unscored": ["raise", 0.0, 1.0],
+    "on_unscored_rubric": ["renormalize"],
+    "rubric_column": ["task"],
+    "reference_column": ["gold"],
+    "include_reasoning": [True],
+}
+OTHER_JUDGES = {
+    "engine": [ScriptedEngine(squared)],
+    "prompt_style": ["prometheus-v1"],
+    "layout": ["response_last"],
+    "mode": ["score"],
+    "sampling": [
+        SamplingParams(max_new_tokens=9),
+        SamplingParams(temperature=0),
+        SamplingParams(top_p=1),
+        SamplingParams(repetition_penalty=1),
+        SamplingParams(seed=1),
+    ],
+    "num_samples": [3],
+    "guard": [False],
+    "truncate_response": ["middle"],
+    "calibration": [
+        Calibration(low_slope=1, high_slope=1, shift=0),
+        Calibration(low_slope=2, high_slope=1, shift=0),
+        Calibration(low_slope=1, high_slope=2, shift=0),
+        Calibration(low_slope=1, high_slope=1, shift=1),
+    ],
+    "flags": [FlagPolicy(on_flag="lowest"), FlagPolicy(on_flag="unscored"), FlagPolicy("lowest", ("empty",))],
+    "name": ["other"],
+}
+NO_REWARD_CHANGES = {"observers", "log_path", "cache", "judge"}
+
+
+def settings_of(kind, *known):
+    """The parameters of a class that may change a reward."""
+    return set(inspect.signature(kind).parameters) - NO_REWARD_CHANGES - set(known)
+
+
 def name_of(rubric="helpfulness", *, judge=None, **settings):
     return PrometheusReward(judge or scores(1), rubric, **settings).__name__
 
 
-def test_the_name_differs_wherever_a_setting_differs():
-    names = [
-        name_of(),
-        name_of("honesty"),
-        name_of(TWO),
-        name_of(list(reversed(TWO))),
-        name_of(None),
-        name_of({"rubric": "helpfulness", "weight": 2}),
-        name_of(normalizer="centered"),
-        name_of(normalizer=squared),
-        name_of(normalizer=partial(squared)),
-        name_of(normalizer=FixedStandardization(3, 1)),
-        name_of(normalizer=FixedStandardization(3, 2)),
-        name_of(score="integer"),
-        name_of(on_unscored="raise"),
-        name_of(on_unscored=0.0),
-        name_of(on_unscored_rubric="renormalize"),
-        name_of(rubric_column="task"),
-        name_of(reference_column="gold"),
-        name_of(include_reasoning=True),
-        name_of(judge=scores(1, name="other")),
-        name_of(judge=scores(1, mode="score")),
-        name_of(judge=scores(1, num_samples=3)),
+def test_the_name_differs_if_any_setting_differs():
+    """Every parameter of the reward, of the judge and of the values that a judge is made of."""
+    assert set(OTHER_REWARDS) == settings_of(PrometheusReward, "name")
+    assert set(OTHER_JUDGES) == settings_of(PrometheusJudge)
+    for values in ("sampling", "calibration", "flags"):
+        kind = type(OTHER_JUDGES[values][0])
+        told = {field.name for field in fields(kind) if field.compare}
+        changed = {
+            name
+            for one in OTHER_JUDGES[values]
+            for other in [*OTHER_JUDGES[values], SamplingParams(), FlagPolicy()]
+            if type(other) is kind
+            for name in told
+            if getattr(one, name) != getattr(other, name)
+        }
+        assert changed == told
+    rewards = [name_of(**{setting: value}) for setting, values in OTHER_REWARDS.items() for value in values]
+    judges = [
+        name_of(judge=PrometheusJudge(**{"engine": ScriptedEngine(["x"]), setting: value}))
+        for setting, values in OTHER_JUDGES.items()
+        for value in values
     ]
+    names = [name_of(), *rewards, *judges]
     assert len(set(names)) == len(names)
-    assert name_of() == name_of()
+
+
+def test_the_name_is_the_same_if_no_reward_changes(tmp_path):
+    cached = scores(1, cache=JudgmentCache(tmp_path / "cache.sqlite"))
+    audit = AuditJudge(judge=scores(1))
+    assert name_of() == name_of(observers=[Canaries(), audit]) == name_of(log_path=tmp_path / "log.jsonl")
+    assert name_of() == name_of(judge=cached)
+
+
+def test_the_name_tells_the_rubrics():
     assert re.fullmatch("prometheus_helpfulness_honesty_[0-9a-f]{8}", name_of(TWO))
     assert name_of(None).startswith("prometheus_rubric_column_")
 
@@ -289,19 +356,59 @@ def test_the_name_is_the_same_in_every_process():
     assert runs[0].stdout.startswith("prometheus_honesty_")
 
 
+def wrong_arguments(score):
+    return score
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "reason"),
+    [
+        (wrong_arguments, "takes 1 positional argument"),
+        (lambda scores, scale: [], "not enough values"),
+        (lambda score, scale: float("nan"), "nan"),
+        (lambda scores, scale: [float("inf") for _ in scores], "inf"),
+        (lambda score, scale: "high", "could not convert"),
+        (lambda scores, scale: [1.0, 2.0], "too many values"),
+    ],
+)
+def test_a_normalizer_that_gives_no_reward_is_refused_at_once(normalizer, reason):
+    with pytest.raises(ConfigError, match=f"^the normalizer fails.*{reason}.*; expected .score, scale. -> reward or"):
+        PrometheusReward(scores(4), "helpfulness", normalizer=normalizer)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ([], "the normalizer gave 0 rewards for 1 score; expected as many of each"),
-        ([float("nan")], "the normalizer gave nan for the score 4; expected a finite number or None"),
-        ([float("inf")], "the normalizer gave inf for the score 4; expected a finite number or None"),
+        ([float("nan")], "the normalizer gave nan for the score 3.5; expected a finite number or None"),
+        ([float("inf")], "the normalizer gave inf for the score 3.5; expected a finite number or None"),
     ],
 )
-def test_a_normalizer_that_gives_no_reward_is_named(given, message):
-    judge = PrometheusJudge(ScriptedEngine(["[RESULT] 4"], confidence=1.0))
-    reward = PrometheusReward(judge, "helpfulness", normalizer=lambda scores, scale: given)
+def test_a_normalizer_that_gives_no_reward_later_is_named(given, message):
+    judge = judge_of("[RESULT] 4", "[RESULT] 3", num_samples=2)
+    whole = lambda scores, scale: [score / 5 for score in scores] if scores[0] % 1 == 0 else given  # noqa: E731
+    reward = PrometheusReward(judge, "helpfulness", normalizer=whole, score="integer")
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         reward(prompts=["Hi"], completions=["Ho"])
+
+
+@pytest.mark.parametrize(
+    "normalizer",
+    [
+        lambda score, scale: (score - scale.low) / 4,
+        lambda scores, scale: [None if score is None else scale.to_unit(score) for score in scores],
+    ],
+)
+def test_a_normalizer_takes_one_score_or_a_list(normalizer):
+    assert graded(PrometheusReward(scores(1, 4), "helpfulness", normalizer=normalizer), 2) == near([0, 0.75])
+
+
+def test_a_reward_shows_itself_in_one_line():
+    shown = repr(PrometheusReward(scores(1, name="tiny"), TWO, name="mine"))
+    assert shown == (
+        "PrometheusReward('mine', judge=PrometheusJudge('tiny', ScriptedEngine, mode=feedback), "
+        "rubric=helpfulness, honesty)"
+    )
 
 
 def test_judges_of_other_weights_have_other_names():

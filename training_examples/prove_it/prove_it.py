@@ -141,7 +141,7 @@ def train(options: argparse.Namespace, tasks: Tasks, name: str) -> None:
     reward: Any = UNJUDGED.get(kind)
     if kind in KINDS:
         audit, log = AuditJudge(judge=judge_of(options, "audit"), share=1.0), folder / LOG_FILE
-        reward = PrometheusReward(judge_of(options, "judge"), **KINDS[kind], audit=audit, log_path=log)
+        reward = PrometheusReward(judge_of(options, "judge"), **KINDS[kind], observers=[audit], log_path=log)
         forget_records_from(reward.log.path, checkpoint_step(last))
     torch.manual_seed(seed)  # seeds the adapter's first weights
     policy, tokenizer = load(options)

@@ -26,28 +26,6 @@
     return box;
   };
 
-  // --- plots ---
-  const plots = read("plots-data");
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const draw = () => plots.forEach((plot, at) => {
-    const axis = { gridcolor: css("--line"), zerolinecolor: css("--line"), linecolor: css("--line"), automargin: true };
-    const { xaxis_title, yaxis_title, xaxis_type, yaxis_autorange, shapes = [], ...layout } = plot.layout;
-    const hasLegend = plot.data.filter((trace) => trace.hoverinfo !== "skip").length > 1;
-    Plotly.react(byId(`plot-${at}`), plot.data.map((trace) => ({ ...trace })), {
-      ...layout,
-      xaxis: { ...axis, title: { text: xaxis_title, standoff: 8 }, ...(xaxis_type ? { type: xaxis_type } : {}) },
-      yaxis: { ...axis, title: { text: yaxis_title, standoff: 8 }, ...(yaxis_autorange ? { autorange: yaxis_autorange } : {}) },
-      shapes: shapes.map((shape) => ({ ...shape, line: { ...shape.line, color: css("--soft") } })),
-      font: { family: css("--text"), color: css("--soft"), size: 12 },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      margin: { l: 56, r: 14, t: hasLegend ? 34 : 10, b: 46 }, bargap: 0.15,
-      showlegend: hasLegend, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-      hoverlabel: { font: { family: css("--text") } },
-    }, { displayModeBar: false, responsive: true });
-  });
-  draw();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-
   // --- columns and choices ---
   const has = (key) => judgments.some((one) => one[key] !== null && one[key] !== "" && one[key] !== undefined);
   const many = (key) => new Set(judgments.map((one) => one[key])).size > 1;
@@ -61,6 +39,7 @@
     { key: "reward", name: "reward", width: 86, show: (one) => number(one.reward), number: true, if: isTraining },
     { key: "margin", name: "margin", width: 84, show: (one) => number(one.margin), number: true, if: has("margin") },
     { key: "agreement", name: "pair", width: 106, show: (one) => (one.agreement ? tag(one.agreement) : "–"), if: has("agreement") },
+    { key: "rubric", name: "rubric", width: 130, text: true, show: (one) => one.rubric, if: many("rubric") },
     { key: "outcome", name: "outcome", width: 122, show: (one) => tag(one.outcome), if: many("outcome") },
     { key: "length", name: "length", width: 80, show: (one) => one.length.toLocaleString("en"), number: true },
     { key: "prompt", name: "prompt", text: true, show: (one) => one.prompt.slice(0, 240) },
@@ -83,7 +62,7 @@
     return (first, second) => {
       const one = value(judgments[first]), other = value(judgments[second]);
       const isEmpty = (one === null || one === undefined) - (other === null || other === undefined);
-      if (isEmpty) return isEmpty; // what has no value stands at the end, whichever way
+      if (isEmpty) return isEmpty; // rows without a value come last in either order
       const order = one === other ? 0 : typeof one === "string" ? one.localeCompare(other) : one - other;
       return (state.down ? -order : order) || first - second;
     };
@@ -121,7 +100,7 @@
     return make("div", {}, make("h4", { text: `Distribution over scores, entropy ${number(one.entropy)}` }), box);
   };
   const detail = (one) => {
-    const parts = make("div", { class: "parts" }, part("Prompt", one.prompt), part(`Response (${one.side})`, one.response));
+    const parts = make("div", { class: "parts" }, part("Prompt", one.prompt), part(one.side === "response" ? "Response" : `Response (${one.side})`, one.response));
     if (one.feedback) parts.append(part("Feedback", one.feedback));
     if (one.probs) parts.append(spread(one));
     const facts = [one.rubric && `rubric ${one.rubric}`, one.group && `group ${one.group}`, `outcome ${one.outcome}`,
@@ -199,7 +178,7 @@
     refresh();
   });
 
-  // --- what most needs an eye ---
+  // --- the judgments to look at first ---
   const reason = (one) => {
     if (one.expected_score === null && one.margin === null) return [2000, `no score: ${one.outcome}`];
     if (one.agreement === "disagrees" && one.side === "rejected") return [1000 - one.margin, `prefers the rejected side by ${number(-one.margin)}`];

@@ -4,7 +4,7 @@ import pytest
 from datasets import Dataset
 
 from prom_reward.errors import RowError, RubricError
-from prom_reward.rewards.columns import batch_requests
+from prom_reward.rewards.batch import RowReader
 from prom_reward.rubrics.rubric import Rubric
 
 HELPFULNESS = (Rubric.parse("helpfulness"),)
@@ -12,7 +12,7 @@ POLITE = {"criteria": "Is it polite?", **{f"score{label}_description": f"Level {
 
 
 def requests_of(prompts, completions, default=HELPFULNESS, columns=None, **settings):
-    return batch_requests(prompts, completions, columns or {}, default_rubrics=default, **settings)
+    return RowReader(rubrics=default, **settings).requests(prompts, completions, columns or {})
 
 
 def test_standard_rows_become_one_request_each():

@@ -1,0 +1,159 @@
+"""What `prom-reward grade` writes and shows: JSON lines, tables and a summary."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import IO, Any
+
+import typer
+from rich.table import Table
+
+from prom_reward.cli.console import distribution_bar, plain_json, print_json, show_left_out, stderr, stdout
+from prom_reward.data.rows import BrokenRow
+from prom_reward.errors import InputError
+from prom_reward.types import GradingRequest, Judgment, Outcome
+
+_NUM_SHOWN = 20
+
+
+class GradedFile:
+    """Writes graded rows as they come, and shows a table and a summary at the end.
+
+    Args:
+        out: The JSONL file to write, opened (and emptied) with the first row; None writes no file.
+        as_json: Print a JSON summary if there is an `out`.
+        as_lines: If there is no `out`, print rows as JSON lines instead of a table.
+        integer: Show integer scores beside expected scores.
+    """
+
+    def __init__(self, out: Path | None, *, as_json: bool, as_lines: bool, integer: bool) -> None:
+        self._out, self._as_json, self._as_lines, self._integer = out, as_json, as_lines, integer
+        self._file: IO[str] | None = None
+        self._shown: list[dict[str, Any]] = []
+        self._broken: list[BrokenRow] = []
+        self._outcomes: Counter[str] = Counter()
+        self._scores: dict[str, list[float]] = {}
+        self._num_written = 0
+
+    @property
+    def progress(self) -> str:
+        """The counts so far, for a progress bar."""
+        shown = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
+        return f"grading ({shown})" if shown else "grading"
+
+    def leave_out(self, broken: Sequence[BrokenRow]) -> None:
+        """Note rows that cannot be graded."""
+        self._broken += broken
+
+    def add(self, lines: list[dict[str, Any]]) -> None:
+        """Write graded rows, or prompts, at once."""
+        self._num_written += len(lines)
+        self._outcomes.update(line["outcome"] for line in lines if "outcome" in line)
+        self._shown += lines[: _NUM_SHOWN - len(self._shown)]
+        for line in lines:
+            if line.get("expected_score") is not None:
+                self._scores.setdefault(line["rubric_name"], []).append(line["expected_score"])
+        if lines and (self._out is not None or self._as_lines):
+            self._write(lines)
+
+    def close(self) -> None:
+        """Close the file, if one was opened."""
+        if self._out is not None and self._file is not None:
+            self._file.close()
+
+    def finish(self, where: str) -> None:
+        """Show table and summary; fail if rows were left out or nothing was scored.
+
+        Args:
+            where: The input, for messages.
+
+        Raises:
+            InputError: No row could be graded.
+            typer.Exit: Rows were left out, or no response could be scored.
+        """
+        problems = [f"{row.place}: {row.problem}" for row in self._broken]
+        show_left_out(problems)
+        if not self._num_written:
+            first = f"the first problem, {problems[0]}" if problems else "it has no rows"
+            raise InputError(f"{where}: no row could be graded; {first}")
+        if self._as_json and self._out is not None:
+            print_json({**self._summary(), "left_out": problems})
+        elif self._outcomes:
+            self._show(where)
+        if self._outcomes and not any(Outcome(outcome).is_scored for outcome in self._outcomes):
+            stderr.print(f"{where}: no response could be scored; `outcome` and `error` say why", soft_wrap=True)
+            raise typer.Exit(1)
+        if self._broken:
+            stderr.print(f"{where}: {len(self._broken)} rows left out, the others graded", soft_wrap=True)
+            raise typer.Exit(1)
+
+    def _write(self, lines: list[dict[str, Any]]) -> None:
+        """Write JSON lines; lone surrogates, which no UTF-8 output can hold, become question marks."""
+        if self._file is None:
+            self._file = sys.stdout if self._out is None else self._out.open("w", encoding="utf-8")
+        text = "".join(json.dumps(plain_json(line), ensure_ascii=False, default=str) + "\n" for line in lines)
+        self._file.write(text.encode("utf-8", "replace").decode())
+        self._file.flush()
+
+    def _summary(self) -> dict[str, Any]:
+        means = {name: fmean(scores) for name, scores in self._scores.items()}
+        return {"written": self._num_written, "outcomes": self._outcomes, "mean_scores": means}
+
+    def _show(self, where: str) -> None:
+        """Show a table in a terminal, and a summary; JSON lines keep standard output to themselves."""
+        if stdout.is_terminal and not self._as_lines:
+            stdout.print(_rows_table(self._shown, integer=self._integer))
+            if self._num_written > len(self._shown):
+                stdout.print(f"... and {self._num_written - len(self._shown)} more", highlight=False)
+        means = ", ".join(f"{fmean(scores):.2f} by {name}" for name, scores in self._scores.items())
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
+        text = f"{where}: {self._num_written} judgments ({outcomes}); mean score {means or '-'}"
+        console = stderr if self._out is None and self._as_lines else stdout
+        console.print(f"{text}; written to {self._out}" if self._out else text, highlight=False, soft_wrap=True)
+
+
+def _rows_table(lines: Sequence[dict[str, Any]], *, integer: bool) -> Table:
+    table = _table("response", integer=integer)
+    for line in lines:
+        score, integers = _shown_score(line["expected_score"], line["score"])
+        response = next((line[name] for name in ("response", "completion") if isinstance(line.get(name), str)), "")
+        cells = [line["rubric_name"], score, *([integers] if integer else []), distribution_bar(line["score_probs"])]
+        table.add_row(*cells, line["outcome"], _short(line["feedback"] or line["error"] or response))
+    return table
+
+
+def show_judgments(requests: Sequence[GradingRequest], judgments: Sequence[Judgment], *, integer: bool) -> None:
+    """Show one response's judgments, one a rubric.
+
+    Raises:
+        typer.Exit: None of them has a score.
+    """
+    table = _table("feedback", integer=integer)
+    for request, judgment in zip(requests, judgments, strict=True):
+        score, integers = _shown_score(judgment.expected_score, judgment.score)
+        cells = [request.rubric.name, score, *([integers] if integer else []), distribution_bar(judgment.score_probs)]
+        table.add_row(*cells, judgment.outcome.value, judgment.feedback or judgment.error or "")
+    stdout.print(table)
+    if not any(judgment.is_scored for judgment in judgments):
+        raise typer.Exit(1)
+
+
+def _table(last: str, *, integer: bool) -> Table:
+    table = Table()
+    for heading in ("rubric", "score", *(["integer"] if integer else []), "distribution", "outcome", last):
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _shown_score(expected: float | None, integer: int | None) -> tuple[str, str]:
+    """Return the expected score, or the integer if the judge gave no distribution, and the integer."""
+    shown = "-" if integer is None else str(integer)
+    return (shown if expected is None else f"{expected:.2f}"), shown
+
+
+def _short(text: str, width: int = 60) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 3]}..."

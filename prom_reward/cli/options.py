@@ -1,0 +1,63 @@
+"""The options that several sub-commands share, in their named groups."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+JUDGE = "Judge"
+ROWS = "Rows"
+OUTPUT = "Output"
+
+JudgeName = Annotated[
+    str | None,
+    typer.Option(
+        "--judge",
+        help="A preset (`prom-reward judges`), a folder of `train-judge`, a model's folder, a hub id, a URL or a YAML "
+        "file. Default: smollm2-135m, a small judge for trying things out.",
+        show_default=False,
+        rich_help_panel=JUDGE,
+    ),
+]
+Mode = Annotated[
+    Literal["feedback", "score"] | None,
+    typer.Option(help="Write feedback, then the score; or read the score at once.", rich_help_panel=JUDGE),
+]
+Model = Annotated[str | None, typer.Option(help="The folder or hub id of the judge's weights.", rich_help_panel=JUDGE)]
+Adapter = Annotated[str | None, typer.Option(help="A LoRA adapter on the judge's weights.", rich_help_panel=JUDGE)]
+CalibrationFile = Annotated[
+    str | None,
+    typer.Option("--calibration", help="A file of `evaluate --fit-calibration`.", rich_help_panel=JUDGE),
+]
+Dtype = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"] | None,
+    typer.Option(help="The number format that the judge computes in.", rich_help_panel=JUDGE),
+]
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1, mps... Default: the first GPU.", rich_help_panel=JUDGE)
+]
+Samples = Annotated[
+    int | None, typer.Option("--num-samples", min=1, help="Feedbacks a response, aggregated.", rich_help_panel=JUDGE)
+]
+Truncation = Annotated[
+    Literal["middle"] | None,
+    typer.Option("--truncate-response", help="Cut responses that exceed the judge's context.", rich_help_panel=JUDGE),
+]
+RubricText = Annotated[
+    str | None,
+    typer.Option(
+        "--rubric", help="For rows without one: a name, a YAML file (several, with weights) or a text.",
+        rich_help_panel=ROWS,
+    ),
+]  # fmt: skip
+Limit = Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.", rich_help_panel=ROWS)]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.", rich_help_panel=OUTPUT)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.", rich_help_panel=OUTPUT)]
+Page = Annotated[Path | None, typer.Option(help="Write an HTML page to this file.", rich_help_panel=OUTPUT)]
+
+DEFAULT_JUDGE = "smollm2-135m"
+
+
+def given(**settings: Any) -> dict[str, Any]:
+    """Return the settings that were given on the command line: those that are not None."""
+    return {name: value for name, value in settings.items() if value is not None}

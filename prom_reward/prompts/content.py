@@ -1,0 +1,171 @@
+"""The content of one message: text, thoughts, tool calls and tool results, from any layout's blocks."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeGuard
+
+from prom_reward.errors import RowError
+from prom_reward.prompts.thinking import split_thoughts
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+_TEXT_BLOCKS = ("text", "input_text", "output_text")
+_THOUGHT_BLOCKS = ("thinking", "reasoning", "thought", "reasoning_text", "redacted_thinking")
+_CALL_BLOCKS = ("tool_use", "server_tool_use", "tool_call", "function_call")
+_RESULT_BLOCKS = ("tool_result", "function_call_output", "web_search_tool_result")
+_MEDIA = re.compile(r"(?:input_)?(image|audio|video|file|document)(?:_url|_file)?")
+_RESULT_KEYS = ("content", "output", "response", "result")
+_ARGUMENT_KEYS = ("arguments", "input", "args", "parameters")
+_THOUGHT_TEXT_KEYS = ("thinking", "text", "reasoning", "content")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    """Who speaks."""
+    text: str = ""
+    """The words, without thoughts; media are `[image]` and the like."""
+    thoughts: str = ""
+    """What a reasoning model thought before them."""
+    calls: tuple[str, ...] = ()
+    """The assistant's tool calls, as `[calls name with {"argument": "value"}]`."""
+    name: str = ""
+    """The tool's name, if the message is a tool's."""
+    written: str = ""
+    """Thoughts and words as the model wrote them, with the marks, if they stood in one text."""
+
+
+class Parts:
+    """The content of one message, block by block."""
+
+    def __init__(self, where: str) -> None:
+        self.texts: list[str] = []
+        self.thoughts: list[str] = []
+        self.calls: list[str] = []
+        self.results: list[Message] = []
+        self._where = where
+
+    def add(self, content: Any) -> None:
+        """Take in a content: nothing, a text, a block, or a list of these."""
+        if content is None:
+            return
+        if isinstance(content, str):
+            self.texts.append(content)
+        elif isinstance(content, Mapping):
+            self._block(content)
+        elif isinstance(content, Sequence) and not isinstance(content, bytes):
+            for one in content:
+                self.add(one)
+        else:
+            raise RowError(f"{self._where}: got {content!r:.40} as content; expected a text or content blocks")
+
+    def messages(self, role: Role, name: str) -> Iterator[Message]:
+        """Yield the message, after the tools' results that it holds."""
+        yield from self.results
+        text = "".join(self.texts)
+        if self.results and not text and not self.calls:
+            return
+        found = split_thoughts(text) if role == "assistant" else None
+        thoughts = [*self.thoughts, *([found.thoughts] if found and found.thoughts else [])]
+        yield Message(
+            role=role,
+            text=found.answer if found else text,
+            thoughts="\n\n".join(thoughts),
+            calls=tuple(self.calls),
+            name=name,
+            written=text if found and found.thoughts and not self.thoughts else "",
+        )
+
+    def _block(self, block: Mapping[str, Any]) -> None:
+        kind = str(block.get("type") or ("text" if isinstance(block.get("text"), str) else ""))
+        if kind in _THOUGHT_BLOCKS or block.get("thought") is True:
+            self.thoughts.append(_thought(block))
+        elif kind in _TEXT_BLOCKS and isinstance(block.get("text") or "", str):
+            self.texts.append(block.get("text") or "")
+        elif kind == "refusal":
+            self.texts.append(str(block.get("refusal") or ""))
+        elif kind in _CALL_BLOCKS or "functionCall" in block or "function_call" in block:
+            self.calls.append(
+                written_call(block.get("functionCall") or block.get("function_call") or block, self._where)
+            )
+        elif kind in _RESULT_BLOCKS or "functionResponse" in block or "function_response" in block:
+            self.results.append(self._result(block))
+        elif media := _media(block, kind):
+            self.texts.append(f"[{media}]")
+        else:
+            shown = kind or ", ".join(sorted(map(str, block)))
+            raise RowError(
+                f"{self._where}: unknown content block {shown!r:.60}; expected text, thinking, tool_use, image ..."
+            )
+
+    def _result(self, block: Mapping[str, Any]) -> Message:
+        inner = block.get("functionResponse") or block.get("function_response") or block
+        found = next(
+            (inner[key] for key in ("content", "output", "response", "result") if inner.get(key) is not None), ""
+        )
+        text = (
+            _plain(found) if _is_blocks(found) else found if isinstance(found, str) else json.dumps(found, default=str)
+        )
+        return Message(role="tool", text=text, name=str(inner.get("name") or ""))
+
+
+def _is_blocks(value: object) -> TypeGuard[list[Mapping[str, Any]]]:
+    return isinstance(value, list) and all(isinstance(one, Mapping) and "type" in one for one in value)
+
+
+def _plain(blocks: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(str(one["text"]) if isinstance(one.get("text"), str) else f"[{one['type']}]" for one in blocks)
+
+
+def _thought(block: Mapping[str, Any]) -> str:
+    found = next(
+        (block[key] for key in ("thinking", "text", "reasoning", "content") if isinstance(block.get(key), str)), ""
+    )
+    summary = block.get("summary")
+    return found or (_plain(summary) if _is_blocks(summary) else "")
+
+
+def _media(block: Mapping[str, Any], kind: str) -> str:
+    for key in (kind, *map(str, block)):
+        if match := _MEDIA.fullmatch(key):
+            return match[1]
+    return "file" if {"inlineData", "inline_data", "fileData", "file_data"} & block.keys() else ""
+
+
+def stored_call(text: Any) -> Any:
+    """Return a tool call that is stored as text, parsed."""
+    return (parsed_text(text) or {"name": text}) if isinstance(text, str) else text
+
+
+def written_call(call: Any, where: str) -> str:
+    """Return a tool call as a transcript shows it."""
+    function = (call.get("function") or call) if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping):
+        raise RowError(f"{where}: got a tool call of type {type(call).__name__}; expected a mapping with a name")
+    arguments: Any = first_of(function, _ARGUMENT_KEYS) or {}
+    if not isinstance(arguments, str):
+        if isinstance(arguments, Mapping):
+            # Arrow pads argument structs with None: an absent argument is not an argument.
+            arguments = {key: value for key, value in arguments.items() if value is not None}
+        arguments = json.dumps(arguments, ensure_ascii=False, default=str)
+    return f"[calls {function.get('name')} with {arguments}]"
+
+
+def parsed_text(text: str) -> Any:
+    """Return the JSON or Python literal that a text is; None if it is neither."""
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+    return None
+
+
+def first_of(item: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    """Return the first of some keys' values that is not None."""
+    return next((item[key] for key in keys if item.get(key) is not None), None)

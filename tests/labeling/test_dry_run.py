@@ -1,0 +1,73 @@
+import pytest
+
+from prom_reward.labeling import dry_run as module
+from prom_reward.labeling.dry_run import dry_run
+from prom_reward.labeling.labeling import label
+from prom_reward.labeling.shards import LabelFolder
+from tests.labeling.label_inputs import pairs, scripted_judge, verdict, write_rows
+
+
+def judged_tokens(folder):
+    """The tokens of the prompts and of the feedback in all shards."""
+    folder = LabelFolder(folder)
+    answers = [answer for shard in folder.starts().items() for answer in folder.answers(*shard).values()]
+    return [sum(getattr(one, f"num_{kind}_tokens") for one in answers) for kind in ("prompt", "generated")]
+
+
+def skewed(count):
+    """Short pairs, with a long one now and then: half of all text is in two of a hundred rows."""
+    return [
+        {**row, "chosen": f"{row['chosen']} " + "word " * (3000 if at % 50 == 7 else 20)}
+        for at, row in enumerate(pairs(count))
+    ]
+
+
+@pytest.mark.parametrize("rows", [pairs(300), skewed(300)], ids=["alike", "skewed"])
+@pytest.mark.parametrize("method", ["grade", "both"])
+def test_the_counts_are_those_of_the_work_and_the_tokens_within_a_factor_of_two(tmp_path, rows, method):
+    source = write_rows(tmp_path / "rows.jsonl", rows)
+    judge = scripted_judge()
+    expected = dry_run(source, judge=judge, rubric="helpfulness", method=method)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+    label(source, judge=judge, rubric="helpfulness", method=method, out=tmp_path / "out")
+    folder = LabelFolder(tmp_path / "out")
+    assert expected.num_requests == sum(len(folder.answers(*shard)) for shard in folder.starts().items())
+    prompt_tokens, generated_tokens = judged_tokens(tmp_path / "out")
+    assert prompt_tokens / 2 < expected.num_prompt_tokens < prompt_tokens * 2
+    assert generated_tokens / 2 < expected.num_generated_tokens < generated_tokens * 2
+
+
+class Clock:
+    """A clock that a judge moves on, as its prompts would take time."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds_a_token", "is_fast"), [(1e-6, True), (0.01, False)])
+def test_the_time_is_within_a_factor_of_two_and_a_slow_judge_is_asked_less(
+    tmp_path, monkeypatch, seconds_a_token, is_fast
+):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+
+    def slow(prompt):
+        clock.now += seconds_a_token * len(prompt.user) / 4
+        return verdict(prompt)
+
+    source = write_rows(tmp_path / "rows.jsonl", skewed(300))
+    expected = dry_run(source, judge=scripted_judge(slow), rubric="helpfulness")
+    assert (expected.timing.num_requests > 16) == is_fast
+    clock.now = 0.0
+    label(source, judge=scripted_judge(slow), rubric="helpfulness", out=tmp_path / "out")
+    assert clock.now / 2 < expected.seconds < clock.now * 2
+
+
+def test_rows_that_would_be_left_out_are_named(tmp_path):
+    source = write_rows(tmp_path / "rows.jsonl", [*pairs(2), {"prompt": "a", "rejected": "b"}])
+    found = dry_run(source, judge=scripted_judge(), rubric="helpfulness")
+    assert (found.num_rows, found.num_problems, found.num_requests) == (3, 1, 4)
+    assert [problem.partition(":")[0] for problem in found.problems] == ["line 3"]

@@ -1,0 +1,38 @@
+import json
+
+import pytest
+from hypothesis import given, strategies as st
+
+from prom_reward.pages.text import shortened, visible, visible_values
+
+any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates too
+
+
+@given(any_text)
+def test_any_text_can_be_written_as_utf_8(text):
+    assert visible(text).encode("utf-8").decode("utf-8") == visible(text)
+    assert visible(visible(text)) == visible(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\u202eb", "a\\u{202e}b"),
+        ("\ud800", "\\u{d800}"),
+        ("\x00\x1b", "\\u{0}\\u{1b}"),
+        ("a\tb\r\nc – é 👍🏽 \u200d", "a\tb\r\nc – é 👍🏽 \u200d"),
+    ],
+)
+def test_only_what_hides_or_reorders_text_is_replaced(text, shown):
+    assert visible(text) == shown
+
+
+def test_values_keep_their_shape():
+    values = {"a\u202e": ["\ud800", 1, None, {"b": True}], "c": ("x",)}
+    assert visible_values(values) == {"a\\u{202e}": ["\\u{d800}", 1, None, {"b": True}], "c": ["x"]}
+    json.dumps(visible_values(values), ensure_ascii=False).encode()
+
+
+def test_a_cut_text_says_how_much_is_missing():
+    assert shortened("abc", 3) == "abc"
+    assert shortened("a" * 2_000, 5) == "aaaaa … [1,995 characters more]"

@@ -1,0 +1,160 @@
+import json
+
+import pytest
+from hypothesis import given, strategies as st
+
+from prom_reward.errors import RowError
+from prom_reward.prompts.content import Message
+from prom_reward.prompts.messages import ROLES, read_messages, stored_messages
+from prom_reward.prompts.transcripts import transcript
+
+words = st.lists(st.from_regex(r"[a-z]{3,9}", fullmatch=True), min_size=1, max_size=6).map(" ".join)
+
+
+def openai(turns):
+    return [{"role": role, "content": text} for role, text in turns]
+
+
+def blocks(turns):
+    return [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
+
+
+def output_blocks(turns):
+    kinds = {"user": "input_text", "assistant": "output_text", "system": "input_text"}
+    return [{"role": role, "content": [{"type": kinds[role], "text": text}]} for role, text in turns]
+
+
+def sharegpt(turns):
+    names = {"user": "human", "assistant": "gpt", "system": "system"}
+    return [{"from": names[role], "value": text} for role, text in turns]
+
+
+def gemini(turns):
+    names = {"user": "user", "assistant": "model", "system": "system"}
+    return [{"role": names[role], "parts": [{"text": text}]} for role, text in turns]
+
+
+def thoughtful(turns):
+    return [
+        {"role": role, "content": [{"type": "thinking", "thinking": "SECRET"}, {"type": "text", "text": text}]}
+        if role == "assistant"
+        else {"role": role, "content": text}
+        for role, text in turns
+    ]
+
+
+def refusing(turns):
+    return [
+        {"role": role, "content": None, "refusal": text} if role == "assistant" else {"role": role, "content": text}
+        for role, text in turns
+    ]
+
+
+def padded(turns):
+    return [{"role": role, "content": text, "name": None, "tool_calls": None, "refusal": None} for role, text in turns]
+
+
+LAYOUTS = [openai, blocks, output_blocks, sharegpt, gemini, thoughtful, refusing, padded]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(question=words, first=words, again=words, last=words)
+def test_every_word_of_the_last_answer_is_in_the_response(layout, question, first, again, last):
+    turns = [("system", "be kind"), ("user", question), ("assistant", first), ("user", again)]
+    instruction, response = transcript(layout(turns), layout([("assistant", last)]))
+    assert response == last
+    assert set(f"be kind {question} {first} {again}".split()) <= set(instruction.replace(":", ": ").split())
+    assert "SECRET" not in instruction + response
+    stored = transcript(json.dumps(layout(turns)), repr(layout([("assistant", last)])))
+    assert stored == (instruction, response)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_known_role_is_read(role):
+    assert [one.role for one in read_messages([{"role": role.upper(), "content": "a"}])] == [ROLES[role]]
+
+
+def test_tools_results_inside_of_a_users_turn_are_turns_of_the_tool():
+    messages = [
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "text", "text": "Let me look."},
+                {"type": "tool_use", "id": "1", "name": "search", "input": {"q": "bread"}},
+            ],
+        },
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "Yeast gives off gas."}]},
+        {"role": "assistant", "content": "The yeast makes gas."},
+    ]
+    assert read_messages(messages) == [
+        Message(role="assistant", text="Let me look.", calls=('[calls search with {"q": "bread"}]',)),
+        Message(role="tool", text="Yeast gives off gas."),
+        Message(role="assistant", text="The yeast makes gas."),
+    ]
+
+
+def test_sharegpt_and_gemini_calls_are_calls():
+    call = '[calls add with {"a": 2}]'
+    written = json.dumps({"name": "add", "arguments": {"a": 2}})
+    assert read_messages([{"from": "function_call", "value": written}])[0].calls == (call,)
+    parts = [{"functionCall": {"name": "add", "args": {"a": 2}}}]
+    assert read_messages([{"role": "model", "parts": parts}])[0].calls == (call,)
+    answered = [{"functionResponse": {"name": "add", "response": {"sum": 4}}}]
+    assert read_messages([{"role": "user", "parts": answered}]) == [Message(role="tool", text='{"sum": 4}', name="add")]
+
+
+def test_harmonys_channels_are_thoughts_and_answer():
+    said = [
+        {"role": "assistant", "content": "They ask about bread.", "channel": "analysis"},
+        {"role": "assistant", "content": "The yeast makes gas.", "channel": "final"},
+    ]
+    assert transcript("Why?", said)[1] == "The yeast makes gas."
+    assert "They ask" not in transcript("Why?", said)[0]
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_thoughts_beside_the_content_are_shown_on_request_only(key):
+    said = [{"role": "assistant", key: "SECRET", "content": "A"}]
+    assert transcript("Q", said)[1] == "A"
+    assert transcript("Q", said, include_reasoning=True)[1] == "SECRET\n\nA"
+
+
+@pytest.mark.parametrize("kind", ["image", "image_url", "input_image", "audio", "video", "file", "document"])
+def test_media_are_named(kind):
+    content = [{"type": "text", "text": "Look: "}, {"type": kind, "url": "x"}]
+    assert read_messages([{"role": "user", "content": content}])[0].text.startswith("Look: [")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[1, 2]",
+        "[{}]",
+        '[{"author": "A", "text": "B"}]',
+        '[{"role": "chef", "content": "B"}]',
+        '[{"a": 1}]',
+        "[{'role': 'user'",
+        "Human after all",
+        "A: yes",
+    ],
+)
+def test_a_text_that_holds_no_messages_is_a_text(text):
+    assert stored_messages(text) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"role": "critic", "content": "a"}, "unknown role 'critic'"),
+        ({"role": "assitant", "content": "a"}, "Did you mean 'assistant'"),
+        ({"role": 3, "content": "a"}, "got the role 3"),
+        ({"role": "user", "content": 5}, "got 5 as content"),
+        ({"role": "user", "content": [{"type": "hologram"}]}, "unknown content block 'hologram'"),
+        ({"role": "assistant", "content": "a", "tool_calls": [3]}, "got a tool call of type int"),
+        ({"role": "assistant", "content": "a", "tool_calls": 3}, "got tool calls of type int"),
+    ],
+)
+def test_what_is_not_understood_is_refused(message, said):
+    with pytest.raises(RowError, match=f"^prompt, message 1: .*{said}"):
+        read_messages([message], "prompt")
