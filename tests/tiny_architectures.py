@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -114,3 +114,14 @@ def _overrides(config: Any, vocab_size: int) -> dict[str, Any]:
             kind = part.to_dict().get("model_type")
             found[name] = {**_overrides(part, vocab_size), **({"model_type": kind} if kind else {})}
     return found
+
+
+def tiny_model_with_images(vocab_size: int) -> Any:
+    """A random Mistral 3, whose text model is a part of its config."""
+    text = tiny_config("mistral", vocab_size).to_dict() | {"sliding_window": None, "initializer_range": 0.2}
+    vision = {"model_type": "pixtral", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    vision |= {"num_attention_heads": 2, "image_size": 28, "patch_size": 14, "head_dim": 16}
+    config = CONFIG_MAPPING["mistral3"](text_config=text, vision_config=vision, image_token_index=vocab_size - 1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return AutoModelForImageTextToText.from_config(config, dtype=torch.float32).eval().requires_grad_(False)

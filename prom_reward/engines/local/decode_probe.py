@@ -14,8 +14,8 @@ from prom_reward.engines.prefix.tree_attention import keeps_all_states
 
 logger = logging.getLogger(__name__)
 
-_PROMPT_TOKENS = (48, 8)  # unequal: the short one is mostly padding, which a wrong mask would show
-_NEW_TOKENS = 3
+_PROMPT_TOKENS = (48, 21, 8, 3)  # unequal: the short ones are mostly padding, which a wrong mask would show
+_NEW_TOKENS = 4
 _GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1)
 
 
@@ -39,7 +39,7 @@ def probe_decoding(model: Any, prefill: SharedPrefill) -> DecodeMode:
 def _is_exact(model: Any, prefill: SharedPrefill, mode: DecodeMode) -> bool:
     sequences = [
         Decoding(
-            prompt_ids=probe_ids(model, length),
+            prompt_ids=probe_ids(model, max(_PROMPT_TOKENS))[-length:],
             max_new_tokens=_NEW_TOKENS,
             generator=torch.Generator(model.device),
             is_done=lambda _: False,
@@ -48,6 +48,8 @@ def _is_exact(model: Any, prefill: SharedPrefill, mode: DecodeMode) -> bool:
     ]
     decode(model, sequences, _GREEDY, frozenset(), prefill, mode=mode)
     for sequence in sequences:
+        if not sequence.new_ids:  # logits without a number: every answer will say so
+            continue
         last = len(sequence.new_ids) - 1
         before = torch.tensor([[*sequence.prompt_ids, *sequence.new_ids[:last]]], device=model.device)
         plain, _ = forward_last(model, before, keeps_cache=False)

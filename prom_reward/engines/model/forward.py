@@ -42,7 +42,7 @@ def forward_last(
 
 def is_close(logits: torch.Tensor, plain: torch.Tensor, dtype: torch.dtype) -> bool:
     """Whether logits (V,) are those of a plain forward pass, within the rounding of a dtype."""
-    tolerance = 1e-3 if dtype == torch.float32 else 0.12  # of the logits' deviation; a wrong mask moves them by more
+    tolerance = 3e-4 if dtype == torch.float32 else 0.12  # of the logits' deviation; a wrong mask moves them by more
     error = (logits - plain).square().mean().sqrt()
     return bool(error <= tolerance * plain.std() + 1e-6)
 
