@@ -18,7 +18,7 @@ from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.prompts.conversation import CONVERSATIONS, SYSTEM_SEPARATORS, render_text
+from prom_reward.prompts.conversation import SYSTEM_SEPARATORS, conversation_factory, render_text
 from prom_reward.prompts.guard.neutralize import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.settings.judges import JudgeConfig, JudgeOverrides, check_engine
@@ -43,6 +43,8 @@ def judge_presets() -> Mapping[str, Mapping[str, Any]]:
 
 def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> JudgeConfig:
     """Return the validated settings of a judge; see `load_judge`."""
+    if not isinstance(judge, Mapping) and _is_adapter_folder(judge):
+        overrides = {"adapter": str(judge), **overrides}
     where, settings = _judge_settings(judge)
     settings = _merged(_without_stale_parts(settings, overrides), overrides)
     if settings.get("preset") is not None:
@@ -114,7 +116,8 @@ def prompt_renderer(judge: str | Path | Mapping[str, Any], **overrides: Any) -> 
         if not config.model and not config.tokenizer:
             raise ConfigError(f"{config.name}: its chat template is the server's; give tokenizer= to see its prompts")
         tokenizer = load_tokenizer(model_source(config))
-    return partial(render_text, CONVERSATIONS[config.conversation](tokenizer))
+    make = conversation_factory(config.conversation, config.chat_template_kwargs)
+    return partial(render_text, make(tokenizer))
 
 
 def load_policy(policy: str) -> tuple[Any, Any]:
@@ -159,7 +162,7 @@ def _engine(config: JudgeConfig) -> Engine:
 
             return TransformersEngine(
                 model_source(config),
-                conversation=CONVERSATIONS[config.conversation],
+                conversation=conversation_factory(config.conversation, config.chat_template_kwargs),
                 context_length=config.context_length,
                 decode_batch_size=config.decode_batch_size,
                 offload=config.offload,
@@ -169,7 +172,7 @@ def _engine(config: JudgeConfig) -> Engine:
 
             return VllmEngine(
                 model_source(config),
-                conversation=CONVERSATIONS[config.conversation],
+                conversation=conversation_factory(config.conversation, config.chat_template_kwargs),
                 context_length=config.context_length,
                 options=config.vllm,
             )
@@ -179,7 +182,7 @@ def _engine(config: JudgeConfig) -> Engine:
 
             return OpenAIEngine(
                 config.server,
-                conversation=CONVERSATIONS[config.conversation],
+                conversation=conversation_factory(config.conversation, config.chat_template_kwargs),
                 system_separator=SYSTEM_SEPARATORS.get(config.conversation),
                 tokenizer=model_source(config) if config.model or config.tokenizer else None,
                 context_length=config.context_length,
@@ -238,13 +241,31 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
     if text.startswith(("http://", "https://")):
         return "judge", {"name": _host(text), "url": text}
     if Path(text).is_dir():
-        return text, {"name": Path(text).name, "model": text}
+        settings = _base_settings(Path(text)) if _is_adapter_folder(text) else {"model": text}
+        return text, {"name": Path(text).resolve().name, **settings}
     if "://" not in text and text.count("/") == 1 and not text.startswith((".", "/")):
         return text, {"name": text.partition("/")[2], "model": text}
     raise ConfigError(
         f"unknown judge {text!r}; expected one of {', '.join(judge_presets())}, a folder with a model, a hub id "
         f"(owner/name), a server's URL or a YAML file.{near_miss(text, judge_presets())}"
     )
+
+
+def _is_adapter_folder(folder: str | Path) -> bool:
+    """Whether a folder holds a LoRA adapter and no model of its own."""
+    return (Path(folder) / "adapter_config.json").is_file() and not (Path(folder) / "config.json").exists()
+
+
+def _base_settings(folder: Path) -> dict[str, Any]:
+    """Return the judge that an adapter belongs to: by the stamp of `train-judge`, else by peft's base model name."""
+    from prom_reward.engines.model.adapter_stamp import judge_settings
+
+    if stamped := judge_settings(folder):
+        return stamped
+    base = as_mapping(read_yaml(folder / "adapter_config.json"), folder).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise ConfigError(f"{folder}: got an adapter that names no base model; give its judge and adapter='{folder}'")
+    return {"model": base}
 
 
 def _host(url: str) -> str:

@@ -394,3 +394,32 @@ def test_a_calibration_of_another_judge_warns(tmp_path, caplog, fitted_on, warns
     Calibration(low_slope=1.0, high_slope=1.0, shift=0.0, judge=judge).save(path)
     assert load_judge(url, calibration=str(path)).calibration.judge == judge
     assert (f"the calibration was fitted on the scores of transformers:another, not of {own}" in caplog.text) == warns
+
+
+def adapter_folder(path, *, base=None, **stamp):
+    path.mkdir()
+    (path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
+    if stamp:
+        (path / "prom_reward.json").write_text(json.dumps(stamp))
+    return path
+
+
+def test_a_folder_of_train_judge_is_a_judge(tmp_path):
+    judge = {"model": "owner/base", "gguf_file": "a.gguf", "layout": "response_last", "mode": "score"}
+    folder = adapter_folder(
+        tmp_path / "mine", base="/elsewhere", judge={**judge, "trust_remote_code": True, "url": "x"}
+    )
+    config = judge_config(folder)
+    assert (config.name, config.adapter) == ("mine", str(folder))
+    assert (config.model, config.gguf_file, config.layout, config.mode) == tuple(judge.values())
+    assert not config.trust_remote_code
+    assert config.url is None
+    moved = judge_config(str(folder), model="/weights/base", mode="feedback")
+    assert (moved.model, moved.gguf_file, moved.adapter, moved.mode) == ("/weights/base", None, str(folder), "feedback")
+
+
+def test_an_adapter_of_others_takes_the_base_that_peft_names(tmp_path):
+    config = judge_config(adapter_folder(tmp_path / "theirs", base="owner/base"))
+    assert (config.model, config.adapter, config.mode) == ("owner/base", str(tmp_path / "theirs"), "feedback")
+    with pytest.raises(ConfigError, match="got an adapter that names no base model; give its judge and adapter="):
+        judge_config(adapter_folder(tmp_path / "nameless"))

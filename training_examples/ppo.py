@@ -1,6 +1,6 @@
 """Train a policy with PPO on rewards from a rubric.
 
-    pip install "prom-reward[ppo]"     # TRL 1.12, the last release with PPO
+    pip install ".[ppo]"     # TRL 1.12, the last release with PPO
     python training_examples/ppo.py --dataset configs/questions.jsonl --max-steps 10
 
 The data set has a `prompt` column and, if you like, `rubric` and `reference_answer`: the reward model's collator
@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification
 try:
     from trl.experimental.ppo import PPOConfig, PPOTrainer
 except ImportError:
-    raise SystemExit("error: this TRL has no PPOTrainer; run: pip install 'prom-reward[ppo]'") from None
+    raise SystemExit("error: this TRL has no PPOTrainer; run: pip install '.[ppo]' in the clone") from None
 
 from prom_reward import PrometheusReward, PromRewardError, load_judge
 from prom_reward.config import load_policy

@@ -18,7 +18,7 @@ _PROMPTS = (
 _SETTINGS: dict[str, Any] = {
     "per_device_train_batch_size": 4,
     "num_generations": 4,
-    "max_completion_length": 24,
+    "max_completion_length": 16,
     "learning_rate": 1e-5,
     "logging_steps": 1,
     "save_strategy": "no",

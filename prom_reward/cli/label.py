@@ -1,6 +1,5 @@
 """`prom-reward label`: a data set with a judge's labels, and what trainers take of it."""
 
-import json
 import os
 import time
 from collections import Counter
@@ -10,95 +9,133 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from prom_reward.cli.console import progress_bar, quiet_libraries, stderr
-from prom_reward.cli.label_tables import show_dry_run, show_labeling
+from prom_reward.cli import options
+from prom_reward.cli.console import load_now, print_json, progress_bar, quiet_libraries, stderr
+from prom_reward.cli.label_tables import labeling_summary, show_dry_run, show_labeling
 from prom_reward.config import load_judge, load_rubric, prompt_renderer
+from prom_reward.data.formats import KINDS
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.labeling.assembly import Labeling
 from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
 from prom_reward.labeling.dry_run import dry_run as try_out
-from prom_reward.labeling.exports import Export, check_format, export_labels
+from prom_reward.labeling.exports import check_format, export_labels
 from prom_reward.labeling.labeling import Progress, label as label_rows
 from prom_reward.labeling.requests import Request
+from prom_reward.labeling.task import RowReader, open_task
 from prom_reward.runs import load_labeling_run
 from prom_reward.settings.runs import LabelingRun
-from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
+from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt, Rubric
+
+_EXPORTS = "Exports"
+_MACHINES = "Resuming and machines"
 
 
 def label(
     input: Annotated[
         str | None, typer.Argument(help="JSONL, JSON, CSV, Parquet, a `datasets` folder, or a hub id (owner/name).")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The folder for the labels; run again to go on after a stop.")
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file with judge, rubric, input, out, columns.", rich_help_panel=options.ROWS),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A YAML file with judge, rubric, input, out, columns.")] = None,
-    judge: Annotated[
-        str | None, typer.Option(help="A preset (`prom-reward judges`), a folder, a hub id or a YAML file.")
+    rubric: options.RubricText = None,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", help="For rows without a reference answer.", rich_help_panel=options.ROWS),
     ] = None,
-    rubric: Annotated[
-        str | None, typer.Option(help="For rows without one: a name, a YAML file (several, with weights), or a text.")
-    ] = None,
-    reference: Annotated[str | None, typer.Option("--reference", help="For rows without a reference answer.")] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="ROLE=NAME: prompt, chosen, rejected, response, responses, reference_answer, rubric, id."),
+        typer.Option(
+            help="ROLE=NAME: prompt, chosen, rejected, response, responses, reference_answer, rubric, id.",
+            rich_help_panel=options.ROWS,
+        ),
     ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of a hub data set. Default: train.", rich_help_panel=options.ROWS)
+    ] = None,
+    limit: options.Limit = None,
     method: Annotated[
         Literal["grade", "rank", "both"] | None,
         typer.Option(help="Grade every response, rank the sides of pairs in both orders, or both. Default: grade."),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Of a hub data set. Default: train.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Label at most this many rows.")] = None,
-    mode: Annotated[
-        Literal["feedback", "score"] | None, typer.Option(help="Feedback, then the score; or the score at once.")
-    ] = None,
-    num_samples: Annotated[int | None, typer.Option(min=1, help="Feedbacks a response, aggregated.")] = None,
-    seed: Annotated[int, typer.Option(help="Of sampled feedback.")] = 0,
-    model: Annotated[str | None, typer.Option(help="Where the judge's weights are, if not where it says.")] = None,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"] | None, typer.Option(help="What the judge computes in.")
-    ] = None,
-    truncate_response: Annotated[
-        Literal["middle"] | None, typer.Option(help="Cut responses that do not fit the judge's context.")
-    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what was recognized, five prompts, tokens and time; then stop.")
     ] = False,
+    judge: options.JudgeName = None,
+    mode: options.Mode = None,
+    num_samples: options.Samples = None,
+    seed: Annotated[int, typer.Option(help="Seed of sampled feedback.", rich_help_panel=options.JUDGE)] = 0,
+    model: options.Model = None,
+    adapter: options.Adapter = None,
+    calibration: options.CalibrationFile = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    truncate_response: options.Truncation = None,
     export: Annotated[
-        list[str] | None, typer.Option(help="Write OUT/TRAINER.jsonl: reward, dpo, kto, sft or grpo; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Write OUT/TRAINER.jsonl: reward, dpo, kto, sft or grpo; may be repeated.", rich_help_panel=_EXPORTS
+        ),
     ] = None,
     on_disagreement: Annotated[
-        Literal["swap", "drop", "keep"], typer.Option(help="What exports do with pairs the judge sees otherwise.")
+        Literal["swap", "drop", "keep"],
+        typer.Option(help="What to do with pairs whose order the judge contradicts.", rich_help_panel=_EXPORTS),
     ] = "drop",
-    min_margin: Annotated[float, typer.Option(min=0, help="Exports leave out pairs below it (logits).")] = 0.0,
-    max_entropy: Annotated[float | None, typer.Option(min=0, help="Exports leave out rows above it (nats).")] = None,
+    min_margin: Annotated[
+        float, typer.Option(min=0, help="Leave out pairs below this margin (logits).", rich_help_panel=_EXPORTS)
+    ] = 0.0,
+    max_entropy: Annotated[
+        float | None, typer.Option(min=0, help="Leave out rows above this entropy (nats).", rich_help_panel=_EXPORTS)
+    ] = None,
     best_of_n: Annotated[
-        Literal["worst", "all"], typer.Option(help="Several responses: the best against the worst, or all others.")
+        Literal["worst", "all"],
+        typer.Option(help="Several responses: the best against the worst, or all others.", rich_help_panel=_EXPORTS),
     ] = "worst",
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="KTO, SFT: a single response is good from this unit score on.")
+        float,
+        typer.Option(
+            min=0, max=1, help="KTO, SFT: a single response is good from this unit score.", rich_help_panel=_EXPORTS
+        ),
     ] = 0.5,
-    processes: Annotated[int, typer.Option(min=1, help="Judges at work at once; GPUs are shared out.")] = 1,
-    gpus: Annotated[str | None, typer.Option(help="GPUs for --processes, as 0,1,2. Default: all.")] = None,
-    ray: Annotated[bool, typer.Option("--ray", help="Judge on Ray Data, with --processes actors.")] = False,
-    ray_address: Annotated[str | None, typer.Option(help="Of a Ray cluster, for example auto.")] = None,
-    gpus_per_worker: Annotated[float, typer.Option(min=0, help="GPUs of each Ray actor.")] = 0,
-    shard_size: Annotated[int | None, typer.Option(min=1, help="Rows of a shard. Default: 64.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Judge failed shards again.")] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Judges that work at once; they share the GPUs.", rich_help_panel=_MACHINES)
+    ] = 1,
+    gpus: Annotated[
+        str | None, typer.Option(help="GPUs for --processes, as 0,1,2. Default: all.", rich_help_panel=_MACHINES)
+    ] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Judge on Ray Data, with --processes actors.", rich_help_panel=_MACHINES)
+    ] = False,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster, for example auto.", rich_help_panel=_MACHINES)
+    ] = None,
+    gpus_per_worker: Annotated[
+        float, typer.Option(min=0, help="GPUs of each Ray actor.", rich_help_panel=_MACHINES)
+    ] = 0,
+    shard_size: Annotated[
+        int | None, typer.Option(min=1, help="Rows of a shard. Default: 64.", rich_help_panel=_MACHINES)
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Judge failed shards again.", rich_help_panel=_MACHINES)
+    ] = False,
     accept_changes: Annotated[
         bool,
-        typer.Option("--accept-changes", help="Go on with another judge, dtype or machine than the one that began."),
+        typer.Option(
+            "--accept-changes", help="Resume with another judge, dtype or machine.", rich_help_panel=_MACHINES
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder for the labels; run again to resume.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Label preference pairs, responses, or several responses a prompt; write what trainers take.
 
-    What the rows are is recognized. Finished shards are kept whatever happens: run the same command again to go on,
-    also after rows were appended. OUT gets `labels.jsonl`, `problems.jsonl` and an export for each `--export`;
+    The kind of the rows is recognized and printed. Finished shards are kept: run the same command again to resume, also
+    after rows were appended. OUT gets `labels.jsonl`, `problems.jsonl` and a file for each `--export`;
     `prom-reward report OUT` makes a page of it.
 
     Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --export dpo --on-disagreement drop`
@@ -106,42 +143,35 @@ def label(
     Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --dry-run`
     """
     quiet_libraries()
-    given: dict[str, Any] = {
-        "judge": judge,
-        "rubric": rubric,
-        "input": input,
-        "out": str(out) if out else None,
-        "method": method,
-    }
-    given |= {"reference_answer": reference, "split": split, "limit": limit, "shard_size": shard_size}
-    given |= {"columns": _columns(column) or None}
+    given = options.given(
+        judge=judge, rubric=rubric, input=input, out=str(out) if out else None, method=method,
+        reference_answer=reference, split=split, limit=limit, shard_size=shard_size, columns=_columns(column) or None,
+    )  # fmt: skip
     run = load_labeling_run(config) if config is not None else LabelingRun()
-    run = run.model_copy(update={key: value for key, value in given.items() if value is not None})
-    if run.input is None:
-        raise InputError("got no input; give a file, a folder of `datasets` or a hub id")
-    overrides: dict[str, Any] = {"mode": mode, "num_samples": num_samples, "model": model, "dtype": dtype}
-    overrides |= {"truncate_response": truncate_response, "sampling": {"seed": seed}}
-    overrides = {key: value for key, value in overrides.items() if value is not None}
+    run = run.model_copy(update=given)
+    _check_input(run, export or (), dry_run=dry_run)
+    overrides = options.given(
+        mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
+        device=device, truncate_response=truncate_response, sampling={"seed": seed},
+    )  # fmt: skip
     made = load_judge(run.judge, **overrides)
     if dry_run:
         _show_dry_run(run, made, overrides, as_json)
         return
-    if run.out is None:
-        raise InputError("got no --out; give a folder for the labels")
-    for name in export or ():
-        check_format(name)
     backend: Backend = LocalBackend()
     if ray or ray_address:
         from prom_reward.labeling.ray_backend import RayBackend
 
-        scratch = Path(run.out) / "scratch" / "ray"
+        scratch = Path(str(run.out)) / "scratch" / "ray"
         backend = RayBackend(processes, scratch=scratch, address=ray_address, gpus_per_worker=gpus_per_worker)
     elif processes > 1:
         backend = ProcessBackend(processes, gpus=_gpus(gpus))
+    else:
+        load_now(made)
     start = time.perf_counter()
     with _Bar(run) as bar:
         found = label_rows(
-            run.input,
+            str(run.input),
             judge=made,
             rubric=load_rubric(run.rubric) if run.rubric is not None else None,
             backend=backend,
@@ -161,15 +191,38 @@ def label(
         threshold=threshold,
     )
     if as_json:
-        typer.echo(json.dumps({**_summary(found, exports), "seconds": seconds}))
+        print_json({**labeling_summary(found, exports), "seconds": seconds})
     else:
         show_labeling(found, exports, seconds)
     if found.num_problems or not found.num_labeled:
         raise typer.Exit(1)
 
 
+def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool) -> None:
+    """Check what can be checked without the judge, and print what the rows of a file are."""
+    if run.input is None:
+        raise InputError("got no input; give a file, a folder of `datasets` or a hub id")
+    if run.input == "-":
+        raise InputError("got - as input; a labeling resumes by its rows: save them to a file first")
+    if run.out is None and not dry_run:
+        raise InputError("got no --out; give a folder for the labels")
+    for name in exports:
+        check_format(name)
+    if not is_hub_id(run.input):
+        _show_recognized(run, load_rubric(run.rubric) if run.rubric is not None else None)
+
+
+def _show_recognized(run: LabelingRun, rubric: tuple[Rubric, ...] | None) -> None:
+    """Print what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
+    reader = RowReader(run.input or "", run.split, run.limit)
+    task, _ = open_task(
+        reader, rubric=rubric, **run.model_dump(include={"method", "columns", "reference_answer"})
+    )  # fmt: skip
+    stderr.print(f"{run.input}: {KINDS[task.kind]}", highlight=False, soft_wrap=True)
+
+
 class _Bar:
-    """Shows progress, and says how to go on where it is interrupted."""
+    """Shows progress, and says how to resume if it is interrupted."""
 
     def __init__(self, run: LabelingRun) -> None:
         total = None if is_hub_id(run.input or "") else count_rows(run.input or "")
@@ -186,7 +239,7 @@ class _Bar:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._progress.__exit__(kind, *rest)  # type: ignore[arg-type]  # handed on as it came
         if kind is KeyboardInterrupt:
-            text = f"stopped; {self._kept} rows are labeled in {self._out}: run the same command again to go on"
+            text = f"stopped; {self._kept} rows are labeled in {self._out}: run the same command again to resume"
             stderr.print(text, highlight=False, soft_wrap=True)
 
     def show(self, done: Progress) -> None:
@@ -236,20 +289,3 @@ def _gpus(given: str | None) -> list[str]:
     import torch
 
     return [str(number) for number in range(torch.cuda.device_count())]
-
-
-def _summary(found: Labeling, exports: Sequence[Export]) -> dict[str, Any]:
-    return {
-        "out": str(found.out),
-        "kind": found.kind,
-        "rows": found.num_rows,
-        "labeled": found.num_labeled,
-        "problems": found.num_problems,
-        "outcomes": found.outcomes,
-        "agreement": found.agreement,
-        "warnings": list(found.warnings),
-        "exports": {
-            str(one.path): {"written": one.num_written, "swapped": one.num_swapped, "dropped": one.dropped}
-            for one in exports
-        },
-    }

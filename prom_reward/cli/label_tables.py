@@ -1,13 +1,12 @@
 """Tables of a labeling and of its dry run."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
-import typer
 from rich.table import Table
 
-from prom_reward.cli.console import stderr, stdout
+from prom_reward.cli.console import print_json, stderr, stdout
 from prom_reward.data.formats import KINDS
 from prom_reward.labeling.assembly import Labeling
 from prom_reward.labeling.dry_run import DryRun
@@ -20,6 +19,8 @@ def show_dry_run(found: DryRun, prompts: Sequence[str], *, as_json: bool) -> Non
     if as_json:
         figures = {
             "kind": found.kind,
+            "columns": found.columns,
+            "unread": found.unread,
             "rows": found.num_rows,
             "problems": found.num_problems,
             "requests": found.num_requests,
@@ -29,16 +30,22 @@ def show_dry_run(found: DryRun, prompts: Sequence[str], *, as_json: bool) -> Non
             "seconds": found.seconds,
             "sample": timing and asdict(timing),
         }
-        typer.echo(json.dumps({**figures, "prompts": list(prompts)}))
+        print_json({**figures, "prompts": list(prompts)})
         return
     for number, prompt in enumerate(prompts, start=1):
         stdout.rule(f"prompt {number} of {len(prompts)}, as the judge sees it")
         stdout.print(prompt, highlight=False)
-    stdout.rule("what would be done")
+    stdout.rule("forecast")
     for problem in found.problems:
         stderr.print(f"{problem}; would be left out", highlight=False, soft_wrap=True)
     table = Table(show_header=False)
     table.add_row("recognized as", KINDS[found.kind])
+    for role, names in found.columns.items():
+        table.add_row(role, f"from {', '.join(names)}")
+    if "prompt" not in found.columns:
+        table.add_row("prompt", "from the beginning that both sides share")
+    if found.unread:
+        table.add_row("unread", ", ".join(found.unread))
     table.add_row("rows", f"{found.num_rows:,}, of which {found.num_problems:,} cannot be labeled")
     table.add_row("judgments", f"{found.num_requests:,}, and {found.num_repeated:,} that repeat one of them")
     tokens = f"{found.num_prompt_tokens:,} of prompts, {found.num_generated_tokens:,} of feedback"
@@ -51,7 +58,7 @@ def show_dry_run(found: DryRun, prompts: Sequence[str], *, as_json: bool) -> Non
 
 
 def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) -> None:
-    """Print what came of a labeling that took some seconds now."""
+    """Print a labeling's figures, and its exports'."""
     for warning in found.warnings:
         stderr.print(warning, highlight=False, soft_wrap=True)
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items()))
@@ -71,6 +78,24 @@ def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) ->
             stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
         text = f"{_rows(found.num_problems)} left out, see {found.out / 'problems.jsonl'}; the others are labeled"
         stderr.print(text, highlight=False, soft_wrap=True)
+
+
+def labeling_summary(found: Labeling, exports: Sequence[Export]) -> dict[str, Any]:
+    """Return a labeling's figures, and its exports', as JSON values."""
+    return {
+        "out": str(found.out),
+        "kind": found.kind,
+        "rows": found.num_rows,
+        "labeled": found.num_labeled,
+        "problems": found.num_problems,
+        "outcomes": found.outcomes,
+        "agreement": found.agreement,
+        "warnings": list(found.warnings),
+        "exports": {
+            str(one.path): {"written": one.num_written, "swapped": one.num_swapped, "dropped": one.dropped}
+            for one in exports
+        },
+    }
 
 
 def _rows(count: int) -> str:

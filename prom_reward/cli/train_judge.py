@@ -1,66 +1,113 @@
 """`prom-reward train-judge`: a LoRA adapter that makes a judge of any causal LM."""
 
-import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from prom_reward.cli.console import quiet_libraries, stderr, stdout
+from prom_reward.cli import options
+from prom_reward.cli.console import check_writable, print_json, quiet_libraries, stderr, stdout
 from prom_reward.errors import InputError
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.settings.runs import TrainingRun
+from prom_reward.training.card import held_out_figures
 from prom_reward.training.data import ExampleSets
 from prom_reward.training.sources import DataSource
+
+_TRAINING = "Training"
 
 
 def train_judge(
     data: Annotated[
         list[Path] | None, typer.Argument(help="Labeled files: JSONL, JSON, CSV, Parquet or `datasets` folders.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the adapter and its checkpoints.")] = Path("judge-adapter"),
-    config: Annotated[Path | None, typer.Option(help="A YAML file with the whole recipe.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file with the whole recipe.", rich_help_panel=options.ROWS)
+    ] = None,
     data_dir: Annotated[
-        Path, typer.Option(envvar="PROM_REWARD_DATA", help="Where the recipe's relative paths are looked for.")
+        Path,
+        typer.Option(
+            envvar="PROM_REWARD_DATA", help="The folder of a recipe's relative paths.", rich_help_panel=options.ROWS
+        ),
     ] = Path(),
-    judge: Annotated[
-        str | None, typer.Option(help="What to train: a preset, a folder, a hub id or a YAML file.")
-    ] = None,
-    adapter: Annotated[
-        str | None, typer.Option(help="The adapter to go on from; left out, the judge's own or a new one.")
-    ] = None,
-    rubric: Annotated[str | None, typer.Option(help="For rows without one: a name, a YAML file or a text.")] = None,
+    rubric: options.RubricText = None,
     passes: Annotated[
-        float | None, typer.Option(min=0.01, help="How often each row is trained on; 2 if not given.")
+        float | None,
+        typer.Option(min=0.01, help="How often to train on each row. Default: 2.", rich_help_panel=options.ROWS),
     ] = None,
     feedback: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of rows trained to write feedback; 0.1 if not given.")
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of rows trained to write feedback. Default: 0.1.", rich_help_panel=options.ROWS
+        ),
     ] = None,
-    score_column: Annotated[str | None, typer.Option(help="The column of the label or labels.")] = None,
-    cluster: Annotated[str | None, typer.Option(help="The column of the question, of which some are held out.")] = None,
+    score_column: Annotated[
+        str | None, typer.Option(help="The column of the label or labels.", rich_help_panel=options.ROWS)
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="The column of the question, to hold out whole questions.", rich_help_panel=options.ROWS),
+    ] = None,
     validation_share: Annotated[
-        float | None, typer.Option(min=0, max=0.9, help="Share of questions held out to choose the checkpoint by.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.9,
+            help="Share of questions held out to choose the checkpoint. Default: 0.12.",
+            rich_help_panel=options.ROWS,
+        ),
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longer examples are left out.")] = None,
-    patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many evaluations without gain.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all that is drawn.")] = None,
-    rank: Annotated[int | None, typer.Option(min=1, help="Rank of the adapter.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0, help="The highest learning rate.")] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop after so many steps.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Leave out longer examples.", rich_help_panel=options.ROWS)
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="The judge to train: a preset, a folder, a hub id or a YAML file. Default: smollm2-135m-untuned.",
+            rich_help_panel=options.JUDGE,
+        ),
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(
+            help="The adapter to continue from. Default: the judge's own, or none.", rich_help_panel=options.JUDGE
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all draws.", rich_help_panel=_TRAINING)] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="Rank of the adapter.", rich_help_panel=_TRAINING)] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="The highest learning rate.", rich_help_panel=_TRAINING)
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many steps.", rich_help_panel=_TRAINING)
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many evaluations without gain.", rich_help_panel=_TRAINING)
+    ] = None,
     gradient_checkpointing: Annotated[
-        bool, typer.Option("--gradient-checkpointing", help="Less memory, a third more time; for 7B on one GPU.")
+        bool,
+        typer.Option(
+            "--gradient-checkpointing",
+            help="Less memory, a third more time; for 7B on one GPU.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained on, and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    out: Annotated[
+        Path, typer.Option(help="The folder for the trained judge and its checkpoints.", rich_help_panel=options.OUTPUT)
+    ] = Path("judge-adapter"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the examples, and stop.", rich_help_panel=options.OUTPUT)
+    ] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train a judge on labeled rows; run it again to resume after a stop.
 
-    A row has what `prom-reward grade` takes, a score or several annotators' (`score`, `gpt4_score`, `orig_score`)
-    and perhaps a written feedback; Feedback-Collection rows are read as they are. Questions of the validation
-    share are held out, and the checkpoint with the best correlation on them is kept. The judge is then
-    `load_judge(BASE, adapter=OUT)`.
+    A row has the columns of `prom-reward grade`, one score or several annotators' (`score`, `gpt4_score`,
+    `orig_score`) and, if you like, a written feedback; Feedback-Collection rows are read as published. Some questions
+    are held out, and the checkpoint with the best correlation on them is kept. OUT is then a judge: `--judge OUT`.
 
     Example: `prom-reward train-judge rows.jsonl --rubric helpfulness --out my-judge`
 
@@ -68,37 +115,71 @@ def train_judge(
     """
     quiet_libraries()
     run = load_training_run(config) if config is not None else TrainingRun()
-    changes: dict[str, Any] = {
-        "judge": judge,
-        "adapter": adapter,
-        "max_tokens": max_tokens,
-        "patience": patience,
-        "seed": seed,
-    }
-    changes |= {"validation_share": validation_share}
-    settings = {key: value for key, value in changes.items() if value is not None}
-    of_rows = {"passes": passes, "feedback": feedback, "rubric": rubric}
-    of_rows |= {"score_column": score_column, "cluster_column": cluster}
-    settings["data"] = _data(run, data or [], {key: value for key, value in of_rows.items() if value is not None})
+    of_rows = options.given(
+        passes=passes, feedback=feedback, rubric=rubric, score_column=score_column, cluster_column=cluster
+    )  # fmt: skip
+    arguments = options.given(
+        learning_rate=learning_rate, max_steps=max_steps, gradient_checkpointing=gradient_checkpointing or None
+    )  # fmt: skip
+    settings = options.given(
+        judge=judge, adapter=adapter, max_tokens=max_tokens, patience=patience, seed=seed,
+        validation_share=validation_share,
+    )  # fmt: skip
+    settings["data"] = _data(run, data or [], of_rows)
     settings["lora"] = {**run.lora, **({"r": rank, "lora_alpha": 2 * rank} if rank else {})}
-    arguments = {"learning_rate": learning_rate, "max_steps": max_steps}
-    arguments |= {"gradient_checkpointing": True} if gradient_checkpointing else {}
-    settings["trainer"] = {**run.trainer, **{key: value for key, value in arguments.items() if value is not None}}
+    settings["trainer"] = {**run.trainer, **arguments}
     training = load_training(run.model_copy(update=settings), out=out, data_dir=data_dir)
+    if not dry_run:
+        _check_folder(out)
+    stderr.print(f"loading {training.model.model} ...", highlight=False, soft_wrap=True)
     loaded = training.load()
     sets = training.examples(loaded)
     if not as_json:
         _show_sets(sets)
+    if not sets.validation:
+        stderr.print("nothing is held out: how well the judge agrees with labels will be unknown", soft_wrap=True)
     if dry_run:
         if as_json:
-            typer.echo(json.dumps(_counts(sets)))
+            print_json(_counts(sets))
         return
     measures = training.train(loaded, sets)
     if as_json:
-        typer.echo(json.dumps({"out": str(out), **_counts(sets), **measures}))
+        print_json({"out": str(out), **_counts(sets), **measures})
     else:
-        shown = ", ".join(f"{name.removeprefix('eval_')} {value:.3f}" for name, value in measures.items())
-        stdout.print(f"{out}: {shown}", soft_wrap=True)
+        _show_result(out, sets, measures)
+
+
+def _check_folder(out: Path) -> None:
+    """Raise InputError if the folder for the adapter cannot be made or written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        check_writable(out / "README.md", force=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from error
+
+
+def _show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float]) -> None:
+    """Show what was learned, how well, and the next commands."""
+    minutes = measures["seconds"] / 60
+    stdout.print(f"{out}: a judge trained on {len(sets.training)} examples in {minutes:.1f} min", soft_wrap=True)
+    if figures := held_out_figures(measures):
+        table = Table(title="Agreement with held-out labels (they chose the checkpoint)", title_justify="left")
+        for heading in ("data", "Pearson", "Spearman"):
+            table.add_column(heading, justify="left" if heading == "data" else "right")
+        for source, one in figures.items():
+            table.add_row(source, one["pearson"], one["spearman"])
+        stdout.print(table)
+    elif sets.validation:
+        text = f"no correlation on {len(sets.validation)} held-out examples: labels or scores are all the same"
+        stderr.print(text, highlight=False, soft_wrap=True)
+    else:
+        stderr.print("nothing was held out: measure the judge on labeled rows that it has not seen", soft_wrap=True)
+    text = (
+        f"next: prom-reward evaluate LABELED_ROWS --judge {out}\n"
+        f"      prom-reward grade ROWS --judge {out}\n"
+        f'      load_judge("{out}")'
+    )
+    stdout.print(text, highlight=False, soft_wrap=True)
 
 
 def _data(run: TrainingRun, paths: list[Path], options: dict[str, Any]) -> list[DataSource]:
@@ -125,7 +206,7 @@ def _show_sets(sets: ExampleSets) -> None:
         tokens[example.source] += len(example.ids)
     validation = Counter(example.source for example in sets.validation)
     feedback = Counter(example.source for example in sets.training if example.has_feedback)
-    table = Table(title="What is trained on", title_justify="left")
+    table = Table(title="Training examples", title_justify="left")
     for heading in ("data", "examples", "with feedback", "tokens", "held out"):
         table.add_column(heading, justify="left" if heading == "data" else "right")
     for source in {**training, **validation}:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prom_reward.data.grading import INSTRUCTION_COLUMNS, REFERENCE_COLUMNS, RESPONSE_COLUMNS, row_requests
+from prom_reward.data.grading import FLAT_RUBRIC, INSTRUCTION_COLUMNS, REFERENCE_COLUMNS, RESPONSE_COLUMNS, row_requests
 from prom_reward.errors import ConfigError, RowError, near_miss
 from prom_reward.prompts.published import components
 from prom_reward.prompts.transcripts import PromptValue
@@ -118,6 +118,13 @@ class RowFormat:
             id=None if own_id is None else str(own_id),
         )
 
+    def describe(self, values: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return the columns that each role of a row is read from; a role without a column is left out."""
+        found = {role: self._column(values, role) for role in COLUMN_NAMES}
+        flat = [name for name in values if FLAT_RUBRIC.fullmatch(name) and values[name] is not None]
+        columns = {"rubric": flat} if flat else {}
+        return columns | {role: [name] for role, name in found.items() if name is not None}
+
     def kind(self, values: Mapping[str, Any]) -> Kind:
         """Return what a row is.
 
@@ -183,7 +190,11 @@ class RowFormat:
         return any(name in values for name in self._names(role))
 
     def _given(self, values: Mapping[str, Any], role: str) -> Any:
-        return next((values[name] for name in self._names(role) if values.get(name) is not None), None)
+        name = self._column(values, role)
+        return None if name is None else values[name]
+
+    def _column(self, values: Mapping[str, Any], role: str) -> str | None:
+        return next((name for name in self._names(role) if values.get(name) is not None), None)
 
 
 def _several(value: Any) -> list[PromptValue]:

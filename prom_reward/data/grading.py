@@ -21,7 +21,7 @@ from prom_reward.types import GradingRequest, Judgment, Rubric
 INSTRUCTION_COLUMNS = ("orig_instruction", "instruction", "prompt")
 RESPONSE_COLUMNS = ("orig_response", "response", "completion")
 REFERENCE_COLUMNS = ("orig_reference_answer", "reference_answer", "reference")
-_FLAT_RUBRIC = re.compile(r"(?:orig_)?(?:criteria|score\d+_description)")
+FLAT_RUBRIC = re.compile(r"(?:orig_)?(?:criteria|score\d+_description)")
 
 
 def row_requests(values: Mapping[str, Any], default_rubrics: tuple[Rubric, ...]) -> list[GradingRequest]:
@@ -119,7 +119,7 @@ def _names(values: Mapping[str, Any]) -> str:
 def _row_rubrics(values: Mapping[str, Any], default: tuple[Rubric, ...]) -> tuple[Rubric, ...]:
     if values.get("rubric"):
         return parse_rubrics(values["rubric"])
-    flat = {name: value for name, value in values.items() if _FLAT_RUBRIC.fullmatch(name) and value is not None}
+    flat = {name: value for name, value in values.items() if FLAT_RUBRIC.fullmatch(name) and value is not None}
     if flat:
         return parse_rubrics(flat)
     if default:

@@ -130,9 +130,9 @@ def _entropy(rows: Sequence[ScoredRow]) -> Figure | None:
     errors = np.abs(_expected(known) - _labels(known))
     drawn = np.random.default_rng(0).permutation(len(known))[:_MAX_POINTS]
     rank = spearman(entropies, errors)
-    told = "no correlation" if rank is None else f"Spearman {rank:.2f}"
-    note = f"{told}: " + (
-        "uncertain scores err more." if (rank or 0) >= 0.1 else "the judge does not know when it errs."
+    figure = "no correlation" if rank is None else f"Spearman {rank:.2f}"
+    note = f"{figure}: " + (
+        "uncertain scores err more." if (rank or 0) >= 0.1 else "entropy says little about the error."
     )
     plot = Plot(
         marks=[Dots(x=entropies[drawn].tolist(), y=errors[drawn].tolist(), color=BLUE)],

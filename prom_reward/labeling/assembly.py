@@ -127,7 +127,7 @@ def assemble(folder: LabelFolder, task: LabelingTask, rows: RowIterator, index: 
                 else:
                     columns = {"row": number, **row_columns(planned, task.kind, book)}
                     found.count(columns)
-                    values = labeled_values(getattr(row, "values", {}), task.kind, columns)
+                    values = labeled_values(planned.values, task.kind, columns)
                     found.num_labeled += write_records(labels, [values])
             found.num_rows += len(part)
     return found

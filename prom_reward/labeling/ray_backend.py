@@ -54,7 +54,7 @@ class RayBackend:
         try:
             import ray.data  # noqa: F401
         except ImportError as error:
-            raise MissingPackageError('ray is not installed; run: pip install "prom-reward[ray]"') from error
+            raise MissingPackageError("ray is not installed; run: pip install '.[ray]' in the clone") from error
         self._num_workers = num_workers
         self._scratch = Path(scratch).absolute()
         self._address = address

@@ -57,6 +57,11 @@ class PlannedRow:
     comparing: list[tuple[ComparisonRequest, ComparisonRequest]] = field(default_factory=list)
     """For each rubric the comparison in both orders; empty if responses are only graded."""
 
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The row's columns; none if it cannot be read."""
+        return self.row.values if isinstance(self.row, Row) else {}
+
     def requests(self) -> Iterator[Request]:
         """Yield all requests."""
         yield from chain.from_iterable(self.grading)

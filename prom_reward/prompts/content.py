@@ -12,14 +12,14 @@ from prom_reward.prompts.thinking import split_thoughts
 
 Role = Literal["system", "user", "assistant", "tool"]
 
-_TEXT_BLOCKS = ("text", "input_text", "output_text")
+_TEXT_BLOCKS = ("text", "input_text", "output_text", "summary_text")
 _THOUGHT_BLOCKS = ("thinking", "reasoning", "thought", "reasoning_text", "redacted_thinking")
 _CALL_BLOCKS = ("tool_use", "server_tool_use", "tool_call", "function_call")
 _RESULT_BLOCKS = ("tool_result", "function_call_output", "web_search_tool_result")
 _MEDIA = re.compile(r"(?:input_)?(image|audio|video|file|document)(?:_url|_file)?")
 _RESULT_KEYS = ("content", "output", "response", "result")
 _ARGUMENT_KEYS = ("arguments", "input", "args", "parameters")
-_THOUGHT_TEXT_KEYS = ("thinking", "text", "reasoning", "content")
+_THOUGHT_TEXT_KEYS = ("thinking", "text", "reasoning", "content", "summary")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +82,20 @@ class Parts:
         )
 
     def _block(self, block: Mapping[str, Any]) -> None:
-        kind = str(block.get("type") or ("text" if isinstance(block.get("text"), str) else ""))
+        text = _block_text(block)
+        kind = str(block.get("type") or ("text" if text else ""))
+        call = first_of(block, ("functionCall", "function_call"))
+        result = first_of(block, ("functionResponse", "function_response"))
         if kind in _THOUGHT_BLOCKS or block.get("thought") is True:
             self.thoughts.append(_thought(block))
-        elif kind in _TEXT_BLOCKS and isinstance(block.get("text") or "", str):
-            self.texts.append(block.get("text") or "")
+        elif kind in _TEXT_BLOCKS and (text is not None or block.get("text") is None):
+            self.texts.append(text or "")
         elif kind == "refusal":
             self.texts.append(str(block.get("refusal") or ""))
-        elif kind in _CALL_BLOCKS or "functionCall" in block or "function_call" in block:
-            self.calls.append(
-                written_call(block.get("functionCall") or block.get("function_call") or block, self._where)
-            )
-        elif kind in _RESULT_BLOCKS or "functionResponse" in block or "function_response" in block:
-            self.results.append(self._result(block))
+        elif kind in _CALL_BLOCKS or call is not None:
+            self.calls.append(written_call(block if call is None else call, self._where))
+        elif kind in _RESULT_BLOCKS or isinstance(result, Mapping):
+            self.results.append(_result(result if isinstance(result, Mapping) else block))
         elif media := _media(block, kind):
             self.texts.append(f"[{media}]")
         else:
@@ -103,15 +104,21 @@ class Parts:
                 f"{self._where}: unknown content block {shown!r:.60}; expected text, thinking, tool_use, image ..."
             )
 
-    def _result(self, block: Mapping[str, Any]) -> Message:
-        inner = block.get("functionResponse") or block.get("function_response") or block
-        found = next(
-            (inner[key] for key in ("content", "output", "response", "result") if inner.get(key) is not None), ""
-        )
-        text = (
-            _plain(found) if _is_blocks(found) else found if isinstance(found, str) else json.dumps(found, default=str)
-        )
-        return Message(role="tool", text=text, name=str(inner.get("name") or ""))
+
+def _result(block: Mapping[str, Any]) -> Message:
+    found = first_of(block, _RESULT_KEYS)
+    if _is_blocks(found):
+        text = _plain(found)
+    else:
+        text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str) if found else ""
+    return Message(role="tool", text=text, name=str(block.get("name") or ""))
+
+
+def _block_text(block: Mapping[str, Any]) -> str | None:
+    """Return a text block's text, which OpenAI's assistants keep under `value`; None if it is no text."""
+    text = first_of(block, ("text", "content"))
+    text = text.get("value") if isinstance(text, Mapping) else text
+    return text if isinstance(text, str) else None
 
 
 def _is_blocks(value: object) -> TypeGuard[list[Mapping[str, Any]]]:
@@ -123,11 +130,13 @@ def _plain(blocks: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _thought(block: Mapping[str, Any]) -> str:
-    found = next(
-        (block[key] for key in ("thinking", "text", "reasoning", "content") if isinstance(block.get(key), str)), ""
-    )
-    summary = block.get("summary")
-    return found or (_plain(summary) if _is_blocks(summary) else "")
+    found = first_of(block, _THOUGHT_TEXT_KEYS)
+    return found if isinstance(found, str) else _plain(found) if _is_blocks(found) else ""
+
+
+def is_item(block: Mapping[str, Any]) -> bool:
+    """Whether a block can stand among messages: a call, a result or thoughts."""
+    return block.get("type") in (*_THOUGHT_BLOCKS, *_CALL_BLOCKS, *_RESULT_BLOCKS)
 
 
 def _media(block: Mapping[str, Any], kind: str) -> str:
@@ -138,8 +147,11 @@ def _media(block: Mapping[str, Any], kind: str) -> str:
 
 
 def stored_call(text: Any) -> Any:
-    """Return a tool call that is stored as text, parsed."""
-    return (parsed_text(text) or {"name": text}) if isinstance(text, str) else text
+    """Return a tool call that is stored as text, parsed; a text that is no mapping is the call's name."""
+    if not isinstance(text, str):
+        return text
+    parsed = parsed_text(text)
+    return parsed if isinstance(parsed, Mapping) else {"name": text}
 
 
 def written_call(call: Any, where: str) -> str:

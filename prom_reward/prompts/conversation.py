@@ -1,29 +1,29 @@
 """Conversations: the Llama-2 and Mistral forms byte for byte, and any tokenizer's own chat template.
 
-It does not know what the messages say, nor how text becomes token ids.
-
 The two fixed forms are FastChat's `llama-2` and `mistral` templates, with which Prometheus v1 and v2 were
 trained. Both begin with one BOS, which is never part of the text.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from prom_reward.errors import ConfigError
+from prom_reward.prompts.thinking import answer_opening
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
 _SYSTEM, _USER = "PROMREWARDSYSTEM", "PROMREWARDUSER"
-_EDGE = "\v"  # white space that no template writes itself: where it is gone, the template trims
+_EDGE = "\v"  # white space that no template writes itself: if it is gone, the template trims
 
 
 @dataclass(frozen=True, slots=True)
 class InstConversation:
     """The `[INST] ... [/INST]` form of Llama-2-Chat and Mistral-Instruct.
 
-    The markers are plain text for these models' tokenizers. FastChat joins every message with a space, so
-    a judge's answer begins with one.
+    The markers are plain text for these models' tokenizers. FastChat joins messages with a space, so a judge's answer
+    begins with one.
     """
 
     system_open: str
@@ -34,6 +34,11 @@ class InstConversation:
     """One BOS has to be put before the ids."""
     written_bos: str = ""
     """The text has none."""
+
+    @property
+    def digest(self) -> str:
+        """A short digest of the conversation's markup."""
+        return _digest(self.system_open, self.system_close)
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
         """Return the conversation up to and with the response prefix, without BOS."""
@@ -57,59 +62,93 @@ MISTRAL = InstConversation("[INST] ", "\n")
 class ChatTemplateConversation:
     """The conversation that a tokenizer's own chat template writes.
 
-    The template is rendered once with stand-ins for the messages, so a message can never change its markup.
-    Where the template trims messages, they are trimmed too. Where it takes no system message, system text and
-    task text stand in one user turn with a blank line between, as in the Prometheus 2 README.
+    The template is rendered once with stand-ins for the messages, so a message can never change its markup. If the
+    template trims messages, they are trimmed too. If it takes no system message, system text and task text share one
+    user turn with a blank line between, as in the Prometheus 2 README. If it opens thoughts in the judge's turn, they
+    are closed before a started answer; harmony's final channel is opened.
 
     Args:
         tokenizer: Anything with `apply_chat_template`, `chat_template` and `bos_token`.
-        merge_system: Put the system text into the user turn even where the template takes a system message.
+        merge_system: Put the system text into the user turn even if the template takes a system message.
+        template_kwargs: Further variables of the template, for example `{"enable_thinking": False}`.
 
     Raises:
         ConfigError: The tokenizer has no chat template, or one that does not show the user's message.
     """
 
-    def __init__(self, tokenizer: Any, *, merge_system: bool = False) -> None:
-        if not getattr(tokenizer, "chat_template", None):
+    def __init__(
+        self, tokenizer: Any, *, merge_system: bool = False, template_kwargs: Mapping[str, Any] | None = None
+    ) -> None:
+        template = getattr(tokenizer, "chat_template", None)
+        if not template:
             name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
             raise ConfigError(
                 f"the tokenizer of {name!r} has no chat template; state the judge's conversation (llama-2 or "
                 "mistral) or give a tokenizer= with a chat template"
             )
-        self._with_system = None if merge_system else self._skeleton(tokenizer, with_system=True)
-        self._alone = self._skeleton(tokenizer, with_system=False)
-        if self._alone is None:
+        write = partial(_skeleton, tokenizer, dict(template_kwargs or {}))
+        self._with_system = None if merge_system else write((_SYSTEM, _USER))
+        alone = write((_USER,))
+        if alone is None:
             raise ConfigError("the tokenizer's chat template does not show the user's message; give another template")
+        self._alone = alone
         self.adds_bos = False
-        text, bos = self._alone.text, tokenizer.bos_token or ""
-        # Where the BOS opens every turn (ChatML), it is a marker of the turns.
+        text, bos = alone.text, tokenizer.bos_token or ""
+        # A BOS that opens every turn (ChatML) is a marker of the turns.
         self.written_bos = bos if text.startswith(bos) and text.count(bos) == 1 else ""
+        self.writes_date = "strftime_now" in str(template)
+        """Whether the template may write today's date: then the prompts of two days differ, and so does `digest`."""
+
+    @property
+    def digest(self) -> str:
+        """A short digest of the conversation's markup, with the date that the template wrote into it."""
+        return _digest(*(skeleton.text for skeleton in (self._with_system, self._alone) if skeleton))
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
-        """Return the conversation up to and with the response prefix, with the BOS where the template has one."""
+        """Return the conversation up to and with the response prefix, with the BOS if the template has one."""
         skeleton, values = self._with_system, {_SYSTEM: prompt.system, _USER: prompt.user}
         if skeleton is None or not prompt.system:
             merged = f"{prompt.system}\n\n{prompt.user}" if prompt.system else prompt.user
             skeleton, values = self._alone, {_USER: merged}
-        assert skeleton is not None  # checked on construction
-        return (*skeleton.fill(values), TextSpan(prompt.response_prefix, False))
+        *spans, end = skeleton.fill(values)
+        prefix = prompt.response_prefix
+        opening = answer_opening(end.text, prefix) if prefix else ""
+        return (*spans, TextSpan(end.text + opening, True), TextSpan(prefix, False))
 
-    @staticmethod
-    def _skeleton(tokenizer: Any, *, with_system: bool) -> "_Skeleton | None":
-        stand_ins = [_SYSTEM, _USER] if with_system else [_USER]
-        roles = {_SYSTEM: "system", _USER: "user"}
-        messages = [{"role": roles[name], "content": f"{_EDGE}{name}{_EDGE}"} for name in stand_ins]
+
+def _skeleton(tokenizer: Any, template_kwargs: dict[str, Any], stand_ins: tuple[str, ...]) -> "_Skeleton | None":
+    """Return the template's text with stand-ins for the messages; None if it does not show each once, in order."""
+    roles = {_SYSTEM: "system", _USER: "user"}
+    problem: Exception | None = None
+    for wrap in (str, _as_blocks):  # templates of models that see pictures may take content blocks alone
+        messages = [{"role": roles[name], "content": wrap(f"{_EDGE}{name}{_EDGE}")} for name in stand_ins]
         try:
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            text = str(
+                tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **template_kwargs)
+            )
         except Exception as error:  # a template refuses a role in its own words: jinja2's, or any that it raises
-            if with_system:
-                return None
-            raise ConfigError(
-                f"the tokenizer's chat template fails on a user message ({error}); give another template"
-            ) from error
+            problem = problem or error
+            continue
         places = [text.find(name) for name in stand_ins]
-        is_plain = all(text.count(name) == 1 for name in stand_ins) and places == sorted(places)
-        return _Skeleton(text, tuple(stand_ins)) if is_plain else None
+        if (
+            "'type': 'text'" not in text
+            and all(text.count(name) == 1 for name in stand_ins)
+            and places == sorted(places)
+        ):
+            return _Skeleton(text, stand_ins)
+    if problem is not None and _SYSTEM not in stand_ins:
+        raise ConfigError(
+            f"the tokenizer's chat template fails on a user message ({problem}); give another template"
+        ) from problem
+    return None
+
+
+def _as_blocks(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}]
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +190,25 @@ CONVERSATIONS: dict[str, ConversationFactory] = {
     "tokenizer-merged": partial(ChatTemplateConversation, merge_system=True),
 }
 """Every conversation by the name that a preset states."""
+
+
+def conversation_factory(name: str, template_kwargs: Mapping[str, Any]) -> ConversationFactory:
+    """Return the maker of a named conversation whose chat template gets further variables.
+
+    Raises:
+        ConfigError: There are variables, and the conversation has no chat template.
+    """
+    if not template_kwargs:
+        return CONVERSATIONS[name]
+    if not name.startswith("tokenizer"):
+        raise ConfigError(
+            f"got chat_template_kwargs and conversation: {name}, which has no chat template; expected one of them"
+        )
+    return partial(
+        ChatTemplateConversation, merge_system=name == "tokenizer-merged", template_kwargs=dict(template_kwargs)
+    )
+
+
 SYSTEM_SEPARATORS = {"tokenizer-merged": "\n\n", "mistral": "\n"}
 """What stands between system and task text in the conversations that have both in one user turn."""
 

@@ -6,10 +6,11 @@ as `Human:` / `Assistant:` text. What is not understood is refused: a word that 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from prom_reward.errors import RowError, near_miss
-from prom_reward.prompts.content import Message, Parts, Role, first_of, parsed_text, stored_call, written_call
+from prom_reward.prompts.content import Message, Parts, Role, first_of, is_item, parsed_text, stored_call, written_call
 
 ROLES: Mapping[str, Role] = {
     **dict.fromkeys(("system", "developer", "context"), "system"),
@@ -22,9 +23,15 @@ ROLES: Mapping[str, Role] = {
 _CALL_ROLES = ("function_call", "tool_call")  # ShareGPT: a turn of the assistant that is a call
 _ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 _TEXT_KEYS = ("content", "value", "parts", "text", "message")
+_OTHER_CONTENT_KEYS = ("refusal", "audio", "tool_calls", "function_call")
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
-_DIALOGUE_TURN = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant|H|A): ?")
-_IS_DIALOGUE = re.compile(r"\A\s*(?:Human|H): ?.*\n\n(?:Assistant|A):", re.DOTALL)
+_DIALOGUE_TURNS = tuple(
+    (
+        re.compile(rf"(?:\A\s*|\n\n)(?:({human})|{assistant}): ?"),
+        re.compile(rf"\A\s*{human}:.*?\n\n{assistant}:", re.DOTALL),
+    )
+    for human, assistant in (("Human", "Assistant"), ("H", "A"))
+)
 
 
 def read_messages(value: Any, what: str = "messages", *, default_role: str | None = None) -> list[Message]:
@@ -45,79 +52,128 @@ def read_messages(value: Any, what: str = "messages", *, default_role: str | Non
     for number, item in enumerate(items, start=1):
         role = default_role if number == len(items) else None
         found += _read(item, f"{what}, message {number}", role)
-    return found
+    return _with_own_thoughts(found)
 
 
 def stored_messages(text: str) -> list[Message] | None:
-    """Read a text that is a list of messages, as JSON or as Python writes it, or a Human/Assistant dialogue.
+    """Read a text that is a list of messages or one message, as JSON or as Python writes it.
 
     Returns:
         The messages, or None if the text is a text.
     """
-    if _IS_DIALOGUE.match(text):
-        return _dialogue(text)
     stripped = text.strip()
-    if not (stripped.startswith(("[{", "[ {", "[\n")) and stripped.endswith("]")):
+    if not (stripped.startswith(("[", "{")) and stripped.endswith(("]", "}"))):
         return None
     value = parsed_text(stripped)
-    is_list = isinstance(value, list) and bool(value)
-    is_messages = is_list and all(isinstance(one, Mapping) and _is_stored(one) for one in value)
-    return read_messages(value) if is_messages else None
+    items = [value] if isinstance(value, Mapping) else value
+    is_messages = isinstance(items, list) and bool(items) and all(map(_is_stored, items))
+    return read_messages(items) if is_messages else None
 
 
-def _is_stored(item: Mapping[str, Any]) -> bool:
-    """Whether a parsed mapping is a message; an answer in JSON may have keys such as `author` too."""
-    role = item.get("role") or item.get("from")
+def dialogue_messages(text: str) -> list[Message] | None:
+    """Read a `Human: ...`, `Assistant: ...` text, as HH-RLHF's are; None if the text is another."""
+    for turn, dialogue in _DIALOGUE_TURNS:
+        if dialogue.match(text):
+            marks = list(turn.finditer(text))
+            ends = [mark.start() for mark in marks[1:]] + [len(text)]
+            return [
+                Message(role="user" if mark[1] else "assistant", text=text[mark.end() : end].strip())
+                for mark, end in zip(marks, ends, strict=True)
+            ]
+    return None
+
+
+def _is_stored(item: object) -> bool:
+    """Whether a parsed value is a message; an answer in JSON may have keys such as `author` too."""
+    role = (item.get("role") or item.get("from")) if isinstance(item, Mapping) else None
     return (
-        isinstance(role, str)
-        and role.lower() in {*ROLES, *_CALL_ROLES}
+        isinstance(item, Mapping)
+        and isinstance(role, str)
+        and _role_name(role) in {*ROLES, *_CALL_ROLES}
         and bool(item.keys() & {*_TEXT_KEYS, "tool_calls"})
     )
 
 
-def _dialogue(text: str) -> list[Message]:
-    """Read HH-RLHF's text form."""
-    marks = list(_DIALOGUE_TURN.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    roles: dict[str, Role] = {"H": "user", "A": "assistant"}
-    return [
-        Message(role=roles[mark[1][0]], text=text[mark.end() : end].strip())
-        for mark, end in zip(marks, ends, strict=True)
-    ]
+def _with_own_thoughts(messages: list[Message]) -> list[Message]:
+    """Join thoughts that are a message of their own, as in harmony, to the assistant's next message."""
+    found: list[Message] = []
+    for message in messages:
+        before = found[-1] if found else None
+        if message.role == "assistant" and before and _is_thought(before):
+            thoughts = "\n\n".join(filter(None, (before.thoughts, message.thoughts)))
+            found[-1] = replace(message, thoughts=thoughts, written="")
+        else:
+            found.append(message)
+    return found
+
+
+def _is_thought(message: Message) -> bool:
+    return message.role == "assistant" and bool(message.thoughts) and not (message.text or message.calls)
 
 
 def _read(item: Any, where: str, default_role: str | None = None) -> Iterator[Message]:
     if not isinstance(item, Mapping):
         raise RowError(f"{where}: got {type(item).__name__}; expected a mapping with role and content")
-    written = first_of(item, _ROLE_KEYS)
-    written = written.get("role") if isinstance(written, Mapping) else written or default_role
-    if not isinstance(written, str):
-        raise RowError(f"{where}: got the role {written!r:.40}; expected one of {', '.join(ROLES)}")
-    text = first_of(item, _TEXT_KEYS)
-    if written.lower() in _CALL_ROLES:
-        yield Message(role="assistant", calls=(written_call(stored_call(text), where),))
-        return
-    role = ROLES.get(written.lower())
-    if role is None:
-        raise RowError(
-            f"{where}: unknown role {written!r:.40}; expected one of {', '.join(ROLES)}.{near_miss(written, ROLES)}"
-        )
-    name = str(item.get("name") or "") if role == "tool" else ""
     parts = Parts(where)
-    parts.add(text)
-    if isinstance(item.get("refusal"), str):
-        parts.texts.append(item["refusal"])
+    written = first_of(item, _ROLE_KEYS)
+    written = written.get("role") if isinstance(written, Mapping) else written
+    if written is None and is_item(item):  # OpenAI's Responses keep calls, results and thoughts beside the messages
+        parts.add(item)
+        yield from parts.messages("assistant", "")
+        return
+    role = _role(written or default_role, where)
+    content = _content(item, where)
+    if role == "call":
+        yield Message(role="assistant", calls=(written_call(stored_call(content), where),))
+        return
+    parts.add(content)
+    parts.texts += [text for text in (item.get("refusal"), _spoken(item)) if isinstance(text, str)]
     parts.thoughts += [item[key] for key in _THOUGHT_KEYS if isinstance(item.get(key), str) and item[key]]
     parts.calls += [written_call(call, where) for call in _list(item.get("tool_calls"), where)]
     if isinstance(item.get("function_call"), Mapping):
         parts.calls.append(written_call(item["function_call"], where))
     if item.get("channel") in ("analysis", "commentary") and role == "assistant":  # harmony, taken apart by a server
         parts.thoughts, parts.texts = [*parts.thoughts, *parts.texts], []
-    yield from parts.messages(role, name)
+    yield from parts.messages(role, str(item.get("name") or "") if role == "tool" else "")
+
+
+def _role(written: object, where: str) -> Role | Literal["call"]:
+    if not isinstance(written, str):
+        raise RowError(f"{where}: got the role {written!r:.40}; expected one of {', '.join(ROLES)}")
+    name = _role_name(written)
+    if name in _CALL_ROLES:
+        return "call"
+    if name not in ROLES:
+        raise RowError(
+            f"{where}: unknown role {written!r:.40}; expected one of {', '.join(ROLES)}.{near_miss(name, ROLES)}"
+        )
+    return ROLES[name]
+
+
+def _role_name(written: str) -> str:
+    return written.strip().removesuffix(":").lower()
+
+
+def _content(item: Mapping[str, Any], where: str) -> Any:
+    """Return a message's content; a message that keeps its words elsewhere, or in two places, is refused."""
+    found = {key: item[key] for key in _TEXT_KEYS if item.get(key) not in (None, "", [])}
+    if len(found) > 1:
+        raise RowError(f"{where}: got content under {' and '.join(found)}; expected one of them")
+    unread = item.keys() - {*_ROLE_KEYS, "name"}
+    if unread and not unread & {*_TEXT_KEYS, *_THOUGHT_KEYS, *_OTHER_CONTENT_KEYS}:
+        raise RowError(f"{where}: got no content but the keys {', '.join(map(str, item))}; expected 'content'")
+    return next(iter(found.values()), None)
+
+
+def _spoken(item: Mapping[str, Any]) -> object:
+    """Return the words of an answer that was spoken."""
+    audio = item.get("audio")
+    return audio.get("transcript") if isinstance(audio, Mapping) else None
 
 
 def _list(value: Any, where: str) -> Sequence[Any]:
-    if value is None:
+    value = parsed_text(value) if isinstance(value, str) and value.strip() else value
+    if value is None or value == "":
         return ()
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return value

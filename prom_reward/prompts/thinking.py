@@ -24,23 +24,25 @@ _OPEN = re.compile(rf"\s*(?:(?:<\|start\|>|<\|im_start\|>)assistant\s*)?({_ANY_O
 _OPEN_AT_END = re.compile(rf"({_ANY_OPEN})\s*\Z", re.I)
 _CLOSE = re.compile(_ANY_CLOSE, re.I)
 _ANY_OPEN_MARK = re.compile(_ANY_OPEN, re.I)
-_CLOSE_OF = dict(_MARKS)
+_CLOSE_OF = {opening: re.compile(re.escape(closing), re.I) for opening, closing in _MARKS}
 # A closing mark without an opening one ends thoughts that a template opened outside of the text at hand; not if it
 # stands quoted or as a word of a sentence, as in an answer about the marks.
 _QUOTES = "`\"'“”«»()[]"
 _LONE_CLOSE = re.compile(
     rf"(?:^[ \t]*|(?<![\s{re.escape(_QUOTES)}]))(?:{_ANY_CLOSE})(?![{re.escape(_QUOTES)}])", re.I | re.M
 )
-_SOLUTION = re.compile(r"\A\s*<\|begin_of_solution\|>(.*?)(?:<\|end_of_solution\|>|\Z)", re.DOTALL)
+_SOLUTION_MARK = re.compile(r"\A\s*<\|begin_of_solution\|>|<\|end_of_solution\|>\s*\Z")
 _HARMONY = re.compile(
-    r"<\|channel\|>\s*(?P<channel>\w+)[^<]*<\|message\|>(?P<text>.*?)"
+    r"<\|channel\|>\s*(?P<channel>\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(?P<text>.*?)"
     r"(?:<\|end\|>|<\|return\|>|<\|call\|>|(?=<\|start\|>)|\Z)",
     re.DOTALL,
 )
+_HARMONY_MARK = re.compile(r"<\|(?:start\|>(?:assistant\b)?|(?:end|return|call)\|>|channel\|>\s*\w*)")
 _HARMONY_BEGINS = re.compile(r"\s*(?:<\|start\|>assistant\s*)?<\|channel\|>")
 _HARMONY_HEADER = re.compile(r"<\|start\|>assistant\s*\Z")
-# Harmony whose special tokens a tokenizer left out: `analysis...assistantfinal...`.
-_BARE_HARMONY = re.compile(r"\Aanalysis(?=[A-Z\"'(])")
+# Harmony whose special tokens a tokenizer left out: `analysis...assistantfinal...`; `analysisResult = 3` is code.
+_BARE_HARMONY = re.compile(r"\s*analysis(?=[^\W\d_a-z]|[\"'(])")
+_PROSE = re.compile(r"\s*analysis[\"'(]?[^\W\d_]+(?:['’]\w+)?[,.!?]*(?:\s+[\w\"'(]|\s*\Z)")
 _BARE_CHANNEL = re.compile(r"assistant(?P<channel>analysis|commentary|final)(?=\S|\Z)")
 HARMONY_ANSWER = "<|channel|>final<|message|>"
 """Begins the answer of a harmony model (gpt-oss)."""
@@ -67,8 +69,8 @@ def split_thoughts(text: str, *, opened: bool = False) -> Thinking:
     """
     if _HARMONY_BEGINS.match(text):
         return _split_harmony(text)
-    if _BARE_HARMONY.match(text):
-        return _split_bare_harmony(text)
+    if _BARE_HARMONY.match(text) and (found := _split_bare_harmony(text)):
+        return found
     ends = _thoughts_ends(text, opened)
     if ends is None:
         return Thinking(_OPEN.sub("", text, count=1).strip(), "", is_closed=False)
@@ -76,34 +78,35 @@ def split_thoughts(text: str, *, opened: bool = False) -> Thinking:
         return Thinking("", text)
     begins = [0, *(end for _, end in ends[:-1])]
     thoughts = [_OPEN.sub("", text[begin:start], count=1) for begin, (start, _) in zip(begins, ends, strict=True)]
-    rest = text[ends[-1][1] :]
-    solution = _SOLUTION.match(rest)
-    return Thinking(_joined(thoughts), (solution[1] if solution else rest).strip())
+    return Thinking(_joined(thoughts), _SOLUTION_MARK.sub("", text[ends[-1][1] :]).strip())
 
 
 def _thoughts_ends(text: str, opened: bool) -> list[tuple[int, int]] | None:
-    """Return start and end of every mark that closes thoughts, in order; None if the last thoughts never end."""
-    lowered = text.lower()
+    """Return start and end of every mark that closes thoughts, in order; None if the thoughts never end."""
+    match = _OPEN.match(text)
+    if opened and not match:
+        first = _CLOSE.search(text)
+        return [first.span()] if first else None
+    if not match:
+        return _lone_end(text)
     ends: list[tuple[int, int]] = []
-    at = 0
-    if opened and not _OPEN.match(text):
-        found = _CLOSE.search(text)
-        if found is None:
-            return None
-        ends.append(found.span())
-        at = found.end()
-    while match := _OPEN.match(text, at):
-        close = _CLOSE_OF[match[1].lower()]
-        end = lowered.find(close, match.end())
-        if end < 0:
-            return None
-        at = end + len(close)
-        ends.append((end, at))
-    for lone in _LONE_CLOSE.finditer(text, at):
-        if not ends and _ANY_OPEN_MARK.search(text, 0, lone.start()):
-            break
-        ends.append(lone.span())
-    return ends
+    is_nested = False
+    while match and (close := _CLOSE_OF[match[1].lower()].search(text, match.end())):
+        is_nested = _ANY_OPEN_MARK.search(text, match.end(), close.start()) is not None
+        ends.append(close.span())
+        match = _OPEN.match(text, close.end())
+    outer = _LONE_CLOSE.search(text, ends[-1][1]) if is_nested else None
+    if outer and not _ANY_OPEN_MARK.search(text, ends[-1][1], outer.start()):
+        ends.append(outer.span())
+    return ends or None
+
+
+def _lone_end(text: str) -> list[tuple[int, int]]:
+    """Return the span of a closing mark without an opening one; none if it stands in an example or in code."""
+    found = _LONE_CLOSE.search(text)
+    if not found or _ANY_OPEN_MARK.search(text, 0, found.start()) or text.count("```", 0, found.start()) % 2:
+        return []
+    return [found.span()]
 
 
 def opening_mark(rendered: str) -> str:
@@ -112,32 +115,67 @@ def opening_mark(rendered: str) -> str:
     return match[1] if match else ""
 
 
-def answer_opening(rendered: str) -> str:
+def opens_thinking(rendered: str) -> bool:
+    """Whether a rendered conversation ends inside thoughts that its template has opened."""
+    return bool(opening_mark(rendered))
+
+
+def answer_opening(rendered: str, written: str = "") -> str:
     """Return the text that leads from the end of a rendered conversation to where the answer begins.
 
     It closes thoughts that the template has opened, and names harmony's final channel; empty if the answer begins at
     once.
+
+    Args:
+        rendered: The conversation up to the model's text.
+        written: The model's text so far; if it has left its thoughts by itself, nothing is to be closed.
+    """
+    if mark := opening_mark(rendered):
+        return "" if written and split_thoughts(written, opened=True).is_closed else _closing(mark)
+    is_harmony = _HARMONY_HEADER.search(rendered[-200:]) and not _HARMONY_BEGINS.match(written)
+    return HARMONY_ANSWER if is_harmony else ""
+
+
+def thoughts_closing(text: str, rendered: str = "") -> str:
+    """Return the text that leads from thoughts which a model's text leaves open to its answer; empty if none are open.
+
+    Args:
+        text: The model's text so far.
+        rendered: The conversation before it, which may have opened the thoughts.
     """
     mark = opening_mark(rendered)
-    if mark:
-        close = _CLOSE_OF[mark.lower()]
-        return f"\n{close.upper() if mark.isupper() else close}\n\n"
-    return HARMONY_ANSWER if _HARMONY_HEADER.search(rendered[-200:]) else ""
+    if split_thoughts(text, opened=bool(mark)).is_closed:
+        return ""
+    if _HARMONY_BEGINS.match(text):
+        return f"<|end|><|start|>assistant{HARMONY_ANSWER}"
+    if match := _OPEN.match(text):
+        return _closing(match[1])
+    return _closing(mark) if mark else "assistantfinal"
+
+
+def _closing(mark: str) -> str:
+    closing = dict(_MARKS)[mark.lower()]
+    return f"\n{closing.upper() if mark.isupper() else closing}\n\n"
 
 
 def _split_harmony(text: str) -> Thinking:
-    parts = [(one["channel"], one["text"]) for one in _HARMONY.finditer(text)]
-    finals = [part for channel, part in parts if channel == "final"]
-    thoughts = _joined([part for channel, part in parts if channel != "final"])
-    return Thinking(thoughts, _joined(finals), is_closed=bool(finals))
+    found = list(_HARMONY.finditer(text))
+    thoughts = _joined([one["text"] for one in found if one["channel"] != "final"])
+    # Text without a header, as after an analysis that has ended, is for the reader too.
+    bare = _HARMONY_MARK.sub("", _HARMONY.sub("", text))
+    answers = [one["text"] for one in found if one["channel"] == "final"]
+    if not answers and not bare.strip():
+        return Thinking(thoughts, "", is_closed=False)
+    return Thinking(thoughts, _joined([*answers, bare]) if found else text)
 
 
-def _split_bare_harmony(text: str) -> Thinking:
-    ends = list(_BARE_CHANNEL.finditer(text))
-    final = next((one for one in ends if one["channel"] == "final"), None)
-    if final is None:
-        return Thinking(text.removeprefix("analysis").strip(), "", is_closed=False)
-    return Thinking(text[: final.start()].removeprefix("analysis").strip(), text[final.end() :].strip())
+def _split_bare_harmony(text: str) -> Thinking | None:
+    """Take harmony without its special tokens apart; None if the text is an answer that begins like it."""
+    begin = len(text) - len(text.lstrip()) + len("analysis")
+    final = next((one for one in _BARE_CHANNEL.finditer(text) if one["channel"] == "final"), None)
+    if final:
+        return Thinking(text[begin : final.start()].strip(), text[final.end() :].strip())
+    return Thinking(text[begin:].strip(), "", is_closed=False) if _PROSE.match(text) else None
 
 
 def _joined(parts: list[str]) -> str:

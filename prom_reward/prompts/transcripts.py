@@ -22,8 +22,8 @@ from typing import Any
 
 from prom_reward.prompts.content import Message
 from prom_reward.prompts.guard.neutralize import neutralize_step
-from prom_reward.prompts.messages import read_messages, stored_messages
-from prom_reward.prompts.thinking import opening_mark, split_thoughts
+from prom_reward.prompts.messages import dialogue_messages, read_messages, stored_messages
+from prom_reward.prompts.thinking import opens_thinking, split_thoughts
 
 PromptValue = str | Sequence[Mapping[str, Any]]
 
@@ -53,8 +53,11 @@ def transcript(
     Raises:
         RowError: Prompt or completion is neither a string nor messages, or a message is not understood.
     """
-    given = _messages(prompt, "prompt")
-    said = _said(completion, opened=isinstance(prompt, str) and bool(opening_mark(prompt)))
+    given, said = _given(prompt), _said(completion, prompt)
+    if not prompt:  # the completion is the whole conversation
+        given, said = said[:-1] or None, said[-1:]
+    opening = [Message(role="user", text=str(prompt))] if given is None else given
+    said = _after(opening, said)
     answer = said.pop() if said and said[-1].role == "assistant" else Message(role="assistant")
     beginning = ""
     if given is not None and given[-1:] and given[-1].role == "assistant":
@@ -63,26 +66,37 @@ def transcript(
             beginning = _paragraph(last, include_reasoning)
         elif _paragraph(last, include_reasoning):
             given.append(last)
+        opening = given
     response = beginning + _paragraph(answer, include_reasoning)
     if not said:
         return (str(prompt) if given is None else _instruction(given, include_reasoning)), response
-    opening = [Message(role="user", text=str(prompt))] if given is None else given
     return _dialogue(opening, said, include_reasoning=include_reasoning, guard=guard), response
 
 
-def _messages(value: Any, what: str) -> list[Message] | None:
-    """Return the messages of a value; None if it is a text."""
-    return stored_messages(value) if isinstance(value, str) else read_messages(value, what)
+def _given(prompt: PromptValue) -> list[Message] | None:
+    """Return the prompt's messages; None if it is a text."""
+    if isinstance(prompt, str):
+        return stored_messages(prompt) or dialogue_messages(prompt)
+    return read_messages(prompt, "prompt")
 
 
-def _said(completion: PromptValue, *, opened: bool) -> list[Message]:
+def _said(completion: PromptValue, prompt: PromptValue) -> list[Message]:
     if not isinstance(completion, str):
         return read_messages(completion, "completion", default_role="assistant")
     stored = stored_messages(completion)
+    if stored is None and isinstance(prompt, str) and completion.startswith(prompt):
+        stored = dialogue_messages(completion)  # the whole dialogue; an answer may be written as a dialogue too
     if stored is not None:
         return stored
-    found = split_thoughts(completion, opened=opened)
+    found = split_thoughts(completion, opened=isinstance(prompt, str) and opens_thinking(prompt))
     return [Message(role="assistant", text=found.answer, thoughts=found.thoughts, written=completion)]
+
+
+def _after(given: Sequence[Message], said: list[Message]) -> list[Message]:
+    """Return a completion's messages without the prompt's, if it is the whole conversation."""
+    opening = given[:-1] if given and given[-1] == Message(role="assistant") else given
+    is_whole = len(said) > len(opening) and said[: len(opening)] == list(opening)
+    return said[len(opening) :] if is_whole else said
 
 
 def _instruction(messages: Sequence[Message], include_reasoning: bool) -> str:

@@ -145,10 +145,10 @@ def _length_note(lengths: np.ndarray, scores: np.ndarray) -> str:
     r, rank = pearson(lengths, scores), spearman(lengths, scores)
     if r is None or rank is None:
         return "No correlation: all lengths, or all scores, are the same."
-    told = f"Pearson {r:.2f}, Spearman {rank:.2f}: "
+    figures = f"Pearson {r:.2f}, Spearman {rank:.2f}: "
     if max(r, rank) >= _NOTABLE:
-        return told + "longer responses score higher, so look whether they are better."
-    return told + ("longer responses score lower." if min(r, rank) <= -_NOTABLE else "length explains little.")
+        return figures + "longer responses score higher, so look whether they are better."
+    return figures + ("longer responses score lower." if min(r, rank) <= -_NOTABLE else "length explains little.")
 
 
 def _entropies(data: ReportData) -> Figure | None:
@@ -179,15 +179,14 @@ def _confidence(data: ReportData) -> Figure | None:
         for at, (name, share, part) in enumerate(zip(names, shares, parts, strict=True))
     ]
     coin = Line(x=[-0.5, len(parts) - 0.5], y=[50, 50], color=GRAY, is_dotted=True)
-    rises = (
-        "A larger --min-margin gives cleaner exports." if shares[-1] > shares[0] else "A larger margin buys nothing."
-    )
+    clear = f"{shares[-1]:.0f} % of the clearest pairs agree, {shares[0]:.0f} % of the least clear"
+    note = f"{clear}; the dotted line is chance. --min-margin exports the clear ones."
     plot = Plot(
         marks=[Boxes(boxes=boxes, color=GREEN), coin],
         x=Axis(title="absolute margin", names=names),
         y=Axis(title="agreement in %", limits=(0, 100)),
     )
-    return Figure(title="Does a larger margin mean more?", note=f"{rises} The dotted line is chance.", plot=plot)
+    return Figure(title="Does a larger margin mean more?", note=note, plot=plot)
 
 
 def _outcomes(data: ReportData) -> Figure | None:

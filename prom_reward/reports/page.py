@@ -53,8 +53,8 @@ def _cards(data: ReportData) -> list[Card]:
     cards = _reward_cards(data) if data.is_training else []
     if data.agreement:
         pairs = sum(data.agreement.values())
-        told = f"{data.agreement['disagrees']:,} disagree, {data.agreement['tie']:,} ties"
-        cards.append(Card(f"{data.agreement['agrees'] / pairs:.1%}", "of pairs agree with the given order", told))
+        counts = f"{data.agreement['disagrees']:,} disagree, {data.agreement['tie']:,} ties"
+        cards.append(Card(f"{data.agreement['agrees'] / pairs:.1%}", "of pairs agree with the given order", counts))
     cards.append(Card(f"{data.num_judgments:,}", "judgments", f"{len(data.judgments):,} with their texts below"))
     remark = f"{unscored:,} have none" if unscored else "none is missing"
     cards.append(Card(f"{data.num_scored / total:.1%}", "have a score", remark, "warn" if unscored else ""))

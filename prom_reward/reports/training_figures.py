@@ -82,7 +82,7 @@ def _rewards(data: ReportData) -> Figure | None:
     )
     band = Band(x=steps, low=low, high=high, color=BLUE)
     is_unit = all(0 <= reward <= 1 for rewards in data.rewards.values() for reward in rewards)
-    note = f"Mean of a step's rewards: {_told(curve, '.3f')}. The band is one standard deviation."
+    note = f"Mean of a step's rewards: {_first_and_last(curve, '.3f')}. The band is one standard deviation."
     plot = _steps([band, *_curve(curve, "mean", BLUE)], "reward", (0, 1) if is_unit else None)
     return Figure(title="Reward over steps", note=note, plot=plot)
 
@@ -127,7 +127,7 @@ def _lengths(data: ReportData) -> Figure | None:
     if not data.step_lengths:
         return None
     curve = [(step, float(np.mean(lengths))) for step, lengths in sorted(data.step_lengths.items())]
-    note = f"Characters of the mean response: {_told(curve, '.0f')}."
+    note = f"Characters of the mean response: {_first_and_last(curve, '.0f')}."
     return Figure(title="Length over steps", note=note, plot=_steps(_curve(curve, "responses", BLUE), "characters"))
 
 
@@ -180,7 +180,7 @@ def _curve(curve: Curve, name: str, color: str) -> list[Mark]:
     return [Dots(x=steps[::stride], y=values[::stride], color=color, opacity=0.18), line]
 
 
-def _told(curve: Curve, form: str) -> str:
+def _first_and_last(curve: Curve, form: str) -> str:
     """Return a curve's first and last value in words; of many steps the means of the first and last tenth."""
     first, last = ends(curve)
     return f"{first:{form}} in the first {span(curve)}, {last:{form}} in the last"

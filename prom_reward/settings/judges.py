@@ -66,6 +66,8 @@ class JudgeConfig(Strict):
     """The order of the task text's sections."""
     conversation: ConversationName = "tokenizer"
     """The conversation that the task text stands in."""
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Further variables of the tokenizer's chat template, such as `enable_thinking: false`."""
     mode: JudgeMode = "feedback"
     """Whether feedback is written before the score."""
     num_samples: int = Field(default=1, ge=1)
@@ -131,6 +133,7 @@ class JudgeOverrides(TypedDict, total=False):
     prompt_style: PromptStyle
     layout: Layout
     conversation: ConversationName
+    chat_template_kwargs: Mapping[str, Any]
     mode: JudgeMode
     num_samples: int
     sampling: SamplingParams | Mapping[str, Any]

@@ -40,7 +40,7 @@ def train_adapter(
     from prom_reward.training.trainer import JudgeTrainer, packs_attention
 
     torch.manual_seed(run.seed)
-    stamp = {**stamp, "base_digest": weights_digest(loaded.model), "seed": run.seed}
+    stamp = {**stamp, "base_digest": weights_digest(loaded.model)}
     arguments = trainer_arguments(run, loaded.device, loaded.dtype, has_validation=bool(validation))
     last = claim_checkpoints(run.out / "checkpoints", _recipe(run, arguments, training, validation, stamp))
     with packs_attention(loaded.model) as shares:
@@ -76,7 +76,7 @@ def _recipe(
 ) -> dict[str, Any]:
     """Return what identifies a training; its machine and library versions do not."""
     return {
-        **{name: value for name, value in stamp.items() if name != "libraries"},
+        **{name: value for name, value in stamp.items() if name not in ("libraries", "judge")},
         "examples": examples_digest(training),
         "validation": examples_digest(validation),
         "weights": [run.weights.expected_score, run.weights.feedback],

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from prom_reward.engines.model.adapters import adapter_folder
@@ -17,6 +18,7 @@ from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import Layout, PromptStyle, task_texts
 from prom_reward.training.adapter import train_adapter
 from prom_reward.training.arguments import AdapterRun, check_arguments
+from prom_reward.training.card import write_card
 from prom_reward.training.data import ExampleSets, build_examples
 from prom_reward.training.examples import ExampleEncoder
 from prom_reward.training.sources import DataSource
@@ -92,6 +94,7 @@ class JudgeTraining:
         start = time.monotonic()
         stamp: dict[str, Any] = {
             "base": self.model.model,
+            "judge": self._judge_settings(),
             "start": folder_digest(resolve_path(self.model.adapter)) if self.model.adapter else None,
             "prompt_style": self.prompt_style,
             "layouts": dict(self.layouts),
@@ -99,8 +102,25 @@ class JudgeTraining:
             "guard": GUARD_VERSION if self.guard else None,
             "data": [{"file": source.path.name, "passes": source.passes} for source in self.sources],
             "num_examples": len(sets.training),
+            "seed": self.run.seed,
             "libraries": {name: metadata.version(name) for name in _LIBRARIES},
         }
         run = replace(self.run, start=self.model) if self.model.adapter else self.run
         measures = train_adapter(loaded, sets.training, sets.validation, run, stamp)
+        write_card(run.out, stamp, measures, num_held_out=len(sets.validation))
         return {**measures, "seconds": time.monotonic() - start}
+
+    def _judge_settings(self) -> dict[str, Any]:
+        """Return the settings that `load_judge` needs besides the adapter; a local base model by its absolute path."""
+        model = self.model.model
+        return {
+            "model": str(Path(model).resolve()) if Path(model).is_dir() else model,
+            "tokenizer": self.model.tokenizer,
+            "gguf_file": self.model.gguf_file,
+            "revision": self.model.revision,
+            "prompt_style": self.prompt_style,
+            "layout": next(iter(self.layouts)),
+            "conversation": self.conversation,
+            "mode": "score",
+            "taught_to_rank": False,
+        }

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import yaml
@@ -41,7 +42,18 @@ def test_rows_become_an_adapter_that_loads(run, rows_file, recipe, tmp_path, tin
     assert "eval_pearson" in printed
     assert read_stamp(out)["data"] == [{"file": "rows.jsonl", "passes": 2.0}]
     judge = load_judge(str(tiny_judge_folder), adapter=str(out), mode="score", dtype="float32")
-    assert judge.grade([request_of("Paris.")])[0].is_scored
+    [expected] = judge.grade([request_of("Paris.")])
+    assert not load_judge(out).taught_to_rank
+    [judgment] = load_judge(out, dtype="float32").grade([request_of("Paris.")])
+    assert judgment.is_scored
+    assert judgment.expected_score == pytest.approx(expected.expected_score, abs=1e-6)
+    row = rows_file(*ROWS[:1])
+    graded = json.loads(run("grade", row, "--judge", out, "--rubric", "helpfulness", "--json").out)
+    assert graded["outcome"] == "scored"
+    card = (out / "README.md").read_text()
+    assert f"# {out.name}: a judge trained by prom_reward" in card
+    assert str(tmp_path) not in card
+    assert str(tiny_judge_folder) not in card
 
 
 def test_a_dry_run_shows_what_would_be_trained_on(run, rows_file, recipe, tmp_path):
@@ -50,7 +62,7 @@ def test_a_dry_run_shows_what_would_be_trained_on(run, rows_file, recipe, tmp_pa
     path = rows_file(*ROWS, *({**row, "response": "long " * 1600} for row in ROWS[:6]))
     done = run("train-judge", path, *options, "--passes", "1", "--feedback", "1")
     assert done.status == 0
-    assert "What is trained on" in done.out
+    assert "Training examples" in done.out
     assert "examples left out: longer than --max-tokens" in done.err
     counts = json.loads(run("train-judge", path, *options, "--json", "--patience", "1").out)
     assert set(counts) == {"training", "validation", "too_long"}
@@ -90,7 +102,26 @@ def test_the_end_is_told_in_words(run, rows_file, recipe, tmp_path):
     options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--max-steps", "1")
     done = run("train-judge", rows_file(*ROWS), *options, "--gradient-checkpointing", "--seed", "3")
     assert done.status == 0
-    assert "pearson" in done.out.splitlines()[-1]
+    assert re.search(r"judge: a judge trained on \d+ examples in \d+\.\d min", done.out)
+    assert re.search(r"│ rows │ +(-|-?\d\.\d\d) │ +(-|-?\d\.\d\d) │", done.out)
+    assert f"next: prom-reward evaluate LABELED_ROWS --judge {tmp_path / 'judge'}" in done.out
+
+
+def test_a_training_without_held_out_questions_warns(run, rows_file, recipe, tmp_path):
+    options = ("--config", recipe(validation_share=0), "--rubric", "helpfulness", "--out", tmp_path / "judge")
+    done = run("train-judge", rows_file(*ROWS), *options, "--max-steps", "1")
+    assert done.status == 0
+    assert "nothing was held out" in done.err
+    assert "Nothing was held out" in (tmp_path / "judge/README.md").read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_model_is_loaded(run, rows_file, recipe, tmp_path):
+    (tmp_path / "file").write_text("")
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "file/judge")
+    done = run("train-judge", rows_file(*ROWS), *options)
+    assert done.status == 2
+    assert "file/judge: cannot be written (Not a directory); give another --out" in done.err
+    assert "loading" not in done.err
 
 
 def test_bad_input_is_one_line(run, rows_file, recipe, tmp_path):

@@ -162,3 +162,15 @@ def test_a_misspelt_role_names_its_near_miss():
         ConfigError, match=r"^unknown column role 'choosen'; expected one of prompt, .*Did you mean 'chosen'\?$"
     ):
         RowFormat(columns={"choosen": "x"})
+
+
+def test_the_columns_of_a_row_are_told():
+    row = {"prompt_id": "a", "question": "Hi?", "better": "Yes.", "rejected": "No.", "reference": None, "source": "x"}
+    row |= {"criteria": "Good?", "score1_description": "bad"}
+    assert RowFormat(columns={"chosen": "better"}).describe(row) == {
+        "rubric": ["criteria", "score1_description"],
+        "prompt": ["question"],
+        "chosen": ["better"],
+        "rejected": ["rejected"],
+        "id": ["prompt_id"],
+    }

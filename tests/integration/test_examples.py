@@ -176,7 +176,7 @@ def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, t
     monkeypatch.setattr(sys, "argv", [*arguments, "--output-dir", str(tmp_path)])
     if name == "ppo" and not TRAINERS["PPO"].exists:
         with pytest.raises(
-            SystemExit, match=r"^error: this TRL has no PPOTrainer; run: pip install 'prom-reward\[ppo\]'$"
+            SystemExit, match=r"^error: this TRL has no PPOTrainer; run: pip install '\.\[ppo\]' in the clone$"
         ):
             runpy.run_path(f"training_examples/{name}.py", run_name="__main__")
         return

@@ -1,6 +1,5 @@
 """What runs inside of other processes, tried in this one: real ones are in test_labeling, a real Ray in test_label."""
 
-import json
 import os
 import sys
 from types import ModuleType, SimpleNamespace
@@ -15,7 +14,7 @@ from prom_reward.labeling.ray_backend import RayBackend
 from prom_reward.labeling.requests import judge_requests, request_key
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.types import GradingRequest
-from tests.labeling.label_inputs import pairs, scripted_judge, verdict, write_rows
+from tests.labeling.label_inputs import pairs, scripted_judge, write_rows
 
 REQUEST = GradingRequest(instruction="Hi?", response="Yes.", rubric=Rubric.parse("helpfulness"))
 
@@ -133,31 +132,5 @@ def test_what_fails_on_ray_is_one_line(on_ray, monkeypatch, tmp_path):
 
 def test_a_missing_ray_is_one_line_with_the_command(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingPackageError, match=r'^ray is not installed; run: pip install "prom-reward\[ray\]"$'):
+    with pytest.raises(MissingPackageError, match=r"run: pip install '\.\[ray\]' in the clone$"):
         RayBackend(2, scratch=tmp_path)
-
-
-def test_requests_survive_json():
-    from prom_reward.errors import RowError
-    from prom_reward.labeling.requests import request_from_json, request_to_json
-    from prom_reward.types import ComparisonRequest
-
-    comparison = ComparisonRequest(instruction="Hi?", response_a="a\ud800", response_b="b", rubric=REQUEST.rubric)
-    for request in (REQUEST, comparison):
-        assert request_from_json(json.loads(json.dumps(request_to_json(request)))) == request
-    assert request_key(comparison) != request_key(comparison.swapped())
-    with pytest.raises(RowError, match=r"^got \[\] as a request's responses; expected one or two strings$"):
-        request_from_json({**request_to_json(REQUEST), "responses": []})
-
-
-def test_the_judge_that_was_written_is_the_judge_that_is_read():
-    from prom_reward.types import Comparison, ComparisonRequest, Judgment
-
-    judge = scripted_judge(lambda prompt: "No verdict." if "broken" in prompt.user else verdict(prompt))
-    broken = GradingRequest(instruction="Hi?", response="broken", rubric=REQUEST.rubric)
-    for judgment in judge.grade([REQUEST, broken]):
-        read = Judgment.from_dict(json.loads(json.dumps(judgment.to_dict())))
-        assert read.to_dict() == judgment.to_dict()
-    request = ComparisonRequest(instruction="Hi?", response_a="a", response_b="b", rubric=REQUEST.rubric)
-    [comparison] = judge.compare([request])
-    assert Comparison.from_dict(json.loads(json.dumps(comparison.to_dict()))) == comparison

@@ -1,7 +1,9 @@
 import copy
+import datetime
 import pickle  # noqa: TID251  # an engine's conversation starts in another process
 
 import pytest
+from transformers.utils import chat_template_utils
 
 from prom_reward.errors import ConfigError
 from prom_reward.prompts.conversation import (
@@ -9,6 +11,7 @@ from prom_reward.prompts.conversation import (
     LLAMA_2,
     MISTRAL,
     ChatTemplateConversation,
+    conversation_factory,
     render_text,
 )
 from prom_reward.types import JudgePrompt, TextSpan
@@ -207,3 +210,68 @@ def test_a_conversation_factory_survives_a_pickle(name, smollm2_tokenizer):
     prompt = JudgePrompt("sys", "task")
     expected = CONVERSATIONS[name](smollm2_tokenizer).render(prompt)
     assert factory(smollm2_tokenizer).render(prompt) == expected
+
+
+SCORE = JudgePrompt("sys", "task", "[RESULT] ")
+OPENS = TURNS + "{% if add_generation_prompt %}<assistant><think>\n{% endif %}"
+HARMONY = "{% for m in messages %}<|start|>{{ m.role }}<|message|>{{ m.content }}<|end|>{% endfor %}<|start|>assistant"
+BLOCKS = (
+    "{% for m in messages %}<{{ m.role }}>{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}"
+    "{% endif %}{% endfor %}</{{ m.role }}>{% endfor %}"
+)
+OPTIONAL = TURNS + "<assistant>{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
+DATED = "Today: {{ strftime_now('%Y-%m-%d') }}" + TURNS
+
+
+def test_thoughts_that_a_template_opens_are_closed_before_a_started_answer(with_template):
+    conversation = ChatTemplateConversation(with_template(OPENS))
+    assert render_text(conversation, SCORE).endswith("<assistant><think>\n\n</think>\n\n[RESULT] ")
+    assert render_text(conversation, JudgePrompt("sys", "task")).endswith("<assistant><think>\n")
+    thought = JudgePrompt("sys", "task", "Hm.</think>Good. [RESULT] ")
+    assert render_text(conversation, thought).endswith("<think>\nHm.</think>Good. [RESULT] ")
+
+
+def test_a_closed_thought_is_markup_and_the_answer_is_text(with_template):
+    *_, end, prefix = ChatTemplateConversation(with_template(OPENS)).render(SCORE)
+    assert (end.is_markup, prefix) == (True, TextSpan("[RESULT] ", False))
+    assert end.text.endswith("</think>\n\n")
+
+
+def test_harmonys_answer_begins_in_its_final_channel(with_template):
+    conversation = ChatTemplateConversation(with_template(HARMONY))
+    assert render_text(conversation, SCORE).endswith("<|start|>assistant<|channel|>final<|message|>[RESULT] ")
+    assert render_text(conversation, JudgePrompt("sys", "task")).endswith("<|start|>assistant")
+
+
+def test_a_template_may_take_content_blocks_alone(with_template):
+    assert render_text(ChatTemplateConversation(with_template(BLOCKS)), JudgePrompt("sys", "task")) == (
+        "<system>sys</system><user>task</user>"
+    )
+
+
+def test_a_templates_variables_reach_it(with_template):
+    tokenizer = with_template(OPTIONAL)
+    silent = conversation_factory("tokenizer", {"enable_thinking": False})
+    plain = conversation_factory("tokenizer", {})
+    assert render_text(silent(tokenizer), SCORE).endswith("<think></think>[RESULT] ")
+    assert render_text(plain(tokenizer), SCORE).endswith("<assistant>[RESULT] ")
+    assert silent(tokenizer).digest != plain(tokenizer).digest
+    with pytest.raises(ConfigError, match="conversation: mistral"):
+        conversation_factory("mistral", {"enable_thinking": False})
+
+
+def test_a_template_that_writes_todays_date_says_so_and_changes_its_digest(with_template, monkeypatch):
+    class Tomorrow(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2031, 1, 1)
+
+    today, undated = (ChatTemplateConversation(with_template(template)) for template in (DATED, TURNS))
+    monkeypatch.setattr(chat_template_utils, "datetime", Tomorrow)
+    chat_template_utils._compile_jinja_template.cache_clear()
+    tomorrow = ChatTemplateConversation(with_template(DATED))
+    chat_template_utils._compile_jinja_template.cache_clear()
+    assert (today.writes_date, undated.writes_date) == (True, False)
+    assert today.digest != tomorrow.digest
+    assert undated.digest == ChatTemplateConversation(with_template(TURNS)).digest
+    assert LLAMA_2.digest != MISTRAL.digest

@@ -1,11 +1,11 @@
 import json
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message
-from prom_reward.prompts.messages import ROLES, read_messages, stored_messages
+from prom_reward.prompts.messages import ROLES, dialogue_messages, read_messages, stored_messages
 from prom_reward.prompts.transcripts import transcript
 
 words = st.lists(st.from_regex(r"[a-z]{3,9}", fullmatch=True), min_size=1, max_size=6).map(" ".join)
@@ -50,14 +50,56 @@ def refusing(turns):
     ]
 
 
+def old(turns):
+    return [{"role": f"{role.upper()}: ", "text": text, "content": None} for role, text in turns]
+
+
+def assistants_api(turns):
+    return [{"role": role, "content": [{"type": "text", "text": {"value": text}}]} for role, text in turns]
+
+
+def harmony(turns):
+    return [
+        one
+        for role, text in turns
+        for one in [
+            *([{"role": role, "channel": "analysis", "content": "SECRET"}] if role == "assistant" else []),
+            {"role": role, "content": text},
+        ]
+    ]
+
+
+def spoken(turns):
+    return [
+        {"role": role, "content": None, "audio": {"transcript": text}}
+        if role == "assistant"
+        else {"role": role, "content": text}
+        for role, text in turns
+    ]
+
+
 def padded(turns):
     return [{"role": role, "content": text, "name": None, "tool_calls": None, "refusal": None} for role, text in turns]
 
 
-LAYOUTS = [openai, blocks, output_blocks, sharegpt, gemini, thoughtful, refusing, padded]
+LAYOUTS = [
+    openai,
+    blocks,
+    output_blocks,
+    sharegpt,
+    gemini,
+    thoughtful,
+    refusing,
+    padded,
+    old,
+    assistants_api,
+    harmony,
+    spoken,
+]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@settings(max_examples=15)
 @given(question=words, first=words, again=words, last=words)
 def test_every_word_of_the_last_answer_is_in_the_response(layout, question, first, again, last):
     turns = [("system", "be kind"), ("user", question), ("assistant", first), ("user", again)]
@@ -65,6 +107,9 @@ def test_every_word_of_the_last_answer_is_in_the_response(layout, question, firs
     assert response == last
     assert set(f"be kind {question} {first} {again}".split()) <= set(instruction.replace(":", ": ").split())
     assert "SECRET" not in instruction + response
+    assert "Assistant:\n" not in instruction
+    both = [*turns, ("assistant", last)]
+    assert transcript(layout(turns), layout(both)) == (instruction, response)  # the whole conversation
     stored = transcript(json.dumps(layout(turns)), repr(layout([("assistant", last)])))
     assert stored == (instruction, response)
 
@@ -112,6 +157,44 @@ def test_harmonys_channels_are_thoughts_and_answer():
     assert "They ask" not in transcript("Why?", said)[0]
 
 
+def test_items_of_openais_responses_are_messages():
+    items = [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]},
+        {"type": "function_call", "call_id": "1", "name": "add", "arguments": '{"a": 2}'},
+        {"type": "function_call_output", "call_id": "1", "output": "4"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "It is 4."}]},
+    ]
+    assert read_messages(items) == [
+        Message(role="assistant", thoughts="Hm.", calls=('[calls add with {"a": 2}]',)),
+        Message(role="tool", text="4"),
+        Message(role="assistant", text="It is 4."),
+    ]
+
+
+def test_arrow_pads_parts_with_none():
+    parts = [{"text": None, "functionCall": None, "functionResponse": {"name": "add", "response": "4"}}]
+    assert read_messages([{"role": "user", "parts": parts}]) == [Message(role="tool", text="4", name="add")]
+
+
+def test_magistrals_thoughts_are_thoughts():
+    content = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "4"}]
+    assert read_messages([{"role": "assistant", "content": content}]) == [
+        Message(role="assistant", text="4", thoughts="Hm.")
+    ]
+
+
+def test_a_dialogues_answer_may_hold_paragraphs_that_look_like_turns():
+    text = "\n\nHuman: Q?\n\nAssistant: Two ways.\n\nA: yes\n\nH: no"
+    assert [one.text for one in dialogue_messages(text)] == ["Q?", "Two ways.\n\nA: yes\n\nH: no"]
+    assert transcript("", text) == ("Q?", "Two ways.\n\nA: yes\n\nH: no")
+    assert transcript("\n\nHuman: Q?\n\nAssistant:", text) == ("Q?", "Two ways.\n\nA: yes\n\nH: no")
+
+
+def test_an_answer_that_is_written_as_a_dialogue_is_an_answer():
+    text = "Human: Hello!\n\nAssistant: Good morning."
+    assert transcript("Write a dialogue.", text) == ("Write a dialogue.", text)
+
+
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
 def test_thoughts_beside_the_content_are_shown_on_request_only(key):
     said = [{"role": "assistant", key: "SECRET", "content": "A"}]
@@ -137,10 +220,12 @@ def test_media_are_named(kind):
         "[{'role': 'user'",
         "Human after all",
         "A: yes",
+        '{"role": "chef", "content": "B"}',
     ],
 )
 def test_a_text_that_holds_no_messages_is_a_text(text):
     assert stored_messages(text) is None
+    assert dialogue_messages(text) is None
 
 
 @pytest.mark.parametrize(
@@ -148,6 +233,8 @@ def test_a_text_that_holds_no_messages_is_a_text(text):
     [
         ({"role": "critic", "content": "a"}, "unknown role 'critic'"),
         ({"role": "assitant", "content": "a"}, "Did you mean 'assistant'"),
+        ({"role": "user", "utterance": "a"}, "got no content but the keys role, utterance"),
+        ({"role": "user", "content": "a", "value": "b"}, "got content under content and value"),
         ({"role": 3, "content": "a"}, "got the role 3"),
         ({"role": "user", "content": 5}, "got 5 as content"),
         ({"role": "user", "content": [{"type": "hologram"}]}, "unknown content block 'hologram'"),

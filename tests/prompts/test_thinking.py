@@ -1,7 +1,13 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward.prompts.thinking import answer_opening, opening_mark, split_thoughts
+from prom_reward.prompts.thinking import (
+    answer_opening,
+    opening_mark,
+    opens_thinking,
+    split_thoughts,
+    thoughts_closing,
+)
 
 FAMILIES = [
     "<think>Hm.</think>4",
@@ -18,8 +24,17 @@ FAMILIES = [
     "analysisHm.assistantfinal4",
     "Hm.\n</think>\n\n4",
     "Hm.</think>4",
+    "<|channel|>analysis<|message|>Hm.<|end|>4",
+    " analysisHm.assistantfinal4",
 ]
-UNCLOSED = ["<think>Hm.", "[THINK]Hm.", "<|channel|>analysis<|message|>Hm.", "analysisHm."]
+UNCLOSED = [
+    "<think>Hm.",
+    "[THINK]Hm.",
+    "<|channel|>analysis<|message|>Hm.",
+    "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant",
+    "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>fin",
+    "analysisHm.",
+]
 ABOUT = [
     "Use `<think>` to open and `</think>` to close them. The rest is the answer.",
     "It is called <think> and stands before the answer.",
@@ -27,6 +42,10 @@ ABOUT = [
     'The marks are "<think>" and "</think>".',
     "I think </thought>",
     "analysis of the assistantfinal form",
+    "<|channel|> is a mark of harmony.",
+    "analysisResult = compute()",
+    "Write it so:\n```\nthoughts\n</think>\nanswer\n```",
+    "Write it so:\n<think>\nthoughts\n</think>\nanswer",
     "  no thinking at all \n",
     "",
 ]
@@ -60,6 +79,35 @@ def test_an_answer_about_the_marks_is_left_as_it_is(text):
 )
 def test_a_template_that_opens_thoughts_begins_the_text_in_them(text, answer):
     assert split_thoughts(text, opened=True).answer == answer
+
+
+def test_marks_in_an_answer_after_thoughts_belong_to_the_answer():
+    answer = "Write it so:\n<think>\nthoughts\n</think>\nanswer"
+    assert split_thoughts(f"<think>İİ They ask.</think>{answer}").answer == answer
+    assert split_thoughts("<think>a</think>To end, write:\n</think>").answer == "To end, write:\n</think>"
+    assert split_thoughts("a\n</think>\nTo end, write:\n</think>", opened=True).answer == "To end, write:\n</think>"
+
+
+def test_a_call_in_harmony_is_no_answer():
+    call = "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>"
+    found = split_thoughts(f"<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant{call}")
+    assert (found.thoughts, found.answer, found.is_closed) == ("Hm.\n\n{}", "", False)
+
+
+@pytest.mark.parametrize("text", [*FAMILIES, *UNCLOSED, *ABOUT])
+def test_closing_open_thoughts_leads_to_an_answer(text):
+    closed = text + thoughts_closing(text)
+    assert (closed == text) == split_thoughts(text).is_closed
+    assert split_thoughts(closed + "5").answer.endswith("5")
+    if not split_thoughts(text).is_closed:
+        assert split_thoughts(closed + "5").answer == "5"
+
+
+def test_thoughts_that_a_template_opened_are_closed_with_its_mark():
+    rendered = "<|im_start|>assistant\n[THINK]"
+    assert opens_thinking(rendered)
+    assert thoughts_closing("Hm.", rendered) == "\n[/THINK]\n\n"
+    assert thoughts_closing("Hm.[/THINK]4", rendered) == ""
 
 
 def test_thoughts_in_several_parts_are_joined():

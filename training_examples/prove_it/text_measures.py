@@ -75,7 +75,7 @@ def _chrf() -> "CHRF":
         from sacrebleu.metrics.chrf import CHRF
     except ImportError as error:
         raise MissingPackageError(
-            "overlap with references needs sacrebleu, which is not installed; run: pip install '.[examples]'"
+            "overlap needs sacrebleu, which is not installed; run: pip install '.[examples]' in the clone"
         ) from error
     return CHRF(beta=1)
 

@@ -12,6 +12,10 @@ from prom_reward.errors import InputError
 from prom_reward.files import read_text
 
 STAMP_FILE = "prom_reward.json"
+_JUDGE_KEYS = (
+    *("model", "tokenizer", "gguf_file", "revision"),
+    *("prompt_style", "layout", "conversation", "mode", "taught_to_rank"),
+)
 _HASHED_VALUES = 4096  # per tensor: tells checkpoints apart, in milliseconds for 7B
 
 
@@ -27,6 +31,17 @@ def read_stamp(folder: str | Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError, InputError):
         return {}
     return stamp if isinstance(stamp, dict) else {}
+
+
+def judge_settings(folder: str | Path) -> dict[str, Any]:
+    """Return the settings of the judge that the adapter in a folder makes of its base, as its stamp names them.
+
+    A stamp can name weights and prompts only, never what runs code or opens a server.
+    """
+    stamped = read_stamp(folder).get("judge")
+    if not isinstance(stamped, dict) or not stamped.get("model"):
+        return {}
+    return {key: stamped[key] for key in _JUDGE_KEYS if stamped.get(key) is not None}
 
 
 def weights_digest(model: Any) -> str:

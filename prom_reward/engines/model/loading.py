@@ -122,7 +122,7 @@ def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, An
 def _int8_config() -> Any:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingPackageError(
-            "int8 needs bitsandbytes, which is not installed; run: pip install 'prom-reward[int8]'"
+            "int8 needs bitsandbytes, which is not installed; run: pip install '.[int8]' in the clone"
         )
     from transformers import BitsAndBytesConfig
 

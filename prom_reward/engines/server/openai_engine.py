@@ -63,7 +63,7 @@ class OpenAIEngine(Engine):
         if importlib.util.find_spec("openai") is None:
             raise MissingPackageError(
                 "a judge behind a url needs the openai package, which is not installed; run: "
-                "pip install 'prom-reward[openai]'"
+                "pip install '.[openai]' in the clone"
             )
         self.source = source
         self._conversation = conversation

