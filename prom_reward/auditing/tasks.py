@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from prom_reward.data.columns import Columns
 from prom_reward.data.rows import read_values
-from prom_reward.errors import InputError, RowError
-from prom_reward.rubrics.rubric import parse_rubrics
+from prom_reward.errors import InputError, RowError, RubricError
 from prom_reward.types import GradingRequest, Rubric
 
 
@@ -93,12 +93,14 @@ def distinct_tasks(tasks: Sequence[AuditTask], count: int) -> list[AuditTask]:
 def _tasks(rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple[Rubric, ...]) -> tuple[AuditTask, ...]:
     tasks = []
     for number, row in enumerate(rows, start=1):
-        instruction, reference = row.get("instruction"), row.get("reference_answer")
-        if not isinstance(instruction, str) or not isinstance(reference, str) or len(reference.split()) < 8:
+        columns = Columns(row)
+        instruction, reference = columns.get("prompt"), columns.reference()
+        if not isinstance(instruction, str) or reference is None or len(reference.split()) < 8:
             raise RowError(f"{where}, row {number}: expected an instruction and a reference_answer of 8 words or more")
-        rubrics = parse_rubrics(row["rubric"]) if row.get("rubric") else default_rubrics
-        if not rubrics:
-            raise RowError(f"{where}, row {number}: no rubric; give the row one, or all rows one with --rubric")
+        try:
+            rubrics = columns.rubrics(default_rubrics)
+        except RubricError as error:
+            raise RubricError(f"{where}, row {number}: {error}") from error
         tasks.append(AuditTask(instruction=instruction, reference_answer=reference, rubric=rubrics[0]))
     check_tasks(tasks, where)
     return tuple(tasks)

@@ -21,7 +21,7 @@ from prom_reward.cli.console import (
 from prom_reward.cli.evaluation_tables import show_evaluation
 from prom_reward.cli.stdin import rows_path
 from prom_reward.config import load_judge, load_rubric
-from prom_reward.data.human_labels import LabelColumns, LabelledFile
+from prom_reward.data.human_labels import LabelColumns, LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.calibration_fit import fit_on_rows
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input
@@ -137,7 +137,7 @@ def evaluate(
 
 
 def _measured(
-    labeled: LabelledFile, judge: PrometheusJudge, against: PrometheusJudge | None, resamples: int, seed: int
+    labeled: LabeledFile, judge: PrometheusJudge, against: PrometheusJudge | None, resamples: int, seed: int
 ) -> JudgeEvaluation:
     """Evaluate with a progress bar for each judge."""
     with progress_bar() as progress:

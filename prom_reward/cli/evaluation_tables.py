@@ -24,6 +24,8 @@ def _show_figures(found: JudgeEvaluation) -> None:
         _show_pairs(found.judge, found.figures)
     else:
         _show_scores(found.judge, found.figures)
+    if found.note:
+        stdout.print(found.note, soft_wrap=True)
 
 
 def _show_scores(name: str, evaluation: Evaluation) -> None:
@@ -38,9 +40,6 @@ def _show_scores(name: str, evaluation: Evaluation) -> None:
     for outcome, count in evaluation.unscored.items():
         stdout.print(f"{count} rows unscored: {outcome}")
     _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
-    if apart := evaluation.without_answer:
-        error = _shown(apart.measures["mae"]["expected"])
-        stdout.print(f"not counted above: {apart.num_rows} rows with an empty or placeholder answer, mae {error}")
     if evaluation.groups:
         _show_groups(evaluation.groups)
 
@@ -70,11 +69,6 @@ def _show_pairs(name: str, evaluation: PairEvaluation) -> None:
     if evaluation.num_unscored:
         stdout.print(f"{evaluation.num_unscored} pairs unscored")
     _show_warnings(evaluation.accuracy.values())
-    if apart := evaluation.without_answer:
-        accuracy = _shown(apart.accuracy["expected"])
-        stdout.print(
-            f"not counted above: {apart.num_pairs} pairs with an empty or placeholder answer, accuracy {accuracy}"
-        )
 
 
 def _show_gaps(first: str, second: str, gaps: Mapping[str, Estimate]) -> None:

@@ -13,14 +13,14 @@ from prom_reward.cli import options
 from prom_reward.cli.console import load_now, print_json, progress_bar, quiet_libraries, stderr
 from prom_reward.cli.label_tables import labeling_summary, show_dry_run, show_labeling
 from prom_reward.config import load_judge, load_rubric, prompt_renderer
-from prom_reward.data.formats import KINDS
+from prom_reward.data.formats import KINDS, Kind
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
 from prom_reward.labeling.dry_run import dry_run as try_out
-from prom_reward.labeling.exports import check_format, export_labels
+from prom_reward.labeling.exports import check_formats, export_labels
 from prom_reward.labeling.labeling import Progress, label as label_rows
 from prom_reward.labeling.requests import Request
 from prom_reward.labeling.task import RowReader, open_task
@@ -206,19 +206,19 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool) -> 
         raise InputError("got - as input; a labeling resumes by its rows: save them to a file first")
     if run.out is None and not dry_run:
         raise InputError("got no --out; give a folder for the labels")
-    for name in exports:
-        check_format(name)
+    check_formats(exports)
     if not is_hub_id(run.input):
-        _show_recognized(run, load_rubric(run.rubric) if run.rubric is not None else None)
+        check_formats(exports, _show_recognized(run, load_rubric(run.rubric) if run.rubric is not None else None))
 
 
-def _show_recognized(run: LabelingRun, rubric: tuple[Rubric, ...] | None) -> None:
-    """Print what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
+def _show_recognized(run: LabelingRun, rubric: tuple[Rubric, ...] | None) -> Kind:
+    """Print and return what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
     reader = RowReader(run.input or "", run.split, run.limit)
     task, _ = open_task(
         reader, rubric=rubric, **run.model_dump(include={"method", "columns", "reference_answer"})
     )  # fmt: skip
     stderr.print(f"{run.input}: {KINDS[task.kind]}", highlight=False, soft_wrap=True)
+    return task.kind
 
 
 class _Bar:

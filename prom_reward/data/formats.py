@@ -1,59 +1,46 @@
-"""Recognises what a row is: a preference pair, a response, or several responses to one prompt.
-
-It does not know files, judges or labels. Preference pairs are read as TRL writes them: standard or conversational,
-with a prompt column or with the prompt as the beginning that both sides share.
-"""
+"""The one reader of rows: a row in any layout becomes an Example, and an Example becomes grading requests."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prom_reward.data.grading import FLAT_RUBRIC, INSTRUCTION_COLUMNS, REFERENCE_COLUMNS, RESPONSE_COLUMNS, row_requests
-from prom_reward.errors import ConfigError, RowError, near_miss
+from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names
+from prom_reward.data.pairs import DIALOGUE_END, split_pair, two_sides
+from prom_reward.errors import RowError, RubricError
+from prom_reward.prompts.messages import read_messages, stored_messages
 from prom_reward.prompts.published import components
-from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.types import GradingRequest, Rubric
 
 Kind = Literal["pair", "response", "responses"]
 KINDS: Mapping[Kind, str] = {
     "pair": "preference pairs",
-    "response": "one response a row",
-    "responses": "several responses a row (best of n)",
+    "response": "one response per row",
+    "responses": "several responses per row (best of n)",
 }
-"""What rows can be, in words."""
+"""The kinds of rows, in words."""
 
-COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
-    "prompt": (*INSTRUCTION_COLUMNS, "question", "query"),
-    "chosen": ("chosen",),
-    "rejected": ("rejected",),
-    "response": RESPONSE_COLUMNS,
-    "responses": ("completions", "responses", "generations"),
-    "reference_answer": REFERENCE_COLUMNS,
-    "rubric": ("rubric",),
-    "id": ("id", "prompt_id", "row_id"),
-}
-"""The columns that each role is looked for in, the first that has a value wins."""
-
-_ANSWER_KEYS = ("response", "completion", "text", "content")
-_DIALOGUE_END = "\n\nAssistant:"  # how Anthropic's HH-RLHF ends the prompt inside of `chosen` and `rejected`
+_ANSWER_KEYS = ("response", "completion", "answer", "text", "content", "generation", "value")
+_WHOLE_SIDES = ("chosen_instruction", "rejected_instruction")  # of the published HHH file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """What a row holds, whatever its columns are called."""
+    """The content of a row, whatever its columns are called."""
 
     kind: Kind
-    """What the row is."""
+    """The kind of the row."""
     prompt: PromptValue
-    """A string or messages."""
+    """A string or messages, with the row's system text, history and input."""
     responses: tuple[PromptValue, ...]
     """Chosen and rejected; one response; or several."""
-    others: Mapping[str, Any]
-    """Columns that may hold a rubric and a reference."""
+    columns: Columns
+    """The row's columns: its rubric, and which ones were read."""
     reference_answer: str | None = None
     """The row's reference answer, or the one for rows without."""
     id: str | None = None
-    """The row's own name; None where it has none."""
+    """The row's own name, if it has one."""
 
     @property
     def is_conversational(self) -> bool:
@@ -64,137 +51,196 @@ class Example:
         """Return for each response one request per rubric.
 
         Raises:
-            RowError, RubricError: As `prom_reward.data.grading.row_requests`.
+            RowError: A message is not understood.
+            RubricError: The row's rubric cannot be read, or there is none.
         """
-        shared = {**self.others, "instruction": self.prompt, "reference_answer": self.reference_answer}
-        return [row_requests({**shared, "response": self._shown(one)}, default_rubrics) for one in self.responses]
+        rubrics = self.columns.rubrics(default_rubrics)
+        texts = [transcript(self.prompt, self._shown(response)) for response in self.responses]
+        return [
+            [
+                GradingRequest(
+                    instruction=instruction, response=response, rubric=rubric, reference_answer=self.reference_answer
+                )
+                for rubric in rubrics
+            ]
+            for instruction, response in texts
+        ]
+
+    def sources(self) -> dict[str, str]:
+        """Return which column each part was read from, by role."""
+        return dict(self.columns.read)
 
     def _shown(self, response: PromptValue) -> PromptValue:
         """Return a response for the judge: the space after "Assistant:" belongs to the training text alone."""
-        is_dialogue = isinstance(self.prompt, str) and self.prompt.endswith(_DIALOGUE_END)
+        is_dialogue = isinstance(self.prompt, str) and self.prompt.endswith(DIALOGUE_END)
         return response.lstrip(" ") if is_dialogue and isinstance(response, str) else response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFormat:
-    """How rows are read: which column plays which role where its name says nothing."""
+    """Reads rows; says which column plays a role that its name does not tell.
+
+    Raises:
+        ConfigError: A role is unknown.
+    """
 
     columns: Mapping[str, str]
-    """Column by role; the roles are those of COLUMN_NAMES."""
+    """A column, or a path such as `messages[-1].content`, by role; the roles are those of COLUMN_NAMES."""
     reference_answer: str | None = None
     """For rows without one."""
 
     def __post_init__(self) -> None:
-        for role in self.columns:
-            if role not in COLUMN_NAMES:
-                known = ", ".join(COLUMN_NAMES)
-                raise ConfigError(
-                    f"unknown column role {role!r}; expected one of {known}.{near_miss(role, COLUMN_NAMES)}"
-                )
+        check_roles(self.columns)
 
     def example(self, values: Mapping[str, Any]) -> Example:
-        """Return what a row holds.
+        """Return the content of a row.
 
         Raises:
             RowError: The row is of no known kind, or lacks a part of its kind.
         """
-        kind = self.kind(values)
-        whole = self._whole_prompt(values) if kind == "response" else None
-        values = whole or values
-        match kind:
-            case "pair":
-                prompt, *responses = self._pair(values)
-            case "responses":
-                prompt, responses = self._prompt(values), _several(self._given(values, "responses"))
-            case _:
-                prompt, responses = self._prompt(values), [self._given(values, "response")]
-        own_id = self._given(values, "id")
+        columns = Columns(values, self.columns)
+        kind, prompt, responses = self._parts(columns)
+        own_id = columns.get("id")
         return Example(
             kind=kind,
             prompt=prompt,
             responses=tuple(responses),
-            others=self._others(values),
-            reference_answer=self._given(values, "reference_answer") or self.reference_answer,
+            columns=columns,
+            reference_answer=columns.reference() or self.reference_answer,
             id=None if own_id is None else str(own_id),
         )
 
     def describe(self, values: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Return the columns that each role of a row is read from; a role without a column is left out."""
-        found = {role: self._column(values, role) for role in COLUMN_NAMES}
-        flat = [name for name in values if FLAT_RUBRIC.fullmatch(name) and values[name] is not None]
-        columns = {"rubric": flat} if flat else {}
-        return columns | {role: [name] for role, name in found.items() if name is not None}
-
-    def kind(self, values: Mapping[str, Any]) -> Kind:
-        """Return what a row is.
+        """Return the columns that each role of a row is read from; a role without a column is left out.
 
         Raises:
-            RowError: It is nothing known; the message says what was seen and which columns would do.
+            RowError: As `example`.
         """
-        if self._has(values, "chosen") or self._has(values, "rejected"):
-            return "pair"
-        if self._given(values, "response") is not None:
-            return "response"
-        if self._has(values, "responses"):
-            return "responses"
-        if self._has(values, "response") or self._whole_prompt(values):
-            return "response"
-        seen = ", ".join(sorted(map(str, values))) or "none"
+        columns = self.example(values).columns
+        with suppress(RubricError):  # a default may stand in for one; a broken one is that row's problem
+            columns.rubrics(())
+        return columns.by_role()
+
+    def kind(self, values: Mapping[str, Any]) -> Kind:
+        """Return the kind of a row; errors as in `example`."""
+        return self.example(values).kind
+
+    def _parts(self, columns: Columns) -> tuple[Kind, PromptValue, Sequence[PromptValue]]:
+        whole = _whole_prompts(columns)
+        if whole is not None:
+            return whole
+        sides = two_sides(columns)
+        if sides is not None:
+            shared, *responses = split_pair(_prompt(columns) or _asked(columns), *map(_text, sides))
+            return "pair", shared, responses
+        response = columns.get("response")
+        several = columns.get("responses") if response is None else None
+        if several is not None:
+            return "responses", _needed(_prompt(columns), columns), _several(several)
+        if response is not None:
+            return "response", _needed(_prompt(columns), columns), [_text(response)]
+        if columns.get("messages") is not None:
+            return "response", *_conversation(columns)
+        if columns.get("prompt") is not None:
+            names = ", ".join(COLUMN_NAMES["response"])
+            raise RowError(f"no response; got the columns {shown_names(columns.values)}, expected one of {names}")
         raise RowError(
-            f"unknown format: got the columns {seen}; expected chosen and rejected, or prompt and completion, or "
-            "prompt and completions; name others with --column ROLE=NAME, for example --column chosen=better"
+            f"unknown format: got {shown_names(columns.values)}; expected chosen and rejected, prompt and completion, "
+            "or prompt and completions; name others with --column ROLE=NAME, for example --column chosen=better"
         )
 
-    def _pair(self, values: Mapping[str, Any]) -> tuple[PromptValue, PromptValue, PromptValue]:
-        chosen, rejected = self._side(values, "chosen"), self._side(values, "rejected")
-        prompt = self._given(values, "prompt")
-        if isinstance(chosen, str) and isinstance(rejected, str):
-            return (prompt, chosen, rejected) if prompt is not None else _split_texts(chosen, rejected)
-        if isinstance(chosen, str) or isinstance(rejected, str):
-            raise RowError("got a string and messages as the two sides; expected both of one kind")
-        if prompt is not None and not any(_asks(message) for message in (*chosen, *rejected)):
-            return prompt, chosen, rejected
-        return _split_messages(chosen, rejected)
 
-    def _side(self, values: Mapping[str, Any], role: str) -> PromptValue:
-        side = self._given(values, role)
-        if side is None:
-            other = "rejected" if role == "chosen" else "chosen"
-            raise RowError(f"a pair without {role!r}; expected a response beside {other!r}")
-        return _messages(side)
+def _prompt(columns: Columns) -> PromptValue | None:
+    """Return the prompt of a row with its system text, its history and its input."""
+    given = columns.get("prompt")
+    system, history = columns.get("system"), columns.get("history")
+    extra = columns.get("input")
+    if given is None:  # a column `input` is the question if no other is
+        given, extra = extra, None
+    if given is None and isinstance(history, str):  # SHP: the post
+        given, history = history, None
+    if given is None:
+        return None
+    if isinstance(given, str):
+        prompt = f"{given}\n\n{extra}" if isinstance(extra, str) and extra.strip() else given
+        if not system and not history:
+            return prompt
+        turns: list[Mapping[str, Any]] = [{"role": "user", "content": prompt}]
+    else:
+        if extra:
+            raise RowError("got an 'input' column beside a prompt of messages; expected it inside of them")
+        turns = list(_text(given))
+    past = [turn for pair in _history(history) for turn in pair]
+    if isinstance(system, str) and system.strip() and not (turns and turns[0].get("role") == "system"):
+        past = [{"role": "system", "content": system}, *past]
+    return [*past, *turns]
 
-    def _prompt(self, values: Mapping[str, Any]) -> PromptValue:
-        prompt = self._given(values, "prompt")
-        if prompt is None:
-            seen, names = ", ".join(sorted(map(str, values))), ", ".join(COLUMN_NAMES["prompt"])
-            raise RowError(f"no prompt; got the columns {seen}, expected one of {names}")
-        return _messages(prompt)
 
-    def _whole_prompt(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the parts of a published Prometheus prompt, where a row is one and has no response."""
-        prompt = self._given(values, "prompt")
-        if self._given(values, "response") is not None or not isinstance(prompt, str):
-            return None
-        found = components(prompt)
-        return {"id": self._given(values, "id"), **found} if found else None
+def _history(history: Any) -> list[list[Mapping[str, Any]]]:
+    """Read earlier turns as ms-swift and LLaMA-Factory write them, pairs of question and answer, or as messages."""
+    if not history:
+        return []
+    if isinstance(history, Sequence) and not isinstance(history, str):
+        if all(isinstance(one, Mapping) for one in history):
+            return [list(history)]
+        if all(isinstance(one, Sequence) and not isinstance(one, str) and len(one) == 2 for one in history):
+            return [[{"role": "user", "content": q}, {"role": "assistant", "content": a}] for q, a in history]
+    raise RowError(f"got {history!r:.60} as the history; expected pairs of question and answer, or messages")
 
-    def _others(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        taken = (*INSTRUCTION_COLUMNS, *RESPONSE_COLUMNS, *REFERENCE_COLUMNS)
-        others = {name: value for name, value in values.items() if name not in taken}
-        return {**others, "rubric": self._given(values, "rubric")}
 
-    def _names(self, role: str) -> tuple[str, ...]:
-        return (self.columns[role],) if role in self.columns else COLUMN_NAMES[role]
+def _asked(columns: Columns) -> PromptValue | None:
+    """Return the messages before the last one of a row's conversation; ms-swift keeps a pair's prompt there."""
+    messages = columns.get("messages") if columns.read.get("chosen") is None else None
+    return list(messages[:-1]) if isinstance(messages, Sequence) and not isinstance(messages, str) else None
 
-    def _has(self, values: Mapping[str, Any], role: str) -> bool:
-        return any(name in values for name in self._names(role))
 
-    def _given(self, values: Mapping[str, Any], role: str) -> Any:
-        name = self._column(values, role)
-        return None if name is None else values[name]
+def _conversation(columns: Columns) -> tuple[PromptValue, list[PromptValue]]:
+    """Return the prompt and the response of a row that is one conversation: its last answer is judged."""
+    messages = _text(columns.get("messages"))
+    read = stored_messages(messages) if isinstance(messages, str) else read_messages(messages)
+    if isinstance(messages, str) or not read or read[-1].role != "assistant" or len(messages) < 2:
+        raise RowError(
+            f"got a conversation in {columns.read['messages']!r} that does not end in an answer to a prompt; expected "
+            "messages with the answer last"
+        )
+    system = columns.get("system")
+    given = list(messages[:-1])
+    if isinstance(system, str) and system.strip() and read[0].role != "system":
+        given = [{"role": "system", "content": system}, *given]
+    return given, [messages[-1:]]
 
-    def _column(self, values: Mapping[str, Any], role: str) -> str | None:
-        return next((name for name in self._names(role) if values.get(name) is not None), None)
+
+def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[PromptValue]] | None:
+    """Take apart published Prometheus prompts: one in the prompt's column without a response, or one for each side."""
+    sides = [columns.values.get(name) for name in _WHOLE_SIDES]
+    if all(isinstance(side, str) for side in sides) and columns.get("chosen") is None:
+        found = [components(str(side)) for side in sides]
+        if all(found):
+            return _of_components(columns, "pair", [one for one in found if one is not None], _WHOLE_SIDES)
+    prompt = columns.values.get("orig_instruction") or columns.get("prompt")
+    if columns.get("response") is not None and "[RESULT]" not in str(columns.get("response")):
+        return None
+    found_one = components(prompt) if isinstance(prompt, str) else None
+    return _of_components(columns, "response", [found_one], ()) if found_one else None
+
+
+def _of_components(
+    columns: Columns, kind: Kind, found: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> tuple[Kind, PromptValue, Sequence[PromptValue]]:
+    columns.take(*names)
+    columns.values = {**columns.values, "rubric": found[0]["rubric"], **_reference_of(found[0])}
+    return kind, found[0]["instruction"], [one["response"] for one in found]
+
+
+def _reference_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {"reference_answer": found["reference_answer"]} if found.get("reference_answer") else {}
+
+
+def _needed(prompt: PromptValue | None, columns: Columns) -> PromptValue:
+    if prompt is None or not prompt:
+        names = ", ".join(COLUMN_NAMES["prompt"])
+        raise RowError(f"no instruction; got the columns {shown_names(columns.values)}, expected one of {names}")
+    return prompt
 
 
 def _several(value: Any) -> list[PromptValue]:
@@ -204,57 +250,22 @@ def _several(value: Any) -> list[PromptValue]:
 
 
 def _answer(item: Any) -> PromptValue:
-    """Return one of several responses: a string, messages, or UltraFeedback's mapping with a `response`."""
-    if isinstance(item, Mapping) and "role" not in item:
+    """Return one of several responses: a string, messages, or a mapping with the answer (UltraFeedback, Nectar)."""
+    if isinstance(item, Mapping) and not {"role", "from"} & item.keys():
         text = next((item[key] for key in _ANSWER_KEYS if isinstance(item.get(key), str)), None)
         if text is None:
             raise RowError(f"got a response with the keys {sorted(item)}; expected one of {', '.join(_ANSWER_KEYS)}")
         return str(text)
-    return _messages([item] if isinstance(item, Mapping) else item)
+    answer: PromptValue = _text(item)
+    return answer
 
 
-def _messages(value: Any) -> PromptValue:
+def _text(value: Any) -> Any:
     """Return a string, or messages without the keys that Arrow pads with None."""
     if isinstance(value, str):
         return value
+    if isinstance(value, Mapping):
+        value = [value]
     if not isinstance(value, Sequence) or not all(isinstance(message, Mapping) for message in value):
         raise RowError(f"got {type(value).__name__} as a text; expected a string or a list of messages")
     return [{key: item for key, item in message.items() if item is not None} for message in value]
-
-
-def _asks(message: Mapping[str, Any]) -> bool:
-    return message.get("role") not in ("assistant", "tool")
-
-
-def _split_messages(
-    chosen: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]]
-) -> tuple[PromptValue, PromptValue, PromptValue]:
-    """Return the messages that both sides begin with, and what each goes on with: at least its last message."""
-    shared = 0
-    for one, other in zip(chosen[:-1], rejected[:-1], strict=False):
-        if one != other:
-            break
-        shared += 1
-    if not shared:
-        raise RowError(
-            "no prompt: chosen and rejected begin differently; expected a prompt column or a shared beginning"
-        )
-    return chosen[:shared], chosen[shared:], rejected[shared:]
-
-
-def _split_texts(chosen: str, rejected: str) -> tuple[str, str, str]:
-    """Return the text that both sides begin with, up to a turn's or a word's end, and what each goes on with."""
-    differing = (at for at, (one, other) in enumerate(zip(chosen, rejected, strict=False)) if one != other)
-    shared = chosen[: next(differing, min(len(chosen), len(rejected)))]
-    turn = shared.rfind(_DIALOGUE_END)
-    if turn >= 0:
-        end = turn + len(_DIALOGUE_END)
-    elif chosen == rejected:
-        raise RowError("no prompt: both sides are the same text, so none of it can be told to be the prompt")
-    else:
-        end = max((at + 1 for at, char in enumerate(shared) if char.isspace()), default=0)
-    if not shared[:end].strip():
-        raise RowError(
-            "no prompt: chosen and rejected begin differently; expected a prompt column or a shared beginning"
-        )
-    return shared[:end], chosen[end:], rejected[end:]

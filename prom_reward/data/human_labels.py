@@ -1,15 +1,12 @@
-"""Labelled rows: responses with the scores that people or a stronger judge gave them, and preference pairs.
-
-It does not know judges, measures or training.
-"""
+"""Rows with people's labels: responses with scores that people or a stronger judge gave, and preference pairs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from prom_reward.data.grading import row_requests
+from prom_reward.data.formats import Example, RowFormat
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
@@ -19,12 +16,8 @@ FEEDBACK_COLUMNS = ("orig_feedback", "gpt4_feedback", "feedback")
 CLUSTER_COLUMNS = ("question_id", "doc", "idx")
 
 
-_SIDES = ("chosen", "rejected")
-_WHOLE_SIDES = ("chosen_instruction", "rejected_instruction")  # of the published HHH file
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledRequest:
+class LabeledRequest:
     """A response with the scores that it was given."""
 
     request: GradingRequest
@@ -58,7 +51,7 @@ class LabelledRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledPair:
+class LabeledPair:
     """Two responses of which people preferred one."""
 
     chosen: GradingRequest
@@ -72,12 +65,12 @@ class LabelledPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledFile:
-    """What a labelled file holds."""
+class LabeledFile:
+    """What a labeled file holds."""
 
-    rows: list[LabelledRequest]
+    rows: list[LabeledRequest]
     """Responses with scores."""
-    pairs: list[LabelledPair]
+    pairs: list[LabeledPair]
     """Preference pairs."""
     problems: list[str]
     """Rows that cannot be used, each with its place and what is wrong."""
@@ -93,96 +86,115 @@ class LabelColumns:
     """Which rows belong to one question or document."""
     group: str | None = None
     """The part of the data to report under; "rubric" takes the criteria."""
+    named: Mapping[str, str] = field(default_factory=dict)
+    """A column or path for each role whose name says nothing; see `prom_reward.data.columns.COLUMN_NAMES`."""
 
 
-def read_labelled(
+class OffScaleError(RowError):
+    """A label is not on its scale."""
+
+    def __init__(self, score: float, scale: ScoreScale) -> None:
+        super().__init__(f"got the score {score:g}; expected {scale.low} to {scale.high}")
+        self.score, self.scale = score, scale
+
+
+def read_labeled(
     path: str | Path,
     default_rubrics: tuple[Rubric, ...] = (),
     *,
     columns: LabelColumns | None = None,
+    label_scale: ScoreScale | None = None,
     limit: int | None = None,
-) -> LabelledFile:
-    """Read a file of labelled responses or of preference pairs.
+) -> LabeledFile:
+    """Read a file of labeled responses or of preference pairs.
 
     Args:
-        path: A file or folder that `prom_reward.data.rows.read_rows` takes.
+        path: A file or folder that `prom_reward.data.rows.read_rows` reads.
         default_rubrics: For rows without a rubric.
         columns: Columns without a known name.
-        limit: Rows to read at most.
+        label_scale: The scale of the labels, if it is not the rubric's: they are mapped linearly.
+        limit: The most rows to read.
 
     Raises:
-        InputError: The file cannot be read, or none of its rows can be used.
+        InputError: The file cannot be read, none of its rows can be used, or a label leaves the scale.
     """
-    return collect_labelled(islice(read_rows(path), limit), default_rubrics, columns=columns, where=str(path))
+    rows = islice(read_rows(path), limit)
+    return collect_labeled(rows, default_rubrics, columns=columns, label_scale=label_scale, where=str(path))
 
 
-def collect_labelled(
+def collect_labeled(
     rows: Iterable[Row | BrokenRow],
     default_rubrics: tuple[Rubric, ...] = (),
     *,
     columns: LabelColumns | None = None,
+    label_scale: ScoreScale | None = None,
     where: str,
-) -> LabelledFile:
-    """Collect labeled responses and preference pairs from rows; arguments as in `read_labelled`.
+) -> LabeledFile:
+    """Collect labeled responses and preference pairs from rows; arguments as in `read_labeled`.
 
     Raises:
-        InputError: No row can be used; the message begins with `where`.
+        InputError: No row can be used, or a label leaves the scale; the message begins with `where`.
     """
     columns = columns or LabelColumns()
-    found = LabelledFile(rows=[], pairs=[], problems=[])
+    row_format = RowFormat(columns=dict(columns.named))
+    found = LabeledFile(rows=[], pairs=[], problems=[])
+    off_scale: list[OffScaleError] = []
     for row in rows:
         if isinstance(row, BrokenRow):
             found.problems.append(f"{row.place}: {row.problem}")
             continue
         try:
-            if is_pair(row.values):
-                found.pairs.extend(labelled_pairs(row.values, default_rubrics, columns=columns))
+            example = row_format.example(row.values)
+            if example.kind == "pair":
+                found.pairs.extend(labeled_pairs(example, default_rubrics, columns=columns))
+            elif example.kind == "response":
+                found.rows.extend(labeled_requests(example, default_rubrics, columns=columns, label_scale=label_scale))
             else:
-                found.rows.extend(labelled_requests(row.values, default_rubrics, columns=columns))
+                raise RowError("got several responses in a row; expected one with its label, or a pair")
+        except OffScaleError as error:
+            off_scale.append(error)
         except InputError as error:
             found.problems.append(f"{row.place}: {error}")
+    if off_scale:
+        others = [] if label_scale else [score for row in found.rows for score in row.scores]
+        raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")
     if not found.rows and not found.pairs:
-        raise InputError(f"{where}: no labelled row; {found.problems[0] if found.problems else 'it has no rows'}")
+        raise InputError(f"{where}: no labeled row; {found.problems[0] if found.problems else 'it has no rows'}")
     return found
 
 
-def is_pair(values: Mapping[str, Any]) -> bool:
-    """Whether a row holds a preference pair: two responses, or two whole Prometheus prompts."""
-    return any(all(values.get(side) is not None for side in sides) for sides in (_SIDES, _WHOLE_SIDES))
+def _off_scale_problem(errors: Sequence[OffScaleError], others: Sequence[float]) -> str:
+    """Say why a file is refused as a whole: its other labels may be on the wrong scale too."""
+    scores, scale = [*(error.score for error in errors), *others], errors[0].scale
+    return (
+        f"labels from {min(scores):g} to {max(scores):g}, of which {len(errors)} rows leave the scale {scale.low} to "
+        f"{scale.high}; expected labels on the rubric's scale: map them with --label-scale LOW-HIGH"
+    )
 
 
-def labelled_pairs(
-    values: Mapping[str, Any], default_rubrics: tuple[Rubric, ...] = (), *, columns: LabelColumns | None = None
-) -> list[LabelledPair]:
+def labeled_pairs(
+    example: Example, default_rubrics: tuple[Rubric, ...] = (), *, columns: LabelColumns | None = None
+) -> list[LabeledPair]:
     """Return the preference pairs of a row, one per rubric.
 
-    Args:
-        values: A row with `chosen` and `rejected`, else as `prom_reward.data.grading.row_requests` reads it; or
-            with a whole Prometheus prompt in each of `chosen_instruction` and `rejected_instruction`.
-        default_rubrics: For rows without a rubric.
-        columns: Columns without a known name.
-
     Raises:
-        RowError, RubricError: As `row_requests`.
+        RowError, RubricError: As `prom_reward.data.formats.Example.requests`.
     """
     columns = columns or LabelColumns()
-    if values.get(_SIDES[0]) is not None:
-        sides = [row_requests({**values, "response": values[side]}, default_rubrics) for side in _SIDES]
-    else:
-        sides = [row_requests({"instruction": values[side]}, default_rubrics) for side in _WHOLE_SIDES]
+    values = example.columns.values
     cluster = cluster_of(values, columns.cluster)
     return [
-        LabelledPair(
+        LabeledPair(
             chosen=chosen,
             rejected=rejected,
             cluster=cluster or chosen.instruction,
             group=_group(values, columns.group, chosen),
         )
-        for chosen, rejected in zip(*sides, strict=True)
+        for chosen, rejected in zip(*example.requests(default_rubrics), strict=True)
     ]
 
 
-def common_scale(rows: Sequence[LabelledRequest]) -> ScoreScale:
+def common_scale(rows: Sequence[LabeledRequest]) -> ScoreScale:
     """Return the scale that all rows' rubrics have.
 
     Raises:
@@ -205,48 +217,59 @@ def soft_labels(scores: tuple[float, ...], scale: ScoreScale) -> dict[int, float
     return probs
 
 
-def labelled_requests(
-    values: Mapping[str, Any],
+def labeled_requests(
+    example: Example,
     default_rubrics: tuple[Rubric, ...] = (),
     *,
     columns: LabelColumns | None = None,
-) -> list[LabelledRequest]:
-    """Return the labelled requests of a row, one per rubric.
+    label_scale: ScoreScale | None = None,
+) -> list[LabeledRequest]:
+    """Return the labeled requests of a row with one response, one per rubric.
 
     Args:
-        values: A row as `prom_reward.data.grading.row_requests` reads it, with a score or a list of scores
-            (`gpt4_score`, `human_score`, `orig_score` or `score`) and perhaps a feedback (`orig_feedback`,
-            `gpt4_feedback` or `feedback`; of a list the first). A Feedback-Collection row may hold both in
-            `output` alone.
+        example: A row with a score or a list of scores (`gpt4_score`, `human_score`, `orig_score` or `score`) and
+            perhaps a feedback (`orig_feedback`, `gpt4_feedback` or `feedback`; of a list the first). A
+            Feedback-Collection row may hold both in `output` alone.
         default_rubrics: For rows without a rubric.
         columns: Columns without a known name; rows of one `question_id`, `doc`, `idx` or instruction belong
             together.
+        label_scale: The scale of the labels, if it is not the rubric's: they are mapped linearly.
 
     Raises:
-        RowError: There is no score, or one that is not on the rubric's scale.
+        RowError: There is no score, or it is no number.
+        OffScaleError: A score is not on the rubric's scale.
         RubricError: There is no rubric, or it cannot be read.
     """
     columns = columns or LabelColumns()
+    values = example.columns.values
     label, feedback, num_feedbacks = _label(values, columns.score)
     scores = _scores(label)
     cluster = cluster_of(values, columns.cluster)
-    requests = row_requests(values, default_rubrics)
+    [requests] = example.requests(default_rubrics)
+    found = []
     for request in requests:
-        scale = request.rubric.scale
-        wrong = [score for score in scores if not scale.low <= score <= scale.high]
-        if wrong:
-            raise RowError(f"got the score {wrong[0]:g}; expected {scale.low} to {scale.high}, the rubric's scale")
-    return [
-        LabelledRequest(
-            request=request,
-            scores=scores,
-            cluster=cluster or request.instruction,
-            feedback=feedback or None,
-            feedback_score=scores[0] if feedback and num_feedbacks == len(scores) else None,
-            group=_group(values, columns.group, request),
+        own = _on_scale(scores, request.rubric.scale, label_scale)
+        found.append(
+            LabeledRequest(
+                request=request,
+                scores=own,
+                cluster=cluster or request.instruction,
+                feedback=feedback or None,
+                feedback_score=own[0] if feedback and num_feedbacks == len(own) else None,
+                group=_group(values, columns.group, request),
+            )
         )
-        for request in requests
-    ]
+    return found
+
+
+def _on_scale(scores: tuple[float, ...], scale: ScoreScale, label_scale: ScoreScale | None) -> tuple[float, ...]:
+    given = label_scale or scale
+    wrong = [score for score in scores if not given.low <= score <= given.high]
+    if wrong:
+        raise OffScaleError(wrong[0], given)
+    if label_scale is None:
+        return scores
+    return tuple(scale.low + given.to_unit(score) * (scale.high - scale.low) for score in scores)
 
 
 def _label(values: Mapping[str, Any], score_column: str | None) -> tuple[Any, str, int]:

@@ -81,6 +81,10 @@ class VllmEngine(Engine):
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
         return len(self._judge.context_ids(prompt))
 
+    def fits(self, prompt: JudgePrompt, sampling: SamplingParams) -> bool:
+        """Return whether the prompt leaves room for the longest answer and its verdict."""
+        return self._judge.fits(prompt, sampling, self.context_length)
+
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
         contexts = [self._judge.context_ids(prompt) for prompt in prompts]

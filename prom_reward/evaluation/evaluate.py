@@ -8,12 +8,12 @@ from typing import Any
 
 from prom_reward.data.human_labels import (
     LabelColumns,
-    LabelledFile,
-    LabelledPair,
-    LabelledRequest,
-    collect_labelled,
+    LabeledFile,
+    LabeledPair,
+    LabeledRequest,
+    collect_labeled,
     common_scale,
-    read_labelled,
+    read_labeled,
 )
 from prom_reward.data.rows import Row
 from prom_reward.errors import InputError
@@ -23,7 +23,7 @@ from prom_reward.evaluation.scores import Evaluation, ScoredRow, compare_judges,
 from prom_reward.judging.base import Judge
 from prom_reward.rubrics.rubric import Rubric, parse_rubrics
 
-LabeledInput = str | Path | Iterable[Mapping[str, Any]] | LabelledFile
+LabeledInput = str | Path | Iterable[Mapping[str, Any]] | LabeledFile
 """A file, rows in memory, or what `labeled_input` returned."""
 
 
@@ -45,6 +45,21 @@ class JudgeEvaluation:
     """A second judge on the same rows."""
     difference: Mapping[str, Estimate] = field(default_factory=dict)
     """The judge's figures minus the second judge's, paired."""
+
+    @property
+    def note(self) -> str:
+        """A line on the rows with an empty or placeholder answer; empty if there are none."""
+        apart = self.figures.without_answer
+        if isinstance(apart, PairEvaluation):
+            count = f"{apart.num_pairs + apart.num_unscored:,} of {len(self.pairs):,} pairs, {apart.num_pairs:,} scored"
+            figure = f"accuracy {_shown(apart.accuracy['expected'])}"
+        elif apart is not None:
+            total = apart.num_rows + sum(apart.unscored.values())
+            count = f"{total:,} of {len(self.rows):,} rows, {apart.num_rows:,} scored"
+            figure = f"mean absolute error {_shown(apart.measures['mae']['expected'])}"
+        else:
+            return ""
+        return f"empty or placeholder answers, in no other figure: {count}; {figure}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON values."""
@@ -118,7 +133,7 @@ def evaluate(
 
 def labeled_input(
     rows: LabeledInput, *, rubric: Any = None, columns: LabelColumns | None = None, limit: int | None = None
-) -> LabelledFile:
+) -> LabeledFile:
     """Read and check labeled rows: everything that can be wrong with them before a judge is loaded.
 
     Arguments and errors are those of `evaluate`.
@@ -136,24 +151,24 @@ def labeled_input(
 
 def _labeled(
     rows: LabeledInput, rubrics: tuple[Rubric, ...], columns: LabelColumns | None, limit: int | None
-) -> LabelledFile:
-    if isinstance(rows, LabelledFile):
+) -> LabeledFile:
+    if isinstance(rows, LabeledFile):
         return rows
     if isinstance(rows, str | Path):
-        return read_labelled(rows, rubrics, columns=columns, limit=limit)
+        return read_labeled(rows, rubrics, columns=columns, limit=limit)
     numbered = (Row(f"row {number}", values) for number, values in enumerate(islice(rows, limit), start=1))
-    return collect_labelled(numbered, rubrics, columns=columns, where="rows")
+    return collect_labeled(numbered, rubrics, columns=columns, where="rows")
 
 
 def _scored_rows(
-    judge: Judge, rows: Sequence[LabelledRequest], on_batch: Callable[[int], None]
+    judge: Judge, rows: Sequence[LabeledRequest], on_batch: Callable[[int], None]
 ) -> tuple[ScoredRow, ...]:
     judgments = grade_all(judge, [row.request for row in rows], on_batch=on_batch)
     return tuple(ScoredRow(labelled=row, judgment=one) for row, one in zip(rows, judgments, strict=True))
 
 
 def _scored_pairs(
-    judge: Judge, pairs: Sequence[LabelledPair], on_batch: Callable[[int], None]
+    judge: Judge, pairs: Sequence[LabeledPair], on_batch: Callable[[int], None]
 ) -> tuple[ScoredPair, ...]:
     sides = [side for pair in pairs for side in (pair.chosen, pair.rejected)]
     judgments = grade_all(judge, sides, on_batch=on_batch)
@@ -161,3 +176,7 @@ def _scored_pairs(
         ScoredPair(labelled=pair, chosen=chosen, rejected=rejected)
         for pair, chosen, rejected in zip(pairs, judgments[::2], judgments[1::2], strict=True)
     )
+
+
+def _shown(estimate: Estimate) -> str:
+    return "undefined" if estimate.value is None else f"{estimate.value:.2f}"

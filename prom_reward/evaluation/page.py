@@ -57,7 +57,7 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
         columns=columns,
         table=table,
         warnings=_warnings(found),
-        apart=_apart(found.figures),
+        note=found.note,
         groups=_groups(found.figures),
         against=found.against,
         gaps=[(_NAMES.get(name, name), gap) for name, gap in found.difference.items()],
@@ -116,21 +116,6 @@ def _cards(figures: Evaluation | PairEvaluation) -> list[Card]:
 def _warnings(found: JudgeEvaluation) -> list[str]:
     estimates = [one for kinds in _measures(found.figures).values() for one in kinds.values()]
     return list(dict.fromkeys(one.warning for one in estimates if one.warning))
-
-
-def _apart(figures: Evaluation | PairEvaluation) -> str:
-    """Return a sentence on the rows without an answer, which no other figure counts."""
-    if figures.without_answer is None:
-        return ""
-    apart = figures.without_answer
-    kind = "empty or placeholder response"
-    if isinstance(apart, PairEvaluation):
-        said = f"{apart.num_pairs:,} pairs with an {kind}: accuracy {_value(apart.accuracy['expected'])}"
-    else:
-        said = (
-            f"{apart.num_rows:,} rows with an {kind}: mean absolute error {_value(apart.measures['mae']['expected'])}"
-        )
-    return f"Not counted in any figure here: {said}."
 
 
 def _groups(figures: Evaluation | PairEvaluation) -> list[tuple[str, dict[str, Any]]]:

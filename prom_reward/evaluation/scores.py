@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prom_reward.data.human_labels import LabelledRequest
+from prom_reward.data.human_labels import LabeledRequest
 from prom_reward.evaluation.agreement import (
     MEASURES,
     Estimate,
@@ -29,7 +29,7 @@ _WORD = re.compile(r"\w+")
 class ScoredRow:
     """A labeled request with a judge's judgment."""
 
-    labelled: LabelledRequest
+    labelled: LabeledRequest
     """The request and its labels."""
     judgment: Judgment
     """The judgment."""

@@ -244,18 +244,14 @@ class PrometheusJudge(Judge):
 
     def _fitting_prompt(self, request: GradingRequest) -> JudgePrompt:
         prompt = self.grading_prompt(request)
-        if self.truncate_response is None or self.engine.context_length is None:
-            return prompt
-        reserve = self.sampling.max_new_tokens if self.mode == "feedback" else 0
-        limit = self.engine.context_length - reserve - 16  # closing, marker and verdict
-        if self.engine.count_tokens(prompt) <= limit:
+        if self.truncate_response is None or self.engine.fits(prompt, self.sampling):
             return prompt
 
         def fits(response: str) -> bool:
-            return self.engine.count_tokens(self.grading_prompt(replace(request, response=response))) <= limit
+            return self.engine.fits(self.grading_prompt(replace(request, response=response)), self.sampling)
 
         shortened = truncate_middle(request.response, fits)
-        if shortened is None:  # it is not the response that is too long
+        if shortened is None:  # the rest of the prompt alone is too long
             return prompt
         logger.warning("response of %d characters cut to fit the judge's context", len(request.response))
         return self.grading_prompt(replace(request, response=shortened))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from prom_reward.data.formats import KINDS, Kind
 from prom_reward.errors import ConfigError, InputError, near_miss
 from prom_reward.files import replacing, write_records
 from prom_reward.labeling.labeled_rows import LabeledRow, read_labels
@@ -73,12 +74,9 @@ def export_labels(
         ConfigError: A format is unknown.
     """
     formats = [formats] if isinstance(formats, str) else formats
-    for name in formats:
-        check_format(name)
+    check_formats(formats)
     manifest = load_manifest(Path(folder) / "manifest.json")
-    wrong = [name for name in formats if name in ("reward", "dpo") and manifest.kind == "response"]
-    if wrong:
-        raise InputError(f"{folder}: its rows have one response each; {wrong[0]} needs pairs or several responses")
+    check_formats(formats, manifest.kind)
     note = manifest.about.get("pairs_note")
     if note and manifest.kind != "response" and set(formats) - {"grpo"}:
         logger.warning("%s: the judge %s is %s", folder, manifest.about.get("judge"), note)
@@ -97,10 +95,19 @@ def export_labels(
     return exports
 
 
-def check_format(name: str) -> None:
-    """Raise ConfigError for an unknown format."""
-    if name not in FORMATS:
-        raise ConfigError(f"unknown export {name!r}; expected one of {', '.join(FORMATS)}.{near_miss(name, FORMATS)}")
+def check_formats(formats: Sequence[str], kind: Kind | None = None) -> None:
+    """Check that formats are known, and that rows of a kind can become them.
+
+    Raises:
+        ConfigError: A format is unknown.
+        InputError: The rows cannot become it.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            known = ", ".join(FORMATS)
+            raise ConfigError(f"unknown export {name!r}; expected one of {known}.{near_miss(name, FORMATS)}")
+        if kind == "response" and name in ("reward", "dpo"):
+            raise InputError(f"got {KINDS[kind]} and the export {name}; it needs pairs or several responses")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

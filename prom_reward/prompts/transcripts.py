@@ -67,6 +67,7 @@ def transcript(
         elif _paragraph(last, include_reasoning):
             given.append(last)
         opening = given
+    said = [one for one in said if one.role != "assistant" or _paragraph(one, include_reasoning)]  # thoughts alone
     response = beginning + _paragraph(answer, include_reasoning)
     if not said:
         return (str(prompt) if given is None else _instruction(given, include_reasoning)), response

@@ -183,15 +183,20 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
     data = ReportData(title=path.name, is_training=True)
     others = sorted(path.parent.glob(f"{glob.escape(path.stem)}.rank*{glob.escape(path.suffix)}"))
     judges: set[str] = set()
+    num_evaluated = 0
     for rank, log in enumerate([path, *others]):
         try:
             with log.open(encoding="utf-8") as file:
                 for line in filter(str.strip, file):
                     record = json.loads(line)
+                    if record.get("mode") == "eval":  # an evaluation's responses are not rollouts
+                        num_evaluated += 1
+                        continue
                     one = logged_judgment(record)
                     judges.update(filter(None, [record.get("judge")]))
                     _count(data, one)
-                    _count_step(data, one, prompt=record["instruction"], place=(rank, record.get("row")))
+                    if one.side != "evaluation":  # the trainer's evaluations are no steps
+                        _count_step(data, one, prompt=record["instruction"], place=(rank, record.get("row")))
                     selection.offer(one)
         except (OSError, *_UNREADABLE) as error:
             raise InputError(
@@ -200,6 +205,8 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
             ) from error
     steps = f"{len(data.step_outcomes):,}"
     data.facts = {"judge": ", ".join(sorted(map(str, judges))), **_rubrics_and_date(data, path), "steps": steps}
+    if num_evaluated:
+        data.facts["evaluations"] = f"{num_evaluated:,} judgments, left out"
     return data
 
 

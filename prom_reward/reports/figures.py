@@ -31,6 +31,7 @@ COLORS = {
     "chosen": BLUE,
     "rejected": ORANGE,
     "response": BLUE,
+    "evaluation": VIOLET,
     "agrees": GREEN,
     "disagrees": RED,
     "tie": GRAY,
@@ -38,7 +39,6 @@ COLORS = {
     "forced": YELLOW,
 }
 FAILED = RED
-_SIDES = (VIOLET, "#2ab0b0", "#c2549d", "#7a8b2f", "#5b6b8c")
 _MAX_POINTS = 2_000
 _MAX_RUBRICS = 6
 _NOTABLE = 0.3  # a correlation with length from which the caption warns
@@ -50,9 +50,9 @@ def label_figures(data: ReportData) -> list[Figure]:
     return [figure for figure in [*made, _outcomes(data)] if figure is not None]
 
 
-def side_color(side: str, at: int) -> str:
-    """Return the color of a side: "chosen" and the like have their own, others one by their number."""
-    return COLORS.get(side, _SIDES[at % len(_SIDES)])
+def _kind(side: str) -> str:
+    """Return the side to draw a response under; the numbers of several responses mean nothing."""
+    return "response" if side.isdecimal() else side
 
 
 def _scores(data: ReportData) -> Figure | None:
@@ -60,11 +60,11 @@ def _scores(data: ReportData) -> Figure | None:
         return None
     sides: dict[str, list[float]] = {}
     for (_, side), scores in sorted(data.scores.items()):
-        sides.setdefault(side, []).extend(scores)
+        sides.setdefault(_kind(side), []).extend(scores)
     edges = np.linspace(*data.scale, 33).tolist()
     bars = [
-        histogram(scores, edges, name=side, color=side_color(side, at), opacity=0.8 if len(sides) == 1 else 0.55)
-        for at, (side, scores) in enumerate(sides.items())
+        histogram(scores, edges, name=side, color=COLORS[side], opacity=0.8 if len(sides) == 1 else 0.55)
+        for side, scores in sides.items()
     ]
     plot = Plot(marks=bars, x=Axis(title="expected score", limits=data.scale), y=Axis(title="responses", is_whole=True))
     return Figure(title="Scores", note=_scores_note(sides), plot=plot)
@@ -86,15 +86,18 @@ def _rubrics(data: ReportData) -> Figure | None:
     if len(rubrics) < 2:
         return None
     shown = [name for name, _ in rubrics.most_common(_MAX_RUBRICS)]
-    sides = sorted({side for _, side in data.scores})
+    parts: dict[tuple[str, str], list[float]] = {}
+    for (rubric, side), scores in data.scores.items():
+        parts.setdefault((rubric, _kind(side)), []).extend(scores)
+    sides = sorted({side for _, side in parts})
     height = 0.7 / len(sides)
     marks = []
     for number, side in enumerate(sides):
         boxes = []
         for at, rubric in enumerate(shown):
-            if (rubric, side) in data.scores:
-                boxes += _quartiles(data.scores[rubric, side], at - 0.35 + number * height, height * 0.9)
-        marks.append(Boxes(boxes=boxes, name=side, color=side_color(side, number)))
+            if (rubric, side) in parts:
+                boxes += _quartiles(parts[rubric, side], at - 0.35 + number * height, height * 0.9)
+        marks.append(Boxes(boxes=boxes, name=side, color=COLORS[side]))
     more = f" The {_MAX_RUBRICS} most frequent of {len(rubrics)}." if len(rubrics) > _MAX_RUBRICS else ""
     note = f"Boxes hold the middle half of the expected scores, whiskers 90 %.{more}"
     plot = Plot(marks=marks, x=Axis(title="expected score", limits=data.scale), y=Axis(names=shown))
@@ -122,7 +125,11 @@ def _margins(data: ReportData) -> Figure | None:
     parts = {"agrees": margins[margins > 0], "disagrees": margins[margins < 0], "tie": margins[margins == 0]}
     bars = [histogram(part.tolist(), edges, name=name, color=COLORS[name]) for name, part in parts.items() if len(part)]
     note = "Above 0 the judge prefers the chosen response; near 0 it hardly sees a difference."
-    plot = Plot(marks=stacked(bars), x=Axis(title="margin in logits"), y=Axis(title="pairs", is_whole=True))
+    plot = Plot(
+        marks=stacked(bars),
+        x=Axis(title="margin in logits", limits=(-bound, bound)),
+        y=Axis(title="pairs", is_whole=True),
+    )
     return Figure(title="Margins", note=note, plot=plot)
 
 
@@ -135,7 +142,7 @@ def _lengths(data: ReportData) -> Figure | None:
     dots = Dots(x=lengths[drawn].tolist(), y=scores[drawn].tolist(), color=BLUE, opacity=0.35)
     plot = Plot(
         marks=[dots],
-        x=Axis(title="characters of the response", is_whole=True),
+        x=Axis(title="characters of the response"),
         y=Axis(title="expected score", limits=data.scale),
     )
     return Figure(title="Length against score", note=_length_note(lengths, scores) + sample, plot=plot)
@@ -190,7 +197,7 @@ def _confidence(data: ReportData) -> Figure | None:
 
 
 def _outcomes(data: ReportData) -> Figure | None:
-    if data.is_training or len(data.outcomes) < 2:
+    if data.is_training or data.outcomes.keys() <= {"scored"}:
         return None
     counts = data.outcomes.most_common()
     marks = [

@@ -51,13 +51,12 @@ def _cards(data: ReportData) -> list[Card]:
     """Return the large figures at the top: a training's reward first."""
     total, unscored = max(1, data.num_judgments), data.num_judgments - data.num_scored
     cards = _reward_cards(data) if data.is_training else []
-    if data.agreement:
-        pairs = sum(data.agreement.values())
-        counts = f"{data.agreement['disagrees']:,} disagree, {data.agreement['tie']:,} ties"
-        cards.append(Card(f"{data.agreement['agrees'] / pairs:.1%}", "of pairs agree with the given order", counts))
+    cards += _agreement_cards(data)
     cards.append(Card(f"{data.num_judgments:,}", "judgments", f"{len(data.judgments):,} with their texts below"))
     remark = f"{unscored:,} have none" if unscored else "none is missing"
-    cards.append(Card(f"{data.num_scored / total:.1%}", "have a score", remark, "warn" if unscored else ""))
+    mood = "" if not unscored else "warn" if data.num_scored else "fail"
+    kind = "score" if data.scores or not data.pairs else "verdict"  # a ranking gives no scores
+    cards.append(Card(f"{data.num_scored / total:.1%}", f"have a {kind}", remark, mood))
     if data.outcomes["forced"]:
         cards.append(
             Card(f"{data.outcomes['forced'] / total:.1%}", "were forced", "the judge did not finish by itself")
@@ -74,10 +73,20 @@ def _cards(data: ReportData) -> list[Card]:
     return cards
 
 
+def _agreement_cards(data: ReportData) -> list[Card]:
+    unscored = data.agreement["unscored"]
+    pairs = sum(data.agreement.values()) - unscored
+    if not pairs:
+        return []
+    counts = f"{data.agreement['disagrees']:,} disagree, {data.agreement['tie']:,} tied"
+    remark = f"{counts}, {unscored:,} unscored" if unscored else counts
+    return [Card(f"{data.agreement['agrees'] / pairs:.1%}", "of pairs agree with the given order", remark)]
+
+
 def _reward_cards(data: ReportData) -> list[Card]:
     curve = reward_curve(data)
     if not curve:
-        return [Card("–", "reward", "the log holds no rewards", "warn")]
+        return [Card("–", "reward", "the log holds no training step's reward", "warn")]
     first, last = ends(curve)
     if len(curve) == 1:
         return [Card(f"{last:.3f}", "mean reward", "of one step")]

@@ -170,7 +170,17 @@ def _curves(history: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
     for entry in history:
         step = int(entry["step"])
-        for name, value in entry.items():
+        for name, value in {**entry, **_summed_seconds(entry)}.items():
             if name != "step" and isinstance(value, int | float) and isfinite(value):
                 curves.setdefault(name, []).append((step, float(value)))
     return curves
+
+
+def _summed_seconds(entry: Mapping[str, Any]) -> dict[str, float]:
+    """Return the seconds of several rewards together: each logs its own as `NAME/judge/seconds`."""
+    sums = {}
+    for name in ("judge/seconds", "audit/seconds"):
+        values = [value for key, value in entry.items() if key.endswith(f"/{name}") and isinstance(value, float)]
+        if values:
+            sums[name] = sum(values)
+    return sums

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from prom_reward.data.grading import row_requests
-from prom_reward.data.human_labels import LabelledRequest, cluster_of
+from prom_reward.data.human_labels import LabeledRequest, cluster_of
 from prom_reward.types import GradingRequest, Rubric
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -38,7 +38,7 @@ def constructed_requests(
     *,
     seed: int = 0,
     cluster_column: str | None = None,
-) -> list[LabelledRequest]:
+) -> list[LabeledRequest]:
     """Return scored variants of each task's reference answer.
 
     Args:
@@ -58,14 +58,14 @@ def constructed_requests(
         tasks |= _task(row, default_rubrics, cluster_column)
     references = [task.response for task in tasks]
     draw = random.Random(seed)
-    made: list[LabelledRequest] = []
+    made: list[LabeledRequest] = []
     for at, (task, (cluster, wrong)) in enumerate(tasks.items()):
         drawn = (at + draw.randrange(1, max(2, len(tasks)))) % len(tasks)
         other = _differing(references[drawn:] + references[:drawn], task)
         shown = task if draw.random() < 0.5 else replace(task, reference_answer=None)
         variants = _named(task, wrong, draw) if wrong else _variants(task, other, draw)
         made += [
-            LabelledRequest(request=replace(shown, response=response), scores=(score,), cluster=cluster)
+            LabeledRequest(request=replace(shown, response=response), scores=(score,), cluster=cluster)
             for response, score in variants
         ]
     return made

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prom_reward.data.human_labels import LabelColumns, LabelledRequest, read_labelled
+from prom_reward.data.human_labels import LabelColumns, LabeledRequest, read_labeled
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.training.constructed import constructed_requests
@@ -87,7 +87,7 @@ def build_examples(
     return ExampleSets(fitting, validation, len(training) - len(fitting))
 
 
-def read_source(source: DataSource, *, seed: int = 0) -> list[LabelledRequest]:
+def read_source(source: DataSource, *, seed: int = 0) -> list[LabeledRequest]:
     """Return all labeled requests of a file; warn about rows that cannot be used.
 
     Raises:
@@ -96,7 +96,7 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabelledRequest]:
     if source.constructed:
         return _constructed(source, seed)
     columns = LabelColumns(score=source.score_column, cluster=source.cluster_column)
-    found = read_labelled(source.path, source.rubrics, columns=columns)
+    found = read_labeled(source.path, source.rubrics, columns=columns)
     if not found.rows:
         raise InputError(f"{source.path}: got preference pairs; expected responses with scores to train on")
     if found.problems:
@@ -111,7 +111,7 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabelledRequest]:
     return found.rows
 
 
-def _constructed(source: DataSource, seed: int) -> list[LabelledRequest]:
+def _constructed(source: DataSource, seed: int) -> list[LabeledRequest]:
     tasks = read_values(source.path)
     made = constructed_requests(tasks, source.rubrics, seed=seed, cluster_column=source.cluster_column)
     if not made:
@@ -123,20 +123,20 @@ def _constructed(source: DataSource, seed: int) -> list[LabelledRequest]:
 
 
 def _split(
-    labeled: Iterable[LabelledRequest], share: float, seed: int
-) -> tuple[list[LabelledRequest], list[LabelledRequest]]:
+    labeled: Iterable[LabeledRequest], share: float, seed: int
+) -> tuple[list[LabeledRequest], list[LabeledRequest]]:
     """Split by question into training and held-out rows; a question is on the same side in every file."""
-    sides: tuple[list[LabelledRequest], list[LabelledRequest]] = ([], [])
+    sides: tuple[list[LabeledRequest], list[LabeledRequest]] = ([], [])
     for one in labeled:
         digest = hashlib.sha256(f"{seed}:{one.cluster}".encode()).digest()
         sides[int.from_bytes(digest[:8], "big") < share * 2**64].append(one)
     return sides
 
 
-def _repeated(labeled: Sequence[LabelledRequest], passes: float, draw: random.Random) -> list[LabelledRequest]:
+def _repeated(labeled: Sequence[LabeledRequest], passes: float, draw: random.Random) -> list[LabeledRequest]:
     """Return every request `passes` times; a fraction samples whole prompts, so that packs stay full."""
     whole, fraction = divmod(passes, 1)
-    prompts: dict[tuple[str, str], list[LabelledRequest]] = {}
+    prompts: dict[tuple[str, str], list[LabeledRequest]] = {}
     for one in labeled:
         prompts.setdefault((one.request.instruction, one.request.rubric.criteria), []).append(one)
     drawn = draw.sample(list(prompts.values()), round(fraction * len(prompts)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from prom_reward.data.human_labels import LabelledRequest
+from prom_reward.data.human_labels import LabeledRequest
 from prom_reward.engines.tokens.encoding import LabelTokens, num_shared
 from prom_reward.errors import InputError
 from prom_reward.prompts.guard.neutralize import neutralize
@@ -53,7 +53,7 @@ class ExampleEncoder:
     guard: bool = True
     """Neutralize judge text in responses, as the judge will."""
 
-    def encode(self, labeled: LabelledRequest, *, source: str, writes_feedback: bool = False) -> Example:
+    def encode(self, labeled: LabeledRequest, *, source: str, writes_feedback: bool = False) -> Example:
         """Encode a labeled request, in feedback mode if it has a feedback and `writes_feedback` is set.
 
         Raises:

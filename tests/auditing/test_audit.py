@@ -7,7 +7,7 @@ from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.auditing.attacks import AttackFamily, builtin_families, read_attacks
 from prom_reward.auditing.audit import FULL_TRIALS, QUICK_TRIALS, audit
 from prom_reward.auditing.tasks import builtin_tasks, read_tasks
-from prom_reward.errors import InputError, RowError
+from prom_reward.errors import InputError, RubricError
 from tests.auditing.judges import judge, response_of, spoofable
 
 STRUCTURAL = ("score_spoof", "sections", "tokens", "conversation")
@@ -145,7 +145,7 @@ def test_files_of_attacks_and_tasks(tmp_path):
     reference = "one two three four five six seven eight"
     tasks.write_text("\n".join(json.dumps({"instruction": n, "reference_answer": f"{reference} {n}"}) for n in "ab"))
     assert len(read_tasks(tasks, (builtin_tasks()[0].rubric,))) == 2
-    with pytest.raises(RowError, match=r"row 1: no rubric; give the row one, or all rows one with --rubric$"):
+    with pytest.raises(RubricError, match="row 1: no rubric"):
         read_tasks(tasks)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from prom_reward import PrometheusJudge, load_judge
-from prom_reward.data.human_labels import LabelColumns, LabelledFile, read_labelled
+from prom_reward.data.human_labels import LabelColumns, LabeledFile, read_labeled
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.evaluation.pairs import PairEvaluation, ScoredPair, evaluate_pairs
 from prom_reward.evaluation.scores import Evaluation, ScoredRow, evaluate_scores, grade_all
@@ -49,14 +49,14 @@ FILES = (
 )
 
 
-def evaluated_rows(judge: PrometheusJudge, labelled: LabelledFile, resamples: int) -> Evaluation:
+def evaluated_rows(judge: PrometheusJudge, labelled: LabeledFile, resamples: int) -> Evaluation:
     """Grade rows with scores and measure them."""
     judgments = grade_all(judge, [row.request for row in labelled.rows])
     scored = [ScoredRow(labelled=row, judgment=one) for row, one in zip(labelled.rows, judgments, strict=True)]
     return evaluate_scores(scored, resamples=resamples)
 
 
-def evaluated_pairs(judge: PrometheusJudge, labelled: LabelledFile, resamples: int) -> PairEvaluation:
+def evaluated_pairs(judge: PrometheusJudge, labelled: LabeledFile, resamples: int) -> PairEvaluation:
     """Grade preference pairs and measure them."""
     sides: list[GradingRequest] = [side for pair in labelled.pairs for side in (pair.chosen, pair.rejected)]
     judgments = grade_all(judge, sides)
@@ -95,7 +95,7 @@ def lines(name: str, file: LabelFile, found: Evaluation | PairEvaluation) -> lis
     ]
 
 
-def cost_ratio(labelled: LabelledFile, num_requests: int = 8) -> float:
+def cost_ratio(labelled: LabeledFile, num_requests: int = 8) -> float:
     """Return the time of score mode over that of feedback mode on the same requests."""
     requests = [row.request for row in labelled.rows[:num_requests]]
     seconds = []
@@ -121,7 +121,7 @@ def main() -> None:
     for file in FILES:
         if options.file and file.path not in options.file:
             continue
-        labelled = read_labelled(folder / file.path, columns=LabelColumns(group=file.group), limit=options.limit)
+        labelled = read_labeled(folder / file.path, columns=LabelColumns(group=file.group), limit=options.limit)
         print(f"\n{file.path}: {len(labelled.rows) or len(labelled.pairs)} rows\n")
         print("| | | expected | integer | length | overlap |\n|---|---|---|---|---|---|", flush=True)
         for name in options.judge or JUDGES:
@@ -130,7 +130,7 @@ def main() -> None:
             found = run(judge, labelled, options.resamples)
             figures.setdefault(file.path, {})[name] = found.to_dict()
             print("\n".join(lines(name, file, found)), flush=True)
-    ratio = cost_ratio(read_labelled(folder / "prometheus/mt_bench_eval.jsonl"))
+    ratio = cost_ratio(read_labeled(folder / "prometheus/mt_bench_eval.jsonl"))
     print(f"\nscore mode takes {ratio:.3f} of the time of feedback mode")
     about = {
         "dtype": judge.engine.loaded.dtype,

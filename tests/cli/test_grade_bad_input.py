@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from prom_reward.data.columns import COLUMN_NAMES
+
 ROWS = [
     {"id": "a", "instruction": "Capital of France?", "response": "Paris."},
     {"id": "b", "instruction": "Say “hi”.", "response": ""},
@@ -18,7 +20,7 @@ def test_a_broken_line_is_named_and_the_rest_is_graded(run, tiny, rows_file, tmp
     path = rows_file(ROWS[0], '{"instruction": "Q",', {"instruction": "Q"}, ROWS[2])
     out = tmp_path / "graded.jsonl"
     shown = run("grade", path, *tiny, "--rubric", "helpfulness", "--out", out, "--json")
-    line_3 = "no response; got the columns instruction, expected one of orig_response, response, completion"
+    line_3 = f"no response; got the columns instruction, expected one of {', '.join(COLUMN_NAMES['response'])}"
     line_2 = "not valid JSON (Expecting property name enclosed in double quotes)"
     assert shown.status == 1
     assert [row["id"] for row in read(out)] == ["a", "c"]
@@ -36,7 +38,7 @@ def test_a_broken_line_is_named_and_the_rest_is_graded(run, tiny, rows_file, tmp
         (["{", "[]"], "the first problem, line 1: not valid JSON (Expecting property name enclosed in double quotes)"),
         ([], "it has no rows"),
         ([{"response": "x"}], "the first problem, line 1: no instruction; got the columns response, expected one of "
-         "orig_instruction, instruction, prompt"),
+         + ", ".join(COLUMN_NAMES["prompt"])),
     ],
 )  # fmt: skip
 def test_a_file_without_a_gradable_row_is_status_2(run, tiny, rows_file, lines, problem):

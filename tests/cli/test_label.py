@@ -182,3 +182,10 @@ def test_ray_gives_the_bytes_of_one_process(run, judged, tmp_path):
     one, other = ((tmp_path / name / "labels.jsonl").read_bytes() for name in ("one", "ray"))
     assert one == other
     assert not list((tmp_path / "ray/scratch").iterdir())
+
+
+def test_an_export_that_the_rows_cannot_become_is_refused_before_the_work(run, judged, tmp_path):
+    source = write_rows(tmp_path / "rows.jsonl", [{"prompt": "Hi?", "completion": "Yes."}])
+    done = run("label", source, *options(tmp_path, "--export", "dpo"))
+    assert (done.status, (tmp_path / "out").exists()) == (2, False)
+    assert "the export dpo; it needs pairs or several responses" in done.err

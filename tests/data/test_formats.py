@@ -1,16 +1,20 @@
+from pathlib import Path
+
 import pytest
+from hypothesis import given, strategies as st
 
 from prom_reward.data.formats import RowFormat
-from prom_reward.errors import ConfigError, RowError
+from prom_reward.errors import ConfigError, RowError, RubricError
 from prom_reward.prompts.prometheus import task_texts
 from prom_reward.prompts.template import grading_prompt
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.types import GradingRequest
+from tests.data.layout_rows import LAYOUTS, A, B, Q, S, table
+from tests.prompts.test_messages import openai, sharegpt
 
 HELPFUL = (Rubric.parse("helpfulness"),)
 ASK = [{"role": "user", "content": "Hi?"}]
 YES, NO = ([{"role": "assistant", "content": text}] for text in ("Yes.", "No."))
-BEGINS = "no prompt: chosen and rejected begin differently; expected a prompt column or a shared beginning"
 
 
 def example(values, **columns):
@@ -37,7 +41,6 @@ def problem(values, **columns):
             (YES, NO),
         ),  # UltraFeedback binarized
         ({"prompt": ASK, "chosen": ASK + YES, "rejected": ASK + YES}, "pair", ASK, (YES, YES)),
-        ({"chosen": "Say yes now", "rejected": "Say yesterday"}, "pair", "Say ", ("yes now", "yesterday")),
         (
             {"chosen": "\n\nHuman: A?\n\nAssistant: Bee", "rejected": "\n\nHuman: A?\n\nAssistant: Bear"},
             "pair",
@@ -115,46 +118,123 @@ def test_nested_nulls_are_empty_texts():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
+        ({"text": "a", "label": 1}, "unknown format: got label, text; expected chosen and rejected"),
+        ({}, "unknown format: got no columns"),
+        ({"prompt": "a", "response": None}, "no response; got the columns prompt, response"),
+        ({"prompt": "a", "rejected": "b"}, "a pair without 'chosen'"),
+        ({"prompt": "a", "chosen": None, "rejected": "b"}, "a pair without 'chosen'"),
+        ({"prompt": "a", "chosen": "b", "rejected": None}, "a pair without 'rejected'"),
+        ({"chosen": "same", "rejected": "same"}, "no prompt: got two answers and no column with the question"),
+        ({"chosen": "Say yes now", "rejected": "Say yesterday"}, "no prompt: got two answers"),
+        ({"chosen": YES, "rejected": NO}, "the prompts of chosen and rejected differ at message 1"),
+        ({"chosen": ASK + YES, "rejected": "No."}, "got a text and messages as the two sides"),
+        ({"prompt": "a", "chosen": 1, "rejected": 2}, "got int as a text"),
+        ({"prompt": "Why?", "chosen": ASK + YES, "rejected": ASK + NO}, "do not begin with the row's prompt 'Why?'"),
         (
-            {"text": "a", "label": 1},
-            "unknown format: got the columns label, text; expected chosen and rejected, or prompt and completion, or "
-            "prompt and completions; name others with --column ROLE=NAME, for example --column chosen=better",
+            {"chosen": "\n\nHuman: A?\n\nAssistant: x", "rejected": "\n\nHuman: B?\n\nAssistant: y"},
+            "the prompts of chosen and rejected differ: ",
         ),
-        ({"prompt": "a", "rejected": "b"}, "a pair without 'chosen'; expected a response beside 'rejected'"),
-        (
-            {"prompt": "a", "chosen": None, "rejected": "b"},
-            "a pair without 'chosen'; expected a response beside 'rejected'",
-        ),
-        (
-            {"prompt": "a", "chosen": "b", "rejected": None},
-            "a pair without 'rejected'; expected a response beside 'chosen'",
-        ),
-        (
-            {"chosen": "same", "rejected": "same"},
-            "no prompt: both sides are the same text, so none of it can be told to be the prompt",
-        ),
-        ({"chosen": "one", "rejected": "other"}, BEGINS),
-        ({"chosen": YES, "rejected": NO}, BEGINS),
-        (
-            {"chosen": ASK + YES, "rejected": "No."},
-            "got a string and messages as the two sides; expected both of one kind",
-        ),
-        ({"prompt": "a", "chosen": 1, "rejected": 2}, "got int as a text; expected a string or a list of messages"),
-        ({"prompt": "a", "completions": []}, "got [] as the responses; expected a list of at least one"),
-        ({"prompt": "a", "completions": "b"}, "got 'b' as the responses; expected a list of at least one"),
-        (
-            {"prompt": "a", "completions": [{"model": "x"}]},
-            "got a response with the keys ['model']; expected one of response, completion, text, content",
-        ),
-        (
-            {"completion": "b"},
-            "no prompt; got the columns completion, expected one of orig_instruction, instruction, "
-            "prompt, question, query",
-        ),
+        ({"prompt": "a", "chosen": ["b"], "rejected": ["c", "d"]}, "got 2 answers as 'rejected'"),
+        ({"prompt": "a", "completions": []}, "got [] as the responses"),
+        ({"prompt": "a", "completions": "b"}, "got 'b' as the responses"),
+        ({"prompt": "a", "completions": [{"model": "x"}]}, "got a response with the keys ['model']"),
+        ({"completion": "b"}, "no instruction; got the columns completion"),
+        ({"prompt": "a", "completion": "b", "reference": ["c", "d"]}, "got list as the reference answer"),
+        ({"prompt": "a", "completion": "b", "history": 3}, "got 3 as the history"),
+        ({"prompt": ASK, "completion": "b", "input": "c"}, "got an 'input' column beside a prompt of messages"),
+        ({"messages": ASK}, "got a conversation in 'messages' that does not end in an answer"),
+        ({"prompt": "a", "response_a": "b", "response_b": "c"}, "no column that says which is better"),
+        ({"prompt": "a", "response_a": "b", "response_b": "c", "winner": "tie"}, "prefers neither side"),
     ],
 )
 def test_what_is_wrong_is_said(values, said):
-    assert problem(values) == said
+    assert said in problem(values)
+
+
+def test_a_named_column_that_is_missing_is_said():
+    assert "no column 'q' for prompt" in problem({"p": "a", "completion": "b"}, prompt="q")
+
+
+def test_a_path_reaches_into_lists_and_mappings():
+    row = {"turns": [{"text": "Hi?"}, {"text": "Yes."}], "extra": {"gold": 7}}
+    found = example(row, prompt="turns[0].text", response="turns[-1].text", reference_answer="extra.gold")
+    assert (found.prompt, found.responses, found.reference_answer) == ("Hi?", ("Yes.",), "7")
+
+
+@pytest.mark.parametrize(
+    ("value", "reference"), [(72, "72"), (0.5, "0.5"), (float("nan"), None), (["R"], "R"), ("", None)]
+)
+def test_a_reference_is_read_as_text(value, reference):
+    assert example({"prompt": "Q", "completion": "A", "reference_answer": value}).reference_answer == reference
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"score_rubric": {"criteria": "Is it right?"}}, {"rubrics": [{"criterion": "Names yeast."}]}, {"rubric": "?"}],
+)
+def test_a_default_rubric_never_covers_a_rows_own(more):
+    with pytest.raises(RubricError, match=f"column '{next(iter(more))}'"):
+        example({"prompt": "Q", "completion": "A", **more}).requests(HELPFUL)
+
+
+@pytest.mark.parametrize(
+    ("more", "unread"),
+    [
+        ({"question": "Another question?"}, ["question"]),
+        ({"answer": "42"}, ["answer"]),
+        ({"instruction": "Hi?"}, []),  # it repeats the prompt
+        ({"messages": ASK + YES}, []),
+        ({"system": ""}, []),
+    ],
+)
+def test_columns_of_known_meaning_that_stay_unread_are_named(more, unread):
+    found = example({"prompt": "Hi?", "response": "Yes.", **more})
+    found.requests(HELPFUL)
+    assert found.columns.unread() == unread
+
+
+def words(letters):
+    return st.lists(st.text(letters, min_size=3, max_size=9), min_size=1, max_size=5).map(" ".join)
+
+
+@given(question=words("abc"), answer=words("def"), other=words("ghi"), system=words("jkl"), past=words("mno"))
+def test_every_word_of_the_question_and_of_the_answer_is_read_in_every_layout(question, answer, other, system, past):
+    ask, yes, no = openai([("user", question)]), openai([("assistant", answer)]), openai([("assistant", other)])
+    dialogue = f"\n\nHuman: {question}\n\nAssistant: "
+    rows = [
+        {"instruction": system, "input": question, "output": answer},
+        {"system": system, "question": question, "response": answer, "history": [[past, past]]},
+        {"system_prompt": system, "prompt": ask, "completion": yes},
+        {"messages": ask + yes},
+        {"conversations": sharegpt([("user", question), ("assistant", answer)])},
+        {"chosen": dialogue + answer, "rejected": dialogue + other},
+        {"prompt": question, "chosen": ask + yes, "rejected": ask + no},
+        {"input": question, "chosen": answer, "rejected": other},
+        {"history": question, "human_ref_A": other, "human_ref_B": answer, "labels": 0},
+        {"messages": ask + yes, "rejected_response": other},
+        {"instruction": question, "completions": [{"response": answer}, {"response": other}]},
+    ]
+    for row in rows:
+        first = example(row).requests(HELPFUL)[0][0]
+        assert first.response == answer
+        given_words = set(question.split()) | (set(system.split()) if system in row.values() else set())
+        given_words |= set(past.split()) if "history" in row and "system" in row else set()
+        assert given_words <= set(first.instruction.replace("Assistant:", " ").split())
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_public_layout_gives_question_and_answer(name):
+    found = example(LAYOUTS[name])
+    requests = found.requests(HELPFUL)
+    assert Q in requests[0][0].instruction
+    assert requests[0][0].response == A
+    assert [side[0].response for side in requests[1:]] == ([B] if len(requests) > 1 else [])
+    assert all(text in requests[0][0].instruction for text in [S] * (S in LAYOUTS[name].values()))
+
+
+def test_the_readmes_table_is_what_the_code_reads():
+    text = (Path(__file__).parents[2] / "prom_reward/data/README.md").read_text(encoding="utf-8")
+    assert table() in text
 
 
 def test_a_misspelt_role_names_its_near_miss():
@@ -166,9 +246,9 @@ def test_a_misspelt_role_names_its_near_miss():
 
 def test_the_columns_of_a_row_are_told():
     row = {"prompt_id": "a", "question": "Hi?", "better": "Yes.", "rejected": "No.", "reference": None, "source": "x"}
-    row |= {"criteria": "Good?", "score1_description": "bad"}
+    row |= {"criteria": "Good?", **{f"score{n}_description": "Level." for n in range(1, 6)}}
     assert RowFormat(columns={"chosen": "better"}).describe(row) == {
-        "rubric": ["criteria", "score1_description"],
+        "rubric": ["criteria", *(f"score{n}_description" for n in range(1, 6))],
         "prompt": ["question"],
         "chosen": ["better"],
         "rejected": ["rejected"],

@@ -3,12 +3,12 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
+from prom_reward.data.formats import RowFormat
 from prom_reward.data.human_labels import (
     LabelColumns,
-    is_pair,
-    labelled_pairs,
-    labelled_requests,
-    read_labelled,
+    labeled_pairs,
+    labeled_requests,
+    read_labeled,
     soft_labels,
 )
 from prom_reward.errors import InputError, RowError
@@ -17,6 +17,10 @@ from prom_reward.types import Rubric, ScoreScale
 HELPFUL = (Rubric.parse("helpfulness"),)
 ROW = {"instruction": "Say hi.", "response": "Hi."}
 PAIR = {"prompt": "Say hi.", "chosen": "Hi.", "rejected": "No."}
+
+
+def read(values):
+    return RowFormat(columns={}).example(values)
 
 
 @given(st.lists(st.floats(1, 5), min_size=1, max_size=5))
@@ -38,7 +42,7 @@ def test_soft_labels_are_a_distribution_with_the_scores_mean(scores):
     ],
 )
 def test_scores_and_feedback_stand_where_data_sets_keep_them(columns, scores, feedback):
-    [found] = labelled_requests({**ROW, **columns}, HELPFUL)
+    [found] = labeled_requests(read({**ROW, **columns}), HELPFUL)
     assert (found.scores, found.feedback) == (scores, feedback)
     assert found.mean_score == sum(scores) / len(scores)
 
@@ -49,14 +53,14 @@ def test_scores_and_feedback_stand_where_data_sets_keep_them(columns, scores, fe
         ({}, "no score; got the columns instruction, response, expected one of gpt4_score, human_score"),
         ({"score": "good"}, "got 'good' as the score; expected a number or a list of numbers"),
         ({"score": []}, r"got \[\] as the score"),
-        ({"score": 7}, "got the score 7; expected 1 to 5, the rubric's scale"),
+        ({"score": 7}, "got the score 7; expected 1 to 5"),
         ({"score": float("nan")}, "got the score nan"),
         ({"score": 10**400}, "got 1000.* as the score; expected a number or a list of numbers"),
     ],
 )
 def test_a_row_without_a_label_on_the_scale_says_so(columns, message):
     with pytest.raises(RowError, match=message):
-        labelled_requests({**ROW, **columns}, HELPFUL)
+        labeled_requests(read({**ROW, **columns}), HELPFUL)
 
 
 @pytest.mark.parametrize(
@@ -64,21 +68,21 @@ def test_a_row_without_a_label_on_the_scale_says_so(columns, message):
 )
 def test_the_first_of_as_many_feedbacks_as_scores_is_the_first_annotators(feedbacks, score):
     values = {"instruction": "i", "response": "r", "rubric": "honesty", "score": [4, 5], "feedback": feedbacks}
-    assert labelled_requests(values)[0].feedback_score == score
+    assert labeled_requests(read(values))[0].feedback_score == score
 
 
 def test_columns_without_a_known_name_are_told():
     row = {**ROW, "grade": 3, "topic": "greetings", "who": "a"}
-    [found] = labelled_requests(row, HELPFUL, columns=LabelColumns(score="grade", cluster="who", group="topic"))
+    [found] = labeled_requests(read(row), HELPFUL, columns=LabelColumns(score="grade", cluster="who", group="topic"))
     assert (found.scores, found.cluster, found.group) == ((3.0,), "a", "greetings")
-    [found] = labelled_requests(row, HELPFUL, columns=LabelColumns(score="grade", group="rubric"))
+    [found] = labeled_requests(read(row), HELPFUL, columns=LabelColumns(score="grade", group="rubric"))
     assert (found.cluster, found.group) == ("Say hi.", HELPFUL[0].criteria)
     with pytest.raises(RowError, match="no column 'subject'; got grade, instruction, response, topic, who"):
-        labelled_requests(row, HELPFUL, columns=LabelColumns(score="grade", group="subject"))
+        labeled_requests(read(row), HELPFUL, columns=LabelColumns(score="grade", group="subject"))
 
 
 def test_a_pair_becomes_two_requests_by_one_rubric():
-    [pair] = labelled_pairs({**PAIR, "source": "mine"}, HELPFUL, columns=LabelColumns(group="source"))
+    [pair] = labeled_pairs(read({**PAIR, "source": "mine"}), HELPFUL, columns=LabelColumns(group="source"))
     assert (pair.chosen.response, pair.rejected.response) == ("Hi.", "No.")
     assert (pair.chosen.instruction, pair.cluster, pair.group) == ("Say hi.", "Say hi.", "mine")
 
@@ -99,9 +103,8 @@ def whole_prompt(instruction, response):
 def test_a_pair_may_be_two_whole_prompts_as_the_published_hhh_file_has_them():
     prompts = {f"{side}_instruction": whole_prompt("Why?", side) for side in ("chosen", "rejected")}
     values = {"source": "harmless", **prompts}
-    assert is_pair(values)
-    assert not is_pair({"chosen_instruction": prompts["chosen_instruction"]})
-    (pair,) = labelled_pairs(values, columns=LabelColumns(group="source"))
+    assert read(values).kind == "pair"
+    (pair,) = labeled_pairs(read(values), columns=LabelColumns(group="source"))
     assert (pair.chosen.instruction, pair.chosen.response, pair.rejected.response) == ("Why?", "chosen", "rejected")
     assert (pair.cluster, pair.group) == ("Why?", "harmless")
     assert pair.chosen.rubric.criteria == "Is it good?"
@@ -109,27 +112,27 @@ def test_a_pair_may_be_two_whole_prompts_as_the_published_hhh_file_has_them():
 
 def test_whole_prompts_of_one_question_belong_together():
     rows = [{"instruction": whole_prompt("Why?", response), "score": 3} for response in ("One.", "Two.")]
-    assert [one.cluster for row in rows for one in labelled_requests(row)] == ["Why?", "Why?"]
+    assert [one.cluster for row in rows for one in labeled_requests(read(row))] == ["Why?", "Why?"]
 
 
 def test_a_file_keeps_its_good_rows_and_names_the_others(tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [{**ROW, "score": 4}, {**ROW}, PAIR]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
-    found = read_labelled(path, HELPFUL)
+    found = read_labeled(path, HELPFUL)
     assert (len(found.rows), len(found.pairs)) == (1, 1)
     assert [problem.partition(":")[0] for problem in found.problems] == ["line 2", "line 4"]
-    assert not read_labelled(path, HELPFUL, limit=1).problems
+    assert not read_labeled(path, HELPFUL, limit=1).problems
 
 
 def test_a_file_without_labels_is_one_clear_error(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text("")
-    with pytest.raises(InputError, match="no labelled row; it has no rows"):
-        read_labelled(path)
+    with pytest.raises(InputError, match="no labeled row; it has no rows"):
+        read_labeled(path)
     path.write_text(json.dumps(ROW) + "\n")
-    with pytest.raises(InputError, match="no labelled row; line 1: no score"):
-        read_labelled(path, HELPFUL)
+    with pytest.raises(InputError, match="no labeled row; line 1: no score"):
+        read_labeled(path, HELPFUL)
 
 
 @pytest.mark.data
@@ -147,5 +150,17 @@ def test_a_file_without_labels_is_one_clear_error(tmp_path):
     ],
 )
 def test_the_labelled_data_is_read_whole(data_folder, name, rows, pairs):
-    found = read_labelled(data_folder / f"{name}.jsonl", HELPFUL)
+    found = read_labeled(data_folder / f"{name}.jsonl", HELPFUL)
     assert (len(found.rows), len(found.pairs), found.problems) == (rows, pairs, [])
+
+
+def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{"instruction": f"Q{at}?", "response": f"A{at}.", "score": at} for at in range(1, 11)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(InputError, match=r"labels from 1 to 10, of which 5 rows leave the scale 1 to 5.*--label-scale"):
+        read_labeled(path, HELPFUL)
+    found = read_labeled(path, HELPFUL, label_scale=ScoreScale(1, 10))
+    assert [row.scores[0] for row in found.rows] == pytest.approx([1 + 4 * at / 9 for at in range(10)])
+    with pytest.raises(InputError, match="labels from 10 to 10, of which 1 rows leave the scale 0 to 9"):
+        read_labeled(path, HELPFUL, label_scale=ScoreScale(0, 9))

@@ -1,6 +1,6 @@
 import pytest
 
-from prom_reward.data.human_labels import LabelledRequest
+from prom_reward.data.human_labels import LabeledRequest
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError
 from prom_reward.evaluation.calibration_fit import fit_on_rows
@@ -20,7 +20,7 @@ def rows_of(request_of):
         judgments = PrometheusJudge(engine).grade(requests)
         return [
             ScoredRow(
-                labelled=LabelledRequest(request=request, scores=(label,), cluster=str(at // per_question)),
+                labelled=LabeledRequest(request=request, scores=(label,), cluster=str(at // per_question)),
                 judgment=judgment,
             )
             for at, (request, label, judgment) in enumerate(zip(requests, labels, judgments, strict=True))

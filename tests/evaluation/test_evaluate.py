@@ -92,6 +92,6 @@ def test_rows_are_checked_without_a_judge(rows, options, said):
 
 
 def test_rows_that_cannot_be_used_are_named(judge):
-    found = evaluate([*ROWS, {**ROWS[0], "score": 9}], judge=judge, rubric="helpfulness", resamples=0)
+    found = evaluate([*ROWS, {**ROWS[0], "score": "none"}], judge=judge, rubric="helpfulness", resamples=0)
     assert found.to_dict()["left_out"] == 1
-    assert found.problems[0].startswith("row 31: got the score 9")
+    assert found.problems[0].startswith("row 31: got 'none' as the score")

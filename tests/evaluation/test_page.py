@@ -36,7 +36,15 @@ def page(data, **options):
 def test_it_shows_figures_intervals_baselines_and_plots():
     html = page([*rows(30), {**rows(1)[0], "response": "N/A"}, {**rows(1)[0], "response": "nothing"}])
     assert "<b>mine" not in html
-    for text in ("Spearman", "mean absolute error", "constant", "length", "0.800", " to ", "Not counted in any figure"):
+    for text in (
+        "Spearman",
+        "mean absolute error",
+        "constant",
+        "length",
+        "0.800",
+        " to ",
+        "in no other figure: 1 of 32 rows, 0 scored",
+    ):
         assert text in html
     assert html.count("<svg") == 3
     assert ">1</strong><span>unscored" in html
@@ -52,8 +60,13 @@ def test_few_questions_a_second_judge_and_groups():
 
 
 def test_pairs_have_a_page_too():
-    pairs = [{"prompt": f"q{at}", "chosen": "quality 4", "rejected": f"quality {at % 4 + 1}"} for at in range(12)]
-    html = page(pairs)
+    pairs = [
+        {"prompt": f"q{at}", "chosen": "quality 4", "rejected": f"quality {at % 4 + 1}", "part": f"part {at % 2}"}
+        for at in range(12)
+    ]
+    html = page([*pairs, {**pairs[0], "rejected": "-"}], columns=LabelColumns(group="part"))
+    assert "1 of 13 pairs, 0 scored; accuracy undefined" in html  # the judge gives it no verdict
+    assert html.count('<th scope="row">part ') == 2
     assert "of pairs in the right order" in html
     assert html.count("<svg") == 1
 

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from prom_reward.data.human_labels import LabelledPair, LabelledRequest
+from prom_reward.data.human_labels import LabeledPair, LabeledRequest
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.evaluation.pairs import ScoredPair, compare_judges_on_pairs, evaluate_pairs
 from prom_reward.evaluation.scores import ScoredRow, compare_judges, evaluate_scores, grade_all, word_overlap
@@ -21,7 +21,7 @@ def rows_of(request_of):
         rows = []
         for at, (label, reply) in enumerate(pairs):
             request = request_of("word " * (at + 1), instruction=f"Question {at}", reference_answer=reference_answer)
-            labelled = LabelledRequest(
+            labelled = LabeledRequest(
                 request=request, scores=(label,), cluster=str(at // 2), group=groups[at % len(groups)]
             )
             [judgment] = judged([request], reply)
@@ -101,7 +101,7 @@ def pairs_of(request_of):
         pairs = []
         for at, (chosen, rejected) in enumerate(replies):
             sides = [request_of("long answer"), request_of("short")]
-            labelled = LabelledPair(chosen=sides[0], rejected=sides[1], cluster=str(at), group=groups[at % len(groups)])
+            labelled = LabeledPair(chosen=sides[0], rejected=sides[1], cluster=str(at), group=groups[at % len(groups)])
             first, second = judged(sides, chosen, rejected)
             pairs.append(ScoredPair(labelled=labelled, chosen=first, rejected=second))
         return pairs

@@ -1,5 +1,6 @@
 import json
 import logging
+from collections import Counter
 
 import pytest
 from datasets import Dataset
@@ -16,7 +17,7 @@ CONVERSATIONAL = [
 ]
 
 
-def train(policy, tokenizer, reward, rows, folder, **changes):
+def train(policy, tokenizer, reward, rows, folder, *, eval_rows=None, **changes):
     settings = {
         "output_dir": str(folder),
         "max_steps": 2,
@@ -37,6 +38,7 @@ def train(policy, tokenizer, reward, rows, folder, **changes):
         processing_class=tokenizer,
         reward_funcs=reward,
         train_dataset=Dataset.from_list(rows),
+        eval_dataset=Dataset.from_list(eval_rows) if eval_rows else None,
         args=GRPOConfig(**{**settings, **changes}),
     )
     trainer.train()
@@ -98,6 +100,52 @@ def test_feedback_reaches_the_completions_table(tiny_policy, smollm2_tokenizer, 
     table = Dataset.from_parquet(str(tables[0]))
     assert set(table["judge_feedback"]) == {"Well put."}
     assert set(table["judge_score"]) == {"4.00"}
+
+
+def two_rewards():
+    """Two rewards for one trainer, each with its own feedback."""
+    judges = [PrometheusJudge(ScriptedEngine([f"{name} [RESULT] 3"])) for name in ("ONE", "TWO")]
+    one = PrometheusReward(judges[0], "helpfulness", name="one")
+    return [one, PrometheusReward(judges[1], "honesty", name="two").as_async()]
+
+
+def test_two_rewards_share_a_table_and_none_vanishes(tiny_policy, smollm2_tokenizer, tmp_path):
+    rewards = two_rewards()
+    evaluates = {"eval_on_start": True, "eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 2}
+    trainer = train(
+        tiny_policy,
+        smollm2_tokenizer,
+        rewards,
+        STANDARD,
+        tmp_path,
+        eval_rows=STANDARD[:1],
+        max_steps=1,
+        log_completions=True,
+        **evaluates,
+    )
+    tables = [Dataset.from_parquet(str(path)) for path in tmp_path.rglob("completions*.parquet")]
+    assert tables
+    for table in tables:
+        assert set(table["one/judge_feedback"]) == {"ONE"}
+        assert set(table["two/judge_feedback"]) == {"TWO"}
+    [entry] = [entry for entry in trainer.state.log_history if "reward" in entry]
+    assert entry["one/judge/score/helpfulness"] == entry["two/judge/score/honesty"] == pytest.approx(3)
+
+
+def test_the_judgment_log_tells_training_from_evaluation(tiny_policy, smollm2_tokenizer, tmp_path):
+    log = tmp_path / "judgments.jsonl"
+    reward = PrometheusReward(PrometheusJudge(ScriptedEngine(["[RESULT] 3"])), "helpfulness", log_path=log)
+    evaluates = {"eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 2}
+    other = [{"prompt": "Say something else."}]
+    train(tiny_policy, smollm2_tokenizer, reward, STANDARD, tmp_path, eval_rows=other, **evaluates)
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    assert Counter((record["mode"], record["step"]) for record in records) == {
+        ("train", 0): 4,
+        ("eval", 1): 2,
+        ("train", 1): 4,
+        ("eval", 2): 2,
+    }
+    assert {record["instruction"] for record in records if record["mode"] == "eval"} == {"Say something else."}
 
 
 @pytest.mark.slow

@@ -203,7 +203,7 @@ def test_a_policy_may_be_given_before_its_trainer_is_made(
 
 def test_judges_and_trainers_that_cannot_share_are_refused(tiny_judge_folder, judge_adapter):
     scripted = PrometheusReward(PrometheusJudge(ScriptedEngine(["[RESULT] 3"])), "helpfulness")
-    with pytest.raises(ConfigError, match=r"ScriptedEngine.* expected a judge that runs its weights"):
+    with pytest.raises(ConfigError, match=r"ScriptedEngine.*; expected a judge that runs its weights in this process"):
         scripted.share_policy(SimpleNamespace())
     for state in ({"deepspeed_plugin": SimpleNamespace(zero_stage=3)}, {"fsdp_plugin": object()}):
         trainer = SimpleNamespace(accelerator=SimpleNamespace(state=SimpleNamespace(**state)))

@@ -23,19 +23,20 @@ def test_the_check_runs_the_test_command_of_the_readme():
     assert "<!-- test command -->" in (ROOT / ".ci/run").read_text()
 
 
+def test_the_readme_is_a_page_of_at_most_250_lines():
+    assert len(README.splitlines()) <= 250
+
+
 def test_the_tree_in_the_readme_is_the_tree():
-    tree = README[README.index("    prom_reward/\n") :]
-    named = set(re.findall(r"\b(\w+\.py)\b", tree))
-    real = {path.name for path in (ROOT / "prom_reward").rglob("*.py")} - {"__init__.py"}
-    commands = {"app.py", "console.py", "demo.py", "grade.py", "judges.py", "evaluate.py", "train_judge.py"}
-    commands |= {"label.py"}
-    assert named == real - commands
+    tree = README[README.index("    prom_reward/\n") :].partition("\n\n")[0]
+    named = set(re.findall(r"(?:├|└)── (\w+(?:/|\.py))", tree))
+    folders = {f"{path.name}/" for path in (ROOT / "prom_reward").rglob("*") if path.is_dir()}
+    files = {path.name for path in (ROOT / "prom_reward").glob("*.py")} - {"__init__.py"}
+    assert named == (folders - {"__pycache__/", "assets/", "smollm2-135m/"}) | files
 
 
 def test_judges_and_rubrics_in_the_readme_exist():
-    for name in judge_presets():
-        assert name in README or name.removeprefix("m-prometheus") in README
-    assert all(name in README for name in builtin_names())
+    assert all(name in README for name in (*judge_presets(), *builtin_names()))
 
 
 def test_the_example_without_a_model_runs():

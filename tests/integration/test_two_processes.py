@@ -17,6 +17,7 @@ from prom_reward import PrometheusReward, load_judge
 from tests.integration.trainers import TRAINERS
 
 ROOT = Path(__file__).parents[2]
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
 
 
 def launch(*command):
@@ -30,9 +31,7 @@ def launch(*command):
 
 def train(name, judge_folder, out, *adapter):
     script = ROOT / "tests/integration/two_processes.py"
-    launch(
-        "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, script, name, judge_folder, out, *adapter
-    )
+    launch(*TORCHRUN, script, name, judge_folder, out, *adapter)
     logs = [out / "log.jsonl", out / "log.rank1.jsonl"]
     return [[json.loads(line) for line in log.read_text().splitlines()] for log in logs]
 
@@ -69,6 +68,27 @@ def test_a_group_that_is_split_across_ranks(tiny_judge_folder, tmp_path):
         advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
         assert sorted(table["helpful"]) == pytest.approx(sorted(rewards.tolist()), abs=1e-5)
         assert sorted(table["advantage"]) == pytest.approx(sorted(advantages.tolist()), abs=1e-2)
+
+
+@pytest.mark.slow
+def test_ranks_whose_batches_differ_log_the_same_names_under_every_release(tiny_judge_folder, tmp_path):
+    """TRL before 1.14 hangs if one rank logs a metric that the other does not."""
+    script = ROOT / "tests/integration/differing_ranks.py"
+    launch(*TORCHRUN, script, tiny_judge_folder, tmp_path)
+    logged = json.loads((tmp_path / "logged.json").read_text())
+    assert len(logged["history"]) == len(logged["tables"]) == 2
+    for entry in logged["history"]:
+        for name in ("one", "two"):
+            assert entry[f"{name}/judge/flagged"] == 1.5  # 0 on rank 0, 3 on rank 1
+            assert entry[f"{name}/judge/outcome/no_result"] == 0.5
+            assert entry[f"{name}/judge/entropy"] == 0.5
+            assert entry[f"{name}/judge/unit_score"] == pytest.approx(0.5625)
+            assert entry[f"{name}/judge/canary/failed"] == 0
+    assert logged["history"][0]["one/audit/failed"] == 0.5
+    for row in [row for table in logged["tables"] for row in table]:
+        assert [row[f"{name}/judge_feedback"] for name in ("one", "two")] == [
+            f"{name} on {row['prompt']}" for name in ("one", "two")
+        ]
 
 
 @pytest.mark.slow

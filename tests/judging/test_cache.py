@@ -85,6 +85,29 @@ def test_another_engine_is_another_key(path, request_of):
     cache.close()
 
 
+class Weights(ScriptedEngine):
+    """An engine whose weights can be exchanged in place: its fingerprint is a digest of them."""
+
+    def __init__(self, score):
+        super().__init__([f"[RESULT] {score}"], confidence=1.0)
+        self.digest = f"weights of {score}"
+
+    @property
+    def fingerprint(self):
+        return f"same-folder|{self.digest}"
+
+
+def test_other_weights_in_the_same_folder_are_another_key(path, request_of):
+    cache = JudgmentCache(path)
+    scores = [
+        PrometheusJudge(Weights(score), mode="score", cache=cache).grade([request_of("a")])[0].score
+        for score in (1, 2, 1)
+    ]
+    assert scores == [1, 2, 1]
+    assert cache.take_metrics() == {"cached": 1}
+    cache.close()
+
+
 @pytest.mark.parametrize(
     "sampling",
     [SamplingParams(seed=2), SamplingParams(seed=1, temperature=0.5), SamplingParams(seed=1, max_new_tokens=9)],

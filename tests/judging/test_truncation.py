@@ -1,7 +1,9 @@
 import re
 
+import pytest
 from hypothesis import given, strategies as st
 
+from prom_reward import load_judge
 from prom_reward.judging.truncation import truncate_middle
 
 
@@ -45,3 +47,20 @@ def test_a_cut_is_found_in_few_tries():
     tries = []
     truncate_middle("x" * 1_000_000, lambda text: tries.append(text) or len(text) <= 12_345)
     assert len(tries) <= 22
+
+
+@pytest.mark.parametrize(("mode", "longest"), [("score", 1), ("feedback", 12)])
+def test_a_cut_response_takes_the_context_that_the_engine_counts(mode, longest, tiny_judge_folder, request_of):
+    options = {"mode": mode, "dtype": "float32", "device": "cpu", "sampling": {"max_new_tokens": 12, "temperature": 0}}
+    judge = load_judge(tiny_judge_folder, context_length=420, truncate_response="middle", **options)
+    request = request_of("word " * 400, reference_answer=None)
+    [judgment] = judge.grade([request])
+    assert judgment.is_scored and 390 < judgment.num_prompt_tokens < 420
+
+    prompt = judge.grading_prompt(request_of("word " * 20, reference_answer=None))
+    tokens = judge.engine.batches.tokens
+    shortest = next(limit for limit in range(1, 420) if tokens.fits(prompt, judge.sampling, limit))
+    assert all(tokens.fits(prompt, judge.sampling, limit) for limit in range(shortest, 420))
+    for limit, fits in ((shortest - longest, False), (shortest - longest + 1, True)):  # without feedback it just fits
+        [generation] = judge.engine.batches.answer([prompt], judge.sampling, context_length=limit)
+        assert (generation.finish_reason != "too_long") is fits

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from prom_reward.labeling import shards
+from prom_reward import files
 from prom_reward.labeling.labeling import label
 from tests.labeling.label_inputs import scripted_judge, verdict
 
@@ -81,9 +81,9 @@ def kill_after(count):
 
         return step
 
-    shards.os.fsync = stepping("fsync", os.fsync)
+    files.os.fsync = stepping("fsync", os.fsync)
     for name in ("replace", "unlink", "open"):
-        setattr(shards.Path, name, stepping(name, getattr(shards.Path, name)))
+        setattr(Path, name, stepping(name, getattr(Path, name)))
 
 
 def kill_everywhere(source, out):

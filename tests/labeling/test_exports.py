@@ -157,7 +157,7 @@ def test_a_column_that_had_a_labels_name_is_read_back(exported, tmp_path):
 
 @pytest.mark.parametrize("trainer", ["reward", "dpo"])
 def test_single_responses_make_no_pairs(exported, trainer):
-    with pytest.raises(InputError, match=rf"have one response each; {trainer} needs pairs or several responses$"):
+    with pytest.raises(InputError, match=rf"the export {trainer}; it needs pairs or several responses$"):
         exported(SINGLE, trainer)
 
 
@@ -205,7 +205,6 @@ LAYOUTS = {
         "chosen": f"\n\nHuman: {prompt}\n\nAssistant: {one}",
         "rejected": f"\n\nHuman: {prompt}\n\nAssistant: {other}",
     },
-    "shared words": lambda prompt, one, other: {"chosen": f"Q: {prompt} {one}", "rejected": f"Q: {prompt} {other}"},
     "conversations": lambda prompt, one, other: {
         "chosen": [user(prompt), assistant(one)],
         "rejected": [user(prompt), assistant(other)],

@@ -106,6 +106,17 @@ def test_a_training_shows_its_reward_over_steps(log):
     assert len(embedded(page, "judgments-data")) == 20
 
 
+def test_an_evaluation_is_left_out_of_a_trainings_figures(log, request_of):
+    [judgment] = scripted_judge().grade([request_of("Evaluated.")])
+    record = {**judgment_record(request_of("Evaluated."), judgment), "step": 2, "row": 0, "reward": 0.9}
+    JudgmentLog(log).append([{**record, "mode": "eval"}])
+    data = load_report(log)
+    assert (data.num_judgments, data.facts["evaluations"]) == (20, "1 judgments, left out")
+    assert 0.9 not in data.rewards[3]
+    JudgmentLog(log).append([{**record, "mode": "train"}])
+    assert 0.9 in load_report(log).rewards[3]
+
+
 def test_text_stays_text(folder_of):
     rows = [
         {"prompt": HOSTILE, "chosen": HOSTILE, "rejected": "fine", "source": f"{HOSTILE} {HIDDEN} {at}"}
@@ -252,3 +263,22 @@ def test_any_text_of_a_log_makes_a_page(tmp_path, texts):
     page.encode("utf-8")
     assert page.count("<script") == page.count("</script>") == 3
     assert len(embedded(page, "judgments-data")) == 1
+
+
+def test_several_responses_are_drawn_together(folder_of):
+    data = load_report(folder_of([{"prompt": "q", "completions": ["a", "b b", "c c c"]} for _ in range(3)], by_length))
+    [figure] = [figure for figure in label_figures(data) if figure.title == "Scores"]
+    assert [mark.name for mark in figure.plot.marks] == ["response"]
+
+
+def test_pairs_without_a_score_are_no_disagreement(folder_of):
+    page = report_page(load_report(folder_of([{"prompt": "broken", "chosen": "x", "rejected": "y"}], failing)))
+    assert "agree with the given order" not in page
+    assert '<strong class="fail">0.0%</strong><span>have a score' in page
+
+
+def test_unscored_pairs_are_counted_apart(folder_of):
+    page = report_page(
+        load_report(folder_of([*pairs(5), {"prompt": "broken", "chosen": "x", "rejected": "y"}], failing))
+    )
+    assert "1 unscored" in page

@@ -196,3 +196,18 @@ def test_unscored_judgments_are_shown_over_the_steps(folder):
     assert [box.top - box.bottom for box in unscored.boxes] == [1, 0, 0, 0, 0, 0]
     assert (scored.boxes[0].top, unscored.boxes[0].top) == (7, 8)
     assert "1 of 48 judgments" in drawn["Outcomes over steps"].note
+
+
+def test_a_trainers_evaluations_are_no_steps(folder):
+    log = folder / "judgments.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    with log.open("a") as file:
+        for line in lines[:8]:
+            file.write(json.dumps({**line, "mode": "eval", "reward": 1.0}) + "\n")
+    data = load_report(folder)
+    assert data.num_judgments == 48 + 8
+    assert len(data.rewards[1]) == 8
+    assert {one.side for one in data.judgments} == {"response", "evaluation"}
+    only = folder / "evaluations.jsonl"
+    only.write_text("".join(json.dumps({**line, "mode": "eval"}) + "\n" for line in lines))
+    assert "no training step" in report_page(load_report(only))

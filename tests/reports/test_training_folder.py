@@ -39,6 +39,12 @@ def test_curves_are_what_the_trainer_logged(tmp_path):
     assert curves.keys() == {"reward", "judge/seconds", "step_time", "audit/seconds", "train_runtime"}
 
 
+def test_the_seconds_of_several_rewards_are_added_up(tmp_path):
+    state(tmp_path, [{"step": 1, "one/judge/seconds": 2.0, "two/judge/seconds": 1.0, "two/audit/seconds": 4.0}])
+    curves = load_curves(tmp_path)
+    assert (curves["judge/seconds"], curves["audit/seconds"]) == ([(1, 3.0)], [(1, 4.0)])
+
+
 def test_without_a_state_of_its_own_the_last_whole_checkpoint_counts(tmp_path):
     assert load_curves(tmp_path) == {}
     state(tmp_path / "checkpoint-9", HISTORY[:1])

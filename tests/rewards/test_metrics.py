@@ -1,10 +1,13 @@
+import re
 from collections import defaultdict
 from math import isnan, log
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
 from prom_reward.engines.scripted_engine import ScriptedEngine
+from prom_reward.engines.server.stats import ServerStats
 from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.guard.detectors import DETECTORS
@@ -118,3 +121,12 @@ def test_rubrics_that_rows_bring_share_a_mean_from_0_to_1():
     PrometheusReward(judge)(["Q"] * 2, ["A"] * 2, rubric=["honesty", short], log_metric=metrics.__setitem__)
     assert metrics["judge/unit_score"] == pytest.approx(0.5)
     assert not any(name.startswith("judge/score/") for name in metrics)
+
+
+def test_the_readme_explains_every_metric():
+    text = (Path(__file__).parents[2] / "prom_reward/rewards/README.md").read_text(encoding="utf-8")
+    table = text.partition("| metric | meaning |")[2].partition("\n\n")[0]
+    told = set(re.findall(r"`(judge/[^`]+)`", table))
+    kinds = {re.sub("(outcome|flag)/.*", r"\1/*", name) for name in NAMES}
+    own = {f"judge/{name}" for name in (*ServerStats().take(), "cached")}
+    assert {re.sub("/(OUTCOME|DETECTOR)", "/*", name) for name in told} == kinds | own | {"judge/score/RUBRIC"}

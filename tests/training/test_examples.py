@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import example, given, strategies as st
 
-from prom_reward.data.human_labels import LabelledRequest
+from prom_reward.data.human_labels import LabeledRequest
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens
@@ -45,7 +45,7 @@ def encoder_of(tokens, layout="response_last", **changes):
 
 
 def labeled(request, *scores, **changes):
-    return LabelledRequest(request=request, scores=scores or (3,), cluster="q", **changes)
+    return LabeledRequest(request=request, scores=scores or (3,), cluster="q", **changes)
 
 
 def encoded(encoder, request, *scores, writes_feedback=False, **changes):

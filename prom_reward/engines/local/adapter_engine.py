@@ -90,6 +90,10 @@ class AdapterEngine(Engine):
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
         return self._engine.count_tokens(prompt)
 
+    def fits(self, prompt: JudgePrompt, sampling: SamplingParams) -> bool:
+        """Return whether the prompt leaves room for the longest answer and its verdict."""
+        return self._engine.fits(prompt, sampling)
+
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
         return self._engine.generate(prompts, sampling)

@@ -152,6 +152,10 @@ class TransformersEngine(Engine):
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
         return len(self.batches.tokens.context_ids(prompt))
 
+    def fits(self, prompt: JudgePrompt, sampling: SamplingParams) -> bool:
+        """Return whether the prompt leaves room for the longest answer and its verdict."""
+        return self.batches.tokens.fits(prompt, sampling, self.context_length)
+
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
         with self._judging(self.loaded.model):

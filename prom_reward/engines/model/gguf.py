@@ -4,15 +4,19 @@ transformers reads a GGUF file three times with a pure-Python reader, which take
 every start. The plain fp32 copy loads in a second, and bitsandbytes and trainers can read it, too.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from prom_reward.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +47,21 @@ def _cache_root() -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return Path(tempfile.gettempdir()) / f"prom-reward-{os.getuid()}"
-    return root if os.access(root, os.W_OK) else Path(tempfile.gettempdir()) / f"prom-reward-{os.getuid()}"
+        return _temporary_root()
+    return root if os.access(root, os.W_OK) else _temporary_root()
+
+
+def _temporary_root() -> Path:
+    """Return this user's folder among the temporary files; one that others can write could hold their weights."""
+    root = Path(tempfile.gettempdir()) / f"prom-reward-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        root.mkdir(mode=0o700, parents=True)
+    found = root.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise ConfigError(
+            f"{root}: got a folder that other users can write; set PROM_REWARD_CACHE to a folder of your own"
+        )
+    return root
 
 
 def _digest(source: Path) -> str:

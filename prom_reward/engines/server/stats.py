@@ -6,7 +6,7 @@ It does not know requests.
 import threading
 from collections import deque
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, nan
 
 _KEPT_LATENCIES = 20_000
 
@@ -36,17 +36,18 @@ class ServerStats:
             self._latencies_s.append(latency_s)
 
     def take(self) -> dict[str, float]:
-        """Return the counts and begin anew; latencies (seconds) are there where a request was answered."""
+        """Return the counts and reset them; latencies (seconds) are NaN if no request was answered.
+
+        The names are always the same: TRL before 1.14 hangs if one rank logs a metric that another does not.
+        """
         with self._lock:
             taken = {"retries": float(self._retries), "failed": float(self._failed)}
             latencies = sorted(self._latencies_s)
             self._retries = self._failed = 0
             self._latencies_s.clear()
-        if latencies:
-            taken |= {f"latency_p{percent}": _percentile(latencies, percent) for percent in (50, 95)}
-        return taken
+        return taken | {f"latency_p{percent}": _percentile(latencies, percent) for percent in (50, 95)}
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float:
-    """Return the nearest-rank percentile."""
-    return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)]
+    """Return the nearest-rank percentile, NaN of nothing."""
+    return nan if not ordered else ordered[max(0, ceil(len(ordered) * percent / 100) - 1)]

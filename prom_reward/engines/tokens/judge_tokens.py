@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from prom_reward.engines.base import Generation
+from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.tokens.encoding import LabelTokens, PromptEncoder
 from prom_reward.engines.tokens.label_probs import LabelQuery, Row, likeliest
 from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, marker_end
@@ -97,6 +97,13 @@ class JudgeTokens:
         if prompt.reads_score_at_once:
             return limit - length - verdict
         return limit - length - len(self.encoder.closing_ids) - len(labels.lead) - verdict - 1
+
+    def fits(self, prompt: JudgePrompt, sampling: SamplingParams, limit: int | None) -> bool:
+        """Return whether a prompt leaves room for the longest answer and its verdict within `limit` tokens."""
+        if limit is None:
+            return True
+        longest = 0 if prompt.reads_score_at_once else sampling.max_new_tokens - 1  # the room is for one token more
+        return self.room(prompt, len(self.context_ids(prompt)), limit) >= longest
 
     def stop_test(self, labels: tuple[str, ...]) -> Callable[[list[int]], bool]:
         """Return the test that ends a sequence as soon as its verdict is complete."""

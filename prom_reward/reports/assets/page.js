@@ -33,14 +33,14 @@
   const columns = [
     { key: "row", name: isTraining ? "step" : "row", width: 70, show: (one) => String(one.row), number: true },
     { key: "side", name: "side", width: 100, show: (one) => tag(one.side), if: many("side") },
-    { key: "expected_score", name: "score", width: 78, show: (one) => number(one.expected_score), number: true },
+    { key: "expected_score", name: "score", width: 78, show: (one) => number(one.expected_score), number: true, if: has("expected_score") },
     { key: "probs", name: "spread", width: 88, show: bars, sort: (one) => one.entropy, if: has("probs") },
-    { key: "entropy", name: "entropy", width: 88, show: (one) => number(one.entropy), number: true },
+    { key: "entropy", name: "entropy", width: 88, show: (one) => number(one.entropy), number: true, if: has("entropy") },
     { key: "reward", name: "reward", width: 86, show: (one) => number(one.reward), number: true, if: isTraining },
     { key: "margin", name: "margin", width: 84, show: (one) => number(one.margin), number: true, if: has("margin") },
     { key: "agreement", name: "pair", width: 106, show: (one) => (one.agreement ? tag(one.agreement) : "–"), if: has("agreement") },
     { key: "rubric", name: "rubric", width: 130, text: true, show: (one) => one.rubric, if: many("rubric") },
-    { key: "outcome", name: "outcome", width: 122, show: (one) => tag(one.outcome), if: many("outcome") },
+    { key: "outcome", name: "outcome", width: 122, show: (one) => tag(one.outcome), if: judgments.some((one) => one.outcome !== "scored") },
     { key: "length", name: "length", width: 80, show: (one) => one.length.toLocaleString("en"), number: true },
     { key: "prompt", name: "prompt", text: true, show: (one) => one.prompt.slice(0, 240) },
     { key: "response", name: "response", text: true, show: (one) => one.response.slice(0, 240) },
@@ -204,6 +204,7 @@
     card.addEventListener("click", () => show(at));
     byId("eyes").append(card);
   }
+  byId("look").hidden = chosen.length === 0;
   const show = (at) => {
     byId("filters").reset();
     state.page = Math.floor(Math.max(0, shown.indexOf(at)) / PAGE);

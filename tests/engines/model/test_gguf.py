@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from prom_reward.engines.model.gguf import plain_folder
 from prom_reward.engines.model.loading import load_model
 from prom_reward.engines.model.source import ModelSource, resolve_path
+from prom_reward.errors import ConfigError
 from tests.tiny_models import tiny_tokenizer
 
 HIDDEN, INNER, HEADS, LAYERS = 32, 64, 4, 2
@@ -180,6 +181,25 @@ def test_a_read_only_cache_falls_back_to_a_temporary_folder(folder, tmp_path, mo
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     assert plain_folder(folder, GGUF_FILE).is_relative_to(tmp_path / "temporary")
+
+
+@pytest.mark.parametrize("planted", ["writable", "link", "file", "other"])
+def test_a_temporary_folder_that_others_can_write_is_refused(folder, tmp_path, monkeypatch, planted):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    root = tmp_path / f"prom-reward-{os.getuid()}"
+    if planted == "link":
+        root.symlink_to(tmp_path)
+    elif planted == "file":
+        root.touch()
+    else:
+        root.mkdir()
+        root.chmod(0o777 if planted == "writable" else 0o755)
+    if planted == "other":
+        root.rename(tmp_path / "prom-reward-815")
+        monkeypatch.setattr(os, "getuid", lambda: 815)
+    with pytest.raises(ConfigError, match="other users can write; set PROM_REWARD_CACHE"):
+        plain_folder(folder, GGUF_FILE)
 
 
 def test_without_a_setting_the_users_cache_is_taken(folder, tmp_path, monkeypatch):

@@ -1,0 +1,77 @@
+"""A row of each public layout in our own words; `python -m tests.data.layout_rows` prints the README's table."""
+
+from prom_reward.data.formats import KINDS, RowFormat
+from prom_reward.rubrics.rubric import parse_rubrics
+
+Q, A, B, S = "Why does bread rise?", "The yeast makes gas.", "The oven does it.", "Answer in one sentence."
+ASK = [{"role": "user", "content": Q}]
+YES, NO = ([{"role": "assistant", "content": text}] for text in (A, B))
+LEVELS = {f"score{n}_description": f"Level {n}." for n in range(1, 6)}
+HH = "\n\nHuman: Why does bread rise?\n\nAssistant: "
+
+LAYOUTS = {
+    "Alpaca, LLaMA-Factory": {"instruction": "Answer.", "input": Q, "output": A, "system": S, "history": []},
+    "ShareGPT": {"conversations": [{"from": "human", "value": Q}, {"from": "gpt", "value": A}]},
+    "OpenAI messages, Tulu (SFT)": {"id": "1", "messages": ASK + YES, "source": "x"},
+    "Gemini": {"messages": [{"role": "user", "parts": [{"text": Q}]}, {"role": "model", "parts": [{"text": A}]}]},
+    "HH-RLHF": {"chosen": HH + A, "rejected": HH + B},
+    "UltraFeedback": {"instruction": Q, "completions": [{"model": "a", "response": A}, {"model": "b", "response": B}]},
+    "UltraFeedback binarized, Tulu (DPO)": {
+        "prompt": Q,
+        "chosen": ASK + YES,
+        "rejected": ASK + NO,
+        "messages": ASK + YES,
+    },
+    "distilabel": {"instruction": Q, "generations": [A, B], "ratings": [5, 1]},
+    "Orca pairs": {"system": S, "input": Q, "chosen": A, "rejected": B},
+    "ms-swift": {"query": Q, "response": A, "history": [["Hi", "Hello."]], "system": S},
+    "ms-swift (DPO)": {"messages": ASK + YES, "rejected_response": B},
+    "RewardBench": {"prompt": Q, "chosen": A, "rejected": B, "chosen_model": "x", "subset": "s"},
+    "RewardBench 2 (one rejected)": {"prompt": Q, "chosen": [A], "rejected": [B]},
+    "HelpSteer2": {"prompt": Q, "response": A, "helpfulness": 4},
+    "HelpSteer3": {"context": ASK, "response1": B, "response2": A, "overall_preference": 2},
+    "PKU-SafeRLHF": {"prompt": Q, "response_0": B, "response_1": A, "better_response_id": 1},
+    "SHP": {"history": Q, "human_ref_A": A, "human_ref_B": B, "labels": 1},
+    "Nectar": {"prompt": HH, "answers": [{"answer": A, "rank": 1}, {"answer": B, "rank": 2}]},
+    "LLMBar": {"input": Q, "output_1": A, "output_2": B, "label": 1},
+    "judged pairs": {"question": Q, "response_A": A, "response_B": B, "label": "A>B"},
+    "KTO": {"prompt": ASK, "completion": YES, "label": True},
+    "Chatbot Arena": {"conversation_a": ASK + YES, "conversation_b": ASK + NO, "winner": "model_a"},
+    "Feedback-Collection": {
+        "instruction": "whole prompt",
+        "orig_instruction": Q,
+        "orig_response": A,
+        "orig_reference_answer": "Yeast.",
+        "orig_criteria": "Is it right?",
+        **{f"orig_{name}": text for name, text in LEVELS.items()},
+    },
+    "Preference-Collection": {
+        "orig_instruction": Q,
+        "orig_response_A": B,
+        "orig_response_B": A,
+        "orig_preference": "B",
+        "orig_criteria": "Is it right?",
+        **{f"orig_{name}": text for name, text in LEVELS.items()},
+    },
+    "BiGGen": {"system_prompt": S, "input": Q, "response": A, "score_rubric": {"criteria": "Is it right?", **LEVELS}},
+    "verl rollouts": {"prompt": ASK, "response": A, "data_source": "x", "reward_model": {"ground_truth": "Yeast."}},
+}
+
+
+def table() -> str:
+    """Return the table of the data room's README."""
+    lines = ["| layout | its columns | kind | what was read |", "|---|---|---|---|"]
+    for name, row in LAYOUTS.items():
+        example = RowFormat(columns={}).example(row)
+        example.requests(parse_rubrics("helpfulness"))
+        columns = ", ".join(f"`{one}`" for one in row if "_description" not in one)
+        sources = {role: column for role, column in example.sources().items() if "_description" not in column}
+        read = [
+            f"`{sources[role]}`" if role.startswith("column") else f"{role} from `{sources[role]}`" for role in sources
+        ]
+        lines.append(f"| {name} | {columns} | {KINDS[example.kind]} | {'; '.join(read)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())  # noqa: T201
