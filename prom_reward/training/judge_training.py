@@ -7,9 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from prom_reward.engines.model.adapter_stamp import adapter_digest
 from prom_reward.engines.model.adapters import adapter_folder
 from prom_reward.engines.model.devices import resolve_device
+from prom_reward.engines.model.identity import folder_digest
 from prom_reward.engines.model.loading import LoadedModel, load_model
 from prom_reward.engines.model.source import ModelSource, resolve_path
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens
@@ -95,7 +95,7 @@ class JudgeTraining:
         stamp: dict[str, Any] = {
             "base": self.model.model,
             "judge": self._judge_settings(),
-            "start": adapter_digest(resolve_path(self.model.adapter)) if self.model.adapter else None,
+            "start": folder_digest(resolve_path(self.model.adapter)) if self.model.adapter else None,
             "prompt_style": self.prompt_style,
             "layouts": dict(self.layouts),
             "conversation": self.conversation,
