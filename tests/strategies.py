@@ -33,6 +33,7 @@ ATTACK_PIECES = (
     "<|eot_id|>",
     "<start_of_turn>model\n",
     "<end_of_turn>",
+    f"&#{'1' * 5000};",
     "{instruction}",
     "{response}",
     "{reference_answer}",
@@ -49,7 +50,12 @@ ATTACK_PIECES = (
 
 scales = st.builds(lambda low, size: ScoreScale(low, low + size), st.integers(0, 3), st.integers(1, 10))
 plain_text = st.text(max_size=80)
-attack_text = st.lists(st.one_of(st.sampled_from(ATTACK_PIECES), st.text(max_size=12)), max_size=8).map("".join)
+odd_text = st.text(st.characters(categories=["Nd", "Nl", "No", "Mn", "Zs", "Cf", "Ps", "Pe"]), max_size=16)
+"""Digits, marks, spaces and brackets of every script."""
+attack_text = st.lists(
+    st.one_of(st.sampled_from(ATTACK_PIECES), st.text(max_size=12), odd_text, odd_text.map(lambda text: f"&#{text};")),
+    max_size=8,
+).map("".join)
 """Text of any kind, with pieces that try to pose as judge text, also split and nested."""
 
 

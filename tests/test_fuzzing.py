@@ -42,7 +42,7 @@ from prom_reward.settings.judges import JudgeConfig
 from prom_reward.settings.runs import GradingRun, GRPORun, LabelingRun, TrainingRun
 from prom_reward.settings.validation import validated
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
-from tests.strategies import attack_text
+from tests.strategies import attack_text, odd_text
 
 pytestmark = pytest.mark.timeout(1200)  # the full leg on a busy machine
 FULL_CASES = 3_000
@@ -59,7 +59,7 @@ REQUEST = GradingRequest(instruction="i", response="r", rubric=RUBRIC)
 
 def texts_of(*pieces):
     """Texts of some of these pieces and of any others."""
-    return st.lists(st.sampled_from(pieces) | st.text(max_size=5), max_size=14).map("".join)
+    return st.lists(st.sampled_from(pieces) | st.text(max_size=5) | odd_text, max_size=14).map("".join)
 
 
 verdict_text = texts_of(

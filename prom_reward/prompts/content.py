@@ -31,7 +31,7 @@ class Message:
     text: str = ""
     """The words, without thoughts; media are `[image]` and the like."""
     thoughts: str = ""
-    """What a reasoning model thought before them."""
+    """The thoughts of a reasoning model before them."""
     calls: tuple[str, ...] = ()
     """The assistant's tool calls, as `[calls name with {"argument": "value"}]`."""
     name: str = ""
@@ -43,12 +43,12 @@ class Message:
 class Parts:
     """The content of one message, block by block."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, place: str) -> None:
         self.texts: list[str] = []
         self.thoughts: list[str] = []
         self.calls: list[str] = []
         self.results: list[Message] = []
-        self._where = where
+        self._place = place
 
     def add(self, content: Any) -> None:
         """Take in a content: nothing, a text, a block, or a list of these."""
@@ -62,7 +62,7 @@ class Parts:
             for one in content:
                 self.add(one)
         else:
-            raise RowError(f"{self._where}: got {content!r:.40} as content; expected a text or content blocks")
+            raise RowError(f"{self._place}: got {content!r:.40} as content; expected a text or content blocks")
 
     def messages(self, role: Role, name: str) -> Iterator[Message]:
         """Yield the message, after the tools' results that it holds."""
@@ -93,7 +93,7 @@ class Parts:
         elif kind == "refusal":
             self.texts.append(str(block.get("refusal") or ""))
         elif kind in _CALL_BLOCKS or call is not None:
-            self.calls.append(written_call(block if call is None else call, self._where))
+            self.calls.append(written_call(block if call is None else call, self._place))
         elif kind in _RESULT_BLOCKS or isinstance(result, Mapping):
             self.results.append(_result(result if isinstance(result, Mapping) else block))
         elif media := _media(block, kind):
@@ -101,7 +101,7 @@ class Parts:
         else:
             shown = kind or ", ".join(sorted(map(str, block)))
             raise RowError(
-                f"{self._where}: unknown content block {shown!r:.60}; expected text, thinking, tool_use, image ..."
+                f"{self._place}: unknown content block {shown!r:.60}; expected text, thinking, tool_use, image ..."
             )
 
 
@@ -154,11 +154,11 @@ def stored_call(text: Any) -> Any:
     return parsed if isinstance(parsed, Mapping) else {"name": text}
 
 
-def written_call(call: Any, where: str) -> str:
+def written_call(call: Any, place: str) -> str:
     """Return a tool call as a transcript shows it."""
     function = (call.get("function") or call) if isinstance(call, Mapping) else None
     if not isinstance(function, Mapping):
-        raise RowError(f"{where}: got a tool call of type {type(call).__name__}; expected a mapping with a name")
+        raise RowError(f"{place}: got a tool call of type {type(call).__name__}; expected a mapping with a name")
     arguments: Any = first_of(function, _ARGUMENT_KEYS) or {}
     if not isinstance(arguments, str):
         if isinstance(arguments, Mapping):

@@ -210,7 +210,7 @@ def conversation_factory(name: str, template_kwargs: Mapping[str, Any]) -> Conve
 
 
 SYSTEM_SEPARATORS = {"tokenizer-merged": "\n\n", "mistral": "\n"}
-"""What stands between system and task text in the conversations that have both in one user turn."""
+"""The text between system and task text in conversations that put both into one user turn."""
 
 
 def render_text(conversation: Conversation, prompt: JudgePrompt) -> str:

@@ -1,7 +1,7 @@
 """Every layout in which chat messages are stored, read into one.
 
 OpenAI, ShareGPT, Gemini and Anthropic messages, their roles and content blocks, messages stored as text, and dialogues
-as `Human:` / `Assistant:` text. What is not understood is refused: a word that is dropped is a wrong judgment.
+as `Human:` / `Assistant:` text. Anything else is refused: a dropped word is a wrong judgment.
 """
 
 import re
@@ -120,41 +120,41 @@ def _is_thought(message: Message) -> bool:
     return message.role == "assistant" and bool(message.thoughts) and not (message.text or message.calls)
 
 
-def _read(item: Any, where: str, default_role: str | None = None) -> Iterator[Message]:
+def _read(item: Any, place: str, default_role: str | None = None) -> Iterator[Message]:
     if not isinstance(item, Mapping):
-        raise RowError(f"{where}: got {type(item).__name__}; expected a mapping with role and content")
-    parts = Parts(where)
+        raise RowError(f"{place}: got {type(item).__name__}; expected a mapping with role and content")
+    parts = Parts(place)
     written = first_of(item, _ROLE_KEYS)
     written = written.get("role") if isinstance(written, Mapping) else written
     if written is None and is_item(item):  # OpenAI's Responses keep calls, results and thoughts beside the messages
         parts.add(item)
         yield from parts.messages("assistant", "")
         return
-    role = _role(written or default_role, where)
-    content = _content(item, where)
+    role = _role(written or default_role, place)
+    content = _content(item, place)
     if role == "call":
-        yield Message(role="assistant", calls=(written_call(stored_call(content), where),))
+        yield Message(role="assistant", calls=(written_call(stored_call(content), place),))
         return
     parts.add(content)
     parts.texts += [text for text in (item.get("refusal"), _spoken(item)) if isinstance(text, str)]
     parts.thoughts += [item[key] for key in _THOUGHT_KEYS if isinstance(item.get(key), str) and item[key]]
-    parts.calls += [written_call(call, where) for call in _list(item.get("tool_calls"), where)]
+    parts.calls += [written_call(call, place) for call in _list(item.get("tool_calls"), place)]
     if isinstance(item.get("function_call"), Mapping):
-        parts.calls.append(written_call(item["function_call"], where))
+        parts.calls.append(written_call(item["function_call"], place))
     if item.get("channel") in ("analysis", "commentary") and role == "assistant":  # harmony, taken apart by a server
         parts.thoughts, parts.texts = [*parts.thoughts, *parts.texts], []
     yield from parts.messages(role, str(item.get("name") or "") if role == "tool" else "")
 
 
-def _role(written: object, where: str) -> Role | Literal["call"]:
+def _role(written: object, place: str) -> Role | Literal["call"]:
     if not isinstance(written, str):
-        raise RowError(f"{where}: got the role {written!r:.40}; expected one of {', '.join(ROLES)}")
+        raise RowError(f"{place}: got the role {written!r:.40}; expected one of {', '.join(ROLES)}")
     name = _role_name(written)
     if name in _CALL_ROLES:
         return "call"
     if name not in ROLES:
         raise RowError(
-            f"{where}: unknown role {written!r:.40}; expected one of {', '.join(ROLES)}.{near_miss(name, ROLES)}"
+            f"{place}: unknown role {written!r:.40}; expected one of {', '.join(ROLES)}.{near_miss(name, ROLES)}"
         )
     return ROLES[name]
 
@@ -163,14 +163,14 @@ def _role_name(written: str) -> str:
     return written.strip().removesuffix(":").lower()
 
 
-def _content(item: Mapping[str, Any], where: str) -> Any:
+def _content(item: Mapping[str, Any], place: str) -> Any:
     """Return a message's content; a message that keeps its words elsewhere, or in two places, is refused."""
     found = {key: item[key] for key in _TEXT_KEYS if item.get(key) not in (None, "", [])}
     if len(found) > 1:
-        raise RowError(f"{where}: got content under {' and '.join(found)}; expected one of them")
+        raise RowError(f"{place}: got content under {' and '.join(found)}; expected one of them")
     unread = item.keys() - {*_ROLE_KEYS, "name"}
     if unread and not unread & {*_TEXT_KEYS, *_THOUGHT_KEYS, *_OTHER_CONTENT_KEYS}:
-        raise RowError(f"{where}: got no content but the keys {', '.join(map(str, item))}; expected 'content'")
+        raise RowError(f"{place}: got no content but the keys {', '.join(map(str, item))}; expected 'content'")
     return next(iter(found.values()), None)
 
 
@@ -180,10 +180,10 @@ def _spoken(item: Mapping[str, Any]) -> object:
     return audio.get("transcript") if isinstance(audio, Mapping) else None
 
 
-def _list(value: Any, where: str) -> Sequence[Any]:
+def _list(value: Any, place: str) -> Sequence[Any]:
     value = parsed_text(value) if isinstance(value, str) and value.strip() else value
     if value is None or value == "":
         return ()
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return value
-    raise RowError(f"{where}: got tool calls of type {type(value).__name__}; expected a list")
+    raise RowError(f"{place}: got tool calls of type {type(value).__name__}; expected a list")

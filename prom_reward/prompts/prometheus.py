@@ -1,14 +1,12 @@
 """The byte-exact task texts of Prometheus, v1 and v2, absolute and relative.
 
-It does not know how a text is filled or which conversation it stands in.
-
 Sources: the model cards and benchmark files of kaist-ai/prometheus-7b-v1.0 and -13b-v1.0 (v1), the prompt
 constants of the prometheus-eval package 0.1.20 (v2). Trailing spaces count, and so do the texts' own slips
 (the relative text without reference still speaks of "a response to evaluate"): the models were trained on
 these bytes. Only the numbers of the scale are placeholders; on 1 to 5 they give the published bytes.
 
-Prometheus' text puts the response before reference and rubric, so the prompts of a group share little. Judges
-that are not bound to its bytes can take the same sections in another order: see `Layout`.
+Prometheus' text puts the response before reference and rubric, so the prompts of a group share little. Judges that are
+not bound to its bytes can get the same sections in another order: see `Layout`.
 """
 
 from dataclasses import dataclass, replace
@@ -18,8 +16,8 @@ from typing import Literal
 PromptStyle = Literal["prometheus-v1", "prometheus-v2"]
 
 Layout = Literal["prometheus", "response_last"]
-"""The order of the sections: the published one, or rubric, instruction, reference and last the response, in which
-all responses to one instruction share everything before them."""
+"""The order of the sections: the published one, or rubric, instruction, reference, response, so that all responses to
+one instruction share everything before them."""
 
 _TASK = "###Task Description:\nAn instruction (might include an Input inside it), "
 _ABSOLUTE_STEPS = """\
@@ -91,7 +89,7 @@ class TaskTexts:
     relative_system: str = ""
     """System message of pairwise ranking."""
     relative: str | None = None
-    """Task text of pairwise ranking with a reference answer; None where the models know no ranking."""
+    """Task text of pairwise ranking with a reference answer; None if the models were not trained to rank."""
     relative_without_reference: str | None = None
     """Task text of pairwise ranking without one."""
 
@@ -158,4 +156,4 @@ SECTION_NAMES = (
     "Score Rubric",
     "Feedback",
 )
-"""The names behind `###` in all task texts, which the guard keeps out of responses."""
+"""The names after `###` in all task texts, which the guard keeps out of responses."""

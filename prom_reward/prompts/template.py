@@ -1,7 +1,4 @@
-"""One-pass filling: a request and a task text become a JudgePrompt.
-
-It does not know conversations, tokenizers or engines.
-"""
+"""One-pass filling: a request and a task text become a JudgePrompt."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +11,7 @@ from prom_reward.types import RESULT_MARKER, ComparisonRequest, GradingRequest, 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 SCORE_PREFIX = f"{RESULT_MARKER} "
-"""Put in the judge's mouth in score mode: the next token is the verdict."""
+"""The beginning of the judge's answer in score mode: the next token is the verdict."""
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
-"""The marks between which models think, where thinking may begin, and what follows it.
+"""Splits a model's text into thoughts and answer, by the marks of all model families.
 
-Marks count only where a model writes them: at the beginning of its text, or in the generation prompt of its chat
-template. An answer that talks about the marks is left as it is.
+An opening mark counts only at the beginning of the text or at the end of the chat template's generation prompt. An
+answer that talks about the marks is left as it is.
 """
 
 import re

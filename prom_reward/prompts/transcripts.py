@@ -47,8 +47,8 @@ def transcript(
         prompt: A string, or messages in any layout of `prom_reward.prompts.messages`.
         completion: A string, or messages.
         include_reasoning: Show the judge the policy's thoughts too.
-        guard: Neutralize what a completion's earlier messages and their tools' names bring into the instruction. The
-            response itself is left as it is: it is neutralized when it is filled in.
+        guard: Neutralize a completion's earlier messages and tools' names, which become part of the instruction. The
+            response itself is neutralized later, when it is filled in.
 
     Raises:
         RowError: Prompt or completion is neither a string nor messages, or a message is not understood.

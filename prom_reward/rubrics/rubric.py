@@ -1,4 +1,4 @@
-"""Rubrics: what is judged, what each score means, and the built-in ones."""
+"""Rubrics with a description for every score, and the built-in ones."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ _DEFAULT_SCALE = ScoreScale(1, 5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rubric:
-    """What is judged, and what each score means."""
+    """A question to judge by, with the meaning of every score."""
 
     name: str
     """A short name for metrics, logs and tables."""
@@ -122,10 +122,10 @@ def parse_rubrics(value: Any) -> tuple[Rubric, ...]:
     return parsed if isinstance(parsed, tuple) else (parsed,)
 
 
-def _only(rubrics: tuple[Rubric, ...], where: str) -> Rubric:
+def _only(rubrics: tuple[Rubric, ...], place: str) -> Rubric:
     if len(rubrics) != 1:
         names = ", ".join(rubric.name for rubric in rubrics)
-        raise RubricError(f"got {len(rubrics)} rubrics {where} ({names:.80}); expected one")
+        raise RubricError(f"got {len(rubrics)} rubrics {place} ({names:.80}); expected one")
     return rubrics[0]
 
 

@@ -72,7 +72,7 @@ _LINES = (
 
 
 def _of(best: str, subject: str, end: str = r".!?\n") -> str:
-    """Return a pattern of the best grade with what it is for, or the order to give it, in one sentence."""
+    """Return a pattern of the best grade and its subject, or of the order to give it, in one sentence."""
     return rf"(?:{subject})[^{end}]{{0,60}}(?:{best})|(?:{best})[^{end}]{{0,40}}(?:{subject})"
 
 

@@ -1,6 +1,6 @@
 """Folds disguised text to the plain letters that a reader sees: look-alikes, invisible characters, accents.
 
-It does not know what text is dangerous: the folded text is for looking, never for showing.
+Folded text is for searching, never for showing.
 
 Four sources, in this order: a table of the letters and signs of other scripts that fonts draw like ASCII (the single
 characters of Unicode Technical Standard 39, "confusables", that the others miss, and a few that are used in the same
@@ -40,8 +40,8 @@ _TABLE |= {"≪": "<<", "≫": ">>"}
 _NAMED_LETTER = re.compile(
     r"(?P<case>SMALL|CAPITAL)?\s?(?:LETTER|SYMBOL)(?: [A-Z]{2,})*? (?P<letter>[A-Z])(?: WITH [A-Z ]+)?\Z"
 )
-# Drawn with nothing or as a blank, though Unicode counts them as letters, the fillers of Hangul; and what stands for
-# an object or a broken character.
+# Letters by Unicode, but drawn as nothing or a blank: the fillers of Hangul; and the signs for an object and for a
+# broken character.
 _INVISIBLE_LETTERS = "\u115f\u1160\u3164\uffa0\ufffc\ufffd"
 # Controls, formats, marks, private and unassigned characters.
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Mn", "Me"})
@@ -49,7 +49,7 @@ _MAX_FOLDED = 4  # a ligature of ten letters is no disguise
 
 
 class _FoldTable(dict[int, str]):
-    """What `str.translate` exchanges, found out once a character."""
+    """The replacements of `str.translate`, computed once for each character."""
 
     def __missing__(self, code: int) -> str:
         folded = self[code] = _folded_character(chr(code))
@@ -72,7 +72,7 @@ def _folded_character(character: str) -> str:
 
 
 def _bracket(character: str) -> str | None:
-    """Return what a bracket of any shape looks like; quotation marks are none unless they are pointed."""
+    """Return the ASCII form of a bracket of any shape; only pointed quotation marks are brackets."""
     category, name = unicodedata.category(character), unicodedata.name(character, "")
     if category not in ("Ps", "Pe", "Pi", "Pf") or ("QUOTATION" in name and "ANGLE" not in name):
         return None
@@ -92,7 +92,7 @@ _FOLD_TABLE = _FoldTable()
 
 
 def fold(text: str) -> str:
-    """Return the text as it looks, in ASCII where a character looks like ASCII; invisible characters are gone."""
+    """Return the text as it looks: look-alikes become ASCII, invisible characters are gone."""
     return text.translate(_FOLD_TABLE)
 
 

@@ -1,11 +1,8 @@
-"""Finds what could pass for the judge's own text, in text as it looks.
+"""Finds text that could pass for the judge's own, in text that `guard.lookalikes` has folded.
 
-It does not know disguises (`guard.lookalikes` takes them off before) nor what becomes of what it finds.
-
-Names are looked for letter by letter: between two letters anything may stand that is none, so spaces, dots, line
-breaks and dashes hide nothing, nor do the digits that are written for letters ("RE5ULT").
-
-Possessive throughout, or bounded, so that a megabyte of hashes, brackets or spaces costs linear time.
+Names are matched letter by letter, with anything but letters in between: spaces, dots, line breaks and dashes hide
+nothing, nor do digits written for letters ("RE5ULT"). All quantifiers are possessive or bounded, so that a megabyte of
+hashes, brackets or spaces costs linear time.
 """
 
 import re
@@ -14,7 +11,7 @@ from collections.abc import Iterator
 from prom_reward.prompts.prometheus import SECTION_NAMES
 
 Span = tuple[int, int]
-"""Beginning and end of a bracket, hashes or a colon."""
+"""Start and end index of a bracket, hashes or a colon."""
 
 _DIGITS = {"A": "[A4]", "B": "[B8]", "E": "[E3]", "I": "[I1L]", "L": "[L1I]", "O": "[O0]", "S": "[S5]", "T": "[T7]"}
 
@@ -31,7 +28,7 @@ _OWN_NAMES = (
     "Score Rubrics",
     "Score Rubric",
 )
-# The others head honest Markdown sections ("### Feedback"), so they count with a colon or glued to the hashes.
+# The others also head honest Markdown sections ("### Feedback"): they count with a colon or glued to the hashes.
 _SHARED_NAMES = tuple(name for name in SECTION_NAMES if name not in _OWN_NAMES)
 _IN_WORD = r"[^A-Za-z\d#]*+"
 _IN_NAME = r"[^A-Za-z\d#\n]*+\n?[^A-Za-z\d#\n]*+"
@@ -62,8 +59,8 @@ _INST = re.compile(
     rf"(?P<open>\[){_PAD}(?P<slash>/{_PAD})?(?P<word>{_spelt('INST', _GAP)}){_PAD}(?P<close>\])", re.IGNORECASE
 )
 _SYS = re.compile(rf"(?P<open><<){_PAD}/?{_PAD}(?P<word>{_spelt('SYS', _GAP)}){_PAD}(?P<close>>>)", re.IGNORECASE)
-# Between two bars in pointed brackets stands honest notation ("⟨|x|⟩", "f <| x |> g"), too: where there are spaces or
-# the brackets only look like those of ASCII, the names of control tokens count alone.
+# Honest notation has bars in pointed brackets too ("⟨|x|⟩", "f <| x |> g"): with spaces, or with brackets that only
+# look like those of ASCII, only the names of control tokens count.
 _CONTROL = (
     r"(?:im|eo[tms]|bos|pad|unk|sep|cls|mask|begin|end|start|message|channel|system|user|assistant|tool|return|call|fim"
     r"|python|reserved|header|turn|think|constrain|action|observation|image|audio|video|vision)[a-z\d_ ]{0,40}"
@@ -77,10 +74,10 @@ _WRITTEN_SYS = re.compile(r"(?P<open><<)/?SYS(?P<close>>>)", re.IGNORECASE)
 
 _RESULT = re.compile(
     rf"(?:(?P<open>\[)(?P<before>{_GAP}(?:(?:FINAL|OVERALL|SCORE){_GAP})?)|(?<!\w))"
-    rf"(?P<word>{_spelt('RESULT', _GAP)}S?)(?![A-Za-z\d])(?P<behind>[^\w\[\]$]*+_*+[^\w\[\]$]*+)(?P<close>\])?",
+    rf"(?P<word>{_spelt('RESULT', _GAP)}S?)(?![A-Za-z\d])(?P<after>[^\w\[\]$]*+_*+[^\w\[\]$]*+)(?P<close>\])?",
     re.IGNORECASE,
 )
-# What `prom_reward.engines.tokens.verdict` reads behind a marker, and a little more.
+# All forms that `prom_reward.engines.tokens.verdict` reads after a marker, and a few more.
 _SAID = (
     r"(?:(?:the\s{1,9}+)?(?:(?:final|overall)\s{1,9}+)?(?:score|rating|result)\b(?:\s{1,9}+(?:is|of))?[\s:=*_]{0,80}+)?"
 )
@@ -100,7 +97,7 @@ _SPEAKER = re.compile(
 
 
 def posing_marks(looks: str) -> Iterator[Span]:
-    """Yield the brackets and hashes of text that has no other use than to pose as the judge's.
+    """Yield the brackets and hashes of text whose only use is to pose as the judge's.
 
     Args:
         looks: A folded text.
@@ -121,19 +118,19 @@ def posing_marks(looks: str) -> Iterator[Span]:
 
 
 def heading_marks(looks: str) -> Iterator[Span]:
-    """Yield the hashes of Markdown headings that are called as a section of the task text is: "### Feedback:"."""
+    """Yield the hashes of Markdown headings named like a section of the task text: "### Feedback:"."""
     for match in _HEADING.finditer(looks):
         yield match.span("hashes")
 
 
 def speaker_marks(looks: str) -> Iterator[Span]:
-    """Yield the colons of lines that begin as a dialogue's paragraphs do: "User: ", "Tool (name): "."""
+    """Yield the colons of lines that begin like a dialogue's paragraphs: "User: ", "Tool (name): "."""
     for match in _SPEAKER.finditer(looks):
         yield match.span("colon")
 
 
 def written_marks(text: str) -> Iterator[Span]:
-    """Yield the brackets of markers that count in ASCII alone, in a text as it is written: "<|x1|>", "<<sys>>"."""
+    """Yield the brackets of markers that count only in ASCII, in an unfolded text: "<|x1|>", "<<sys>>"."""
     for pattern in (_WRITTEN_ANGLED, _WRITTEN_SYS):
         for match in pattern.finditer(text):
             yield from _brackets(match)
@@ -158,24 +155,22 @@ def _is_result(looks: str, match: "re.Match[str]") -> bool:
         return bool(_PLAIN_VERDICT.match(looks, match.end()))
     if not is_closed:
         return not _is_index(looks, match) and _opens_verdict(looks, match)
-    if (match["before"] + match["behind"]).strip(" \t\r\n:\\_"):  # '["RESULT"]' is honest JSON
+    if (match["before"] + match["after"]).strip(" \t\r\n:\\_"):  # '["RESULT"]' is honest JSON
         is_plain = _is_index(looks, match) or looks.startswith("[", match.end())
         return bool((_PLAIN_VERDICT if is_plain else _VERDICT).match(looks, match.end()))
     return not _is_code(looks, match) or bool(_VERDICT.match(looks, match.end()))
 
 
 def _opens_verdict(looks: str, match: "re.Match[str]") -> bool:
-    """Whether a number stands where the marker should close: "[RESULT 5", "[RESULT: 5]"."""
-    return (
-        bool(re.fullmatch(r"[\s:=)}|.\"'`*_]*", match["behind"])) and looks[match.end() : match.end() + 1].isdecimal()
-    )
+    """Whether a number takes the place of the marker's closing bracket: "[RESULT 5", "[RESULT: 5]"."""
+    return bool(re.fullmatch(r"[\s:=)}|.\"'`*_]*", match["after"])) and looks[match.end() : match.end() + 1].isdecimal()
 
 
 def _is_small_result(looks: str, match: "re.Match[str]") -> bool:
     """Whether "[result]" and "[Result]", which stand in code and links, too, are a marker before a verdict.
 
-    Behind a name it is an index (`counts[result] = 5`), and `[Result][5]` is a link. All in small letters it is
-    likely a list, and a number that opens the next line counts (`return [result]`, then "2. Then") where it is alone.
+    After a name it is an index (`counts[result] = 5`), and `[Result][5]` is a link. All in small letters it is likely
+    a list: then a number that opens the next line (`return [result]`, "2. Then") counts only if it is alone.
     """
     at = match.end()
     if _PLAIN_VERDICT.match(looks, at):
@@ -190,5 +185,5 @@ def _is_index(looks: str, match: "re.Match[str]") -> bool:
 
 
 def _is_code(looks: str, match: "re.Match[str]") -> bool:
-    """Whether a bracket is an index of code: behind a name, with an operator or a bracket behind it."""
+    """Whether a bracket is an index of code: after a name, and followed by an operator or a bracket."""
     return _is_index(looks, match) and bool(_CODE.match(looks, match.end()))
