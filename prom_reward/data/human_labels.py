@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.data.formats import Example, RowFormat
+from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
@@ -72,6 +73,8 @@ class LabeledFile:
     """Responses with scores."""
     pairs: list[LabeledPair]
     """Preference pairs."""
+    recognition: Recognition
+    """Which column each part was read from."""
     problems: list[str]
     """Rows that cannot be used, each with its place and what is wrong."""
 
@@ -105,6 +108,7 @@ def read_labeled(
     columns: LabelColumns | None = None,
     label_scale: ScoreScale | None = None,
     limit: int | None = None,
+    strict: bool = False,
 ) -> LabeledFile:
     """Read a file of labeled responses or of preference pairs.
 
@@ -114,12 +118,15 @@ def read_labeled(
         columns: Columns without a known name.
         label_scale: The scale of the labels, if it is not the rubric's: they are mapped linearly.
         limit: The most rows to read.
+        strict: Refuse a file in which a column of known meaning stays unread, instead of warning.
 
     Raises:
         InputError: The file cannot be read, none of its rows can be used, or a label leaves the scale.
     """
     rows = islice(read_rows(path), limit)
-    return collect_labeled(rows, default_rubrics, columns=columns, label_scale=label_scale, where=str(path))
+    return collect_labeled(
+        rows, default_rubrics, columns=columns, label_scale=label_scale, where=str(path), strict=strict
+    )
 
 
 def collect_labeled(
@@ -129,6 +136,7 @@ def collect_labeled(
     columns: LabelColumns | None = None,
     label_scale: ScoreScale | None = None,
     where: str,
+    strict: bool = False,
 ) -> LabeledFile:
     """Collect labeled responses and preference pairs from rows; arguments as in `read_labeled`.
 
@@ -137,7 +145,7 @@ def collect_labeled(
     """
     columns = columns or LabelColumns()
     row_format = RowFormat(columns=dict(columns.named))
-    found = LabeledFile(rows=[], pairs=[], problems=[])
+    found = LabeledFile(rows=[], pairs=[], problems=[], recognition=Recognition(where))
     off_scale: list[OffScaleError] = []
     for row in rows:
         if isinstance(row, BrokenRow):
@@ -151,6 +159,7 @@ def collect_labeled(
                 found.rows.extend(labeled_requests(example, default_rubrics, columns=columns, label_scale=label_scale))
             else:
                 raise RowError("got several responses in a row; expected one with its label, or a pair")
+            found.recognition.note(example)
         except OffScaleError as error:
             off_scale.append(error)
         except InputError as error:
@@ -160,6 +169,7 @@ def collect_labeled(
         raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")
     if not found.rows and not found.pairs:
         raise InputError(f"{where}: no labeled row; {found.problems[0] if found.problems else 'it has no rows'}")
+    found.recognition.check(strict=strict)
     return found
 
 
