@@ -1,8 +1,9 @@
 """`prom-reward grade`: one response, or a file of them."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,17 +11,18 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.cli import options
-from prom_reward.cli.console import check_writable, load_now, progress_bar, quiet_libraries, stdout
+from prom_reward.cli.console import check_writable, load_now, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.cli.graded import GradedFile, show_judgments
-from prom_reward.cli.options import given
+from prom_reward.cli.options import given, named_columns
 from prom_reward.cli.stdin import rows_path
 from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_renderer
+from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_requests
-from prom_reward.data.rows import BrokenRow, Row, count_rows, read_rows
+from prom_reward.data.recognition import Recognition
+from prom_reward.data.rows import Row, count_rows, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.runs import load_grading_run
-from prom_reward.types import Rubric
 
 _ONE = "One response"
 
@@ -34,6 +36,8 @@ def grade(
     ] = None,
     rubric: options.RubricText = None,
     limit: options.Limit = None,
+    column: options.Column = None,
+    strict: options.Strict = False,
     config: Annotated[
         Path | None,
         typer.Option(help="A YAML file with judge, rubric, input, out, limit.", rich_help_panel=options.ROWS),
@@ -142,7 +146,18 @@ def grade(
         rows = iter([row]) if row is not None else islice(read_rows(path), limit)
         total = 1 if row is not None else count_rows(path)
         where = "the response" if row is not None else str(input)
-        _grade_rows(made, rows, rubrics, where, min(total, limit) if total and limit else total, graded, render)
+        recognition = Recognition(where)
+        row_format = RowFormat(columns=named_columns(column))
+        batches = batch_rows(rows, rubrics, row_format=row_format, recognition=recognition)
+        told = None if row is not None else partial(_show_recognition, recognition, strict)
+        total = min(total, limit) if total and limit else total
+        _grade_rows(made, batches, where, total, graded, render, told or (lambda: None))
+
+
+def _show_recognition(recognition: Recognition, strict: bool) -> None:
+    """Say which column became what, and warn of columns that stay unread."""
+    stderr.print(f"{recognition.where}: {recognition}", soft_wrap=True, markup=False, highlight=False)
+    recognition.check(strict=strict)
 
 
 def _one_row(instruction: str | None, response: str | None, reference: str | None) -> Row:
@@ -159,21 +174,23 @@ def _one_row(instruction: str | None, response: str | None, reference: str | Non
 
 def _grade_rows(
     judge: PrometheusJudge,
-    rows: Iterator[Row | BrokenRow],
-    rubrics: tuple[Rubric, ...],
+    batches: Iterator[RequestBatch],
     where: str,
     total: int | None,
     graded: GradedFile,
     render: PromptRenderer | None,
+    on_first: Callable[[], None],
 ) -> None:
-    """Grade or render rows batch by batch; the judge is loaded after the first row that can be graded is read."""
-    is_loaded = render is not None
+    """Grade or render rows batch by batch; the judge is loaded after the first rows that can be graded are read."""
+    is_loaded = False
     with closing(graded), progress_bar() as progress:
         task = progress.add_task("grading", total=total, visible=False)
-        for batch in batch_rows(rows, rubrics):
+        for batch in batches:
             graded.leave_out(batch.broken)
             if batch.pairs and not is_loaded:
-                load_now(judge)
+                on_first()
+                if render is None:
+                    load_now(judge)
                 is_loaded = True
             progress.update(task, visible=is_loaded)
             graded.add(_prompt_lines(judge, batch, render) if render else grade_batch(judge, batch))

@@ -17,7 +17,7 @@ def recognized(*rows):
 
 def test_what_was_recognized_is_one_line():
     rows = [{"question": "Hi?", "output": "Yes."}, {"question": "Hi?", "output": "No.", "rubric": "honesty"}]
-    shown = "one response per row: response from output, prompt from question, rubric from rubric"
+    shown = "one response per row: prompt from question, response from output, rubric from rubric"
     assert str(recognized(*rows)) == shown
 
 
