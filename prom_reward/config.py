@@ -80,6 +80,7 @@ def load_judge(
     """
     config = judge_config(judge, **overrides)
     if config.adapter and config.url is None:
+        _check_adapter(config.adapter)
         _check_stamp(config, config.adapter)
     engine = _engine(config)
     made = PrometheusJudge(
@@ -187,6 +188,18 @@ def _engine(config: JudgeConfig) -> Engine:
                 tokenizer=model_source(config) if config.model or config.tokenizer else None,
                 context_length=config.context_length,
             )
+
+
+def _check_adapter(adapter: str) -> None:
+    """Raise ConfigError for an adapter that is neither a folder with an adapter nor a hub id."""
+    from prom_reward.engines.model.source import resolve_path
+
+    folder = Path(resolve_path(adapter))
+    if folder.is_dir() and not (folder / "adapter_model.safetensors").exists():
+        raise ConfigError(f"{folder}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
+    is_hub_id = adapter.count("/") == 1 and not adapter.startswith((".", "/"))
+    if not folder.is_dir() and not is_hub_id:
+        raise ConfigError(f"{adapter}: no such folder; expected a folder with a LoRA adapter, or a hub id (owner/name)")
 
 
 def _check_stamp(config: JudgeConfig, adapter: str) -> None:

@@ -122,3 +122,10 @@ def test_a_column_of_known_meaning_that_stays_unread_is_told_or_refused(run, tin
     named = run("grade", path, *tiny, "--rubric", "helpfulness", "--strict", "--json", "--column", "response=answer",
                 "--column", "reference_answer=response")  # fmt: skip
     assert named.status == 0
+
+
+def test_a_file_without_a_gradable_row_fails_before_the_judge_is_loaded(run, rows_file, monkeypatch):
+    monkeypatch.setattr("prom_reward.cli.grade.load_judge", lambda *settings, **overrides: pytest.fail("loaded"))
+    shown = run("grade", rows_file(ROWS[0]))
+    assert (shown.status, "line 1: no rubric" in shown.err) == (2, True)
+    assert "unknown judge 'gpt4'" in run("grade", rows_file(ROWS[0]), "--judge", "gpt4").err
