@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from prom_reward.engines.base import Engine
-from prom_reward.errors import ConfigError, RubricError, near_miss
+from prom_reward.errors import ConfigError, near_miss
 from prom_reward.files import read_yaml
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
@@ -145,15 +145,7 @@ def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]
         RubricError: It cannot be read as a rubric.
         ConfigError: The file does not exist or is no YAML.
     """
-    if not isinstance(rubric, Path) and not (isinstance(rubric, str) and _looks_like_file(rubric)):
-        return parse_rubrics(rubric)
-    value = read_yaml(rubric)
-    if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
-        value = [{"name": name, **item} for name, item in value.items()]
-    try:
-        return parse_rubrics(value)
-    except RubricError as error:
-        raise RubricError(f"{rubric}: {error}") from error
+    return parse_rubrics(rubric)
 
 
 def _engine(config: JudgeConfig) -> Engine:

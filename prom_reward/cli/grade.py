@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.cli import options
-from prom_reward.cli.console import check_writable, load_now, progress_bar, quiet_libraries, stdout
+from prom_reward.cli.console import check_writable, load_now, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.cli.graded import GradedFile, show_judgments
 from prom_reward.cli.options import given
 from prom_reward.cli.stdin import rows_path
 from prom_reward.config import PromptRenderer, judge_config, load_judge, load_rubric, prompt_renderer
+from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_requests
+from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import Row, count_rows, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
@@ -33,6 +35,8 @@ def grade(
     ] = None,
     rubric: options.RubricText = None,
     limit: options.Limit = None,
+    column: options.Column = None,
+    strict: options.Strict = False,
     config: Annotated[
         Path | None,
         typer.Option(help="A YAML file with judge, rubric, input, out, limit.", rich_help_panel=options.ROWS),
@@ -141,7 +145,13 @@ def grade(
         rows = iter([row]) if row is not None else islice(read_rows(path), limit)
         total = 1 if row is not None else count_rows(path)
         where = "the response" if row is not None else str(input)
-        batches = _first_gradable(batch_rows(rows, rubrics), graded, where)
+        recognition = Recognition(where)
+        row_format = RowFormat(columns=options.named_columns(column))
+        batches = batch_rows(rows, rubrics, row_format=row_format, recognition=recognition)
+        batches = _first_gradable(batches, graded, where)
+        if row is None:
+            stderr.print(f"{where}: {recognition}", soft_wrap=True, markup=False, highlight=False)
+            recognition.check(strict=strict)
         made = load_judge(judge_settings, **overrides)
         render = prompt_renderer(judge_settings, **overrides) if show_prompt else None
         if render is None:
