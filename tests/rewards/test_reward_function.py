@@ -90,7 +90,7 @@ def test_an_empty_batch_gives_no_rewards():
 
 
 def test_without_any_rubric_the_row_is_named():
-    with pytest.raises(RubricError, match=r"^row 0 has no rubric: its column 'rubric' is missing or empty"):
+    with pytest.raises(RubricError, match=r"^row 0 has no rubric in its columns and no default was given"):
         graded(PrometheusReward(scores(1)), 1)
 
 
@@ -209,6 +209,14 @@ def test_a_subclass_of_judge_that_grades_is_a_judge():
     reward = PrometheusReward(Fixed(), "helpfulness")
     assert graded(reward, 2) == near([0.75, 0.75])
     assert reward.__name__.startswith("prometheus_helpfulness_")
+
+
+def test_columns_that_the_judge_does_not_see_are_named_once(caplog):
+    reward = PrometheusReward(scores(1), "helpfulness")
+    for _ in range(2):
+        graded(reward, 1, answer=["42"])
+    assert len(caplog.messages) == 1
+    assert "the judge does not see the columns answer" in caplog.text
 
 
 @pytest.mark.parametrize("rubric", [Rubric.parse("honesty"), [Rubric.parse("honesty")], "honesty"])
