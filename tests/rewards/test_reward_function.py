@@ -422,6 +422,6 @@ def test_a_reward_shows_itself_in_one_line():
 def test_judges_of_other_weights_have_other_names():
     names = {
         PrometheusReward(load_judge("smollm2-135m", **changes), "helpfulness").__name__
-        for changes in ({}, {"adapter": "mine"}, {"model": "/other/weights"}, {"quantization": "int8"})
+        for changes in ({}, {"adapter": "owner/mine"}, {"model": "owner/weights"}, {"quantization": "int8"})
     }
     assert len(names) == 4
