@@ -88,8 +88,9 @@ class OpenAIEngine(Engine):
         """The server's address, the names of model and tokenizer, the conversation and the given context."""
         tokenizer = self._tokenizer.tokenizer or self._tokenizer.model if self._tokenizer is not None else None
         conversation = getattr(self._conversation, "__qualname__", None) or repr(self._conversation)
-        parts = [self.source.url, self.source.model, self.source.api, tokenizer, conversation]
-        return "openai:" + "|".join(str(part or "") for part in [*parts, self._context_length])
+        parts = [self.source.url, self.source.model, self.source.api, tokenizer, conversation, self._context_length]
+        added = [dict(one) for one in (self.source.extra_body, self.source.chat_template_kwargs) if one]
+        return "openai:" + "|".join(str(part or "") for part in [*parts, *added])
 
     @property
     def context_length(self) -> int | None:

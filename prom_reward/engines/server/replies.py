@@ -1,7 +1,4 @@
-"""Reads the JSON answers of OpenAI-compatible servers: text, how it ended, log-probabilities, counts.
-
-It does not know prompts or connections.
-"""
+"""Reads the JSON answers of OpenAI-compatible servers: text, how it ended, log-probabilities, counts."""
 
 import json
 import re
@@ -10,6 +7,8 @@ from dataclasses import dataclass
 from math import exp, fsum, inf, isnan, log
 from typing import Any, Literal
 
+_TEXT_BLOCKS = ("text", "output_text")
+_THOUGHT_KEYS = ("reasoning_content", "reasoning")  # of servers with a reasoning parser
 _ID = re.compile(r"token_id:([0-9]{1,12})")
 
 
@@ -68,7 +67,7 @@ def reply_problem(answer: Mapping[str, Any]) -> str | None:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return "the answer has no choices"
     if _text(choices[0]) is None:
-        return "the answer's first choice has no text"
+        return f"the answer's first choice has no text (got {json.dumps(choices[0], default=str):.120})"
     try:
         reply = read_reply(answer)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
@@ -130,9 +129,21 @@ def _sum_of_probs(logprobs: Sequence[float]) -> float:
 
 
 def _text(choice: Mapping[str, Any]) -> str | None:
+    """Return a choice's text; empty if the server kept only thoughts, the refusal if the model refused."""
     message = choice.get("message")
-    text = message.get("content") if isinstance(message, Mapping) else choice.get("text")
-    return text if isinstance(text, str) else None
+    if not isinstance(message, Mapping):
+        text = choice.get("text")
+        return text if isinstance(text, str) else None
+    content = message.get("content")
+    if isinstance(content, list):  # content blocks; thoughts are not the answer
+        blocks = [block for block in content if isinstance(block, Mapping) and block.get("type") in _TEXT_BLOCKS]
+        content = "".join(str(block.get("text") or "") for block in blocks)
+    if isinstance(content, str) and (content or not message.get("refusal")):
+        return content
+    if isinstance(message.get("refusal"), str):
+        return str(message["refusal"])
+    is_thinking = any(message.get(key) for key in _THOUGHT_KEYS) or choice.get("finish_reason") == "length"
+    return "" if content is None and is_thinking else None
 
 
 def _count(answer: Mapping[str, Any], name: str) -> int:

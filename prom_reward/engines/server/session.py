@@ -136,7 +136,8 @@ async def open_session(
         ConfigError: The server cannot be used as it is configured.
         ServerGoneError: It does not answer.
     """
-    client = ServerClient(source, stats)
+    pace = Pace(requests_per_minute=source.requests_per_minute, tokens_per_minute=source.tokens_per_minute)
+    client = ServerClient(source, stats, pace)
     try:
         abilities = await _abilities(client, source, model)
         writer = PromptWriter(conversation, _matching(tokenizer, abilities, source), system_separator=system_separator)
@@ -144,7 +145,6 @@ async def open_session(
     except BaseException:
         await client.close()
         raise
-    pace = Pace(requests_per_minute=source.requests_per_minute, tokens_per_minute=source.tokens_per_minute)
     requests = ServerRequests(client=client, route=route, writer=writer, pace=pace)
     return ServerSession(source, client, ServerAnswers(requests, writer), route, stats)
 
@@ -160,7 +160,7 @@ async def check_server(source: ServerSource) -> ServerAbilities:
 
 async def _abilities(client: ServerClient, source: ServerSource, model: str | None) -> ServerAbilities:
     try:
-        return await probe_server(client, model=source.model, fallback_model=model)
+        return await probe_server(client, model=source.model, fallback_model=model, api=source.api)
     except RequestFailedError as error:
         raise ConfigError(f"the judge's server {source.url} cannot be used: {error}; check the url") from error
     except ConfigError as error:
@@ -202,7 +202,18 @@ def _route(abilities: ServerAbilities, source: ServerSource, writer: PromptWrite
             f"{source.url}: text completions need the judge's tokenizer, which writes its conversation; give "
             "tokenizer=, or api: chat"
         )
-    return Route(model=abilities.model, is_chat=is_chat, abilities=endpoint, context_length=min(lengths, default=None))
+    if endpoint.left_out:
+        logger.warning(
+            "%s: the server refuses %s; requests go without", source.url, " and ".join(sorted(endpoint.left_out))
+        )
+    return Route(
+        model=abilities.model,
+        is_chat=is_chat,
+        abilities=endpoint,
+        context_length=min(lengths, default=None),
+        extra_body=source.extra_body,
+        chat_template_kwargs=source.chat_template_kwargs if is_chat else {},
+    )
 
 
 def _seeds(prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[int]:
