@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _PROBE_TIMEOUT_S = 20.0
 _CONNECT_TIMEOUT_S = 10.0
 _MOST_OUTAGES = 3  # a prompt that comes back from so many is what brings the server down
-_OWN_HEADERS = ("host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length")
+_OWN_HEADERS = ("host", "accept", "accept-encoding", "connection", "content-type", "content-length")
 _BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # of the body as it was sent
 _REFUSALS = (401, 403, 404)
 _SHOWN_CHARS = 300
@@ -91,7 +91,7 @@ class ServerClient:
             ServerGoneError: The server answers nothing.
             ConfigError: It refuses this caller: a wrong key, a wrong model.
         """
-        return await self._answer("POST", path, body)
+        return await self._answer("POST", path, {**body, **self._source.extra_body})
 
     async def close(self) -> None:
         """Close all connections."""
@@ -132,7 +132,8 @@ class ServerClient:
             if self.probe_request is None:
                 await _send(self._probing, "GET", "/models", None)
             else:
-                await _send(self._probing, "POST", *self.probe_request)
+                path, body = self.probe_request
+                await _send(self._probing, "POST", path, {**body, **self._source.extra_body})
         except openai.APIError as error:
             status = getattr(error, "status_code", None)
             reason = self._reason(error)
@@ -159,7 +160,7 @@ class ServerClient:
         if isinstance(error, openai.APIStatusError) and 300 <= error.status_code < 400:
             text = f"HTTP {status}, a redirect"
         text = text.replace(self._key, "[key]") if self._key else text
-        return " ".join(text.split())[:_SHOWN_CHARS]
+        return " ".join(text.split()).encode("ascii", "backslashreplace").decode()[:_SHOWN_CHARS]
 
 
 async def _send(client: openai.AsyncOpenAI, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -253,8 +254,9 @@ class _JudgeHttp(httpx2.AsyncClient):
     def _keep_own_headers(self, request: httpx2.Request) -> None:
         """Drop what the client takes from the environment: no other service's key or header goes to this server."""
         for name in list(request.headers):
-            if name not in _OWN_HEADERS and not name.startswith("x-stainless-"):
+            if name not in _OWN_HEADERS:
                 del request.headers[name]
+        request.headers["user-agent"] = "prom-reward"
         if self._key is not None:
             request.headers["authorization"] = f"Bearer {self._key}"
 

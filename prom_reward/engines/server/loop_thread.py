@@ -39,6 +39,10 @@ class LoopThread:
             future.cancel()
             raise
 
+    async def arun(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine and await its result from another loop; no thread waits for it."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
     def close(self) -> None:
         """Cancel what still runs, stop the loop and end the thread."""
         if self._loop.is_closed():

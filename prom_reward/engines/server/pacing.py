@@ -31,7 +31,7 @@ class Pace:
         self._turn = asyncio.Lock()
 
     async def take(self, num_tokens: int) -> None:
-        """Wait until a request with so many tokens of prompt and answer may go; a wait that is canceled takes no slot."""
+        """Wait until a request with so many tokens of prompt and answer may go; a canceled wait takes no slot."""
         if not self._request_s and not self._token_s:
             return
         async with self._turn:

@@ -31,8 +31,6 @@ class Route:
     """What that endpoint can do."""
     context_length: int | None
     """Tokens that prompt and answer may take together; None where it is not known."""
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that are added to every request."""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the server's chat template; empty for text completions."""
 
@@ -92,14 +90,13 @@ class ServerRequests:
         return reply
 
     def _body(self, context: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a request's body in the server's words: without the fields that it refuses, with those of the user."""
+        """Return a request's body in the server's words, without the fields that it refuses."""
         abilities = self.route.abilities
         kept = {name: value for name, value in options.items() if name not in {"max_tokens", *abilities.left_out}}
-        kwargs = (
-            {"chat_template_kwargs": dict(self.route.chat_template_kwargs)} if self.route.chat_template_kwargs else {}
-        )
-        limit = {abilities.max_tokens_key: options["max_tokens"]}
-        return {"model": self.route.model, **context, **kept, **limit, **kwargs, **self.route.extra_body}
+        kept[abilities.max_tokens_key] = options["max_tokens"]
+        if self.route.chat_template_kwargs:
+            kept["chat_template_kwargs"] = dict(self.route.chat_template_kwargs)
+        return {"model": self.route.model, **context, **kept}
 
     def rows(self, prompt: JudgePrompt) -> dict[str, Any]:
         """Return what asks for log-probabilities at every token."""

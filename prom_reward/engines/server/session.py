@@ -5,7 +5,7 @@ It does not know how one prompt is answered. It belongs to one event loop.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -120,6 +120,7 @@ async def open_session(
     tokenizer: Any,
     model: str | None,
     context_length: int | None,
+    chat_template_kwargs: Mapping[str, Any],
 ) -> ServerSession:
     """Connect to a server and find out what it can do, waiting for it where it does not answer yet.
 
@@ -131,6 +132,7 @@ async def open_session(
         tokenizer: The judge's tokenizer, where it is at hand.
         model: The judge's own name, under which it may be served.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
+        chat_template_kwargs: Arguments of the server's chat template, sent with chat completions.
 
     Raises:
         ConfigError: The server cannot be used as it is configured.
@@ -142,6 +144,8 @@ async def open_session(
         abilities = await _abilities(client, source, model)
         writer = PromptWriter(conversation, _matching(tokenizer, abilities, source), system_separator=system_separator)
         route = _route(abilities, source, writer, context_length)
+        if route.is_chat:
+            route = replace(route, chat_template_kwargs=chat_template_kwargs)
     except BaseException:
         await client.close()
         raise
@@ -211,8 +215,6 @@ def _route(abilities: ServerAbilities, source: ServerSource, writer: PromptWrite
         is_chat=is_chat,
         abilities=endpoint,
         context_length=min(lengths, default=None),
-        extra_body=source.extra_body,
-        chat_template_kwargs=source.chat_template_kwargs if is_chat else {},
     )
 
 

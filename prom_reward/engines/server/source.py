@@ -55,8 +55,6 @@ class ServerSource:
 
     extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Fields that are added to the body of every request."""
-    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """Arguments of the server's chat template, such as `enable_thinking`, sent with chat completions."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", _checked_url(self.url))
@@ -65,6 +63,9 @@ class ServerSource:
                 "server: api_key_env is not the name of an environment variable; expected one such as "
                 "PROM_REWARD_API_KEY, which holds the key"
             )
+        reserved = {"model", "messages", "prompt"} & self.extra_body.keys()
+        if reserved:
+            raise ConfigError(f"server: got {', '.join(sorted(reserved))} in extra_body; these are the judge's own")
         if self.api not in ("auto", "completions", "chat"):
             raise ConfigError(f"server: got api={self.api!r}; expected auto, completions or chat")
         for name in ("max_in_flight", "outage_after"):
