@@ -7,7 +7,7 @@ from typing import Any
 from prom_reward.data.columns import Columns, is_missing
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message
-from prom_reward.prompts.messages import read_messages, stored_messages
+from prom_reward.prompts.messages import dialogue_messages, read_messages, stored_messages
 from prom_reward.prompts.transcripts import PromptValue
 
 DIALOGUE_END = "\n\nAssistant:"
@@ -81,13 +81,13 @@ def _split_texts(prompt: Any, chosen: str, rejected: str) -> tuple[PromptValue, 
     if first != second:
         raise RowError(f"the prompts of chosen and rejected differ: {_differing(first, second)}; expected one prompt")
     if prompt is not None:
-        _check_repeated(prompt, stored_messages(first) or [])
+        _check_repeated(prompt, dialogue_messages(first) or [])
     return first, chosen[len(first) :], rejected[len(first) :]
 
 
 def _dialogue_end(text: str) -> int | None:
     """Return where the last answer of a Human/Assistant dialogue begins; None if the text is none."""
-    if stored_messages(text) is None or DIALOGUE_END not in text:
+    if dialogue_messages(text) is None or DIALOGUE_END not in text:
         return None
     return text.rfind(DIALOGUE_END) + len(DIALOGUE_END)
 
@@ -115,8 +115,8 @@ def _check_repeated(prompt: Any, begun: Sequence[Message]) -> None:
     """Raise RowError if the conversations begin with another prompt than the row's own column states."""
     stated = prompt if isinstance(prompt, str) else read_messages(prompt, "prompt")[-1].text
     said = [message.text.strip() for message in begun]
-    as_messages = stored_messages(prompt) if isinstance(prompt, str) else None
-    if stated.strip() not in said and (as_messages is None or as_messages[-1:] == []):
+    as_messages = (stored_messages(prompt) or dialogue_messages(prompt)) if isinstance(prompt, str) else None
+    if stated.strip() not in said and not as_messages:
         raise RowError(f"the conversations do not begin with the row's prompt {stated!r:.60}; expected the same prompt")
 
 

@@ -9,6 +9,7 @@ from prom_reward.labeling.exports import export_labels
 from prom_reward.labeling.labeled_rows import read_labels
 from prom_reward.labeling.labeling import label
 from prom_reward.labeling.verdicts import logit
+from tests.data import layout_rows
 from tests.labeling.label_inputs import read_rows, scripted_judge, write_rows
 
 
@@ -307,3 +308,33 @@ def test_a_judge_with_a_known_limit_on_pairs_warns_once(tmp_path, caplog):
     export_labels(tmp_path / "out", ["reward", "dpo"])
     [message] = caplog.messages
     assert "no better than length on pairs (60 % of 221)" in message
+
+
+# --- every public layout ---
+
+
+def words_of(text):
+    """The text of a prompt or a completion, and a check that messages are TRL's."""
+    if isinstance(text, str):
+        return text
+    assert all(message.keys() >= {"role", "content"} and isinstance(message["content"], str) for message in text)
+    assert {message["role"] for message in text} <= {"system", "user", "assistant"}
+    return "\n".join(message["content"] for message in text)
+
+
+@pytest.mark.parametrize("layout", layout_rows.LAYOUTS)
+def test_every_public_layout_is_exported_as_trl_takes_it(tmp_path, layout):
+    row = layout_rows.LAYOUTS[layout]
+    source = write_rows(tmp_path / "rows.jsonl", [row])
+    judge = scripted_judge(lambda prompt: f"So. [RESULT] {5 if layout_rows.A in prompt.user else 1}")
+    found = label(source, judge=judge, out=tmp_path / "out", rubric="helpfulness")
+    formats = ["sft", "kto", "grpo", *(["dpo", "reward"] if found.kind != "response" else [])]
+    exports = {one.path.stem: read_rows(one.path) for one in export_labels(tmp_path / "out", formats)}
+    assert {len(rows) for name, rows in exports.items() if name != "kto"} == {1}
+    for rows in exports.values():
+        assert all(layout_rows.Q in words_of(row["prompt"]) for row in rows)
+        assert all(layout_rows.S in words_of(row["prompt"]) for row in rows if layout_rows.S in source.read_text())
+    assert words_of(exports["sft"][0]["completion"]).strip() == layout_rows.A
+    if "dpo" in exports:
+        [pair] = exports["dpo"]
+        assert [words_of(pair[side]).strip() for side in ("chosen", "rejected")] == [layout_rows.A, layout_rows.B]
