@@ -132,19 +132,25 @@ class Columns:
         Raises:
             RubricError: The row's rubric cannot be read, or there is none.
         """
+        if found := self.own_rubrics() or default:
+            return found
+        raise RubricError(
+            "no rubric; give the row a 'rubric' column, or all rows one with --rubric (for example helpfulness)"
+        )
+
+    def own_rubrics(self) -> tuple[Rubric, ...]:
+        """Return the row's own rubrics, empty if it has none.
+
+        Raises:
+            RubricError: They cannot be read.
+        """
         value = self.get("rubric")
         if value:
             return _parsed(value, self.read["rubric"])
         levels = {name: self.values[name] for name in self.values if _FLAT_RUBRIC.fullmatch(str(name))}
         flat = {name: text for name, text in levels.items() if not is_missing(text)}
-        if flat:
-            self.take(*flat)
-            return parse_rubrics(flat)
-        if default:
-            return default
-        raise RubricError(
-            "no rubric; give the row a 'rubric' column, or all rows one with --rubric (for example helpfulness)"
-        )
+        self.take(*flat)
+        return parse_rubrics(flat) if flat else ()
 
     def unread(self) -> list[str]:
         """Return the columns whose meaning is known and that nobody read, unless they repeat what was read."""
