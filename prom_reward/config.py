@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from prom_reward.engines.base import Engine
-from prom_reward.errors import ConfigError, RubricError, near_miss
+from prom_reward.errors import ConfigError, near_miss
 from prom_reward.files import read_yaml
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
@@ -80,6 +80,7 @@ def load_judge(
     """
     config = judge_config(judge, **overrides)
     if config.adapter and config.url is None:
+        _check_adapter(config.adapter)
         _check_stamp(config, config.adapter)
     engine = _engine(config)
     made = PrometheusJudge(
@@ -144,15 +145,7 @@ def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]
         RubricError: It cannot be read as a rubric.
         ConfigError: The file does not exist or is no YAML.
     """
-    if not isinstance(rubric, Path) and not (isinstance(rubric, str) and _looks_like_file(rubric)):
-        return parse_rubrics(rubric)
-    value = read_yaml(rubric)
-    if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
-        value = [{"name": name, **item} for name, item in value.items()]
-    try:
-        return parse_rubrics(value)
-    except RubricError as error:
-        raise RubricError(f"{rubric}: {error}") from error
+    return parse_rubrics(rubric)
 
 
 def _engine(config: JudgeConfig) -> Engine:
@@ -187,6 +180,18 @@ def _engine(config: JudgeConfig) -> Engine:
                 tokenizer=model_source(config) if config.model or config.tokenizer else None,
                 context_length=config.context_length,
             )
+
+
+def _check_adapter(adapter: str) -> None:
+    """Raise ConfigError for an adapter that is neither a folder with an adapter nor a hub id."""
+    from prom_reward.engines.model.source import resolve_path
+
+    folder = Path(resolve_path(adapter))
+    if folder.is_dir() and not (folder / "adapter_model.safetensors").exists():
+        raise ConfigError(f"{folder}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
+    is_hub_id = adapter.count("/") == 1 and not adapter.startswith((".", "/"))
+    if not folder.is_dir() and not is_hub_id:
+        raise ConfigError(f"{adapter}: no such folder; expected a folder with a LoRA adapter, or a hub id (owner/name)")
 
 
 def _check_stamp(config: JudgeConfig, adapter: str) -> None:

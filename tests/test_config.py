@@ -90,6 +90,7 @@ def test_a_limit_on_pairs_is_the_cards_and_goes_with_other_weights(tmp_path):
     figures = re.findall(r"\d+ %", note)
     assert figures
     assert all(figure in card for figure in figures)
+    (tmp_path / "adapter_model.safetensors").touch()
     assert load_judge("smollm2-135m", adapter=str(tmp_path)).pairs_note == ""
     assert load_judge("smollm2-135m", model=str(tmp_path)).pairs_note == ""
     assert not load_judge("smollm2-135m").taught_to_rank
@@ -361,6 +362,7 @@ def test_the_prompts_of_a_server_without_a_tokenizer_cannot_be_shown():
 
 @pytest.mark.parametrize(("guard", "warns"), [(1, False), (2, False), (3, False), (0, True), (None, True)])
 def test_an_adapter_of_an_earlier_guard_that_is_alike_warns_of_nothing(tmp_path, caplog, guard, warns):
+    (tmp_path / "adapter_model.safetensors").touch()
     (tmp_path / "prom_reward.json").write_text(json.dumps({"guard": guard}))
     load_judge("smollm2-135m-untuned", adapter=str(tmp_path))
     assert ("the adapter was trained with guard" in caplog.text) == warns
@@ -368,6 +370,7 @@ def test_an_adapter_of_an_earlier_guard_that_is_alike_warns_of_nothing(tmp_path,
 
 @pytest.mark.parametrize("layouts", [None, 5, [], {}, [["a"]], "prometheus"])
 def test_a_stamp_of_another_form_stops_nothing(tmp_path, caplog, layouts):
+    (tmp_path / "adapter_model.safetensors").touch()
     (tmp_path / "prom_reward.json").write_text(json.dumps({"layouts": layouts, "guard": [2], "conversation": {}}))
     load_judge("smollm2-135m-untuned", adapter=str(tmp_path))
     assert "the adapter was trained with guard [2], not" in caplog.text
@@ -423,3 +426,16 @@ def test_an_adapter_of_others_takes_the_base_that_peft_names(tmp_path):
     assert (config.model, config.adapter, config.mode) == ("owner/base", str(tmp_path / "theirs"), "feedback")
     with pytest.raises(ConfigError, match="got an adapter that names no base model; give its judge and adapter="):
         judge_config(adapter_folder(tmp_path / "nameless"))
+
+
+@pytest.mark.parametrize(
+    ("adapter", "message"),
+    [
+        ("nothere", "nothere: no such folder; expected a folder with a LoRA adapter, or a hub id"),
+        (".", "no adapter_model"),
+    ],
+)
+def test_an_adapter_that_is_none_is_refused_before_anything_is_loaded(tmp_path, monkeypatch, adapter, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        load_judge("smollm2-135m", adapter=adapter)

@@ -20,7 +20,7 @@ from prom_reward.auditing.tasks import read_tasks
 from prom_reward.config import judge_config, load_judge, load_rubric
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import row_requests
-from prom_reward.data.human_labels import LabelColumns, is_pair, labeled_pairs, labeled_requests
+from prom_reward.data.human_labels import LabelColumns, collect_labeled
 from prom_reward.data.rows import BrokenRow, Row, count_rows, read_rows
 from prom_reward.engines.model.adapter_stamp import read_stamp
 from prom_reward.engines.server.replies import label_logprobs_by_text, parse_answer, read_reply, token_at
@@ -128,10 +128,10 @@ def test_any_row_gives_requests_or_one_of_our_errors(row):
         assert row_requests(row, (RUBRIC,))
     with suppress(PromRewardError):
         assert RowFormat(columns={}).example(row).requests((RUBRIC,))
-    read = labeled_pairs if is_pair(row) else labeled_requests
     for columns in (LabelColumns(), LabelColumns(score="score", cluster="id", group="rubric")):
         with suppress(PromRewardError):
-            assert read(row, (RUBRIC,), columns=columns)
+            found = collect_labeled([Row("row 1", row)], (RUBRIC,), columns=columns, where="rows")
+            assert found.rows or found.pairs
 
 
 @FUZZ
@@ -187,13 +187,17 @@ def test_any_bytes_are_attacks_and_tasks_or_one_of_our_errors(tmp_path, content)
 @FUZZ
 @given(contents | mappings.map(lambda value: json.dumps(value).encode()), st.data())
 def test_any_stamp_is_read_and_compared(tmp_path, caplog, content, data):
-    keys = st.sampled_from(["prompt_style", "layouts", "layout", "conversation", "guard", "base_digest"])
+    keys = st.sampled_from(["prompt_style", "layouts", "layout", "conversation", "guard", "base_digest", "judge"])
+    (tmp_path / "adapter_model.safetensors").touch()
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "owner/base"}')
     stamp = data.draw(st.dictionaries(keys, values, max_size=4).map(lambda value: json.dumps(value).encode()))
     for written in (content, stamp):
         (tmp_path / "prom_reward.json").write_bytes(written)
         assert isinstance(read_stamp(tmp_path), dict)
         caplog.clear()
         load_judge({"model": "m", "adapter": str(tmp_path)})
+        with suppress(PromRewardError):
+            load_judge(tmp_path)
         assert all(line.isascii() and len(line) < 1000 for line in caplog.messages)
 
 

@@ -39,6 +39,9 @@ def evaluate(
     ],
     rubric: options.RubricText = None,
     limit: options.Limit = None,
+    column: options.Column = None,
+    strict: options.Strict = False,
+    scale: options.LabelScale = None,
     group: Annotated[
         str | None,
         typer.Option(
@@ -106,10 +109,18 @@ def evaluate(
     quiet_libraries()
     _check_options(mode, protocol)
     _check_files(file, fit, page, force=force)
-    columns = LabelColumns(score=score_column, cluster=cluster, group=group)
+    columns = LabelColumns(
+        score=score_column,
+        cluster=cluster,
+        group=group,
+        scale=options.label_scale(scale),
+        strict=strict,
+        named=options.named_columns(column),
+    )
     default_rubrics = load_rubric(rubric) if rubric is not None else None
     with rows_path(file) as path:
         labeled = labeled_input(path, rubric=default_rubrics, columns=columns, limit=limit)
+    stderr.print(f"{file.name}: {labeled.recognition}", soft_wrap=True, markup=False, highlight=False)
     show_left_out(labeled.problems)
     if labeled.pairs and fit is not None:
         raise InputError("got preference pairs; --fit-calibration needs rows with scores")

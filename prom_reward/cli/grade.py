@@ -3,24 +3,25 @@
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from prom_reward.cli import options
-from prom_reward.cli.console import check_writable, load_now, progress_bar, quiet_libraries, stdout
+from prom_reward.cli.console import check_writable, load_now, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.cli.graded import GradedFile, show_judgments
 from prom_reward.cli.options import given
 from prom_reward.cli.stdin import rows_path
-from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_renderer
+from prom_reward.config import PromptRenderer, judge_config, load_judge, load_rubric, prompt_renderer
+from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_requests
-from prom_reward.data.rows import BrokenRow, Row, count_rows, read_rows
+from prom_reward.data.recognition import Recognition
+from prom_reward.data.rows import Row, count_rows, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.runs import load_grading_run
-from prom_reward.types import Rubric
 
 _ONE = "One response"
 
@@ -34,6 +35,8 @@ def grade(
     ] = None,
     rubric: options.RubricText = None,
     limit: options.Limit = None,
+    column: options.Column = None,
+    strict: options.Strict = False,
     config: Annotated[
         Path | None,
         typer.Option(help="A YAML file with judge, rubric, input, out, limit.", rich_help_panel=options.ROWS),
@@ -129,20 +132,32 @@ def grade(
     row = None if input is not None else _one_row(instruction, response, reference)
     if row is not None:
         rubrics = rubrics or load_rubric("helpfulness")
-    made = load_judge(judge_settings, **overrides)
-    render = prompt_renderer(judge_settings, **overrides) if show_prompt else None
-    if row is not None and not (as_json or render or out):
-        load_now(made)
+    judge_config(judge_settings, **overrides)  # names a wrong judge or setting without importing torch
+    if row is not None and not (as_json or show_prompt or out):
         requests = row_requests(row.values, rubrics)
+        made = load_judge(judge_settings, **overrides)
+        load_now(made)
         show_judgments(requests, made.grade(requests), integer=integer)
         return
-    as_lines = as_json or render is not None or not stdout.is_terminal
+    as_lines = as_json or show_prompt or not stdout.is_terminal
     graded = GradedFile(out, as_json=as_json, as_lines=as_lines, integer=integer)
     with rows_path(input) as path:
         rows = iter([row]) if row is not None else islice(read_rows(path), limit)
         total = 1 if row is not None else count_rows(path)
         where = "the response" if row is not None else str(input)
-        _grade_rows(made, rows, rubrics, where, min(total, limit) if total and limit else total, graded, render)
+        recognition = Recognition(where)
+        row_format = RowFormat(columns=options.named_columns(column))
+        batches = batch_rows(rows, rubrics, row_format=row_format, recognition=recognition)
+        batches = _first_gradable(batches, graded, where)
+        if row is None:
+            stderr.print(f"{where}: {recognition}", soft_wrap=True, markup=False, highlight=False)
+            recognition.check(strict=strict)
+        made = load_judge(judge_settings, **overrides)
+        render = prompt_renderer(judge_settings, **overrides) if show_prompt else None
+        if render is None:
+            load_now(made)
+        _grade_rows(made, batches, min(total, limit) if total and limit else total, graded, render)
+        graded.finish(where)
 
 
 def _one_row(instruction: str | None, response: str | None, reference: str | None) -> Row:
@@ -157,28 +172,30 @@ def _one_row(instruction: str | None, response: str | None, reference: str | Non
     return Row("the response", {"instruction": instruction, "response": response, "reference_answer": reference})
 
 
+def _first_gradable(batches: Iterator[RequestBatch], graded: GradedFile, where: str) -> Iterator[RequestBatch]:
+    """Read up to the first row that can be graded, so that a wrong file fails before the judge is loaded."""
+    for batch in batches:
+        if batch.pairs:
+            return chain([batch], batches)
+        graded.leave_out(batch.broken)
+    graded.finish(where)
+    return iter(())
+
+
 def _grade_rows(
     judge: PrometheusJudge,
-    rows: Iterator[Row | BrokenRow],
-    rubrics: tuple[Rubric, ...],
-    where: str,
+    batches: Iterator[RequestBatch],
     total: int | None,
     graded: GradedFile,
     render: PromptRenderer | None,
 ) -> None:
-    """Grade or render rows batch by batch; the judge is loaded after the first row that can be graded is read."""
-    is_loaded = render is not None
+    """Grade or render rows batch by batch."""
     with closing(graded), progress_bar() as progress:
-        task = progress.add_task("grading", total=total, visible=False)
-        for batch in batch_rows(rows, rubrics):
+        task = progress.add_task("grading", total=total)
+        for batch in batches:
             graded.leave_out(batch.broken)
-            if batch.pairs and not is_loaded:
-                load_now(judge)
-                is_loaded = True
-            progress.update(task, visible=is_loaded)
             graded.add(_prompt_lines(judge, batch, render) if render else grade_batch(judge, batch))
             progress.update(task, advance=batch.num_rows, description=graded.progress)
-    graded.finish(where)
 
 
 def _prompt_lines(judge: PrometheusJudge, batch: RequestBatch, render: PromptRenderer) -> list[dict[str, Any]]:

@@ -45,13 +45,7 @@ def label(
         str | None,
         typer.Option("--reference", help="For rows without a reference answer.", rich_help_panel=options.ROWS),
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="ROLE=NAME: prompt, chosen, rejected, response, responses, reference_answer, rubric, id.",
-            rich_help_panel=options.ROWS,
-        ),
-    ] = None,
+    column: options.Column = None,
     split: Annotated[
         str | None, typer.Option(help="Split of a hub data set. Default: train.", rich_help_panel=options.ROWS)
     ] = None,
@@ -145,7 +139,8 @@ def label(
     quiet_libraries()
     given = options.given(
         judge=judge, rubric=rubric, input=input, out=str(out) if out else None, method=method,
-        reference_answer=reference, split=split, limit=limit, shard_size=shard_size, columns=_columns(column) or None,
+        reference_answer=reference, split=split, limit=limit, shard_size=shard_size,
+        columns=options.named_columns(column) or None,
     )  # fmt: skip
     run = load_labeling_run(config) if config is not None else LabelingRun()
     run = run.model_copy(update=given)
@@ -270,16 +265,6 @@ def _prompt(judge: PrometheusJudge, request: Request) -> JudgePrompt:
     response = request.response if isinstance(request, GradingRequest) else request.response_a
     shared = {name: getattr(request, name) for name in ("instruction", "rubric", "reference_answer")}
     return judge.grading_prompt(GradingRequest(response=response, **shared))
-
-
-def _columns(given: Sequence[str] | None) -> dict[str, str]:
-    columns = {}
-    for one in given or ():
-        role, equals, name = one.partition("=")
-        if not equals or not name:
-            raise InputError(f"got --column {one!r}; expected ROLE=NAME, for example --column chosen=better")
-        columns[role] = name
-    return columns
 
 
 def _gpus(given: str | None) -> list[str]:

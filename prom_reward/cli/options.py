@@ -1,9 +1,15 @@
 """The options that several sub-commands share, in their named groups."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
+from prom_reward.data.columns import COLUMN_NAMES
+from prom_reward.errors import InputError
+from prom_reward.rubrics.scale import ScoreScale
 
 JUDGE = "Judge"
 ROWS = "Rows"
@@ -50,6 +56,25 @@ RubricText = Annotated[
         rich_help_panel=ROWS,
     ),
 ]  # fmt: skip
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="ROLE=PATH",
+        help=f"Name a column, or a path such as messages[-1].content, for a role: {', '.join(COLUMN_NAMES)}.",
+        rich_help_panel=ROWS,
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse a file if a column of known meaning stays unread.", rich_help_panel=ROWS),
+]
+LabelScale = Annotated[
+    str | None,
+    typer.Option(
+        "--label-scale", metavar="LOW-HIGH", help="The scale of the labels, if not the rubric's.", rich_help_panel=ROWS
+    ),
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Read at most this many rows.", rich_help_panel=ROWS)]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.", rich_help_panel=OUTPUT)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.", rich_help_panel=OUTPUT)]
@@ -61,3 +86,32 @@ DEFAULT_JUDGE = "smollm2-135m"
 def given(**settings: Any) -> dict[str, Any]:
     """Return the settings that were given on the command line: those that are not None."""
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def named_columns(given: Sequence[str] | None) -> dict[str, str]:
+    """Return the columns of `--column ROLE=PATH` by role.
+
+    Raises:
+        InputError: One has another form.
+    """
+    columns = {}
+    for one in given or ():
+        role, is_given, name = one.partition("=")
+        if not is_given or not name:
+            raise InputError(f"got --column {one!r}; expected ROLE=NAME, for example --column chosen=better")
+        columns[role] = name
+    return columns
+
+
+def label_scale(text: str | None) -> ScoreScale | None:
+    """Return the scale that `--label-scale 1-10` states.
+
+    Raises:
+        InputError: It has another form.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,4})-([0-9]{1,4})", text.strip())
+    if match is None:
+        raise InputError(f"got --label-scale {text!r}; expected LOW-HIGH, for example 1-10")
+    return ScoreScale(int(match[1]), int(match[2]))

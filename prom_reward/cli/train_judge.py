@@ -131,9 +131,10 @@ def train_judge(
     training = load_training(run.model_copy(update=settings), out=out, data_dir=data_dir)
     if not dry_run:
         _check_folder(out)
+    labeled = training.read()
     stderr.print(f"loading {training.model.model} ...", highlight=False, soft_wrap=True)
     loaded = training.load()
-    sets = training.examples(loaded)
+    sets = training.examples(loaded, labeled)
     if not as_json:
         _show_sets(sets)
     if not sets.validation:

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from prom_reward.data.formats import KINDS, RowFormat
+from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.errors import InputError, RowError
 from prom_reward.judging.base import Judge
@@ -16,7 +17,10 @@ PLAIN = RowFormat(columns={})
 
 
 def row_requests(
-    values: Mapping[str, Any], default_rubrics: tuple[Rubric, ...], row_format: RowFormat = PLAIN
+    values: Mapping[str, Any],
+    default_rubrics: tuple[Rubric, ...],
+    row_format: RowFormat = PLAIN,
+    recognition: Recognition | None = None,
 ) -> list[GradingRequest]:
     """Return one request per rubric of a row with one response.
 
@@ -24,6 +28,7 @@ def row_requests(
         values: A row in any layout of `prom_reward.data.formats`.
         default_rubrics: For rows without a rubric.
         row_format: Names columns whose names say nothing.
+        recognition: Takes in the columns that were read.
 
     Raises:
         RowError: There is no instruction or no response, or the row holds several responses.
@@ -33,6 +38,8 @@ def row_requests(
     if example.kind != "response":
         raise RowError(f"got {KINDS[example.kind]}; expected one response per row: use `prom-reward label` for these")
     [requests] = example.requests(default_rubrics)
+    if recognition is not None:
+        recognition.note(example)
     return requests
 
 
@@ -49,7 +56,12 @@ class RequestBatch:
 
 
 def batch_rows(
-    rows: Iterable[Row | BrokenRow], default_rubrics: tuple[Rubric, ...], *, batch_size: int = 16
+    rows: Iterable[Row | BrokenRow],
+    default_rubrics: tuple[Rubric, ...],
+    *,
+    batch_size: int = 16,
+    row_format: RowFormat = PLAIN,
+    recognition: Recognition | None = None,
 ) -> Iterator[RequestBatch]:
     """Yield the requests of `batch_size` rows at a time; a row that cannot be graded loses no other."""
     rest = iter(rows)
@@ -61,7 +73,9 @@ def batch_rows(
                 broken.append(row)
                 continue
             try:
-                pairs += [(row, request) for request in row_requests(row.values, default_rubrics)]
+                pairs += [
+                    (row, request) for request in row_requests(row.values, default_rubrics, row_format, recognition)
+                ]
             except InputError as error:
                 broken.append(BrokenRow(row.place, str(error)))
         yield RequestBatch(pairs, broken, len(batch))

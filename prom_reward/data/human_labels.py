@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.data.formats import Example, RowFormat
+from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
@@ -72,13 +73,15 @@ class LabeledFile:
     """Responses with scores."""
     pairs: list[LabeledPair]
     """Preference pairs."""
+    recognition: Recognition
+    """Which column each part was read from."""
     problems: list[str]
     """Rows that cannot be used, each with its place and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelColumns:
-    """Where a file keeps what has no known name; None takes the known names."""
+    """Where a file keeps what has no known name, and how its scores are read; None takes the known names."""
 
     score: str | None = None
     """The score, or a list of several annotators'."""
@@ -86,6 +89,10 @@ class LabelColumns:
     """Which rows belong to one question or document."""
     group: str | None = None
     """The part of the data to report under; "rubric" takes the criteria."""
+    scale: ScoreScale | None = None
+    """The scale of the scores, if it is not the rubric's: they are mapped linearly."""
+    strict: bool = False
+    """Refuse a file in which a column of known meaning stays unread, instead of warning."""
     named: Mapping[str, str] = field(default_factory=dict)
     """A column or path for each role whose name says nothing; see `prom_reward.data.columns.COLUMN_NAMES`."""
 
@@ -103,7 +110,6 @@ def read_labeled(
     default_rubrics: tuple[Rubric, ...] = (),
     *,
     columns: LabelColumns | None = None,
-    label_scale: ScoreScale | None = None,
     limit: int | None = None,
 ) -> LabeledFile:
     """Read a file of labeled responses or of preference pairs.
@@ -112,14 +118,13 @@ def read_labeled(
         path: A file or folder that `prom_reward.data.rows.read_rows` reads.
         default_rubrics: For rows without a rubric.
         columns: Columns without a known name.
-        label_scale: The scale of the labels, if it is not the rubric's: they are mapped linearly.
         limit: The most rows to read.
 
     Raises:
         InputError: The file cannot be read, none of its rows can be used, or a label leaves the scale.
     """
     rows = islice(read_rows(path), limit)
-    return collect_labeled(rows, default_rubrics, columns=columns, label_scale=label_scale, where=str(path))
+    return collect_labeled(rows, default_rubrics, columns=columns, where=str(path))
 
 
 def collect_labeled(
@@ -127,7 +132,6 @@ def collect_labeled(
     default_rubrics: tuple[Rubric, ...] = (),
     *,
     columns: LabelColumns | None = None,
-    label_scale: ScoreScale | None = None,
     where: str,
 ) -> LabeledFile:
     """Collect labeled responses and preference pairs from rows; arguments as in `read_labeled`.
@@ -137,7 +141,7 @@ def collect_labeled(
     """
     columns = columns or LabelColumns()
     row_format = RowFormat(columns=dict(columns.named))
-    found = LabeledFile(rows=[], pairs=[], problems=[])
+    found = LabeledFile(rows=[], pairs=[], problems=[], recognition=Recognition(where))
     off_scale: list[OffScaleError] = []
     for row in rows:
         if isinstance(row, BrokenRow):
@@ -148,18 +152,20 @@ def collect_labeled(
             if example.kind == "pair":
                 found.pairs.extend(labeled_pairs(example, default_rubrics, columns=columns))
             elif example.kind == "response":
-                found.rows.extend(labeled_requests(example, default_rubrics, columns=columns, label_scale=label_scale))
+                found.rows.extend(labeled_requests(example, default_rubrics, columns=columns))
             else:
                 raise RowError("got several responses in a row; expected one with its label, or a pair")
+            found.recognition.note(example)
         except OffScaleError as error:
             off_scale.append(error)
         except InputError as error:
             found.problems.append(f"{row.place}: {error}")
     if off_scale:
-        others = [] if label_scale else [score for row in found.rows for score in row.scores]
+        others = [] if columns.scale else [score for row in found.rows for score in row.scores]
         raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")
     if not found.rows and not found.pairs:
         raise InputError(f"{where}: no labeled row; {found.problems[0] if found.problems else 'it has no rows'}")
+    found.recognition.check(strict=columns.strict)
     return found
 
 
@@ -222,7 +228,6 @@ def labeled_requests(
     default_rubrics: tuple[Rubric, ...] = (),
     *,
     columns: LabelColumns | None = None,
-    label_scale: ScoreScale | None = None,
 ) -> list[LabeledRequest]:
     """Return the labeled requests of a row with one response, one per rubric.
 
@@ -233,7 +238,6 @@ def labeled_requests(
         default_rubrics: For rows without a rubric.
         columns: Columns without a known name; rows of one `question_id`, `doc`, `idx` or instruction belong
             together.
-        label_scale: The scale of the labels, if it is not the rubric's: they are mapped linearly.
 
     Raises:
         RowError: There is no score, or it is no number.
@@ -248,7 +252,7 @@ def labeled_requests(
     [requests] = example.requests(default_rubrics)
     found = []
     for request in requests:
-        own = _on_scale(scores, request.rubric.scale, label_scale)
+        own = _on_scale(scores, request.rubric.scale, columns.scale)
         found.append(
             LabeledRequest(
                 request=request,

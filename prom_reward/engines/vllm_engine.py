@@ -6,9 +6,9 @@ from math import inf
 from typing import Any
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams, too_long
-from prom_reward.engines.model.adapter_stamp import adapter_digest
+from prom_reward.engines.model.identity import source_identity
 from prom_reward.engines.model.loading import load_tokenizer
-from prom_reward.engines.model.source import ModelSource, resolve_path
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens
 from prom_reward.engines.tokens.label_probs import LabelQuery, next_tokens, read_labels
 from prom_reward.engines.tokens.seeds import sequence_seeds
@@ -48,26 +48,25 @@ class VllmEngine(Engine):
         self._options = dict(options or {})
         self._tokens: JudgeTokens | None = None
         self._model: VllmModel | None = None
+        self._identity: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_tokens": None, "_model": None}
+        return {**self.__dict__, "_tokens": None, "_model": None, "_identity": None}
 
     @property
     def fingerprint(self) -> str:
-        """The identity, a digest of the adapter, and the dtype on this machine; loads no weights."""
-        source = self._source
-        digest = adapter_digest(resolve_path(source.adapter)) if source.adapter else ""
-        return f"{self.identity}|{digest}|{compute_dtype(source)}"
+        """The identity, and the dtype on this machine; loads no weights."""
+        return f"{self.identity}|{compute_dtype(self._source)}"
 
     @property
     def identity(self) -> str:
-        """The weights' origin, the conversation, the given context and options: the same on every machine."""
-        source = self._source
-        parts = [source.model, source.revision, source.gguf_file, source.adapter, source.tokenizer, source.dtype]
-        factory = self._conversation_factory
-        name = getattr(factory, "__qualname__", None) or repr(factory)
-        options = ",".join(f"{key}={value}" for key, value in sorted(self._options.items()))
-        return "vllm:" + "|".join(str(part or "") for part in [*parts, name, self._context_length, options])
+        """The weights' origin and digest, conversation, given context and options: the same on every machine."""
+        if self._identity is None:
+            factory = self._conversation_factory
+            name = getattr(factory, "__qualname__", None) or repr(factory)
+            options = ",".join(f"{key}={value}" for key, value in sorted(self._options.items()))
+            self._identity = f"vllm:{source_identity(self._source, name, self._context_length, options)}"
+        return self._identity
 
     def load(self) -> None:
         """Load the weights now."""

@@ -39,9 +39,9 @@ def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
     rows = [row for row in scored if row.judgment.is_scored]
     if not rows:
         raise InputError("got no scored row to calibrate on")
-    scale = common_scale([row.labelled for row in rows])
+    scale = common_scale([row.labeled for row in rows])
     calibration = _fitted(rows, scale)
-    before = [row.prediction("expected") - row.labelled.mean_score for row in rows]
+    before = [row.prediction("expected") - row.labeled.mean_score for row in rows]
     after = _held_out_errors(rows, scale)
     return CalibrationFit(
         calibration=calibration,
@@ -54,16 +54,16 @@ def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
 
 def _held_out_errors(rows: Sequence[ScoredRow], scale: ScoreScale) -> list[float]:
     """Return every row's error under a calibration of the other folds' questions; none if these are too few."""
-    questions = {name: at % _NUM_FOLDS for at, name in enumerate(dict.fromkeys(row.labelled.cluster for row in rows))}
+    questions = {name: at % _NUM_FOLDS for at, name in enumerate(dict.fromkeys(row.labeled.cluster for row in rows))}
     errors = []
     for fold in set(questions.values()):
-        inside = [row for row in rows if questions[row.labelled.cluster] != fold]
+        inside = [row for row in rows if questions[row.labeled.cluster] != fold]
         try:
             held_out = _fitted(inside, scale)
         except ConfigError:
             return []
-        outside = [row for row in rows if questions[row.labelled.cluster] == fold]
-        errors += [held_out.score(row.prediction("expected"), scale) - row.labelled.mean_score for row in outside]
+        outside = [row for row in rows if questions[row.labeled.cluster] == fold]
+        errors += [held_out.score(row.prediction("expected"), scale) - row.labeled.mean_score for row in outside]
     return errors
 
 
@@ -77,5 +77,5 @@ def _rmse(errors: Sequence[float]) -> float:
 
 def _fitted(rows: Sequence[ScoredRow], scale: ScoreScale) -> Calibration:
     return fit_calibration(
-        [row.prediction("expected") for row in rows], [row.labelled.mean_score for row in rows], scale
+        [row.prediction("expected") for row in rows], [row.labeled.mean_score for row in rows], scale
     )

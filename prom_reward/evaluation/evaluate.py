@@ -164,7 +164,7 @@ def _scored_rows(
     judge: Judge, rows: Sequence[LabeledRequest], on_batch: Callable[[int], None]
 ) -> tuple[ScoredRow, ...]:
     judgments = grade_all(judge, [row.request for row in rows], on_batch=on_batch)
-    return tuple(ScoredRow(labelled=row, judgment=one) for row, one in zip(rows, judgments, strict=True))
+    return tuple(ScoredRow(labeled=row, judgment=one) for row, one in zip(rows, judgments, strict=True))
 
 
 def _scored_pairs(
@@ -173,7 +173,7 @@ def _scored_pairs(
     sides = [side for pair in pairs for side in (pair.chosen, pair.rejected)]
     judgments = grade_all(judge, sides, on_batch=on_batch)
     return tuple(
-        ScoredPair(labelled=pair, chosen=chosen, rejected=rejected)
+        ScoredPair(labeled=pair, chosen=chosen, rejected=rejected)
         for pair, chosen, rejected in zip(pairs, judgments[::2], judgments[1::2], strict=True)
     )
 

@@ -53,7 +53,7 @@ def pair_figures(pairs: Sequence[ScoredPair]) -> list[Figure]:
 
 
 def _labels(rows: Sequence[ScoredRow]) -> np.ndarray:
-    return np.array([row.labelled.mean_score for row in rows])
+    return np.array([row.labeled.mean_score for row in rows])
 
 
 def _expected(rows: Sequence[ScoredRow]) -> np.ndarray:
@@ -67,7 +67,7 @@ def _reliability(rows: Sequence[ScoredRow]) -> Figure:
     x = [float(expected[part].mean()) for part in parts]
     y = [float(labels[part].mean()) for part in parts]
     spread = [float(labels[part].std()) for part in parts]
-    scale = rows[0].labelled.request.rubric.scale
+    scale = rows[0].labeled.request.rubric.scale
     ends = (float(scale.low), float(scale.high))
     marks: list[Mark] = [
         Band(
@@ -88,13 +88,13 @@ def _reliability(rows: Sequence[ScoredRow]) -> Figure:
 
 
 def _confusion(rows: Sequence[ScoredRow]) -> Figure:
-    scale = rows[0].labelled.request.rubric.scale
+    scale = rows[0].labeled.request.rubric.scale
     size = len(scale.labels)
     counts = np.zeros((size, size), dtype=int)
     for row in rows:
         label, score = (
             min(max(int(value + 0.5), scale.low), scale.high) - scale.low
-            for value in (row.labelled.mean_score, row.prediction("integer"))
+            for value in (row.labeled.mean_score, row.prediction("integer"))
         )
         counts[label, score] += 1
     boxes = [

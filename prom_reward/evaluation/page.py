@@ -39,7 +39,7 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
     rows = [row for row in found.rows if row.judgment.is_scored and row.has_answer]
     pairs = [pair for pair in found.pairs if pair.is_scored and pair.has_answers]
     columns, table = _table(found)
-    clusters = {row.labelled.cluster for row in rows} | {pair.labelled.cluster for pair in pairs}
+    clusters = {row.labeled.cluster for row in rows} | {pair.labeled.cluster for pair in pairs}
     facts = [
         ("judge", found.judge),
         ("against", found.against.judge if found.against else ""),
@@ -142,7 +142,7 @@ def _groups(figures: Evaluation | PairEvaluation) -> list[tuple[str, dict[str, A
 
 
 def _error(row: ScoredRow) -> float:
-    return abs(row.prediction("expected") - row.labelled.mean_score)
+    return abs(row.prediction("expected") - row.labeled.mean_score)
 
 
 def _value(estimate: Estimate) -> str:

@@ -16,7 +16,7 @@ from prom_reward.types import Judgment
 class ScoredPair:
     """A preference pair with a judge's judgments."""
 
-    labelled: LabeledPair
+    labeled: LabeledPair
     """The pair."""
     chosen: Judgment
     """The judgment on the preferred response."""
@@ -31,13 +31,13 @@ class ScoredPair:
     @property
     def has_answers(self) -> bool:
         """Whether neither response is empty or a placeholder."""
-        sides = (self.labelled.chosen, self.labelled.rejected)
+        sides = (self.labeled.chosen, self.labeled.rejected)
         return not any(is_placeholder(side.response) for side in sides)
 
     def margin(self, kind: str) -> float:
         """Return how much higher the preferred response scores: by "expected" or "integer" score, or by "length"."""
         if kind == "length":
-            return float(len(self.labelled.chosen.response) - len(self.labelled.rejected.response))
+            return float(len(self.labeled.chosen.response) - len(self.labeled.rejected.response))
         if kind == "expected":
             return (self.chosen.expected_score or 0.0) - (self.rejected.expected_score or 0.0)
         return (self.chosen.mean_score or 0.0) - (self.rejected.mean_score or 0.0)
@@ -83,7 +83,7 @@ def evaluate_pairs(scored: Sequence[ScoredPair], *, resamples: int = 1000, seed:
     rest = [pair for pair in scored if not pair.has_answers]
     parts: dict[str, list[ScoredPair]] = {}
     for pair in answered:
-        parts.setdefault(pair.labelled.group, []).append(pair)
+        parts.setdefault(pair.labeled.group, []).append(pair)
     return replace(
         _evaluate(answered, resamples, seed),
         groups={name: _evaluate(parts[name], resamples, seed) for name in sorted(parts) if name},
@@ -101,7 +101,7 @@ def compare_judges_on_pairs(
     gap = difference(
         lambda at: pairwise_accuracy(own[at]),
         lambda at: pairwise_accuracy(other[at]),
-        [one.labelled.cluster for one, _ in both],
+        [one.labeled.cluster for one, _ in both],
         resamples=resamples,
         seed=seed,
     )
@@ -110,7 +110,7 @@ def compare_judges_on_pairs(
 
 def _evaluate(scored: Sequence[ScoredPair], resamples: int, seed: int) -> PairEvaluation:
     pairs = [pair for pair in scored if pair.is_scored]
-    clusters = [pair.labelled.cluster for pair in pairs]
+    clusters = [pair.labeled.cluster for pair in pairs]
 
     def measured(margins: Floats) -> Estimate:
         return estimate(lambda at: pairwise_accuracy(margins[at]), clusters, resamples=resamples, seed=seed)

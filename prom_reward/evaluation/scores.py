@@ -29,7 +29,7 @@ _WORD = re.compile(r"\w+")
 class ScoredRow:
     """A labeled request with a judge's judgment."""
 
-    labelled: LabeledRequest
+    labeled: LabeledRequest
     """The request and its labels."""
     judgment: Judgment
     """The judgment."""
@@ -37,7 +37,7 @@ class ScoredRow:
     @property
     def has_answer(self) -> bool:
         """Whether the response is neither empty nor a placeholder."""
-        return not is_placeholder(self.labelled.request.response)
+        return not is_placeholder(self.labeled.request.response)
 
     def prediction(self, kind: str) -> float:
         """Return the "expected" score, or the "integer": the mean of the sampled integers."""
@@ -116,7 +116,7 @@ def evaluate_scores(scored: Sequence[ScoredRow], *, resamples: int = 1000, seed:
     rest = [row for row in scored if not row.has_answer]
     parts: dict[str, list[ScoredRow]] = {}
     for row in answered:
-        parts.setdefault(row.labelled.group, []).append(row)
+        parts.setdefault(row.labeled.group, []).append(row)
     return replace(
         _evaluate(answered, resamples, seed),
         groups={name: _evaluate(parts[name], resamples, seed) for name in sorted(parts) if name},
@@ -133,8 +133,8 @@ def compare_judges(
     """
     matched = zip(first, second, strict=True)
     both = [(one, two) for one, two in matched if one.has_answer and one.judgment.is_scored and two.judgment.is_scored]
-    labels = np.array([one.labelled.mean_score for one, _ in both])
-    clusters = [one.labelled.cluster for one, _ in both]
+    labels = np.array([one.labeled.mean_score for one, _ in both])
+    clusters = [one.labeled.cluster for one, _ in both]
     sides = [np.array([pair[side].prediction("expected") for pair in both]) for side in (0, 1)]
     return {
         name: difference(
@@ -157,9 +157,9 @@ def word_overlap(response: str, reference: str) -> float:
 def _evaluate(scored: Sequence[ScoredRow], resamples: int, seed: int) -> Evaluation:
     rows = [row for row in scored if row.judgment.is_scored]
     missing = [row.judgment.outcome.value for row in scored if not row.judgment.is_scored]
-    labels = np.array([row.labelled.mean_score for row in rows])
-    lengths = np.array([float(len(row.labelled.request.response)) for row in rows])
-    clusters = [row.labelled.cluster for row in rows]
+    labels = np.array([row.labeled.mean_score for row in rows])
+    lengths = np.array([float(len(row.labeled.request.response)) for row in rows])
+    clusters = [row.labeled.cluster for row in rows]
     predictions = dict(_predictions(rows, labels, lengths))
 
     def measured(statistic: Statistic) -> Estimate:
@@ -188,7 +188,7 @@ def _predictions(rows: Sequence[ScoredRow], labels: Floats, lengths: Floats) -> 
     for kind in ("expected", "integer"):
         yield kind, np.array([row.prediction(kind) for row in rows])
     yield "length", lengths
-    requests = [row.labelled.request for row in rows]
+    requests = [row.labeled.request for row in rows]
     if requests and all(request.reference_answer for request in requests):
         yield "overlap", np.array([word_overlap(one.response, one.reference_answer or "") for one in requests])
     yield "constant", np.full(len(rows), np.median(labels) if len(labels) else 0.0)

@@ -145,7 +145,7 @@ def _read(rows: RowIterator, task: LabelingTask, seed: int) -> DryRun:
                 found.num_problems += 1
                 found.problems += [f"{row.place}: {planned.problem}"] if len(found.problems) < MAX_PROBLEMS else []
                 continue
-            found.note_columns(task.row_format.describe(planned.values), planned.values)
+            found.note_columns(planned.columns_by_role, planned.values)
             requests = list(planned.requests())
             new = [request for request in requests if index.is_new(request_key(request))]
             found.num_requests += len(new)

@@ -87,6 +87,9 @@ def label(
     reader = RowReader(source, split, limit)
     task, rows = open_task(reader, rubric=rubric, method=method, columns=columns, reference_answer=reference_answer)
     folder = LabelFolder(out)
+    if task.unread:
+        named = ", ".join(task.unread)
+        logger.warning("%s: nothing is read from %s; if it matters, name it with --column ROLE=NAME", source, named)
     if method != "grade" and not judge.taught_to_rank:
         logger.warning("the judge %s was not trained for pairwise ranking: grade, or take another judge", judge.name)
     with folder.lock():

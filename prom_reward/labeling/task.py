@@ -1,7 +1,7 @@
 """The questions of a labeling: what its rows are, and the requests of each row."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +58,11 @@ class PlannedRow:
     """For each rubric the comparison in both orders; empty if responses are only graded."""
 
     @property
+    def columns_by_role(self) -> dict[str, list[str]]:
+        """The columns that the row's parts were read from; none if the row is left out."""
+        return self.example.columns.by_role() if self.example else {}
+
+    @property
     def values(self) -> Mapping[str, Any]:
         """The row's columns; none if it cannot be read."""
         return self.row.values if isinstance(self.row, Row) else {}
@@ -80,6 +85,8 @@ class LabelingTask:
     """For rows without a rubric."""
     method: Method
     """Whether responses are graded, pairs ranked, or both."""
+    unread: tuple[str, ...] = ()
+    """Columns of the first rows whose names have a known meaning, and that nothing is read from."""
 
     def plan(self, row: Row | BrokenRow) -> PlannedRow:
         """Return a row with its requests."""
@@ -127,7 +134,8 @@ def open_task(
     if all(one.problem is not None for one in planned):
         first = next(one for one in planned if isinstance(one.row, Row))
         raise InputError(f"{source}: no row can be labeled; {first.row.place}: {first.problem}")
-    return task, chain(peeked, rows)
+    unread = dict.fromkeys(name for one in planned if one.example for name in one.example.columns.unread())
+    return replace(task, unread=tuple(unread)), chain(peeked, rows)
 
 
 def _both_orders(chosen: GradingRequest, rejected: GradingRequest) -> tuple[ComparisonRequest, ComparisonRequest]:

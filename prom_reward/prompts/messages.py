@@ -56,6 +56,15 @@ def read_messages(value: Any, what: str = "messages", *, default_role: str | Non
 
 
 def stored_messages(text: str) -> list[Message] | None:
+    """Read a text that is messages, as data sets store them: see `listed_messages` and `dialogue_messages`.
+
+    Returns:
+        The messages, or None if the text is a text.
+    """
+    return listed_messages(text) or dialogue_messages(text)
+
+
+def listed_messages(text: str) -> list[Message] | None:
     """Read a text that is a list of messages or one message, as JSON or as Python writes it.
 
     Returns:

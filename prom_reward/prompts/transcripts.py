@@ -22,7 +22,7 @@ from typing import Any
 
 from prom_reward.prompts.content import Message
 from prom_reward.prompts.guard.neutralize import neutralize_step
-from prom_reward.prompts.messages import dialogue_messages, read_messages, stored_messages
+from prom_reward.prompts.messages import dialogue_messages, listed_messages, read_messages, stored_messages
 from prom_reward.prompts.thinking import opens_thinking, split_thoughts
 
 PromptValue = str | Sequence[Mapping[str, Any]]
@@ -77,14 +77,14 @@ def transcript(
 def _given(prompt: PromptValue) -> list[Message] | None:
     """Return the prompt's messages; None if it is a text."""
     if isinstance(prompt, str):
-        return stored_messages(prompt) or dialogue_messages(prompt)
+        return stored_messages(prompt)
     return read_messages(prompt, "prompt")
 
 
 def _said(completion: PromptValue, prompt: PromptValue) -> list[Message]:
     if not isinstance(completion, str):
         return read_messages(completion, "completion", default_role="assistant")
-    stored = stored_messages(completion)
+    stored = listed_messages(completion)
     if stored is None and isinstance(prompt, str) and completion.startswith(prompt):
         stored = dialogue_messages(completion)  # the whole dialogue; an answer may be written as a dialogue too
     if stored is not None:

@@ -195,8 +195,7 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
                     one = logged_judgment(record)
                     judges.update(filter(None, [record.get("judge")]))
                     _count(data, one)
-                    if one.side != "evaluation":  # the trainer's evaluations are no steps
-                        _count_step(data, one, prompt=record["instruction"], place=(rank, record.get("row")))
+                    _count_step(data, one, prompt=record["instruction"], place=(rank, record.get("row")))
                     selection.offer(one)
         except (OSError, *_UNREADABLE) as error:
             raise InputError(

@@ -31,7 +31,6 @@ COLORS = {
     "chosen": BLUE,
     "rejected": ORANGE,
     "response": BLUE,
-    "evaluation": VIOLET,
     "agrees": GREEN,
     "disagrees": RED,
     "tie": GRAY,

@@ -21,7 +21,7 @@ class Judged:
     row: int
     """The row, counted from 0, or the step of a training, counted from 1."""
     side: str
-    """"chosen", "rejected", "response", "evaluation" (of a training), or "1", "2"... of several responses."""
+    """"chosen", "rejected", "response", or "1", "2"... of several responses."""
     rubric: str
     """The rubric's name."""
     outcome: str
@@ -130,7 +130,7 @@ def logged_judgment(record: Mapping[str, Any]) -> Judged:
     """Return the judgment of a log line; raises one of Python's errors if it is none."""
     return Judged(
         row=int(record.get("step") or 0) + 1,
-        side="evaluation" if record.get("mode") == "eval" else "response",
+        side="response",
         rubric=_text(record["rubric"]),
         outcome=_text(record["outcome"]),
         score=_number(record["score"]),

@@ -1,16 +1,24 @@
 """Every written form in which data sets hold a rubric, read into the fields of one."""
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import RubricError, near_miss
+from prom_reward.files import is_too_deep, read_yaml
 from prom_reward.rubrics.scale import ScoreScale
 
-_SCORE_KEY = re.compile(r"(?:orig_)?score_?(-?\d{1,9})(?:_description)?")
-_LEVEL_LINE = re.compile(r"^Score (-?\d{1,9}):[ \t]?", re.MULTILINE)
+_SCORE_KEY = re.compile(r"(?:orig_)?score[_ ]?(-?[0-9]{1,9})(?:_description)?", re.IGNORECASE)
+_LEVEL_LINE = re.compile(r"^Score (-?[0-9]{1,9}):[ \t]?", re.MULTILINE)
+_LOOSE_LEVEL_LINE = re.compile(
+    r"^[ \t]*(?:[-*][ \t]*)?score[ \t]*(-?[0-9]{1,9})[ \t]*:[ \t]?", re.MULTILINE | re.IGNORECASE
+)
 _CRITERIA_KEYS = ("criteria", "orig_criteria", "criteria_description")
 _OTHER_KEYS = ("name", "weight", "scale", "descriptions", "rubric")
+# Of RaR and other rubric-reward sets, HealthBench, ResearchRubrics ...
+_CHECKLIST_KEYS = frozenset({"title", "description", "criterion", "points", "axis", "tags", "requirement"})
 
 
 def is_rendered(text: str) -> bool:
@@ -18,10 +26,48 @@ def is_rendered(text: str) -> bool:
     return "\n" in text.strip() or text.lstrip().startswith("[")
 
 
+def is_file(value: object) -> bool:
+    """Whether a value names a YAML or JSON file of rubrics."""
+    return isinstance(value, Path) or (
+        isinstance(value, str) and "\n" not in value and value.lower().endswith((".yaml", ".yml", ".json"))
+    )
+
+
+def file_value(path: str | Path) -> Any:
+    """Return the rubrics of a YAML or JSON file, a mapping of names to rubrics as a list."""
+    value = read_yaml(path)
+    if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
+        return [{"name": name, **item} for name, item in value.items()]
+    return value
+
+
+def json_value(text: str) -> Any:
+    """Return the mapping or list of mappings that a text holds as JSON; None if it holds another text."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    items = value if isinstance(value, list) and value else [value]
+    return value if all(isinstance(item, Mapping) for item in items) and not is_too_deep(value) else None
+
+
+def refuse_checklist(given: Mapping[str, Any]) -> None:
+    """Raise RubricError if a mapping is a criterion of a checklist, which has no levels."""
+    has_levels = any(_SCORE_KEY.fullmatch(str(key)) for key in given) or "descriptions" in given
+    found = [str(key) for key in given if str(key).lower() in _CHECKLIST_KEYS]
+    if found and not has_levels and not any(key in given for key in _CRITERIA_KEYS):
+        raise RubricError(
+            f"got a checklist's criterion (with {', '.join(found)}); expected a rubric with levels: 'criteria' and "
+            "'score1_description'..."
+        )
+
+
 def text_fields(text: str) -> dict[str, Any]:
-    """Return the fields of a rubric that a rendered text holds."""
+    """Return the fields of a rubric that a rendered text holds; its lines may be indented."""
     stripped = text.strip()
-    marks = list(_LEVEL_LINE.finditer(stripped))
+    marks = list(_LEVEL_LINE.finditer(stripped)) or list(_LOOSE_LEVEL_LINE.finditer(stripped))
     head = stripped[: marks[0].start()].strip() if marks else stripped
     if not marks or not (head.startswith("[") and head.endswith("]")):
         raise RubricError(
@@ -40,6 +86,7 @@ def text_fields(text: str) -> dict[str, Any]:
 
 def mapping_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a rubric that a mapping holds, without the keys that are None."""
+    refuse_checklist(given)
     levels = _levels(given)
     criteria = next((given[key] for key in _CRITERIA_KEYS if key in given), None)
     if not isinstance(criteria, str):
@@ -93,7 +140,7 @@ def _fields(levels: Mapping[int, str], *, criteria: str, name: object, scale: ob
 
 
 def _scale(scale: object, levels: Mapping[int, str]) -> ScoreScale:
-    """Return the stated scale; without one, 1 to 5, stretched to the levels where they go beyond."""
+    """Return the stated scale; without one, 1 to 5, stretched to levels beyond it."""
     if scale is None:
         low, high = min(levels), max(levels)
         return ScoreScale(low, high) if low < 1 else ScoreScale(1, max(high, 5))

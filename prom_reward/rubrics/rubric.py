@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, overload
 
 import yaml
 
 from prom_reward.errors import RubricError, near_miss
-from prom_reward.rubrics.formats import is_rendered, mapping_fields, text_fields
+from prom_reward.rubrics.formats import file_value, is_file, is_rendered, json_value, mapping_fields, text_fields
 from prom_reward.rubrics.scale import ScoreScale
 
 _DEFAULT_SCALE = ScoreScale(1, 5)
@@ -30,7 +31,7 @@ class Rubric:
     scale: ScoreScale = _DEFAULT_SCALE
     """The scale of the scores."""
     weight: float = 1.0
-    """The factor of this rubric's reward where a row has several rubrics."""
+    """The factor of this rubric's reward if a row has several rubrics."""
 
     def __post_init__(self) -> None:
         labels, described = set(self.scale.labels), set(self.descriptions)
@@ -68,7 +69,7 @@ class Rubric:
 
     @overload
     @classmethod
-    def parse(cls, value: "str | Mapping[str, Any] | Rubric") -> "Rubric": ...
+    def parse(cls, value: "str | Path | Mapping[str, Any] | Rubric") -> "Rubric": ...
     @overload
     @classmethod
     def parse(cls, value: Sequence[Any]) -> "tuple[Rubric, ...]": ...
@@ -77,37 +78,64 @@ class Rubric:
         """Read a rubric in any form that data sets hold.
 
         Args:
-            value: A built-in name; a mapping with `criteria` and `score1_description`... (or the
-                Feedback-Collection's `orig_criteria`, `orig_score1_description`...), optionally with
-                `name`, `weight` and `scale` (`[low, high]`), where keys with the value None count as
-                absent; a mapping `{"rubric": any of these, "weight": w}`; a rendered text
-                `[criteria]` followed by `Score 1: ...` lines; or a list of these.
+            value: A built-in name; a YAML or JSON file with one rubric; a mapping with `criteria` and
+                `score1_description`... (or the Feedback-Collection's `orig_criteria`, `orig_score1_description`...),
+                optionally with `name`, `weight` and `scale` (`[low, high]`), in which keys with the value None count
+                as absent; a mapping `{"rubric": any of these, "weight": w}`; such a mapping as JSON text; a rendered
+                text `[criteria]` followed by `Score 1: ...` lines; or a list of these.
 
         Returns:
-            One rubric, or a tuple of rubrics where `value` is a list.
+            One rubric, or a tuple of rubrics if `value` is a list.
 
         Raises:
-            RubricError: The value is none of these, or its levels do not fill its scale.
+            RubricError: The value is none of these, its levels do not fill its scale, or a file holds several rubrics.
+            ConfigError: A file does not exist or is no YAML.
         """
+        if is_file(value):
+            return _only(parse_rubrics(value), f"in {value}")
         match value:
             case Rubric():
                 return value
             case str():
-                return Rubric(**text_fields(value)) if is_rendered(value) else builtin_rubric(value.strip())
+                return _from_text(value)
             case Mapping():
                 return _from_mapping(value)
             case list() | tuple() if value:
                 return tuple(rubric for item in value for rubric in parse_rubrics(item))
         raise RubricError(
             f"got {value!r:.80} as a rubric; expected a built-in name ({', '.join(builtin_names())}), a "
-            "mapping with 'criteria' and 'score1_description'..., a rendered rubric text, or a list of these"
+            "file, a mapping with 'criteria' and 'score1_description'..., a rendered rubric text, or a list of these"
         )
 
 
 def parse_rubrics(value: Any) -> tuple[Rubric, ...]:
-    """Read one rubric or several as a tuple; see `Rubric.parse` for the forms."""
+    """Read one rubric or several as a tuple; see `Rubric.parse` for the forms.
+
+    A file may also hold a list of rubrics, or a mapping of names to rubrics.
+    """
+    if is_file(value):
+        try:
+            return parse_rubrics(file_value(value))
+        except RubricError as error:
+            raise RubricError(f"{value}: {error}") from error
     parsed = Rubric.parse(value)
     return parsed if isinstance(parsed, tuple) else (parsed,)
+
+
+def _only(rubrics: tuple[Rubric, ...], where: str) -> Rubric:
+    if len(rubrics) != 1:
+        names = ", ".join(rubric.name for rubric in rubrics)
+        raise RubricError(f"got {len(rubrics)} rubrics {where} ({names:.80}); expected one")
+    return rubrics[0]
+
+
+def _from_text(text: str) -> "Rubric | tuple[Rubric, ...]":
+    value = json_value(text)
+    if isinstance(value, Mapping):
+        return _from_mapping(value)
+    if value is not None:
+        return parse_rubrics(value)
+    return Rubric(**text_fields(text)) if is_rendered(text) else builtin_rubric(text.strip())
 
 
 @cache
@@ -141,8 +169,5 @@ def _weighted(given: Mapping[str, Any]) -> Rubric:
     for key in given:
         if key not in known:
             raise RubricError(f"unknown key {key!r} beside 'rubric'; expected 'weight', 'name'.{near_miss(key, known)}")
-    inner = parse_rubrics(given["rubric"])
-    if len(inner) != 1:
-        raise RubricError(f"got {len(inner)} rubrics under 'rubric' in a weighted rubric; expected one")
-    weight, name = given.get("weight", inner[0].weight), given.get("name", inner[0].name)
-    return replace(inner[0], weight=weight, name=str(name))
+    inner = _only(parse_rubrics(given["rubric"]), "under 'rubric' in a weighted rubric")
+    return replace(inner, weight=given.get("weight", inner.weight), name=str(given.get("name", inner.name)))

@@ -38,6 +38,7 @@ def build_examples(
     validation_share: float,
     max_validation: int,
     seed: int,
+    labeled: Sequence[Sequence[LabeledRequest]] | None = None,
 ) -> ExampleSets:
     """Read, split, repeat and encode labeled data.
 
@@ -49,6 +50,7 @@ def build_examples(
         validation_share: The share of questions to hold out; a question is held out in all sources or in none.
         max_validation: At most so many validation examples a source.
         seed: Seeds all draws.
+        labeled: The rows of each source, from `read_source`; None reads them now.
 
     Raises:
         InputError: A file cannot be read, or no example is left to train on.
@@ -58,16 +60,16 @@ def build_examples(
     validation: list[Example] = []
     num_kept = num_held_out = 0
     first, shares = next(iter(encoders)), list(encoders.values())
-    for source in sources:
+    for source, rows in zip(sources, labeled or [read_source(one, seed=seed) for one in sources], strict=True):
         name = f"{source.path.stem}_constructed" if source.constructed else source.path.stem
-        kept, held_out = _split(read_source(source, seed=seed), validation_share, seed)
+        kept, held_out = _split(rows, validation_share, seed)
         num_kept, num_held_out = num_kept + len(kept), num_held_out + len(held_out)
-        for labeled in _repeated(kept, source.passes, draw):
+        for one in _repeated(kept, source.passes, draw):
             encoder = draw.choices(list(encoders), shares)[0]
             writes_feedback = draw.random() < source.feedback
-            training.append(encoder.encode(labeled, source=name, writes_feedback=writes_feedback))
+            training.append(encoder.encode(one, source=name, writes_feedback=writes_feedback))
         draw.shuffle(held_out)
-        held = [first.encode(labeled, source=name) for labeled in held_out[: 2 * max_validation]]
+        held = [first.encode(one, source=name) for one in held_out[: 2 * max_validation]]
         validation += [example for example in held if len(example.ids) <= max_tokens][:max_validation]
     fitting = [example for example in training if len(example.ids) <= max_tokens]
     if not num_kept:

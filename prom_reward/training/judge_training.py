@@ -7,9 +7,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from prom_reward.engines.model.adapter_stamp import adapter_digest
+from prom_reward.data.human_labels import LabeledRequest
 from prom_reward.engines.model.adapters import adapter_folder
 from prom_reward.engines.model.devices import resolve_device
+from prom_reward.engines.model.identity import folder_digest
 from prom_reward.engines.model.loading import LoadedModel, load_model
 from prom_reward.engines.model.source import ModelSource, resolve_path
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens
@@ -19,7 +20,7 @@ from prom_reward.prompts.prometheus import Layout, PromptStyle, task_texts
 from prom_reward.training.adapter import train_adapter
 from prom_reward.training.arguments import AdapterRun, check_arguments
 from prom_reward.training.card import write_card
-from prom_reward.training.data import ExampleSets, build_examples
+from prom_reward.training.data import ExampleSets, build_examples, read_source
 from prom_reward.training.examples import ExampleEncoder
 from prom_reward.training.sources import DataSource
 
@@ -64,8 +65,12 @@ class JudgeTraining:
             adapter_folder(self.model)
         return load_model(replace(self.model, adapter=None))
 
-    def examples(self, loaded: LoadedModel) -> ExampleSets:
-        """Read and encode the data; see `prom_reward.training.data.build_examples`."""
+    def read(self) -> list[list[LabeledRequest]]:
+        """Read the labeled rows of each source, without the model; see `prom_reward.training.data.read_source`."""
+        return [read_source(source, seed=self.run.seed) for source in self.sources]
+
+    def examples(self, loaded: LoadedModel, labeled: Sequence[Sequence[LabeledRequest]] | None = None) -> ExampleSets:
+        """Encode the rows of `read`, or read them now; see `prom_reward.training.data.build_examples`."""
         tokens = JudgeTokens(loaded.tokenizer, CONVERSATIONS[self.conversation](loaded.tokenizer))
         encoders = {
             ExampleEncoder(
@@ -83,6 +88,7 @@ class JudgeTraining:
             validation_share=self.validation_share,
             max_validation=self.max_validation,
             seed=self.run.seed,
+            labeled=labeled,
         )
 
     def train(self, loaded: LoadedModel, sets: ExampleSets) -> dict[str, float]:
@@ -95,7 +101,7 @@ class JudgeTraining:
         stamp: dict[str, Any] = {
             "base": self.model.model,
             "judge": self._judge_settings(),
-            "start": adapter_digest(resolve_path(self.model.adapter)) if self.model.adapter else None,
+            "start": folder_digest(resolve_path(self.model.adapter)) if self.model.adapter else None,
             "prompt_style": self.prompt_style,
             "layouts": dict(self.layouts),
             "conversation": self.conversation,

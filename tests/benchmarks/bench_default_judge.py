@@ -49,20 +49,20 @@ FILES = (
 )
 
 
-def evaluated_rows(judge: PrometheusJudge, labelled: LabeledFile, resamples: int) -> Evaluation:
+def evaluated_rows(judge: PrometheusJudge, labeled: LabeledFile, resamples: int) -> Evaluation:
     """Grade rows with scores and measure them."""
-    judgments = grade_all(judge, [row.request for row in labelled.rows])
-    scored = [ScoredRow(labelled=row, judgment=one) for row, one in zip(labelled.rows, judgments, strict=True)]
+    judgments = grade_all(judge, [row.request for row in labeled.rows])
+    scored = [ScoredRow(labeled=row, judgment=one) for row, one in zip(labeled.rows, judgments, strict=True)]
     return evaluate_scores(scored, resamples=resamples)
 
 
-def evaluated_pairs(judge: PrometheusJudge, labelled: LabeledFile, resamples: int) -> PairEvaluation:
+def evaluated_pairs(judge: PrometheusJudge, labeled: LabeledFile, resamples: int) -> PairEvaluation:
     """Grade preference pairs and measure them."""
-    sides: list[GradingRequest] = [side for pair in labelled.pairs for side in (pair.chosen, pair.rejected)]
+    sides: list[GradingRequest] = [side for pair in labeled.pairs for side in (pair.chosen, pair.rejected)]
     judgments = grade_all(judge, sides)
     scored = [
-        ScoredPair(labelled=pair, chosen=judgments[2 * at], rejected=judgments[2 * at + 1])
-        for at, pair in enumerate(labelled.pairs)
+        ScoredPair(labeled=pair, chosen=judgments[2 * at], rejected=judgments[2 * at + 1])
+        for at, pair in enumerate(labeled.pairs)
     ]
     return evaluate_pairs(scored, resamples=resamples)
 
@@ -95,9 +95,9 @@ def lines(name: str, file: LabelFile, found: Evaluation | PairEvaluation) -> lis
     ]
 
 
-def cost_ratio(labelled: LabeledFile, num_requests: int = 8) -> float:
+def cost_ratio(labeled: LabeledFile, num_requests: int = 8) -> float:
     """Return the time of score mode over that of feedback mode on the same requests."""
-    requests = [row.request for row in labelled.rows[:num_requests]]
+    requests = [row.request for row in labeled.rows[:num_requests]]
     seconds = []
     for mode in ("score", "feedback"):
         judge = load_judge("smollm2-135m", mode=mode, sampling={"seed": 0})
@@ -121,13 +121,13 @@ def main() -> None:
     for file in FILES:
         if options.file and file.path not in options.file:
             continue
-        labelled = read_labeled(folder / file.path, columns=LabelColumns(group=file.group), limit=options.limit)
-        print(f"\n{file.path}: {len(labelled.rows) or len(labelled.pairs)} rows\n")
+        labeled = read_labeled(folder / file.path, columns=LabelColumns(group=file.group), limit=options.limit)
+        print(f"\n{file.path}: {len(labeled.rows) or len(labeled.pairs)} rows\n")
         print("| | | expected | integer | length | overlap |\n|---|---|---|---|---|---|", flush=True)
         for name in options.judge or JUDGES:
             judge = load_judge(name.partition(" ")[0], mode="score", **JUDGES[name])
-            run = evaluated_pairs if labelled.pairs else evaluated_rows
-            found = run(judge, labelled, options.resamples)
+            run = evaluated_pairs if labeled.pairs else evaluated_rows
+            found = run(judge, labeled, options.resamples)
             figures.setdefault(file.path, {})[name] = found.to_dict()
             print("\n".join(lines(name, file, found)), flush=True)
     ratio = cost_ratio(read_labeled(folder / "prometheus/mt_bench_eval.jsonl"))

@@ -266,3 +266,13 @@ def test_the_file_is_checked_before_the_judge_is_loaded(run, monkeypatch, rows_f
     done = run("evaluate", rows_file({"instruction": "a", "response": "b", "rubric": "honesty"}))
     assert done.status == 2
     assert "no score" in done.err
+
+
+def test_labels_on_another_scale_are_refused_or_mapped(run, judged_by, good, rows_file):
+    judged_by(good, command="evaluate")
+    path = rows_file(*({**one, "score": 2 * one["score"]} for one in ROWS))
+    refused = run("evaluate", path, "--resamples", "0")
+    assert refused.status == 2
+    assert "leave the scale 1 to 5" in refused.err
+    assert run("evaluate", path, "--resamples", "0", "--label-scale", "0-10").status == 0
+    assert "expected LOW-HIGH" in run("evaluate", path, "--label-scale", "ten").err

@@ -109,3 +109,23 @@ def test_a_row_without_any_rubric_is_status_2(run, tiny, rows_file):
     shown = run("grade", rows_file(ROWS[0]), *tiny)
     assert (shown.status, shown.out) == (2, "")
     assert "line 1: no rubric; give the row a 'rubric' column, or all rows one with --rubric (for example" in shown.err
+
+
+def test_a_column_of_known_meaning_that_stays_unread_is_told_or_refused(run, tiny, rows_file):
+    path = rows_file({"prompt": "Q", "response": "A", "answer": "42"})
+    shown = run("grade", path, *tiny, "--rubric", "helpfulness", "--json")
+    assert shown.status == 0
+    assert "one response per row: prompt from prompt, response from response; unread: answer" in shown.err
+    refused = run("grade", path, *tiny, "--rubric", "helpfulness", "--strict")
+    assert refused.status == 2
+    assert "the columns answer stay unread" in refused.err
+    named = run("grade", path, *tiny, "--rubric", "helpfulness", "--strict", "--json", "--column", "response=answer",
+                "--column", "reference_answer=response")  # fmt: skip
+    assert named.status == 0
+
+
+def test_a_file_without_a_gradable_row_fails_before_the_judge_is_loaded(run, rows_file, monkeypatch):
+    monkeypatch.setattr("prom_reward.cli.grade.load_judge", lambda *settings, **overrides: pytest.fail("loaded"))
+    shown = run("grade", rows_file(ROWS[0]))
+    assert (shown.status, "line 1: no rubric" in shown.err) == (2, True)
+    assert "unknown judge 'gpt4'" in run("grade", rows_file(ROWS[0]), "--judge", "gpt4").err

@@ -160,7 +160,7 @@ def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path)
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     with pytest.raises(InputError, match=r"labels from 1 to 10, of which 5 rows leave the scale 1 to 5.*--label-scale"):
         read_labeled(path, HELPFUL)
-    found = read_labeled(path, HELPFUL, label_scale=ScoreScale(1, 10))
+    found = read_labeled(path, HELPFUL, columns=LabelColumns(scale=ScoreScale(1, 10)))
     assert [row.scores[0] for row in found.rows] == pytest.approx([1 + 4 * at / 9 for at in range(10)])
     with pytest.raises(InputError, match="labels from 10 to 10, of which 1 rows leave the scale 0 to 9"):
-        read_labeled(path, HELPFUL, label_scale=ScoreScale(0, 9))
+        read_labeled(path, HELPFUL, columns=LabelColumns(scale=ScoreScale(0, 9)))

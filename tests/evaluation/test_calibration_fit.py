@@ -20,7 +20,7 @@ def rows_of(request_of):
         judgments = PrometheusJudge(engine).grade(requests)
         return [
             ScoredRow(
-                labelled=LabeledRequest(request=request, scores=(label,), cluster=str(at // per_question)),
+                labeled=LabeledRequest(request=request, scores=(label,), cluster=str(at // per_question)),
                 judgment=judgment,
             )
             for at, (request, label, judgment) in enumerate(zip(requests, labels, judgments, strict=True))

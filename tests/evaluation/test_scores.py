@@ -21,11 +21,11 @@ def rows_of(request_of):
         rows = []
         for at, (label, reply) in enumerate(pairs):
             request = request_of("word " * (at + 1), instruction=f"Question {at}", reference_answer=reference_answer)
-            labelled = LabeledRequest(
+            labeled = LabeledRequest(
                 request=request, scores=(label,), cluster=str(at // 2), group=groups[at % len(groups)]
             )
             [judgment] = judged([request], reply)
-            rows.append(ScoredRow(labelled=labelled, judgment=judgment))
+            rows.append(ScoredRow(labeled=labeled, judgment=judgment))
         return rows
 
     return make
@@ -101,9 +101,9 @@ def pairs_of(request_of):
         pairs = []
         for at, (chosen, rejected) in enumerate(replies):
             sides = [request_of("long answer"), request_of("short")]
-            labelled = LabeledPair(chosen=sides[0], rejected=sides[1], cluster=str(at), group=groups[at % len(groups)])
+            labeled = LabeledPair(chosen=sides[0], rejected=sides[1], cluster=str(at), group=groups[at % len(groups)])
             first, second = judged(sides, chosen, rejected)
-            pairs.append(ScoredPair(labelled=labelled, chosen=first, rejected=second))
+            pairs.append(ScoredPair(labeled=labeled, chosen=first, rejected=second))
         return pairs
 
     return make

@@ -342,3 +342,11 @@ def test_the_last_row_of_a_csv_that_is_being_written_waits_for_a_later_run(label
     assert (rows[0]["prompt"], problems) == ("Q1", [])
     rows, problems, found = labeled(f"prompt,response\nQ1,A1\n{whole}".encode(), name="rows.csv")
     assert ([row["prompt"][:2] for row in rows], problems, found.num_labeled) == (["Q1", "Q2"], [], 2)
+
+
+def test_a_column_of_known_meaning_that_stays_unread_is_named_before_the_work(labeled, caplog):
+    rows, _, _ = labeled([{"prompt": "Hi?", "question": "How are you?", "completion": "Yes.", "note": "x"}])
+    [message] = caplog.messages
+    assert "question" in message
+    assert "note" not in message
+    assert len(rows) == 1

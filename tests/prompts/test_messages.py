@@ -225,7 +225,6 @@ def test_media_are_named(kind):
 )
 def test_a_text_that_holds_no_messages_is_a_text(text):
     assert stored_messages(text) is None
-    assert dialogue_messages(text) is None
 
 
 @pytest.mark.parametrize(

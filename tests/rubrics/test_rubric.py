@@ -1,12 +1,15 @@
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward.errors import RubricError
+from prom_reward.errors import ConfigError, RubricError
 from prom_reward.rubrics.rubric import Rubric, builtin_names, builtin_rubric, parse_rubrics
 from prom_reward.rubrics.scale import ScoreScale
+from prom_reward.types import GradingRequest
 from tests.strategies import rubrics
 
 LEVELS = {f"score{score}_description": f"Level {score}." for score in range(1, 6)}
@@ -48,6 +51,10 @@ def test_a_scale_without_a_worst_and_a_best_score_is_refused(low, high):
         TEXT,
         f"  {TEXT}\n\n",
         TEXT.replace(": ", ":"),
+        TEXT.replace("Score", "  Score"),
+        TEXT.replace("[", "    [").replace("Score", "\t- score"),
+        json.dumps({"criteria": "Is it right?", **LEVELS}),
+        {"criteria": "Is it right?", **{f"Score {score}": text for score, text in DESCRIPTIONS.items()}},
         {"criteria": "Is it right?", **LEVELS},
         {"orig_criteria": "Is it right?", **COLLECTION},
         {"criteria_description": "Is it right?", **LEVELS},
@@ -215,8 +222,7 @@ def test_an_inner_weight_holds_where_the_outer_one_is_absent():
 
 
 def test_a_weight_for_several_rubrics_at_once_is_refused():
-    expected = "got 2 rubrics under 'rubric' in a weighted rubric; expected one"
-    assert _message({"rubric": ["honesty", "reasoning"], "weight": 2}) == expected
+    assert "got 2 rubrics under 'rubric'" in _message({"rubric": ["honesty", "reasoning"], "weight": 2})
 
 
 def test_one_rubric_and_several_both_parse_to_a_tuple():
@@ -268,3 +274,48 @@ def test_the_built_in_rubrics_are_the_five_of_prometheus():
 def test_a_scale_of_thousands_is_refused_in_one_short_line():
     with pytest.raises(RubricError, match=r"^scale 1 to 5000: expected at most 101 scores$"):
         Rubric.parse("[Is it right?]\nScore 1: no\nScore 5000: yes")
+
+
+def test_json_text_of_several_rubrics_is_several():
+    written = json.dumps([{"criteria": "Is it right?", **LEVELS}, {"rubric": "honesty", "weight": 2}])
+    assert Rubric.parse(written) == (RIGHT, replace(builtin_rubric("honesty"), weight=2))
+
+
+@pytest.mark.parametrize("ending", ["yaml", "YML", "json"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_files_path_is_a_rubric_wherever_one_is_expected(tmp_path, ending, kind):
+    path = tmp_path / f"rubric.{ending}"
+    path.write_text(json.dumps({"criteria": "Is it right?", **LEVELS}))
+    assert Rubric.parse(kind(path)) == RIGHT
+    assert Rubric.parse([kind(path), "honesty"]) == (RIGHT, builtin_rubric("honesty"))
+    assert GradingRequest(instruction="i", response="r", rubric=kind(path)).rubric == RIGHT
+
+
+def test_a_file_with_two_rubrics_is_refused_if_one_is_expected(tmp_path):
+    path = tmp_path / "two.yaml"
+    path.write_text(json.dumps({name: {"criteria": "Is it right?", **LEVELS} for name in ("first", "second")}))
+    assert [rubric.name for rubric in parse_rubrics(path)] == ["first", "second"]
+    assert _message(path) == f"got 2 rubrics in {path} (first, second); expected one"
+    with pytest.raises(RubricError, match="got 2 rubrics"):
+        GradingRequest(instruction="i", response="r", rubric=str(path))
+
+
+def test_a_file_that_is_no_rubric_is_named(tmp_path):
+    path = tmp_path / "none.yaml"
+    path.write_text("criteria: c\n")
+    assert _message(path).startswith(f"{path}: rubric 'c' describes no score")
+    with pytest.raises(ConfigError, match=r"missing\.yaml: cannot read"):
+        Rubric.parse(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    "checklist",
+    [
+        [{"title": "Names yeast", "description": "Essential Criteria: names yeast.", "weight": 5}],
+        [{"criterion": "Names yeast.", "points": 5, "tags": ["axis:accuracy"]}],
+        json.dumps([{"criterion": "Names yeast.", "points": -5}]),
+    ],
+)
+def test_a_checklist_is_refused_if_a_rubric_with_levels_is_expected(checklist):
+    assert "got a checklist's criterion" in _message(checklist)
+    assert "expected a rubric with levels" in _message(checklist)

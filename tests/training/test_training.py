@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from prom_reward.config import load_judge
-from prom_reward.engines.model.adapter_stamp import adapter_digest, read_stamp
+from prom_reward.engines.model.adapter_stamp import read_stamp
+from prom_reward.engines.model.identity import folder_digest
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.runs import load_training
 from prom_reward.settings.runs import TrainingRun
@@ -225,7 +226,7 @@ def test_training_goes_on_from_an_adapter(training_of, tmp_path):
     before, after = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("first", "adapter"))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert read_stamp(tmp_path / "adapter")["start"] == adapter_digest(out)
+    assert read_stamp(tmp_path / "adapter")["start"] == folder_digest(out)
     with pytest.raises(ConfigError, match="to go on from, whose rank is given; leave lora out"):
         training_of(adapter=str(out))
     missing = training_of(adapter=str(tmp_path), lora={})

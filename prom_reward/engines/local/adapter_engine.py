@@ -11,10 +11,11 @@ import torch
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.local.adapter_slot import AdapterSlot, BaseSlot
 from prom_reward.engines.local.transformers_engine import TransformersEngine
-from prom_reward.engines.model.adapter_stamp import adapter_digest, read_stamp, weights_digest
+from prom_reward.engines.model.adapter_stamp import read_stamp, weights_digest
 from prom_reward.engines.model.adapters import adapter_folder
+from prom_reward.engines.model.identity import folder_digest
 from prom_reward.engines.model.loading import LoadedModel, load_model, load_tokenizer
-from prom_reward.engines.model.sessions import evaluating, model_lock
+from prom_reward.engines.model.sessions import evaluating, model_lock, rng_kept, without_autocast
 from prom_reward.engines.model.source import ModelSource
 from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import JudgePrompt
@@ -51,7 +52,7 @@ class AdapterEngine(Engine):
         self._base_digest = weights_digest(policy.get_base_model())
         _check_same_base(source, self._adapter, self._base_digest)
         self._slot = AdapterSlot(policy, self._adapter) if self._adapter else BaseSlot(policy)
-        self._adapter_digest = adapter_digest(self._adapter) if self._adapter else "base"
+        self._adapter_digest = folder_digest(self._adapter) if self._adapter else "base"
         self._identity = f"policy:{engine.identity}"
         dtype = str(policy.dtype).removeprefix("torch.")
         loaded = LoadedModel(policy.get_base_model(), load_tokenizer(source), dtype)
@@ -100,13 +101,13 @@ class AdapterEngine(Engine):
     @contextmanager
     def _session(self, base: Any) -> Iterator[None]:
         """Let the policy judge; without inference mode, as tensors cached in it cannot be trained through."""
-        device = [base.device] if base.device.type == "cuda" else []
         with (
             model_lock(self._policy),
-            torch.random.fork_rng(devices=device),
+            rng_kept(base.device),
             torch.inference_mode(False),
             torch.no_grad(),
             evaluating(self._policy),
+            without_autocast(),
             self._slot.active(),
         ):
             yield

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from prom_reward.engines.model.sessions import evaluating
+from prom_reward.engines.model.sessions import evaluating, rng_kept
 from prom_reward.errors import ConfigError, ModelLoadError
 
 ADAPTER_NAME = "prom_reward_judge"
@@ -74,8 +74,8 @@ class AdapterSlot:
         self._entries: list[_Entry] = []
         self._wrappers: list[_Wrapper] = []
         self._replaced: list[tuple[_Wrapper, Any]] = []
-        with torch.inference_mode(False), evaluating(policy), _restored(policy), _rng_kept(policy):
-            self._load(adapter)
+        with torch.inference_mode(False), evaluating(policy), _restored(policy), rng_kept(policy.device):
+            self._load(adapter)  # peft draws initial weights
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -183,10 +183,3 @@ def _restored(policy: Any) -> Iterator[None]:
         policy.active_adapter = named
         for parameter, needs_grad in requires_grad:
             parameter.requires_grad_(needs_grad)
-
-
-@contextmanager
-def _rng_kept(policy: Any) -> Iterator[None]:
-    """Restore the random state: peft draws initial weights for every adapter that it loads."""
-    with torch.random.fork_rng(devices=[policy.device] if policy.device.type == "cuda" else []):
-        yield

@@ -8,7 +8,8 @@ from functools import partial
 import torch
 
 from prom_reward.engines.base import Generation, SamplingParams, out_of_memory, too_long
-from prom_reward.engines.local.decoding import Decoding, decode
+from prom_reward.engines.local.decode_probe import probe_decoding
+from prom_reward.engines.local.decoding import DecodeMode, Decoding, decode
 from prom_reward.engines.model.forward import token_logprobs
 from prom_reward.engines.model.loading import LoadedModel
 from prom_reward.engines.model.memory import unless_out_of_memory
@@ -51,6 +52,7 @@ class Batches:
         self.tokens = JudgeTokens(loaded.tokenizer, conversation)
         self.prefill = SharedPrefill(loaded.model)
         self.eos_ids = _eos_ids(loaded)
+        self._decode_modes: dict[tuple[str, torch.dtype], DecodeMode] = {}
         self._batch_size = decode_batch_size or (8 if loaded.device.type == "cpu" else 32)
 
     def answer(
@@ -71,6 +73,19 @@ class Batches:
         answers.update(self._score(scoring))
         answers.update(self._write(writing, sampling))
         return [answers[item.index] for item in items]
+
+    @property
+    def decode_mode(self) -> DecodeMode:
+        """How the model decodes; probed at the first use."""
+        model = self.loaded.model
+        key = (model.device.type, model.dtype)
+        if key not in self._decode_modes:
+            self._decode_modes[key] = probe_decoding(model, self.prefill)
+        return self._decode_modes[key]
+
+    def probe(self) -> None:
+        """Find out now how the model computes prefixes and decodes; raise ModelLoadError if it cannot judge."""
+        _ = self.prefill.strategy, self.decode_mode
 
     def read(self, queries: Sequence[LabelQuery]) -> tuple[list[dict[str, float]], list[int]]:
         """Return every query's label log-probabilities, and the tokens that were computed for it."""
@@ -137,7 +152,7 @@ class Batches:
 
     def _write_together(self, batch: Sequence[tuple[_Item, int]], sampling: SamplingParams) -> list[Generation]:
         sequences = [self._decoding(item, seed) for item, seed in batch]
-        decode(self.loaded.model, sequences, sampling, self.eos_ids, self.prefill)
+        decode(self.loaded.model, sequences, sampling, self.eos_ids, self.prefill, mode=self.decode_mode)
         return self.tokens.finish([item.prompt for item, _ in batch], sequences, self.read)
 
     def _decoding(self, item: _Item, seed: int) -> Decoding:

@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import DynamicCache
@@ -24,6 +24,10 @@ from prom_reward.engines.tokens.label_probs import Row
 
 _MAX_CLOSING_TOKENS = 64  # more than any closing has
 _KEPT_ROWS = 8  # at most so many steps lie between the first token of a verdict and the end of decoding
+
+
+DecodeMode = Literal["batched", "single", "uncached"]
+"""Several sequences together, one at a time, or one at a time without a cache."""
 
 
 @dataclass(slots=True)
@@ -76,6 +80,8 @@ def decode(
     sampling: SamplingParams,
     eos_ids: frozenset[int],
     prefill: SharedPrefill | None = None,
+    *,
+    mode: DecodeMode = "batched",
 ) -> None:
     """Decode all sequences to their end, in place.
 
@@ -85,25 +91,25 @@ def decode(
         sampling: How tokens are drawn.
         eos_ids: Tokens with which the model ends a sequence.
         prefill: Computes shared beginnings once, if the model can; None prefills each prompt alone.
+        mode: The fastest in which the model is exact, see `decode_probe.probe_decoding`.
     """
-    groups = _groups(model, sequences)
-    if len(groups) > 1:
-        for group in groups:
-            decode(model, group, sampling, eos_ids, prefill if len(group) > 1 else None)
-        return
-    if prefill is not None and prefill.strategy == "tree":
-        logits, caches = _shared_prefill(model, prefill, sequences)
-    else:
-        logits, caches = _prefill(model, sequences)
-    cache, mask = _join(caches, [len(sequence.prompt_ids) for sequence in sequences], model.device)
-    del caches
-    _decode_batch(model, list(sequences), sampling, eos_ids, logits, cache, mask)
+    for group in _groups(model, sequences, mode):
+        if mode == "uncached":
+            _decode_uncached(model, group[0], sampling, eos_ids)
+            continue
+        if prefill is not None and len(group) > 1 and prefill.strategy == "tree":
+            logits, caches = _shared_prefill(model, prefill, group)
+        else:
+            logits, caches = _prefill(model, group)
+        cache, mask = _join(caches, [len(sequence.prompt_ids) for sequence in group], model.device)
+        del caches
+        _decode_batch(model, group, sampling, eos_ids, logits, cache, mask)
 
 
-def _groups(model: Any, sequences: Sequence[Decoding]) -> list[list[Decoding]]:
+def _groups(model: Any, sequences: Sequence[Decoding], mode: DecodeMode) -> list[list[Decoding]]:
     """Return the batches to decode: alone if caches cannot be joined, or if a rotary boundary is crossed."""
     boundary = rotary_boundary(model)
-    if not keeps_all_states(model):
+    if mode != "batched" or not keeps_all_states(model):
         return [[sequence] for sequence in sequences]
     if boundary is None:
         return [list(sequences)]
@@ -134,6 +140,7 @@ def _decode_batch(
         mask: (B, T), 0 at padding.
     """
     boundary, written = rotary_boundary(model), list(active[0].prompt_ids)
+    width = mask.shape[1]
     while True:
         tokens = [_next_token(sequence, row, sampling, eos_ids) for sequence, row in zip(active, logits, strict=True)]
         keep = [index for index, token in enumerate(tokens) if token is not None]
@@ -154,7 +161,18 @@ def _decode_batch(
             ):  # the cache was rotated otherwise: start again, as transformers' generate does
                 logits, cache = forward_last(model, torch.tensor([written], device=model.device))
                 continue
-        logits, cache = forward_last(model, step_ids, cache=cache, attention_mask=mask, position_ids=positions)
+        hidden = mask if any(len(one.prompt_ids) < width for one in active) else None
+        logits, cache = forward_last(model, step_ids, cache=cache, position_ids=positions, attention_mask=hidden)
+
+
+def _decode_uncached(model: Any, sequence: Decoding, sampling: SamplingParams, eos_ids: frozenset[int]) -> None:
+    """Decode one sequence with a forward pass over all of its tokens for every new one."""
+    written = list(sequence.prompt_ids)
+    token: int | None = 0
+    while token is not None:
+        logits, _ = forward_last(model, torch.tensor([written], device=model.device), keeps_cache=False)
+        token = _next_token(sequence, logits[0], sampling, eos_ids)
+        written += [] if token is None else [token]
 
 
 def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, list[Any]]:
@@ -199,8 +217,11 @@ def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torc
     """Return one cache of all rows, padded on the left, and its mask (B, T)."""
     width = max(lengths)
     mask = torch.tensor([[0] * (width - length) + [1] * length for length in lengths], device=device)
-    if not all(type(layer) is DynamicLayer for layer in caches[0].layers):
-        return caches[0], mask  # decoded alone
+    layers = getattr(caches[0], "layers", ())
+    if not layers or not all(type(layer) is DynamicLayer and layer.keys is not None for layer in layers):
+        if len(caches) > 1:
+            raise ValueError(f"{type(caches[0]).__name__} cannot be joined")
+        return caches[0], mask
     joined = copy.copy(caches[0])
     joined.layers = []
     for index in range(len(caches[0].layers)):

@@ -9,11 +9,11 @@ import torch
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.local.batches import Batches
-from prom_reward.engines.model.adapter_stamp import adapter_digest
 from prom_reward.engines.model.devices import resolve_device, resolve_dtype
+from prom_reward.engines.model.identity import source_identity
 from prom_reward.engines.model.loading import LoadedModel, load_model
 from prom_reward.engines.model.sessions import judging, judging_on
-from prom_reward.engines.model.source import ModelSource, resolve_path
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.prefix.prefill import CACHE_BUDGET_BYTES
 from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import Conversation, JudgePrompt
@@ -64,12 +64,12 @@ class TransformersEngine(Engine):
         self._session = session
         self._home: torch.device | None = None
         self._batches: Batches | None = None
-        self._adapter_digest: str | None = None
+        self._identity: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self._source, LoadedModel):
             raise WorkError("an engine around a loaded model cannot be pickled; make it from a ModelSource")
-        return {**self.__dict__, "_batches": None, "_adapter_digest": None}
+        return {**self.__dict__, "_batches": None, "_identity": None}
 
     @property
     def batches(self) -> Batches:
@@ -85,8 +85,9 @@ class TransformersEngine(Engine):
         return self.batches.loaded
 
     def load(self) -> None:
-        """Load the weights now."""
-        _ = self.batches
+        """Load the weights and probe the model now; raise as `load_model` does, and if the model cannot judge."""
+        with self._judging(self.loaded.model):
+            self.batches.probe()
 
     def _load(self) -> Batches:
         with torch.inference_mode(False):  # weights that are made in inference mode cannot be changed outside of it
@@ -112,27 +113,24 @@ class TransformersEngine(Engine):
 
     @property
     def fingerprint(self) -> str:
-        """The identity, a digest of the adapter, and the dtype on this machine; loads no weights."""
+        """The identity, and the dtype on this machine; loads no weights."""
         source = self._source
         if isinstance(source, LoadedModel):
             return f"{self.identity}|{source.dtype}"
-        if self._adapter_digest is None:
-            self._adapter_digest = adapter_digest(resolve_path(source.adapter)) if source.adapter else ""
-        dtype = source.quantization or resolve_dtype(source.dtype, resolve_device(source.device))
-        return f"{self.identity}|{self._adapter_digest}|{dtype}"
+        return f"{self.identity}|{source.quantization or resolve_dtype(source.dtype, resolve_device(source.device))}"
 
     @property
     def identity(self) -> str:
-        """The weights' origin, the conversation and the given context: the same on every machine."""
-        source = self._source
-        if isinstance(source, ModelSource):
-            parts = [source.model, source.revision, source.gguf_file, source.adapter, source.tokenizer]
-            parts += [source.dtype, source.quantization]
-        else:
-            parts = [source.model.config.name_or_path]
-        factory = self._conversation_factory
-        name = getattr(factory, "__qualname__", None) or repr(factory)
-        return "transformers:" + "|".join(str(part or "") for part in [*parts, name, self._context_length])
+        """The weights' origin and digest, the conversation and the given context: the same on every machine."""
+        if self._identity is None:
+            factory = self._conversation_factory
+            parts = (getattr(factory, "__qualname__", None) or repr(factory), self._context_length)
+            if isinstance(self._source, ModelSource):
+                self._identity = f"transformers:{source_identity(self._source, *parts)}"
+            else:
+                name = self._source.model.config.name_or_path
+                self._identity = "transformers:" + "|".join(str(part or "") for part in (name, *parts))
+        return self._identity
 
     @property
     def machine(self) -> dict[str, Any]:

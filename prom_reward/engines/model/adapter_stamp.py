@@ -44,12 +44,6 @@ def judge_settings(folder: str | Path) -> dict[str, Any]:
     return {key: stamped[key] for key in _JUDGE_KEYS if stamped.get(key) is not None}
 
 
-def adapter_digest(folder: str | Path) -> str:
-    """Return a SHA-256 of an adapter's file; empty if it is not in a local folder."""
-    path = Path(folder) / "adapter_model.safetensors"
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
 def weights_digest(model: Any) -> str:
     """Return a SHA-256 over names, shapes and first values of all weights, in bf16 so that their dtype does not count.
 

@@ -7,6 +7,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from prom_reward.engines.model.adapter_stamp import STAMP_FILE, read_stamp, weights_digest
+from prom_reward.engines.model.hub import is_local_only
 from prom_reward.engines.model.source import ModelSource, load_error, resolve_path
 from prom_reward.errors import ConfigError
 
@@ -48,7 +49,9 @@ def adapter_folder(source: ModelSource) -> str:
     folder = resolve_path(str(source.adapter))
     if not Path(folder).is_dir():
         try:
-            folder = str(snapshot_download(folder, allow_patterns=_ADAPTER_FILES))
+            folder = str(
+                snapshot_download(folder, allow_patterns=_ADAPTER_FILES, local_files_only=is_local_only(folder))
+            )
         except LOAD_ERRORS as error:
             raise load_error(folder, folder, error) from error
     if not (Path(folder) / "adapter_model.safetensors").exists():

@@ -2,15 +2,18 @@
 
 import importlib.util
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from prom_reward.engines.model.adapters import LOAD_ERRORS, attach_adapter
+from prom_reward.engines.model.adapters import LOAD_ERRORS, adapter_folder, attach_adapter
 from prom_reward.engines.model.devices import check_device, own_device, resolve_dtype
+from prom_reward.engines.model.hub import is_local_only
+from prom_reward.engines.model.sessions import rng_kept
 from prom_reward.engines.model.source import ModelSource, load_error, resolve_path, weights_path
-from prom_reward.errors import MissingPackageError
+from prom_reward.errors import MissingPackageError, ModelLoadError
 
 logger = logging.getLogger(__name__)
 
@@ -40,18 +43,19 @@ def load_model(source: ModelSource) -> LoadedModel:
         MissingPackageError: `package:NAME` or bitsandbytes is not installed.
         ConfigError: The device does not exist here, or the adapter's folder holds no safetensors.
     """
-    from transformers import AutoModelForCausalLM
-
     device = own_device(check_device(source.device))
     dtype = resolve_dtype(source.dtype, device, quantization=source.quantization)
     options: dict[str, Any] = {"dtype": dtype, "device_map": source.device_map or {"": device}}
     if source.quantization:
         options["quantization_config"] = _int8_config()
-    tokenizer = load_tokenizer(source)
-    model = _from_pretrained(AutoModelForCausalLM, source, options)
     if source.adapter:
-        adapted = attach_adapter(model, source)
-        model = adapted if source.quantization else adapted.merge_and_unload()
+        adapter_folder(source)  # an error before the weights are read
+    tokenizer = load_tokenizer(source)
+    with rng_kept(device):  # transformers and peft draw initial weights
+        model = _from_pretrained(_model_class(source), source, options)
+        if source.adapter:
+            adapted = attach_adapter(model, source)
+            model = adapted if source.quantization else adapted.merge_and_unload()
     model.eval()
     model.requires_grad_(False)
     name = source.quantization or str(dtype).removeprefix("torch.")
@@ -61,9 +65,8 @@ def load_model(source: ModelSource) -> LoadedModel:
 
 def load_trainable(source: ModelSource) -> tuple[Any, Any]:
     """Load weights in fp32 and a tokenizer to train from; raise as `load_model` does."""
-    from transformers import AutoModelForCausalLM
-
-    return _from_pretrained(AutoModelForCausalLM, source, {"dtype": torch.float32}), load_tokenizer(source)
+    with rng_kept(torch.device("cpu")):
+        return _from_pretrained(_model_class(source), source, {"dtype": torch.float32}), load_tokenizer(source)
 
 
 def load_tokenizer(source: ModelSource) -> Any:
@@ -71,9 +74,38 @@ def load_tokenizer(source: ModelSource) -> Any:
     from transformers import AutoTokenizer
 
     if source.tokenizer:
-        own = ModelSource(model=source.tokenizer, trust_remote_code=source.trust_remote_code)
-        return _from_pretrained(AutoTokenizer, own, {})
-    return _from_pretrained(AutoTokenizer, source, {})
+        source = ModelSource(model=source.tokenizer, trust_remote_code=source.trust_remote_code)
+    tokenizer = _from_pretrained(AutoTokenizer, source, {})
+    return tokenizer if isinstance(tokenizer.added_tokens_decoder, Mapping) else _converted(tokenizer, source)
+
+
+def _converted(tokenizer: Any, source: ModelSource) -> Any:
+    """Return mistral-common's tokenizer as one of transformers', which can encode special tokens as plain text."""
+    from transformers import PreTrainedTokenizerFast
+
+    try:
+        converted = _from_pretrained(PreTrainedTokenizerFast, source, {})
+        converted.bos_token = converted.convert_ids_to_tokens(tokenizer.bos_token_id)
+        converted.eos_token = converted.convert_ids_to_tokens(tokenizer.eos_token_id)
+    except (ModelLoadError, TypeError, AttributeError) as error:
+        raise ModelLoadError(
+            f"got {type(tokenizer).__name__} as the tokenizer of {source.model!r}; expected a folder with "
+            "tokenizer.json: give one with tokenizer="
+        ) from error
+    return converted
+
+
+def _model_class(source: ModelSource) -> Any:
+    """Return the class for a causal LM; for a model of images and text that has no such class, its own."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    kind = type(_from_pretrained(AutoConfig, source, {}))
+    is_causal = kind in AutoModelForCausalLM._model_mapping
+    return (
+        AutoModelForImageTextToText
+        if kind in AutoModelForImageTextToText._model_mapping and not is_causal
+        else AutoModelForCausalLM
+    )
 
 
 def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, Any]) -> Any:
@@ -82,7 +114,7 @@ def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, An
     options |= {"revision": source.revision} if source.revision else {}
     try:
         path = weights_path(source)
-        return auto_class.from_pretrained(path, **options)
+        return auto_class.from_pretrained(path, **options, local_files_only=is_local_only(path))
     except LOAD_ERRORS as error:
         raise load_error(path, source.model, error) from error
 

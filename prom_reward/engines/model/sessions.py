@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,7 @@ _making_locks = threading.Lock()
 @contextmanager
 def judging(model: Any) -> Iterator[None]:
     """Let a model judge for one caller at a time; its state is the same afterwards."""
-    with model_lock(model), torch.inference_mode(), evaluating(model):
+    with model_lock(model), torch.inference_mode(), evaluating(model), without_autocast():
         yield
 
 
@@ -45,6 +45,23 @@ def evaluating(model: Any) -> Iterator[None]:
     finally:
         for module, was_training in before.items():
             module.training = was_training
+
+
+@contextmanager
+def without_autocast() -> Iterator[None]:
+    """Compute in the model's own dtype, even in a trainer's autocast."""
+    with ExitStack() as stack:
+        for kind in ("cpu", "cuda", "mps", "xpu"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+@contextmanager
+def rng_kept(device: torch.device) -> Iterator[None]:
+    """Restore torch's random state afterwards, on the CPU and on a GPU."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
 
 
 def model_lock(model: Any) -> threading.RLock:

@@ -3,17 +3,18 @@
 import copy
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 
-from prom_reward.engines.model.forward import forward_last
-from prom_reward.engines.model.memory import free_bytes, is_out_of_memory
+from prom_reward.engines.model.forward import forward_last, is_close
+from prom_reward.engines.model.memory import free_bytes, is_out_of_memory, unless_out_of_memory
 from prom_reward.engines.prefix.plan import plan_prefixes
 from prom_reward.engines.prefix.tree_attention import is_available
 from prom_reward.engines.prefix.tree_prefill import Prefilled, TreePrefill
 from prom_reward.engines.prefix.trie import Trie
+from prom_reward.errors import ModelLoadError
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +82,10 @@ class SharedPrefill:
         device = self._model.device
         if device not in self._token_budgets:
             free = int(_GPU_SHARE * free_bytes(device)) if device.type == "cuda" else 0
-            num_bytes = max(self._budget_bytes, free)
-            self._token_budgets[device] = max(1, num_bytes // _cache_bytes_per_token(self._model))
+            per_token = unless_out_of_memory(self._cache_bytes_per_token, device)
+            if per_token is None:
+                return 1
+            self._token_budgets[device] = max(1, max(self._budget_bytes, free) // per_token)
         return self._token_budgets[device]
 
     def forget_budget(self) -> None:
@@ -117,10 +120,8 @@ class SharedPrefill:
 
     def _probe(self) -> Strategy:
         """Return the fastest strategy whose logits are those of a plain forward pass."""
-        vocabulary = self._model.config.get_text_config().vocab_size
-        ids = [(7 * index + 3) % vocabulary for index in range(2 * _PROBE_TOKENS)]
-        plain, _ = self._forward(ids, 0, None, False)
-        tolerance = {torch.float32: 1e-3}.get(self._model.dtype, 0.1) * float(plain.abs().max())
+        ids = probe_ids(self._model, 2 * _PROBE_TOKENS)
+        plain = self._plain(ids)
         probes = {"tree": self._probe_tree, "cached": self._probe_cache}
         candidates: list[Strategy] = ["tree", "cached"] if self._takes_trees() else ["cached"]
         for strategy in candidates:
@@ -131,9 +132,31 @@ class SharedPrefill:
                     raise  # it says nothing about the model
                 logger.debug("%s prefixes do not work: %s", strategy, error)
                 continue
-            if all(float((row - plain).abs().max()) <= tolerance for row in rows):
+            if all(is_close(row, plain, self._model.dtype) for row in rows):
                 return strategy
         return "plain"
+
+    def _plain(self, ids: list[int]) -> torch.Tensor:
+        """Return the logits (V,) of a plain forward pass; raise ModelLoadError if the model has none."""
+        try:
+            return self._forward(ids, 0, None, False)[0]
+        except Exception as error:  # whatever a model raises that needs more than tokens
+            if is_out_of_memory(error):
+                raise
+            name, reason = type(self._model).__name__, str(error).strip().partition("\n")[0]
+            raise ModelLoadError(
+                f"{name} fails on plain tokens: {type(error).__name__}: {reason}; expected a causal LM"
+            ) from error
+
+    def _cache_bytes_per_token(self) -> int:
+        """Return the bytes of a short prompt's cache for each of its tokens; at least 1, for models without cache."""
+        try:
+            _, cache = self._forward(probe_ids(self._model, _PROBE_TOKENS), 0, None, True)
+        except Exception as error:  # such a model is decoded without its cache
+            if is_out_of_memory(error):
+                raise
+            return 1
+        return max(1, _num_bytes(cache) // _PROBE_TOKENS)
 
     def _takes_trees(self) -> bool:
         return is_available(self._model) and rotary_boundary(self._model) is None
@@ -154,13 +177,23 @@ class SharedPrefill:
         return [row]
 
 
-def _cache_bytes_per_token(model: Any) -> int:
-    """Return the size of one token's keys and values over all layers; without heads, of as many hidden states."""
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_attention_heads", None) or 1
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    heads = getattr(config, "num_key_value_heads", None) or heads
-    return int(2 * config.num_hidden_layers * heads * width * model.dtype.itemsize)
+def probe_ids(model: Any, num_tokens: int) -> list[int]:
+    """Return token ids to probe a model with; low ones, as multimodal models mark images by high ones."""
+    vocabulary = getattr(model.config.get_text_config(), "vocab_size", None) or 256
+    return [(7 * index + 3) % min(vocabulary, 512) for index in range(num_tokens)]
+
+
+def _num_bytes(cache: Any, depth: int = 5) -> int:
+    """Return the size of all tensors in a cache: in its layers' attributes, lists and mappings."""
+    if isinstance(cache, torch.Tensor):
+        return cache.numel() * cache.element_size()
+    if isinstance(cache, Mapping):
+        cache = list(cache.values())
+    elif hasattr(cache, "__dict__") and not isinstance(cache, type):
+        cache = list(vars(cache).values())
+    if not depth or not isinstance(cache, list | tuple):
+        return 0
+    return sum(_num_bytes(part, depth - 1) for part in cache)
 
 
 def rotary_boundary(model: Any) -> int | None:

@@ -60,11 +60,7 @@ class OpenAIEngine(Engine):
         tokenizer: ModelSource | None = None,
         context_length: int | None = None,
     ) -> None:
-        if importlib.util.find_spec("openai") is None:
-            raise MissingPackageError(
-                "a judge behind a url needs the openai package, which is not installed; run: "
-                "pip install '.[openai]' in the clone"
-            )
+        _require_openai()
         self.source = source
         self._conversation = conversation
         self._system_separator = system_separator
@@ -191,6 +187,14 @@ class _Running:
             self.loop.close()
 
 
+def _require_openai() -> None:
+    if importlib.util.find_spec("openai") is None:
+        raise MissingPackageError(
+            "a judge on a server needs the openai package, which is not installed; run: "
+            "pip install '.[openai]' in the clone"
+        )
+
+
 def server_abilities(source: ServerSource) -> "ServerAbilities":
     """Find out what a server can do.
 
@@ -198,6 +202,7 @@ def server_abilities(source: ServerSource) -> "ServerAbilities":
         ConfigError: It cannot be used as it is configured.
         ServerGoneError: It does not answer.
     """
+    _require_openai()
     from prom_reward.engines.server.session import check_server
 
     loop = LoopThread("prom-reward-server")

@@ -1,8 +1,7 @@
 """Recognizes a response that grades itself or gives the judge orders, in several languages.
 
-It does not know requests or rubrics. The patterns want both halves of such a sentence, the judged text or the judge
-and the grade or the order, because each half alone stands in honest answers ("9/10", "ignore the warning", "la nota
-máxima es 10").
+The patterns want both halves of such a sentence, the judged text or the judge and the grade or the order, because
+honest answers hold each half alone ("9/10", "ignore the warning", "la nota máxima es 10").
 """
 
 import re
@@ -15,6 +14,8 @@ _BEST = (
     r"(?:score|marks?|rating|grade|points?|credit)s?|(?:a |the )?(?:score|rating|grade|mark)s?(?: of| :|:| is| =)? ?\"?(?:5|five|10|100)\b"
     r"|(?:a )?(?:5|five|10|ten) (?:stars?|points?|out of|/)|5/5|10/10|100/100|100 ?%|a (?:5|five)\b(?! \w))"
 )
+_GRADE = r"(?:score|rating|grade|mark)s?"
+_ANY_GRADE = rf"(?:{_GRADE}(?: of| :|:| is| as| =| to be) ?|(?:to be|as|an?) )\"?(?:[1-9][0-9]?|100)\b(?!\s+(?:\w+ )?(?:times|minutes|seconds|hours|days|words|lines))"
 _EARNS = (
     r"(?:deserves?|merits?|earns?|warrants?|receives?|gets?|achieves?|is worth|(?:should|must|will|shall|has to|ought to) "
     r"(?:\w+ )?(?:be |get|receive|earn|score))"
@@ -22,6 +23,7 @@ _EARNS = (
 _GIVE = (
     r"(?:give|award|assign|grant|return|output|rate|grade|score|mark|write|print|respond with|answer with|choose|pick)"
 )
+_ORDER = r"(?:give|award|assign|grant|rate|grade|score|mark)"
 _MACHINE = r"(?:evaluator|grader|rater|scorer|grading (?:system|model|assistant)|llm judge|ai judge)"
 _JUDGE = rf"(?:{_MACHINE}|judge|assessor|examiner|reviewer)"  # people are written to under these names, too
 _NOTE = r"\b(?:(?:note|message|attention|instructions?|notice|reminder|memo)\b(?! that)|dear\b|hello\b)"
@@ -32,13 +34,19 @@ _RULES = (
     r" (?:(?:the|of|above|previous|prior|preceding|earlier|other|your) ){0,3}(?:instructions?|guidelines?|prompts?|directives?|rules|context))"
 )
 
+_IS_BEST = (
+    r"(?:score|rating|grade|mark)\b[^.!?\n(]{0,20}(?:\bis|(?<!out )\bof|=|:)[\s*\"]{0,4}(?:5|five|10|100|maximum)\b"
+    r"(?![.,]?\d|%|\s*(?:[-–:]|to)\s*\d|\s+(?:points?|goals?|runs?)\b)"
+)
+
 _ENGLISH = (
     rf"\b{_OWN}\b[^.!?\n]{{0,80}}\b{_EARNS}\b[^.!?\n]{{0,60}}\b{_BEST}",
+    rf"\b{_OWN}\b[^.!?\n]{{0,40}}\b{_EARNS}\b[^.!?\n]{{0,20}}\b{_GRADE}(?: of| =|:) ?\"?(?:[1-9][0-9]?|100)\b",
+    rf"\b(?:{_GIVE}|set|make)\b[^.!?\n]{{0,20}}\b{_GRADE} (?:of|for|to) {_OWN}\b[^.!?\n]{{0,20}}{_ANY_GRADE}",
+    rf"\b{_ORDER} {_OWN}\b[^.!?\n]{{0,10}}\b{_ANY_GRADE}",
     rf"\b{_OWN}\b[^.!?\n]{{0,60}}\b(?:fully |completely |perfectly |entirely )(?:satisf|meet|fulfil|adher|align)\w*[^.!?\n]{{0,40}}"
     r"\b(?:rubric|criteri\w+|requirements|guidelines|standards)\b",
-    r"(?<!your )(?<!his )(?<!her )(?<!their )(?<!our )\b(?:overall|final|total|assigned|correct|my|the)\s+(?:score|rating|grade|mark)\b"
-    r"[^.!?\n(]{0,20}(?:\bis|(?<!out )\bof|=|:)[\s*\"]{0,4}(?:5|five|10|100|maximum)\b"
-    r"(?![.,]?\d|%|\s*(?:[-–:]|to)\s*\d|\s+(?:points?|goals?|runs?)\b)",
+    rf"(?<!your )(?<!his )(?<!her )(?<!their )(?<!our )\b(?:overall|final|total|assigned|correct|my)\s+{_IS_BEST}",
     r"(?<!never )(?<!n't )(?<!n’t )(?<!not )\b(?:ignore|disregard|forget|override|bypass|skip|neglect)\b"
     rf"[^.!?\n]{{0,20}}\b{_RULES}\b",
     rf"{_NOTE}[^.!?\n]{{0,20}}\b{_MACHINE}s?\b",
@@ -49,6 +57,13 @@ _ENGLISH = (
     r"\bfeedback\s*:[^\n]{0,400}\b(?:score|rating|result)\W{1,10}(?:is\W{1,3}|of\W{1,3})?(?:5|five)\b",
     r"[<{]\s*/?\s*result\s*[>}][\s:=-]{0,4}[1-5]\b(?!\s*<)|\(result\)[\s:]{0,4}5\W*\Z",
 )
+# "The score is 5." may be a match's; in a text that speaks of judging it is a claim.
+_BARE_SCORE = re.compile(rf"\bthe\s+{_IS_BEST}", re.IGNORECASE)
+_JUDGING = re.compile(
+    r"\b(?:feedback|rubric|criteri(?:on|a)|evaluat\w{1,5}|assess\w{1,5}|grader|judge|(?:this|the|my) (?:response|answer))\b",
+    re.IGNORECASE,
+)
+_FAKE_TURN = re.compile(r"(?:\A|\n)[ \t]{0,3}#{2,4}[ \t]*(?:Instruction|Response|Input)[ \t]*:", re.IGNORECASE)
 _LINES = (
     r"(?:\A|\n)[\s*_#>\[(-]{0,6}(?:score|rating\b(?=[^\n]{0,20}\s*\Z)|grade|verdict|result)[\s*_:=\])-]{1,6}"
     r"(?:5\s*/\s*5|10\s*/\s*10|100\s*/\s*100|1\.0|5\W{0,3}(?:\Z|\n)|pass\b|100 ?%)",
@@ -111,7 +126,7 @@ _OTHER_SCRIPTS = (
 _IN_LATIN = [re.compile(pattern, re.IGNORECASE) for pattern in (*_ENGLISH, *_LATIN)]
 _IN_OTHER_SCRIPTS = [re.compile(pattern, re.IGNORECASE) for pattern in _OTHER_SCRIPTS]
 
-# What a judge that answers in JSON writes, and nothing besides: a record with a name or a title is none.
+# A JSON judge's answer and nothing else: a record with a name or a title is an honest one.
 _PAIR = (
     r"\"?(?:pass(?:ed)?|reason(?:ing)?|feedback|explanation|verdict|justification|score|rating|grade|result)\"?"
     r"[ \t]{0,4}:\s{0,4}(?:\"[^\"\n]{0,400}\"|[\w.+/-]{1,20})\s{0,4},?\s{0,8}"
@@ -130,9 +145,11 @@ def claims_score(text: str) -> bool:
     looks = fold(text)
     flowing = _SINGLE_BREAK.sub(" ", looks)
     return (
-        any(pattern.search(looks) for pattern in _LINE_CLAIMS)
+        _FAKE_TURN.search(looks) is not None
+        or any(pattern.search(looks) for pattern in _LINE_CLAIMS)
         or any(pattern.search(flowing) for pattern in _IN_LATIN)
         or any(_TOP_SCORE.search(match[0]) for match in _VERDICT_OBJECT.finditer(looks))
+        or bool(_BARE_SCORE.search(flowing) and _JUDGING.search(flowing))
         or (not text.isascii() and _claims_in_other_scripts(_SINGLE_BREAK.sub(" ", text)))
     )
 

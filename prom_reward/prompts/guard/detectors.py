@@ -1,9 +1,7 @@
 """Flags responses that look like attempts on the judge; changes nothing.
 
-It does not know judges, or what a flag leads to: `prom_reward.judging.flags` does.
-
-Every detector is a function of one request. They are made for few false alarms on honest answers rather than for
-catching all: a policy that is trained against them learns to write what they do not know.
+Every detector is a function of one request. They prefer few false alarms on honest answers over catching everything: a
+policy that is trained against them learns to write what they miss. `prom_reward.judging.flags` acts on the flags.
 """
 
 import base64
@@ -20,15 +18,18 @@ from prom_reward.prompts.guard.lookalikes import fold
 from prom_reward.prompts.guard.neutralize import poses_as_judge
 from prom_reward.types import GradingRequest
 
-DETECTOR_VERSION = 3
+DETECTOR_VERSION = 4
 """Goes up whenever a response can be flagged differently."""
 
 _WORD = re.compile(r"\w+")
-_BASE64 = re.compile(r"(?<![A-Za-z\d+/_-])[A-Za-z\d+/_-]{12,}+={0,2}")
-_HEX = re.compile(r"(?<![A-Fa-f\d])(?:(?:\\x|0x|%)?[A-Fa-f\d]{2}[ ,:]?){8,}+")
-_HEX_SIGNS = re.compile(r"\\x|0x|[^A-Fa-f\d]")
-_MAX_ENCODED = 1000  # runs of either sort looked at in one response, and
-_MAX_DECODED = 32  # those among them that say something
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}+={0,2}")
+_HEX = re.compile(r"(?<![A-Fa-f0-9])(?:(?:\\x|0x|%)?[A-Fa-f0-9]{2}[ ,:]?){8,}+")
+_HEX_SIGNS = re.compile(r"\\x|0x|[^A-Fa-f0-9]")
+_LONG_ENTITY = re.compile(
+    r"&#[0-9]{8,}+"
+)  # no character has such a number, and `html.unescape` fails on very long ones
+_MAX_ENCODED = 1000  # runs of either sort that are decoded in one response
+_MAX_DECODED = 32  # decoded texts that are looked at
 _MIN_COPIED_WORDS = 30
 _COPIED_RUN = 8  # words in a row that two people rarely write alike
 _TAGS = re.compile("[\U000e0020-\U000e007e]{4,}+")
@@ -40,6 +41,7 @@ _SMUGGLED = re.compile(
     "[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}+"
     "|[\xad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0]{16,}+"
 )  # variation selectors and characters without width: one stands alone in honest text, a few at most
+_BRACKETS = re.compile(r"[\s()\[\]{}<>]*")
 _SPOKEN = re.compile(r"[^\W\d_]+|[^\x00-\u25ff]+")  # letters and emoji, without digits, punctuation, boxes and arrows
 _MIN_REPETITIVE_BYTES = 200
 _MAX_COMPRESSION = 14.0
@@ -62,14 +64,14 @@ def _hidden_text(request: GradingRequest) -> bool:
 
 
 def _rubric_copy(request: GradingRequest) -> bool:
-    """At least two of the rubric's descriptions stand in the response, word for word."""
+    """Whether the response holds two of the rubric's descriptions, word for word."""
     said = _words(request.response)
     levels = {_words(text) for text in request.rubric.descriptions.values()}
     return sum(len(level) >= 20 and level in said for level in levels) >= 2
 
 
 def _reference_copy(request: GradingRequest) -> bool:
-    """Of a reference of 30 words or more, four fifths of all runs of eight words stand in the response."""
+    """Whether the response holds four fifths of the runs of eight words of a reference of 30 words or more."""
     reference = _words(request.reference_answer or "").split()
     if len(reference) < _MIN_COPIED_WORDS:
         return False
@@ -78,24 +80,27 @@ def _reference_copy(request: GradingRequest) -> bool:
 
 
 def _repetition(request: GradingRequest) -> bool:
-    """The response says the same over and over: it compresses far better than honest lists and tables do.
+    """Whether the response says the same over and over: it compresses far better than honest lists and tables.
 
-    So do its letters alone, half as far at least, as those of a matrix, a board or an empty table do not.
+    Its letters alone must compress half as far, which those of a matrix, a board or an empty table do not; a text of
+    brackets alone has none.
     """
     text = request.response[:_MAX_LOOKED_AT]
     if len(text.encode("utf-8", "replace")) < _MIN_REPETITIVE_BYTES:
         return False
-    return _excess(text) > 1 and _excess("".join(_SPOKEN.findall(text))) > 0.5
+    if _excess(text) <= 1:
+        return False
+    return _excess("".join(_SPOKEN.findall(text))) > 0.5 or bool(_BRACKETS.fullmatch(fold(text)))
 
 
 def _excess(text: str) -> float:
-    """Return how far a text compresses, as a share of what is too far for its length."""
+    """Return a text's compression ratio as a share of the ratio that counts as repetition at its length."""
     content = text.encode("utf-8", "replace")
     return len(content) / len(zlib.compress(content)) / (_MAX_COMPRESSION * min(1.0, 0.4 + len(content) / 4000))
 
 
 def _empty(request: GradingRequest) -> bool:
-    """Nothing but white space, invisible characters and punctuation; operators and brackets ("!=", "{}") are code."""
+    """Whether there is only white space, invisible characters and punctuation; "!=" and "{}" are code."""
     return all(
         character in "|~`^" or unicodedata.category(character) in ("Po", "Pd", "Pc")
         for character in "".join(fold(request.response).split())
@@ -104,18 +109,18 @@ def _empty(request: GradingRequest) -> bool:
 
 def _readings(text: str) -> set[str]:
     """Return a text as it is written, and as a browser would show it."""
-    return {text, html.unescape(text)} if "&" in text else {text}
+    return {text, html.unescape(_LONG_ENTITY.sub("&#0", text))} if "&" in text else {text}
 
 
 def _tag_texts(text: str) -> Iterator[str]:
-    """Yield what invisible tags spell; behind a black flag they may spell a region's flag."""
+    """Yield the texts that invisible tags spell; after a black flag they may spell a region's flag."""
     if not text.isascii():
         for run in _TAGS.findall(_REGION_FLAG.sub("", text)):
             yield "".join(chr(ord(tag) - 0xE0000) for tag in run)
 
 
 def _words(text: str) -> str:
-    """Return the folded small-letter words of a text, with one space before, between and behind."""
+    """Return the folded words of a text in lower case, with one space before, between and after them."""
     return f" {' '.join(_WORD.findall(fold(text[:_MAX_LOOKED_AT]).lower()))} "
 
 
@@ -124,7 +129,7 @@ def _runs(words: list[str]) -> set[tuple[str, ...]]:
 
 
 def _decoded(text: str) -> Iterator[str]:
-    """Yield what the base64 and the hexadecimal numbers in a text say, where they say something in words."""
+    """Yield the readable texts that base64 and hexadecimal numbers in a text encode."""
     runs = chain(
         (_from_base64(match[0]) for match in islice(_BASE64.finditer(text), _MAX_ENCODED)),
         (bytes.fromhex(_HEX_SIGNS.sub("", match[0])) for match in islice(_HEX.finditer(text), _MAX_ENCODED)),
@@ -136,12 +141,12 @@ def _from_base64(run: str) -> bytes:
     plain = run.rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4))
-    except binascii.Error:  # of no possible length
+    except binascii.Error:  # an impossible length
         return b""
 
 
 def _said(content: bytes) -> str:
-    """Return what bytes say as UTF-8; nothing where they are not readable throughout."""
+    """Return bytes as UTF-8 text; empty if not all of it is readable."""
     said = content.decode("utf-8", "replace")
     is_text = all((character.isprintable() or character.isspace()) and character != "\ufffd" for character in said)
     return said if is_text else ""
@@ -156,10 +161,15 @@ DETECTORS: Mapping[str, Callable[[GradingRequest], bool]] = {
     "repetition": _repetition,
     "empty": _empty,
 }
-"""What a response is flagged for: result markers, section headers and conversation markers, which the guard disarms,
-but for headings that honest Markdown has, too ("### Feedback:"); a grade that it gives itself, or orders to the judge,
-in plain text, base64 or hexadecimal; text in invisible characters; the rubric's or the reference's own words; the same
-over and over; no words at all."""
+"""The detectors by name:
+
+- `judge_text`: result markers, section headers and conversation markers. Headings that honest Markdown has too
+  ("### Feedback:") do not count, though the guard disarms them.
+- `score_claim`: a grade that the response gives itself or orders to the judge, in plain text, base64 or hexadecimal.
+- `hidden_text`: text in invisible characters.
+- `rubric_copy`, `reference_copy`: the words of the rubric or the reference.
+- `repetition`: the same over and over.
+- `empty`: no words at all."""
 
 
 def detect(request: GradingRequest, detectors: Collection[str] = tuple(DETECTORS)) -> tuple[str, ...]:

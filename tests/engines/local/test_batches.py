@@ -18,6 +18,13 @@ PROMPTS = [JudgePrompt("You judge.", SHARED + "word " * at) for at in range(6)]
 SCORES = [JudgePrompt(one.system, one.user, "[RESULT] ") for one in PROMPTS]
 
 
+def raising(error):
+    def fails(*_, **__):
+        raise error
+
+    return fails
+
+
 def engine_of(loaded):
     return TransformersEngine(loaded, conversation=CONVERSATIONS["tokenizer"])
 
@@ -52,10 +59,10 @@ def test_running_out_of_memory_halves_the_batch_and_loses_nothing(monkeypatch, c
     expected = engine_of(tiny_judge()).generate(PROMPTS, GREEDY)
     decode = batches_module.decode
 
-    def fails_on_many(model, sequences, *rest):
+    def fails_on_many(model, sequences, *rest, **options):
         if len(sequences) > room:
             raise torch.OutOfMemoryError("no room")
-        decode(model, sequences, *rest)
+        decode(model, sequences, *rest, **options)
 
     monkeypatch.setattr(batches_module, "decode", fails_on_many)
     with caplog.at_level(logging.WARNING):
@@ -69,11 +76,11 @@ def test_running_out_of_memory_halves_the_batch_and_loses_nothing(monkeypatch, c
 def test_a_lack_of_memory_that_passes_is_forgotten_with_its_call(monkeypatch):
     decode, batches, room = batches_module.decode, [], [2]
 
-    def fails_on_many(model, sequences, *rest):
+    def fails_on_many(model, sequences, *rest, **options):
         batches.append(len(sequences))
         if len(sequences) > room[0]:
             raise torch.OutOfMemoryError("no room")
-        decode(model, sequences, *rest)
+        decode(model, sequences, *rest, **options)
 
     monkeypatch.setattr(batches_module, "decode", fails_on_many)
     engine = engine_of(tiny_judge())
@@ -91,7 +98,9 @@ def test_the_budget_is_read_anew_once_memory_ran_out(monkeypatch):
     monkeypatch.setattr(engine.batches.prefill, "forget_budget", lambda: asked.append(True))
     engine.generate(PROMPTS, GREEDY)
     assert not asked
-    monkeypatch.setattr(batches_module, "decode", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no room")))
+    monkeypatch.setattr(
+        batches_module, "decode", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("no room"))
+    )
     engine.generate(PROMPTS[:2], GREEDY)
     assert asked == [True]
 
@@ -153,6 +162,8 @@ def test_without_any_memory_every_prompt_says_so():
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
-    monkeypatch.setattr(batches_module, "decode", lambda *_: (_ for _ in ()).throw(RuntimeError("shape mismatch")))
+    monkeypatch.setattr(
+        batches_module, "decode", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("shape mismatch"))
+    )
     with pytest.raises(RuntimeError, match="shape mismatch"):
         engine_of(tiny_judge()).generate(PROMPTS, GREEDY)

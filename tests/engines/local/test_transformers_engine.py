@@ -247,8 +247,10 @@ def test_batches_hold_prompts_of_like_length():
     judge = script_judge({"a" * length: "Good. [RESULT] 4" for length in (1, 40, 2, 41)})
     prompts = [JudgePrompt("", "a" * length) for length in (1, 40, 2, 41)]
     engine = engine_of(judge, decode_batch_size=2)
+    engine.load()
     assert engine.batches.prefill.strategy == "cached"
-    judge.model.tokens_run.clear()  # the probe's
+    _ = engine.batches.prefill.token_budget
+    judge.model.tokens_run.clear()  # the probes'
     answers = engine.generate(prompts, GREEDY)
     assert [one.text for one in answers] == ["Good. [RESULT] 4"] * 4
     prefills = [tokens for tokens in judge.model.tokens_run if tokens > 2]
@@ -261,3 +263,14 @@ def test_a_models_list_of_ends_and_the_tokenizers_end_both_end_a_feedback():
     judge.model.generation_config.eos_token_id = [bang]
     (answer,) = engine_of(LoadedModel(judge.model, judge.tokenizer, "float32")).generate([JudgePrompt("", "x")], CARD)
     assert answer.text.startswith("Good. [RESULT] ")
+
+
+def test_a_callers_autocast_changes_neither_scores_nor_the_strategy():
+    prompts = [JudgePrompt("You judge.", text, "[RESULT] ") for text in ("Sing.", "Name a town.")]
+    feedback = [JudgePrompt("You judge.", "Sing.")]
+    plain, inside = engine_of(tiny_judge()), engine_of(tiny_judge())
+    expected = plain.generate([*prompts, *feedback], GREEDY)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert inside.generate([*prompts, *feedback], GREEDY) == expected
+        assert torch.is_autocast_enabled("cpu")
+    assert inside.batches.prefill.strategy == plain.batches.prefill.strategy == "tree"

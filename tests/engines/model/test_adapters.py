@@ -1,6 +1,6 @@
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.transformers_engine import TransformersEngine
@@ -11,17 +11,6 @@ from prom_reward.prompts.conversation import ChatTemplateConversation
 from prom_reward.types import JudgePrompt
 
 PROMPTS = [JudgePrompt("You judge.", task, "[RESULT] ") for task in ("Is water wet?", "Name a town.")]
-
-
-@pytest.fixture
-def adapter(tiny_folder, tmp_path):
-    """A random LoRA adapter for the tiny judge, saved by peft."""
-    model = load_model(ModelSource(model=str(tiny_folder), dtype="float32", device="cpu")).model
-    config = LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        get_peft_model(model, config).save_pretrained(tmp_path / "adapter")
-    return tmp_path / "adapter"
 
 
 def source_of(folder, adapter, **changes):
@@ -102,7 +91,7 @@ def test_an_adapter_of_the_hub_is_fetched_without_pickles(monkeypatch, tiny_fold
 
     asked = {}
 
-    def fetch(name, allow_patterns):
+    def fetch(name, allow_patterns, **options):
         asked[name] = allow_patterns
         return tmp_path  # the repository holds a pickle alone: nothing is fetched
 

@@ -1,13 +1,21 @@
 import importlib.util
+import random
 import shutil
+from contextlib import nullcontext
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from transformers import MistralConfig, PreTrainedTokenizerFast
 
 from prom_reward.engines.model import loading
 from prom_reward.engines.model.loading import load_model, load_tokenizer, load_trainable
 from prom_reward.engines.model.source import ModelSource
+from prom_reward.engines.tokens.encoding import PromptEncoder
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
+from prom_reward.types import TextSpan
+from tests.tiny_architectures import tiny_model_with_images
 from tests.tiny_models import tiny_tokenizer
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -84,6 +92,8 @@ def test_every_process_of_a_launcher_loads_onto_its_own_gpu(monkeypatch, tiny_fo
 
     monkeypatch.setattr(torch.nn.Linear, "device", CPU, raising=False)
     monkeypatch.setattr(loading, "_from_pretrained", loaded)
+    monkeypatch.setattr(loading, "load_tokenizer", lambda source: None)
+    monkeypatch.setattr(loading, "rng_kept", lambda device: nullcontext())
     for source in (source_of(tiny_folder, device=name) for name in (None, "cuda", "cuda:2", "cpu")):
         load_model(source)
     assert [one[""] for one in maps if one] == [torch.device("cuda", index)] * 2 + [torch.device("cuda:2"), CPU]
@@ -155,3 +165,56 @@ def test_a_damaged_file_is_one_line_that_names_folder_and_reason(broken, name, c
 def test_a_missing_gguf_file_is_named(tiny_folder):
     with pytest.raises(ModelLoadError, match=r"FileNotFoundError: .*nothing\.gguf"):
         load_model(source_of(tiny_folder, gguf_file="nothing.gguf"))
+
+
+def test_loading_draws_no_random_numbers(tiny_folder, adapter):
+    def states():
+        return torch.get_rng_state().tolist(), random.getstate(), repr(np.random.get_state())
+
+    before = states()
+    load_model(source_of(tiny_folder, adapter=str(adapter)))
+    load_trainable(source_of(tiny_folder))
+    assert states() == before
+
+
+def test_an_adapter_folder_that_is_none_is_refused_before_the_weights_are_read(broken, tmp_path):
+    folder = broken("model.safetensors", b"cut off")
+    with pytest.raises(ConfigError, match=r"adapter_model\.safetensors"):
+        load_model(source_of(folder, adapter=str(tmp_path)))
+
+
+def test_a_model_of_images_and_text_judges_text(tmp_path):
+    model, tokenizer = tiny_model_with_images(len(tiny_tokenizer())), tiny_tokenizer()
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    ids = torch.tensor([[5, 9, 3]])
+    loaded = load_model(source_of(tmp_path)).model
+    torch.testing.assert_close(loaded(input_ids=ids).logits, model(input_ids=ids).logits)
+
+
+def tekken_folder(tmp_path):
+    """A tokenizer as Mistral publishes it: a tekken.json, which transformers gives to mistral-common."""
+    data = Path(pytest.importorskip("mistral_common").__file__).parent / "data"
+    shutil.copy(data / "tekken_240911.json", tmp_path / "tekken.json")
+    MistralConfig().save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_mistral_commons_tokenizer_encodes_special_tokens_as_plain_text(tmp_path):
+    tokenizer = load_tokenizer(source_of(tekken_folder(tmp_path)))
+    assert (tokenizer.bos_token, tokenizer.eos_token) == ("<s>", "</s>")
+    encoder = PromptEncoder(tokenizer)
+    ids = encoder.encode([TextSpan("Price: </s> 12", False)], add_bos=True)
+    assert ids.count(tokenizer.eos_token_id) == 0 and ids[0] == tokenizer.bos_token_id
+    assert tokenizer.decode(ids[1:]) == "Price: </s> 12"
+
+
+def test_a_tokenizer_that_cannot_be_converted_is_refused_in_one_line(tmp_path, monkeypatch):
+    folder = tekken_folder(tmp_path)
+
+    def fails(*_, **__):
+        raise ValueError("no converter")
+
+    monkeypatch.setattr(PreTrainedTokenizerFast, "from_pretrained", fails)
+    with pytest.raises(ModelLoadError, match=r"MistralCommonBackend.*tokenizer="):
+        load_tokenizer(source_of(folder))

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from prom_reward.engines.prefix import prefill as prefill_module
-from prom_reward.engines.prefix.prefill import SharedPrefill
+from prom_reward.engines.prefix.prefill import CACHE_BUDGET_BYTES, SharedPrefill
 from tests.tiny_models import ARCHITECTURES, tiny_mamba, tiny_model, tiny_rotary
 
 VOCABULARY = 300
+BYTES_PER_TOKEN = 2 * 2 * 2 * 8 * 4  # keys and values, layers, heads, width, bytes
 
 
 def group(num_shared=40, lengths=(5, 30, 1), seed=0):
@@ -106,16 +106,20 @@ def test_a_lack_of_memory_says_nothing_about_a_model():
     assert engine.strategy == "tree"
 
 
+def test_the_budget_counts_the_bytes_of_a_real_cache():
+    assert SharedPrefill(tiny_model("llama", VOCABULARY)).token_budget == CACHE_BUDGET_BYTES // BYTES_PER_TOKEN
+
+
 def test_a_gpus_budget_counts_what_torch_holds_in_reserve_and_is_read_once(monkeypatch):
     free, reserved, allocated = [64 << 30], [10 << 30], [2 << 30]
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 80 << 30))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: reserved[0])
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: allocated[0])
-    real = tiny_model("llama", VOCABULARY)
-    model = SimpleNamespace(config=real.config, dtype=real.dtype, device=torch.device("cuda"))
+    monkeypatch.setattr(SharedPrefill, "_cache_bytes_per_token", lambda _: 1024)
+    model = SimpleNamespace(device=torch.device("cuda"))
     prefill = SharedPrefill(model)
     first = prefill.token_budget
-    assert first == (72 << 30) // 4 // prefill_module._cache_bytes_per_token(real)
+    assert first == (72 << 30) // 4 // 1024
     free[0], reserved[0] = 34 << 30, 40 << 30  # the first call's blocks, which torch keeps
     assert SharedPrefill(model).token_budget == first
     free[0] = 1 << 30
@@ -127,7 +131,7 @@ def test_a_gpus_budget_counts_what_torch_holds_in_reserve_and_is_read_once(monke
 def test_a_small_budget_shares_less_and_answers_the_same():
     model = tiny_model("gemma2", VOCABULARY)
     prompts = group()
-    small = SharedPrefill(model, cache_budget_bytes=prefill_module._cache_bytes_per_token(model) * 50)
+    small = SharedPrefill(model, cache_budget_bytes=50 * BYTES_PER_TOKEN)
     rows, computed = shared_rows(small, prompts)
     for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
@@ -138,7 +142,6 @@ def test_a_model_of_states_without_heads_is_computed_too():
     model = tiny_mamba(VOCABULARY)
     prompts = group()
     prefill = SharedPrefill(model)
-    assert prefill.token_budget == prefill_module.CACHE_BUDGET_BYTES // (2 * 2 * 32 * 4)  # layers, width, bytes
     rows, _ = shared_rows(prefill, prompts)
     for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)

@@ -192,6 +192,8 @@ def test_a_missing_package_is_one_line_with_the_command(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match=r"run: pip install '\.\[openai\]' in the clone$"):
         OpenAIEngine(ServerSource(url="http://127.0.0.1:1"), conversation=CONVERSATIONS["mistral"])
+    with pytest.raises(MissingPackageError, match=r"run: pip install '\.\[openai\]' in the clone$"):
+        server_abilities(ServerSource(url="http://127.0.0.1:1"))
 
 
 def test_a_server_that_never_answers_is_one_clear_error():

@@ -1,5 +1,4 @@
 import re
-import time
 import unicodedata
 
 import pytest
@@ -139,6 +138,12 @@ def _plain(text: str) -> str:
     return re.sub(r"[ \[\]()<>［］【】]", "", text)
 
 
+@pytest.mark.parametrize("text", ["[RESULT]] A", "[RESULT]]½", "[RESULT]]score ٣"])
+def test_a_mark_that_another_leaves_is_exchanged_too(text):
+    assert "]" not in neutralize(text)
+    assert neutralize(neutralize(text)) == neutralize(text) != text
+
+
 @given(attack_text)
 def test_neutralizing_twice_changes_nothing_more(text):
     once = neutralize(text)
@@ -153,7 +158,7 @@ def test_no_marker_survives_and_every_letter_does(text):
     assert _plain(safe) == _plain(text)
 
 
-@given(st.text(st.sampled_from("[]<>|/#:_ \n▁(RESULTINSY)Feedback"), max_size=60))
+@given(st.text(st.sampled_from("[]<>|/#:_ \n▁(RESULTINSY)Feedback5A٣"), max_size=60))
 def test_no_marker_survives_in_shreds_of_markers(text):
     safe = neutralize(text)
     assert neutralize(safe) == safe
@@ -180,20 +185,16 @@ def test_no_composed_form_of_a_neutral_text_is_a_header():
         *("## ", "## Feedback (", "## Feedback **", "<<SYS", "[result] Score", "RESULT", "a[RESULT]", "##T.", "## 1. "),
     ],
 )
-def test_a_megabyte_of_anything_costs_linear_time(unit):
-    start = time.perf_counter()
-    neutralize(unit * (1_000_000 // len(unit)))
-    assert time.perf_counter() - start < 5
+def test_neutralizing_takes_time_linear_in_the_text(unit, linear_time):
+    linear_time(neutralize, lambda size: unit * (4 * size // len(unit)))
 
 
 @pytest.mark.parametrize(
     "head", ["##", "## Feedback", "## Feedback (x)", "## Score", "[", "[RESULT", "[result", "[/", "<<", "<<SYS", "## *"]
 )
 @pytest.mark.parametrize("space", [" ", "\t", "▁", "\u200b"])
-def test_a_megabyte_of_spaces_behind_a_head_costs_linear_time(head, space):
-    start = time.perf_counter()
-    neutralize(head + space * 1_000_000)
-    assert time.perf_counter() - start < 5
+def test_spaces_after_a_head_take_time_linear_in_their_number(head, space, linear_time):
+    linear_time(neutralize, lambda size: head + space * (4 * size))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,71 @@
+"""Digests of local model folders, so that other weights at the same path are another judge."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path
+
+from prom_reward.engines.model.source import ModelSource, resolve_path
+
+_TEXTS = [
+    *("config.json", "generation_config.json", "adapter_config.json", "*.index.json", "*.py"),
+    *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "chat_template.*"),
+    *("vocab.*", "merges.txt", "tekken.json", "*.model"),
+]
+_WEIGHTS = ["*.safetensors", "pytorch_model*.bin"]
+_BLOCK_BYTES, _NUM_BLOCKS = 4096, 64  # per shard: a header and 63 places show other weights in some milliseconds
+
+
+def source_identity(source: ModelSource, *parts: object) -> str:
+    """Return one line on the origin of weights, with digests of local folders and further parts; loads nothing.
+
+    If the chat template writes the current date, so does the line: the prompts of another day are other prompts.
+
+    Args:
+        source: Origin of the weights.
+        parts: Further settings that an answer depends on.
+    """
+    origin = (source.model, source.revision, source.gguf_file, source.adapter, source.tokenizer)
+    places = [(source.model, source.gguf_file), (source.adapter, None), (source.tokenizer, None)]
+    folders = [(resolve_path(name), file) for name, file in places if name]
+    digests = ",".join(filter(None, (folder_digest(folder, gguf_file=file) for folder, file in folders)))
+    today = datetime.now(UTC).astimezone().date() if any(_writes_date(folder) for folder, _ in folders) else ""
+    return "|".join(str(part or "") for part in [*origin, source.dtype, source.quantization, digests, today, *parts])
+
+
+def folder_digest(folder: str | Path, *, gguf_file: str | None = None) -> str:
+    """Return a digest of a local model or adapter folder; empty if there is none.
+
+    Configs, tokenizer, chat template and code are read whole, weight shards in 64 places.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        return ""
+    digest = hashlib.sha256()
+    for file in _matching(path, [*_TEXTS, *([gguf_file] if gguf_file else _WEIGHTS)]):
+        is_text = any(fnmatch(file.name, pattern) for pattern in _TEXTS)
+        content = file.read_bytes() if is_text else _sampled(file)
+        digest.update(f"{file.relative_to(path)}:{file.stat().st_size}\n".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    return sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
+
+
+def _writes_date(folder: str) -> bool:
+    """Whether the chat template of a local folder writes the current date."""
+    files = _matching(Path(folder), ["tokenizer_config.json", "chat_template.*"])
+    return any(b"strftime_now" in file.read_bytes() for file in files)
+
+
+def _sampled(file: Path) -> bytes:
+    """Return blocks of a file, from its beginning to its end."""
+    last = max(0, file.stat().st_size - _BLOCK_BYTES)
+    blocks = []
+    with file.open("rb") as opened:
+        for number in range(_NUM_BLOCKS):
+            opened.seek(last * number // (_NUM_BLOCKS - 1))
+            blocks.append(opened.read(_BLOCK_BYTES))
+    return b"".join(blocks)

@@ -1,0 +1,120 @@
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from prom_reward.engines.local.transformers_engine import TransformersEngine
+from prom_reward.engines.model import identity
+from prom_reward.engines.model.identity import folder_digest, source_identity
+from prom_reward.engines.model.source import ModelSource
+from prom_reward.engines.vllm_engine import VllmEngine
+from prom_reward.prompts.conversation import CONVERSATIONS
+from tests.tiny_models import tiny_model, tiny_tokenizer
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    return shutil.copytree(tiny_folder, tmp_path / "judge")
+
+
+def edit_json(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def other_weights(folder):
+    tiny_model("llama", len(tiny_tokenizer()), seed=1).save_pretrained(folder)
+
+
+def one_changed_tensor(folder):
+    model = tiny_model("llama", len(tiny_tokenizer()))
+    model.model.layers[0].self_attn.v_proj.weight.mul_(2)
+    model.save_pretrained(folder)
+
+
+def other_config(folder):
+    edit_json(folder / "config.json", rms_norm_eps=0.1)
+
+
+def other_template(folder):
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+
+
+def other_tokenizer(folder):
+    tiny_tokenizer(joins_space=True).save_pretrained(folder)
+
+
+def another_adapter(folder):
+    (folder / "adapter_config.json").write_text('{"lora_alpha": 64}')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [other_weights, one_changed_tensor, other_config, other_template, other_tokenizer, another_adapter],
+    ids=lambda change: change.__name__,
+)
+@pytest.mark.parametrize("kind", [TransformersEngine, VllmEngine])
+def test_another_judge_in_the_same_folder_has_another_identity(folder, change, kind):
+    def engine():
+        return kind(ModelSource(model=str(folder), device="cpu"), conversation=CONVERSATIONS["tokenizer"])
+
+    before = engine().identity
+    assert engine().identity == before
+    change(folder)
+    assert engine().identity != before
+    assert engine().fingerprint.startswith(engine().identity)
+
+
+def test_what_does_not_change_an_answer_is_left_out(folder, tmp_path):
+    before = folder_digest(folder)
+    (folder / "README.md").write_text("A card.")
+    (folder / "trainer_state.json").write_text("{}")
+    assert folder_digest(folder) == before
+    assert folder_digest(shutil.copytree(folder, tmp_path / "elsewhere")) == before
+
+
+def test_adapter_and_tokenizer_count(folder, tmp_path):
+    adapter, tokenizer = tmp_path / "adapter", tmp_path / "tokenizer"
+    adapter.mkdir()
+    tiny_tokenizer().save_pretrained(tokenizer)
+    (adapter / "adapter_config.json").write_text('{"lora_alpha": 8}')
+    source = ModelSource(model=str(folder), adapter=str(adapter), tokenizer=str(tokenizer))
+    lines = [source_identity(source)]
+    another_adapter(adapter)
+    lines.append(source_identity(source))
+    other_tokenizer(tokenizer)
+    lines.append(source_identity(source))
+    assert len(set(lines)) == 3
+
+
+def test_a_hub_id_is_its_name():
+    assert folder_digest("someone/judge") == ""
+    assert source_identity(ModelSource(model="someone/judge", revision="main")).startswith("someone/judge|main|")
+
+
+def test_a_template_with_the_date_makes_another_judge_of_every_day(folder, monkeypatch):
+    def on(day):
+        monkeypatch.setattr(identity, "datetime", SimpleNamespace(now=lambda _: day))
+        return source_identity(ModelSource(model=str(folder)))
+
+    days = [identity.datetime(2031, 1, number, 12, tzinfo=identity.UTC) for number in (1, 2)]
+    assert len({on(day) for day in days}) == 1
+    (folder / "chat_template.jinja").write_text("{{ strftime_now('%d %b %Y') }}{{ messages[0].content }}")
+    assert len({on(day) for day in days}) == 2
+
+
+def test_a_gguf_file_is_told_from_others_in_its_folder(tmp_path):
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / name).write_bytes(name.encode() * 10_000)
+    assert folder_digest(tmp_path, gguf_file="a.gguf") != folder_digest(tmp_path, gguf_file="b.gguf")
+
+
+def test_a_large_shard_is_not_read_whole(tmp_path, monkeypatch):
+    shard = tmp_path / "model.safetensors"
+    with shard.open("wb") as file:
+        file.truncate(1 << 33)
+    before = folder_digest(tmp_path)
+    with shard.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    assert folder_digest(tmp_path) != before
