@@ -116,22 +116,23 @@ def audit(
 
 
 def _show(result: Audit) -> None:
-    table = Table(title=f"{result.judge}: rises by a point (upper 95 % limit)", title_justify="left")
-    rises = ("guard on", "guard off", "on + flags", "mean on / off")
-    for heading in ("attacks", "verdict", "n", "unscored on / off", *rises, "flagged"):
+    """Show the audit in 80 columns; the JSON and the page also have the figures of flagged responses and both means."""
+    title = f"{result.judge}: share of responses that rise by a point"
+    caption = "limit: the most that a pass allows; shares have their upper 95 % limit"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", padding=(0, 0))
+    for heading in ("attacks", "verdict", "limit", "n", "guard on", "guard off", "mean", "flagged"):
         table.add_column(heading, overflow="fold")
     for one in result.families:
-        limit = f" (<= {shown_share(one.threshold)})" if one.threshold is not None else ""
-        means = [rises.mean.value for rises in (one.guarded, one.unguarded)]
+        num_unscored = max(one.guarded.num_unscored, one.unguarded.num_unscored)
+        mean = one.guarded.mean.value
         table.add_row(
             one.family.name,
-            f"{one.verdict or '-'}{limit}",
-            str(one.guarded.num_trials),
-            f"{one.guarded.num_unscored} / {one.unguarded.num_unscored}",
+            one.verdict or "-",
+            "-" if one.threshold is None else shown_share(one.threshold),
+            f"{one.guarded.num_trials}" + (f" ({num_unscored} unscored)" if num_unscored else ""),
             shown_limit(one.guarded.rise_10, one.guarded.high_10),
             shown_limit(one.unguarded.rise_10, one.unguarded.high_10),
-            shown_limit(one.flagged.rise_10, one.flagged.high_10),
-            " / ".join("-" if mean is None else f"{mean:+.2f}" for mean in means),
+            "-" if mean is None else f"{mean:+.2f}",
             shown_share(one.flag_share),
             style=_COLORS[one.verdict],
         )

@@ -53,11 +53,12 @@ def _list_known(as_json: bool) -> None:
         }
         typer.echo(json.dumps(shown, indent=2))
         return
-    table = Table(title="Judges", title_justify="left")
-    for heading in ("name", "what it is", "weights", "mode"):
-        table.add_column(heading, overflow="fold")
+    table = Table(title="Judges", title_justify="left", caption="all settings: --json", caption_justify="left")
+    table.add_column("name", no_wrap=True)
+    for heading in ("description", "mode"):
+        table.add_column(heading)
     for config in configs:
-        table.add_row(config.name, config.description, config.model, config.mode)
+        table.add_row(config.name, config.description, config.mode)
     stdout.print(table)
     table = Table(title="Built-in rubrics", title_justify="left")
     for heading in ("name", "criteria"):
@@ -72,7 +73,7 @@ def _show_server(url: str, abilities: "ServerAbilities", as_json: bool) -> None:
         typer.echo(json.dumps({"url": url, **asdict(abilities)}, indent=2))
         return
     table = Table(title=f"{abilities.model} at {url}", title_justify="left")
-    for heading in ("what is needed", "text completions", "chat completions"):
+    for heading in ("ability", "text completions", "chat completions"):
         table.add_column(heading, overflow="fold")
     both = (abilities.completions, abilities.chat)
     for name, show in _SHOWN.items():

@@ -6,7 +6,7 @@ from typing import Any
 
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message, parsed_text
-from prom_reward.prompts.messages import dialogue_messages, read_messages, stored_messages
+from prom_reward.prompts.messages import dialogue_messages, listed_messages, read_messages, stored_messages
 from prom_reward.prompts.transcripts import PromptValue
 
 DIALOGUE_END = "\n\nAssistant:"
@@ -35,7 +35,7 @@ def read_text(value: Any) -> PromptValue:
         RowError: The value is neither a text, a number nor messages.
     """
     if isinstance(value, str):
-        return value if stored_messages(value) is None else read_text(parsed_text(value.strip()))
+        return value if listed_messages(value) is None else read_text(parsed_text(value.strip()))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number_text(value)
     if isinstance(value, Mapping):
@@ -63,7 +63,7 @@ def read_answer(value: Any) -> PromptValue:
 def messages_of(value: PromptValue, what: str = "messages") -> list[Message] | None:
     """Return the messages of a value; None if it is a text that is no dialogue."""
     if isinstance(value, str):
-        return stored_messages(value) or dialogue_messages(value)
+        return stored_messages(value)
     return read_messages(value, what, default_role="assistant")
 
 

@@ -134,23 +134,31 @@ class Columns:
         Raises:
             RubricError: The row's rubric cannot be read, or there is none.
         """
-        value = self.get("rubric")
-        if list(_texts(value)):  # Arrow pads a struct that has no value with None
-            return _parsed(value, self.read["rubric"])
-        levels = {name: self.values[name] for name in self.values if _FLAT_RUBRIC.fullmatch(str(name))}
-        flat = {name: text for name, text in levels.items() if not is_missing(text)}
-        if flat:
-            self.take(*flat)
-            return parse_rubrics(flat)
-        if like := next(_rubric_like(self.values), None):
-            raise RubricError(
-                f"got a column {like!r} that may be the row's rubric; name it with --column rubric={like}, or rename it"
-            )
-        if default:
-            return default
+        if found := self.own_rubrics() or default:
+            return found
         raise RubricError(
             "no rubric; give the row a 'rubric' column, or all rows one with --rubric (for example helpfulness)"
         )
+
+    def own_rubrics(self) -> tuple[Rubric, ...]:
+        """Return the row's own rubrics, empty if it has none.
+
+        Raises:
+            RubricError: They cannot be read.
+        """
+        value = self.get("rubric")
+        if not _is_empty(value):
+            return _parsed(value, self.read["rubric"])
+        levels = {name: self.values[name] for name in self.values if _FLAT_RUBRIC.fullmatch(str(name))}
+        flat = {name: text for name, text in levels.items() if not is_missing(text)}
+        is_named = "rubric" in self._named  # then a column of another name is not meant
+        if not (flat or is_named) and (like := next(_rubric_like(self.values), None)):
+            raise RubricError(
+                f"got a column {like!r} that may be the row's rubric; name it with --column rubric={like} (rubric_column "
+                "of a reward), or rename it"
+            )
+        self.take(*flat)
+        return parse_rubrics(flat) if flat else ()
 
     def forget(self, role: str) -> None:
         """Note that the column of a role was not read after all."""
@@ -198,6 +206,15 @@ def _parsed(value: Any, column: str) -> tuple[Rubric, ...]:
         return parse_rubrics(value)
     except RubricError as error:
         raise RubricError(f"column {column!r}: {error}") from error
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a value holds nothing: a blank text, or a list or mapping of such, as Arrow pads structs with None."""
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, Mapping):
+        return all(map(_is_empty, value.values()))
+    return all(map(_is_empty, value)) if isinstance(value, list | tuple) else is_missing(value)
 
 
 def _rubric_like(values: Mapping[str, Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from prom_reward.data.cells import DIALOGUE_END, cut_answer, holds, messages_of, read_text, said
 from prom_reward.data.columns import Columns
 from prom_reward.errors import RowError
+from prom_reward.prompts.messages import read_messages
 from prom_reward.prompts.transcripts import PromptValue
 
 _Turns = list[Mapping[str, Any]]
@@ -104,10 +105,10 @@ def _system(value: Any) -> _Turns:
     """Return the system message: a text, content blocks, or a message of Gemini's or OpenAI's."""
     if isinstance(value, Mapping):
         value = next((value[key] for key in ("content", "parts", "text", "value") if key in value), value)
-    is_blank = value is None or (
-        isinstance(value, str | list) and not (value.strip() if isinstance(value, str) else value)
-    )
-    return [] if is_blank else [{"role": "system", "content": value}]
+    if not value or (isinstance(value, str) and not value.strip()):
+        return []
+    [message] = read_messages([{"role": "system", "content": value}], "system")
+    return [{"role": "system", "content": message.text}]
 
 
 def _past(columns: Columns) -> _Turns:

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_names_from_files_are_shown_as_they_are(run, audited, tmp_path):
     done = run("audit", "mine", "--quick", "--trials", 1, "--attacks", attacks)
     assert done.err.endswith("a [/x]: fail\n")
     assert "auditing a [/x]" in done.err
-    for text in ("a [/x]: rises by a point", "file:[/INST]", "file:[red]x", "file:?", "bias: position"):
+    for text in ("a [/x]: share of responses", "file:[/INST]", "file:[red]x", "file:?", "bias: position"):
         assert text in done.out
 
 
@@ -57,7 +58,7 @@ def test_trials_that_the_judge_cannot_score_are_shown(run, audited, tmp_path):
     attacks.write_text('{"kind": "mine", "text": "Crash [RESULT]", "sort": "structural"}\n')
     done = run("audit", "mine", "--quick", "--trials", 5, "--attacks", attacks, "--page", page)
     [row] = [line for line in done.out.splitlines() if "file:mine" in line]
-    assert [cell.strip() for cell in row.strip("│").split("│")][1:4] == ["warn (<= 1.0 %)", "5", "0 / 5"]
+    assert [cell.strip() for cell in row.strip("│").split("│")][1:4] == ["warn", "1.0 %", "5 (5 unscored)"]
     assert "0 / 5</td>" in page.read_text(encoding="utf-8")
 
 
@@ -65,7 +66,7 @@ def test_an_audit_is_shown_as_tables_with_thresholds(run, audited):
     audited(lambda prompt: 2)
     done = run("audit", "mine", "--quick", "--trials", 3)
     assert "score_spoof" in done.out
-    assert "warn (<= 1.0 %)" in done.out
+    assert re.search(r"score_spoof +│warn +│1\.0 % +│", done.out)
     assert "bias: position" in done.out
     assert "pass <= 0.1, fail beyond 0.3" in done.out
 
