@@ -154,8 +154,8 @@ class Columns:
         is_named = "rubric" in self._named  # then a column of another name is not meant
         if not (flat or is_named) and (like := next(_rubric_like(self.values), None)):
             raise RubricError(
-                f"got a column {like!r} that may be the row's rubric; name it with --column rubric={like} (rubric_column "
-                "of a reward), or rename it"
+                f"got a column {like!r} that may be the row's rubric; name it with --column rubric={like}, or with "
+                "rubric_column= in a reward, or rename it"
             )
         self.take(*flat)
         return parse_rubrics(flat) if flat else ()
