@@ -13,23 +13,8 @@ from enum import Enum
 from typing import Any, Literal, Protocol, Self
 
 from prom_reward.errors import RowError, RubricError
-from prom_reward.rubrics.rubric import Rubric, parse_rubrics
-from prom_reward.rubrics.scale import ScoreScale
-
-__all__ = [
-    "RESULT_MARKER",
-    "Comparison",
-    "ComparisonRequest",
-    "Conversation",
-    "GradingRequest",
-    "JudgePrompt",
-    "Judgment",
-    "Outcome",
-    "Rubric",
-    "ScoreScale",
-    "TextSpan",
-    "Winner",
-]
+from prom_reward.rubrics.rubric import Rubric as Rubric, parse_rubrics
+from prom_reward.rubrics.scale import ScoreScale as ScoreScale
 
 RESULT_MARKER = "[RESULT]"
 """The marker between a Prometheus judge's feedback and its verdict."""
