@@ -12,6 +12,7 @@ from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.tokens.encoding import LabelTokens, PromptEncoder
 from prom_reward.engines.tokens.label_probs import LabelQuery, Row, likeliest
 from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, marker_end
+from prom_reward.prompts.thinking import answer_start, opens_thinking, thoughts_closing
 from prom_reward.types import RESULT_MARKER, Conversation, JudgePrompt
 
 Read = Callable[[Sequence[LabelQuery]], tuple[list[dict[str, float]], list[int]]]
@@ -71,6 +72,9 @@ class JudgeTokens:
         self.tokenizer = tokenizer
         self.conversation = conversation
         self.encoder = PromptEncoder(tokenizer)
+        rendered = "".join(span.text for span in conversation.render(JudgePrompt("", "")))
+        self._rendered = rendered
+        self._opened = opens_thinking(rendered)
 
     def context_ids(self, prompt: JudgePrompt) -> list[int]:
         """Return the ids of the rendered prompt; in score mode up to where the labels part."""
@@ -110,7 +114,9 @@ class JudgeTokens:
 
         def is_done(new_ids: list[int]) -> bool:
             verdict = find_verdict(self.text(new_ids[-_WINDOW:]), labels)
-            return verdict is not None and verdict.is_complete
+            if verdict is None or not verdict.is_complete:
+                return False
+            return find_verdict(self.text(new_ids), labels, opened=self._opened) is not None  # not inside of thoughts
 
         return is_done
 
@@ -123,10 +129,10 @@ class JudgeTokens:
 
         def closing_ids(new_ids: list[int]) -> tuple[int, ...] | None:
             text = self.text(new_ids)
-            if find_verdict(text, labels) is not None:
+            if find_verdict(text, labels, opened=self._opened) is not None:
                 return None
-            if not ends_in_marker(text):
-                return (*self.encoder.closing_ids, *tokens.lead)
+            if not ends_in_marker(text, opened=self._opened):
+                return (*self._leave_thoughts(text)[1], *self.encoder.closing_ids, *tokens.lead)
             return tokens.lead if self._marker_end(new_ids) == len(new_ids) else None
 
         return closing_ids
@@ -175,19 +181,23 @@ class JudgeTokens:
         """Return what a sequence says up to its verdict, and where its labels are to be read."""
         labels = self.encoder.label_tokens(prompt.labels)
         text = self.text(written.new_ids)
-        verdict = find_verdict(text, prompt.labels)
+        verdict = find_verdict(text, prompt.labels, opened=self._opened)
         if verdict is None:
             return self._closed(written, labels, text)
         query = self._verdict_query(written, labels, verdict) if verdict.text in prompt.labels else None
-        return _Ending(text[: verdict.end], False, query)
+        start = answer_start(text, opened=self._opened) or 0
+        return _Ending(text[start : verdict.end].lstrip() if start else text[: verdict.end], False, query)
 
     def _closed(self, written: Written, labels: LabelTokens, text: str) -> _Ending:
         """Return a feedback with a forced ` [RESULT] ` behind it, or behind the marker that it ends with."""
-        ids, closing, shown = written.new_ids, self.encoder.closing_ids, f" {RESULT_MARKER} "
-        if ends_in_marker(text):
+        leaving, leaving_ids = self._leave_thoughts(text)
+        ids, closing, shown = written.new_ids, (*leaving_ids, *self.encoder.closing_ids), f" {RESULT_MARKER} "
+        if ends_in_marker(text, opened=self._opened):
             ids, closing, shown = ids[: self._marker_end(ids)], (), " "
         context = [*written.prompt_ids, *ids, *closing, *labels.lead]
-        return _Ending(text.rstrip() + shown, True, LabelQuery(context, labels.tails, written.closing_row()))
+        start = answer_start(text, opened=self._opened)
+        answer = "" if leaving or start is None else text[start:]
+        return _Ending(answer.rstrip() + shown, True, LabelQuery(context, labels.tails, written.closing_row()))
 
     def _verdict_query(self, written: Written, labels: LabelTokens, verdict: Verdict) -> LabelQuery | None:
         """Return where the judge wrote its verdict, with the distribution that wrote it where it is known."""
@@ -205,9 +215,15 @@ class JudgeTokens:
 
     def _marker_end(self, ids: list[int]) -> int | None:
         """Return how many ids reach to the end of the last `[RESULT]`; None where it is fused with other text."""
-        char = marker_end(self.text(ids)) or 0
+        char = marker_end(self.text(ids), opened=self._opened) or 0
         end = self._token_at(ids, char - 1) + 1
-        return end if ends_in_marker(self.text(ids[:end])) else None
+        return end if ends_in_marker(self.text(ids[:end]), opened=self._opened) else None
+
+    def _leave_thoughts(self, text: str) -> tuple[str, tuple[int, ...]]:
+        """Return what ends thoughts that a text leaves open, as text and as ids; empty if none are open."""
+        leaving = thoughts_closing(text, self._rendered)
+        ids = self.tokenizer.encode(leaving, add_special_tokens=False) if leaving else []
+        return leaving, tuple(ids)
 
     def _token_at(self, ids: list[int], char: int) -> int:
         """Return the index of the token that writes a character of the text."""
