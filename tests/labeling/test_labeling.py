@@ -176,3 +176,5 @@ def test_a_column_of_known_meaning_that_stays_unread_is_named_before_the_work(la
     assert "question" in message
     assert "note" not in message
     assert len(rows) == 1
+    with pytest.raises(InputError, match="question"):
+        labeled([{"prompt": "Hi?", "question": "How are you?", "completion": "Yes."}], strict=True)
