@@ -107,8 +107,13 @@ class PrometheusReward:
         self.__name__ = name or _derived_name(judge, self.rows, self.rule)
 
     def __repr__(self) -> str:
-        rubrics = ", ".join(rubric.name for rubric in self.rows.rubrics) or "of each row"
+        rubrics = ", ".join(rubric.name for rubric in self.rubrics) or "of each row"
         return f"PrometheusReward({self.__name__!r}, judge={self.judge!r}, rubric={rubrics})"
+
+    @property
+    def rubrics(self) -> tuple[Rubric, ...]:
+        """The default rubrics, empty if every row brings its own."""
+        return self.rows.rubrics
 
     def __call__(
         self,
@@ -171,7 +176,7 @@ class PrometheusReward:
         """Log a batch's metrics, show it to the observers, and append its judgments to the judgment log."""
         log = None if log_metric is None else _prefixed(log_metric, trainer.prefix)
         if log is not None:
-            for name, value in batch_metrics(batch, self.rows.rubrics).items():
+            for name, value in batch_metrics(batch, self.rubrics).items():
                 log(name, value)
         columns = {name: values for watch in self._watches for name, values in watch.look(batch, log).items()}
         if self.log is not None:

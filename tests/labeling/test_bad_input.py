@@ -52,7 +52,7 @@ def test_broken_rows_are_named_and_the_others_labeled(labeled):
         b"{broken",
         b'{"prompt": "caf\xe9", "chosen": "a", "rejected": "b"}',
         json.dumps({"prompt": "a", "rejected": "b"}).encode(),
-        json.dumps({**GOOD, "rubric": {"criteria": None}}).encode(),
+        json.dumps({**GOOD, "rubric": {"criteria": "?"}}).encode(),
         json.dumps({**GOOD, "prompt": [{"role": None, "content": None}]}).encode(),
         json.dumps({**GOOD, "chosen": [{"role": "assistant", "content": None}], "rejected": []}).encode(),
         b"[1]",

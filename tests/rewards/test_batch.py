@@ -101,7 +101,9 @@ def test_columns_may_be_paths():
     named = {"rubric_column": "extra_info.rubric", "reference_column": "extra_info.gold"}
     ((request,),) = requests_of(["Q"], ["A"], columns=columns, **named)
     assert (request.rubric.name, request.reference_answer) == ("honesty", "R")
-    ((request,),) = requests_of(["Q"], ["A"], columns=columns)
+    with pytest.raises(RubricError, match=r"row 0: got a column 'extra_info.rubric'"):  # no default covers it
+        requests_of(["Q"], ["A"], columns=columns)
+    ((request,),) = requests_of(["Q"], ["A"], columns={"reward_model": columns["reward_model"]})
     assert request.reference_answer == "other"
 
 

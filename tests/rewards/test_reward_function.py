@@ -221,7 +221,7 @@ def test_columns_that_the_judge_does_not_see_are_named_once(caplog):
 
 @pytest.mark.parametrize("rubric", [Rubric.parse("honesty"), [Rubric.parse("honesty")], "honesty"])
 def test_the_default_rubric_may_have_any_form(rubric):
-    assert [one.name for one in PrometheusReward(scores(1), rubric).rows.rubrics] == ["honesty"]
+    assert [one.name for one in PrometheusReward(scores(1), rubric).rubrics] == ["honesty"]
 
 
 def test_rubrics_of_a_real_data_set_reach_the_judge():

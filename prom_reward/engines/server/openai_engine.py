@@ -124,10 +124,12 @@ class OpenAIEngine(Engine):
         return running.loop.run(running.session.answer_all(prompts, sampling))
 
     async def agenerate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
-        """Answer as `generate` does, without a thread that waits."""
+        """Answer as `generate` does, on the engine's own thread: no thread waits for a call."""
         if not prompts:
             return []
-        running = await asyncio.to_thread(self._running)  # the first use connects
+        running = self._open
+        if running is None:
+            running = await asyncio.to_thread(self._running)
         return await running.loop.arun(running.session.answer_all(prompts, sampling))
 
     def take_metrics(self) -> dict[str, float]:
@@ -148,13 +150,19 @@ class OpenAIEngine(Engine):
         self._process = None
         self._finalizer = None
 
+    @property
+    def _open(self) -> "_Running | None":
+        """What runs in this process; None before the first use and after a fork."""
+        return self._process if self._process is not None and self._process.pid == os.getpid() else None
+
     def _running(self) -> "_Running":
-        """Return what runs in this process; starts it where nothing does, or where it ran before a fork."""
+        """Return what runs in this process; start it if nothing does."""
         with self._lock:
-            if self._process is None or self._process.pid != os.getpid():
-                self._process = self._started()
-                self._finalizer = weakref.finalize(self, self._process.close)
-            return self._process
+            running = self._open
+            if running is None:
+                running = self._process = self._started()
+                self._finalizer = weakref.finalize(self, running.close)
+            return running
 
     def _started(self) -> "_Running":
         from prom_reward.engines.server.session import open_session

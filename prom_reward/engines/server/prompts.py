@@ -1,7 +1,4 @@
-"""A prompt in the forms in which servers take it: token ids, text, or chat messages.
-
-It does not know connections.
-"""
+"""A prompt in the forms in which servers take it: token ids, text, or chat messages."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

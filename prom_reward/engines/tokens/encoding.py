@@ -1,7 +1,4 @@
-"""Conversation text becomes token ids: one BOS, special tokens only from markup, labels as they really split.
-
-It does not know models or prompts' meaning.
-"""
+"""Conversation text becomes token ids: one BOS, special tokens only from markup, labels as they really split."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
