@@ -21,8 +21,8 @@ class CircuitBreaker:
         threshold: Failures in a row that open it.
         deadline_s: How long a server that has answered before may answer no probe.
         first_deadline_s: The same for a server that has never answered.
-        probe: Asks the server for a sign of life; raises ConfigError where it will never answer this caller, any
-            other exception where it does not answer now.
+        probe: Asks the server for a sign of life; raises ConfigError if it will never answer this caller, any
+            other exception if it does not answer now.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class CircuitBreaker:
             await asyncio.shield(self._probing)
 
     async def was_gone(self, reason: str) -> bool:
-        """Ask the server for a sign of life, and wait for it; False where it came at once.
+        """Ask the server for a sign of life, and wait for it; False if it came at once.
 
         Raises:
             ServerGoneError, ConfigError: As `wait` does.

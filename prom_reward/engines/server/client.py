@@ -1,8 +1,7 @@
 """Sends requests to an OpenAI-compatible server until each is answered or has failed.
 
-It does not know prompts or judges. Retries, back-off and Retry-After are the `openai` client's; what is added here
-is what it does not look at: an answer that drips or cannot be used is sent again like one that breaks off, and
-nothing is sent to a server that is gone.
+Retries, back-off and Retry-After are the `openai` client's. Added here: an answer that drips or cannot be used is asked
+for again like one that breaks off, and nothing is sent to a server that is gone.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ class RequestFailedError(Exception):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
-        """The HTTP status, where the server gave one."""
+        """The HTTP status, if the server gave one."""
 
 
 class ServerClient:
@@ -73,7 +72,7 @@ class ServerClient:
             logger.warning("%s: the key goes over plain http, readable on the way; use https", source.url)
 
     async def models(self) -> list[dict[str, Any]] | None:
-        """Return what the server serves, as it says; None where it has no such list."""
+        """Return what the server serves, as it says; None if it has no such list."""
         try:
             listed = await self._answer("GET", "/models", None)
         except RequestFailedError as error:
@@ -121,7 +120,7 @@ class ServerClient:
                     if status is not None and 400 <= status < 500 and status not in (408, 409, 429, *_REFUSALS):
                         raise RequestFailedError(reason, status) from None
                     was_lost, before = _is_lost(error) or status in _REFUSALS, was_lost
-                    # The probe is answered where a server came back in the meantime, or refused without meaning it.
+                    # The probe is answered if a server came back in the meantime, or refused by mistake.
                     if not await self.breaker.was_gone(reason) and (before or not was_lost):
                         raise RequestFailedError(reason, status) from None
             raise RequestFailedError(f"the server went down {_MOST_OUTAGES} times while it had this request ({reason})")

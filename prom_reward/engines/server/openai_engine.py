@@ -1,6 +1,6 @@
-"""A judge behind an OpenAI-compatible server: vLLM, SGLang, TGI, llama.cpp or a hosted one.
+"""A judge on an OpenAI-compatible server: vLLM, SGLang, TGI, llama.cpp or a hosted one.
 
-It does not know HTTP. What runs on its private event loop is `prom_reward.engines.server.session`.
+`prom_reward.engines.server.session` runs on its private event loop.
 """
 
 import asyncio
@@ -39,10 +39,10 @@ class OpenAIEngine(Engine):
         source: Where the server is, and the limits of its use.
         conversation: Makes the judge's conversation for its tokenizer, for example an entry of
             `prom_reward.prompts.conversation.CONVERSATIONS`.
-        system_separator: What stands between system and task text where a chat server gets both in one message, as
+        system_separator: Text between system and task text if a chat server gets both in one message, as
             in `prom_reward.prompts.conversation.SYSTEM_SEPARATORS`; None sends a system message.
-        tokenizer: Where the judge's tokenizer is. With it prompts go as token ids where the server takes them (one
-            BOS, no special token out of candidate text); without it, or where it cannot be loaded, as text.
+        tokenizer: The source of the judge's tokenizer. With it prompts go as token ids if the server takes them (one
+            BOS, no special token out of candidate text); without it, or if it cannot be loaded, as text.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
 
         chat_template_kwargs: Arguments of the server's chat template, such as `enable_thinking`.
@@ -83,7 +83,7 @@ class OpenAIEngine(Engine):
 
     @property
     def fingerprint(self) -> str:
-        """The identity, and the served model's name; asks the server for it only where none is given."""
+        """The identity, and the served model's name; asks the server for it only if none is given."""
         if self.source.model is not None:
             return self.identity
         return f"{self.identity}|{self._running().session.route.model}"

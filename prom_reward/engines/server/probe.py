@@ -57,11 +57,11 @@ class ServerAbilities:
     model: str
     """The name under which it serves the judge."""
     context_length: int | None
-    """Tokens that prompt and answer may take together, where the server says so."""
+    """Tokens that prompt and answer may take together, if the server says so."""
     completions: EndpointAbilities | None
-    """Text completions; None where it has none."""
+    """Text completions; None if it has none."""
     chat: EndpointAbilities | None
-    """Chat completions; None where it has none."""
+    """Chat completions; None if it has none."""
 
 
 async def probe_server(
@@ -71,12 +71,12 @@ async def probe_server(
 
     Args:
         client: The connections to it.
-        model: The name of its model; None takes `fallback_model` where it is served, else the only one.
+        model: The name of its model; None takes `fallback_model` if it is served, else the only one.
         fallback_model: A name to look for.
         api: The endpoint that will be used; "auto" tries both.
 
     Raises:
-        ConfigError: It does not serve the model, or none, or several where no name is given; or it refuses the key.
+        ConfigError: It does not serve the model, or none, or several and no name is given; or it refuses the key.
         ServerGoneError: It does not answer.
     """
     served = await client.models()
@@ -143,7 +143,7 @@ async def _usable(
 
 
 async def _first_try(client: ServerClient, path: str, body: Mapping[str, Any]) -> tuple[Reply | None, str]:
-    """Return the reply, or the server's words if it refuses; an endpoint may be forbidden where another is not."""
+    """Return the reply, or the server's words if it refuses; one endpoint may be forbidden and another not."""
     try:
         return read_reply(await client.ask(path, body)), ""
     except RequestFailedError as error:
@@ -228,7 +228,7 @@ def _granted(wanted: int, reply: Reply) -> int:
 
 
 async def _try(client: ServerClient, path: str, body: Mapping[str, Any]) -> Reply | None:
-    """Return the reply, None where the server does not offer what is asked for."""
+    """Return the reply; None if the server does not offer this."""
     try:
         return read_reply(await client.ask(path, body))
     except RequestFailedError as error:

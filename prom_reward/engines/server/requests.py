@@ -1,7 +1,4 @@
-"""The requests that one prompt needs: what stands in their bodies, and what they cost.
-
-It does not know verdicts, nor how a request survives.
-"""
+"""The requests for one prompt: their bodies and their cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +13,7 @@ from prom_reward.engines.server.replies import Reply, read_reply
 from prom_reward.engines.tokens.label_probs import Tokens, next_tokens
 from prom_reward.types import JudgePrompt
 
-_CHARS_A_TOKEN = 4  # for pacing alone, where no tokenizer counts
+_CHARS_A_TOKEN = 4  # for pacing alone, if no tokenizer counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +27,7 @@ class Route:
     abilities: EndpointAbilities
     """What that endpoint can do."""
     context_length: int | None
-    """Tokens that prompt and answer may take together; None where it is not known."""
+    """Tokens that prompt and answer may take together; None if unknown."""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the server's chat template; empty for text completions."""
 

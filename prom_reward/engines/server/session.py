@@ -1,6 +1,6 @@
 """What one process has open with a judge's server: it finds out what the server can do, and asks it for batches.
 
-It does not know how one prompt is answered. It belongs to one event loop.
+Belongs to one event loop.
 """
 
 import asyncio
@@ -45,8 +45,8 @@ class ServerSession:
     async def answer_all(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer prompts, in order.
 
-        Prompts that begin alike are sent one after another, so that the server's prefix cache hits; what is the
-        same request is sent once.
+        Prompts that begin alike are sent one after another, so that the server's prefix cache hits; equal
+        requests are sent once.
 
         Raises:
             ServerGoneError, ConfigError: The server answers nothing, or refuses this caller.
@@ -122,14 +122,14 @@ async def open_session(
     context_length: int | None,
     chat_template_kwargs: Mapping[str, Any],
 ) -> ServerSession:
-    """Connect to a server and find out what it can do, waiting for it where it does not answer yet.
+    """Connect to a server and find out what it can do, waiting for it if it does not answer yet.
 
     Args:
         source: Where it is.
         stats: Is told what happens.
         conversation: Makes the judge's conversation.
-        system_separator: What stands between system and task text in one chat message; None makes two.
-        tokenizer: The judge's tokenizer, where it is at hand.
+        system_separator: Text between system and task text in one chat message; None makes two.
+        tokenizer: The judge's tokenizer, if it is at hand.
         model: The judge's own name, under which it may be served.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
         chat_template_kwargs: Arguments of the server's chat template, sent with chat completions.
@@ -173,7 +173,7 @@ async def _abilities(client: ServerClient, source: ServerSource, model: str | No
 
 
 def _matching(tokenizer: Any, abilities: ServerAbilities, source: ServerSource) -> Any:
-    """Return the tokenizer where it is the server's own: another one's token ids would be another text."""
+    """Return the tokenizer if it is the server's own: another one's token ids would be another text."""
     counted = abilities.completions.num_sample_tokens if abilities.completions is not None else None
     if tokenizer is None or counted is None:
         return tokenizer

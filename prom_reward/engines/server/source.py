@@ -1,6 +1,6 @@
 """Where a judge's server is and how it may be used: the settings of `OpenAIEngine`, without secrets.
 
-It does not know requests. A key is read from the environment or a file when a client is made, and is never kept here.
+A key is read from the environment or a file when a client is made, and is never kept here.
 """
 
 import ipaddress
@@ -25,13 +25,13 @@ class ServerSource:
     """An OpenAI-compatible server and the limits of its use. Holds no key and no connection: it pickles as it is."""
 
     url: str
-    """Its base URL, as `http://127.0.0.1:8000/v1`; `/v1` is added where there is no path."""
+    """Its base URL, as `http://127.0.0.1:8000/v1`; `/v1` is added if there is no path."""
     model: str | None = None
     """The name under which it serves the judge; None takes the only one."""
     api: ApiName = "auto"
-    """"auto" takes text completions where the server has them and the prompt can be rendered here, else chat."""
+    """"auto" takes text completions if the server has them and the prompt can be rendered here, else chat."""
     api_key_env: str = "PROM_REWARD_API_KEY"
-    """The environment variable that holds the key; none is sent where it is not set."""
+    """The environment variable that holds the key; none is sent if it is not set."""
     api_key_file: str | None = None
     """A file that holds the key, in place of the variable."""
     max_in_flight: int = 64
@@ -94,7 +94,7 @@ class ServerSource:
         return urlsplit(self.url)
 
     def read_key(self) -> str | None:
-        """Return the key from the file or the environment; None where neither is set.
+        """Return the key from the file or the environment; None if neither is set.
 
         Raises:
             ConfigError: The file cannot be read or is empty.

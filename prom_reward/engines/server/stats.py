@@ -1,4 +1,4 @@
-"""Counts what a run should see of its judge's server."""
+"""Counts retries, failures and latencies of the judge's server."""
 
 import threading
 from collections import deque

@@ -1,6 +1,6 @@
 """The grammar of a judge's verdict: the label that follows its last `[RESULT]`, outside of its thoughts.
 
-Engines stop decoding by it and `prom_reward.judging.parsing` reads by it, so that what ends a text is what is read.
+Engines stop decoding by it and `prom_reward.judging.parsing` reads by it, so both agree.
 """
 
 import re
@@ -29,7 +29,7 @@ WINNER = re.compile(
 )
 """A or B in the forms that judges write."""
 MAX_TAIL_CHARS = 80
-"""What stands further behind the marker is no verdict."""
+"""Text further after the marker is no verdict."""
 _GROWING = re.compile(
     rf"(?:[.,]|{_CLOSING}[(\[]?(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—]|to?|or|an?|and)?[*_\s]*)\Z", re.IGNORECASE
 )
@@ -45,7 +45,7 @@ class Verdict:
     start: int
     """Index of its first character in the text."""
     end: int
-    """Index behind all that belongs to it, as in "4/5" or "4.5"."""
+    """Exclusive end index of all that belongs to it, as in "4/5" or "4.5"."""
     is_complete: bool
     """False while what follows could still make another verdict of it ("1" of "10", "4" of "4/10")."""
 
@@ -65,7 +65,7 @@ def find_verdict(text: str, labels: Sequence[str], *, opened: bool = False) -> V
 def first_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
     """Return the verdict at which an engine that looks at every token would have stopped.
 
-    For engines that see a text when it is over: what a judge writes behind its verdict does not count.
+    For engines that see a text when it is over: text after the verdict does not count.
     """
     start = answer_start(text)
     markers = [] if start is None else list(_MARKER.finditer(text, start))
@@ -75,13 +75,13 @@ def first_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
 
 
 def _verdict_at(text: str, at: int, end: int, labels: Sequence[str]) -> Verdict | None:
-    """Return the verdict behind a marker's end, in a text that ends at `end`."""
+    """Return the verdict after a marker's end, in a text that ends at `end`."""
     grammar = NUMBER if all(label.isdecimal() for label in labels) else WINNER
     match = grammar.match(text, at, min(end, at + MAX_TAIL_CHARS))
     if match is None or match.groupdict().get("range"):
         return None
-    behind = text[match.end() : min(end, match.end() + _SETTLED_CHARS)]
-    is_complete = len(behind) >= _SETTLED_CHARS or not _GROWING.match(behind)
+    rest = text[match.end() : min(end, match.end() + _SETTLED_CHARS)]
+    is_complete = len(rest) >= _SETTLED_CHARS or not _GROWING.match(rest)
     label = match["label"] if grammar is NUMBER else match["label"].upper()
     return Verdict(label, match.start("label"), match.end(), is_complete)
 
