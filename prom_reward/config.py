@@ -179,6 +179,7 @@ def _engine(config: JudgeConfig) -> Engine:
                 system_separator=SYSTEM_SEPARATORS.get(config.conversation),
                 tokenizer=model_source(config) if config.model or config.tokenizer else None,
                 context_length=config.context_length,
+                chat_template_kwargs=config.chat_template_kwargs,
             )
 
 

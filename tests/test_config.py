@@ -346,7 +346,7 @@ def test_a_servers_settings_stand_in_yaml_and_overrides_win_one_by_one(write):
             {"url": "http://a", "server": {"modell": "b"}},
             "judge: unknown key 'modell' in 'server'; expected one of model, api, api_key_env, api_key_file, "
             "max_in_flight, requests_per_minute, tokens_per_minute, request_timeout_s, max_retries, batch_deadline_s, "
-            "outage_after, outage_deadline_s. Did you mean 'model'?",
+            "outage_after, first_answer_s, outage_deadline_s, extra_body. Did you mean 'model'?",
         ),
     ],
 )

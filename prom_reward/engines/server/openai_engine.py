@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ class OpenAIEngine(Engine):
             BOS, no special token out of candidate text); without it, or where it cannot be loaded, as text.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
 
+        chat_template_kwargs: Arguments of the server's chat template, such as `enable_thinking`.
+
     Raises:
         MissingPackageError: The `openai` package is not installed.
     """
@@ -60,6 +62,7 @@ class OpenAIEngine(Engine):
         system_separator: str | None = None,
         tokenizer: ModelSource | None = None,
         context_length: int | None = None,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         _require_openai()
         self.source = source
@@ -67,10 +70,11 @@ class OpenAIEngine(Engine):
         self._system_separator = system_separator
         self._tokenizer = tokenizer
         self._context_length = context_length
+        self._template_kwargs = dict(chat_template_kwargs or {})
         self._start_anew()
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("source", "_conversation", "_system_separator", "_tokenizer", "_context_length")
+        names = ("source", "_conversation", "_system_separator", "_tokenizer", "_context_length", "_template_kwargs")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -89,8 +93,9 @@ class OpenAIEngine(Engine):
         """The server's address, the names of model and tokenizer, the conversation and the given context."""
         tokenizer = self._tokenizer.tokenizer or self._tokenizer.model if self._tokenizer is not None else None
         conversation = getattr(self._conversation, "__qualname__", None) or repr(self._conversation)
-        parts = [self.source.url, self.source.model, self.source.api, tokenizer, conversation]
-        return "openai:" + "|".join(str(part or "") for part in [*parts, self._context_length])
+        parts = [self.source.url, self.source.model, self.source.api, tokenizer, conversation, self._context_length]
+        added = [dict(one) for one in (self.source.extra_body, self._template_kwargs) if one]
+        return "openai:" + "|".join(str(part or "") for part in [*parts, *added])
 
     @property
     def context_length(self) -> int | None:
@@ -172,6 +177,7 @@ class OpenAIEngine(Engine):
                 tokenizer=self._loaded_tokenizer(),
                 model=self._tokenizer.model if self._tokenizer is not None else None,
                 context_length=self._context_length,
+                chat_template_kwargs=self._template_kwargs,
             )
             return _Running(os.getpid(), loop, loop.run(opening))
         except BaseException:

@@ -1,7 +1,4 @@
-"""Reads the JSON answers of OpenAI-compatible servers: text, how it ended, log-probabilities, counts.
-
-It does not know prompts or connections.
-"""
+"""Reads the JSON answers of OpenAI-compatible servers: text, how it ended, log-probabilities, counts."""
 
 import json
 import re
@@ -10,6 +7,9 @@ from dataclasses import dataclass
 from math import exp, fsum, inf, isnan, log
 from typing import Any, Literal
 
+_TEXT_BLOCKS = ("text", "output_text")
+_BLOCKS = (*_TEXT_BLOCKS, "thinking", "reasoning", "redacted_thinking")  # thoughts are not the answer
+_THOUGHT_KEYS = ("reasoning_content", "reasoning")  # of servers with a reasoning parser
 _ID = re.compile(r"token_id:([0-9]{1,12})")
 
 
@@ -67,8 +67,11 @@ def reply_problem(answer: Mapping[str, Any]) -> str | None:
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return "the answer has no choices"
+    refusal = _refusal(choices[0])
+    if refusal:
+        return f"the model refused: {ascii(refusal)[1:200]}"
     if _text(choices[0]) is None:
-        return "the answer's first choice has no text"
+        return f"the answer's first choice has no text (got {json.dumps(choices[0], default=str):.120})"
     try:
         reply = read_reply(answer)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
@@ -130,9 +133,26 @@ def _sum_of_probs(logprobs: Sequence[float]) -> float:
 
 
 def _text(choice: Mapping[str, Any]) -> str | None:
+    """Return a choice's text, empty if the server kept only thoughts; None if it is not understood."""
     message = choice.get("message")
-    text = message.get("content") if isinstance(message, Mapping) else choice.get("text")
-    return text if isinstance(text, str) else None
+    if not isinstance(message, Mapping):
+        text = choice.get("text")
+        return text if isinstance(text, str) else None
+    content = message.get("content")
+    if isinstance(content, list):
+        if not all(isinstance(block, Mapping) and block.get("type") in _BLOCKS for block in content):
+            return None
+        return "".join(str(block.get("text") or "") for block in content if block["type"] in _TEXT_BLOCKS)
+    is_thinking = any(message.get(key) for key in _THOUGHT_KEYS) or choice.get("finish_reason") == "length"
+    if content is None and is_thinking:
+        return ""
+    return content if isinstance(content, str) else None
+
+
+def _refusal(choice: Mapping[str, Any]) -> str:
+    message = choice.get("message")
+    refusal = message.get("refusal") if isinstance(message, Mapping) and not message.get("content") else None
+    return refusal if isinstance(refusal, str) else ""
 
 
 def _count(answer: Mapping[str, Any], name: str) -> int:

@@ -5,7 +5,7 @@ It does not know how one prompt is answered. It belongs to one event loop.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -120,6 +120,7 @@ async def open_session(
     tokenizer: Any,
     model: str | None,
     context_length: int | None,
+    chat_template_kwargs: Mapping[str, Any],
 ) -> ServerSession:
     """Connect to a server and find out what it can do, waiting for it where it does not answer yet.
 
@@ -131,20 +132,23 @@ async def open_session(
         tokenizer: The judge's tokenizer, where it is at hand.
         model: The judge's own name, under which it may be served.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
+        chat_template_kwargs: Arguments of the server's chat template, sent with chat completions.
 
     Raises:
         ConfigError: The server cannot be used as it is configured.
         ServerGoneError: It does not answer.
     """
-    client = ServerClient(source, stats)
+    pace = Pace(requests_per_minute=source.requests_per_minute, tokens_per_minute=source.tokens_per_minute)
+    client = ServerClient(source, stats, pace)
     try:
         abilities = await _abilities(client, source, model)
         writer = PromptWriter(conversation, _matching(tokenizer, abilities, source), system_separator=system_separator)
         route = _route(abilities, source, writer, context_length)
+        if route.is_chat:
+            route = replace(route, chat_template_kwargs=chat_template_kwargs)
     except BaseException:
         await client.close()
         raise
-    pace = Pace(requests_per_minute=source.requests_per_minute, tokens_per_minute=source.tokens_per_minute)
     requests = ServerRequests(client=client, route=route, writer=writer, pace=pace)
     return ServerSession(source, client, ServerAnswers(requests, writer), route, stats)
 
@@ -160,7 +164,7 @@ async def check_server(source: ServerSource) -> ServerAbilities:
 
 async def _abilities(client: ServerClient, source: ServerSource, model: str | None) -> ServerAbilities:
     try:
-        return await probe_server(client, model=source.model, fallback_model=model)
+        return await probe_server(client, model=source.model, fallback_model=model, api=source.api)
     except RequestFailedError as error:
         raise ConfigError(f"the judge's server {source.url} cannot be used: {error}; check the url") from error
     except ConfigError as error:
@@ -202,7 +206,16 @@ def _route(abilities: ServerAbilities, source: ServerSource, writer: PromptWrite
             f"{source.url}: text completions need the judge's tokenizer, which writes its conversation; give "
             "tokenizer=, or api: chat"
         )
-    return Route(model=abilities.model, is_chat=is_chat, abilities=endpoint, context_length=min(lengths, default=None))
+    if endpoint.left_out:
+        logger.warning(
+            "%s: the server refuses %s; requests go without", source.url, " and ".join(sorted(endpoint.left_out))
+        )
+    return Route(
+        model=abilities.model,
+        is_chat=is_chat,
+        abilities=endpoint,
+        context_length=min(lengths, default=None),
+    )
 
 
 def _seeds(prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[int]:

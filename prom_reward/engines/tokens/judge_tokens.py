@@ -12,7 +12,7 @@ from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.tokens.encoding import LabelTokens, PromptEncoder
 from prom_reward.engines.tokens.label_probs import LabelQuery, Row, likeliest
 from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, marker_end
-from prom_reward.prompts.thinking import answer_start, opens_thinking, thoughts_closing
+from prom_reward.thinking import answer_start, opens_thinking, thoughts_closing
 from prom_reward.types import RESULT_MARKER, Conversation, JudgePrompt
 
 Read = Callable[[Sequence[LabelQuery]], tuple[list[dict[str, float]], list[int]]]

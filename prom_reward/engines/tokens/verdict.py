@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prom_reward.prompts.thinking import answer_start
+from prom_reward.thinking import answer_start
 from prom_reward.types import RESULT_MARKER
 
 _MARKER = re.compile(re.escape(RESULT_MARKER), re.IGNORECASE)
