@@ -1,4 +1,4 @@
-"""The one table of column names, and where in a row each part of a request is found."""
+"""The one table of column names, and the columns of a row by role."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -27,7 +27,7 @@ class LabeledRequest:
     feedback: str | None = None
     """A written feedback that goes with the scores."""
     feedback_score: float | None = None
-    """The score of the annotator who wrote it; None where it goes with all scores."""
+    """The score of the annotator who wrote it; None if it goes with all scores."""
     group: str = ""
     """The part of the data that it is reported under."""
 
