@@ -1,4 +1,4 @@
-"""The one table of column names, and where in a row each part of a request is found."""
+"""The one table of column names, and the columns of a row by role."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -171,7 +171,12 @@ class Columns:
             taken |= {"instruction", "input", "output"}
         seen = "\n".join(_texts([self.values.get(name) for name in taken]))
         names = (name for role in COLUMN_NAMES if role not in _UNWARNED_ROLES for name in COLUMN_NAMES[role])
-        return [name for name in names if name not in taken and self._is_unread(name, seen)]
+        return [name for name in names if name not in taken and self._is_unread(name, seen)] + self._own_systems()
+
+    def _own_systems(self) -> list[str]:
+        """Return UltraFeedback's system texts, which are another for each response."""
+        path = f"{self.read.get('responses', '')}[0].custom_system_prompt"
+        return [path] if value_at(self.values, path) else []
 
     def _is_unread(self, name: str, seen: str) -> bool:
         return name in self.values and any(text.strip() not in seen for text in _texts(self.values[name]))

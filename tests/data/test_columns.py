@@ -56,6 +56,12 @@ def test_columns_of_known_meaning_that_stay_unread_are_named(more, unread):
     assert found.columns.unread() == unread
 
 
+def test_a_system_text_of_each_response_is_named_as_unread():
+    answers = [{"response": "Yes.", "custom_system_prompt": "Be kind."}, {"response": "No."}]
+    found = example({"instruction": "Hi?", "completions": answers}).columns.unread()
+    assert found == ["completions[0].custom_system_prompt"]
+
+
 @pytest.mark.parametrize("name", ["grading_criteria", "judge_rubric", "Checklist", "reward_model", "extra_info"])
 def test_a_column_that_is_named_like_a_rubric_is_never_covered_by_a_default(name):
     value = {"style": "x", "rubrics": ["Names yeast."]} if name in ("reward_model", "extra_info") else "Names yeast."
