@@ -5,20 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from prom_reward.config import (
-    judge_config,
-    judge_presets,
-    load_judge,
-    load_policy,
-    load_rubric,
-    prompt_renderer,
-)
+from prom_reward.config import load_judge, load_policy, load_rubric, prompt_renderer
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.errors import ConfigError, ModelLoadError, RubricError
 from prom_reward.judging.calibration import Calibration
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.settings.judges import JudgeConfig, JudgeOverrides
+from prom_reward.settings.resolution import judge_config, judge_presets
 
 PRESETS = (
     "smollm2-135m",
