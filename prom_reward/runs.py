@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prom_reward.config import as_mapping, judge_config, load_rubric, model_source
+from prom_reward.config import load_rubric, model_source
 from prom_reward.errors import ConfigError
 from prom_reward.files import read_yaml
+from prom_reward.settings.resolution import as_mapping, judge_config
 from prom_reward.settings.runs import GradingRun, GRPORun, LabelingRun, TrainingRun
 from prom_reward.settings.validation import validated
 

@@ -8,7 +8,7 @@ Conversation                        writes a prompt as one model's conversation
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, Literal, Protocol, Self
 
@@ -151,16 +151,17 @@ class Outcome(Enum):
         return list(Outcome).index(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class _Answer:
-    """The methods that Judgment and Comparison share."""
+    """The part that Judgment and Comparison share."""
 
-    __slots__ = ()
     outcome: Outcome
+    """How it ended; with several samples the worst outcome among the scored ones."""
 
     def __repr__(self) -> str:
         """Return one line with rounded numbers and cut texts, without counts and defaults."""
         hidden = ("outcome", "score_probs", "sampled_scores")
-        told = [one for one in _fields(self) if one.name not in hidden and not one.name.startswith("num_")]
+        told = [one for one in fields(self) if one.name not in hidden and not one.name.startswith("num_")]
         shown = [f"{one.name}={_short(value)}" for one in told if (value := getattr(self, one.name)) != one.default]
         return f"{type(self).__name__}({', '.join([self.outcome.value, *shown])})"
 
@@ -171,7 +172,7 @@ class _Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values; labels become strings."""
-        return {one.name: _JSON.get(one.name, _same)(getattr(self, one.name)) for one in _fields(self)}
+        return {one.name: _JSON.get(one.name, _same)(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -182,15 +183,11 @@ class _Answer:
         """
         if "outcome" not in values:
             raise RowError(f"got a judgment with the keys {sorted(map(str, values))!r:.80}; expected 'outcome'")
-        known = {one.name: values[one.name] for one in _fields(cls) if one.name in values}
+        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
         try:
             return cls(**{name: _PYTHON.get(name, _same)(value) for name, value in known.items()})
         except (TypeError, ValueError, AttributeError) as error:
             raise RowError(f"cannot read a judgment ({error}); expected the values that to_dict writes") from error
-
-
-def _fields(answer: Any) -> tuple[Field[Any], ...]:
-    return fields(answer)
 
 
 def _same(value: Any) -> Any:
@@ -220,8 +217,6 @@ _PYTHON: Mapping[str, Any] = {
 class Judgment(_Answer):
     """The verdict on one response, or the Outcome that says why there is none."""
 
-    outcome: Outcome
-    """How it ended; with several samples the worst outcome among the scored ones."""
     feedback: str = ""
     """The judge's feedback, with several samples that of the first scored one."""
     score: int | None = None
@@ -261,8 +256,6 @@ class Judgment(_Answer):
 class Comparison(_Answer):
     """The verdict on two responses, or the Outcome that says why there is none."""
 
-    outcome: Outcome
-    """How it ended."""
     winner: Winner | None = None
     """The better response, or "tie" if a judge of single responses scores both alike."""
     feedback: str = ""

@@ -5,20 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from prom_reward.config import (
-    judge_config,
-    judge_presets,
-    load_judge,
-    load_policy,
-    load_rubric,
-    prompt_renderer,
-)
+from prom_reward.config import load_judge, load_policy, load_rubric, prompt_renderer
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.errors import ConfigError, ModelLoadError, RubricError
 from prom_reward.judging.calibration import Calibration
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.settings.judges import JudgeConfig, JudgeOverrides
+from prom_reward.settings.resolution import judge_config, judge_presets
 
 PRESETS = (
     "smollm2-135m",
@@ -346,7 +340,7 @@ def test_a_servers_settings_stand_in_yaml_and_overrides_win_one_by_one(write):
             {"url": "http://a", "server": {"modell": "b"}},
             "judge: unknown key 'modell' in 'server'; expected one of model, api, api_key_env, api_key_file, "
             "max_in_flight, requests_per_minute, tokens_per_minute, request_timeout_s, max_retries, batch_deadline_s, "
-            "outage_after, outage_deadline_s. Did you mean 'model'?",
+            "outage_after, first_answer_s, outage_deadline_s, extra_body. Did you mean 'model'?",
         ),
     ],
 )

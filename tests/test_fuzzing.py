@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.auditing.attacks import read_attacks
 from prom_reward.auditing.tasks import read_tasks
-from prom_reward.config import judge_config, load_judge, load_rubric
+from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import row_requests
 from prom_reward.data.human_labels import LabelColumns, collect_labeled
@@ -39,6 +39,7 @@ from prom_reward.prompts.transcripts import transcript
 from prom_reward.reports.data import load_report
 from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.settings.judges import JudgeConfig
+from prom_reward.settings.resolution import judge_config
 from prom_reward.settings.runs import GradingRun, GRPORun, LabelingRun, TrainingRun
 from prom_reward.settings.validation import validated
 from prom_reward.types import GradingRequest, Rubric, ScoreScale

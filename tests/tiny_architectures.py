@@ -100,7 +100,11 @@ def _overrides(config: Any, vocab_size: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for size, names in _SIZES:
         found |= {name: size for name in names.split() if name in known and not isinstance(known[name], list | dict)}
-    found |= {name: vocab_size for name in ("vocab_size", "vocab_size_per_layer_input") if name in known}
+    found |= {
+        name: vocab_size
+        for name in ("vocab_size", "vocab_size_per_layer_input", "unpadded_vocab_size")
+        if name in known
+    }
     found |= {name: at for at, name in enumerate(("bos_token_id", "eos_token_id", "pad_token_id")) if name in known}
     found |= {"is_decoder": True} if "is_decoder" in known else {}
     found |= {"initializer_range": 0.2} if "initializer_range" in known else {}

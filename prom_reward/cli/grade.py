@@ -14,7 +14,7 @@ from prom_reward.cli.console import check_writable, load_now, progress_bar, quie
 from prom_reward.cli.graded import GradedFile, show_judgments
 from prom_reward.cli.options import given
 from prom_reward.cli.stdin import rows_path
-from prom_reward.config import PromptRenderer, judge_config, load_judge, load_rubric, prompt_renderer
+from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_renderer
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_requests
 from prom_reward.data.recognition import Recognition
@@ -22,6 +22,7 @@ from prom_reward.data.rows import Row, count_rows, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.runs import load_grading_run
+from prom_reward.settings.resolution import judge_config
 
 _ONE = "One response"
 

@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 
 from prom_reward.cli.console import stdout
-from prom_reward.config import judge_config, judge_presets
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
+from prom_reward.settings.resolution import judge_config, judge_presets
 
 if TYPE_CHECKING:
     from prom_reward.engines.server.probe import EndpointAbilities, ServerAbilities

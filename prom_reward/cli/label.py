@@ -13,7 +13,7 @@ from prom_reward.cli import options
 from prom_reward.cli.console import load_now, print_json, progress_bar, quiet_libraries, stderr
 from prom_reward.cli.label_tables import labeling_summary, show_dry_run, show_labeling
 from prom_reward.config import load_judge, load_rubric, prompt_renderer
-from prom_reward.data.formats import KINDS, Kind
+from prom_reward.data.formats import Kind
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
 from prom_reward.errors import InputError
@@ -46,6 +46,7 @@ def label(
         typer.Option("--reference", help="For rows without a reference answer.", rich_help_panel=options.ROWS),
     ] = None,
     column: options.Column = None,
+    strict: options.Strict = False,
     split: Annotated[
         str | None, typer.Option(help="Split of a hub data set. Default: train.", rich_help_panel=options.ROWS)
     ] = None,
@@ -144,7 +145,7 @@ def label(
     )  # fmt: skip
     run = load_labeling_run(config) if config is not None else LabelingRun()
     run = run.model_copy(update=given)
-    _check_input(run, export or (), dry_run=dry_run)
+    _check_input(run, export or (), dry_run=dry_run, strict=strict)
     overrides = options.given(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
         device=device, truncate_response=truncate_response, sampling={"seed": seed},
@@ -172,6 +173,7 @@ def label(
             backend=backend,
             retry_failed=retry_failed,
             accept_changes=accept_changes,
+            strict=strict,
             on_progress=bar.show,
             **run.model_dump(include={"out", "method", "columns", "reference_answer", "split", "limit", "shard_size"}),
         )
@@ -193,7 +195,7 @@ def label(
         raise typer.Exit(1)
 
 
-def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool) -> None:
+def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, strict: bool) -> None:
     """Check what can be checked without the judge, and print what the rows of a file are."""
     if run.input is None:
         raise InputError("got no input; give a file, a folder of `datasets` or a hub id")
@@ -203,16 +205,19 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool) -> 
         raise InputError("got no --out; give a folder for the labels")
     check_formats(exports)
     if not is_hub_id(run.input):
-        check_formats(exports, _show_recognized(run, load_rubric(run.rubric) if run.rubric is not None else None))
+        rubric = load_rubric(run.rubric) if run.rubric is not None else None
+        check_formats(exports, _show_recognized(run, rubric, strict=strict))
 
 
-def _show_recognized(run: LabelingRun, rubric: tuple[Rubric, ...] | None) -> Kind:
+def _show_recognized(run: LabelingRun, rubric: tuple[Rubric, ...] | None, *, strict: bool) -> Kind:
     """Print and return what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
     reader = RowReader(run.input or "", run.split, run.limit)
     task, _ = open_task(
         reader, rubric=rubric, **run.model_dump(include={"method", "columns", "reference_answer"})
     )  # fmt: skip
-    stderr.print(f"{run.input}: {KINDS[task.kind]}", highlight=False, soft_wrap=True)
+    stderr.print(f"{run.input}: {task.recognition}", highlight=False, soft_wrap=True)
+    if strict:
+        task.recognition.check(strict=True)
     return task.kind
 
 

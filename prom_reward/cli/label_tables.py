@@ -19,8 +19,8 @@ def show_dry_run(found: DryRun, prompts: Sequence[str], *, as_json: bool) -> Non
     if as_json:
         figures = {
             "kind": found.kind,
-            "columns": found.columns,
-            "unread": found.unread,
+            "columns": found.recognition.columns,
+            "unread": found.recognition.unread,
             "rows": found.num_rows,
             "problems": found.num_problems,
             "requests": found.num_requests,
@@ -40,12 +40,10 @@ def show_dry_run(found: DryRun, prompts: Sequence[str], *, as_json: bool) -> Non
         stderr.print(f"{problem}; would be left out", highlight=False, soft_wrap=True)
     table = Table(show_header=False)
     table.add_row("recognized as", KINDS[found.kind])
-    for role, names in found.columns.items():
+    for role, names in found.recognition.columns.items():
         table.add_row(role, f"from {', '.join(names)}")
-    if "prompt" not in found.columns:
-        table.add_row("prompt", "from the beginning that both sides share")
-    if found.unread:
-        table.add_row("unread", ", ".join(found.unread))
+    if found.recognition.unread:
+        table.add_row("unread", ", ".join(found.recognition.unread))
     table.add_row("rows", f"{found.num_rows:,}, of which {found.num_problems:,} cannot be labeled")
     table.add_row("judgments", f"{found.num_requests:,}, and {found.num_repeated:,} that repeat one of them")
     tokens = f"{found.num_prompt_tokens:,} of prompts, {found.num_generated_tokens:,} of feedback"

@@ -18,6 +18,7 @@ from prom_reward.training.data import ExampleSets
 from prom_reward.training.sources import DataSource
 
 _TRAINING = "Training"
+_FEW = 20  # held-out labels whose correlation says little
 
 
 def train_judge(
@@ -164,7 +165,10 @@ def _show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float]) ->
     minutes = measures["seconds"] / 60
     stdout.print(f"{out}: a judge trained on {len(sets.training)} examples in {minutes:.1f} min", soft_wrap=True)
     if figures := held_out_figures(measures):
-        table = Table(title="Agreement with held-out labels (they chose the checkpoint)", title_justify="left")
+        stdout.print(f"agreement with {len(sets.validation)} held-out labels, which also chose the checkpoint:")
+        if len(sets.validation) < _FEW:
+            stderr.print(f"fewer than {_FEW} labels are held out: these figures say little", highlight=False)
+        table = Table()
         for heading in ("data", "Pearson", "Spearman"):
             table.add_column(heading, justify="left" if heading == "data" else "right")
         for source, one in figures.items():

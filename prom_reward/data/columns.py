@@ -1,10 +1,10 @@
-"""The one table of column names, and where in a row each part of a request is found."""
+"""The one table of column names, and the columns of a row by role."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from math import isnan
 from typing import Any
 
+from prom_reward.data.cells import is_missing, number_text
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
 from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.types import Rubric
@@ -12,49 +12,49 @@ from prom_reward.types import Rubric
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": (
         *("orig_instruction", "instruction", "prompt", "question", "query", "problem", "post", "user_prompt"),
-        *("user_input", "context"),
+        *("user_input", "context", "input.messages"),
     ),
-    "system": ("system", "system_prompt", "system_message"),
+    "system": (
+        *("system", "system_prompt", "system_message", "systemInstruction", "system_instruction"),
+        "developer_prompt",
+    ),
     "input": ("input",),
     "history": ("history",),
-    "messages": ("messages", "conversations", "conversation", "dialog", "dialogue"),
+    "messages": ("messages", "conversations", "conversation", "dialog", "dialogue", "contents"),
     "response": (
-        *("orig_response", "response", "completion", "output", "answer", "generation", "model_output", "prediction"),
-        "generated_text",
+        *("orig_response", "response", "completion", "model_output", "model_response", "prediction", "generation"),
+        *("generated_text", "output", "answer"),
     ),
     "responses": ("completions", "responses", "generations", "answers", "outputs", "candidates"),
-    "chosen": ("chosen", "chosen_response", "response_chosen", "preferred", "better"),
-    "rejected": ("rejected", "rejected_response", "response_rejected", "dispreferred", "worse"),
+    "chosen": (
+        *("chosen", "chosen_response", "response_chosen", "chosen_messages", "preferred", "preferred_output"),
+        *("better", "response_j"),
+    ),
+    "rejected": (
+        *("rejected", "rejected_response", "response_rejected", "rejected_messages", "dispreferred"),
+        *("non_preferred_output", "worse", "response_k"),
+    ),
     "reference_answer": (
-        *("orig_reference_answer", "reference_answer", "reference", "ground_truth", "gold_answer", "ideal_answer"),
-        *("target", "reward_model.ground_truth"),
+        *("orig_reference_answer", "reference_answer", "reference", "reference_response", "ground_truth"),
+        *("gold_answer", "ideal_answer", "expected_answer", "expected_output", "target", "solution", "gts"),
+        "reward_model.ground_truth",
     ),
     "rubric": (
-        "rubric",
-        "score_rubric",
-        "score_rubrics",
-        "grading_rubric",
-        "rubrics",
-        "Rubrics",
-        "rubric_items",
-        "checklist",
+        *("rubric", "score_rubric", "score_rubrics", "grading_rubric", "scoring_rubric", "rubrics", "Rubrics"),
+        *("rubric_items", "checklist"),
     ),
+    "tools": ("tools", "functions"),
     "id": ("id", "prompt_id", "row_id", "uid"),
 }
 """The columns of each role; the first that has a value wins. `--column ROLE=PATH` names another."""
 
 _FLAT_RUBRIC = re.compile(r"(?:orig_)?(?:criteria|score\d{1,9}_description)")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d{1,9})\]")
-_WARNED_ROLES = (
-    "prompt",
-    "system",
-    "input",
-    "history",
-    "messages",
-    "response",
-    "responses",
-    "reference_answer",
-    "rubric",
+_PATH = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?\d{1,9}\])*")
+_UNWARNED_ROLES = ("id", "chosen", "rejected")
+_RUBRIC_LIKE = re.compile(
+    r"(?:.*_)?(?:rubrics?|criteri(?:a|on|ons)|checklists?|grading_(?:notes|guidelines?)|marking_scheme)(?:_(?:list|text|items|json))?",
+    re.IGNORECASE,
 )
 
 
@@ -64,6 +64,8 @@ def check_roles(columns: Mapping[str, str]) -> None:
         if role not in COLUMN_NAMES:
             known = ", ".join(COLUMN_NAMES)
             raise ConfigError(f"unknown column role {role!r}; expected one of {known}.{near_miss(role, COLUMN_NAMES)}")
+        if "[" in columns[role] and not _PATH.fullmatch(columns[role]):
+            raise ConfigError(f"got the column {columns[role]!r}; expected a name or a path, as messages[-1].content")
 
 
 class Columns:
@@ -103,13 +105,13 @@ class Columns:
         self.read |= {f"column {name}": name for name in names}
 
     def by_role(self) -> dict[str, list[str]]:
-        """Return the columns that were read, by role; others than a role's own are the pair's or the rubric's."""
+        """Return the columns that were read, by role; "pair" are two answers and the verdict on them."""
         found: dict[str, list[str]] = {}
         for role, name in self.read.items():
-            if role.startswith("column "):
-                role = "rubric" if _FLAT_RUBRIC.fullmatch(name) else "pair"  # noqa: PLW2901
-            found.setdefault(role, []).append(name)
-        return found
+            is_flat = _FLAT_RUBRIC.fullmatch(name)
+            shown = role if role in COLUMN_NAMES else "rubric" if is_flat else "pair"
+            found.setdefault(shown, []).append(name)
+        return {role: found[role] for role in (*COLUMN_NAMES, "pair") if role in found}
 
     def reference(self) -> str | None:
         """Return the reference answer as text; a number is written out, and NaN is none.
@@ -123,7 +125,7 @@ class Columns:
         if value is None or isinstance(value, str):
             return value or None
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return f"{value:g}" if isinstance(value, float) else str(value)
+            return number_text(value)
         raise RowError(f"got {type(value).__name__} as the reference answer; expected a text")
 
     def rubrics(self, default: tuple[Rubric, ...]) -> tuple[Rubric, ...]:
@@ -132,37 +134,58 @@ class Columns:
         Raises:
             RubricError: The row's rubric cannot be read, or there is none.
         """
-        value = self.get("rubric")
-        if value:
-            return _parsed(value, self.read["rubric"])
-        levels = {name: self.values[name] for name in self.values if _FLAT_RUBRIC.fullmatch(str(name))}
-        flat = {name: text for name, text in levels.items() if not is_missing(text)}
-        if flat:
-            self.take(*flat)
-            return parse_rubrics(flat)
-        if default:
-            return default
+        if found := self.own_rubrics() or default:
+            return found
         raise RubricError(
             "no rubric; give the row a 'rubric' column, or all rows one with --rubric (for example helpfulness)"
         )
 
+    def own_rubrics(self) -> tuple[Rubric, ...]:
+        """Return the row's own rubrics, empty if it has none.
+
+        Raises:
+            RubricError: They cannot be read.
+        """
+        value = self.get("rubric")
+        if not _is_empty(value):
+            return _parsed(value, self.read["rubric"])
+        levels = {name: self.values[name] for name in self.values if _FLAT_RUBRIC.fullmatch(str(name))}
+        flat = {name: text for name, text in levels.items() if not is_missing(text)}
+        is_named = "rubric" in self._named  # then a column of another name is not meant
+        if not (flat or is_named) and (like := next(_rubric_like(self.values), None)):
+            raise RubricError(
+                f"got a column {like!r} that may be the row's rubric; name it with --column rubric={like}, or with "
+                "rubric_column= in a reward, or rename it"
+            )
+        self.take(*flat)
+        return parse_rubrics(flat) if flat else ()
+
+    def forget(self, role: str) -> None:
+        """Note that the column of a role was not read after all."""
+        self.read.pop(role, None)
+
     def unread(self) -> list[str]:
         """Return the columns whose meaning is known and that nobody read, unless they repeat what was read."""
         taken = {name.partition(".")[0].partition("[")[0] for name in self.read.values()}
+        if any(name.startswith("orig_") for name in taken):  # the others are the whole prompt and the judge's answer
+            taken |= {"instruction", "input", "output"}
         seen = "\n".join(_texts([self.values.get(name) for name in taken]))
-        return [
-            name
-            for role in _WARNED_ROLES
-            for name in COLUMN_NAMES[role]
-            if name not in taken and name in self.values and not _repeats(self.values[name], seen)
-        ]
+        names = (name for role in COLUMN_NAMES if role not in _UNWARNED_ROLES for name in COLUMN_NAMES[role])
+        return [name for name in names if name not in taken and self._is_unread(name, seen)] + self._own_systems()
+
+    def _own_systems(self) -> list[str]:
+        """Return UltraFeedback's system texts, which are another for each response."""
+        path = f"{self.read.get('responses', '')}[0].custom_system_prompt"
+        return [path] if value_at(self.values, path) else []
+
+    def _is_unread(self, name: str, seen: str) -> bool:
+        return name in self.values and any(text.strip() not in seen for text in _texts(self.values[name]))
 
     def _names(self, role: str) -> tuple[str, ...]:
         return (self._named[role],) if role in self._named else COLUMN_NAMES[role]
 
 
 _ABSENT = object()
-_LONG_ENOUGH = 20  # characters of a line that is not in another text by chance
 
 
 def value_at(values: Mapping[str, Any], path: str, *, is_strict: bool = False) -> Any:
@@ -178,11 +201,6 @@ def value_at(values: Mapping[str, Any], path: str, *, is_strict: bool = False) -
     return found
 
 
-def is_missing(value: Any) -> bool:
-    """Whether a value stands for none: None, or the NaN that tables keep instead."""
-    return value is None or (isinstance(value, float) and isnan(value))
-
-
 def shown_names(values: Mapping[str, Any]) -> str:
     """Return a row's column names for an error message."""
     return ", ".join(sorted(map(str, values))) or "no columns"
@@ -195,11 +213,22 @@ def _parsed(value: Any, column: str) -> tuple[Rubric, ...]:
         raise RubricError(f"column {column!r}: {error}") from error
 
 
-def _repeats(value: Any, seen: str) -> bool:
-    """Whether a value says nothing that was not read: it is empty, or its texts and those read hold each other."""
-    texts = [text.strip() for text in _texts(value) if text.strip()]
-    lines = [line for line in seen.split("\n") if len(line) > _LONG_ENOUGH]
-    return all(text in seen or any(line in text for line in lines) for text in texts)
+def _is_empty(value: Any) -> bool:
+    """Whether a value holds nothing: a blank text, or a list or mapping of such, as Arrow pads structs with None."""
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, Mapping):
+        return all(map(_is_empty, value.values()))
+    return all(map(_is_empty, value)) if isinstance(value, list | tuple) else is_missing(value)
+
+
+def _rubric_like(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the columns, and the keys of mappings such as verl's `extra_info`, that are named like a rubric."""
+    for name, value in values.items():
+        if _RUBRIC_LIKE.fullmatch(str(name)) and any(text.strip() for text in _texts(value)):
+            yield str(name)
+        elif isinstance(value, Mapping):
+            yield from (f"{name}.{one}" for one in _rubric_like(value))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -5,10 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from prom_reward.data.cells import DIALOGUE_END, cut_answer, is_whole, messages_of, read_answer, read_text, said
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names
-from prom_reward.data.pairs import DIALOGUE_END, split_pair, two_sides
+from prom_reward.data.pairs import split_pair, two_sides
+from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.errors import RowError, RubricError
-from prom_reward.prompts.messages import read_messages, stored_messages
 from prom_reward.prompts.published import components
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.types import GradingRequest, Rubric
@@ -21,7 +22,7 @@ KINDS: Mapping[Kind, str] = {
 }
 """The kinds of rows, in words."""
 
-_ANSWER_KEYS = ("response", "completion", "answer", "text", "content", "generation", "value")
+_AMBIGUOUS = ("output", "answer")  # beside several responses, these may be the reference
 _WHOLE_SIDES = ("chosen_instruction", "rejected_instruction")  # of the published HHH file
 
 
@@ -131,16 +132,15 @@ class RowFormat:
             return whole
         sides = two_sides(columns)
         if sides is not None:
-            shared, *responses = split_pair(_prompt(columns) or _asked(columns), *map(_text, sides))
-            return "pair", shared, responses
-        response = columns.get("response")
-        several = columns.get("responses") if response is None else None
-        if several is not None:
-            return "responses", _needed(_prompt(columns), columns), _several(several)
-        if response is not None:
-            return "response", _needed(_prompt(columns), columns), [_text(response)]
+            prompt, *responses = split_pair(_prompt(columns, sides), *sides)
+            return "pair", framed(columns, prompt), responses
+        kind, answers = self._answers(columns)
+        if answers:
+            asked, answers = _parted(_prompt(columns, answers), answers)
+            return kind, framed(columns, _needed(asked, columns)), answers
         if columns.get("messages") is not None:
-            return "response", *_conversation(columns)
+            prompt, answer = _conversation(columns)
+            return "response", framed(columns, prompt), [answer]
         if columns.get("prompt") is not None:
             names = ", ".join(COLUMN_NAMES["response"])
             raise RowError(f"no response; got the columns {shown_names(columns.values)}, expected one of {names}")
@@ -149,65 +149,50 @@ class RowFormat:
             "or prompt and completions; name others with --column ROLE=NAME, for example --column chosen=better"
         )
 
-
-def _prompt(columns: Columns) -> PromptValue | None:
-    """Return the prompt of a row with its system text, its history and its input."""
-    given = columns.get("prompt")
-    system, history = columns.get("system"), columns.get("history")
-    extra = columns.get("input")
-    if given is None:  # a column `input` is the question if no other is
-        given, extra = extra, None
-    if given is None and isinstance(history, str):  # SHP: the post
-        given, history = history, None
-    if given is None:
-        return None
-    if isinstance(given, str):
-        prompt = f"{given}\n\n{extra}" if isinstance(extra, str) and extra.strip() else given
-        if not system and not history:
-            return prompt
-        turns: list[Mapping[str, Any]] = [{"role": "user", "content": prompt}]
-    else:
-        if extra:
-            raise RowError("got an 'input' column beside a prompt of messages; expected it inside of them")
-        turns = list(_text(given))
-    past = [turn for pair in _history(history) for turn in pair]
-    if isinstance(system, str) and system.strip() and not (turns and turns[0].get("role") == "system"):
-        past = [{"role": "system", "content": system}, *past]
-    return [*past, *turns]
+    def _answers(self, columns: Columns) -> tuple[Kind, list[PromptValue]]:
+        """Return the kind of a row that is no pair, and its answers; no answer if only a conversation can hold one."""
+        response, several = columns.get("response"), columns.get("responses")
+        if response is not None and several is not None and not {"response", "responses"} & self.columns.keys():
+            own, other = columns.read["response"], columns.read["responses"]
+            if own in _AMBIGUOUS:
+                raise RowError(
+                    f"got {own!r} and {other!r}; name the answers to judge with --column response={own} or --column "
+                    f"responses={other}"
+                )
+        if response is not None and "responses" not in self.columns:
+            columns.forget("responses")
+            return "response", [read_answer(response)]
+        columns.forget("response")
+        return "responses", [] if several is None else _several(several)
 
 
-def _history(history: Any) -> list[list[Mapping[str, Any]]]:
-    """Read earlier turns as ms-swift and LLaMA-Factory write them, pairs of question and answer, or as messages."""
-    if not history:
-        return []
-    if isinstance(history, Sequence) and not isinstance(history, str):
-        if all(isinstance(one, Mapping) for one in history):
-            return [list(history)]
-        if all(isinstance(one, Sequence) and not isinstance(one, str) and len(one) == 2 for one in history):
-            return [[{"role": "user", "content": q}, {"role": "assistant", "content": a}] for q, a in history]
-    raise RowError(f"got {history!r:.60} as the history; expected pairs of question and answer, or messages")
+def _prompt(columns: Columns, answers: Sequence[PromptValue]) -> PromptValue | None:
+    prompt = bare_prompt(columns)
+    return messages_prompt(columns, answers) if prompt is None else prompt
 
 
-def _asked(columns: Columns) -> PromptValue | None:
-    """Return the messages before the last one of a row's conversation; ms-swift keeps a pair's prompt there."""
-    messages = columns.get("messages") if columns.read.get("chosen") is None else None
-    return list(messages[:-1]) if isinstance(messages, Sequence) and not isinstance(messages, str) else None
+def _parted(prompt: PromptValue | None, answers: Sequence[PromptValue]) -> tuple[PromptValue | None, list[PromptValue]]:
+    """Take the prompt out of answers that are whole conversations."""
+    if not any(is_whole(answer, prompt) for answer in answers):
+        return prompt, list(answers)
+    parts = [cut_answer(answer) for answer in answers]
+    if any(said(begun) != said(parts[0][0]) for begun, _ in parts):
+        raise RowError("the prompts of the responses differ; expected conversations that differ in their answers alone")
+    return agreed_prompt(prompt, parts[0][0]), [answer for _, answer in parts]
 
 
-def _conversation(columns: Columns) -> tuple[PromptValue, list[PromptValue]]:
+def _conversation(columns: Columns) -> tuple[PromptValue, PromptValue]:
     """Return the prompt and the response of a row that is one conversation: its last answer is judged."""
-    messages = _text(columns.get("messages"))
-    read = stored_messages(messages) if isinstance(messages, str) else read_messages(messages)
-    if isinstance(messages, str) or not read or read[-1].role != "assistant" or len(messages) < 2:
-        raise RowError(
-            f"got a conversation in {columns.read['messages']!r} that does not end in an answer to a prompt; expected "
-            "messages with the answer last"
-        )
-    system = columns.get("system")
-    given = list(messages[:-1])
-    if isinstance(system, str) and system.strip() and read[0].role != "system":
-        given = [{"role": "system", "content": system}, *given]
-    return given, [messages[-1:]]
+    conversation = read_text(columns.get("messages"))
+    if messages_of(conversation) is None:
+        raise RowError(f"got a text in {columns.read['messages']!r}; expected messages with the answer last")
+    begun, answer = cut_answer(conversation)
+    try:
+        return agreed_prompt(bare_prompt(columns), begun), answer
+    except RowError:  # a context or the like; it is named as unread
+        columns.forget("prompt")
+        columns.forget("input")
+        return begun, answer
 
 
 def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[PromptValue]] | None:
@@ -246,26 +231,4 @@ def _needed(prompt: PromptValue | None, columns: Columns) -> PromptValue:
 def _several(value: Any) -> list[PromptValue]:
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
         raise RowError(f"got {value!r:.60} as the responses; expected a list of at least one")
-    return [_answer(item) for item in value]
-
-
-def _answer(item: Any) -> PromptValue:
-    """Return one of several responses: a string, messages, or a mapping with the answer (UltraFeedback, Nectar)."""
-    if isinstance(item, Mapping) and not {"role", "from"} & item.keys():
-        text = next((item[key] for key in _ANSWER_KEYS if isinstance(item.get(key), str)), None)
-        if text is None:
-            raise RowError(f"got a response with the keys {sorted(item)}; expected one of {', '.join(_ANSWER_KEYS)}")
-        return str(text)
-    answer: PromptValue = _text(item)
-    return answer
-
-
-def _text(value: Any) -> Any:
-    """Return a string, or messages without the keys that Arrow pads with None."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Mapping):
-        value = [value]
-    if not isinstance(value, Sequence) or not all(isinstance(message, Mapping) for message in value):
-        raise RowError(f"got {type(value).__name__} as a text; expected a string or a list of messages")
-    return [{key: item for key, item in message.items() if item is not None} for message in value]
+    return [read_answer(item) for item in value]

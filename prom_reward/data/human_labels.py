@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.data.formats import Example, RowFormat
+from prom_reward.data.labels import OffScaleError, cluster_of, known_column, label_of, on_scale, scores_of, soft_labels
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
-
-SCORE_COLUMNS = ("gpt4_score", "human_score", "orig_score", "score")
-FEEDBACK_COLUMNS = ("orig_feedback", "gpt4_feedback", "feedback")
-CLUSTER_COLUMNS = ("question_id", "doc", "idx")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +27,7 @@ class LabeledRequest:
     feedback: str | None = None
     """A written feedback that goes with the scores."""
     feedback_score: float | None = None
-    """The score of the annotator who wrote it; None where it goes with all scores."""
+    """The score of the annotator who wrote it; None if it goes with all scores."""
     group: str = ""
     """The part of the data that it is reported under."""
 
@@ -95,14 +92,6 @@ class LabelColumns:
     """Refuse a file in which a column of known meaning stays unread, instead of warning."""
     named: Mapping[str, str] = field(default_factory=dict)
     """A column or path for each role whose name says nothing; see `prom_reward.data.columns.COLUMN_NAMES`."""
-
-
-class OffScaleError(RowError):
-    """A label is not on its scale."""
-
-    def __init__(self, score: float, scale: ScoreScale) -> None:
-        super().__init__(f"got the score {score:g}; expected {scale.low} to {scale.high}")
-        self.score, self.scale = score, scale
 
 
 def read_labeled(
@@ -213,16 +202,6 @@ def common_scale(rows: Sequence[LabeledRequest]) -> ScoreScale:
     return rows[0].request.rubric.scale
 
 
-def soft_labels(scores: tuple[float, ...], scale: ScoreScale) -> dict[int, float]:
-    """Return a distribution over the scale's labels whose mean is that of the scores."""
-    probs = dict.fromkeys(scale.labels, 0.0)
-    for score in scores:
-        below = min(int(score), scale.high - 1)
-        probs[below] += (below + 1 - score) / len(scores)
-        probs[below + 1] += (score - below) / len(scores)
-    return probs
-
-
 def labeled_requests(
     example: Example,
     default_rubrics: tuple[Rubric, ...] = (),
@@ -246,13 +225,13 @@ def labeled_requests(
     """
     columns = columns or LabelColumns()
     values = example.columns.values
-    label, feedback, num_feedbacks = _label(values, columns.score)
-    scores = _scores(label)
+    label, feedback, num_feedbacks = label_of(values, columns.score)
+    scores = scores_of(label)
     cluster = cluster_of(values, columns.cluster)
     [requests] = example.requests(default_rubrics)
     found = []
     for request in requests:
-        own = _on_scale(scores, request.rubric.scale, columns.scale)
+        own = on_scale(scores, request.rubric.scale, columns.scale)
         found.append(
             LabeledRequest(
                 request=request,
@@ -266,59 +245,7 @@ def labeled_requests(
     return found
 
 
-def _on_scale(scores: tuple[float, ...], scale: ScoreScale, label_scale: ScoreScale | None) -> tuple[float, ...]:
-    given = label_scale or scale
-    wrong = [score for score in scores if not given.low <= score <= given.high]
-    if wrong:
-        raise OffScaleError(wrong[0], given)
-    if label_scale is None:
-        return scores
-    return tuple(scale.low + given.to_unit(score) * (scale.high - scale.low) for score in scores)
-
-
-def _label(values: Mapping[str, Any], score_column: str | None) -> tuple[Any, str, int]:
-    """Return a row's score or scores, its first feedback, and how many feedbacks it has."""
-    columns = (score_column,) if score_column else SCORE_COLUMNS
-    name = next((name for name in columns if values.get(name) is not None), None)
-    feedback = next((values[column] for column in FEEDBACK_COLUMNS if values.get(column)), "")
-    feedbacks = feedback if isinstance(feedback, list | tuple) else [feedback]
-    if name is not None:
-        return values[name], str(feedbacks[0]), len(feedbacks)
-    written, marker, verdict = str(values.get("output") or "").rpartition("[RESULT]")
-    if marker:
-        return verdict.strip(), written.removeprefix("Feedback:").strip(), 1
-    known = ", ".join(sorted(map(str, values)))
-    raise RowError(f"no score; got the columns {known}, expected one of {', '.join(columns)}")
-
-
-def _scores(label: Any) -> tuple[float, ...]:
-    scores = label if isinstance(label, list | tuple) else [label]
-    try:
-        numbers = tuple(float(score) for score in scores)
-    except (TypeError, ValueError, OverflowError):
-        numbers = ()
-    if not numbers:
-        raise RowError(f"got {label!r:.60} as the score; expected a number or a list of numbers")
-    return numbers
-
-
-def cluster_of(values: Mapping[str, Any], column: str | None = None) -> str:
-    """Return the question or document that a row names, by this column or a known one; empty where it names none.
-
-    Raises:
-        RowError: There is no such column.
-    """
-    columns = (_known(values, column),) if column else CLUSTER_COLUMNS
-    return str(next((values[name] for name in columns if values.get(name) is not None), ""))
-
-
 def _group(values: Mapping[str, Any], column: str | None, request: GradingRequest) -> str:
     if column is None:
         return ""
-    return request.rubric.criteria if column == "rubric" else str(values[_known(values, column)])
-
-
-def _known(values: Mapping[str, Any], column: str) -> str:
-    if column not in values:
-        raise RowError(f"no column {column!r}; got {', '.join(sorted(map(str, values)))}")
-    return column
+    return request.rubric.criteria if column == "rubric" else str(values[known_column(values, column)])

@@ -1,8 +1,4 @@
-"""Reads rows from JSONL, JSON, CSV, Parquet and `datasets` folders, one after another.
-
-It does not know what the rows mean. A row that cannot be read is handed on as a BrokenRow, so that the others
-are not lost with it.
-"""
+"""Reads rows from JSONL, JSON, CSV, Parquet and `datasets` folders; one that cannot be read becomes a BrokenRow."""
 
 import csv
 import json
@@ -23,7 +19,7 @@ class Row:
     """One row of a file."""
 
     place: str
-    """Where it stands, for messages: "line 3" or "row 3", counted from 1."""
+    """Its place, for messages: "line 3" or "row 3", counted from 1."""
     values: Mapping[str, Any]
     """Its columns."""
 
@@ -33,9 +29,9 @@ class BrokenRow:
     """A row that cannot be read."""
 
     place: str
-    """Where it stands, for messages."""
+    """Its place, for messages."""
     problem: str
-    """What is wrong, in words."""
+    """The problem."""
     is_unfinished: bool = False
     """Whether it is the last line of a file, without its end: someone may be writing it."""
 
@@ -82,7 +78,7 @@ def read_values(path: str | Path) -> list[dict[str, Any]]:
 
 
 def count_rows(path: str | Path) -> int | None:
-    """Return the number of rows where it is cheap to know, for progress bars."""
+    """Return the number of rows if it is cheap to count, for progress bars."""
     path = Path(path)
     if path.suffix.lower() in (".jsonl", ".ndjson") and path.is_file():
         with path.open("rb") as file:

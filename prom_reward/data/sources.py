@@ -1,7 +1,4 @@
-"""Opens what is to be labelled: a file, a folder of `datasets`, or a data set of the hub, row by row.
-
-It does not know what the rows mean.
-"""
+"""Opens a source to label: a file, a folder of `datasets`, or a data set of the hub."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -26,7 +23,7 @@ def open_source(source: str | Path, *, split: str = "train") -> RowIterator:
 
 
 def is_hub_id(source: str | Path) -> bool:
-    """Whether a source is no path but a data set's id on the hub."""
+    """Whether a source is a data set's id on the hub."""
     text = str(source)
     return (
         text.count("/") == 1

@@ -149,7 +149,7 @@ class VllmEngine(Engine):
     def _label_ids(self, labels: tuple[str, ...]) -> tuple[int, ...]:
         """Return the first tokens of the labels, with and without a space before them."""
         encoder, tokens = self._judge.encoder, self._judge.encoder.label_tokens(labels)
-        both = {*next_tokens(tokens.tails)[()], *next_tokens(encoder.glued_tails(tokens))[()]}
+        both = {*next_tokens(tokens.tails)[()], *next_tokens(encoder.tails_without_space(tokens))[()]}
         return tuple(sorted(both))
 
     def _marked(self, generation: Generation) -> Generation:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from prom_reward.engines.tokens.verdict import MAX_TAIL_CHARS, NUMBER, WINNER, marker_end
+from prom_reward.thinking import answer_start
 from prom_reward.types import RESULT_MARKER, Outcome, ScoreScale
 
 _INTEGER = re.compile(r"\+?(\d+)(?:[.,]0{1,2})?")
@@ -66,9 +67,9 @@ def parse_winner(text: str) -> ParsedWinner:
 
 def _split(text: str) -> tuple[str, str | None]:
     """Return the feedback, and the text after the last marker or None if there is no marker."""
-    end = marker_end(text)
+    end, start = marker_end(text), answer_start(text) or 0
     if end is None:
-        head, tail = text, None
+        head, tail = text[start:], None
     else:
-        head, tail = text[: end - len(RESULT_MARKER)], text[end : end + MAX_TAIL_CHARS]
+        head, tail = text[start : end - len(RESULT_MARKER)], text[end : end + MAX_TAIL_CHARS]
     return _LABEL_OF_FEEDBACK.sub("", head).strip(), tail

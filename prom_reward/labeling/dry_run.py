@@ -12,6 +12,7 @@ from statistics import StatisticsError, fmean, linear_regression
 from typing import Any
 
 from prom_reward.data.formats import Kind
+from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import RowIterator
 from prom_reward.judging.base import Judge
 from prom_reward.labeling.assembly import MAX_PROBLEMS
@@ -52,10 +53,8 @@ class DryRun:
     """Rows that would be left out."""
     problems: list[str] = field(default_factory=list)
     """The first hundred of them, each with its place and the reason."""
-    columns: dict[str, list[str]] = field(default_factory=dict)
-    """The columns that each role is read from, in any row."""
-    unread: list[str] = field(default_factory=list)
-    """The columns that nothing is read from."""
+    recognition: Recognition
+    """The columns of all rows, by role."""
     num_requests: int = 0
     """Requests that the judge would get, equal ones once."""
     num_repeated: int = 0
@@ -81,18 +80,6 @@ class DryRun:
     def seconds(self) -> float:
         """Seconds of the work in one process, by the sample."""
         return self.num_requests * self.timing.seconds_each if self.timing else 0.0
-
-    def note_columns(self, read: Mapping[str, list[str]], values: Mapping[str, Any]) -> None:
-        """Note the columns of a row.
-
-        Args:
-            read: The columns of each role.
-            values: All columns.
-        """
-        for role, names in read.items():
-            self.columns[role] = list(dict.fromkeys([*self.columns.get(role, []), *names]))
-        known = set(chain.from_iterable(self.columns.values()))
-        self.unread = [name for name in {**dict.fromkeys(self.unread), **values} if name not in known]
 
 
 def dry_run(
@@ -134,7 +121,7 @@ def dry_run(
 def _read(rows: RowIterator, task: LabelingTask, seed: int) -> DryRun:
     """Count the requests of all rows and draw a sample of rows, without holding the others."""
     draw = random.Random(seed)  # noqa: S311  # nothing here is a secret
-    found = DryRun(kind=task.kind)
+    found = DryRun(kind=task.kind, recognition=Recognition(task.recognition.where))
     sample: list[list[Request]] = []
     with tempfile.TemporaryDirectory() as folder:
         index = RequestIndex(Path(folder) / "requests.sqlite")
@@ -145,7 +132,7 @@ def _read(rows: RowIterator, task: LabelingTask, seed: int) -> DryRun:
                 found.num_problems += 1
                 found.problems += [f"{row.place}: {planned.problem}"] if len(found.problems) < MAX_PROBLEMS else []
                 continue
-            found.note_columns(planned.columns_by_role, planned.values)
+            planned.note_columns(found.recognition)
             requests = list(planned.requests())
             new = [request for request in requests if index.is_new(request_key(request))]
             found.num_requests += len(new)
@@ -156,7 +143,6 @@ def _read(rows: RowIterator, task: LabelingTask, seed: int) -> DryRun:
             elif (at := draw.randrange(found.num_rows - found.num_problems)) < _SAMPLE_ROWS:
                 sample[at] = new
         index.close()
-    found.unread = sorted(found.unread)
     draw.shuffle(sample)
     found.sample = list(chain.from_iterable(sample))
     return found

@@ -136,7 +136,10 @@ class _Exporter:
         write = {"reward": self.reward, "dpo": self.dpo, "kto": self.kto, "sft": self.sft, "grpo": self.grpo}[name]
         with replacing(self.found.path) as file:
             for row in rows:
-                self.found.num_written += write_records(file, write(row))
+                if row.has_foreign_calls:
+                    self._drop("tool calls in another layout")
+                else:
+                    self.found.num_written += write_records(file, write(row))
         return self.found
 
     def reward(self, row: LabeledRow) -> Iterator[dict[str, Any]]:

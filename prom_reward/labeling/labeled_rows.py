@@ -10,7 +10,10 @@ from prom_reward.data.formats import Example, Kind, RowFormat
 from prom_reward.errors import InputError
 from prom_reward.labeling.manifest import load_manifest
 from prom_reward.labeling.verdicts import PAIR_COLUMNS, RANKING_COLUMNS, SIDES, VERDICT_COLUMNS
+from prom_reward.prompts.messages import read_messages
 from prom_reward.prompts.transcripts import PromptValue
+
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 ADDED_COLUMNS: Mapping[Kind, frozenset[str]] = {
     "response": frozenset({"row", "rubric_name", *VERDICT_COLUMNS}),
@@ -47,12 +50,18 @@ class LabeledRow:
 
     @property
     def texts(self) -> list[PromptValue]:
-        """The prompt and the responses: all strings, or all lists of messages."""
+        """The prompt and the responses as training text: all strings, or all lists of messages."""
         example = self.example
         if not example.is_conversational:
             return [example.prompt, *example.responses]
         prompt = _as_messages(example.prompt, "user")
         return [prompt, *(_as_messages(response, "assistant") for response in example.responses)]
+
+    @property
+    def has_foreign_calls(self) -> bool:
+        """Whether it has tool calls in another layout than OpenAI's, which trainers do not read."""
+        foreign = [text for text in (self.example.prompt, *self.example.responses) if _is_foreign(text)]
+        return any(message.calls for text in foreign for message in read_messages(text, default_role="assistant"))
 
 
 def labeled_values(values: Mapping[str, Any], kind: Kind, columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,4 +116,19 @@ def _is_escaped(name: str, kind: Kind) -> bool:
 
 
 def _as_messages(text: PromptValue, role: str) -> PromptValue:
-    return [{"role": role, "content": text}] if isinstance(text, str) else text
+    """Return a text as messages with `role` and `content`, as trainers read them; OpenAI's stay as they are."""
+    if isinstance(text, str):
+        return [{"role": role, "content": text}]
+    if not _is_foreign(text):
+        return text
+    read = read_messages(text, default_role=role)
+    thoughts = [{"reasoning_content": one.thoughts} if one.thoughts and not one.written else {} for one in read]
+    words = ["\n".join(filter(None, (one.written or one.text, *one.calls))) for one in read]
+    return [
+        {"role": one.role, "content": said, **thought} for one, said, thought in zip(read, words, thoughts, strict=True)
+    ]
+
+
+def _is_foreign(text: PromptValue) -> bool:
+    """Whether a text is messages in another layout than OpenAI's."""
+    return not isinstance(text, str) and any(one.get("role") not in _ROLES or "content" not in one for one in text)

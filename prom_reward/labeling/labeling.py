@@ -53,6 +53,7 @@ def label(
     backend: Backend | None = None,
     retry_failed: bool = False,
     accept_changes: bool = False,
+    strict: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Labeling:
     """Label preference pairs, single responses, or several responses per prompt; call it again to resume.
@@ -75,6 +76,7 @@ def label(
         backend: Judges the shards: None in this process; `ProcessBackend` and `RayBackend` in others.
         retry_failed: Judge shards again in which the engine failed.
         accept_changes: Resume even if the judge or the machine differs from the one that began.
+        strict: Refuse a file if a column of known meaning stays unread; else that is a warning.
         on_progress: Called for every shard.
 
     Raises:
@@ -87,9 +89,7 @@ def label(
     reader = RowReader(source, split, limit)
     task, rows = open_task(reader, rubric=rubric, method=method, columns=columns, reference_answer=reference_answer)
     folder = LabelFolder(out)
-    if task.unread:
-        named = ", ".join(task.unread)
-        logger.warning("%s: nothing is read from %s; if it matters, name it with --column ROLE=NAME", source, named)
+    task.recognition.check(strict=strict)
     if method != "grade" and not judge.taught_to_rank:
         logger.warning("the judge %s was not trained for pairwise ranking: grade, or take another judge", judge.name)
     with folder.lock():

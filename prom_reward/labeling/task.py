@@ -1,12 +1,13 @@
 """The questions of a labeling: what its rows are, and the requests of each row."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
+from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.data.sources import open_source, recognise
 from prom_reward.errors import ConfigError, InputError
@@ -58,14 +59,14 @@ class PlannedRow:
     """For each rubric the comparison in both orders; empty if responses are only graded."""
 
     @property
-    def columns_by_role(self) -> dict[str, list[str]]:
-        """The columns that the row's parts were read from; none if the row is left out."""
-        return self.example.columns.by_role() if self.example else {}
-
-    @property
     def values(self) -> Mapping[str, Any]:
         """The row's columns; none if it cannot be read."""
         return self.row.values if isinstance(self.row, Row) else {}
+
+    def note_columns(self, recognition: Recognition) -> None:
+        """Note the columns that the row's parts were read from, unless it is left out."""
+        if self.example is not None:
+            recognition.note(self.example)
 
     def requests(self) -> Iterator[Request]:
         """Yield all requests."""
@@ -85,8 +86,8 @@ class LabelingTask:
     """For rows without a rubric."""
     method: Method
     """Whether responses are graded, pairs ranked, or both."""
-    unread: tuple[str, ...] = ()
-    """Columns of the first rows whose names have a known meaning, and that nothing is read from."""
+    recognition: Recognition = field(compare=False)
+    """The columns of the first rows, by role."""
 
     def plan(self, row: Row | BrokenRow) -> PlannedRow:
         """Return a row with its requests."""
@@ -129,13 +130,15 @@ def open_task(
     kind, peeked = recognise(rows, row_format, where=source)
     if kind != "pair" and method != "grade":
         raise InputError(f"{source}: got {KINDS[kind]} and method={method}; only preference pairs can be ranked")
-    task = LabelingTask(kind=kind, row_format=row_format, rubrics=rubrics, method=method)
+    found = Recognition(source)
+    task = LabelingTask(kind=kind, row_format=row_format, rubrics=rubrics, method=method, recognition=found)
     planned = [task.plan(row) for row in peeked]
     if all(one.problem is not None for one in planned):
         first = next(one for one in planned if isinstance(one.row, Row))
         raise InputError(f"{source}: no row can be labeled; {first.row.place}: {first.problem}")
-    unread = dict.fromkeys(name for one in planned if one.example for name in one.example.columns.unread())
-    return replace(task, unread=tuple(unread)), chain(peeked, rows)
+    for one in planned:
+        one.note_columns(found)
+    return task, chain(peeked, rows)
 
 
 def _both_orders(chosen: GradingRequest, rejected: GradingRequest) -> tuple[ComparisonRequest, ComparisonRequest]:

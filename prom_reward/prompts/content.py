@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
 from prom_reward.errors import RowError
-from prom_reward.prompts.thinking import split_thoughts
+from prom_reward.thinking import split_thoughts
 
 Role = Literal["system", "user", "assistant", "tool"]
 

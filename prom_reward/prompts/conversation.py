@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from prom_reward.errors import ConfigError
-from prom_reward.prompts.thinking import answer_opening
+from prom_reward.thinking import answer_opening
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
 _SYSTEM, _USER = "PROMREWARDSYSTEM", "PROMREWARDUSER"

@@ -23,7 +23,7 @@ from typing import Any
 from prom_reward.prompts.content import Message
 from prom_reward.prompts.guard.neutralize import neutralize_step
 from prom_reward.prompts.messages import dialogue_messages, listed_messages, read_messages, stored_messages
-from prom_reward.prompts.thinking import opens_thinking, split_thoughts
+from prom_reward.thinking import opens_thinking, split_thoughts
 
 PromptValue = str | Sequence[Mapping[str, Any]]
 

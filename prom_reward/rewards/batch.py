@@ -4,23 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prom_reward.data.columns import COLUMN_NAMES, Columns
 from prom_reward.errors import RowError, RubricError
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue, transcript
-from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.types import GradingRequest, Judgment, Rubric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowReader:
-    """Reads the rows of a trainer's batch."""
+    """Reads the rows of a trainer's batch, by the column names of `prom_reward.data.columns`."""
 
     rubrics: tuple[Rubric, ...] = ()
-    """For rows whose rubric column is missing or None."""
-    rubric_column: str = "rubric"
-    """Holds a rubric in any form that `Rubric.parse` reads, or a list of them."""
-    reference_column: str = "reference_answer"
-    """Holds the reference answer; None or a missing column means that there is none."""
+    """For rows without a rubric of their own."""
+    rubric_column: str | None = None
+    """The column with a rubric, or a path into one; None takes the known names."""
+    reference_column: str | None = None
+    """The column with the reference answer, or a path into one; None takes the known names."""
     include_reasoning: bool = False
     """Whether the judge sees the policy's thoughts."""
 
@@ -46,41 +46,50 @@ class RowReader:
         """
         if len(prompts) != len(completions):
             raise RowError(f"got {len(prompts)} prompts and {len(completions)} completions; expected as many of each")
-        rubrics = _column(columns, self.rubric_column, len(prompts))
-        references = _column(columns, self.reference_column, len(prompts))
         requests = []
-        for row, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
+        for at, row in enumerate(self._rows(columns, len(prompts))):
             instruction, response = transcript(
-                prompt, completion, include_reasoning=self.include_reasoning, guard=guard
+                prompts[at], completions[at], include_reasoning=self.include_reasoning, guard=guard
             )
-            reference = self._reference(references[row], row)
+            try:
+                rubrics, reference = row.own_rubrics() or self.rubrics, row.reference()
+            except (RubricError, RowError) as error:
+                raise type(error)(f"row {at}: {error}") from error
+            if not rubrics:
+                raise RubricError(
+                    f"row {at} has no rubric in its columns and no default was given; pass rubric= (a built-in name "
+                    "such as 'helpfulness', or a rubric of your own), or rubric_column="
+                )
             requests.append(
                 [
                     GradingRequest(
                         instruction=instruction, response=response, rubric=rubric, reference_answer=reference
                     )
-                    for rubric in self._row_rubrics(rubrics[row], row)
+                    for rubric in rubrics
                 ]
             )
         return requests
 
-    def _reference(self, value: object, row: int) -> str | None:
-        if value is not None and not isinstance(value, str):
-            raise RowError(f"row {row}: got {type(value).__name__} in {self.reference_column!r}; expected a string")
-        return value or None
+    def unread(self, prompts: Sequence[PromptValue], columns: Mapping[str, Any]) -> list[str]:
+        """Return the columns of the first row whose meaning is known but that the judge does not see."""
+        for prompt, row in zip(prompts, self._rows({**columns, "prompt": prompts}, len(prompts)), strict=True):
+            row.take("prompt")
+            row.own_rubrics()
+            row.reference()
+            return [name for name in row.unread() if row.values[name] != prompt]
+        return []
 
-    def _row_rubrics(self, value: Any, row: int) -> tuple[Rubric, ...]:
-        if not value:
-            if self.rubrics:
-                return self.rubrics
-            raise RubricError(
-                f"row {row} has no rubric: its column {self.rubric_column!r} is missing or empty and no default was "
-                "given; pass rubric= (a built-in name such as 'helpfulness', or a rubric of your own)"
-            )
-        try:
-            return parse_rubrics(value)
-        except RubricError as error:
-            raise RubricError(f"row {row}, column {self.rubric_column!r}: {error}") from error
+    def _rows(self, columns: Mapping[str, Any], length: int) -> list[Columns]:
+        """Return the rows of the columns, without the other values that a trainer passes."""
+        roles = {"rubric": self.rubric_column, "reference_answer": self.reference_column}
+        named = {role: name for role, name in roles.items() if name is not None}
+        for name in [*COLUMN_NAMES["rubric"], *COLUMN_NAMES["reference_answer"], *named.values()]:
+            if columns.get(name) is not None and not _is_column(columns[name], length):
+                raise RowError(
+                    f"column {name!r}: got {type(columns[name]).__name__}; expected a list of {length} values"
+                )
+        lists = {name: values for name, values in columns.items() if _is_column(values, length)}
+        return [Columns({name: values[at] for name, values in lists.items()}, named) for at in range(length)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +120,5 @@ class JudgedBatch:
         return zip(self.requests, self.judgments, self.rewards, strict=True)
 
 
-def _column(columns: Mapping[str, Any], name: str, length: int) -> Sequence[Any]:
-    values = columns.get(name)
-    if values is None:
-        return [None] * length
-    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != length:
-        raise RowError(f"column {name!r}: got {type(values).__name__}; expected a list of {length} values")
-    return values
+def _is_column(values: object, length: int) -> bool:
+    return isinstance(values, Sequence) and not isinstance(values, str) and len(values) == length

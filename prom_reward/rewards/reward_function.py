@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -25,12 +26,14 @@ from prom_reward.types import Rubric, ScoreScale
 if TYPE_CHECKING:
     from prom_reward.rewards.reward_model import OnUnscored, PrometheusRewardModel
 
+logger = logging.getLogger(__name__)
+
 
 class PrometheusReward:
     """Turns policy rollouts and task rubrics into rewards.
 
-    Pass an instance to a trainer's `reward_funcs`. A row's own `rubric` and `reference_answer` columns take precedence
-    over the default rubric. If a row has several rubrics, its reward is the sum of `weight * reward` over them.
+    Pass an instance to a trainer's `reward_funcs`. A row's own rubric takes precedence over the default rubric, and the
+    judge sees its reference answer. If a row has several rubrics, its reward is the sum of `weight * reward` over them.
 
     Args:
         judge: Grades the responses, for example `load_judge("smollm2-135m")`.
@@ -48,8 +51,9 @@ class PrometheusReward:
             training. A number: that reward. For PPO, Nash-MD and XPO see `as_reward_model`.
         on_unscored_rubric: The reward of a row with several rubrics of which some are unscored. "unscored": the row is
             unscored. "renormalize": the sum over the other rubrics is scaled up to the full weight.
-        rubric_column: The data set's column with a row's rubric or rubrics.
-        reference_column: The data set's column with a row's reference answer.
+        rubric_column: The data set's column with a row's rubric or rubrics, or a path into one such as
+            `extra_info.rubric`; None takes the known names (`rubric`, `rubrics`, `orig_criteria`, ...).
+        reference_column: The same for a row's reference answer (`reference_answer`, `reference`, `ground_truth`, ...).
         include_reasoning: Show the policy's thoughts to the judge.
         observers: Look at the judged batches and change no reward, for example `Canaries()` and
             `AuditJudge(judge=...)`. If one fails, a warning says so once and the training goes on.
@@ -72,8 +76,8 @@ class PrometheusReward:
         score: ScoreKind = "expected",
         on_unscored: Literal["none", "raise"] | float | None = "none",
         on_unscored_rubric: Literal["unscored", "renormalize"] = "unscored",
-        rubric_column: str = "rubric",
-        reference_column: str = "reference_answer",
+        rubric_column: str | None = None,
+        reference_column: str | None = None,
         include_reasoning: bool = False,
         observers: Iterable[Observer] = (),
         log_path: str | Path | None = None,
@@ -103,8 +107,13 @@ class PrometheusReward:
         self.__name__ = name or _derived_name(judge, self.rows, self.rule)
 
     def __repr__(self) -> str:
-        rubrics = ", ".join(rubric.name for rubric in self.rows.rubrics) or f"column {self.rows.rubric_column!r}"
+        rubrics = ", ".join(rubric.name for rubric in self.rubrics) or "of each row"
         return f"PrometheusReward({self.__name__!r}, judge={self.judge!r}, rubric={rubrics})"
+
+    @property
+    def rubrics(self) -> tuple[Rubric, ...]:
+        """The default rubrics, empty if every row brings its own."""
+        return self.rows.rubrics
 
     def __call__(
         self,
@@ -132,6 +141,11 @@ class PrometheusReward:
             RubricError, RowError: A row's rubric, reference, prompt or completion cannot be read.
         """
         trainer = CallingTrainer.of(log_metric or log_extra, self.__name__)
+        if self._num_batches == 0 and (unread := self.rows.unread(prompts, columns)):
+            logger.warning(
+                "the judge does not see the columns %s; name one with reference_column= or rubric_column= if it should",
+                ", ".join(unread),
+            )
         batch = self._judged(self.rows.requests(prompts, completions, columns, guard=self.judge.guard))
         self._log(batch, trainer, log_metric, getattr(trainer_state, "global_step", None))
         if log_extra is not None:
@@ -162,7 +176,7 @@ class PrometheusReward:
         """Log a batch's metrics, show it to the observers, and append its judgments to the judgment log."""
         log = None if log_metric is None else _prefixed(log_metric, trainer.prefix)
         if log is not None:
-            for name, value in batch_metrics(batch, self.rows.rubrics).items():
+            for name, value in batch_metrics(batch, self.rubrics).items():
                 log(name, value)
         columns = {name: values for watch in self._watches for name, values in watch.look(batch, log).items()}
         if self.log is not None:

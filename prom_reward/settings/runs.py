@@ -14,10 +14,10 @@ class RewardConfig(Strict):
 
     normalizer: Literal["unit", "centered", "identity"] = "unit"
     score: Literal["expected", "integer"] = "expected"
-    on_unscored: Literal["none", "raise"] | float = "none"
+    on_unscored: Literal["none", "raise"] | float | None = "none"
     on_unscored_rubric: Literal["unscored", "renormalize"] = "unscored"
-    rubric_column: str = "rubric"
-    reference_column: str = "reference_answer"
+    rubric_column: str | None = None
+    reference_column: str | None = None
     include_reasoning: bool = False
     log_path: str | None = None
     name: str | None = None

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from prom_reward.config import judge_presets
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
+from prom_reward.settings.resolution import judge_presets
 from tests.fault_server import FaultServer
 from tests.served_models import text_server as scripted
 
@@ -67,7 +67,7 @@ def test_json_lists_every_setting_and_level(run):
 
 
 def test_every_listed_judge_can_be_given_back_as_settings(run):
-    from prom_reward.config import judge_config
+    from prom_reward.settings.resolution import judge_config
 
     for settings in json.loads(run("judges", "--json").out)["judges"]:
         assert judge_config(settings) == judge_config(settings["name"])

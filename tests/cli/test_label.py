@@ -189,3 +189,12 @@ def test_an_export_that_the_rows_cannot_become_is_refused_before_the_work(run, j
     done = run("label", source, *options(tmp_path, "--export", "dpo"))
     assert (done.status, (tmp_path / "out").exists()) == (2, False)
     assert "the export dpo; it needs pairs or several responses" in done.err
+
+
+def test_what_was_recognized_is_shown_before_the_work_and_strict_refuses_what_stays_unread(run, judged, tmp_path):
+    row = {"prompt": "Hi?", "question": "How are you?", "chosen": "Yes.", "rejected": "No."}
+    source = write_rows(tmp_path / "rows.jsonl", [row])
+    done = run("label", source, *options(tmp_path))
+    assert "prompt from prompt, chosen from chosen, rejected from rejected; unread: question" in done.err
+    refused = run("label", source, *options(tmp_path, "--strict"))
+    assert (refused.status, "question" in refused.err) == (2, True)

@@ -1,7 +1,6 @@
 """A row of each public layout in our own words; `python -m tests.data.layout_rows` prints the README's table."""
 
 from prom_reward.data.formats import KINDS, RowFormat
-from prom_reward.rubrics.rubric import parse_rubrics
 
 Q, A, B, S = "Why does bread rise?", "The yeast makes gas.", "The oven does it.", "Answer in one sentence."
 ASK = [{"role": "user", "content": Q}]
@@ -11,9 +10,23 @@ HH = "\n\nHuman: Why does bread rise?\n\nAssistant: "
 
 LAYOUTS = {
     "Alpaca, LLaMA-Factory": {"instruction": "Answer.", "input": Q, "output": A, "system": S, "history": []},
+    "LLaMA-Factory (DPO)": {
+        "conversations": [{"from": "human", "value": Q}],
+        "chosen": {"from": "gpt", "value": A},
+        "rejected": {"from": "gpt", "value": B},
+    },
     "ShareGPT": {"conversations": [{"from": "human", "value": Q}, {"from": "gpt", "value": A}]},
     "OpenAI messages, Tulu (SFT)": {"id": "1", "messages": ASK + YES, "source": "x"},
-    "Gemini": {"messages": [{"role": "user", "parts": [{"text": Q}]}, {"role": "model", "parts": [{"text": A}]}]},
+    "OpenAI preferences": {
+        "input": {"messages": ASK},
+        "preferred_output": YES,
+        "non_preferred_output": NO,
+    },
+    "Anthropic": {"system": [{"type": "text", "text": S}], "messages": ASK + YES},
+    "Gemini": {
+        "systemInstruction": {"parts": [{"text": S}]},
+        "contents": [{"role": "user", "parts": [{"text": Q}]}, {"role": "model", "parts": [{"text": A}]}],
+    },
     "HH-RLHF": {"chosen": HH + A, "rejected": HH + B},
     "UltraFeedback": {"instruction": Q, "completions": [{"model": "a", "response": A}, {"model": "b", "response": B}]},
     "UltraFeedback binarized, Tulu (DPO)": {
@@ -26,14 +39,18 @@ LAYOUTS = {
     "Orca pairs": {"system": S, "input": Q, "chosen": A, "rejected": B},
     "ms-swift": {"query": Q, "response": A, "history": [["Hi", "Hello."]], "system": S},
     "ms-swift (DPO)": {"messages": ASK + YES, "rejected_response": B},
+    "ms-swift (rejected_messages)": {"messages": ASK + YES, "rejected_messages": ASK + NO},
     "RewardBench": {"prompt": Q, "chosen": A, "rejected": B, "chosen_model": "x", "subset": "s"},
     "RewardBench 2 (one rejected)": {"prompt": Q, "chosen": [A], "rejected": [B]},
     "HelpSteer2": {"prompt": Q, "response": A, "helpfulness": 4},
+    "HelpSteer2 (preferences)": {"prompt": Q, "response_1": B, "response_2": A, "preference_strength": 2},
     "HelpSteer3": {"context": ASK, "response1": B, "response2": A, "overall_preference": 2},
     "PKU-SafeRLHF": {"prompt": Q, "response_0": B, "response_1": A, "better_response_id": 1},
     "SHP": {"history": Q, "human_ref_A": A, "human_ref_B": B, "labels": 1},
     "Nectar": {"prompt": HH, "answers": [{"answer": A, "rank": 1}, {"answer": B, "rank": 2}]},
     "LLMBar": {"input": Q, "output_1": A, "output_2": B, "label": 1},
+    "AlpacaEval": {"instruction": Q, "output_1": B, "output_2": A, "preference": 1.9},
+    "Stack Exchange (paired)": {"question": Q, "response_j": A, "response_k": B},
     "judged pairs": {"question": Q, "response_A": A, "response_B": B, "label": "A>B"},
     "KTO": {"prompt": ASK, "completion": YES, "label": True},
     "Chatbot Arena": {"conversation_a": ASK + YES, "conversation_b": ASK + NO, "winner": "model_a"},
@@ -55,6 +72,7 @@ LAYOUTS = {
     },
     "BiGGen": {"system_prompt": S, "input": Q, "response": A, "score_rubric": {"criteria": "Is it right?", **LEVELS}},
     "verl rollouts": {"prompt": ASK, "response": A, "data_source": "x", "reward_model": {"ground_truth": "Yeast."}},
+    "verl rollouts, dumped": {"input": Q, "output": A, "gts": "Yeast.", "score": 1.0, "step": 3},
 }
 
 
@@ -62,15 +80,18 @@ def table() -> str:
     """Return the table of the data room's README."""
     lines = ["| layout | its columns | kind | what was read |", "|---|---|---|---|"]
     for name, row in LAYOUTS.items():
-        example = RowFormat(columns={}).example(row)
-        example.requests(parse_rubrics("helpfulness"))
-        columns = ", ".join(f"`{one}`" for one in row if "_description" not in one)
-        sources = {role: column for role, column in example.sources().items() if "_description" not in column}
+        found = RowFormat(columns={}).describe(row)
+        columns = ", ".join(f"`{one}`" for one in _without_levels(row))
         read = [
-            f"`{sources[role]}`" if role.startswith("column") else f"{role} from `{sources[role]}`" for role in sources
+            f"{role} from {', '.join(f'`{one}`' for one in _without_levels(names))}" for role, names in found.items()
         ]
-        lines.append(f"| {name} | {columns} | {KINDS[example.kind]} | {'; '.join(read)} |")
+        kind = KINDS[RowFormat(columns={}).kind(row)]
+        lines.append(f"| {name} | {columns} | {kind} | {'; '.join(read)} |")
     return "\n".join(lines)
+
+
+def _without_levels(names):
+    return [name for name in names if "_description" not in name]
 
 
 if __name__ == "__main__":

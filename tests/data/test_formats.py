@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from prom_reward.data.formats import RowFormat
-from prom_reward.errors import ConfigError, RowError, RubricError
+from prom_reward.errors import RowError
 from prom_reward.prompts.prometheus import task_texts
 from prom_reward.prompts.template import grading_prompt
 from prom_reward.rubrics.rubric import Rubric
@@ -126,10 +126,11 @@ def test_nested_nulls_are_empty_texts():
         ({"prompt": "a", "chosen": "b", "rejected": None}, "a pair without 'rejected'"),
         ({"chosen": "same", "rejected": "same"}, "no prompt: got two answers and no column with the question"),
         ({"chosen": "Say yes now", "rejected": "Say yesterday"}, "no prompt: got two answers"),
-        ({"chosen": YES, "rejected": NO}, "the prompts of chosen and rejected differ at message 1"),
+        ({"chosen": YES, "rejected": NO}, "no prompt: got two answers"),
+        ({"chosen": ASK + YES, "rejected": [{"role": "user", "content": "Else?"}, *NO]}, "differ: message 1"),
         ({"chosen": ASK + YES, "rejected": "No."}, "got a text and messages as the two sides"),
-        ({"prompt": "a", "chosen": 1, "rejected": 2}, "got int as a text"),
-        ({"prompt": "Why?", "chosen": ASK + YES, "rejected": ASK + NO}, "do not begin with the row's prompt 'Why?'"),
+        ({"prompt": "a", "chosen": True, "rejected": 2}, "got bool as a text"),
+        ({"prompt": "Why?", "chosen": ASK + YES, "rejected": ASK + NO}, "does not begin with the row's prompt 'Why?'"),
         (
             {"chosen": "\n\nHuman: A?\n\nAssistant: x", "rejected": "\n\nHuman: B?\n\nAssistant: y"},
             "the prompts of chosen and rejected differ: ",
@@ -137,14 +138,14 @@ def test_nested_nulls_are_empty_texts():
         ({"prompt": "a", "chosen": ["b"], "rejected": ["c", "d"]}, "got 2 answers as 'rejected'"),
         ({"prompt": "a", "completions": []}, "got [] as the responses"),
         ({"prompt": "a", "completions": "b"}, "got 'b' as the responses"),
-        ({"prompt": "a", "completions": [{"model": "x"}]}, "got a response with the keys ['model']"),
+        ({"prompt": "a", "completions": [{"model": "x"}]}, "got an answer with the keys model"),
         ({"completion": "b"}, "no instruction; got the columns completion"),
         ({"prompt": "a", "completion": "b", "reference": ["c", "d"]}, "got list as the reference answer"),
         ({"prompt": "a", "completion": "b", "history": 3}, "got 3 as the history"),
-        ({"prompt": ASK, "completion": "b", "input": "c"}, "got an 'input' column beside a prompt of messages"),
-        ({"messages": ASK}, "got a conversation in 'messages' that does not end in an answer"),
+        ({"prompt": ASK, "completion": "b", "input": "c"}, "got messages and an 'input' beside them"),
+        ({"messages": ASK}, "got a conversation that does not end in an answer"),
         ({"prompt": "a", "response_a": "b", "response_b": "c"}, "no column that says which is better"),
-        ({"prompt": "a", "response_a": "b", "response_b": "c", "winner": "tie"}, "prefers neither side"),
+        ({"prompt": "a", "response_a": "b", "response_b": "c", "winner": "tie"}, "names neither answer"),
     ],
 )
 def test_what_is_wrong_is_said(values, said):
@@ -159,38 +160,6 @@ def test_a_path_reaches_into_lists_and_mappings():
     row = {"turns": [{"text": "Hi?"}, {"text": "Yes."}], "extra": {"gold": 7}}
     found = example(row, prompt="turns[0].text", response="turns[-1].text", reference_answer="extra.gold")
     assert (found.prompt, found.responses, found.reference_answer) == ("Hi?", ("Yes.",), "7")
-
-
-@pytest.mark.parametrize(
-    ("value", "reference"), [(72, "72"), (0.5, "0.5"), (float("nan"), None), (["R"], "R"), ("", None)]
-)
-def test_a_reference_is_read_as_text(value, reference):
-    assert example({"prompt": "Q", "completion": "A", "reference_answer": value}).reference_answer == reference
-
-
-@pytest.mark.parametrize(
-    "more",
-    [{"score_rubric": {"criteria": "Is it right?"}}, {"rubrics": [{"criterion": "Names yeast."}]}, {"rubric": "?"}],
-)
-def test_a_default_rubric_never_covers_a_rows_own(more):
-    with pytest.raises(RubricError, match=f"column '{next(iter(more))}'"):
-        example({"prompt": "Q", "completion": "A", **more}).requests(HELPFUL)
-
-
-@pytest.mark.parametrize(
-    ("more", "unread"),
-    [
-        ({"question": "Another question?"}, ["question"]),
-        ({"answer": "42"}, ["answer"]),
-        ({"instruction": "Hi?"}, []),  # it repeats the prompt
-        ({"messages": ASK + YES}, []),
-        ({"system": ""}, []),
-    ],
-)
-def test_columns_of_known_meaning_that_stay_unread_are_named(more, unread):
-    found = example({"prompt": "Hi?", "response": "Yes.", **more})
-    found.requests(HELPFUL)
-    assert found.columns.unread() == unread
 
 
 def words(letters):
@@ -229,28 +198,9 @@ def test_every_public_layout_gives_question_and_answer(name):
     assert Q in requests[0][0].instruction
     assert requests[0][0].response == A
     assert [side[0].response for side in requests[1:]] == ([B] if len(requests) > 1 else [])
-    assert all(text in requests[0][0].instruction for text in [S] * (S in LAYOUTS[name].values()))
+    assert (S in requests[0][0].instruction) == (S in str(LAYOUTS[name]))
 
 
 def test_the_readmes_table_is_what_the_code_reads():
     text = (Path(__file__).parents[2] / "prom_reward/data/README.md").read_text(encoding="utf-8")
     assert table() in text
-
-
-def test_a_misspelt_role_names_its_near_miss():
-    with pytest.raises(
-        ConfigError, match=r"^unknown column role 'choosen'; expected one of prompt, .*Did you mean 'chosen'\?$"
-    ):
-        RowFormat(columns={"choosen": "x"})
-
-
-def test_the_columns_of_a_row_are_told():
-    row = {"prompt_id": "a", "question": "Hi?", "better": "Yes.", "rejected": "No.", "reference": None, "source": "x"}
-    row |= {"criteria": "Good?", **{f"score{n}_description": "Level." for n in range(1, 6)}}
-    assert RowFormat(columns={"chosen": "better"}).describe(row) == {
-        "rubric": ["criteria", *(f"score{n}_description" for n in range(1, 6))],
-        "prompt": ["question"],
-        "chosen": ["better"],
-        "rejected": ["rejected"],
-        "id": ["prompt_id"],
-    }

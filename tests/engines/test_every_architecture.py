@@ -16,6 +16,7 @@ from tests.tiny_models import tiny_tokenizer
 TOKENIZER = tiny_tokenizer()
 GREEDY = SamplingParams(max_new_tokens=6, temperature=0, top_p=1, repetition_penalty=1)
 TASKS = ("Is water wet?", "Sing.", "Name a town, and tell me why you like it so much. " * 3)
+RANDOM = pytest.mark.xfail(reason="hashes prompts of over 64 tokens at random, even in eval mode")
 TOLERANCE = 1e-2  # nats; a wrong mask or cache moves a log-probability by far more
 
 
@@ -62,7 +63,9 @@ def check_feedback(engine, model):
 
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(name, marks=[RANDOM] if name == "reformer" else []) for name in ARCHITECTURES]
+)
 def test_scores_and_feedback_equal_plain_forward_passes(architecture):
     try:
         model = tiny_causal_lm(architecture, len(TOKENIZER))

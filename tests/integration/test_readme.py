@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from prom_reward.config import judge_presets
 from prom_reward.rubrics.rubric import builtin_names
+from prom_reward.settings.resolution import judge_presets
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,6 +6,8 @@ import zlib
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.judging.judge import PrometheusJudge
 
+GOOD = {"prompt": "Hi?", "chosen": "Yes.", "rejected": "No."}
+
 
 def verdict(prompt):
     """A verdict that depends on the whole prompt, for grading and for ranking."""

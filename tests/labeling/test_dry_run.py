@@ -74,13 +74,22 @@ def test_rows_that_would_be_left_out_are_named(tmp_path):
 
 
 def test_the_columns_of_every_role_and_the_unread_ones_are_told(tmp_path):
-    row = {"id": "a", "prompt": "Hi?", "better": "Yes.", "rejected": "No.", "source": "x", "judge_note": None}
+    row = {
+        "id": "a",
+        "prompt": "Hi?",
+        "better": "Yes.",
+        "rejected": "No.",
+        "source": "x",
+        "reference_answer": "Yes!",
+        "reference": "No!",
+    }
     other = {**row, "prompt": None, "question": "Hi?", "criteria": "Good?", "score1_description": "bad"}
     other |= {f"score{score}_description": f"level {score}" for score in range(2, 6)}
     source = write_rows(tmp_path / "rows.jsonl", [row, other])
     found = dry_run(source, judge=scripted_judge(), rubric="helpfulness", columns={"chosen": "better"})
     assert found.num_problems == 0
-    assert found.columns["prompt"] == ["prompt", "question"]
-    assert found.columns["chosen"] == ["better"]
-    assert found.columns["rubric"] == ["criteria", *(f"score{score}_description" for score in range(1, 6))]
-    assert found.unread == ["judge_note", "source"]
+    columns = found.recognition.columns
+    assert columns["prompt"] == ["prompt", "question"]
+    assert columns["chosen"] == ["better"]
+    assert columns["rubric"] == ["criteria", *(f"score{score}_description" for score in range(1, 6))]
+    assert found.recognition.unread == ["reference"]

@@ -1,9 +1,8 @@
 import json
 
 import pytest
-from hypothesis import given, settings, strategies as st
 
-from prom_reward import PrometheusJudge, PrometheusReward, Rubric, ScriptedEngine
+from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.labeling.exports import export_labels
 from prom_reward.labeling.labeled_rows import read_labels
@@ -183,118 +182,6 @@ def test_a_folder_without_a_finished_labeling(tmp_path):
     ):
         export_labels(tmp_path / "out", ["dpo"])
     assert json.loads((tmp_path / "out/manifest.json").read_text())["about"]["input"] == "rows.jsonl"
-
-
-# --- exports are training text ---
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-SENTENCE = st.builds("{} {}".format, TEXT, TEXT)
-
-
-def user(text):
-    return {"role": "user", "content": text}
-
-
-def assistant(text):
-    return {"role": "assistant", "content": text}
-
-
-LAYOUTS = {
-    "columns": lambda prompt, one, other: {"prompt": prompt, "chosen": one, "rejected": other},
-    "HH-RLHF": lambda prompt, one, other: {
-        "chosen": f"\n\nHuman: {prompt}\n\nAssistant: {one}",
-        "rejected": f"\n\nHuman: {prompt}\n\nAssistant: {other}",
-    },
-    "conversations": lambda prompt, one, other: {
-        "chosen": [user(prompt), assistant(one)],
-        "rejected": [user(prompt), assistant(other)],
-    },
-    "a prompt beside conversations": lambda prompt, one, other: {
-        "prompt": prompt,
-        "chosen": [user(prompt), assistant(one)],
-        "rejected": [user(prompt), assistant(other)],
-    },
-    "a prompt of messages": lambda prompt, one, other: {
-        "prompt": [{"role": "system", "content": "Be brief."}, user(prompt)],
-        "chosen": [assistant(one)],
-        "rejected": [assistant(other)],
-    },
-}
-
-
-def joined(prompt, response):
-    """The text that a trainer sees of a prompt and a response."""
-    return prompt + response
-
-
-def source_text(row, side):
-    given = row.get("prompt")
-    is_whole = given is None or (isinstance(given, str) and not isinstance(row[side], str))
-    return row[side] if is_whole else joined(given, row[side])
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=25, deadline=None)
-@given(rows=st.lists(st.tuples(SENTENCE, SENTENCE, SENTENCE), min_size=1, max_size=4))
-def test_prompt_and_response_are_the_sources_text(tmp_path_factory, layout, rows):
-    folder = tmp_path_factory.mktemp("exports")
-    written = [LAYOUTS[layout](prompt, f"s5{one}", f"s1{other}") for prompt, one, other in rows]
-    source = write_rows(folder / "rows.jsonl", written)
-    found = label(source, judge=scripted_judge(by_side), out=folder / "out", rubric="helpfulness")
-    assert found.num_problems == 0
-    export_labels(folder / "out", ["dpo"], on_disagreement="keep")
-    exported = read_rows(folder / "out/dpo.jsonl")
-    for side in ("chosen", "rejected"):
-        assert [joined(row["prompt"], row[side]) for row in exported] == [source_text(row, side) for row in written]
-
-
-def by_side(prompt):
-    response = prompt.user.partition("###Response to evaluate:\n")[2]
-    return f"So. [RESULT] {5 if response.startswith('s5') else 1}"
-
-
-SCALES = [(1, 5), (1, 4), (1, 3), (0, 3), (2, 5), (1, 10), (0, 1)]
-
-
-def highest_scores():
-    return PrometheusJudge(ScriptedEngine(lambda prompt: f"So. [RESULT] {prompt.labels[-1]}", confidence=1.0))
-
-
-def on_scale(low, high):
-    levels = {f"score{score}_description": f"level {score}" for score in range(low, high + 1)}
-    return {"criteria": "Is it good?", "scale": [low, high], "weight": 2.0, "name": "good", **levels}
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_a_rubric_on_any_scale_comes_through_manifest_and_exports(tmp_path, scale):
-    rubric = Rubric.parse(on_scale(*scale))
-    source = write_rows(tmp_path / "rows.jsonl", [PAIRS[0]])
-    highest = highest_scores()
-    label(source, judge=highest, out=tmp_path / "out", rubric=rubric)
-    export_labels(tmp_path / "out", ["grpo"])
-    [row] = read_rows(tmp_path / "out/grpo.jsonl")
-    assert Rubric.parse(row["rubric"]) == (rubric,)
-    assert PrometheusReward(highest)(
-        prompts=[row["prompt"]], completions=["a"], rubric=[row["rubric"]]
-    ) == pytest.approx([2.0])
-
-
-def test_rubrics_on_many_scales_come_through_a_data_set(tmp_path):
-    from datasets import load_dataset
-
-    rows = [{"prompt": f"q{scale}", "completion": "a", "rubric": on_scale(*scale)} for scale in SCALES]
-    highest = highest_scores()
-    label(write_rows(tmp_path / "rows.jsonl", rows), judge=highest, out=tmp_path / "out")
-    [found] = export_labels(tmp_path / "out", ["grpo"])
-    loaded = load_dataset("json", data_files=str(found.path), split="train", cache_dir=str(tmp_path / "cache"))
-    assert [Rubric.parse(rubric) for rubric in loaded["rubric"]] == [(Rubric.parse(on_scale(*one)),) for one in SCALES]
-    rewards = PrometheusReward(highest)(
-        prompts=loaded["prompt"], completions=["a"] * len(SCALES), rubric=loaded["rubric"]
-    )
-    assert rewards == pytest.approx([2.0] * len(SCALES))
-
-
-# --- warnings ---
 
 
 def test_a_judge_with_a_known_limit_on_pairs_warns_once(tmp_path, caplog):

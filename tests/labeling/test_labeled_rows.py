@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 
 from prom_reward.data.formats import Kind
 from prom_reward.errors import InputError
+from prom_reward.labeling.exports import export_labels
 from prom_reward.labeling.labeled_rows import ADDED_COLUMNS, input_values, labeled_values, read_labels
 from prom_reward.labeling.labeling import label
 from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, write_rows
@@ -68,3 +69,25 @@ def test_every_written_column_is_a_known_one(tmp_path):
     )
     assert {name for row in read_rows(found.labels) for name in row} == ADDED_COLUMNS["pair"] | set(pairs(1)[0])
     assert json.loads((tmp_path / "out/manifest.json").read_text())["rubrics"][0]["scale"] == [1, 5]
+
+
+SHAREGPT = [{"from": "human", "value": "Hi?"}, {"from": "gpt", "value": "<think>Well.</think>Yes."}]
+CALL = [
+    {"from": "human", "value": "Hi?"},
+    {"from": "function_call", "value": '{"name": "greet", "arguments": {"who": "you"}}'},
+    {"from": "observation", "value": "Greeted."},
+    {"from": "gpt", "value": "Done."},
+]
+
+
+@pytest.mark.parametrize("messages", [SHAREGPT, CALL], ids=["sharegpt", "a call"])
+def test_messages_become_those_that_trainers_read(tmp_path, messages):
+    source = write_rows(tmp_path / "rows.jsonl", [{"conversations": messages}])
+    label(source, judge=scripted_judge(), out=tmp_path / "out", rubric="honesty")
+    [row] = read_labels(tmp_path / "out")
+    prompt, response = row.texts
+    assert [set(message) for message in [*prompt, *response]] == [{"role", "content"}] * len(messages)
+    assert [response[-1]["content"]] == [messages[-1]["value"]]
+    [export] = export_labels(tmp_path / "out", "grpo")
+    is_call = messages is CALL
+    assert (export.num_written, export.dropped["tool calls in another layout"]) == (int(not is_call), int(is_call))

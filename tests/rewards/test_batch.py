@@ -82,24 +82,71 @@ def test_the_columns_can_have_other_names():
     assert (request.rubric.name, request.reference_answer) == ("honesty", "R")
 
 
+@pytest.mark.parametrize("name", ["reference_answer", "reference", "ground_truth", "orig_reference_answer"])
+def test_a_reference_is_read_by_its_known_names(name):
+    ((request,),) = requests_of(["Q"], ["A"], columns={name: ["R"]})
+    assert request.reference_answer == "R"
+
+
+@pytest.mark.parametrize(
+    ("value", "reference"), [(4, "4"), (0.5, "0.5"), (float("nan"), None), ("", None), (["R"], "R")]
+)
+def test_plain_values_are_references(value, reference):
+    ((request,),) = requests_of(["Q"], ["A"], columns={"reference_answer": [value]})
+    assert request.reference_answer == reference
+
+
+def test_columns_may_be_paths():
+    columns = {"extra_info": [{"rubric": "honesty", "gold": "R"}], "reward_model": [{"ground_truth": "other"}]}
+    named = {"rubric_column": "extra_info.rubric", "reference_column": "extra_info.gold"}
+    ((request,),) = requests_of(["Q"], ["A"], columns=columns, **named)
+    assert (request.rubric.name, request.reference_answer) == ("honesty", "R")
+    with pytest.raises(RubricError, match=r"row 0: got a column 'extra_info.rubric'"):  # no default covers it
+        requests_of(["Q"], ["A"], columns=columns)
+    ((request,),) = requests_of(["Q"], ["A"], columns={"reward_model": columns["reward_model"]})
+    assert request.reference_answer == "other"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"score_rubric": ["[Is it French?]\n" + "\n".join(f"Score {n}: level {n}" for n in range(1, 6))]},
+        {"orig_criteria": ["Is it French?"], **{f"orig_score{n}_description": [f"level {n}"] for n in range(1, 6)}},
+    ],
+)
+def test_a_rows_own_rubric_is_found_by_its_known_names(columns):
+    ((request,),) = requests_of(["Say yes."], ["Oui."], columns=columns)
+    assert "Is it French?" in request.rubric.text
+
+
+def test_a_default_rubric_never_covers_one_that_cannot_be_read():
+    with pytest.raises(RubricError, match=r"^row 0: column 'rubrics': "):
+        requests_of(["Say yes."], ["Oui."], columns={"rubrics": [[{"wish": "Is it French?"}]]})
+
+
+def test_columns_that_the_judge_does_not_see_are_named():
+    columns = {"answer": ["42"], "question": ["Q"], "reference": ["R"], "id": [1], "completion_ids": [[1]]}
+    assert RowReader().unread(["Q"], columns) == ["answer"]
+    assert RowReader(reference_column="answer").unread(["Q"], {**columns, "reference": ["42"]}) == []
+    assert RowReader().unread([], {}) == []
+
+
 def test_a_missing_rubric_is_one_clear_line():
-    message = (
-        "row 1 has no rubric: its column 'rubric' is missing or empty and no default was given; pass rubric= "
-        "(a built-in name such as 'helpfulness', or a rubric of your own)"
-    )
-    with pytest.raises(RubricError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(
+        RubricError, match=r"^row 1 has no rubric in its columns and no default was given; pass rubric="
+    ):
         requests_of(["Q"] * 2, ["A"] * 2, default=(), columns={"rubric": ["honesty", None]})
 
 
 def test_a_rubric_that_cannot_be_read_names_its_row():
-    with pytest.raises(RubricError, match=r"^row 1, column 'task': unknown rubric 'helpfullness'.*'helpfulness'\?$"):
+    with pytest.raises(RubricError, match=r"^row 1: column 'task': unknown rubric 'helpfullness'.*'helpfulness'\?$"):
         requests_of(["Q"] * 2, ["A"] * 2, columns={"task": ["honesty", "helpfullness"]}, rubric_column="task")
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"reference_answer": ["R", 4]}, "row 1: got int in 'reference_answer'; expected a string"),
+        ({"reference_answer": ["R", {}]}, "row 1: got dict as the reference answer; expected a text"),
         ({"reference_answer": ["R"]}, "column 'reference_answer': got list; expected a list of 2 values"),
         ({"reference_answer": "RR"}, "column 'reference_answer': got str; expected a list of 2 values"),
         ({"rubric": {"a": 1, "b": 2}}, "column 'rubric': got dict; expected a list of 2 values"),
@@ -108,6 +155,11 @@ def test_a_rubric_that_cannot_be_read_names_its_row():
 def test_a_column_of_the_wrong_form_is_refused(columns, message):
     with pytest.raises(RowError, match=f"^{re.escape(message)}$"):
         requests_of(["Q"] * 2, ["A"] * 2, columns=columns)
+
+
+def test_a_named_column_that_is_missing_is_refused():
+    with pytest.raises(RowError, match=r"^row 0: no column 'gold' for reference_answer; got hint$"):
+        requests_of(["Q"], ["A"], columns={"hint": ["x"]}, reference_column="gold")
 
 
 def test_prompts_and_completions_must_be_as_many():

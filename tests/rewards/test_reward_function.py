@@ -90,7 +90,7 @@ def test_an_empty_batch_gives_no_rewards():
 
 
 def test_without_any_rubric_the_row_is_named():
-    with pytest.raises(RubricError, match=r"^row 0 has no rubric: its column 'rubric' is missing or empty"):
+    with pytest.raises(RubricError, match=r"^row 0 has no rubric in its columns and no default was given"):
         graded(PrometheusReward(scores(1)), 1)
 
 
@@ -211,9 +211,17 @@ def test_a_subclass_of_judge_that_grades_is_a_judge():
     assert reward.__name__.startswith("prometheus_helpfulness_")
 
 
+def test_columns_that_the_judge_does_not_see_are_named_once(caplog):
+    reward = PrometheusReward(scores(1), "helpfulness")
+    for _ in range(2):
+        graded(reward, 1, answer=["42"])
+    assert len(caplog.messages) == 1
+    assert "the judge does not see the columns answer" in caplog.text
+
+
 @pytest.mark.parametrize("rubric", [Rubric.parse("honesty"), [Rubric.parse("honesty")], "honesty"])
 def test_the_default_rubric_may_have_any_form(rubric):
-    assert [one.name for one in PrometheusReward(scores(1), rubric).rows.rubrics] == ["honesty"]
+    assert [one.name for one in PrometheusReward(scores(1), rubric).rubrics] == ["honesty"]
 
 
 def test_rubrics_of_a_real_data_set_reach_the_judge():
@@ -414,6 +422,6 @@ def test_a_reward_shows_itself_in_one_line():
 def test_judges_of_other_weights_have_other_names():
     names = {
         PrometheusReward(load_judge("smollm2-135m", **changes), "helpfulness").__name__
-        for changes in ({}, {"adapter": "mine"}, {"model": "/other/weights"}, {"quantization": "int8"})
+        for changes in ({}, {"adapter": "owner/mine"}, {"model": "owner/weights"}, {"quantization": "int8"})
     }
     assert len(names) == 4

@@ -76,16 +76,12 @@ class Batches:
 
     @property
     def decode_mode(self) -> DecodeMode:
-        """How the model decodes; probed at the first use."""
+        """How the model decodes; probed before the first feedback."""
         model = self.loaded.model
         key = (model.device.type, model.dtype)
         if key not in self._decode_modes:
             self._decode_modes[key] = probe_decoding(model, self.prefill)
         return self._decode_modes[key]
-
-    def probe(self) -> None:
-        """Find out now how the model computes prefixes and decodes; raise ModelLoadError if it cannot judge."""
-        _ = self.prefill.strategy, self.decode_mode
 
     def read(self, queries: Sequence[LabelQuery]) -> tuple[list[dict[str, float]], list[int]]:
         """Return every query's label log-probabilities, and the tokens that were computed for it."""

@@ -14,8 +14,8 @@ from prom_reward.engines.prefix.tree_attention import keeps_all_states
 
 logger = logging.getLogger(__name__)
 
-_PROMPT_TOKENS = (48, 21, 8, 3)  # unequal: the short ones are mostly padding, which a wrong mask would show
-_NEW_TOKENS = 4
+_PROMPT_TOKENS = (48, 8, 3)  # unequal: the short ones are mostly padding, which a wrong mask would show
+_NEW_TOKENS = 3
 _GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1)
 
 

@@ -87,7 +87,7 @@ class TransformersEngine(Engine):
     def load(self) -> None:
         """Load the weights and probe the model now; raise as `load_model` does, and if the model cannot judge."""
         with self._judging(self.loaded.model):
-            self.batches.probe()
+            _ = self.batches.prefill.strategy
 
     def _load(self) -> Batches:
         with torch.inference_mode(False):  # weights that are made in inference mode cannot be changed outside of it

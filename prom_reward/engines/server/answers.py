@@ -1,7 +1,5 @@
 """One prompt goes to a server and comes back as a Generation.
 
-It does not know batches, nor how a request survives.
-
 Where the server takes token ids and gives the log-probabilities of chosen ones, the distribution is read exactly as
 an in-process engine reads it. Elsewhere the judge writes its verdict, and the labels are looked for among the
 likeliest tokens at that place.
@@ -23,7 +21,7 @@ from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_ver
 from prom_reward.errors import ConfigError
 from prom_reward.types import RESULT_MARKER, JudgePrompt
 
-_VERDICT_TOKENS = 6  # enough for " **(4" where a judge decorates its verdict
+_VERDICT_TOKENS = 6  # enough for " **(4" if a judge decorates its verdict
 _CLOSING_TOKENS = 16  # what closing, marker and verdict take at most
 _TOO_LONG = re.compile(
     r"context (?:length|window|size)|too (?:long|many tokens)|maximum .{0,40}(?:tokens|length)", re.I
@@ -35,11 +33,11 @@ class _Reading:
     """What stands at a verdict."""
 
     text: str
-    """The likeliest label, or what the judge wrote where that is no label."""
+    """The likeliest label, or the written text if that is no label."""
     logprobs: Mapping[str, float] | None = None
-    """The labels' log-probabilities, where the server gave them."""
+    """The labels' log-probabilities, if the server gave them."""
     is_verdict: bool = True
-    """False where there is no verdict."""
+    """False if there is no verdict."""
 
 
 class ServerAnswers:
@@ -55,7 +53,7 @@ class ServerAnswers:
         self._writer = writer
 
     def check(self, prompt: JudgePrompt) -> None:
-        """Raise ConfigError where the server can do nothing with prompts of this kind."""
+        """Raise ConfigError if the server cannot answer prompts of this kind."""
         if prompt.response_prefix and not self._requests.route.abilities.continues_answer:
             raise ConfigError(
                 "the server does not continue a started answer, which score mode needs; use mode='feedback', or a "
@@ -63,7 +61,7 @@ class ServerAnswers:
             )
 
     async def count_tokens(self, prompt: JudgePrompt) -> int:
-        """Return the tokens of a prompt; asks the server where no tokenizer is at hand."""
+        """Return the tokens of a prompt; asks the server if no tokenizer is at hand."""
         if self._requests.uses_ids:
             return len(self._writer.ids(prompt))
         usage = Usage()
@@ -92,7 +90,7 @@ class ServerAnswers:
             raise
 
     def _room(self, prompt: JudgePrompt, length: int) -> int | None:
-        """Tokens that feedback may take before closing and verdict must begin; None where it is not known."""
+        """The most tokens of feedback before closing and verdict must begin; None if unknown."""
         limit = self._requests.route.context_length
         if limit is None or not self._requests.uses_ids:
             return None
@@ -130,7 +128,7 @@ class ServerAnswers:
         return _generation(text[: verdict.end], "result", logprobs, usage, num_written)
 
     async def _closed(self, prompt: JudgePrompt, reply: Reply, text: str, usage: Usage) -> Generation:
-        """Close a feedback that has no verdict with ` [RESULT] ` and read it, where the server can go on from there."""
+        """Close a feedback that has no verdict with ` [RESULT] ` and read it, if the server can continue an answer."""
         num_written = reply.num_generated_tokens
         if not self._requests.route.abilities.continues_answer:
             return _generation(text, reply.ended, None, usage, num_written)
@@ -145,7 +143,7 @@ class ServerAnswers:
         return _generation(f"{closed} {reading.text}", "forced", reading.logprobs, usage, num_written)
 
     def _read_closed(self, prompt: JudgePrompt, reply: Reply, usage: Usage) -> "Coroutine[Any, Any, _Reading] | None":
-        """Return the reading behind the very tokens that the judge wrote, where they are known."""
+        """Return the reading after the very tokens that the judge wrote, if they are known."""
         ids = [row.token_id for row in reply.rows]
         if not self._requests.reads_ids or None in ids:
             return None
@@ -172,10 +170,10 @@ class ServerAnswers:
         return (await self._read(prompt, written, usage)).logprobs
 
     def _tails_at(self, prompt: JudgePrompt, reply: Reply, index: int, verdict: Verdict) -> Mapping[str, Tokens] | None:
-        """Return how the labels are written where the judge wrote its verdict; None where it is fused."""
+        """Return how the labels are tokenized at the written verdict; None if it is fused with other text."""
         labels = self._writer.labels(prompt)
         ids = tuple(row.token_id for row in reply.rows)
-        both = (labels.tails, self._writer.glued_tails(labels))
+        both = (labels.tails, self._writer.tails_without_space(labels))
         return next(
             (tails for tails in both if ids[index : index + len(tails[verdict.text])] == tails[verdict.text]), None
         )
@@ -189,14 +187,14 @@ class ServerAnswers:
         return next((index for index, length in enumerate(lengths) if length > verdict.start), None)
 
     def _text(self, reply: Reply) -> str:
-        """Return the judge's text; from its token ids where the verdict's place is looked for among them."""
+        """Return the judge's text, decoded from its token ids if the verdict is located among them."""
         ids = [row.token_id for row in reply.rows]
         if not self._requests.reads_ids or None in ids:
             return reply.text
         return self._writer.decode([token for token in ids if token is not None])
 
     async def _read(self, prompt: JudgePrompt, written: str, usage: Usage) -> _Reading:
-        """Return what stands behind the marker with which prefix or written text end."""
+        """Return the label reading after the marker that the prefix or the written text ends in."""
         if self._requests.reads_ids:
             return await self._read_labels(self._writer.ids(prompt, written), self._writer.labels(prompt).tails, usage)
         reply = await self._requests.ask(
@@ -228,7 +226,7 @@ class ServerAnswers:
         usage: Usage,
         first_row: Mapping[int, float] | None = None,
     ) -> dict[str, float]:
-        """Return the labels' log-probabilities behind a context, exactly as an in-process engine does."""
+        """Return the labels' log-probabilities after a context, exactly as an in-process engine does."""
         known: dict[Tokens, Mapping[int, float]] = {}
         for prefix, tokens in next_tokens(tails).items():
             row: Mapping[int, float] = first_row if first_row is not None and not prefix else {}

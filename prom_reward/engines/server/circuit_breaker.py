@@ -1,7 +1,4 @@
-"""Stops sending to a server that is gone, waits for it, and says so once.
-
-It does not know requests: it is told of failures and is given a probe.
-"""
+"""Stops sending to a server that is gone, waits for it, and says so once."""
 
 import asyncio
 import logging
@@ -22,21 +19,33 @@ class CircuitBreaker:
     Args:
         server: The server's name for messages.
         threshold: Failures in a row that open it.
-        deadline_s: How long a server may answer no probe.
-        probe: Asks the server for a sign of life; raises ConfigError where it will never answer this caller, any
-            other exception where it does not answer now.
+        deadline_s: How long a server that has answered before may answer no probe.
+        first_deadline_s: The same for a server that has never answered.
+        probe: Asks the server for a sign of life; raises ConfigError if it will never answer this caller, any
+            other exception if it does not answer now.
     """
 
-    def __init__(self, *, server: str, threshold: int, deadline_s: float, probe: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        *,
+        server: str,
+        threshold: int,
+        deadline_s: float,
+        probe: Callable[[], Awaitable[None]],
+        first_deadline_s: float | None = None,
+    ) -> None:
         self._server = server
         self._threshold = threshold
         self._deadline_s = deadline_s
+        self._first_deadline_s = deadline_s if first_deadline_s is None else min(first_deadline_s, deadline_s)
+        self._has_answered = False
         self._probe = probe
         self._failures = 0
         self._probing: asyncio.Task[bool] | None = None
 
     def succeeded(self) -> None:
         """Note that the server answered."""
+        self._has_answered = True
         self._failures = 0
 
     def failed(self, reason: str) -> None:
@@ -56,7 +65,7 @@ class CircuitBreaker:
             await asyncio.shield(self._probing)
 
     async def was_gone(self, reason: str) -> bool:
-        """Ask the server for a sign of life, and wait for it; False where it came at once.
+        """Ask the server for a sign of life, and wait for it; False if it came at once.
 
         Raises:
             ServerGoneError, ConfigError: As `wait` does.
@@ -77,6 +86,7 @@ class CircuitBreaker:
 
     async def _until_answered(self, reason: str) -> bool:
         start, wait_s, is_gone = time.monotonic(), _FIRST_WAIT_S, False
+        deadline_s = self._deadline_s if self._has_answered else self._first_deadline_s
         while True:
             try:
                 await self._probe()
@@ -85,19 +95,21 @@ class CircuitBreaker:
             except Exception as error:  # whatever it is, the server gave no answer to a probe
                 reason = str(error) or reason
             else:
+                self._has_answered = True
                 if is_gone:
                     logger.warning("%s answers again after %.0f s", self._server, time.monotonic() - start)
                 return is_gone
-            left_s = self._deadline_s - (time.monotonic() - start)
+            left_s = deadline_s - (time.monotonic() - start)
             if left_s <= 0:
-                raise ServerGoneError(
-                    f"{self._server} gave no answer for {self._deadline_s:.0f} s ({reason}); start it again, or allow "
-                    "more time with server.outage_deadline_s"
-                )
+                raise ServerGoneError(self._gone(reason, deadline_s))
             if not is_gone:
-                logger.warning(
-                    "%s does not answer (%s); waiting for it up to %.0f s", self._server, reason, self._deadline_s
-                )
+                logger.warning("%s does not answer (%s); waiting for it up to %.0f s", self._server, reason, deadline_s)
             is_gone = True
             await asyncio.sleep(min(wait_s, left_s))
             wait_s = min(wait_s * 1.5, _LONGEST_WAIT_S)
+
+    def _gone(self, reason: str, deadline_s: float) -> str:
+        advice, setting = "start it again", "outage_deadline_s"
+        if not self._has_answered:
+            advice, setting = "start it, check the url", "first_answer_s"
+        return f"{self._server} gave no answer for {deadline_s:.0f} s ({reason}); {advice}, or raise server.{setting}"

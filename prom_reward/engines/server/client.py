@@ -1,8 +1,7 @@
 """Sends requests to an OpenAI-compatible server until each is answered or has failed.
 
-It does not know prompts or judges. Retries, back-off and Retry-After are the `openai` client's; what is added here
-is what it does not look at: an answer that drips or cannot be used is sent again like one that breaks off, and
-nothing is sent to a server that is gone.
+Retries, back-off and Retry-After are the `openai` client's. Added here: an answer that drips or cannot be used is asked
+for again like one that breaks off, and nothing is sent to a server that is gone.
 """
 
 import asyncio
@@ -15,6 +14,7 @@ import httpx2
 import openai
 
 from prom_reward.engines.server.circuit_breaker import CircuitBreaker
+from prom_reward.engines.server.pacing import Pace
 from prom_reward.engines.server.replies import parse_answer
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats
@@ -25,10 +25,11 @@ logger = logging.getLogger(__name__)
 _PROBE_TIMEOUT_S = 20.0
 _CONNECT_TIMEOUT_S = 10.0
 _MOST_OUTAGES = 3  # a prompt that comes back from so many is what brings the server down
-_FOREIGN_HEADERS = ("openai-organization", "openai-project")  # which the client takes from the environment
+_OWN_HEADERS = ("host", "accept", "accept-encoding", "connection", "content-type", "content-length")
 _BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # of the body as it was sent
 _REFUSALS = (401, 403, 404)
 _SHOWN_CHARS = 300
+_BYTES_A_TOKEN = 4  # for pacing alone
 _MOST_ANSWER_BYTES = 64 << 20  # a feedback with log-probabilities at every token has some MiB
 
 
@@ -38,7 +39,7 @@ class RequestFailedError(Exception):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
-        """The HTTP status, where the server gave one."""
+        """The HTTP status, if the server gave one."""
 
 
 class ServerClient:
@@ -47,9 +48,10 @@ class ServerClient:
     Args:
         source: Where the server is.
         stats: Is told of retries and latencies.
+        pace: Spaces the retries; None for no limit.
     """
 
-    def __init__(self, source: ServerSource, stats: ServerStats) -> None:
+    def __init__(self, source: ServerSource, stats: ServerStats, pace: Pace | None = None) -> None:
         self._source = source
         self._key = source.read_key()
         self._slots = asyncio.Semaphore(source.max_in_flight)
@@ -57,19 +59,20 @@ class ServerClient:
             server=f"the judge's server {source.url}",
             threshold=source.outage_after,
             deadline_s=source.outage_deadline_s,
+            first_deadline_s=source.first_answer_s,
             probe=self._probe,
         )
         self.probe_request: tuple[str, Mapping[str, Any]] | None = None
         """A small request, path and body, that a living server answers; None asks for its models."""
         self._judging = self._openai(
-            source.max_retries, _JudgeHttp(source, self.breaker, stats, is_anonymous=self._key is None)
+            source.max_retries, _JudgeHttp(source, self.breaker, stats, key=self._key, pace=pace)
         )
-        self._probing = self._openai(0, _JudgeHttp(source, None, None, is_anonymous=self._key is None))
+        self._probing = self._openai(0, _JudgeHttp(source, None, None, key=self._key))
         if self._key and not source.is_loopback and source.parts.scheme == "http":
             logger.warning("%s: the key goes over plain http, readable on the way; use https", source.url)
 
     async def models(self) -> list[dict[str, Any]] | None:
-        """Return what the server serves, as it says; None where it has no such list."""
+        """Return what the server serves, as it says; None if it has no such list."""
         try:
             listed = await self._answer("GET", "/models", None)
         except RequestFailedError as error:
@@ -87,7 +90,7 @@ class ServerClient:
             ServerGoneError: The server answers nothing.
             ConfigError: It refuses this caller: a wrong key, a wrong model.
         """
-        return await self._answer("POST", path, body)
+        return await self._answer("POST", path, {**body, **self._source.extra_body})
 
     async def close(self) -> None:
         """Close all connections."""
@@ -117,7 +120,7 @@ class ServerClient:
                     if status is not None and 400 <= status < 500 and status not in (408, 409, 429, *_REFUSALS):
                         raise RequestFailedError(reason, status) from None
                     was_lost, before = _is_lost(error) or status in _REFUSALS, was_lost
-                    # The probe is answered where a server came back in the meantime, or refused without meaning it.
+                    # The probe is answered if a server came back in the meantime, or refused by mistake.
                     if not await self.breaker.was_gone(reason) and (before or not was_lost):
                         raise RequestFailedError(reason, status) from None
             raise RequestFailedError(f"the server went down {_MOST_OUTAGES} times while it had this request ({reason})")
@@ -128,7 +131,8 @@ class ServerClient:
             if self.probe_request is None:
                 await _send(self._probing, "GET", "/models", None)
             else:
-                await _send(self._probing, "POST", *self.probe_request)
+                path, body = self.probe_request
+                await _send(self._probing, "POST", path, {**body, **self._source.extra_body})
         except openai.APIError as error:
             status = getattr(error, "status_code", None)
             reason = self._reason(error)
@@ -155,7 +159,7 @@ class ServerClient:
         if isinstance(error, openai.APIStatusError) and 300 <= error.status_code < 400:
             text = f"HTTP {status}, a redirect"
         text = text.replace(self._key, "[key]") if self._key else text
-        return " ".join(text.split())[:_SHOWN_CHARS]
+        return " ".join(text.split()).encode("ascii", "backslashreplace").decode()[:_SHOWN_CHARS]
 
 
 async def _send(client: openai.AsyncOpenAI, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -205,11 +209,13 @@ class _JudgeHttp(httpx2.AsyncClient):
         breaker: CircuitBreaker | None,
         stats: ServerStats | None,
         *,
-        is_anonymous: bool,
+        key: str | None,
+        pace: Pace | None = None,
     ) -> None:
         is_probing = breaker is None
         self._timeout_s = min(source.request_timeout_s, _PROBE_TIMEOUT_S) if is_probing else source.request_timeout_s
-        self._dropped_headers = ("authorization", *_FOREIGN_HEADERS) if is_anonymous else _FOREIGN_HEADERS
+        self._key = key
+        self._pace = pace
         self._breaker = breaker
         self._stats = stats
         super().__init__(
@@ -224,10 +230,12 @@ class _JudgeHttp(httpx2.AsyncClient):
         """Send a request once the server is not in doubt, and look at the answer."""
         if self._breaker is not None:
             await self._breaker.wait()
-        if self._stats is not None and request.headers.get("x-stainless-retry-count", "0") != "0":
+        is_retry = request.headers.get("x-stainless-retry-count", "0") != "0"
+        if self._stats is not None and is_retry:
             self._stats.retried()
-        for name in self._dropped_headers:
-            request.headers.pop(name, None)
+        if self._pace is not None and is_retry:
+            await self._pace.take(len(request.content) // _BYTES_A_TOKEN)
+        self._keep_own_headers(request)
         start = time.perf_counter()
         try:
             response = await self._whole(request, options)
@@ -241,6 +249,15 @@ class _JudgeHttp(httpx2.AsyncClient):
         if self._stats is not None and response.is_success:
             self._stats.answered(time.perf_counter() - start)
         return response
+
+    def _keep_own_headers(self, request: httpx2.Request) -> None:
+        """Drop what the client takes from the environment: no other service's key or header goes to this server."""
+        for name in list(request.headers):
+            if name not in _OWN_HEADERS:
+                del request.headers[name]
+        request.headers["user-agent"] = "prom-reward"
+        if self._key is not None:
+            request.headers["authorization"] = f"Bearer {self._key}"
 
     async def _whole(self, request: httpx2.Request, options: Mapping[str, Any]) -> httpx2.Response:
         try:

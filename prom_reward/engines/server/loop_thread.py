@@ -1,6 +1,6 @@
 """A private event loop on a thread of its own, so that synchronous code can wait for asynchronous work.
 
-It does not know what runs on it. It works inside a running event loop, too (a notebook's), which stays untouched.
+It also works inside a running event loop, such as a notebook's, which stays untouched.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine and return its result; it is cancelled where the caller is interrupted.
+        """Run a coroutine and return its result; it is canceled if the caller is interrupted.
 
         Raises:
             RuntimeError: The caller is on this loop's own thread.
@@ -38,6 +38,10 @@ class LoopThread:
         except BaseException:
             future.cancel()
             raise
+
+    async def arun(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Await a coroutine of this loop in the caller's loop; it is canceled if the caller is."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def close(self) -> None:
         """Cancel what still runs, stop the loop and end the thread."""

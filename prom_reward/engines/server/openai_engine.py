@@ -1,14 +1,15 @@
-"""A judge behind an OpenAI-compatible server: vLLM, SGLang, TGI, llama.cpp or a hosted one.
+"""A judge on an OpenAI-compatible server: vLLM, SGLang, TGI, llama.cpp or a hosted one.
 
-It does not know HTTP. What runs on its private event loop is `prom_reward.engines.server.session`.
+`prom_reward.engines.server.session` runs on its private event loop.
 """
 
+import asyncio
 import importlib.util
 import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +39,13 @@ class OpenAIEngine(Engine):
         source: Where the server is, and the limits of its use.
         conversation: Makes the judge's conversation for its tokenizer, for example an entry of
             `prom_reward.prompts.conversation.CONVERSATIONS`.
-        system_separator: What stands between system and task text where a chat server gets both in one message, as
+        system_separator: Text between system and task text if a chat server gets both in one message, as
             in `prom_reward.prompts.conversation.SYSTEM_SEPARATORS`; None sends a system message.
-        tokenizer: Where the judge's tokenizer is. With it prompts go as token ids where the server takes them (one
-            BOS, no special token out of candidate text); without it, or where it cannot be loaded, as text.
+        tokenizer: The source of the judge's tokenizer. With it prompts go as token ids if the server takes them (one
+            BOS, no special token out of candidate text); without it, or if it cannot be loaded, as text.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
+
+        chat_template_kwargs: Arguments of the server's chat template, such as `enable_thinking`.
 
     Raises:
         MissingPackageError: The `openai` package is not installed.
@@ -59,6 +62,7 @@ class OpenAIEngine(Engine):
         system_separator: str | None = None,
         tokenizer: ModelSource | None = None,
         context_length: int | None = None,
+        chat_template_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         _require_openai()
         self.source = source
@@ -66,10 +70,11 @@ class OpenAIEngine(Engine):
         self._system_separator = system_separator
         self._tokenizer = tokenizer
         self._context_length = context_length
+        self._template_kwargs = dict(chat_template_kwargs or {})
         self._start_anew()
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("source", "_conversation", "_system_separator", "_tokenizer", "_context_length")
+        names = ("source", "_conversation", "_system_separator", "_tokenizer", "_context_length", "_template_kwargs")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -78,7 +83,7 @@ class OpenAIEngine(Engine):
 
     @property
     def fingerprint(self) -> str:
-        """The identity, and the served model's name; asks the server for it only where none is given."""
+        """The identity, and the served model's name; asks the server for it only if none is given."""
         if self.source.model is not None:
             return self.identity
         return f"{self.identity}|{self._running().session.route.model}"
@@ -88,8 +93,9 @@ class OpenAIEngine(Engine):
         """The server's address, the names of model and tokenizer, the conversation and the given context."""
         tokenizer = self._tokenizer.tokenizer or self._tokenizer.model if self._tokenizer is not None else None
         conversation = getattr(self._conversation, "__qualname__", None) or repr(self._conversation)
-        parts = [self.source.url, self.source.model, self.source.api, tokenizer, conversation]
-        return "openai:" + "|".join(str(part or "") for part in [*parts, self._context_length])
+        parts = [self.source.url, self.source.model, self.source.api, tokenizer, conversation, self._context_length]
+        added = [dict(one) for one in (self.source.extra_body, self._template_kwargs) if one]
+        return "openai:" + "|".join(str(part or "") for part in [*parts, *added])
 
     @property
     def context_length(self) -> int | None:
@@ -117,6 +123,15 @@ class OpenAIEngine(Engine):
         running = self._running()
         return running.loop.run(running.session.answer_all(prompts, sampling))
 
+    async def agenerate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
+        """Answer as `generate` does, on the engine's own thread: no thread waits for a call."""
+        if not prompts:
+            return []
+        running = self._open
+        if running is None:
+            running = await asyncio.to_thread(self._running)
+        return await running.loop.arun(running.session.answer_all(prompts, sampling))
+
     def take_metrics(self) -> dict[str, float]:
         """Return retries, failures and latencies (seconds) since they were last taken."""
         return self._stats.take()
@@ -135,13 +150,19 @@ class OpenAIEngine(Engine):
         self._process = None
         self._finalizer = None
 
+    @property
+    def _open(self) -> "_Running | None":
+        """What runs in this process; None before the first use and after a fork."""
+        return self._process if self._process is not None and self._process.pid == os.getpid() else None
+
     def _running(self) -> "_Running":
-        """Return what runs in this process; starts it where nothing does, or where it ran before a fork."""
+        """Return what runs in this process; start it if nothing does."""
         with self._lock:
-            if self._process is None or self._process.pid != os.getpid():
-                self._process = self._started()
-                self._finalizer = weakref.finalize(self, self._process.close)
-            return self._process
+            running = self._open
+            if running is None:
+                running = self._process = self._started()
+                self._finalizer = weakref.finalize(self, running.close)
+            return running
 
     def _started(self) -> "_Running":
         from prom_reward.engines.server.session import open_session
@@ -156,6 +177,7 @@ class OpenAIEngine(Engine):
                 tokenizer=self._loaded_tokenizer(),
                 model=self._tokenizer.model if self._tokenizer is not None else None,
                 context_length=self._context_length,
+                chat_template_kwargs=self._template_kwargs,
             )
             return _Running(os.getpid(), loop, loop.run(opening))
         except BaseException:

@@ -1,7 +1,4 @@
-"""Spaces requests so that they keep to a rate.
-
-It does not know what is sent.
-"""
+"""Spaces requests so that they keep to a rate."""
 
 import asyncio
 import time
@@ -31,11 +28,14 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
         self._free_at = 0.0
+        self._turn = asyncio.Lock()
 
     async def take(self, num_tokens: int) -> None:
-        """Wait until a request with so many tokens of prompt and answer may go."""
-        now = self._clock()
-        at = max(now, self._free_at)
-        self._free_at = at + max(self._request_s, num_tokens * self._token_s)
-        if at > now:
-            await self._sleep(at - now)
+        """Wait until a request with so many tokens of prompt and answer may go; a canceled wait takes no slot."""
+        if not self._request_s and not self._token_s:
+            return
+        async with self._turn:
+            left_s = self._free_at - self._clock()
+            if left_s > 0:
+                await self._sleep(left_s)
+            self._free_at = max(self._clock(), self._free_at) + max(self._request_s, num_tokens * self._token_s)

@@ -1,7 +1,7 @@
 """Finds out, once, what an OpenAI-compatible server can do.
 
-It does not know judges. Nothing is taken from a server's name or version: each ability is tried with a request of
-one token, and counts only where the answer shows it.
+Nothing is taken from a server's name or version: each ability is tried with a request of one token, and counts only if
+the answer shows it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Any
 
 from prom_reward.engines.server.client import RequestFailedError, ServerClient
 from prom_reward.engines.server.replies import Reply, read_reply
+from prom_reward.engines.server.source import ApiName
 from prom_reward.errors import ConfigError, near_miss
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
@@ -20,6 +21,9 @@ CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
 
 _NOT_OFFERED = (400, 404, 405, 415, 422, 501)
 _TOP_LOGPROBS = (20, 5, 1)
+_MAX_TOKENS_KEYS = ("max_tokens", "max_completion_tokens")
+_SAMPLING: Mapping[str, Any] = {"temperature": 0.5, "top_p": 0.9, "seed": 1}
+_TRIED = {"auto": "completions and no chat completions", "completions": "completions", "chat": "chat completions"}
 _IDS = [11, 12, 13, 14]
 _SAMPLE = 'What is 2 + 2? Write it out.\n\n[RESULT] 4: \u00fcber 1,234.5% (naïve) of {"a": [1, 2]}\tdone — \u65e5\u672c'
 
@@ -38,6 +42,10 @@ class EndpointAbilities:
     """It takes `repetition_penalty` and `top_k`."""
     continues_answer: bool = False
     """It goes on with a started answer."""
+    max_tokens_key: str = "max_tokens"
+    """The field that limits the answer's length."""
+    left_out: frozenset[str] = frozenset()
+    """Fields of sampling that it refuses, and that are not sent."""
     num_sample_tokens: int | None = None
     """Tokens of a sample text, by which a tokenizer can be compared with the server's."""
 
@@ -49,37 +57,41 @@ class ServerAbilities:
     model: str
     """The name under which it serves the judge."""
     context_length: int | None
-    """Tokens that prompt and answer may take together, where the server says so."""
+    """Tokens that prompt and answer may take together, if the server says so."""
     completions: EndpointAbilities | None
-    """Text completions; None where it has none."""
+    """Text completions; None if it has none."""
     chat: EndpointAbilities | None
-    """Chat completions; None where it has none."""
+    """Chat completions; None if it has none."""
 
 
-async def probe_server(client: ServerClient, *, model: str | None, fallback_model: str | None) -> ServerAbilities:
+async def probe_server(
+    client: ServerClient, *, model: str | None, fallback_model: str | None, api: ApiName = "auto"
+) -> ServerAbilities:
     """Try what the server can do.
 
     Args:
         client: The connections to it.
-        model: The name of its model; None takes `fallback_model` where it is served, else the only one.
+        model: The name of its model; None takes `fallback_model` if it is served, else the only one.
         fallback_model: A name to look for.
+        api: The endpoint that will be used; "auto" tries both.
 
     Raises:
-        ConfigError: It does not serve the model, or none, or several where no name is given; or it refuses the key.
+        ConfigError: It does not serve the model, or none, or several and no name is given; or it refuses the key.
         ServerGoneError: It does not answer.
     """
     served = await client.models()
     name = _model_name(served, model, fallback_model)
-    completions = await _completions(client, name)
-    chat = await _chat(client, name)
+    refusals: list[str] = []
+    completions = await _completions(client, name, refusals) if api != "chat" else None
+    chat = await _chat(client, name, refusals) if api != "completions" else None
     if completions is not None:
-        client.probe_request = (COMPLETIONS, {"model": name, "prompt": "1", "max_tokens": 1})
+        client.probe_request = (COMPLETIONS, {"model": name, "prompt": "1", completions.max_tokens_key: 1})
     elif chat is not None:
-        client.probe_request = (CHAT, {"model": name, "messages": [_user("1")], "max_tokens": 1})
+        client.probe_request = (CHAT, {"model": name, "messages": [_user("1")], chat.max_tokens_key: 1})
     else:
         raise ConfigError(
-            f"the server answers neither completions nor chat completions for the model {name!r}; check the url "
-            "(it often ends in /v1) and server.model"
+            f"the server answers no {_TRIED[api]} for the model {name!r} ({'; '.join(refusals)}); check the url (it "
+            "often ends in /v1), server.model and server.api"
         )
     return ServerAbilities(model=name, context_length=_context_length(served, name), completions=completions, chat=chat)
 
@@ -110,9 +122,44 @@ def _context_length(served: Sequence[Mapping[str, Any]] | None, name: str) -> in
     return length if isinstance(length, int) and length > 0 else None
 
 
-async def _completions(client: ServerClient, model: str) -> EndpointAbilities | None:
+async def _usable(
+    client: ServerClient, path: str, body: Mapping[str, Any], refusals: list[str]
+) -> tuple[str, frozenset[str]] | None:
+    """Return the field that limits the answer, and the fields of sampling that an endpoint refuses.
+
+    None if it answers nothing; `refusals` then has its words.
+    """
+    problem = ""
+    for key in _MAX_TOKENS_KEYS:
+        reply, problem = await _first_try(client, path, {**body, key: 1, **_SAMPLING})
+        if reply is not None:
+            return key, frozenset()
+        reply, _ = await _first_try(client, path, {**body, key: 1})
+        if reply is not None:
+            tried = {name: await _try(client, path, {**body, key: 1, name: _SAMPLING[name]}) for name in _SAMPLING}
+            return key, frozenset(name for name, answer in tried.items() if answer is None)
+    refusals.append(f"{path}: {problem}")
+    return None
+
+
+async def _first_try(client: ServerClient, path: str, body: Mapping[str, Any]) -> tuple[Reply | None, str]:
+    """Return the reply, or the server's words if it refuses; one endpoint may be forbidden and another not."""
+    try:
+        return read_reply(await client.ask(path, body)), ""
+    except RequestFailedError as error:
+        if error.status is None:
+            raise
+        return None, str(error)
+
+
+async def _completions(client: ServerClient, model: str, refusals: list[str]) -> EndpointAbilities | None:
+    usable = await _usable(client, COMPLETIONS, {"model": model, "prompt": _SAMPLE}, refusals)
+    if usable is None:
+        return None
+    key, left_out = usable
+
     async def ask(**changes: Any) -> Reply | None:
-        return await _try(client, COMPLETIONS, {"model": model, "max_tokens": 1, "temperature": 0, **changes})
+        return await _try(client, COMPLETIONS, {"model": model, key: 1, **_kept(left_out), **changes})
 
     text = await ask(prompt=_SAMPLE)
     if text is None:
@@ -135,17 +182,21 @@ async def _completions(client: ServerClient, model: str) -> EndpointAbilities | 
         top_logprobs=top,
         takes_penalty=await ask(prompt=_SAMPLE, **NEUTRAL) is not None,
         continues_answer=True,
+        max_tokens_key=key,
+        left_out=left_out,
         num_sample_tokens=text.num_prompt_tokens or None,
     )
 
 
-async def _chat(client: ServerClient, model: str) -> EndpointAbilities | None:
-    async def ask(*messages: dict[str, str], **changes: Any) -> Reply | None:
-        body = {"model": model, "max_tokens": 1, "temperature": 0, "messages": messages, **changes}
-        return await _try(client, CHAT, body)
-
-    if await ask(_user("1")) is None:
+async def _chat(client: ServerClient, model: str, refusals: list[str]) -> EndpointAbilities | None:
+    usable = await _usable(client, CHAT, {"model": model, "messages": [_user("1")]}, refusals)
+    if usable is None:
         return None
+    key, left_out = usable
+
+    async def ask(*messages: dict[str, str], **changes: Any) -> Reply | None:
+        return await _try(client, CHAT, {"model": model, key: 1, "messages": messages, **_kept(left_out), **changes})
+
     top = 0
     for wanted in _TOP_LOGPROBS:
         reply = await ask(_user("1"), logprobs=True, top_logprobs=wanted)
@@ -160,7 +211,14 @@ async def _chat(client: ServerClient, model: str) -> EndpointAbilities | None:
         top_logprobs=top,
         takes_penalty=await ask(_user("1"), **NEUTRAL) is not None,
         continues_answer=0 < counts[0] < counts[1],
+        max_tokens_key=key,
+        left_out=left_out,
     )
+
+
+def _kept(left_out: frozenset[str]) -> dict[str, Any]:
+    """Return greedy sampling, without the fields that a server refuses."""
+    return {} if "temperature" in left_out else {"temperature": 0}
 
 
 def _granted(wanted: int, reply: Reply) -> int:
@@ -170,7 +228,7 @@ def _granted(wanted: int, reply: Reply) -> int:
 
 
 async def _try(client: ServerClient, path: str, body: Mapping[str, Any]) -> Reply | None:
-    """Return the reply, None where the server does not offer what is asked for."""
+    """Return the reply; None if the server does not offer this."""
     try:
         return read_reply(await client.ask(path, body))
     except RequestFailedError as error:

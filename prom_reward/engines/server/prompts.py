@@ -1,7 +1,4 @@
-"""A prompt in the forms in which servers take it: token ids, text, or chat messages.
-
-It does not know connections.
-"""
+"""A prompt in the forms in which servers take it: token ids, text, or chat messages."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +22,8 @@ class PromptWriter:
     """Writes prompts for one conversation.
 
     Args:
-        conversation: Makes the judge's conversation for its tokenizer, or for None where it needs none.
-        tokenizer: The judge's tokenizer, where it is at hand.
+        conversation: Makes the judge's conversation for its tokenizer, or for None if it needs none.
+        tokenizer: The judge's tokenizer, if it is at hand.
         system_separator: What stands between system and task text in one user turn; None makes two messages.
     """
 
@@ -50,7 +47,7 @@ class PromptWriter:
         return self._conversation is not None
 
     def ids(self, prompt: JudgePrompt, written: str = "") -> list[int]:
-        """Return the token ids of a prompt with what the judge wrote; behind a verdict's marker, up to the verdict."""
+        """Return the ids of a prompt with the judge's text so far; after a verdict's marker, up to the verdict."""
         assert self._conversation is not None and self.encoder is not None
         spans, ends_in_marker = self._spans(prompt, written)
         ids = self.encoder.encode(spans, add_bos=self._conversation.adds_bos)
@@ -61,14 +58,14 @@ class PromptWriter:
         assert self.encoder is not None
         return self.encoder.label_tokens(prompt.labels)
 
-    def glued_tails(self, labels: LabelTokens) -> Mapping[str, tuple[int, ...]]:
-        """Return the labels' tokens where no space stands before them; see `PromptEncoder.glued_tails`."""
+    def tails_without_space(self, labels: LabelTokens) -> Mapping[str, tuple[int, ...]]:
+        """Return the labels' tokens without a space before them; see `PromptEncoder.tails_without_space`."""
         assert self.encoder is not None
-        return self.encoder.glued_tails(labels)
+        return self.encoder.tails_without_space(labels)
 
     @property
     def closing_ids(self) -> tuple[int, ...]:
-        """` [RESULT]` as it is written behind a feedback."""
+        """` [RESULT]` as it is written after a feedback."""
         assert self.encoder is not None
         return self.encoder.closing_ids
 
@@ -87,7 +84,7 @@ class PromptWriter:
         return shown.removeprefix(self._conversation.written_bos)
 
     def messages(self, prompt: JudgePrompt, written: str = "") -> list[dict[str, str]]:
-        """Return a prompt as chat messages; the last is the judge's started answer, where there is one."""
+        """Return a prompt as chat messages; the last is the judge's started answer, if there is one."""
         system, user = self._disarmed(prompt.system), self._disarmed(prompt.user)
         if system and self._system_separator is not None:
             messages = [{"role": "user", "content": f"{system}{self._system_separator}{user}"}]
@@ -102,7 +99,7 @@ class PromptWriter:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _spans(self, prompt: JudgePrompt, written: str) -> tuple[tuple[TextSpan, ...], bool]:
-        """Return the conversation with the started answer, without white space behind a last marker."""
+        """Return the conversation with the started answer, without white space after a last marker."""
         assert self._conversation is not None
         written = written if prompt.response_prefix else written.lstrip(" ")  # which the conversation itself writes
         started = JudgePrompt(prompt.system, prompt.user, prompt.response_prefix + written, labels=prompt.labels)

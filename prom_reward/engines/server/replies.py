@@ -1,7 +1,4 @@
-"""Reads the JSON answers of OpenAI-compatible servers: text, how it ended, log-probabilities, counts.
-
-It does not know prompts or connections.
-"""
+"""Reads the JSON answers of OpenAI-compatible servers: text, how it ended, log-probabilities, counts."""
 
 import json
 import re
@@ -10,6 +7,9 @@ from dataclasses import dataclass
 from math import exp, fsum, inf, isnan, log
 from typing import Any, Literal
 
+_TEXT_BLOCKS = ("text", "output_text")
+_BLOCKS = (*_TEXT_BLOCKS, "thinking", "reasoning", "redacted_thinking")  # thoughts are not the answer
+_THOUGHT_KEYS = ("reasoning_content", "reasoning")  # of servers with a reasoning parser
 _ID = re.compile(r"token_id:([0-9]{1,12})")
 
 
@@ -28,7 +28,7 @@ class TokenRow:
 
     @property
     def token_id(self) -> int | None:
-        """The token's id, where it is named by it."""
+        """The token's id, if it is named by it."""
         found = _ID.fullmatch(self.text)
         return int(found[1]) if found else None
 
@@ -42,17 +42,17 @@ class Reply:
     ended: Literal["stop", "length"]
     """Whether it ended by itself or ran out of tokens."""
     rows: tuple[TokenRow, ...]
-    """Its tokens; empty where the server gave no log-probabilities."""
+    """Its tokens; empty if the server gave no log-probabilities."""
     num_prompt_tokens: int
-    """As the server counted; 0 where it did not."""
+    """The server's count; 0 if it gave none."""
     num_cached_tokens: int
     """Those that it did not have to compute."""
     num_generated_tokens: int
-    """As the server counted; 0 where it did not."""
+    """The server's count; 0 if it gave none."""
 
 
 def parse_answer(content: bytes, *, is_completion: bool) -> tuple[dict[str, Any], str | None]:
-    """Return the JSON object of an answer, and why it cannot be used; None where it can."""
+    """Return the JSON object of an answer, and the reason why it cannot be used, if there is one."""
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):
@@ -63,12 +63,15 @@ def parse_answer(content: bytes, *, is_completion: bool) -> tuple[dict[str, Any]
 
 
 def reply_problem(answer: Mapping[str, Any]) -> str | None:
-    """Return why an answer to a completion cannot be read; None where it can."""
+    """Return the reason why a completion cannot be read; None if it can."""
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return "the answer has no choices"
+    refusal = _refusal(choices[0])
+    if refusal:
+        return f"the model refused: {ascii(refusal)[1:200]}"
     if _text(choices[0]) is None:
-        return "the answer's first choice has no text"
+        return f"the answer's first choice has no text (got {json.dumps(choices[0], default=str):.120})"
     try:
         reply = read_reply(answer)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
@@ -94,7 +97,7 @@ def read_reply(answer: Mapping[str, Any]) -> Reply:
 
 
 def token_at(text: str, rows: Sequence[TokenRow], char: int) -> int | None:
-    """Return the index of the row whose token writes a character; None where rows and text do not go together."""
+    """Return the index of the row whose token writes a character; None if rows and text do not match."""
     at = 0
     for index, row in enumerate(rows):
         token = row.text if text.startswith(row.text, at) else row.text.lstrip()
@@ -109,7 +112,7 @@ def token_at(text: str, rows: Sequence[TokenRow], char: int) -> int | None:
 def label_logprobs_by_text(row: TokenRow, labels: Sequence[str]) -> dict[str, float] | None:
     """Return the labels' log-probabilities at a token, minus infinity for one that the server did not name.
 
-    Spellings of a label (`4`, ` 4`) are added up. None where no label is named, or where one label may be the
+    Spellings of a label (`4`, ` 4`) are added up. None if no label is named, or if one label may be the
     beginning of another ("1" of "10") and the tokens do not tell them apart.
     """
     spelled: dict[str, list[float]] = {label: [] for label in labels}
@@ -130,9 +133,26 @@ def _sum_of_probs(logprobs: Sequence[float]) -> float:
 
 
 def _text(choice: Mapping[str, Any]) -> str | None:
+    """Return a choice's text, empty if the server kept only thoughts; None if it is not understood."""
     message = choice.get("message")
-    text = message.get("content") if isinstance(message, Mapping) else choice.get("text")
-    return text if isinstance(text, str) else None
+    if not isinstance(message, Mapping):
+        text = choice.get("text")
+        return text if isinstance(text, str) else None
+    content = message.get("content")
+    if isinstance(content, list):
+        if not all(isinstance(block, Mapping) and block.get("type") in _BLOCKS for block in content):
+            return None
+        return "".join(str(block.get("text") or "") for block in content if block["type"] in _TEXT_BLOCKS)
+    is_thinking = any(message.get(key) for key in _THOUGHT_KEYS) or choice.get("finish_reason") == "length"
+    if content is None and is_thinking:
+        return ""
+    return content if isinstance(content, str) else None
+
+
+def _refusal(choice: Mapping[str, Any]) -> str:
+    message = choice.get("message")
+    refusal = message.get("refusal") if isinstance(message, Mapping) and not message.get("content") else None
+    return refusal if isinstance(refusal, str) else ""
 
 
 def _count(answer: Mapping[str, Any], name: str) -> int:

@@ -1,10 +1,7 @@
-"""The requests that one prompt needs: what stands in their bodies, and what they cost.
-
-It does not know verdicts, nor how a request survives.
-"""
+"""The requests for one prompt: their bodies and their cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prom_reward.engines.base import SamplingParams
@@ -16,7 +13,7 @@ from prom_reward.engines.server.replies import Reply, read_reply
 from prom_reward.engines.tokens.label_probs import Tokens, next_tokens
 from prom_reward.types import JudgePrompt
 
-_CHARS_A_TOKEN = 4  # for pacing alone, where no tokenizer counts
+_CHARS_A_TOKEN = 4  # for pacing alone, if no tokenizer counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +27,9 @@ class Route:
     abilities: EndpointAbilities
     """What that endpoint can do."""
     context_length: int | None
-    """Tokens that prompt and answer may take together; None where it is not known."""
+    """Tokens that prompt and answer may take together; None if unknown."""
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the server's chat template; empty for text completions."""
 
 
 @dataclass(slots=True)
@@ -83,9 +82,18 @@ class ServerRequests:
         num_tokens = len(prompt) if isinstance(prompt, list) and self.uses_ids else len(str(prompt)) // _CHARS_A_TOKEN
         await self._pace.take(num_tokens + int(options["max_tokens"]))
         path = CHAT if self.route.is_chat else COMPLETIONS
-        reply = read_reply(await self._client.ask(path, {"model": self.route.model, **context, **options}))
+        reply = read_reply(await self._client.ask(path, self._body(context, options)))
         usage.add(reply)
         return reply
+
+    def _body(self, context: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a request's body in the server's words, without the fields that it refuses."""
+        abilities = self.route.abilities
+        kept = {name: value for name, value in options.items() if name not in {"max_tokens", *abilities.left_out}}
+        kept[abilities.max_tokens_key] = options["max_tokens"]
+        if self.route.chat_template_kwargs:
+            kept["chat_template_kwargs"] = dict(self.route.chat_template_kwargs)
+        return {"model": self.route.model, **context, **kept}
 
     def rows(self, prompt: JudgePrompt) -> dict[str, Any]:
         """Return what asks for log-probabilities at every token."""

@@ -1,11 +1,11 @@
 """What one process has open with a judge's server: it finds out what the server can do, and asks it for batches.
 
-It does not know how one prompt is answered. It belongs to one event loop.
+Belongs to one event loop.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,8 +45,8 @@ class ServerSession:
     async def answer_all(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer prompts, in order.
 
-        Prompts that begin alike are sent one after another, so that the server's prefix cache hits; what is the
-        same request is sent once.
+        Prompts that begin alike are sent one after another, so that the server's prefix cache hits; equal
+        requests are sent once.
 
         Raises:
             ServerGoneError, ConfigError: The server answers nothing, or refuses this caller.
@@ -120,31 +120,35 @@ async def open_session(
     tokenizer: Any,
     model: str | None,
     context_length: int | None,
+    chat_template_kwargs: Mapping[str, Any],
 ) -> ServerSession:
-    """Connect to a server and find out what it can do, waiting for it where it does not answer yet.
+    """Connect to a server and find out what it can do, waiting for it if it does not answer yet.
 
     Args:
         source: Where it is.
         stats: Is told what happens.
         conversation: Makes the judge's conversation.
-        system_separator: What stands between system and task text in one chat message; None makes two.
-        tokenizer: The judge's tokenizer, where it is at hand.
+        system_separator: Text between system and task text in one chat message; None makes two.
+        tokenizer: The judge's tokenizer, if it is at hand.
         model: The judge's own name, under which it may be served.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
+        chat_template_kwargs: Arguments of the server's chat template, sent with chat completions.
 
     Raises:
         ConfigError: The server cannot be used as it is configured.
         ServerGoneError: It does not answer.
     """
-    client = ServerClient(source, stats)
+    pace = Pace(requests_per_minute=source.requests_per_minute, tokens_per_minute=source.tokens_per_minute)
+    client = ServerClient(source, stats, pace)
     try:
         abilities = await _abilities(client, source, model)
         writer = PromptWriter(conversation, _matching(tokenizer, abilities, source), system_separator=system_separator)
         route = _route(abilities, source, writer, context_length)
+        if route.is_chat:
+            route = replace(route, chat_template_kwargs=chat_template_kwargs)
     except BaseException:
         await client.close()
         raise
-    pace = Pace(requests_per_minute=source.requests_per_minute, tokens_per_minute=source.tokens_per_minute)
     requests = ServerRequests(client=client, route=route, writer=writer, pace=pace)
     return ServerSession(source, client, ServerAnswers(requests, writer), route, stats)
 
@@ -160,7 +164,7 @@ async def check_server(source: ServerSource) -> ServerAbilities:
 
 async def _abilities(client: ServerClient, source: ServerSource, model: str | None) -> ServerAbilities:
     try:
-        return await probe_server(client, model=source.model, fallback_model=model)
+        return await probe_server(client, model=source.model, fallback_model=model, api=source.api)
     except RequestFailedError as error:
         raise ConfigError(f"the judge's server {source.url} cannot be used: {error}; check the url") from error
     except ConfigError as error:
@@ -169,7 +173,7 @@ async def _abilities(client: ServerClient, source: ServerSource, model: str | No
 
 
 def _matching(tokenizer: Any, abilities: ServerAbilities, source: ServerSource) -> Any:
-    """Return the tokenizer where it is the server's own: another one's token ids would be another text."""
+    """Return the tokenizer if it is the server's own: another one's token ids would be another text."""
     counted = abilities.completions.num_sample_tokens if abilities.completions is not None else None
     if tokenizer is None or counted is None:
         return tokenizer
@@ -202,7 +206,16 @@ def _route(abilities: ServerAbilities, source: ServerSource, writer: PromptWrite
             f"{source.url}: text completions need the judge's tokenizer, which writes its conversation; give "
             "tokenizer=, or api: chat"
         )
-    return Route(model=abilities.model, is_chat=is_chat, abilities=endpoint, context_length=min(lengths, default=None))
+    if endpoint.left_out:
+        logger.warning(
+            "%s: the server refuses %s; requests go without", source.url, " and ".join(sorted(endpoint.left_out))
+        )
+    return Route(
+        model=abilities.model,
+        is_chat=is_chat,
+        abilities=endpoint,
+        context_length=min(lengths, default=None),
+    )
 
 
 def _seeds(prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[int]:

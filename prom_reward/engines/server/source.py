@@ -1,15 +1,16 @@
 """Where a judge's server is and how it may be used: the settings of `OpenAIEngine`, without secrets.
 
-It does not know requests. A key is read from the environment or a file when a client is made, and is never kept here.
+A key is read from the environment or a file when a client is made, and is never kept here.
 """
 
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from prom_reward.errors import ConfigError
@@ -24,13 +25,13 @@ class ServerSource:
     """An OpenAI-compatible server and the limits of its use. Holds no key and no connection: it pickles as it is."""
 
     url: str
-    """Its base URL, as `http://127.0.0.1:8000/v1`; `/v1` is added where there is no path."""
+    """Its base URL, as `http://127.0.0.1:8000/v1`; `/v1` is added if there is no path."""
     model: str | None = None
     """The name under which it serves the judge; None takes the only one."""
     api: ApiName = "auto"
-    """"auto" takes text completions where the server has them and the prompt can be rendered here, else chat."""
+    """"auto" takes text completions if the server has them and the prompt can be rendered here, else chat."""
     api_key_env: str = "PROM_REWARD_API_KEY"
-    """The environment variable that holds the key; none is sent where it is not set."""
+    """The environment variable that holds the key; none is sent if it is not set."""
     api_key_file: str | None = None
     """A file that holds the key, in place of the variable."""
     max_in_flight: int = 64
@@ -47,8 +48,13 @@ class ServerSource:
     """What of a call is not answered by then has failed."""
     outage_after: int = 8
     """After so many failures in a row nothing is sent until the server answers a probe."""
+    first_answer_s: float = 20.0
+    """A server that has never answered is waited for so long."""
     outage_deadline_s: float = 600.0
     """A server that answers no probe for so long is an error."""
+
+    extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Fields that are added to the body of every request."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", _checked_url(self.url))
@@ -57,6 +63,9 @@ class ServerSource:
                 "server: api_key_env is not the name of an environment variable; expected one such as "
                 "PROM_REWARD_API_KEY, which holds the key"
             )
+        reserved = {"model", "messages", "prompt"} & self.extra_body.keys()
+        if reserved:
+            raise ConfigError(f"server: got {', '.join(sorted(reserved))} in extra_body; these are the judge's own")
         if self.api not in ("auto", "completions", "chat"):
             raise ConfigError(f"server: got api={self.api!r}; expected auto, completions or chat")
         for name in ("max_in_flight", "outage_after"):
@@ -65,7 +74,7 @@ class ServerSource:
         if self.max_retries < 0:
             raise ConfigError(f"server: got max_retries={self.max_retries}; expected 0 or more")
         limits = ("requests_per_minute", "tokens_per_minute")
-        for name in (*limits, "request_timeout_s", "batch_deadline_s", "outage_deadline_s"):
+        for name in (*limits, "request_timeout_s", "batch_deadline_s", "first_answer_s", "outage_deadline_s"):
             value = getattr(self, name)
             if value is not None and not 0 < value < inf:
                 raise ConfigError(f"server: got {name}={value}; expected a number over 0")
@@ -85,7 +94,7 @@ class ServerSource:
         return urlsplit(self.url)
 
     def read_key(self) -> str | None:
-        """Return the key from the file or the environment; None where neither is set.
+        """Return the key from the file or the environment; None if neither is set.
 
         Raises:
             ConfigError: The file cannot be read or is empty.

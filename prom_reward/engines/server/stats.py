@@ -1,7 +1,4 @@
-"""Counts what a run should see of its judge's server.
-
-It does not know requests.
-"""
+"""Counts retries, failures and latencies of the judge's server."""
 
 import threading
 from collections import deque

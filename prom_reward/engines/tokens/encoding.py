@@ -1,7 +1,4 @@
-"""Conversation text becomes token ids: one BOS, special tokens only from markup, labels as they really split.
-
-It does not know models or prompts' meaning.
-"""
+"""Conversation text becomes token ids: one BOS, special tokens only from markup, labels as they really split."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +20,12 @@ _MARKER = re.compile(rf"<[|｜][^<>]*[|｜]>|</?(?i:{CONTROL_NAMES}|\w+_\w+|\|\w
 
 @dataclass(frozen=True, slots=True)
 class LabelTokens:
-    """How a tokenizer writes the labels behind `[RESULT]`."""
+    """How a tokenizer writes the labels after `[RESULT]`."""
 
     lead: tuple[int, ...]
     """Tokens that all labels share, for example the lone space piece of Llama-2 and Mistral."""
     tails: Mapping[str, tuple[int, ...]]
-    """For each label the tokens behind `lead`, at least one; "10" may begin like "1"."""
+    """For each label the tokens after `lead`, at least one; "10" may begin like "1"."""
 
 
 class PromptEncoder:
@@ -52,10 +49,10 @@ class PromptEncoder:
         # Tokenizers with a dummy prefix space put it before the first text only, or before every text.
         self._prefixes_first_text_only = self._probe_prefix()
         self.closing_ids = tuple(self._continuation(".", f". {RESULT_MARKER}"))
-        """` [RESULT]` as it is written behind a sentence."""
+        """` [RESULT]` as it is written after a sentence."""
 
     def encode(self, spans: Iterable[TextSpan], *, add_bos: bool) -> list[int]:
-        """Return the ids of a conversation, with one BOS in front where `add_bos`."""
+        """Return the ids of a conversation, with one BOS in front if `add_bos`."""
         bos = self._tokenizer.bos_token_id
         ids: list[int] = [bos] if add_bos and bos is not None else []
         is_first = True
@@ -68,7 +65,7 @@ class PromptEncoder:
         return ids
 
     def label_tokens(self, labels: tuple[str, ...]) -> LabelTokens:
-        """Return how the labels are written behind `[RESULT] `, derived from the tokenizer itself."""
+        """Return how the labels are written after `[RESULT] `, derived from the tokenizer itself."""
         if labels not in self._label_cache:
             tails = {label: self._continuation(RESULT_MARKER, f"{RESULT_MARKER} {label}") for label in labels}
             first, *others = tails.values()
@@ -80,8 +77,8 @@ class PromptEncoder:
             )
         return self._label_cache[labels]
 
-    def glued_tails(self, labels: LabelTokens) -> Mapping[str, tuple[int, ...]]:
-        """Return the labels' tokens where no space stands before them: `[RESULT](4)`, `Score:4`."""
+    def tails_without_space(self, labels: LabelTokens) -> Mapping[str, tuple[int, ...]]:
+        """Return the labels' tokens without a space before them: `[RESULT](4)`, `Score:4`."""
         opening = self.encode([TextSpan("(", False)], add_bos=False)
         whole = {label: self.encode([TextSpan(f"({label}", False)], add_bos=False) for label in labels.tails}
         size = len(opening)
@@ -125,7 +122,7 @@ class PromptEncoder:
         return self._continuation("\n", f"\n{text}")
 
     def _continuation(self, before: str, whole: str) -> list[int]:
-        """Return the ids of `whole` behind those of `before`, with which it starts."""
+        """Return the ids of `whole` after those of `before`, with which it starts."""
         head, ids = self._plain_ids(before), self._plain_ids(whole)
         return ids[num_shared(head, ids) :]
 
@@ -134,7 +131,7 @@ class PromptEncoder:
         if self._control_ids.isdisjoint(ids):
             return ids
         # Unigram models know "</s>" as a piece of their own, and no library splits an added token that is not called
-        # special: they come out of any text that is not broken behind their first character.
+        # special: they come out of any text that is not broken after their first character.
         cuts = [0, *(match.start() + 1 for match in self._special_pattern.finditer(text)), len(text)]
         first, *others = (text[start:end] for start, end in pairwise(cuts))
         ids = [*self._split_ids(first), *(index for part in others for index in self._behind_a_line(part))]

@@ -1,7 +1,4 @@
-"""A judge's prompts as token ids, and what it wrote as verdicts.
-
-It does not know models: whoever runs one is asked for the log-probabilities behind a context.
-"""
+"""A judge's prompts as token ids, and its written tokens as verdicts."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -12,6 +9,7 @@ from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.tokens.encoding import LabelTokens, PromptEncoder
 from prom_reward.engines.tokens.label_probs import LabelQuery, Row, likeliest
 from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, marker_end
+from prom_reward.thinking import answer_start, opens_thinking, thoughts_closing
 from prom_reward.types import RESULT_MARKER, Conversation, JudgePrompt
 
 Read = Callable[[Sequence[LabelQuery]], tuple[list[dict[str, float]], list[int]]]
@@ -21,7 +19,7 @@ _WINDOW = 40  # tokens at the end of a text in which its verdict is looked for
 
 
 class Written(Protocol):
-    """A prompt with what the judge wrote behind it."""
+    """A prompt with the tokens that the judge wrote."""
 
     @property
     def prompt_ids(self) -> list[int]:
@@ -39,11 +37,11 @@ class Written(Protocol):
         ...
 
     def row(self, index: int) -> Row | None:
-        """Return what is known of the distribution from which the token at an index was drawn."""
+        """Return the distribution from which the token at an index was drawn, if it is known."""
         ...
 
     def closing_row(self) -> Row | None:
-        """Return what is known of the distribution behind the closing tokens, where they were run."""
+        """Return the distribution after the closing tokens, if they were run."""
         ...
 
 
@@ -52,11 +50,11 @@ class _Ending:
     """How a sequence ended."""
 
     text: str
-    """Up to and with its verdict; up to the forced marker where it has none."""
+    """The text up to and with its verdict; up to the forced marker if it has none."""
     is_forced: bool
-    """Whether the verdict still has to be put behind the text."""
+    """Whether the verdict still has to be appended."""
     query: LabelQuery | None
-    """Where the labels are to be read; None for an off-scale verdict."""
+    """The place to read the labels at; None for an off-scale verdict."""
 
 
 class JudgeTokens:
@@ -71,9 +69,12 @@ class JudgeTokens:
         self.tokenizer = tokenizer
         self.conversation = conversation
         self.encoder = PromptEncoder(tokenizer)
+        rendered = "".join(span.text for span in conversation.render(JudgePrompt("", "")))
+        self._rendered = rendered
+        self._opened = opens_thinking(rendered)
 
     def context_ids(self, prompt: JudgePrompt) -> list[int]:
-        """Return the ids of the rendered prompt; in score mode up to where the labels part."""
+        """Return the ids of the rendered prompt; in score mode up to the first token in which the labels differ."""
         if not prompt.reads_score_at_once:
             return self.encoder.encode(self.conversation.render(prompt), add_bos=self.conversation.adds_bos)
         bare = JudgePrompt(prompt.system, prompt.user, prompt.response_prefix.rstrip())
@@ -110,29 +111,31 @@ class JudgeTokens:
 
         def is_done(new_ids: list[int]) -> bool:
             verdict = find_verdict(self.text(new_ids[-_WINDOW:]), labels)
-            return verdict is not None and verdict.is_complete
+            if verdict is None or not verdict.is_complete:
+                return False
+            return find_verdict(self.text(new_ids), labels, opened=self._opened) is not None  # not inside of thoughts
 
         return is_done
 
     def closing(self, labels: tuple[str, ...]) -> Callable[[list[int]], tuple[int, ...] | None]:
-        """Return what tells the tokens to run behind a feedback that ended, so that its labels can be read there.
+        """Return a function from the written ids to the tokens that close a feedback, so that its labels can be read.
 
-        It gives None where there is nothing to close, or where closing takes another beginning than what was written.
+        It returns None if nothing needs closing, or if the text would have to be re-tokenized.
         """
         tokens = self.encoder.label_tokens(labels)
 
         def closing_ids(new_ids: list[int]) -> tuple[int, ...] | None:
             text = self.text(new_ids)
-            if find_verdict(text, labels) is not None:
+            if find_verdict(text, labels, opened=self._opened) is not None:
                 return None
-            if not ends_in_marker(text):
-                return (*self.encoder.closing_ids, *tokens.lead)
+            if not ends_in_marker(text, opened=self._opened):
+                return (*self._leave_thoughts(text)[1], *self.encoder.closing_ids, *tokens.lead)
             return tokens.lead if self._marker_end(new_ids) == len(new_ids) else None
 
         return closing_ids
 
     def score_queries(self, prompts: Sequence[JudgePrompt], contexts: Sequence[list[int]]) -> list[LabelQuery]:
-        """Return where the labels of prompts in score mode are to be read."""
+        """Return the label queries of prompts in score mode."""
         return [
             LabelQuery(context, self.encoder.label_tokens(prompt.labels).tails)
             for prompt, context in zip(prompts, contexts, strict=True)
@@ -172,42 +175,52 @@ class JudgeTokens:
         return generations
 
     def _ending(self, prompt: JudgePrompt, written: Written) -> _Ending:
-        """Return what a sequence says up to its verdict, and where its labels are to be read."""
+        """Return a sequence's text up to its verdict, and its label query."""
         labels = self.encoder.label_tokens(prompt.labels)
         text = self.text(written.new_ids)
-        verdict = find_verdict(text, prompt.labels)
+        verdict = find_verdict(text, prompt.labels, opened=self._opened)
         if verdict is None:
             return self._closed(written, labels, text)
         query = self._verdict_query(written, labels, verdict) if verdict.text in prompt.labels else None
-        return _Ending(text[: verdict.end], False, query)
+        start = answer_start(text, opened=self._opened) or 0
+        return _Ending(text[start : verdict.end].lstrip() if start else text[: verdict.end], False, query)
 
     def _closed(self, written: Written, labels: LabelTokens, text: str) -> _Ending:
-        """Return a feedback with a forced ` [RESULT] ` behind it, or behind the marker that it ends with."""
-        ids, closing, shown = written.new_ids, self.encoder.closing_ids, f" {RESULT_MARKER} "
-        if ends_in_marker(text):
+        """Return a feedback closed with ` [RESULT] `, or with the marker that it ends in."""
+        leaving, leaving_ids = self._leave_thoughts(text)
+        ids, closing, shown = written.new_ids, (*leaving_ids, *self.encoder.closing_ids), f" {RESULT_MARKER} "
+        if ends_in_marker(text, opened=self._opened):
             ids, closing, shown = ids[: self._marker_end(ids)], (), " "
         context = [*written.prompt_ids, *ids, *closing, *labels.lead]
-        return _Ending(text.rstrip() + shown, True, LabelQuery(context, labels.tails, written.closing_row()))
+        start = answer_start(text, opened=self._opened)
+        answer = "" if leaving or start is None else text[start:]
+        return _Ending(answer.rstrip() + shown, True, LabelQuery(context, labels.tails, written.closing_row()))
 
     def _verdict_query(self, written: Written, labels: LabelTokens, verdict: Verdict) -> LabelQuery | None:
-        """Return where the judge wrote its verdict, with the distribution that wrote it where it is known."""
+        """Return the label query at the written verdict, with its distribution if that is known."""
         ids = written.new_ids
         start = self._token_at(ids, verdict.start)
-        for tails in (labels.tails, self.encoder.glued_tails(labels)):
+        for tails in (labels.tails, self.encoder.tails_without_space(labels)):
             tail = tails[verdict.text]
             if tuple(ids[start : start + len(tail)]) == tail:
                 return LabelQuery([*written.prompt_ids, *ids[:start]], tails, written.row(start))
-        # The verdict is fused with other text ("(4)" as one token): read it behind the judge's marker instead.
+        # The verdict is fused with other text ("(4)" as one token): read it after the judge's marker instead.
         end = self._marker_end(ids)
         if end is None:
             return None
         return LabelQuery([*written.prompt_ids, *ids[:end], *labels.lead], labels.tails)
 
     def _marker_end(self, ids: list[int]) -> int | None:
-        """Return how many ids reach to the end of the last `[RESULT]`; None where it is fused with other text."""
-        char = marker_end(self.text(ids)) or 0
+        """Return how many ids reach to the end of the last `[RESULT]`; None if it is fused with other text."""
+        char = marker_end(self.text(ids), opened=self._opened) or 0
         end = self._token_at(ids, char - 1) + 1
-        return end if ends_in_marker(self.text(ids[:end])) else None
+        return end if ends_in_marker(self.text(ids[:end]), opened=self._opened) else None
+
+    def _leave_thoughts(self, text: str) -> tuple[str, tuple[int, ...]]:
+        """Return what ends thoughts that a text leaves open, as text and as ids; empty if none are open."""
+        leaving = thoughts_closing(text, self._rendered)
+        ids = self.tokenizer.encode(leaving, add_special_tokens=False) if leaving else []
+        return leaving, tuple(ids)
 
     def _token_at(self, ids: list[int], char: int) -> int:
         """Return the index of the token that writes a character of the text."""

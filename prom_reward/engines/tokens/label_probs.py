@@ -1,7 +1,4 @@
-"""Turns next-token log-probabilities into the log-probability of every label at a verdict.
-
-It does not know models: it says behind which tokens it needs to know what, and is told.
-"""
+"""Turns next-token log-probabilities into the log-probability of every label at a verdict."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +7,9 @@ from sys import float_info
 
 Tokens = tuple[int, ...]
 Row = Callable[[Sequence[int]], Mapping[int, float] | None]
-"""Tells the log-probabilities in nats of some tokens at one place; None where it does not know them all."""
+"""Returns the log-probabilities in nats of some tokens at one place; None if it does not know them all."""
 LookUp = Callable[[Sequence[list[int]], Sequence[Tokens]], tuple[list[dict[int, float]], list[int]]]
-"""Tells for every context the log-probabilities of its tokens behind it, and how many tokens it computed."""
+"""Returns for every context the log-probabilities of the given next tokens, and how many tokens were computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +19,9 @@ class LabelQuery:
     context: list[int]
     """Token ids up to the verdict."""
     tails: Mapping[str, Tokens]
-    """Each label's tokens behind them."""
+    """Each label's tokens after the context."""
     first: Row | None = None
-    """What is known behind `context` already."""
+    """The known distribution after `context`, if there is one."""
 
 
 def read_labels(queries: Sequence[LabelQuery], look_up: LookUp) -> tuple[list[dict[str, float]], list[int]]:
@@ -72,7 +69,7 @@ def label_logprobs(known: Mapping[Tokens, Mapping[int, float]], tails: Mapping[s
     ("1" and "10"), the shorter one is counted without the longer ones that it could have become.
 
     Args:
-        known: For every beginning that `next_tokens` names, the log-probabilities of the tokens behind it.
+        known: For every beginning that `next_tokens` names, the log-probabilities of the tokens after it.
         tails: Each label's tokens.
     """
     logprobs = {}

@@ -1,13 +1,13 @@
-"""The grammar of a judge's verdict: what stands behind its last `[RESULT]`.
+"""The grammar of a judge's verdict: the label that follows its last `[RESULT]`, outside of its thoughts.
 
-It does not know scales or outcomes. Engines stop decoding by it and `prom_reward.judging.parsing` reads by it, so
-that what ends a text is what is read from it.
+Engines stop decoding by it and `prom_reward.judging.parsing` reads by it, so both agree.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from prom_reward.thinking import answer_start
 from prom_reward.types import RESULT_MARKER
 
 _MARKER = re.compile(re.escape(RESULT_MARKER), re.IGNORECASE)
@@ -29,7 +29,7 @@ WINNER = re.compile(
 )
 """A or B in the forms that judges write."""
 MAX_TAIL_CHARS = 80
-"""What stands further behind the marker is no verdict."""
+"""Text further after the marker is no verdict."""
 _GROWING = re.compile(
     rf"(?:[.,]|{_CLOSING}[(\[]?(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—]|to?|or|an?|and)?[*_\s]*)\Z", re.IGNORECASE
 )
@@ -45,46 +45,54 @@ class Verdict:
     start: int
     """Index of its first character in the text."""
     end: int
-    """Index behind all that belongs to it, as in "4/5" or "4.5"."""
+    """Exclusive end index of all that belongs to it, as in "4/5" or "4.5"."""
     is_complete: bool
     """False while what follows could still make another verdict of it ("1" of "10", "4" of "4/10")."""
 
 
-def find_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
-    """Return the verdict behind the last `[RESULT]`, or None where there is none (yet)."""
-    at = marker_end(text)
+def find_verdict(text: str, labels: Sequence[str], *, opened: bool = False) -> Verdict | None:
+    """Return the verdict after the last `[RESULT]`; None if there is none (yet).
+
+    Args:
+        text: The judge's text.
+        labels: The labels of the scale, or A and B.
+        opened: The judge's chat template has opened its thoughts: the text begins in them.
+    """
+    at = marker_end(text, opened=opened)
     return None if at is None else _verdict_at(text, at, len(text), labels)
 
 
 def first_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
     """Return the verdict at which an engine that looks at every token would have stopped.
 
-    For engines that see a text when it is over: what a judge writes behind its verdict does not count.
+    For engines that see a text when it is over: text after the verdict does not count.
     """
-    markers = list(_MARKER.finditer(text))
+    start = answer_start(text)
+    markers = [] if start is None else list(_MARKER.finditer(text, start))
     ends = [*(marker.start() for marker in markers[1:]), len(text)]
     verdicts = (_verdict_at(text, marker.end(), end, labels) for marker, end in zip(markers, ends, strict=False))
     return next((verdict for verdict in verdicts if verdict is not None), None)
 
 
 def _verdict_at(text: str, at: int, end: int, labels: Sequence[str]) -> Verdict | None:
-    """Return the verdict behind a marker's end, in a text that ends at `end`."""
+    """Return the verdict after a marker's end, in a text that ends at `end`."""
     grammar = NUMBER if all(label.isdecimal() for label in labels) else WINNER
     match = grammar.match(text, at, min(end, at + MAX_TAIL_CHARS))
     if match is None or match.groupdict().get("range"):
         return None
-    behind = text[match.end() : min(end, match.end() + _SETTLED_CHARS)]
-    is_complete = len(behind) >= _SETTLED_CHARS or not _GROWING.match(behind)
+    rest = text[match.end() : min(end, match.end() + _SETTLED_CHARS)]
+    is_complete = len(rest) >= _SETTLED_CHARS or not _GROWING.match(rest)
     label = match["label"] if grammar is NUMBER else match["label"].upper()
     return Verdict(label, match.start("label"), match.end(), is_complete)
 
 
-def marker_end(text: str) -> int | None:
-    """Return the index behind the last `[RESULT]`; None where there is none."""
-    return max((match.end() for match in _MARKER.finditer(text)), default=None)
+def marker_end(text: str, *, opened: bool = False) -> int | None:
+    """Return the index after the last `[RESULT]` of a judge's answer; None if there is none outside of its thoughts."""
+    start = answer_start(text, opened=opened)
+    return None if start is None else max((match.end() for match in _MARKER.finditer(text, start)), default=None)
 
 
-def ends_in_marker(text: str) -> bool:
-    """Whether nothing but white space follows the last `[RESULT]`."""
-    at = marker_end(text)
+def ends_in_marker(text: str, *, opened: bool = False) -> bool:
+    """Whether nothing but white space follows the last `[RESULT]` of a judge's answer."""
+    at = marker_end(text, opened=opened)
     return at is not None and not text[at:].strip()

@@ -61,8 +61,7 @@ def test_a_model_that_does_not_is_decoded_otherwise_and_named(change, mode, capl
     expected = [one.text for one in engine_of(tiny_judge().model).generate(PROMPTS, GREEDY)]
     engine = engine_of(changed(change))
     with caplog.at_level(logging.WARNING):
-        engine.load()
-    assert engine.batches.decode_mode == mode
+        assert engine.batches.decode_mode == mode
     assert any("LlamaForCausalLM: batched decoding" in message for message in caplog.messages)
     assert answers_together_and_alone(engine) == (expected, expected)
 

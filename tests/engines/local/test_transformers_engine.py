@@ -247,9 +247,8 @@ def test_batches_hold_prompts_of_like_length():
     judge = script_judge({"a" * length: "Good. [RESULT] 4" for length in (1, 40, 2, 41)})
     prompts = [JudgePrompt("", "a" * length) for length in (1, 40, 2, 41)]
     engine = engine_of(judge, decode_batch_size=2)
-    engine.load()
     assert engine.batches.prefill.strategy == "cached"
-    _ = engine.batches.prefill.token_budget
+    _ = engine.batches.decode_mode, engine.batches.prefill.token_budget
     judge.model.tokens_run.clear()  # the probes'
     answers = engine.generate(prompts, GREEDY)
     assert [one.text for one in answers] == ["Good. [RESULT] 4"] * 4

@@ -247,3 +247,18 @@ def test_closing_keeps_out_of_the_other_sequences_of_its_batch():
     together = engine.generate(prompts, CARD)
     assert together == [engine.generate([prompt], CARD)[0] for prompt in prompts]
     assert [one.finish_reason for one in together] == ["forced", "result", "forced", "forced"]
+
+
+@pytest.mark.parametrize(
+    ("script", "text", "reason"),
+    [
+        ("<think>A [RESULT] 2 is too harsh.</think>Good. [RESULT] 5", "Good. [RESULT] 5", "result"),
+        ("<think>A [RESULT] 2 is too", " [RESULT] ", "forced"),  # the thoughts are closed before the verdict is read
+        ("<think>[RESULT] 2?</think>Good.", "Good. [RESULT] ", "forced"),
+    ],
+)
+def test_a_judge_that_thinks_is_read_after_its_thoughts(script, text, reason):
+    generation, _ = answer(script, sampling=SamplingParams(max_new_tokens=70, temperature=0, repetition_penalty=1))
+    assert (generation.text[: len(text)], generation.finish_reason) == (text, reason)
+    assert parse_score(generation.text, ScoreScale(1, 5)).outcome is Outcome.SCORED
+    assert generation.score_logprobs is not None

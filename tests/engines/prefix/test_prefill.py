@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from prom_reward.engines.prefix.prefill import CACHE_BUDGET_BYTES, SharedPrefill
+from prom_reward.errors import ModelLoadError
 from tests.tiny_models import ARCHITECTURES, tiny_mamba, tiny_model, tiny_rotary
 
 VOCABULARY = 300
@@ -86,6 +87,20 @@ def test_a_cache_that_answers_wrongly_is_not_trusted(monkeypatch):
 
     model.forward = forgets
     assert SharedPrefill(model).strategy == "plain"
+
+
+def test_a_model_that_draws_its_logits_is_refused():
+    model = tiny_model("llama", VOCABULARY)
+    forward = model.forward
+
+    def noisy(*args, **kwargs):
+        output = forward(*args, **kwargs)
+        output.logits += torch.randn_like(output.logits)
+        return output
+
+    model.forward = noisy
+    with pytest.raises(ModelLoadError, match=r"LlamaForCausalLM.* deterministic"):
+        _ = SharedPrefill(model).strategy
 
 
 def test_a_lack_of_memory_says_nothing_about_a_model():

@@ -73,7 +73,7 @@ def test_a_server_that_stays_away_is_an_error_for_all_who_wait():
 
     gone, waited = asyncio.run(run())
     assert (isinstance(gone, ServerGoneError) and waited is None) or isinstance(waited, ServerGoneError)
-    assert str(gone).startswith("the server gave no answer for 0 s (refused); start it again, or allow more time with")
+    assert str(gone).startswith("the server gave no answer for 0 s (refused); start it, check the url, or raise")
 
 
 def test_a_refusal_ends_the_waiting_at_once():

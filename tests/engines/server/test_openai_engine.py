@@ -1,5 +1,7 @@
 """What the server engine makes of a server of scripted texts that takes texts alone, as many hosted ones do."""
 
+import asyncio
+import threading
 from math import exp, inf
 
 import pytest
@@ -163,3 +165,38 @@ def test_chat_with_started_answers_scores_at_once_and_closes(serve):
     assert (closed.text, closed.finish_reason) == (" No verdict [RESULT] 4", "forced")
     assert server.posts[-1].body["messages"][0] == {"role": "user", "content": "You judge.\nTask."}
     assert server.posts[-1].body["continue_final_message"] is True
+
+
+def test_calls_of_one_event_loop_are_answered_side_by_side_without_a_thread_each(serve):
+    server, engine = serve()
+    expected = engine.generate(PROMPTS, SAMPLING)
+    server.delay_s = 0.05
+    threads = threading.active_count()
+    num_threads = []
+
+    async def grade_all():
+        calls = [asyncio.create_task(engine.agenerate([prompt], SAMPLING)) for prompt in PROMPTS]
+        await asyncio.sleep(0.02)
+        num_threads.append(threading.active_count())
+        return [answer for answers in await asyncio.gather(*calls) for answer in answers]
+
+    assert asyncio.run(grade_all()) == expected
+    assert server.most_in_flight > 1
+    assert num_threads == [threads]
+
+
+def test_an_awaited_call_connects_at_its_first_use_and_can_be_canceled(serve):
+    server, engine = serve()
+    assert asyncio.run(engine.agenerate([], SAMPLING)) == []
+    [answer] = asyncio.run(engine.agenerate(PROMPTS[:1], SAMPLING))
+    assert answer.finish_reason == "result"
+    server.fault = lambda number, body: "forever"
+
+    async def give_up():
+        async with asyncio.timeout(0.1):
+            await engine.agenerate(PROMPTS[:1], SAMPLING)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(give_up())
+    server.fault = lambda number, body: None
+    assert engine.generate(PROMPTS[1:2], SAMPLING)[0].finish_reason == "result"

@@ -128,7 +128,7 @@ def test_several_models_need_a_name(serve):
 
 def test_a_server_of_nothing_that_judges_is_said(serve):
     _, engine = serve(lambda path, body: 404)
-    with pytest.raises(ConfigError, match="answers neither completions nor chat completions for the model 'judge'"):
+    with pytest.raises(ConfigError, match="answers no completions and no chat completions for the model 'judge'"):
         engine.generate(SCORE[:1], SAMPLING)
 
 

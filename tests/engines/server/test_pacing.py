@@ -39,3 +39,19 @@ def test_requests_are_spaced_by_their_rate():
 def test_tokens_are_spaced_by_theirs_and_the_slower_counts():
     assert waits_of([100, 50, 1], tokens_per_minute=6000) == pytest.approx([0, 1, 1.5])
     assert waits_of([100, 1, 1], tokens_per_minute=6000, requests_per_minute=120) == pytest.approx([0, 1, 1.5])
+
+
+def test_a_wait_that_is_canceled_takes_no_slot():
+    async def run():
+        pace = Pace(requests_per_minute=60_000, tokens_per_minute=None)
+        await pace.take(0)
+        slow = Pace(requests_per_minute=1, tokens_per_minute=None)
+        await slow.take(0)
+        waiting = [asyncio.create_task(slow.take(0)) for _ in range(5)]
+        await asyncio.sleep(0)
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return slow._free_at - slow._clock()
+
+    assert asyncio.run(run()) <= 60

@@ -156,3 +156,34 @@ def test_counts_and_percentiles_are_taken_once():
     taken = stats.take()
     assert (taken["retries"], taken["failed"]) == (0, 0)
     assert isnan(taken["latency_p50"]) and isnan(taken["latency_p95"])
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": "Good. [RESULT] 4"}, "Good. [RESULT] 4"),
+        ({"content": None, "reasoning_content": "They ask."}, ""),
+        ({"content": None, "reasoning": "They ask."}, ""),
+        ({"content": [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": "Good."}]}, "Good."),
+    ],
+)
+def test_the_forms_of_a_chat_answer(message, text):
+    made = {"choices": [{"message": {"role": "assistant", **message}, "finish_reason": "stop"}]}
+    assert reply_problem(made) is None
+    assert read_reply(made).text == text
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"content": None, "refusal": "I would rather not."}, "the model refused: I would rather not."),
+        ({"content": [{"type": "hologram"}]}, "hologram"),
+    ],
+)
+def test_what_is_no_answer_is_quoted(message, said):
+    assert said in reply_problem({"choices": [{"message": message, "finish_reason": "stop"}]})
+
+
+def test_an_answer_without_text_is_shown_in_the_servers_words():
+    made = {"choices": [{"message": {"role": "assistant", "content": None}, "finish_reason": "stop"}]}
+    assert '"content": null' in reply_problem(made)

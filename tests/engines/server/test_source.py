@@ -7,12 +7,12 @@ import pytest
 import yaml
 
 from prom_reward import PrometheusReward, load_judge
-from prom_reward.config import judge_config
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.server.openai_engine import OpenAIEngine
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.errors import ConfigError
 from prom_reward.prompts.conversation import CONVERSATIONS
+from prom_reward.settings.resolution import judge_config
 from prom_reward.types import JudgePrompt
 from tests.fault_server import FaultServer
 from tests.served_models import text_server

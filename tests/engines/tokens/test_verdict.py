@@ -231,3 +231,17 @@ def test_the_first_verdict_is_the_first_that_a_growing_text_shows_at_a_marker(te
 def test_the_first_verdict_is_where_decoding_would_have_stopped(text, verdict):
     found = first_verdict(text, ("1", "2", "3", "4", "5"))
     assert (found.text if found else None) == verdict
+
+
+THOUGHT = "<think>A [RESULT] 2 is too harsh for it.</think>Good. [RESULT] 5"
+
+
+def test_a_marker_inside_of_thoughts_is_no_verdict():
+    labels = ("1", "2", "3", "4", "5")
+    assert find_verdict(THOUGHT, labels).text == "5"
+    assert first_verdict(THOUGHT, labels).text == "5"
+    assert find_verdict("<think>A [RESULT] 2 is too", labels) is None
+    assert find_verdict("A [RESULT] 2 is too harsh", labels, opened=True) is None
+    assert find_verdict("A [RESULT] 2 is too harsh.</think>Good. [RESULT] 5", labels, opened=True).text == "5"
+    assert ends_in_marker("<think>[RESULT] ") is False
+    assert marker_end("<think>[RESULT]</think>") is None

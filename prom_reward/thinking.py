@@ -81,6 +81,23 @@ def split_thoughts(text: str, *, opened: bool = False) -> Thinking:
     return Thinking(_joined(thoughts), _SOLUTION_MARK.sub("", text[ends[-1][1] :]).strip())
 
 
+def answer_start(text: str, *, opened: bool = False) -> int | None:
+    """Return the index at which a model's answer begins; 0 if it did not think, None if its thoughts never end.
+
+    Args:
+        text: The model's text, without the prompt.
+        opened: As in `split_thoughts`.
+    """
+    if _HARMONY_BEGINS.match(text):
+        finals = [one for one in _HARMONY.finditer(text) if one["channel"] == "final"]
+        return finals[0].start("text") if finals else None
+    if _BARE_HARMONY.match(text):
+        ends = [one for one in _BARE_CHANNEL.finditer(text) if one["channel"] == "final"]
+        return ends[0].end() if ends else 0
+    spans = _thoughts_ends(text, opened)
+    return None if spans is None else spans[-1][1] if spans else 0
+
+
 def _thoughts_ends(text: str, opened: bool) -> list[tuple[int, int]] | None:
     """Return start and end of every mark that closes thoughts, in order; None if the thoughts never end."""
     match = _OPEN.match(text)

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward.prompts.thinking import (
+from prom_reward.thinking import (
     answer_opening,
     opening_mark,
     opens_thinking,

@@ -1,0 +1,106 @@
+"""The values of cells: texts, messages in any layout, messages stored as text, numbers and missing values."""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import Any
+
+from prom_reward.errors import RowError
+from prom_reward.prompts.content import Message, parsed_text
+from prom_reward.prompts.messages import dialogue_messages, listed_messages, read_messages, stored_messages
+from prom_reward.prompts.transcripts import PromptValue
+
+DIALOGUE_END = "\n\nAssistant:"
+"""How Anthropic's HH-RLHF ends the prompt inside of `chosen` and `rejected`."""
+
+_ANSWER_KEYS = ("response", "completion", "answer", "text", "content", "generation", "output", "value")
+_ROLE_KEYS = frozenset({"role", "from", "speaker", "author", "sender"})
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, or the NaN that tables keep instead."""
+    return value is None or (isinstance(value, float) and isnan(value))
+
+
+def number_text(value: float) -> str:
+    """Return a number as a person writes it: 4 for 4.0, and all digits of others."""
+    return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
+
+
+def read_text(value: Any) -> PromptValue:
+    """Return a string, or messages without the keys that Arrow pads with None.
+
+    Messages that are stored as text, as CSV files hold them, become messages; a Human/Assistant dialogue stays a text.
+
+    Raises:
+        RowError: The value is neither a text, a number nor messages.
+    """
+    if isinstance(value, str):
+        return value if listed_messages(value) is None else read_text(parsed_text(value.strip()))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_text(value)
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, Sequence) or not all(isinstance(message, Mapping) for message in value):
+        raise RowError(f"got {type(value).__name__} as a text; expected a string or a list of messages")
+    return [{key: item for key, item in message.items() if item is not None} for message in value]
+
+
+def read_answer(value: Any) -> PromptValue:
+    """Return an answer: a text, messages, or the text of a mapping such as UltraFeedback's and Nectar's.
+
+    Raises:
+        RowError: The value holds no answer.
+    """
+    if not isinstance(value, Mapping) or _ROLE_KEYS & value.keys():
+        return read_text(value)
+    text = next((value[key] for key in _ANSWER_KEYS if not is_missing(value.get(key))), None)
+    if text is None:
+        shown = ", ".join(sorted(map(str, value)))
+        raise RowError(f"got an answer with the keys {shown}; expected one of {', '.join(_ANSWER_KEYS)}")
+    return read_text(text)
+
+
+def messages_of(value: PromptValue, what: str = "messages") -> list[Message] | None:
+    """Return the messages of a value; None if it is a text that is no dialogue."""
+    if isinstance(value, str):
+        return stored_messages(value)
+    return read_messages(value, what, default_role="assistant")
+
+
+def is_whole(answer: PromptValue, prompt: PromptValue | None = None) -> bool:
+    """Whether an answer is a whole conversation, which begins with what was asked.
+
+    A text that is written as a dialogue is one if it holds the prompt; else it is an answer that is a dialogue.
+    """
+    if isinstance(answer, str):
+        is_dialogue = DIALOGUE_END in answer and dialogue_messages(answer) is not None
+        return is_dialogue and (prompt is None or holds(answer, prompt))
+    return [message.role for message in messages_of(answer) or ()][:1] in (["system"], ["user"])
+
+
+def cut_answer(conversation: PromptValue) -> tuple[PromptValue, PromptValue]:
+    """Return a whole conversation without its last answer, and that answer.
+
+    Raises:
+        RowError: It does not end in an answer.
+    """
+    read = messages_of(conversation)
+    if not read or len(read) < 2 or read[-1].role != "assistant":
+        raise RowError("got a conversation that does not end in an answer to a prompt; expected the answer last")
+    if isinstance(conversation, str):
+        end = conversation.rfind(DIALOGUE_END) + len(DIALOGUE_END)
+        return conversation[:end], conversation[end:]
+    return conversation[:-1], conversation[-1:]
+
+
+def said(value: PromptValue) -> list[str]:
+    """Return the texts of a value, message by message, with single spaces."""
+    messages = messages_of(value)
+    texts = [value] if messages is None else [message.text for message in messages]
+    return [" ".join(text.split()) for text in texts if isinstance(text, str) and text.strip()]
+
+
+def holds(value: PromptValue, part: PromptValue) -> bool:
+    """Whether every text of a part is in the value, whatever the spaces between words."""
+    texts = said(value)
+    return all(any(one in text for text in texts) for one in said(part))

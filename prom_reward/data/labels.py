@@ -1,0 +1,90 @@
+"""The labels of a row: its scores, its feedback, their scale, and the question or document that the row belongs to."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from prom_reward.data.cells import is_missing
+from prom_reward.errors import RowError
+from prom_reward.types import ScoreScale
+
+SCORE_COLUMNS = ("gpt4_score", "human_score", "orig_score", "score")
+FEEDBACK_COLUMNS = ("orig_feedback", "gpt4_feedback", "feedback")
+CLUSTER_COLUMNS = ("question_id", "doc", "idx")
+
+
+class OffScaleError(RowError):
+    """A label is not on its scale."""
+
+    def __init__(self, score: float, scale: ScoreScale) -> None:
+        super().__init__(f"got the score {score:g}; expected {scale.low} to {scale.high}")
+        self.score, self.scale = score, scale
+
+
+def label_of(values: Mapping[str, Any], score_column: str | None) -> tuple[Any, str, int]:
+    """Return a row's score or scores, its first feedback, and how many feedbacks it has."""
+    columns = (score_column,) if score_column else SCORE_COLUMNS
+    name = next((name for name in columns if not is_missing(values.get(name))), None)
+    feedback = next((values[column] for column in FEEDBACK_COLUMNS if values.get(column)), "")
+    feedbacks = feedback if isinstance(feedback, list | tuple) else [feedback]
+    if name is not None:
+        return values[name], str(feedbacks[0]), len(feedbacks)
+    written, marker, verdict = str(values.get("output") or "").rpartition("[RESULT]")
+    if marker:
+        return verdict.strip(), written.removeprefix("Feedback:").strip(), 1
+    known = ", ".join(sorted(map(str, values)))
+    raise RowError(f"no score; got the columns {known}, expected one of {', '.join(columns)}")
+
+
+def scores_of(label: Any) -> tuple[float, ...]:
+    """Return a label, or several annotators' labels, as numbers; RowError if one is none."""
+    scores = label if isinstance(label, list | tuple) else [label]
+    try:
+        numbers = tuple(float(score) for score in scores if not isinstance(score, bool))
+    except (TypeError, ValueError, OverflowError):
+        numbers = ()
+    if not numbers or len(numbers) < len(scores) or not all(map(isfinite, numbers)):
+        raise RowError(f"got {label!r:.60} as the score; expected a number or a list of numbers")
+    return numbers
+
+
+def on_scale(scores: tuple[float, ...], scale: ScoreScale, label_scale: ScoreScale | None) -> tuple[float, ...]:
+    """Return labels on a rubric's scale, mapped linearly if they have a scale of their own.
+
+    Raises:
+        OffScaleError: A label is not on its scale.
+    """
+    given = label_scale or scale
+    wrong = [score for score in scores if not given.low <= score <= given.high]
+    if wrong:
+        raise OffScaleError(wrong[0], given)
+    if label_scale is None:
+        return scores
+    return tuple(scale.low + given.to_unit(score) * (scale.high - scale.low) for score in scores)
+
+
+def soft_labels(scores: tuple[float, ...], scale: ScoreScale) -> dict[int, float]:
+    """Return a distribution over the scale's labels whose mean is that of the scores."""
+    probs = dict.fromkeys(scale.labels, 0.0)
+    for score in scores:
+        below = min(int(score), scale.high - 1)
+        probs[below] += (below + 1 - score) / len(scores)
+        probs[below + 1] += (score - below) / len(scores)
+    return probs
+
+
+def cluster_of(values: Mapping[str, Any], column: str | None = None) -> str:
+    """Return the question or document that a row names, by this column or a known one; empty if it names none.
+
+    Raises:
+        RowError: There is no such column.
+    """
+    columns = (known_column(values, column),) if column else CLUSTER_COLUMNS
+    return str(next((values[name] for name in columns if not is_missing(values.get(name))), ""))
+
+
+def known_column(values: Mapping[str, Any], column: str) -> str:
+    """Return a column that the row has; RowError if it has not."""
+    if column not in values:
+        raise RowError(f"no column {column!r}; got {', '.join(sorted(map(str, values)))}")
+    return column

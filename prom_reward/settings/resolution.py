@@ -1,0 +1,121 @@
+"""Judges by name, file, folder or URL: the settings that each of these means."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from prom_reward.errors import ConfigError, near_miss
+from prom_reward.files import read_yaml
+from prom_reward.settings.judges import JudgeConfig, check_engine
+from prom_reward.settings.validation import validated
+
+
+@cache
+def judge_presets() -> Mapping[str, Mapping[str, Any]]:
+    """Return the settings of all known judges by name."""
+    text = resources.files("prom_reward").joinpath("presets/judges.yaml").read_text(encoding="utf-8")
+    presets: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return {name: {"name": name, **settings} for name, settings in presets.items()}
+
+
+def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> JudgeConfig:
+    """Return the validated settings of a judge; see `load_judge`."""
+    if not isinstance(judge, Mapping) and _is_adapter_folder(judge):
+        overrides = {"adapter": str(judge), **overrides}
+    where, settings = _judge_settings(judge)
+    settings = _merged(_without_stale_parts(settings, overrides), overrides)
+    if settings.get("preset") is not None:
+        settings = _merged(_preset_settings(str(settings["preset"]), settings), settings)
+    if settings.get("url") is not None:
+        settings.setdefault("engine", "openai")
+    config = validated(JudgeConfig, settings, where)
+    check_engine(config, where)
+    if not config.model and config.url is None:
+        raise ConfigError(f"{where}: missing key 'model'; it has no default")
+    return config
+
+
+def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of a judge's settings for messages, and the settings."""
+    if isinstance(judge, Mapping):
+        return "judge", dict(judge)
+    text = str(judge)
+    if text in judge_presets():
+        return text, dict(judge_presets()[text])
+    if looks_like_file(text):
+        return text, {"name": Path(text).stem, **as_mapping(read_yaml(text), text)}
+    if text.startswith(("http://", "https://")):
+        return "judge", {"name": _host(text), "url": text}
+    if Path(text).is_dir():
+        settings = _base_settings(Path(text)) if _is_adapter_folder(text) else {"model": text}
+        return text, {"name": Path(text).resolve().name, **settings}
+    if "://" not in text and text.count("/") == 1 and not text.startswith((".", "/")):
+        return text, {"name": text.partition("/")[2], "model": text}
+    raise ConfigError(
+        f"unknown judge {text!r}; expected one of {', '.join(judge_presets())}, a folder with a model, a hub id "
+        f"(owner/name), a server's URL or a YAML file.{near_miss(text, judge_presets())}"
+    )
+
+
+def _is_adapter_folder(folder: str | Path) -> bool:
+    """Whether a folder holds a LoRA adapter and no model of its own."""
+    return (Path(folder) / "adapter_config.json").is_file() and not (Path(folder) / "config.json").exists()
+
+
+def _base_settings(folder: Path) -> dict[str, Any]:
+    """Return the judge that an adapter belongs to: by the stamp of `train-judge`, else by peft's base model name."""
+    from prom_reward.engines.model.adapter_stamp import judge_settings
+
+    if stamped := judge_settings(folder):
+        return stamped
+    base = as_mapping(read_yaml(folder / "adapter_config.json"), folder).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise ConfigError(f"{folder}: got an adapter that names no base model; give its judge and adapter='{folder}'")
+    return {"model": base}
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "server"
+    except ValueError:  # the engine reports it
+        return "server"
+
+
+def _preset_settings(preset: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    if preset not in judge_presets():
+        known = judge_presets()
+        raise ConfigError(f"unknown preset {preset!r}; expected one of {', '.join(known)}.{near_miss(preset, known)}")
+    return _without_stale_parts(dict(judge_presets()[preset]), settings)
+
+
+def _without_stale_parts(settings: dict[str, Any], wins: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop what belongs to a preset's weights if another model or adapter is given without its own."""
+    of_weights = {"pairs_note"} if wins.get("adapter") else set()
+    if "model" in wins:
+        of_weights = {"tokenizer", "gguf_file", "revision", "adapter", "pairs_note"}
+    return {key: value for key, value in settings.items() if key in wins or key not in of_weights}
+
+
+def _merged(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**settings, **overrides}
+    for part in ("sampling", "server"):
+        if isinstance(settings.get(part), Mapping) and isinstance(overrides.get(part), Mapping):
+            merged[part] = {**settings[part], **overrides[part]}
+    return merged
+
+
+def looks_like_file(text: str) -> bool:
+    """Whether a text is the name of a YAML or JSON file."""
+    return "\n" not in text and text.lower().endswith((".yaml", ".yml", ".json"))
+
+
+def as_mapping(value: Any, where: str | Path) -> dict[str, Any]:
+    """Return settings as a dict; raise ConfigError if they are no mapping."""
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    raise ConfigError(f"{where}: got {type(value).__name__}; expected a mapping of settings")

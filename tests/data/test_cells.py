@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from prom_reward.data.cells import cut_answer, holds, is_whole, number_text, read_answer, read_text
+from prom_reward.errors import RowError
+
+ASK, YES = [{"role": "user", "content": "Hi?"}], [{"role": "assistant", "content": "Yes."}]
+HH = "\n\nHuman: Hi?\n\nAssistant:"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("Hi?", "Hi?"),
+        (72, "72"),
+        (json.dumps(ASK + YES), ASK + YES),
+        (str(ASK + YES), ASK + YES),
+        (json.dumps(YES[0]), YES),
+        (YES[0], YES),
+        ([{**YES[0], "tool_calls": None}], YES),
+        (f"{HH} Yes.", f"{HH} Yes."),
+        ('["Yes.", "No."]', '["Yes.", "No."]'),
+    ],
+)
+def test_a_cell_is_a_text_or_messages(value, text):
+    assert read_text(value) == text
+
+
+@pytest.mark.parametrize("key", ["response", "answer", "text", "content", "generation"])
+def test_an_answer_may_stand_in_a_mapping(key):
+    assert read_answer({"model": "x", key: "Yes.", "rank": 1}) == "Yes."
+
+
+@pytest.mark.parametrize("value", [True, ["Yes."], {"choices": [{"message": YES[0]}]}, b"Yes."])
+def test_what_is_no_answer_is_refused(value):
+    with pytest.raises(RowError, match=r"as a text|the keys choices"):
+        read_answer(value)
+
+
+@pytest.mark.parametrize(("number", "text"), [(4, "4"), (4.0, "4"), (0.1, "0.1"), (10**30, "1" + "0" * 30)])
+def test_numbers_keep_their_digits(number, text):
+    assert number_text(number) == text
+
+
+@pytest.mark.parametrize(
+    ("answer", "prompt", "whole"),
+    [
+        (ASK + YES, None, True),
+        (YES, None, False),
+        ([], None, False),
+        (f"{HH} Yes.", None, True),
+        (f"{HH} Yes.", "Hi?", True),
+        (f"{HH} Yes.", "Write a dialogue.", False),  # the answer is a dialogue
+        ("Yes.", "Hi?", False),
+    ],
+)
+def test_a_whole_conversation_begins_with_what_was_asked(answer, prompt, whole):
+    assert is_whole(answer, prompt) is whole
+
+
+def test_the_last_answer_is_cut_off():
+    assert cut_answer(ASK + YES + ASK + YES) == (ASK + YES + ASK, YES)
+    assert cut_answer(f"{HH} Yes.") == (HH, " Yes.")
+    with pytest.raises(RowError, match="does not end in an answer"):
+        cut_answer(f"{HH} Yes.\n\nHuman: Thanks.")
+
+
+def test_texts_are_held_whatever_the_spaces():
+    assert holds([{"role": "user", "content": "Do  it.\n\nNow"}], "Do it. Now")
+    assert not holds("Do it.", "Do that.")

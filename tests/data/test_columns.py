@@ -1,0 +1,128 @@
+import pytest
+
+from prom_reward.data.columns import Columns, value_at
+from prom_reward.data.formats import RowFormat
+from prom_reward.errors import ConfigError, RubricError
+from prom_reward.rubrics.rubric import Rubric
+
+HELPFUL = (Rubric.parse("helpfulness"),)
+ASK, YES = [{"role": "user", "content": "Hi?"}], [{"role": "assistant", "content": "Yes."}]
+
+
+def example(values, **columns):
+    return RowFormat(columns=columns).example(values)
+
+
+@pytest.mark.parametrize(
+    ("value", "reference"),
+    [
+        (72, "72"),
+        (4.0, "4"),
+        (3.14159265, "3.14159265"),
+        (1234567.5, "1234567.5"),
+        (float("nan"), None),
+        (["R"], "R"),
+        ("", None),
+    ],
+)
+def test_a_reference_is_read_as_text(value, reference):
+    assert example({"prompt": "Q", "completion": "A", "reference_answer": value}).reference_answer == reference
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"score_rubric": {"criteria": "Is it right?"}}, {"rubrics": [{"criterion": "Names yeast."}]}, {"rubric": "?"}],
+)
+def test_a_default_rubric_never_covers_a_rows_own(more):
+    with pytest.raises(RubricError, match=f"column '{next(iter(more))}'"):
+        example({"prompt": "Q", "completion": "A", **more}).requests(HELPFUL)
+
+
+@pytest.mark.parametrize(
+    ("more", "unread"),
+    [
+        ({"question": "Another question?"}, ["question"]),
+        ({"answer": "42"}, ["answer"]),
+        ({"instruction": "Hi?"}, []),  # it repeats the prompt
+        ({"messages": ASK + YES}, []),
+        ({"system": ""}, []),
+        ({"tools": [{"name": "search"}]}, ["tools"]),
+        ({"responses": ["Another one."]}, ["responses"]),
+    ],
+)
+def test_columns_of_known_meaning_that_stay_unread_are_named(more, unread):
+    found = example({"prompt": "Hi?", "response": "Yes.", **more})
+    found.requests(HELPFUL)
+    assert found.columns.unread() == unread
+
+
+def test_a_system_text_of_each_response_is_named_as_unread():
+    answers = [{"response": "Yes.", "custom_system_prompt": "Be kind."}, {"response": "No."}]
+    found = example({"instruction": "Hi?", "completions": answers}).columns.unread()
+    assert found == ["completions[0].custom_system_prompt"]
+
+
+@pytest.mark.parametrize("name", ["grading_criteria", "judge_rubric", "Checklist", "reward_model", "extra_info"])
+def test_a_column_that_is_named_like_a_rubric_is_never_covered_by_a_default(name):
+    value = {"style": "x", "rubrics": ["Names yeast."]} if name in ("reward_model", "extra_info") else "Names yeast."
+    with pytest.raises(RubricError, match=r"--column rubric=|column 'Checklist'"):
+        Columns({"prompt": "Q", name: value}).rubrics(HELPFUL)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"rubric_name": "x"},
+        {"rubric_score": 3},
+        {"rubric": {"criteria": None}},
+        {"rubric": float("nan")},
+        {"rubric": []},
+    ],
+)
+def test_names_and_numbers_of_rubrics_are_none(more):
+    assert Columns({"prompt": "Q", **more}).rubrics(HELPFUL) == HELPFUL
+
+
+def test_by_role_names_pairs_and_flat_rubrics():
+    levels = {f"score{n}_description": "x" for n in range(1, 6)}
+    columns = example(
+        {"prompt": "Q", "response_A": "a", "response_B": "b", "label": "A>B", "criteria": "?", **levels}
+    ).columns
+    columns.rubrics(())
+    assert columns.by_role() == {
+        "prompt": ["prompt"],
+        "rubric": ["criteria", *levels],
+        "pair": ["response_A", "response_B", "label"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("a.b[1].c", 3), ("a.b[-1].c", 3), ("a.b", [1, {"c": 3}]), ("a.x", None), ("a.b[7]", None), ("dotted.name", 4)],
+)
+def test_a_path_reaches_a_value(path, value):
+    assert value_at({"a": {"b": [1, {"c": 3}]}, "dotted.name": 4}, path) == value
+
+
+def test_a_path_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match=r"messages\[x\]"):
+        RowFormat(columns={"prompt": "messages[x].content"})
+
+
+def test_a_misspelt_role_names_its_near_miss():
+    with pytest.raises(
+        ConfigError, match=r"^unknown column role 'choosen'; expected one of prompt, .*Did you mean 'chosen'\?$"
+    ):
+        RowFormat(columns={"choosen": "x"})
+
+
+def test_the_columns_of_a_row_are_told():
+    row = {"prompt_id": "a", "question": "Hi?", "better": "Yes.", "rejected": "No.", "reference": None, "source": "x"}
+    row |= {"criteria": "Good?", **{f"score{n}_description": "Level." for n in range(1, 6)}}
+    assert RowFormat(columns={"chosen": "better"}).describe(row) == {
+        "rubric": ["criteria", *(f"score{n}_description" for n in range(1, 6))],
+        "prompt": ["question"],
+        "chosen": ["better"],
+        "rejected": ["rejected"],
+        "id": ["prompt_id"],
+    }

@@ -1,0 +1,108 @@
+import json
+import re
+
+import pytest
+
+from prom_reward.data.formats import RowFormat
+from prom_reward.errors import RowError
+from prom_reward.rubrics.rubric import Rubric
+
+Q, A, B, S = "Why does bread rise?", "The yeast makes gas.", "The oven does it.", "Answer in one sentence."
+ASK = [{"role": "user", "content": Q}]
+YES, NO = ([{"role": "assistant", "content": text}] for text in (A, B))
+SYSTEM = [{"role": "system", "content": S}]
+HH = f"\n\nHuman: {Q}\n\nAssistant: "
+BOTH = f"{S}\n\n{Q}"
+
+
+def read(row):
+    example = RowFormat(columns={}).example(row)
+    requests = example.requests((Rubric.parse("helpfulness"),))
+    return requests[0][0].instruction, [side[0].response for side in requests]
+
+
+@pytest.mark.parametrize(
+    ("row", "instruction"),
+    [
+        ({"system": S, "prompt": Q, "response": A}, BOTH),
+        ({"system": [{"type": "text", "text": S}], "messages": ASK + YES}, BOTH),
+        ({"system": {"role": "system", "content": S}, "prompt": Q, "response": A}, BOTH),
+        ({"system": S, "prompt": json.dumps(ASK), "response": A}, BOTH),
+        ({"system": S, "prompt": SYSTEM + ASK, "response": A}, BOTH),  # said once
+        ({"system": S, "messages": SYSTEM + ASK + YES}, BOTH),
+        ({"system": " ", "prompt": Q, "response": A}, Q),
+        ({"instruction": S, "input": Q, "output": A}, BOTH),
+        ({"instruction": "Is it prime?", "input": 42, "output": A}, "Is it prime?\n\n42"),
+        ({"instruction": S, "input": "", "output": A}, S),
+        ({"messages": ASK, "response": A}, Q),
+        ({"messages": ASK + YES, "response": A}, Q),
+        ({"messages": json.dumps(ASK + YES)}, Q),
+        ({"conversation": HH + A}, Q),
+        ({"prompt": Q, "messages": ASK + YES}, Q),
+        ({"prompt": Q, "response": ASK + YES}, Q),
+        ({"prompt": Q, "response": json.dumps(ASK + YES)}, Q),
+        ({"prompt": ASK, "completion": SYSTEM + ASK + YES}, BOTH),
+        ({"completion": ASK + YES}, Q),
+    ],
+)
+def test_the_instruction_holds_system_text_and_input_once(row, instruction):
+    assert read(row) == (instruction, [A])
+
+
+@pytest.mark.parametrize(
+    ("row", "instruction"),
+    [
+        ({"messages": ASK, "chosen": A, "rejected": B}, Q),
+        ({"messages": ASK + YES, "chosen": ASK + YES, "rejected": ASK + NO}, Q),
+        ({"conversations": ASK, "chosen": YES[0], "rejected": NO[0]}, Q),
+        ({"prompt": Q, "chosen": json.dumps(ASK + YES), "rejected": json.dumps(ASK + NO)}, Q),
+        ({"chosen": str(ASK + YES), "rejected": str(ASK + NO)}, Q),
+        ({"system": S, "prompt": Q, "chosen": ASK + YES, "rejected": ASK + NO}, BOTH),
+        ({"prompt": SYSTEM + ASK, "chosen": ASK + YES, "rejected": ASK + NO}, BOTH),
+        ({"instruction": S, "input": Q, "chosen": A, "rejected": B}, BOTH),
+        ({"system": S, "chosen": HH + A, "rejected": HH + B}, f"{S}\n\nHuman: {Q}\n\nAssistant:"),
+        ({"prompt": Q, "chosen": HH + A, "rejected": HH + B}, Q),
+        ({"prompt": Q, "completions": [ASK + YES, ASK + NO]}, Q),
+        ({"prompt": Q, "chosen": {"response": A}, "rejected": {"response": B}}, Q),
+        ({"messages": ASK + YES, "rejected_messages": ASK + NO}, Q),
+    ],
+)
+def test_a_pairs_prompt_is_read_once(row, instruction):
+    assert read(row) == (instruction, [A, B])
+
+
+@pytest.mark.parametrize("history", [[["Hi", "Hello."]], [("Hi", "Hello.")], json.dumps(ASK[:0] + SYSTEM)])
+def test_history_stands_before_the_question(history):
+    instruction, _ = read({"query": Q, "history": history, "response": A})
+    assert instruction.index("Hi" if "Hi" in str(history) else S) < instruction.index(Q)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"instruction": S, "input": [Q], "output": A}, "got list as a text"),
+        ({"instruction": S, "input": {"q": Q}, "output": A}, "the keys q"),
+        ({"prompt": ASK, "input": "More.", "output": A}, "an 'input' beside them"),
+        ({"system": {"text": 3, "x": S}, "prompt": Q, "response": A}, "got 3"),
+        ({"messages": ASK + NO, "response": A}, "ends in another answer"),
+        ({"prompt": "Else?", "response": ASK + YES}, "does not begin with the row's prompt 'Else?'"),
+        (
+            {"completions": [ASK + YES, [{"role": "user", "content": "Else?"}, *NO]]},
+            "the prompts of the responses differ",
+        ),
+        ({"question": Q, "answer": "gold", "responses": [A, B]}, "--column responses=responses"),
+        ({"conversation": "Why does bread rise?"}, "got a text in 'conversation'"),
+    ],
+)
+def test_what_would_lose_words_is_refused(row, said):
+    with pytest.raises(RowError, match=re.escape(said)):
+        read(row)
+
+
+def test_an_answer_may_be_written_as_a_dialogue():
+    assert read({"prompt": "Write a dialogue.", "response": HH + A}) == ("Write a dialogue.", [HH + A])
+
+
+def test_another_prompt_beside_a_conversation_is_named_as_unread():
+    example = RowFormat(columns={}).example({"context": "Bread is baked.", "messages": ASK + YES})
+    assert example.columns.unread() == ["context"]
