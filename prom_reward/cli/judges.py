@@ -70,7 +70,7 @@ def _list_known(as_json: bool) -> None:
 
 def _show_server(url: str, abilities: "ServerAbilities", as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"url": url, **asdict(abilities)}, indent=2))
+        typer.echo(json.dumps({"url": url, **asdict(abilities)}, indent=2, default=sorted))
         return
     table = Table(title=f"{abilities.model} at {url}", title_justify="left")
     for heading in ("ability", "text completions", "chat completions"):

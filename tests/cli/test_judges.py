@@ -40,6 +40,7 @@ def test_a_server_is_checked(run, text_server):
     assert "context: the server does not say; give context_length" in shown.out
     listed = json.loads(run("judges", "--check", text_server.url, "--json").out)
     assert (listed["model"], listed["chat"], listed["completions"]["top_logprobs"]) == ("judge", None, 5)
+    assert listed["completions"]["left_out"] == []
 
 
 def test_a_server_that_is_not_there_or_has_no_such_model_is_one_line(run, text_server):
