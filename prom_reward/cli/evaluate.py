@@ -19,7 +19,7 @@ from prom_reward.cli.console import (
     stdout,
 )
 from prom_reward.cli.evaluation_tables import show_evaluation
-from prom_reward.cli.stdin import rows_path
+from prom_reward.cli.options import rows_path
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.human_labels import LabelColumns, LabeledFile
 from prom_reward.errors import InputError

@@ -1,7 +1,10 @@
-"""The options that several sub-commands share, in their named groups."""
+"""The options that several sub-commands share, in their named groups, and rows from standard input."""
 
 import re
-from collections.abc import Sequence
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -115,3 +118,22 @@ def label_scale(text: str | None) -> ScoreScale | None:
     if match is None:
         raise InputError(f"got --label-scale {text!r}; expected LOW-HIGH, for example 1-10")
     return ScoreScale(int(match[1]), int(match[2]))
+
+
+@contextmanager
+def rows_path(path: Path | None) -> Iterator[Path]:
+    """Yield the path of a file of rows; `-` becomes a temporary file with standard input's JSON or JSON lines.
+
+    Raises:
+        InputError: Standard input is a terminal.
+    """
+    if path is None or str(path) != "-":
+        yield path or Path()
+        return
+    if sys.stdin.isatty():
+        raise InputError("got - and a terminal as standard input; pipe rows into the command")
+    text = sys.stdin.read()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / ("stdin.json" if text.lstrip().startswith("[") else "stdin.jsonl")
+        file.write_text(text, encoding="utf-8", errors="replace")
+        yield file
