@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from prom_reward.errors import ConfigError
 from prom_reward.types import JudgePrompt
 
-_CLOSING_TOKENS = 16  # more than marker and verdict take in the known tokenizers
+CLOSING_TOKENS = 16  # more than closing, marker and verdict take in the known tokenizers
 
 FinishReason = Literal["result", "forced", "stop", "length", "too_long", "error"]
 
@@ -129,12 +129,12 @@ class Engine(Protocol):
     def fits(self, prompt: JudgePrompt, sampling: SamplingParams) -> bool:
         """Return whether the prompt leaves room for the longest answer and its verdict.
 
-        The default counts 16 tokens for closing and verdict; engines that know their tokenizer count exactly.
+        The default counts `CLOSING_TOKENS` for closing and verdict; engines that know their tokenizer count exactly.
         """
         if self.context_length is None:
             return True
         longest = 0 if prompt.reads_score_at_once else sampling.max_new_tokens
-        return self.count_tokens(prompt) + longest + _CLOSING_TOKENS <= self.context_length
+        return self.count_tokens(prompt) + longest + CLOSING_TOKENS <= self.context_length
 
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order.

@@ -1,7 +1,7 @@
 """One prompt goes to a server and comes back as a Generation.
 
-Where the server takes token ids and gives the log-probabilities of chosen ones, the distribution is read exactly as
-an in-process engine reads it. Elsewhere the judge writes its verdict, and the labels are looked for among the
+If the server takes token ids and gives the log-probabilities of chosen ones, the distribution is read exactly as
+an in-process engine reads it. Otherwise the judge writes its verdict, and the labels are looked for among the
 likeliest tokens at that place.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from prom_reward.engines.base import Generation, SamplingParams
+from prom_reward.engines.base import CLOSING_TOKENS, Generation, SamplingParams
 from prom_reward.engines.server.client import RequestFailedError
 from prom_reward.engines.server.prompts import PromptWriter
 from prom_reward.engines.server.replies import Reply, label_logprobs_by_text, token_at
@@ -22,7 +22,6 @@ from prom_reward.errors import ConfigError
 from prom_reward.types import RESULT_MARKER, JudgePrompt
 
 _VERDICT_TOKENS = 6  # enough for " **(4" if a judge decorates its verdict
-_CLOSING_TOKENS = 16  # what closing, marker and verdict take at most
 _TOO_LONG = re.compile(
     r"context (?:length|window|size)|too (?:long|many tokens)|maximum .{0,40}(?:tokens|length)", re.I
 )
@@ -95,7 +94,7 @@ class ServerAnswers:
         if limit is None or not self._requests.uses_ids:
             return None
         verdict = max(len(tail) for tail in self._writer.labels(prompt).tails.values())
-        return limit - length - verdict - (0 if prompt.reads_score_at_once else _CLOSING_TOKENS)
+        return limit - length - verdict - (0 if prompt.reads_score_at_once else CLOSING_TOKENS)
 
     def _too_long(self, length: int, why: str) -> Generation:
         counted = f"{length} tokens" if length else "too many tokens"

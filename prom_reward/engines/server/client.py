@@ -14,7 +14,7 @@ import httpx2
 import openai
 
 from prom_reward.engines.server.circuit_breaker import CircuitBreaker
-from prom_reward.engines.server.pacing import Pace
+from prom_reward.engines.server.rate_limit import Pace
 from prom_reward.engines.server.replies import parse_answer
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats
@@ -29,7 +29,7 @@ _OWN_HEADERS = ("host", "accept", "accept-encoding", "connection", "content-type
 _BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # of the body as it was sent
 _REFUSALS = (401, 403, 404)
 _SHOWN_CHARS = 300
-_BYTES_A_TOKEN = 4  # for pacing alone
+_BYTES_A_TOKEN = 4  # for the rate alone
 _MOST_ANSWER_BYTES = 64 << 20  # a feedback with log-probabilities at every token has some MiB
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.server.client import ServerClient
-from prom_reward.engines.server.pacing import Pace
 from prom_reward.engines.server.probe import CHAT, COMPLETIONS, CONTINUE, NEUTRAL, EndpointAbilities
 from prom_reward.engines.server.prompts import PromptWriter
+from prom_reward.engines.server.rate_limit import Pace
 from prom_reward.engines.server.replies import Reply, read_reply
 from prom_reward.engines.tokens.label_probs import Tokens, next_tokens
 from prom_reward.types import JudgePrompt
 
-_CHARS_A_TOKEN = 4  # for pacing alone, if no tokenizer counts
+_CHARS_A_TOKEN = 4  # for the rate alone, if no tokenizer counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from typing import Any
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.server.answers import ServerAnswers
 from prom_reward.engines.server.client import RequestFailedError, ServerClient
-from prom_reward.engines.server.pacing import Pace
 from prom_reward.engines.server.probe import ServerAbilities, probe_server, sample_text
 from prom_reward.engines.server.prompts import PromptWriter
+from prom_reward.engines.server.rate_limit import Pace
 from prom_reward.engines.server.requests import Route, ServerRequests
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from prom_reward.engines.server.pacing import Pace
+from prom_reward.engines.server.rate_limit import Pace
 
 
 def waits_of(costs, **rates):
