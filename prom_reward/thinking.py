@@ -19,18 +19,17 @@ _MARKS = (
     ("<|channel>thought", "<channel|>"),
 )
 """Opening and closing marks in lower case: of DeepSeek-R1, Qwen3, Seed-OSS, Magistral, Kimi, Sky-T1, Command A ..."""
-_ANY_OPEN, _ANY_CLOSE = ("|".join(map(re.escape, marks)) for marks in zip(*_MARKS, strict=True))
+# Only ASCII letters go by either case: "ı" and "ſ" would match "i" and "s", and no mark is written with them.
+_ANY_OPEN, _ANY_CLOSE = (f"(?ai:{'|'.join(map(re.escape, marks))})" for marks in zip(*_MARKS, strict=True))
 _OPEN = re.compile(rf"\s*(?:(?:<\|start\|>|<\|im_start\|>)assistant\s*)?({_ANY_OPEN})", re.I)
-_OPEN_AT_END = re.compile(rf"({_ANY_OPEN})\s*\Z", re.I)
-_CLOSE = re.compile(_ANY_CLOSE, re.I)
-_ANY_OPEN_MARK = re.compile(_ANY_OPEN, re.I)
-_CLOSE_OF = {opening: re.compile(re.escape(closing), re.I) for opening, closing in _MARKS}
+_OPEN_AT_END = re.compile(rf"({_ANY_OPEN})\s*\Z")
+_CLOSE = re.compile(_ANY_CLOSE)
+_ANY_OPEN_MARK = re.compile(_ANY_OPEN)
+_CLOSE_OF = {opening: re.compile(re.escape(closing), re.I | re.A) for opening, closing in _MARKS}
 # A closing mark without an opening one ends thoughts that a template opened outside of the text at hand; not if it
 # stands quoted or as a word of a sentence, as in an answer about the marks.
 _QUOTES = "`\"'“”«»()[]"
-_LONE_CLOSE = re.compile(
-    rf"(?:^[ \t]*|(?<![\s{re.escape(_QUOTES)}]))(?:{_ANY_CLOSE})(?![{re.escape(_QUOTES)}])", re.I | re.M
-)
+_LONE_CLOSE = re.compile(rf"(?:^[ \t]*|(?<![\s{re.escape(_QUOTES)}])){_ANY_CLOSE}(?![{re.escape(_QUOTES)}])", re.M)
 _SOLUTION_MARK = re.compile(r"\A\s*<\|begin_of_solution\|>|<\|end_of_solution\|>\s*\Z")
 _HARMONY = re.compile(
     r"<\|channel\|>\s*(?P<channel>\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(?P<text>.*?)"
@@ -92,8 +91,10 @@ def answer_start(text: str, *, opened: bool = False) -> int | None:
         finals = [one for one in _HARMONY.finditer(text) if one["channel"] == "final"]
         return finals[0].start("text") if finals else None
     if _BARE_HARMONY.match(text):
-        ends = [one for one in _BARE_CHANNEL.finditer(text) if one["channel"] == "final"]
-        return ends[0].end() if ends else 0
+        if final := _bare_final(text):
+            return final.end()
+        if _PROSE.match(text):
+            return None
     spans = _thoughts_ends(text, opened)
     return None if spans is None else spans[-1][1] if spans else 0
 
@@ -189,10 +190,14 @@ def _split_harmony(text: str) -> Thinking:
 def _split_bare_harmony(text: str) -> Thinking | None:
     """Take harmony without its special tokens apart; None if the text is an answer that begins like it."""
     begin = len(text) - len(text.lstrip()) + len("analysis")
-    final = next((one for one in _BARE_CHANNEL.finditer(text) if one["channel"] == "final"), None)
-    if final:
+    if final := _bare_final(text):
         return Thinking(text[begin : final.start()].strip(), text[final.end() :].strip())
     return Thinking(text[begin:].strip(), "", is_closed=False) if _PROSE.match(text) else None
+
+
+def _bare_final(text: str) -> re.Match[str] | None:
+    """Return the mark that begins the answer in harmony without its special tokens."""
+    return next((one for one in _BARE_CHANNEL.finditer(text) if one["channel"] == "final"), None)
 
 
 def _joined(parts: list[str]) -> str:

@@ -3,6 +3,7 @@ from hypothesis import given, strategies as st
 
 from prom_reward.thinking import (
     answer_opening,
+    answer_start,
     opening_mark,
     opens_thinking,
     split_thoughts,
@@ -114,6 +115,21 @@ def test_thoughts_in_several_parts_are_joined():
     found = split_thoughts("<think>a</think>\n<think>b</think>\n4")
     assert (found.thoughts, found.answer) == ("a\n\nb", "4")
     assert split_thoughts("<think>a <think>b</think> c</think> d").answer == "d"
+
+
+@pytest.mark.parametrize("mark", ["<th\u0131nk>", "<thought\u017f>", "</th\u0131nk>"])
+def test_letters_that_only_look_like_a_mark_are_none(mark):
+    assert split_thoughts(f"{mark}a 4").answer == f"{mark}a 4"
+    assert not split_thoughts(f"<think>a{mark} 4").is_closed
+    assert answer_opening(mark) == opening_mark(mark) == ""
+
+
+def test_thoughts_of_bare_harmony_that_never_end_have_no_answer():
+    text = "analysisWe need to weigh it: maybe [RESULT] 5 but no"
+    assert not split_thoughts(text).is_closed
+    assert answer_start(text) is None
+    assert text[answer_start(text + "assistantfinal4") or 0 :] == ""
+    assert answer_start("analysisResult = 3") == 0
 
 
 @given(st.text(), st.text(alphabet=st.characters(exclude_categories=["Cs"])))

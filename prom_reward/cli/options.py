@@ -91,14 +91,14 @@ def given(**settings: Any) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def named_columns(given: Sequence[str] | None) -> dict[str, str]:
+def named_columns(pairs: Sequence[str] | None) -> dict[str, str]:
     """Return the columns of `--column ROLE=PATH` by role.
 
     Raises:
         InputError: One has another form.
     """
     columns = {}
-    for one in given or ():
+    for one in pairs or ():
         role, is_given, name = one.partition("=")
         if not is_given or not name:
             raise InputError(f"got --column {one!r}; expected ROLE=NAME, for example --column chosen=better")
@@ -132,7 +132,7 @@ def rows_path(path: Path | None) -> Iterator[Path]:
         return
     if sys.stdin.isatty():
         raise InputError("got - and a terminal as standard input; pipe rows into the command")
-    text = sys.stdin.read()
+    text = sys.stdin.read().removeprefix("\ufeff")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / ("stdin.json" if text.lstrip().startswith("[") else "stdin.jsonl")
         file.write_text(text, encoding="utf-8", errors="replace")

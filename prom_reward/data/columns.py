@@ -6,6 +6,7 @@ from typing import Any
 
 from prom_reward.data.cells import is_missing, number_text
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
+from prom_reward.rubrics.formats import is_file
 from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.types import Rubric
 
@@ -122,7 +123,9 @@ class Columns:
         value = self.get("reference_answer")
         if isinstance(value, list | tuple) and len(value) == 1:
             [value] = value
-        if value is None or isinstance(value, str):
+        if is_missing(value):
+            return None
+        if isinstance(value, str):
             return value or None
         if isinstance(value, int | float) and not isinstance(value, bool):
             return number_text(value)
@@ -207,6 +210,14 @@ def shown_names(values: Mapping[str, Any]) -> str:
 
 
 def _parsed(value: Any, column: str) -> tuple[Rubric, ...]:
+    # A data set must not choose which files of this machine are read.
+    for one in value if isinstance(value, list | tuple) else [value]:
+        named = one.get("rubric") if isinstance(one, Mapping) else one
+        if is_file(named):
+            raise RubricError(
+                f"column {column!r}: got the file name {named!r:.80}; expected the rubric itself, or the file for all "
+                "rows as --rubric or rubric="
+            )
     try:
         return parse_rubrics(value)
     except RubricError as error:

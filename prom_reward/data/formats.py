@@ -67,10 +67,6 @@ class Example:
             for instruction, response in texts
         ]
 
-    def sources(self) -> dict[str, str]:
-        """Return which column each part was read from, by role."""
-        return dict(self.columns.read)
-
     def _shown(self, response: PromptValue) -> PromptValue:
         """Return a response for the judge: the space after "Assistant:" belongs to the training text alone."""
         is_dialogue = isinstance(self.prompt, str) and self.prompt.endswith(DIALOGUE_END)

@@ -5,6 +5,7 @@ from math import isfinite
 from typing import Any
 
 from prom_reward.data.cells import is_missing
+from prom_reward.data.columns import shown_names
 from prom_reward.errors import RowError
 from prom_reward.types import ScoreScale
 
@@ -25,15 +26,15 @@ def label_of(values: Mapping[str, Any], score_column: str | None) -> tuple[Any, 
     """Return a row's score or scores, its first feedback, and how many feedbacks it has."""
     columns = (score_column,) if score_column else SCORE_COLUMNS
     name = next((name for name in columns if not is_missing(values.get(name))), None)
-    feedback = next((values[column] for column in FEEDBACK_COLUMNS if values.get(column)), "")
+    given = (values.get(column) for column in FEEDBACK_COLUMNS)
+    feedback = next((one for one in given if one and not is_missing(one)), "")
     feedbacks = feedback if isinstance(feedback, list | tuple) else [feedback]
     if name is not None:
-        return values[name], str(feedbacks[0]), len(feedbacks)
+        return values[name], "" if is_missing(feedbacks[0]) else str(feedbacks[0]), len(feedbacks)
     written, marker, verdict = str(values.get("output") or "").rpartition("[RESULT]")
     if marker:
         return verdict.strip(), written.removeprefix("Feedback:").strip(), 1
-    known = ", ".join(sorted(map(str, values)))
-    raise RowError(f"no score; got the columns {known}, expected one of {', '.join(columns)}")
+    raise RowError(f"no score; got the columns {shown_names(values)}, expected one of {', '.join(columns)}")
 
 
 def scores_of(label: Any) -> tuple[float, ...]:
@@ -86,5 +87,5 @@ def cluster_of(values: Mapping[str, Any], column: str | None = None) -> str:
 def known_column(values: Mapping[str, Any], column: str) -> str:
     """Return a column that the row has; RowError if it has not."""
     if column not in values:
-        raise RowError(f"no column {column!r}; got {', '.join(sorted(map(str, values)))}")
+        raise RowError(f"no column {column!r}; got {shown_names(values)}")
     return column

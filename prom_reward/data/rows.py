@@ -82,7 +82,7 @@ def count_rows(path: str | Path) -> int | None:
     path = Path(path)
     if path.suffix.lower() in (".jsonl", ".ndjson") and path.is_file():
         with path.open("rb") as file:
-            return sum(1 for line in file if line.strip())
+            return sum(1 for line in _lines(file) if line is None or line.strip())
     if path.suffix.lower() == ".parquet" and path.is_file():
         import pyarrow
         import pyarrow.parquet
@@ -164,11 +164,14 @@ def _from_csv(path: Path) -> RowIterator:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(lines(file), strict=True)
+            names = reader.fieldnames or ()
+            if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+                raise InputError(f"{path}: got the column {twice[0]!r} twice; expected each column once")
             for values in reader:
                 line = reader.line_num
                 place = f"line {reader.line_num}"
                 if None in values or any(value is None for value in values.values()):
-                    problem = f"expected {len(reader.fieldnames or ())} columns as in the header"
+                    problem = f"expected {len(names)} columns as in the header"
                     yield BrokenRow(place, problem, is_unfinished=not text.endswith(("\n", "\r")))
                 else:
                     yield Row(place, {key: value or _empty_cell(key) for key, value in values.items()})
@@ -192,7 +195,7 @@ def _from_parquet(path: Path) -> RowIterator:
             for values in batch.to_pylist():
                 number += 1
                 yield Row(f"row {number}", values)
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:  # also a date beyond the year 9999
         raise InputError(f"{path}: not a valid Parquet file ({error})") from error
 
 
@@ -201,7 +204,7 @@ def _from_datasets_folder(path: Path) -> RowIterator:
 
     try:
         loaded = datasets.load_from_disk(str(path))
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, KeyError) as error:
         raise InputError(f"{path}: not a folder written by Dataset.save_to_disk") from error
     if isinstance(loaded, datasets.DatasetDict):
         raise InputError(f"{path}: got the splits {', '.join(loaded)}; give one of them, for example {path}/train")

@@ -53,10 +53,12 @@ def transcript(
     Raises:
         RowError: Prompt or completion is neither a string nor messages, or a message is not understood.
     """
-    given, said = _given(prompt), _said(completion, prompt)
+    given = _given(prompt)
+    opening = [Message(role="user", text=str(prompt))] if given is None else given
+    said = _said(completion, prompt, opening)
     if not prompt:  # the completion is the whole conversation
         given, said = said[:-1] or None, said[-1:]
-    opening = [Message(role="user", text=str(prompt))] if given is None else given
+        opening = given or opening
     said = _after(opening, said)
     answer = said.pop() if said and said[-1].role == "assistant" else Message(role="assistant")
     beginning = ""
@@ -81,13 +83,14 @@ def _given(prompt: PromptValue) -> list[Message] | None:
     return read_messages(prompt, "prompt")
 
 
-def _said(completion: PromptValue, prompt: PromptValue) -> list[Message]:
+def _said(completion: PromptValue, prompt: PromptValue, opening: Sequence[Message]) -> list[Message]:
     if not isinstance(completion, str):
         return read_messages(completion, "completion", default_role="assistant")
     stored = listed_messages(completion)
     if stored is None and isinstance(prompt, str) and completion.startswith(prompt):
         stored = dialogue_messages(completion)  # the whole dialogue; an answer may be written as a dialogue too
-    if stored is not None:
+    # A policy may write turns of others, which would become part of its own instruction: those stay its text.
+    if stored is not None and (not prompt or all(one.role == "assistant" for one in _after(opening, stored))):
         return stored
     found = split_thoughts(completion, opened=isinstance(prompt, str) and opens_thinking(prompt))
     return [Message(role="assistant", text=found.answer, thoughts=found.thoughts, written=completion)]

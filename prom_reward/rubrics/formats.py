@@ -114,17 +114,33 @@ def _levels(given: Mapping[str, Any]) -> dict[int, str]:
                 f"unknown key {key!r} in a rubric; expected 'criteria', 'score1_description'..., 'name', "
                 f"'weight', 'scale'.{near_miss(key, known)}"
             )
-        levels[int(match[1])] = str(item)
+        _add_level(levels, match[1], item)
     return levels
 
 
 def _described(descriptions: Any) -> dict[int, str]:
+    levels: dict[int, str] = {}
     try:  # Arrow keeps a map as a list of pairs
-        return {int(label): str(text) for label, text in dict(descriptions).items() if text is not None}
+        for label, text in dict(descriptions).items():
+            if text is not None:
+                _add_level(levels, label, text)
     except (TypeError, ValueError, OverflowError):
         raise RubricError(
             f"got the descriptions {descriptions!r:.80}; expected a text for each score, for example {{1: 'Wrong.'}}"
         ) from None
+    return levels
+
+
+def _add_level(levels: dict[int, str], label: Any, text: Any) -> None:
+    """Add the description of a score; ValueError if the label is no integer."""
+    score = int(label)
+    if isinstance(label, float) and score != label:
+        raise ValueError(label)
+    if not isinstance(text, str | int | float):
+        raise RubricError(f"got {text!r:.60} as the description of score {score}; expected a text")
+    if score in levels:
+        raise RubricError(f"the rubric describes score {score} twice; expected one description a score")
+    levels[score] = str(text)
 
 
 def _fields(levels: Mapping[int, str], *, criteria: str, name: object, scale: object, weight: float) -> dict[str, Any]:

@@ -126,3 +126,12 @@ def test_the_columns_of_a_row_are_told():
         "rejected": ["rejected"],
         "id": ["prompt_id"],
     }
+
+
+@pytest.mark.parametrize("form", [str, lambda path: [path], lambda path: {"rubric": path, "weight": 2}])
+def test_a_row_opens_no_file(tmp_path, form):
+    path = tmp_path / "rubric.yaml"
+    path.write_text("criteria: Is it kind?\nscale: [1, 2]\nscore1_description: No.\nscore2_description: Yes.\n")
+    assert Rubric.parse(path).criteria == "Is it kind?"
+    with pytest.raises(RubricError, match=r"column 'rubric': got the file name"):
+        Columns({"rubric": form(str(path))}).own_rubrics()

@@ -40,3 +40,8 @@ def test_labels_of_another_scale_are_mapped_linearly():
 def test_rows_of_a_question_belong_together():
     assert cluster_of({"question_id": 7}) == cluster_of({"q": 7}, "q") == "7"
     assert not cluster_of({"prompt": "Q"})
+
+
+@pytest.mark.parametrize("feedback", [float("nan"), None, "", [], [None, "x"], [float("nan")]])
+def test_missing_feedback_is_no_text(feedback):
+    assert label_of({"score": 4, "feedback": feedback}, None)[:2] == (4, "")

@@ -268,3 +268,25 @@ def test_a_parquet_file_that_breaks_off_is_one_line_and_has_no_count(tmp_path, k
     assert count_rows(path) is None
     with pytest.raises(InputError, match="not a valid Parquet file"):
         list(read_rows(path))
+
+
+def test_a_column_that_a_csv_has_twice_is_refused(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("instruction,response,response\nq,good,bad\n")
+    with pytest.raises(InputError, match="'response' twice"):
+        list(read_rows(path))
+
+
+def test_a_parquet_date_that_python_has_not_is_one_line(tmp_path):
+    path = tmp_path / "rows.parquet"
+    dates = pyarrow.array([2**60], pyarrow.timestamp("us"))
+    pyarrow.parquet.write_table(pyarrow.table({"response": ["a"], "at": dates}), path)
+    with pytest.raises(InputError, match="not a valid Parquet file"):
+        list(read_rows(path))
+
+
+def test_a_folder_whose_state_is_empty_is_refused(tmp_path):
+    for name in ("state.json", "dataset_info.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match="not a folder written by"):
+        list(read_rows(tmp_path))

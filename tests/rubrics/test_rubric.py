@@ -319,3 +319,17 @@ def test_a_file_that_is_no_rubric_is_named(tmp_path):
 def test_a_checklist_is_refused_if_a_rubric_with_levels_is_expected(checklist):
     assert "got a checklist's criterion" in _message(checklist)
     assert "expected a rubric with levels" in _message(checklist)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"score1": "A", "score1_description": "B"}, "score 1 twice"),
+        ({"score1": "A", "descriptions": {1: "B"}}, "score 1 twice"),
+        ({"descriptions": {1: "A", 1.5: "B"}}, "expected a text for each score"),
+        ({"score1": {"text": "A"}}, "expected a text"),
+    ],
+)
+def test_levels_that_contradict_each_other_are_refused(more, message):
+    with pytest.raises(RubricError, match=message):
+        Rubric.parse({"criteria": "Is it kind?", **more})
