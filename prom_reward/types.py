@@ -248,7 +248,7 @@ class Judgment(_Answer):
 
     @property
     def mean_score(self) -> float | None:
-        """The mean of the sampled integers, None where there are none."""
+        """The mean of the sampled integers, None if there are none."""
         return sum(self.sampled_scores) / len(self.sampled_scores) if self.sampled_scores else None
 
 

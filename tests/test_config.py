@@ -433,3 +433,20 @@ def test_an_adapter_that_is_none_is_refused_before_anything_is_loaded(tmp_path, 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=message):
         load_judge("smollm2-135m", adapter=adapter)
+
+
+@pytest.mark.parametrize(
+    ("judge", "overrides", "message"),
+    [
+        (None, {}, "got a judge of type NoneType"),
+        ("x" * 5000, {}, "unknown judge"),
+        ("smollm2-135m", {"url": "http://127.0.0.1:9/v1", "adapter": "my-adapter"}, "got adapter and url"),
+    ],
+)
+def test_a_judge_of_another_kind_is_one_line(judge, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        judge_config(judge, **overrides)
+
+
+def test_a_url_is_never_a_file():
+    assert judge_config("http://127.0.0.1:9/v1/judge.json").url == "http://127.0.0.1:9/v1/judge.json"

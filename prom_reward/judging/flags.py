@@ -1,6 +1,5 @@
 """The consequence of a detector's flag: a mark alone, the lowest score, or no score."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -94,9 +93,3 @@ class FlagPolicy:
             reference_answer=request.reference_answer,
         )
         return detect(single, self.detectors)
-
-
-def count_flags(judgments: Sequence[Judgment]) -> dict[str, int]:
-    """Return the number of judgments that each detector flagged, without detectors that flagged none."""
-    names = [name for judgment in judgments for name in judgment.flags]
-    return {name: names.count(name) for name in DETECTORS if name in names}

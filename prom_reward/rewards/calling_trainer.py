@@ -27,7 +27,9 @@ class CallingTrainer:
             ConfigError: Another reward function of the trainer has the same name.
         """
         trainer = getattr(logger, "__self__", None)
-        names = [getattr(function, "__name__", "") for function in getattr(trainer, "reward_funcs", ())]
+        functions = getattr(trainer, "reward_funcs", None)
+        functions = functions if isinstance(functions, list | tuple) else []
+        names = [getattr(function, "__name__", "") for function in functions]
         if names.count(name) > 1:
             raise ConfigError(f"got two reward functions named {name!r}; give each a name of its own: name='...'")
         is_training = getattr(getattr(trainer, "model", None), "training", None)

@@ -11,6 +11,8 @@ from prom_reward.errors import InputError
 from prom_reward.rewards.batch import JudgedBatch
 from prom_reward.types import GradingRequest, Judgment
 
+_BLOCK_BYTES = 1 << 20
+
 
 class JudgmentLog:
     """Appends one JSON line per judgment.
@@ -25,6 +27,7 @@ class JudgmentLog:
     def __init__(self, path: str | Path) -> None:
         self._given = Path(path)
         self.append([])  # fail now and not after the first batch
+        _end_last_line(self.path)
 
     @property
     def path(self) -> Path:
@@ -49,6 +52,28 @@ class JudgmentLog:
             ) from error
 
 
+def _end_last_line(path: Path) -> None:
+    """End a log's last line if a killed run left it unfinished; a record of which a part is missing is cut off."""
+    with path.open("rb+") as file:
+        start = end = file.seek(0, os.SEEK_END)
+        tail = b""
+        while start and b"\n" not in tail:
+            start = max(0, start - _BLOCK_BYTES)
+            file.seek(start)
+            tail = file.read(end - start)
+        tail = tail.rpartition(b"\n")[2]
+        if not tail:
+            return
+        try:
+            json.loads(tail)
+        except ValueError:
+            if tail.startswith(b"{"):  # only what this class wrote
+                file.truncate(end - len(tail))
+                return
+        file.seek(end)
+        file.write(b"\n")
+
+
 def judgment_record(request: GradingRequest, judgment: Judgment) -> dict[str, Any]:
     """Return the JSON fields of one judgment and its request."""
     return {
@@ -69,13 +94,15 @@ def batch_records(
         batch: The judged batch.
         step: The trainer's step, if it tells.
         mode: "train" or "eval", if the trainer tells.
-        columns: More fields, with one value per judgment; None values are left out.
+        columns: More fields, with one value per judgment; None values are left out, and so are names of the log's own.
     """
     number = count()
     for row, (requests, judgments, reward) in enumerate(batch.rows()):
         for request, judgment in zip(requests, judgments, strict=True):
             at = next(number)
+            found = {name: values[at] for name, values in columns.items() if values[at] is not None}
             yield {
+                **found,
                 "step": step,
                 "mode": mode,
                 "row": row,
@@ -83,5 +110,4 @@ def batch_records(
                 **judgment_record(request, judgment),
                 "weight": request.rubric.weight,
                 "reward": reward,
-                **{name: values[at] for name, values in columns.items() if values[at] is not None},
             }

@@ -1,5 +1,6 @@
 """The observers of a reward look at its judged batches. They change no reward and never end a training."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -71,10 +72,10 @@ class Watch:
         if log_metric is None and self.observer.only_logs:
             self._warn("%s: this trainer does not pass `log_metric`; disabled", self.observer.name)
             return {}
-        if not self.observer.is_due(batch.number):
-            return {}
         start = time.perf_counter()
         findings, has_failed = self._findings(batch)
+        if findings is None:
+            return {}
         if log_metric is not None:
             values = {**dict.fromkeys(self.observer.metrics, nan), **findings.metrics}
             values |= {"failed": float(has_failed), "seconds": time.perf_counter() - start}
@@ -82,13 +83,16 @@ class Watch:
                 log_metric(f"{self.observer.name}/{name}", value)
         return findings.columns
 
-    def _findings(self, batch: JudgedBatch) -> tuple[Findings, bool]:
-        """Return the findings, and whether the look failed."""
-        if self._num_to_skip:
-            self._num_to_skip -= 1
-            return Findings(), False
+    def _findings(self, batch: JudgedBatch) -> tuple[Findings | None, bool]:
+        """Return the findings, None if no look is due, and whether the look failed."""
         try:
+            if not self.observer.is_due(batch.number):
+                return None, False
+            if self._num_to_skip:
+                self._num_to_skip -= 1
+                return Findings(), False
             findings = self.observer.observe(batch)
+            _check(findings, sum(map(len, batch.judgments)))
         except Exception as error:
             self._num_failures += 1
             self._num_to_skip = 2**self._num_failures - 1
@@ -102,3 +106,19 @@ class Watch:
         """Log a warning the first time, later ones for debugging."""
         logger.log(logging.DEBUG if self._has_warned else logging.WARNING, message, *values)
         self._has_warned = True
+
+
+def _check(findings: object, num_judgments: int) -> None:
+    """Raise TypeError or ValueError for findings that can be neither logged nor written."""
+    if not isinstance(findings, Findings):
+        raise TypeError(f"got {type(findings).__name__} from observe(); expected Findings")
+    for name, value in findings.metrics.items():
+        float(value)
+        if not isinstance(name, str):
+            raise TypeError(f"got the metric {name!r}; expected a name")
+    for name, values in findings.columns.items():
+        if len(values) != num_judgments:
+            raise ValueError(
+                f"got {len(values)} values of {name!r}; expected one for each of {num_judgments} judgments"
+            )
+        json.dumps(list(values))  # the judgment log is JSON

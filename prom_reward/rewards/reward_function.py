@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from prom_reward.errors import ConfigError, UnscoredError
+from prom_reward.errors import ConfigError, UnscoredError, WorkError
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.batch import JudgedBatch, RowReader
@@ -158,7 +158,11 @@ class PrometheusReward:
 
     def _judged(self, requests: list[list[Any]]) -> JudgedBatch:
         start = time.perf_counter()
-        flat = iter(self.judge.grade([request for row in requests for request in row]))
+        asked = [request for row in requests for request in row]
+        found = self.judge.grade(asked)
+        if len(found) != len(asked):
+            raise WorkError(f"the judge {self.judge.name!r} gave {len(found)} judgments for {len(asked)} requests")
+        flat = iter(found)
         seconds = time.perf_counter() - start
         judgments = [[next(flat) for _ in row] for row in requests]
         rewards = [self.rule.reward(row, judged) for row, judged in zip(requests, judgments, strict=True)]

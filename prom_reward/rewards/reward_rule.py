@@ -79,7 +79,7 @@ class RewardRule:
 
     def _score(self, judgment: Judgment) -> float | None:
         if self.score == "expected":
-            return judgment.expected_score
+            return judgment.score if judgment.expected_score is None else judgment.expected_score
         return judgment.score if judgment.mean_score is None else judgment.mean_score  # a judge may list no samples
 
 

@@ -25,6 +25,9 @@ def judge_presets() -> Mapping[str, Mapping[str, Any]]:
 
 def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> JudgeConfig:
     """Return the validated settings of a judge; see `load_judge`."""
+    if not isinstance(judge, str | Path | Mapping):
+        raise ConfigError(f"got a judge of type {type(judge).__name__}; expected a name, a path, a URL or a mapping")
+    given_adapter = overrides.get("adapter")
     if not isinstance(judge, Mapping) and _is_adapter_folder(judge):
         overrides = {"adapter": str(judge), **overrides}
     where, settings = _judge_settings(judge)
@@ -34,6 +37,8 @@ def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Jud
     if settings.get("url") is not None:
         settings.setdefault("engine", "openai")
     config = validated(JudgeConfig, settings, where)
+    if config.url is not None and given_adapter is not None:
+        raise ConfigError(f"{where}: got adapter and url; a server loads adapters itself: name its model in `server`")
     check_engine(config, where)
     if not config.model and config.url is None:
         raise ConfigError(f"{where}: missing key 'model'; it has no default")
@@ -47,11 +52,11 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
     text = str(judge)
     if text in judge_presets():
         return text, dict(judge_presets()[text])
-    if looks_like_file(text):
-        return text, {"name": Path(text).stem, **as_mapping(read_yaml(text), text)}
     if text.startswith(("http://", "https://")):
         return "judge", {"name": _host(text), "url": text}
-    if Path(text).is_dir():
+    if looks_like_file(text):
+        return text, {"name": Path(text).stem, **as_mapping(read_yaml(text), text)}
+    if _is_folder(text):
         settings = _base_settings(Path(text)) if _is_adapter_folder(text) else {"model": text}
         return text, {"name": Path(text).resolve().name, **settings}
     if "://" not in text and text.count("/") == 1 and not text.startswith((".", "/")):
@@ -64,7 +69,15 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
 
 def _is_adapter_folder(folder: str | Path) -> bool:
     """Whether a folder holds a LoRA adapter and no model of its own."""
-    return (Path(folder) / "adapter_config.json").is_file() and not (Path(folder) / "config.json").exists()
+    path = Path(folder)
+    return _is_folder(path) and (path / "adapter_config.json").is_file() and not (path / "config.json").exists()
+
+
+def _is_folder(path: str | Path) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):  # too long for a name, or with a null character
+        return False
 
 
 def _base_settings(folder: Path) -> dict[str, Any]:

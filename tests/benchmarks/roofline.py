@@ -24,7 +24,7 @@ def arithmetic(model, prompts: Sequence[Sequence[int]], num_generated: int = 0) 
     Args:
         model: The judge.
         prompts: Token ids.
-        num_generated: Tokens that are written behind every prompt.
+        num_generated: Tokens that are written after every prompt.
     """
     config = model.config.get_text_config()
     embedding = model.get_input_embeddings().weight

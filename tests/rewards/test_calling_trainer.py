@@ -79,3 +79,11 @@ def test_two_rewards_of_one_name_are_refused():
 )
 def test_the_trainers_mode_is_known_by_its_loggers(logger, mode):
     assert CallingTrainer.of(logger, "name").mode == mode
+
+
+@pytest.mark.parametrize("functions", [None, len])
+def test_a_trainer_of_another_kind_is_no_error(functions):
+    trainer = Trainer()
+    trainer.reward_funcs = functions
+    call(trainer, reward_of("one"))
+    assert "judge_score" in trainer.columns

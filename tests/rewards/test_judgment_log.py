@@ -130,3 +130,19 @@ def test_a_log_line_is_json_where_the_normalizer_gives_another_kind_of_number(tm
     (graded_once,) = graded(PrometheusReward(certain_judge(2), "honesty", normalizer=tensors, log_path=path), 1)
     assert (type(graded_once), graded_once) == (float, pytest.approx(0.5))
     assert json.loads(path.read_text())["reward"] == graded_once
+
+
+@pytest.mark.parametrize("left", ['{"a": 2, "b": "', '{"a": 2}', "x" * 3_000_000 + "\n" + '{"a'])
+def test_a_log_that_a_killed_run_left_is_gone_on_with(tmp_path, left):
+    path = tmp_path / "log.jsonl"
+    path.write_text(f'{{"a": 1}}\n{left}')
+    JudgmentLog(path).append([{"a": 3}])
+    kept = [line for line in path.read_text().splitlines() if not line.startswith("x")]
+    assert kept == ['{"a": 1}', *([left] if left.endswith("}") else []), '{"a": 3}']
+
+
+def test_a_last_line_that_is_no_record_is_kept(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("my notes")
+    JudgmentLog(path)
+    assert path.read_text() == "my notes\n"

@@ -1,3 +1,4 @@
+import json
 import logging
 from math import isnan
 
@@ -91,3 +92,49 @@ def test_something_else_than_observers_is_refused(wrong):
     judge = PrometheusJudge(ScriptedEngine(["[RESULT] 3"]))
     with pytest.raises(ConfigError, match=r"as an observer; expected for example Canaries\(\) or AuditJudge"):
         PrometheusReward(judge, "helpfulness", observers=wrong)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        {"metrics": {}},
+        Findings(metrics={"mean": "high"}),
+        Findings(columns={"length": [1]}),
+        Findings(columns={"length": [object(), object()]}),
+    ],
+)
+def test_findings_that_cannot_be_logged_are_a_failed_look(found, tmp_path, caplog):
+    class Wrong(Observer):
+        name = "wrong"
+
+        def observe(self, batch):
+            return found
+
+    judge, logged = PrometheusJudge(ScriptedEngine(["[RESULT] 3"])), {}
+    reward = PrometheusReward(judge, "helpfulness", observers=[Wrong()], log_path=tmp_path / "log.jsonl")
+    assert reward(["Q"] * 2, ["a", "b"], log_metric=logged.__setitem__) == pytest.approx([0.5, 0.5])
+    assert logged["wrong/failed"] == 1
+    assert "wrong failed" in caplog.text
+
+
+def test_an_observer_that_fails_to_say_whether_it_is_due_ends_no_training(caplog):
+    class Broken(Observer):
+        name = "broken"
+
+        def is_due(self, number):
+            raise OSError("down")
+
+    assert Watch(Broken()).look(batch(1), None) == {}
+    assert "broken failed" in caplog.text
+
+
+def test_an_observers_column_does_not_overwrite_the_logs_own(tmp_path):
+    class Same(Observer):
+        def observe(self, batch):
+            return Findings(columns={"reward": [99]})
+
+    path = tmp_path / "log.jsonl"
+    judge = PrometheusJudge(ScriptedEngine(["[RESULT] 3"]))
+    PrometheusReward(judge, "helpfulness", observers=[Same()], log_path=path)(["Q"], ["a"])
+    assert json.loads(path.read_text())["reward"] == pytest.approx(0.5)

@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 from prom_reward.config import load_judge
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.scripted_engine import ScriptedEngine
-from prom_reward.errors import ConfigError, InputError, RubricError, UnscoredError
+from prom_reward.errors import ConfigError, InputError, RubricError, UnscoredError, WorkError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
@@ -209,6 +209,29 @@ def test_a_subclass_of_judge_that_grades_is_a_judge():
     reward = PrometheusReward(Fixed(), "helpfulness")
     assert graded(reward, 2) == near([0.75, 0.75])
     assert reward.__name__.startswith("prometheus_helpfulness_")
+
+
+def test_a_judge_that_gives_a_score_alone_is_read():
+    class Integers(Judge):
+        fingerprint = "integers"
+
+        def grade(self, requests):
+            return [Judgment(outcome=Outcome.SCORED, score=4) for _ in requests]
+
+    assert graded(PrometheusReward(Integers(), "helpfulness"), 2) == near([0.75, 0.75])
+
+
+@pytest.mark.parametrize("num_judgments", [0, 1, 3])
+def test_a_judge_that_gives_another_number_of_judgments_is_one_error(num_judgments):
+    class Short(Judge):
+        name = "short"
+        fingerprint = "short"
+
+        def grade(self, requests):
+            return [Judgment(outcome=Outcome.SCORED, score=4)] * num_judgments
+
+    with pytest.raises(WorkError, match=f"'short' gave {num_judgments} judgments for 2 requests"):
+        graded(PrometheusReward(Short(), "helpfulness"), 2)
 
 
 def test_columns_that_the_judge_does_not_see_are_named_once(caplog):

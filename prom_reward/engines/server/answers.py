@@ -19,6 +19,7 @@ from prom_reward.engines.server.requests import ServerRequests, Usage, chosen
 from prom_reward.engines.tokens.label_probs import Tokens, label_logprobs, next_tokens
 from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, first_verdict, marker_end
 from prom_reward.errors import ConfigError
+from prom_reward.thinking import answer_start, opening_mark, thoughts_closing
 from prom_reward.types import RESULT_MARKER, JudgePrompt
 
 _VERDICT_TOKENS = 6  # enough for " **(4" if a judge decorates its verdict
@@ -118,41 +119,49 @@ class ServerAnswers:
         )
         num_written = reply.num_generated_tokens
         text = self._text(reply)
-        verdict = first_verdict(text, prompt.labels)
+        rendered = "" if self._requests.route.is_chat else self._writer.opened_thoughts(prompt)
+        verdict = first_verdict(text, prompt.labels, opened=bool(rendered))
         if verdict is None:
-            return await self._closed(prompt, reply, text, usage)
+            return await self._closed(prompt, reply, text, rendered, usage)
         logprobs = None
         if verdict.text in prompt.labels:
-            logprobs = await self._logprobs_at(prompt, reply, text, verdict, usage)
-        return _generation(text[: verdict.end], "result", logprobs, usage, num_written)
+            logprobs = await self._logprobs_at(prompt, reply, text, verdict, rendered, usage)
+        start = answer_start(text, opened=bool(rendered)) or 0
+        shown = text[start : verdict.end].lstrip() if start else text[: verdict.end]
+        return _generation(shown, "result", logprobs, usage, num_written)
 
-    async def _closed(self, prompt: JudgePrompt, reply: Reply, text: str, usage: Usage) -> Generation:
+    async def _closed(self, prompt: JudgePrompt, reply: Reply, text: str, rendered: str, usage: Usage) -> Generation:
         """Close a feedback that has no verdict with ` [RESULT] ` and read it, if the server can continue an answer."""
         num_written = reply.num_generated_tokens
+        unscored = _generation(opening_mark(rendered) + text, reply.ended, None, usage, num_written)
         if not self._requests.route.abilities.continues_answer:
-            return _generation(text, reply.ended, None, usage, num_written)
-        if ends_in_marker(text):
-            closed = text.rstrip()
-            reading = await self._read(prompt, closed, usage)
-        else:
-            closed = f"{text.rstrip()} {RESULT_MARKER}"
-            reading = await (self._read_closed(prompt, reply, usage) or self._read(prompt, closed, usage))
+            return unscored
+        has_marker, is_thinking = ends_in_marker(text, opened=bool(rendered)), bool(thoughts_closing(text, rendered))
+        closing = "" if has_marker else f" {RESULT_MARKER}"
+        asked = None if has_marker else self._read_closed(prompt, reply, text, rendered, usage)
+        if asked is None and is_thinking:  # a text cannot say where thoughts end: the mark would be disarmed
+            return unscored
+        reading = await (asked or self._read(prompt, text.rstrip() + closing, usage))
         if not reading.is_verdict:
-            return _generation(text, reply.ended, None, usage, num_written)
-        return _generation(f"{closed} {reading.text}", "forced", reading.logprobs, usage, num_written)
+            return unscored
+        answer = "" if is_thinking else text[answer_start(text, opened=bool(rendered)) or 0 :]
+        answer = answer.rstrip() if answer == text else answer.strip()
+        return _generation(f"{answer}{closing} {reading.text}", "forced", reading.logprobs, usage, num_written)
 
-    def _read_closed(self, prompt: JudgePrompt, reply: Reply, usage: Usage) -> "Coroutine[Any, Any, _Reading] | None":
-        """Return the reading after the very tokens that the judge wrote, if they are known."""
+    def _read_closed(
+        self, prompt: JudgePrompt, reply: Reply, text: str, rendered: str, usage: Usage
+    ) -> "Coroutine[Any, Any, _Reading] | None":
+        """Return the reading after the very tokens that the judge wrote, if they are known; it leaves open thoughts."""
         ids = [row.token_id for row in reply.rows]
         if not self._requests.reads_ids or None in ids:
             return None
         labels = self._writer.labels(prompt)
         written = self._writer.without_end([token for token in ids if token is not None])
-        context = [*self._writer.ids(prompt), *written, *self._writer.closing_ids, *labels.lead]
-        return self._read_labels(context, labels.tails, usage)
+        closing = (*self._writer.thoughts_closing_ids(text, rendered), *self._writer.closing_ids)
+        return self._read_labels([*self._writer.ids(prompt), *written, *closing, *labels.lead], labels.tails, usage)
 
     async def _logprobs_at(
-        self, prompt: JudgePrompt, reply: Reply, text: str, verdict: Verdict, usage: Usage
+        self, prompt: JudgePrompt, reply: Reply, text: str, verdict: Verdict, rendered: str, usage: Usage
     ) -> Mapping[str, float] | None:
         """Return the distribution at the verdict that the judge wrote, from its tokens or else by asking again."""
         index = self._verdict_row(reply, text, verdict)
@@ -165,7 +174,7 @@ class ServerAnswers:
             before = [row.token_id for row in reply.rows[:index] if row.token_id is not None]
             context = [*self._writer.ids(prompt), *before]
             return await self._read_tails(context, found, usage, reply.rows[index].by_id())
-        written = text[: marker_end(text[: verdict.start])]
+        written = text[: marker_end(text[: verdict.start], opened=bool(rendered))]
         return (await self._read(prompt, written, usage)).logprobs
 
     def _tails_at(self, prompt: JudgePrompt, reply: Reply, index: int, verdict: Verdict) -> Mapping[str, Tokens] | None:

@@ -110,7 +110,7 @@ class OpenAIEngine(Engine):
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`.
 
-        A prompt that gets no answer after all retries has failed, alone. Where the server does not offer
+        A prompt that gets no answer after all retries has failed, alone. If the server does not offer
         log-probabilities or started answers, verdicts come without distribution, or a feedback without verdict
         stays unread; `prom-reward judges --check URL` says what it offers.
 

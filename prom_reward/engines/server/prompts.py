@@ -6,9 +6,10 @@ from typing import Any
 
 from prom_reward.engines.tokens.encoding import CONTROL_NAMES, LabelTokens, PromptEncoder, control_tokens
 from prom_reward.errors import ConfigError
+from prom_reward.thinking import opening_mark, thoughts_closing
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
-# Where no tokenizer says which texts are special tokens, these are: a space keeps them from being read as such.
+# If no tokenizer says which texts are special tokens, these are: a space keeps them from being read as such.
 _MISTRAL_NAMES = (
     r"/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|THINK)|TOOL_(?:CALLS|CONTENT)|IMG(?:_BREAK|_END)?|ARGS|CALL_ID"
     r"|MODEL_SETTINGS|(?:BEGIN_)?AUDIO|[gs]MASK"
@@ -68,6 +69,16 @@ class PromptWriter:
         """` [RESULT]` as it is written after a feedback."""
         assert self.encoder is not None
         return self.encoder.closing_ids
+
+    def opened_thoughts(self, prompt: JudgePrompt) -> str:
+        """Return the conversation's end if its template opens thoughts in it; else an empty text."""
+        spans = self._spans(prompt, "")[0] if self._conversation is not None else ()
+        rendered = "".join(span.text for span in spans[-2:])
+        return rendered if opening_mark(rendered) else ""
+
+    def thoughts_closing_ids(self, text: str, rendered: str) -> list[int]:
+        """Return the ids that lead from thoughts which the judge's text leaves open to its answer."""
+        return list(self.tokenizer.encode(thoughts_closing(text, rendered), add_special_tokens=False))
 
     def without_end(self, ids: Sequence[int]) -> list[int]:
         """Return what the judge wrote without the special token that ended it."""

@@ -38,13 +38,11 @@ class Usage:
 
     num_prompt: int = 0
     num_computed: int = 0
-    num_generated: int = 0
 
     def add(self, reply: Reply) -> None:
         """Add a request's tokens."""
         self.num_prompt = self.num_prompt or reply.num_prompt_tokens
         self.num_computed += max(0, reply.num_prompt_tokens - reply.num_cached_tokens)
-        self.num_generated += reply.num_generated_tokens
 
 
 class ServerRequests:

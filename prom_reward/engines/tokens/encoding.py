@@ -134,10 +134,10 @@ class PromptEncoder:
         # special: they come out of any text that is not broken after their first character.
         cuts = [0, *(match.start() + 1 for match in self._special_pattern.finditer(text)), len(text)]
         first, *others = (text[start:end] for start, end in pairwise(cuts))
-        ids = [*self._split_ids(first), *(index for part in others for index in self._behind_a_line(part))]
+        ids = [*self._split_ids(first), *(index for part in others for index in self._after_a_line(part))]
         return [index for index in ids if index not in self._control_ids]
 
-    def _behind_a_line(self, text: str) -> list[int]:
+    def _after_a_line(self, text: str) -> list[int]:
         """Return the ids of text that goes on, without the space that some tokenizers put before all text."""
         head, ids = self._split_ids("\n"), self._split_ids(f"\n{text}")
         return ids[num_shared(head, ids) :]

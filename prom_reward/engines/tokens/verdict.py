@@ -17,7 +17,7 @@ _CLOSING = r"[)\]*_\"'` \t]*"
 NUMBER = re.compile(
     rf"{_OPENING}(?P<verdict>(?P<label>[-+−]?\d+)(?:[.,]\d+)*(?:\s?%|[½¼¾])?)"
     rf"(?:{_CLOSING}[(\[]?(?:/|(?:out\s+)?of\b)[*_\s]*(?P<of>\d+))?"
-    rf"(?P<range>{_CLOSING}(?:[-–—]|to|or|and)[*_\s]*\d)?",
+    rf"(?P<range>{_CLOSING}(?:[-–—~～〜→]|to|or|and)[*_\s]*\d)?",
     re.IGNORECASE,
 )
 """An integer in the forms that judges write, with what makes another number, scale or range of it."""
@@ -31,7 +31,7 @@ WINNER = re.compile(
 MAX_TAIL_CHARS = 80
 """Text further after the marker is no verdict."""
 _GROWING = re.compile(
-    rf"(?:[.,]|{_CLOSING}[(\[]?(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—]|to?|or|an?|and)?[*_\s]*)\Z", re.IGNORECASE
+    rf"(?:[.,]|{_CLOSING}[(\[]?(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—~～〜→]|to?|or|an?|and)?[*_\s]*)\Z", re.IGNORECASE
 )
 _SETTLED_CHARS = 16  # more than any part of the grammar that can still change a verdict, as " (out of **"
 
@@ -62,12 +62,12 @@ def find_verdict(text: str, labels: Sequence[str], *, opened: bool = False) -> V
     return None if at is None else _verdict_at(text, at, len(text), labels)
 
 
-def first_verdict(text: str, labels: Sequence[str]) -> Verdict | None:
+def first_verdict(text: str, labels: Sequence[str], *, opened: bool = False) -> Verdict | None:
     """Return the verdict at which an engine that looks at every token would have stopped.
 
     For engines that see a text when it is over: text after the verdict does not count.
     """
-    start = answer_start(text)
+    start = answer_start(text, opened=opened)
     markers = [] if start is None else list(_MARKER.finditer(text, start))
     ends = [*(marker.start() for marker in markers[1:]), len(text)]
     verdicts = (_verdict_at(text, marker.end(), end, labels) for marker, end in zip(markers, ends, strict=False))

@@ -245,3 +245,8 @@ def test_a_marker_inside_of_thoughts_is_no_verdict():
     assert find_verdict("A [RESULT] 2 is too harsh.</think>Good. [RESULT] 5", labels, opened=True).text == "5"
     assert ends_in_marker("<think>[RESULT] ") is False
     assert marker_end("<think>[RESULT]</think>") is None
+
+
+@pytest.mark.parametrize("text", ["4~5", "4 ～ 5", "4〜5", "4 → 5"])
+def test_a_range_is_no_verdict(text):
+    assert find_verdict(f"Good. [RESULT] {text}", ("1", "2", "3", "4", "5")) is None
