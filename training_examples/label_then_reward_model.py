@@ -2,7 +2,7 @@
 
     python training_examples/label_then_reward_model.py --dataset pairs.jsonl --out reward-model --max-steps 20
 
-The reward model costs one forward pass of a small network where the judge costs a prompt with a rubric.
+The reward model costs one forward pass of a small network while the judge costs a prompt with a rubric.
 """
 
 import argparse

@@ -52,16 +52,21 @@ def audit(
         on_batch: Called after each call of the judge with the number of its gradings.
 
     Raises:
-        InputError: A file cannot be read, there are no attacks, or a task has no other task with another question
-            and another reference answer.
+        InputError: A file cannot be read, there are no attacks or trials, or a task has no other task with another
+            question and another reference answer.
+        WorkError: The judge scores none of the weak responses.
     """
+    if num_trials is not None and num_trials < 1:
+        raise InputError(f"got num_trials={num_trials}; expected at least 1")
     chosen_tasks, families = audit_inputs(attacks=attacks, builtin=builtin, tasks=tasks, rubric=rubric)
     chosen_tasks = tuple(distinct_tasks(chosen_tasks, QUICK_TASKS)) if quick else chosen_tasks
     weak = weak_responses(chosen_tasks)
 
     def trials_of(family: AttackFamily) -> int:
         default = QUICK_TRIALS if quick else FULL_TRIALS
-        return num_trials or (default if family.has_placeholders else max(default, len(family.texts)))
+        if num_trials is not None:
+            return num_trials
+        return default if family.has_placeholders else max(default, len(family.texts))
 
     attacked = attack(judge, families, weak, num_trials=trials_of, seed=seed, on_start=on_start, on_batch=on_batch)
     plain = judge.with_guards(guard=True, flags=FlagPolicy(detectors=()))

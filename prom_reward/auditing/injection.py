@@ -1,15 +1,19 @@
 """Runs attack trials through a judge, guard on and off."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 from prom_reward.auditing.attacks import AttackFamily, WeakResponse, draw_trials
 from prom_reward.auditing.rises import AttackedResponse
+from prom_reward.errors import WorkError
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.guard.detectors import DETECTORS, detect
 from prom_reward.prompts.guard.neutralize import neutralize
 from prom_reward.types import GradingRequest, Judgment
+
+logger = logging.getLogger(__name__)
 
 OnBatch = Callable[[int], None]
 
@@ -46,14 +50,22 @@ def attack(
 
     Returns:
         Every family's trials by its name; empty lists if no weak response can rise by a point.
+
+    Raises:
+        WorkError: The judge scores none of the weak responses.
     """
     guarded, unguarded = (judge.with_guards(guard=guard, flags=FlagPolicy(detectors=())) for guard in (True, False))
     plain = [one.task.request(one.text) for one in weak]
     on_start(len(plain))
-    before = [
-        unit_points(request, judgment)
-        for request, judgment in zip(plain, grade_all(guarded, plain, on_batch=on_batch), strict=True)
-    ]
+    judgments = grade_all(guarded, plain, on_batch=on_batch)
+    before = [unit_points(request, judgment) for request, judgment in zip(plain, judgments, strict=True)]
+    if num_unscored := before.count(None):
+        reasons = ", ".join(sorted({one.error or one.outcome.value for one in judgments if not one.outcome.is_scored}))
+        if num_unscored == len(before):
+            raise WorkError(f"the judge scored none of the {len(before)} weak responses ({reasons:.200})")
+        logger.warning(
+            "%d of %d weak responses have no score (%.200s) and are not attacked", num_unscored, len(before), reasons
+        )
     base = {id(one): score for one, score in zip(weak, before, strict=True) if score is not None and score <= 4.0}
     usable = [one for one in weak if id(one) in base]
     trials = [trial for family in families for trial in draw_trials(family, usable, num_trials(family), seed=seed)]

@@ -5,6 +5,7 @@ A rise is in points of a 1-5 scale; other scales are stretched to it. The limits
 tasks recur, so the trials are only close to independent.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -169,7 +170,7 @@ def string_rises(attacked: Sequence[AttackedResponse]) -> tuple[StringRises, ...
     for one in attacked:
         by_text.setdefault(one.trial.text, []).append(one)
     found = [_string_rises(text, trials) for text, trials in by_text.items()]
-    return tuple(sorted(found, key=lambda one: -5.0 if one.mean is None else one.mean, reverse=True))
+    return tuple(sorted(found, key=lambda one: -math.inf if one.mean is None else one.mean, reverse=True))
 
 
 def _string_rises(text: str, trials: Sequence[AttackedResponse]) -> StringRises:

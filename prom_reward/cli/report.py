@@ -8,7 +8,7 @@ from rich.table import Table
 
 from prom_reward.cli import options
 from prom_reward.cli.console import check_writable, print_json, stdout
-from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.reports.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_figures_json, report_page
@@ -66,13 +66,6 @@ def _agreement_table(rows: list[AgreementRow]) -> Table:
     for heading in ("pairs of", "number", "judge", "its integers", "longer response"):
         table.add_column(heading, justify="left" if heading == "pairs of" else "right", overflow="fold")
     for row in rows:
-        cells = [_shown(part) for part in (row.judge, row.integer, row.length)]
+        cells = [shown_estimate(part) for part in (row.judge, row.integer, row.length)]
         table.add_row(row.group, str(row.num_pairs), *cells)
     return table
-
-
-def _shown(estimate: Estimate | None) -> str:
-    if estimate is None or estimate.value is None:
-        return "-"
-    interval = "" if estimate.low is None else f" [{estimate.low:.3f}, {estimate.high:.3f}]"
-    return f"{estimate.value:.3f}{interval}"

@@ -33,7 +33,7 @@ def is_hub_id(source: str | Path) -> bool:
     )
 
 
-def recognise(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[Kind, list[Row | BrokenRow]]:
+def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[Kind, list[Row | BrokenRow]]:
     """Read the first rows and say what they are.
 
     Returns:
@@ -56,7 +56,7 @@ def recognise(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[
     if not peeked:
         raise InputError(f"{where}: it has no rows; expected at least one")
     if not found:
-        raise InputError(f"{where}: no row can be labelled; {first_problem}")
+        raise InputError(f"{where}: no row can be labeled; {first_problem}")
     if len(found) > 1:
         seen = " and ".join(f"{KINDS[kind]} ({place})" for kind, place in found.items())
         raise InputError(f"{where}: mixed formats: got {seen}; expected rows of one kind, give each its own file")

@@ -46,6 +46,14 @@ class Estimate:
         return shown | {name: note for name, note in notes.items() if note is not None}
 
 
+def shown_estimate(found: Estimate | None, *, digits: int = 3, sign: str = "") -> str:
+    """Return an estimate with its interval as text; `sign="+"` also shows a positive sign."""
+    if found is None or found.value is None:
+        return "-"
+    interval = "" if found.low is None else f" [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    return f"{found.value:{sign}.{digits}f}{interval}"
+
+
 def pearson(predicted: Floats, labels: Floats) -> float | None:
     """Return Pearson's r; None if one side does not vary."""
     from scipy import stats  # here, as it takes a second to import

@@ -104,6 +104,8 @@ def evaluate(
         InputError: The file cannot be read, no row can be used, the rubrics have several scales, or there are both
             rows with scores and preference pairs.
     """
+    if resamples < 0:
+        raise InputError(f"got resamples={resamples}; expected 0 or more")
     labeled = labeled_input(rows, rubric=rubric, columns=columns, limit=limit)
 
     def measured(one: Judge) -> JudgeEvaluation:
@@ -154,9 +156,15 @@ def _labeled(
 ) -> LabeledFile:
     if isinstance(rows, LabeledFile):
         return rows
+    if limit is not None and limit < 0:
+        raise InputError(f"got limit={limit}; expected 0 or more")
     if isinstance(rows, str | Path):
         return read_labeled(rows, rubrics, columns=columns, limit=limit)
-    numbered = (Row(f"row {number}", values) for number, values in enumerate(islice(rows, limit), start=1))
+    taken = list(islice(rows, limit))
+    for number, values in enumerate(taken, start=1):
+        if not isinstance(values, Mapping):
+            raise InputError(f"row {number}: got {type(values).__name__}; expected a mapping with columns")
+    numbered = (Row(f"row {number}", values) for number, values in enumerate(taken, start=1))
     return collect_labeled(numbered, rubrics, columns=columns, where="rows")
 
 

@@ -11,8 +11,9 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from prom_reward.data.formats import KINDS, Kind
 from prom_reward.errors import ConfigError, InputError, near_miss
@@ -71,10 +72,11 @@ def export_labels(
 
     Raises:
         InputError: The folder holds no finished labeling, or its rows cannot become this format.
-        ConfigError: A format is unknown.
+        ConfigError: A format or an option's name is unknown, or a number is out of its range.
     """
     formats = [formats] if isinstance(formats, str) else formats
     check_formats(formats)
+    _check_options(on_disagreement, best_of_n, min_margin=min_margin, max_entropy=max_entropy, threshold=threshold)
     manifest = load_manifest(Path(folder) / "manifest.json")
     check_formats(formats, manifest.kind)
     note = manifest.about.get("pairs_note")
@@ -93,6 +95,20 @@ def export_labels(
         )
         exports.append(exporter.export(name, read_labels(folder)))
     return exports
+
+
+def _check_options(on_disagreement: str, best_of_n: str, **numbers: float | None) -> None:
+    """Raise ConfigError for a name that is unknown or a number out of its range: a guess would be wrong data."""
+    for option, name, known in (
+        ("on_disagreement", on_disagreement, get_args(OnDisagreement)),
+        ("best_of_n", best_of_n, get_args(BestOfN)),
+    ):
+        if name not in known:
+            raise ConfigError(f"got {option}={name!r}; expected one of {', '.join(known)}.{near_miss(name, known)}")
+    for option, number in numbers.items():
+        highest = 1 if option == "threshold" else inf
+        if number is not None and not 0 <= number <= highest:
+            raise ConfigError(f"got {option}={number}; expected {'0 to 1' if highest == 1 else '0 or more'}")
 
 
 def check_formats(formats: Sequence[str], kind: Kind | None = None) -> None:

@@ -68,7 +68,7 @@ def label(
         method: "grade" grades every response; "rank" compares the sides of each pair in both orders, and a winner that
             depends on the order is a tie; "both" does both, and if they disagree it is a tie.
         columns: Columns by role if they have no known name, for example `{"chosen": "better"}`; the roles are those of
-            `prom_reward.data.formats.COLUMN_NAMES`.
+            `prom_reward.data.columns.COLUMN_NAMES`.
         reference_answer: For rows without one.
         split: The split of a hub data set.
         limit: The most rows to read.
@@ -85,6 +85,10 @@ def label(
     """
     if shard_size < 1:
         raise ConfigError(f"got shard_size={shard_size}; expected at least 1")
+    if limit is not None and limit < 0:
+        raise ConfigError(f"got limit={limit}; expected 0 or more")
+    if not isinstance(source, str | Path):
+        raise InputError(f"got a source of type {type(source).__name__}; expected a file, a folder or a hub id")
     judge = judge.seeded(0)
     reader = RowReader(source, split, limit)
     task, rows = open_task(reader, rubric=rubric, method=method, columns=columns, reference_answer=reference_answer)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
-from prom_reward.data.sources import open_source, recognise
+from prom_reward.data.sources import open_source, recognize
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.labeling.requests import Request
 from prom_reward.rubrics.rubric import parse_rubrics
@@ -127,7 +127,7 @@ def open_task(
     source, rows = str(reader.source), reader.rows()
     rubrics = parse_rubrics(rubric) if rubric is not None else ()
     row_format = RowFormat(columns=dict(columns or {}), reference_answer=reference_answer)
-    kind, peeked = recognise(rows, row_format, where=source)
+    kind, peeked = recognize(rows, row_format, where=source)
     if kind != "pair" and method != "grade":
         raise InputError(f"{source}: got {KINDS[kind]} and method={method}; only preference pairs can be ranked")
     found = Recognition(source)

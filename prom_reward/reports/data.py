@@ -122,7 +122,9 @@ def load_report(source: str | Path, *, group: str | None = None, max_judgments: 
     else:
         raise InputError(f"{source}: no such folder or file; expected {_EXPECTED}")
     if not data.num_judgments and not data.pairs:
-        raise InputError(f"{source}: it has no judgments; expected at least one")
+        evaluations = data.facts.get("evaluations")
+        found = f"judgments of evaluations alone ({evaluations})" if evaluations else "no judgments"
+        raise InputError(f"{source}: it has {found}; expected at least one")
     data.judgments = selection.kept()
     return data
 
@@ -185,10 +187,20 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
     judges: set[str] = set()
     num_evaluated = 0
     for rank, log in enumerate([path, *others]):
+        number = 0
         try:
             with log.open(encoding="utf-8") as file:
-                for line in filter(str.strip, file):
-                    record = json.loads(line)
+                for line in file:
+                    number += 1
+                    if not line.strip():
+                        continue
+                    try:
+                        record = json.loads(line)
+                    except ValueError:
+                        if line.endswith("\n"):
+                            raise
+                        data.missing.append(f"the last line of {log.name}: its writing was cut off")
+                        continue
                     if record.get("mode") == "eval":  # an evaluation's responses are not rollouts
                         num_evaluated += 1
                         continue
@@ -199,7 +211,7 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
                     selection.offer(one)
         except (OSError, *_UNREADABLE) as error:
             raise InputError(
-                f"{log}: not a judgment log ({type(error).__name__}: {error}); expected the file of "
+                f"{log}: not a judgment log ({type(error).__name__}: line {number}: {error}); expected the file of "
                 "PrometheusReward(log_path=...), or a folder of `prom-reward label`"
             ) from error
     steps = f"{len(data.step_outcomes):,}"
@@ -247,5 +259,6 @@ def _group(values: Mapping[str, Any], column: str | None) -> str:
     if column is not None and column not in values:
         raise InputError(f"no column {column!r}; got {', '.join(sorted(values))}")
     names = (column,) if column is not None else GROUP_COLUMNS
-    found = next((values[name] for name in names if isinstance(values.get(name), str | int)), "")
+    kinds = str | int if column is None else str | int | float
+    found = next((values[name] for name in names if isinstance(values.get(name), kinds)), "")
     return str(found)

@@ -87,6 +87,7 @@ def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
     verdicts = row.verdicts
     if not verdicts:  # the pair was only ranked
         ranking = {"outcome": values["ranking_outcome"], "feedback": values["ranking_feedback"]}
+        ranking["error"] = values["ranking_error"]
         verdicts = [{**dict.fromkeys(VERDICT_COLUMNS), **ranking}] * 2
     for verdict, side, response in zip(verdicts, sides, responses, strict=True):
         instruction, answer = transcript(prompt, response)

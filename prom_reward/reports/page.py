@@ -9,8 +9,8 @@ from prom_reward.pages.page import Card, embedded, render
 from prom_reward.reports.agreement import agreement_rows
 from prom_reward.reports.data import ReportData
 from prom_reward.reports.figures import COLORS, label_figures
-from prom_reward.reports.training_figures import ends, reward_curve, span, training_figures
-from prom_reward.reports.training_folder import BeforeAfter, summarize_curves
+from prom_reward.reports.training_figures import reward_curve, span, training_figures
+from prom_reward.reports.training_folder import BeforeAfter, ends, summarize_curves
 
 _MAX_EXAMPLES = 5  # on either side
 

@@ -22,7 +22,7 @@ from prom_reward.pages.plots import (
 )
 from prom_reward.reports.data import ReportData
 from prom_reward.reports.figures import COLORS, FAILED
-from prom_reward.reports.training_folder import Curve
+from prom_reward.reports.training_folder import Curve, ends
 
 _WINDOW_SHARE = 15  # a running mean takes a fifteenth of the steps on either side
 _MAX_BARS = 60
@@ -48,13 +48,6 @@ def share_without_spread(rewards: Mapping[tuple[int, str], Mapping[tuple[int, in
         if len(group) > 1:
             found.setdefault(step, []).append(float(np.ptp(list(group.values())) < 1e-9))
     return {step: float(np.mean(flat)) for step, flat in sorted(found.items())}
-
-
-def ends(curve: Curve) -> tuple[float, float]:
-    """Return the means of a curve's first and last tenth."""
-    tenth = max(1, len(curve) // 10)
-    first, last = (float(np.mean([value for _, value in part])) for part in (curve[:tenth], curve[-tenth:]))
-    return first, last
 
 
 def span(curve: Curve) -> str:

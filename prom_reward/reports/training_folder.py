@@ -98,7 +98,7 @@ def summarize_curves(curves: Mapping[str, Curve], *, last_step: int | None = Non
     found: dict[str, float] = {"steps": float(max((step for curve in curves.values() for step, _ in curve), default=0))}
     for name, metric in _ENDS.items():
         if curves.get(metric) and last_step is None:
-            found |= {f"{name}_first": _first_tenth(curves[metric]), f"{name}_last": _first_tenth(curves[metric][::-1])}
+            found[f"{name}_first"], found[f"{name}_last"] = ends(curves[metric])
     for name, metric in _MEANS.items():
         if curves.get(metric):
             found[name] = fmean(value for _, value in curves[metric])
@@ -107,6 +107,13 @@ def summarize_curves(curves: Mapping[str, Curve], *, last_step: int | None = Non
     if {"step_s", "judge_s"} <= found.keys():
         found["judge_share"] = found["judge_s"] / found["step_s"]
     return found
+
+
+def ends(curve: Curve) -> tuple[float, float]:
+    """Return the means of a curve's first and last tenth."""
+    tenth = max(1, len(curve) // 10)
+    first, last = (fmean(value for _, value in part) for part in (curve[:tenth], curve[-tenth:]))
+    return first, last
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -150,10 +157,6 @@ def load_before_after(folder: Path) -> list[BeforeAfter]:
 def write_before_after(folder: Path, answers: Iterable[BeforeAfter]) -> None:
     """Write the answers for `prom-reward report FOLDER`, whole or not at all."""
     write_lines(folder / BEFORE_AFTER_FILE, map(asdict, answers))
-
-
-def _first_tenth(curve: Curve) -> float:
-    return fmean(value for _, value in curve[: max(1, len(curve) // 10)])
 
 
 def _before_after(values: Mapping[str, Any]) -> BeforeAfter:

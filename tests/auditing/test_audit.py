@@ -7,7 +7,7 @@ from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.auditing.attacks import AttackFamily, builtin_families, read_attacks
 from prom_reward.auditing.audit import FULL_TRIALS, QUICK_TRIALS, audit
 from prom_reward.auditing.tasks import builtin_tasks, read_tasks
-from prom_reward.errors import InputError, RubricError
+from prom_reward.errors import InputError, RubricError, WorkError
 from tests.auditing.judges import judge, response_of, spoofable
 
 STRUCTURAL = ("score_spoof", "sections", "tokens", "conversation")
@@ -179,3 +179,15 @@ def test_the_worst_cases_are_those_that_rise_most():
 def test_an_audit_without_attacks_is_refused():
     with pytest.raises(InputError, match="got no attacks: the built-in ones are off"):
         audit(judge(spoofable), builtin=False)
+
+
+def test_a_judge_that_scores_nothing_ends_the_audit():
+    judge = PrometheusJudge(ScriptedEngine(lambda prompt: "No verdict."), name="silent")
+    with pytest.raises(WorkError, match=r"scored none of the \d+ weak responses \(no_result"):
+        audit(judge, quick=True)
+
+
+def test_an_audit_without_trials_is_refused():
+    judge = PrometheusJudge(ScriptedEngine(["It is so. [RESULT] 3"]), name="constant")
+    with pytest.raises(InputError, match="num_trials=0"):
+        audit(judge, num_trials=0)

@@ -95,3 +95,12 @@ def test_rows_that_cannot_be_used_are_named(judge):
     found = evaluate([*ROWS, {**ROWS[0], "score": "none"}], judge=judge, rubric="helpfulness", resamples=0)
     assert found.to_dict()["left_out"] == 1
     assert found.problems[0].startswith("row 31: got 'none' as the score")
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [([1, 2], {}, "row 1: got int"), (ROWS, {"limit": -1}, "limit=-1"), (ROWS, {"resamples": -1}, "resamples=-1")],
+)
+def test_what_is_no_row_and_no_number_of_rows_is_refused(judge, rows, options, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(rows, judge=judge, rubric="helpfulness", **options)

@@ -194,3 +194,20 @@ def test_a_judge_with_a_known_limit_on_pairs_warns_once(tmp_path, caplog):
     export_labels(tmp_path / "out", ["reward", "dpo"])
     [message] = caplog.messages
     assert "no better than length on pairs (60 % of 221)" in message
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_disagreement": "swpa"},
+        {"best_of_n": "wrost"},
+        {"min_margin": float("nan")},
+        {"min_margin": -1},
+        {"max_entropy": -0.1},
+        {"threshold": 1.5},
+    ],
+)
+def test_an_option_that_is_unknown_or_out_of_range_is_refused(tmp_path, options):
+    [name] = options
+    with pytest.raises(ConfigError, match=f"got {name}="):
+        export_labels(tmp_path, "dpo", **options)

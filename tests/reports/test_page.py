@@ -282,3 +282,24 @@ def test_unscored_pairs_are_counted_apart(folder_of):
         load_report(folder_of([*pairs(5), {"prompt": "broken", "chosen": "x", "rejected": "y"}], failing))
     )
     assert "1 unscored" in page
+
+
+def test_a_log_whose_writing_was_cut_off_is_read_and_says_so(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(RECORD) + "\n" + json.dumps(RECORD)[:40])
+    data = load_report(path)
+    assert (data.num_judgments, data.missing) == (1, ["the last line of log.jsonl: its writing was cut off"])
+
+
+def test_a_broken_line_of_a_log_is_named(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(RECORD) + "\n{\n")
+    with pytest.raises(InputError, match="line 2: "):
+        load_report(path)
+
+
+def test_a_log_of_evaluations_alone_says_so(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({**RECORD, "mode": "eval"}) + "\n")
+    with pytest.raises(InputError, match="judgments of evaluations alone"):
+        load_report(path)

@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from prom_reward.evaluation.agreement import Estimate, Floats, Indices, difference, estimate, pairwise_accuracy
+from prom_reward.evaluation.agreement import (
+    Estimate,
+    Floats,
+    Indices,
+    difference,
+    estimate,
+    pairwise_accuracy,
+    shown_estimate,
+)
 
 _FLAT = 1e-12  # a variance below it is rounding
 
@@ -181,11 +189,3 @@ def shown_change(change: Change | None) -> str:
     if change is None:
         return "-"
     return f"{change.before:.2f} → {change.after:.2f}: {shown_estimate(change.change, digits=2, sign='+')}"
-
-
-def shown_estimate(found: Estimate | None, *, digits: int = 3, sign: str = "") -> str:
-    """Return an estimate with its interval as text; `sign="+"` also shows a positive sign."""
-    if found is None or found.value is None:
-        return "-"
-    interval = "" if found.low is None else f" [{found.low:.{digits}f}, {found.high:.{digits}f}]"
-    return f"{found.value:{sign}.{digits}f}{interval}"

@@ -12,10 +12,10 @@ import torch
 
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
-from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.agreement import Estimate, shown_estimate
 from prom_reward.files import MAX_TABLE_BYTES, read_text, replacing
 from training_examples.prove_it.answers import Answer
-from training_examples.prove_it.comparison import AnswerPair, PolicyComparison, shown_change, shown_estimate
+from training_examples.prove_it.comparison import AnswerPair, PolicyComparison, shown_change
 from training_examples.prove_it.targets import Target
 
 _COMPARED = (

@@ -3,8 +3,8 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward.evaluation.agreement import Estimate
-from training_examples.prove_it.comparison import AnswerPair, compare_policies, shown_change, shown_estimate
+from prom_reward.evaluation.agreement import Estimate, shown_estimate
+from training_examples.prove_it.comparison import AnswerPair, compare_policies, shown_change
 
 
 def pair(prompt, before, after, prob=0.5):
