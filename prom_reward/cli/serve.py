@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from prom_reward.cli import options
-from prom_reward.cli.console import load_now, quiet_libraries, stderr
-from prom_reward.cli.options import given
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import load_now, quiet_libraries, stderr
+from prom_reward.cli.parts.options import given
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.errors import MissingPackageError, PromRewardError
 from prom_reward.rewards.audit_judge import AuditJudge
