@@ -262,7 +262,9 @@ def test_rows_without_an_answer_are_shown_apart(run, judged_by, good, rows_file)
 
 
 def test_the_file_is_checked_before_the_judge_is_loaded(run, monkeypatch, rows_file):
-    monkeypatch.setattr("prom_reward.cli.evaluate.load_prometheus_judge", lambda *names, **settings: pytest.fail("loaded"))
+    monkeypatch.setattr(
+        "prom_reward.cli.evaluate.load_prometheus_judge", lambda *names, **settings: pytest.fail("loaded")
+    )
     done = run("evaluate", rows_file({"instruction": "a", "response": "b", "rubric": "honesty"}))
     assert done.status == 2
     assert "no score" in done.err
