@@ -20,7 +20,7 @@ from prom_reward.cli.parts.console import (
 )
 from prom_reward.cli.parts.evaluation_tables import show_evaluation
 from prom_reward.cli.parts.options import rows_path
-from prom_reward.config import load_judge, load_rubric
+from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.human_labels import LabelColumns, LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.calibration_fit import fit_on_rows
@@ -128,8 +128,8 @@ def evaluate(
         mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
     )  # fmt: skip
     shared = _PAPER if protocol == "paper" else {}
-    loaded = _seeded(load_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
-    second = _seeded(load_judge(against, **shared), seed) if against is not None else None
+    loaded = _seeded(load_prometheus_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
+    second = _seeded(load_prometheus_judge(against, **shared), seed) if against is not None else None
     if fit is not None and loaded.calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
     for one in (loaded, *([second] if second is not None else [])):

@@ -4,6 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -86,6 +87,11 @@ class JudgeService:
         self._num_batches = 0
         self.is_judging = False
         """Whether requests are judged now."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The judge's fingerprint."""
+        return self.judge.fingerprint
 
     async def run(self) -> None:
         """Judge what arrives until `close`, and then what still waits."""

@@ -46,7 +46,8 @@ def judged_by(monkeypatch):
 
     def place(*judges, command="grade"):
         turns = itertools.cycle(judges)
-        monkeypatch.setattr(f"prom_reward.cli.{command}.load_judge", lambda *settings, **overrides: next(turns))
+        loader = "load_judge" if command == "grade" else "load_prometheus_judge"
+        monkeypatch.setattr(f"prom_reward.cli.{command}.{loader}", lambda *settings, **overrides: next(turns))
 
     return place
 
