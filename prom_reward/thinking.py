@@ -1,7 +1,8 @@
 """Splits a model's text into thoughts and answer, by the marks of all model families.
 
 An opening mark counts only at the beginning of the text or at the end of the chat template's generation prompt. An
-answer that talks about the marks is left as it is.
+answer that talks about the marks is left as it is. `prompts/transcripts.py` and `prompts/content.py` leave the thoughts
+out of what is judged.
 """
 
 import re

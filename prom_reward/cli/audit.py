@@ -9,8 +9,8 @@ from rich.table import Table
 from prom_reward.auditing.audit import audit as run_audit, audit_inputs
 from prom_reward.auditing.page import audit_page, shown_limit, shown_share
 from prom_reward.auditing.results import Audit
-from prom_reward.cli import options
-from prom_reward.cli.console import (
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import (
     check_writable,
     load_now,
     print_json,
@@ -19,7 +19,7 @@ from prom_reward.cli.console import (
     stderr,
     stdout,
 )
-from prom_reward.config import load_judge, load_rubric
+from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.errors import InputError
 
 _COLORS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
@@ -82,7 +82,7 @@ def audit(
     settings = options.given(
         mode=mode, model=model, adapter=adapter, calibration=calibration, dtype=dtype, device=device
     )  # fmt: skip
-    loaded = load_judge(named or judge or options.DEFAULT_JUDGE, **settings, sampling={"seed": seed})
+    loaded = load_prometheus_judge(named or judge or options.DEFAULT_JUDGE, **settings, sampling={"seed": seed})
     load_now(loaded)
     with progress_bar() as progress:
         task = progress.add_task(f"auditing {loaded.name}", total=0)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from prom_reward.cli import options
-from prom_reward.cli.console import print_json, stdout
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import print_json, stdout
 from prom_reward.files import write_lines
 from prom_reward.training.construction.build import Row, build_set
 from prom_reward.training.construction.written import everyday_rows, preference_rows, read_tasks

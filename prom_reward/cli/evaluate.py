@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from prom_reward.cli import options
-from prom_reward.cli.console import (
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import (
     check_writable,
     load_now,
     print_json,
@@ -18,12 +18,12 @@ from prom_reward.cli.console import (
     stderr,
     stdout,
 )
-from prom_reward.cli.evaluation_tables import show_evaluation
-from prom_reward.cli.options import rows_path
-from prom_reward.config import load_judge, load_rubric
+from prom_reward.cli.parts.evaluation_tables import show_evaluation
+from prom_reward.cli.parts.options import rows_path
+from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.human_labels import LabelColumns, LabeledFile
 from prom_reward.errors import InputError
-from prom_reward.evaluation.calibration_fit import fit_on_rows
+from prom_reward.evaluation.calibration_check import fit_on_rows
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input
 from prom_reward.evaluation.page import evaluation_page
 from prom_reward.evaluation.scores import ScoredRow
@@ -128,8 +128,8 @@ def evaluate(
         mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
     )  # fmt: skip
     shared = _PAPER if protocol == "paper" else {}
-    loaded = _seeded(load_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
-    second = _seeded(load_judge(against, **shared), seed) if against is not None else None
+    loaded = _seeded(load_prometheus_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
+    second = _seeded(load_prometheus_judge(against, **shared), seed) if against is not None else None
     if fit is not None and loaded.calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
     for one in (loaded, *([second] if second is not None else [])):

@@ -9,16 +9,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from prom_reward.cli import options
-from prom_reward.cli.console import check_writable, load_now, progress_bar, quiet_libraries, stderr, stdout
-from prom_reward.cli.graded import GradedFile, show_judgments
-from prom_reward.cli.options import given, rows_path
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import check_writable, load_now, progress_bar, quiet_libraries, stderr, stdout
+from prom_reward.cli.parts.graded import GradedFile, show_judgments
+from prom_reward.cli.parts.options import given, rows_path
 from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_renderer
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_requests
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import Row, count_rows, read_rows
 from prom_reward.errors import InputError
+from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.runs import load_grading_run
 from prom_reward.settings.resolution import judge_config
@@ -183,7 +184,7 @@ def _first_gradable(batches: Iterator[RequestBatch], graded: GradedFile, where: 
 
 
 def _grade_rows(
-    judge: PrometheusJudge,
+    judge: Judge,
     batches: Iterator[RequestBatch],
     total: int | None,
     graded: GradedFile,
@@ -198,5 +199,6 @@ def _grade_rows(
             progress.update(task, advance=batch.num_rows, description=graded.progress)
 
 
-def _prompt_lines(judge: PrometheusJudge, batch: RequestBatch, render: PromptRenderer) -> list[dict[str, Any]]:
+def _prompt_lines(judge: Judge, batch: RequestBatch, render: PromptRenderer) -> list[dict[str, Any]]:
+    assert isinstance(judge, PrometheusJudge)  # its prompts were rendered
     return [{"prompt": render(judge.grading_prompt(request))} for _, request in batch.pairs]

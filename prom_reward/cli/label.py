@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from prom_reward.cli import options
-from prom_reward.cli.console import load_now, print_json, progress_bar, quiet_libraries, stderr
-from prom_reward.cli.label_tables import labeling_summary, show_dry_run, show_labeling
-from prom_reward.config import load_judge, load_rubric, prompt_renderer
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import load_now, print_json, progress_bar, quiet_libraries, stderr
+from prom_reward.cli.parts.label_tables import labeling_summary, show_dry_run, show_labeling
+from prom_reward.config import load_prometheus_judge, load_rubric, prompt_renderer
 from prom_reward.data.formats import Kind
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
@@ -150,7 +150,7 @@ def label(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
         device=device, truncate_response=truncate_response, sampling={"seed": seed},
     )  # fmt: skip
-    made = load_judge(run.judge, **overrides)
+    made = load_prometheus_judge(run.judge, **overrides)
     if dry_run:
         _show_dry_run(run, made, overrides, as_json)
         return

@@ -32,6 +32,8 @@ class Judge(Protocol):
     """Whether judge text in responses is neutralized."""
     taught_to_rank: bool = True
     """Whether the judge was trained for pairwise ranking."""
+    is_repeatable: bool = False
+    """Whether equal requests always get equal answers, so that one answer may serve several of them."""
     pairs_note: str = ""
     """A measured limit of the judge on preference pairs, for a warning; empty if none is known."""
 
@@ -40,6 +42,11 @@ class Judge(Protocol):
     def fingerprint(self) -> str:
         """Everything that can change a judgment besides the request."""
         ...
+
+    @property
+    def ranks(self) -> bool:
+        """Whether `compare` asks the model to rank; else comparisons are made of grades, or refused."""
+        return type(self).compare is not Judge.compare
 
     @property
     def identity(self) -> str:
