@@ -1,4 +1,4 @@
-"""YAML files and preset names become judges and rubrics. The only place that chooses between engines."""
+"""Settings become judges and rubrics. The only place that chooses between engines."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence

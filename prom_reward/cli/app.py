@@ -14,7 +14,7 @@ COMMANDS = {
     "demo": "Grade six answers of known quality, then train SmolLM2-135M with GRPO for a few steps, offline.",
     "grade": "Grade responses by a rubric, with or without a reference answer.",
     "label": "Label preference pairs, responses, or several responses a prompt; write what trainers take.",
-    "report": "Write one self-contained HTML page of a labeling or of a training's judgments.",
+    "report": "Write one self-contained HTML page to explore a labeling or a training's judgments.",
     "evaluate": "Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.",
     "audit": "Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.",
     "serve": "Serve one judge over HTTP to TRL's ranks, verl, OpenRLHF, slime, NeMo-Gym and others.",

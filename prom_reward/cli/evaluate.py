@@ -23,7 +23,7 @@ from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.human_labels import LabelColumns, LabeledFile
 from prom_reward.errors import InputError
-from prom_reward.evaluation.calibration_fit import fit_on_rows
+from prom_reward.evaluation.calibration_check import fit_on_rows
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input
 from prom_reward.evaluation.page import evaluation_page
 from prom_reward.evaluation.scores import ScoredRow

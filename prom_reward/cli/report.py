@@ -28,11 +28,13 @@ def report(
         str | None, typer.Option(help="Show every value of this column by itself. Default: group, subset, source...")
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=2, help="Show the texts of at most this many judgments; the figures cover all.")
-    ] = 10_000,
+        int, typer.Option(min=2, help="Show at most about this many judgments, in whole groups; the figures cover all.")
+    ] = 100_000,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write one self-contained HTML page of a labeling or of a training's judgments.
+    """Write one self-contained HTML page to explore a labeling or a training's judgments.
+
+    It shows each group of responses side by side, says what stands out, and finds and filters judgments.
 
     For preference pairs the page shows the agreement with the given order, overall and by group, with intervals and
     the longer response as a baseline. For a training it shows reward, length, entropy and groups without spread over

@@ -4,8 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Control characters apart from tab and line ends, bidirectional overrides and isolates, lone surrogates.
-_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters apart from tab and line ends, bidirectional marks, blanks without width, fillers, tags, variation
+# selectors of the second kind, lone surrogates. Joiners stay within emoji and in Arabic and Indic scripts.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+    "|(?<![\u0600-\u0dff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
+)
 
 
 def visible(text: str) -> str:

@@ -15,7 +15,7 @@ def run(monkeypatch, capsys):
     """Runs `prom-reward` with arguments; returns its exit status, standard output and standard error."""
     from transformers.utils import logging as transformers_logging
 
-    from prom_reward.cli import main
+    from prom_reward.cli.main import main
     from prom_reward.cli.parts.console import stderr, stdout
 
     verbosity = transformers_logging.get_verbosity()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from prom_reward.cli import main
+from prom_reward.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 RESPONSES = ["complete", "short", "vague", "wrong", "off topic", "empty"]

@@ -3,7 +3,7 @@ import pytest
 from prom_reward.data.human_labels import LabeledRequest
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError
-from prom_reward.evaluation.calibration_fit import fit_on_rows
+from prom_reward.evaluation.calibration_check import fit_on_rows
 from prom_reward.evaluation.scores import ScoredRow
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.types import ScoreScale

@@ -1,4 +1,4 @@
-"""Fits a calibration on scored rows and measures its effect on held-out rows."""
+"""Fits a calibration (`judging/calibration.py`) on scored rows and measures what it changes on held-out ones."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Takes a whole Prometheus prompt, as benchmark files publish it, apart into its components."""
+"""Takes a rendered Prometheus prompt, as benchmark files publish it, apart into its components."""
 
 import re
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings, strategies as st
 
 from prom_reward.data.grading import row_requests
 from prom_reward.prompts.prometheus import TASK_TEXTS, task_texts
-from prom_reward.prompts.published import components
+from prom_reward.prompts.prompt_parts import components
 from prom_reward.prompts.template import grading_prompt
 from prom_reward.types import GradingRequest, Rubric
 

@@ -1,0 +1,44 @@
+// Keys for everything that the pointer can do.
+
+import { byId } from "./dom.js";
+import { go, state } from "./state.js";
+
+export const listen = ({ groups, group, judgments }) => {
+  const list = () => (state.view === "judgments" ? judgments : groups);
+  const actions = {
+    o: () => go({ view: "overview" }),
+    g: () => go({ view: "groups" }),
+    t: () => go({ view: "judgments" }),
+    "/": () => focusOn("find"),
+    f: () => focusOn("where"),
+    j: () => list().step(1),
+    k: () => list().step(-1),
+    d: () => group.toggleDifferences(),
+    "?": () => byId("help").showModal(),
+    Enter: () => state.view === "judgments" && judgments.open(),
+    Escape: () => (state.view === "groups" && state.group ? go({ group: "", at: "" }) : history.length > 1 && state.view !== "overview" && go({ view: "overview" })),
+  };
+  const inGroups = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+  const inLists = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -1e9, End: 1e9 };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
+    const active = document.activeElement;
+    if (["INPUT", "SELECT", "TEXTAREA"].includes(active.tagName) && active.type !== "checkbox") {
+      if (event.key === "Escape") active.blur();
+      return;
+    }
+    let action = actions[event.key];
+    if (event.key === "Enter" && ["BUTTON", "A", "SUMMARY"].includes(active.tagName)) return;
+    if (event.key in inLists && active.matches("#group-list, #judgment-table")) action = () => list().step(inLists[event.key]);
+    else if (event.key in inGroups && state.view === "groups" && state.group && !active.matches(".text, .matrix")) action = () => group.move(...inGroups[event.key]);
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+};
+
+const focusOn = (id) => {
+  if (state.view === "overview") go({ view: "groups" });
+  byId(id).focus();
+  byId(id).select();
+};
