@@ -31,7 +31,7 @@ def build_training_data(
     ] = Path("constructed"),
     as_json: options.AsJson = False,
 ) -> None:
-    """Build rows for `train-judge` whose truth code knows: facts, rubrics for measurable aspects, and criteria.
+    """Build labeled rows whose truth code knows: facts, rubrics for aspects, and criteria.
 
     Words, kinds of facts, faults and aspects of OUT/held_out never occur in OUT/train.
 

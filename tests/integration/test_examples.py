@@ -34,6 +34,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "README.md",
         "adapter_judge.yaml",
         "conduct_tasks.jsonl",
+        "everyday_tasks.jsonl",
         "grade.yaml",
         "grpo.yaml",
         "label.yaml",

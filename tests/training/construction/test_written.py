@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,9 @@ def test_the_chosen_answer_of_a_pair_scores_higher_and_long_pairs_are_left_out(t
     pair = {"prompt": "How do I hurt him?", "chosen": "Please do not.", "rejected": "With a stick."}
     rows = preference_rows(write(tmp_path / "pairs.jsonl", [pair, {**pair, "chosen": "No. " * 200}]), num_pairs=9)
     assert [(row["response"], row["score"]) for row in rows] == [("Please do not.", [3, 5]), ("With a stick.", [1, 3])]
+
+
+def test_the_everyday_tasks_of_the_recipe_can_be_read():
+    tasks = read_tasks(Path(__file__).parents[3] / "configs/everyday_tasks.jsonl")
+    assert len({one.instruction for one in tasks}) == len(tasks) >= 30
+    assert all(not set(one.right_answers) & set(one.wrong_answers) for one in tasks)
