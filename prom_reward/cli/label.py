@@ -145,11 +145,12 @@ def label(
     )  # fmt: skip
     run = load_labeling_run(config) if config is not None else LabelingRun()
     run = run.model_copy(update=given)
-    _check_input(run, export or (), dry_run=dry_run, strict=strict)
     overrides = options.given(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
         device=device, truncate_response=truncate_response, sampling={"seed": seed},
     )  # fmt: skip
+    options.check_judge(run.judge, overrides, runs_here=not (ray or ray_address or dry_run))
+    _check_input(run, export or (), dry_run=dry_run, strict=strict)
     made = load_prometheus_judge(run.judge, **overrides)
     if dry_run:
         _show_dry_run(run, made, overrides, as_json)
@@ -211,9 +212,9 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, str
 
 def _show_recognized(run: LabelingRun, rubric: tuple[Rubric, ...] | None, *, strict: bool) -> Kind:
     """Print and return what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
-    reader = RowReader(run.input or "", run.split, run.limit)
+    reader = RowReader(run.input or "", run.split, run.limit, run.columns)
     task, _ = open_task(
-        reader, rubric=rubric, **run.model_dump(include={"method", "columns", "reference_answer"})
+        reader, rubric=rubric, **run.model_dump(include={"method", "reference_answer"})
     )  # fmt: skip
     stderr.print(f"{run.input}: {task.recognition}", highlight=False, soft_wrap=True)
     if strict:
