@@ -18,6 +18,7 @@ from prom_reward.judging.served_judge import ServedJudge, served_judge
 from prom_reward.prompts.conversation import SYSTEM_SEPARATORS, conversation_factory, render_text
 from prom_reward.prompts.guard.neutralize import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics.rubric import parse_rubrics
+from prom_reward.settings.checks import check_weights
 from prom_reward.settings.judges import JudgeConfig, JudgeOverrides
 from prom_reward.settings.resolution import judge_config, judge_presets
 from prom_reward.types import JudgePrompt, Rubric
@@ -78,10 +79,13 @@ def _served_judge(config: JudgeConfig) -> ServedJudge | None:
 
 
 def _prometheus_judge(config: JudgeConfig) -> PrometheusJudge:
+    check_weights(config)
     if config.adapter and config.url is None:
-        _check_adapter(config.adapter)
         _check_stamp(config, config.adapter)
+    calibration = Calibration.load(config.calibration) if config.calibration else None
     engine = _engine(config)
+    if calibration is not None:
+        _check_calibration(calibration, str(config.calibration), engine)
     made = PrometheusJudge(
         engine,
         prompt_style=config.prompt_style,
@@ -91,7 +95,7 @@ def _prometheus_judge(config: JudgeConfig) -> PrometheusJudge:
         num_samples=config.num_samples,
         guard=config.guard,
         truncate_response=config.truncate_response,
-        calibration=_calibration(config.calibration, engine) if config.calibration else None,
+        calibration=calibration,
         cache=JudgmentCache(config.cache, max_bytes=config.cache_mb << 20) if config.cache else None,
         flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
@@ -180,18 +184,6 @@ def _engine(config: JudgeConfig) -> Engine:
             )
 
 
-def _check_adapter(adapter: str) -> None:
-    """Raise ConfigError for an adapter that is neither a folder with an adapter nor a hub id."""
-    from prom_reward.engines.model.source import resolve_path
-
-    folder = Path(resolve_path(adapter))
-    if folder.is_dir() and not (folder / "adapter_model.safetensors").exists():
-        raise ConfigError(f"{folder}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
-    is_hub_id = adapter.count("/") == 1 and not adapter.startswith((".", "/"))
-    if not folder.is_dir() and not is_hub_id:
-        raise ConfigError(f"{adapter}: no such folder; expected a folder with a LoRA adapter, or a hub id (owner/name)")
-
-
 def _check_stamp(config: JudgeConfig, adapter: str) -> None:
     """Warn if an adapter was trained on other prompts than it will get."""
     from prom_reward.engines.model.adapter_stamp import read_stamp
@@ -215,13 +207,11 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
             logger.warning("%s: the adapter was trained with %s %s, not %s", adapter, key, shown, value)
 
 
-def _calibration(path: str, engine: Engine) -> Calibration:
-    """Read a calibration; warn if it was fitted on another judge's scores."""
-    calibration = Calibration.load(path)
+def _check_calibration(calibration: Calibration, path: str, engine: Engine) -> None:
+    """Warn if a calibration was fitted on another judge's scores."""
     if calibration.judge not in ("", engine.identity):
         fitted, used = (ascii(one[:200]).strip("'") for one in (calibration.judge, engine.identity))
         logger.warning("%s: the calibration was fitted on the scores of %s, not of %s", path, fitted, used)
-    return calibration
 
 
 def model_source(config: JudgeConfig) -> "ModelSource":

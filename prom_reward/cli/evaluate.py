@@ -109,6 +109,11 @@ def evaluate(
     quiet_libraries()
     _check_options(mode, protocol)
     _check_files(file, fit, page, force=force)
+    own = options.given(
+        mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
+    )  # fmt: skip
+    shared = _PAPER if protocol == "paper" else {}
+    options.check_judge(judge or options.DEFAULT_JUDGE, {**own, **shared})
     columns = LabelColumns(
         score=score_column,
         cluster=cluster,
@@ -124,10 +129,6 @@ def evaluate(
     show_left_out(labeled.problems)
     if labeled.pairs and fit is not None:
         raise InputError("got preference pairs; --fit-calibration needs rows with scores")
-    own = options.given(
-        mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
-    )  # fmt: skip
-    shared = _PAPER if protocol == "paper" else {}
     loaded = _seeded(load_prometheus_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
     second = _seeded(load_prometheus_judge(against, **shared), seed) if against is not None else None
     if fit is not None and loaded.calibration is not None:

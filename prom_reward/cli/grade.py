@@ -22,7 +22,6 @@ from prom_reward.errors import InputError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.runs import load_grading_run
-from prom_reward.settings.resolution import judge_config
 
 _ONE = "One response"
 
@@ -133,7 +132,7 @@ def grade(
     row = None if input is not None else _one_row(instruction, response, reference)
     if row is not None:
         rubrics = rubrics or load_rubric("helpfulness")
-    judge_config(judge_settings, **overrides)  # names a wrong judge or setting without importing torch
+    options.check_judge(judge_settings, overrides)
     if row is not None and not (as_json or show_prompt or out):
         requests = row_requests(row.values, rubrics)
         made = load_judge(judge_settings, **overrides)

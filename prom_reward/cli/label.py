@@ -145,11 +145,12 @@ def label(
     )  # fmt: skip
     run = load_labeling_run(config) if config is not None else LabelingRun()
     run = run.model_copy(update=given)
-    _check_input(run, export or (), dry_run=dry_run, strict=strict)
     overrides = options.given(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
         device=device, truncate_response=truncate_response, sampling={"seed": seed},
     )  # fmt: skip
+    options.check_judge(run.judge, overrides, runs_here=not (ray or ray_address or dry_run))
+    _check_input(run, export or (), dry_run=dry_run, strict=strict)
     made = load_prometheus_judge(run.judge, **overrides)
     if dry_run:
         _show_dry_run(run, made, overrides, as_json)

@@ -48,12 +48,12 @@ class ServedJudge(Judge):
         self.is_repeatable = bool(facts["is_repeatable"])
         self.pairs_note = str(facts["pairs_note"])
         self._fingerprint, self._identity = str(facts["fingerprint"]), str(facts["identity"])
+        self._ranks = bool(facts["ranks"])
         self._stats = ServerStats()
         self._connections: PerProcess[ServerClient] = PerProcess()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = ("name", "guard", "taught_to_rank", "is_repeatable", "pairs_note", "fingerprint", "identity")
-        return type(self), (self.source, {name: getattr(self, name) for name in names})
+        return type(self), (self.source, judge_facts(self))
 
     def __repr__(self) -> str:
         return f"ServedJudge({self.name!r}, {self.source.url})"
@@ -67,6 +67,11 @@ class ServedJudge(Judge):
     def identity(self) -> str:
         """The served judge's."""
         return self._identity
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the served judge does."""
+        return self._ranks
 
     def load(self) -> None:
         """Ask the server for its judge."""
@@ -137,6 +142,12 @@ class ServedJudge(Judge):
             problem = f"the server gave {len(found)} answers to {len(requests)} requests"
             return [kind(outcome=Outcome.ENGINE_FAILED, error=problem) for _ in requests]
         return found
+
+
+def judge_facts(judge: Judge) -> dict[str, Any]:
+    """Return what a served judge says about itself, as a ServedJudge takes it."""
+    names = ("name", "fingerprint", "identity", "guard", "ranks", "taught_to_rank", "is_repeatable", "pairs_note")
+    return {name: getattr(judge, name) for name in names}
 
 
 def served_judge(source: ServerSource) -> ServedJudge | None:

@@ -21,7 +21,7 @@ def slow(prompt):
     time.sleep(float({seconds}))
     return word_score(prompt)
 
-command.judge_config = lambda *args, **settings: None
+command.options.check_judge = lambda *args, **settings: None
 command.load_judge = lambda name, **settings: PrometheusJudge(ScriptedEngine(slow, keeps_prompts=False), name=name)
 from prom_reward.cli.main import main
 sys.argv[1:] = ["serve", {name!r}, *{arguments!r}]

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from prom_reward.engines.server.source import SERVED_BY
 from prom_reward.errors import RowError, RubricError
-from prom_reward.judging.base import Judge
 from prom_reward.judging.requests import parse_requests
+from prom_reward.judging.served_judge import judge_facts
 from prom_reward.serving.exchange import Body
 from prom_reward.serving.protocols.fields import as_mapping, check_fields, group_of, listed
 from prom_reward.serving.service import JudgeService, Rollout
@@ -53,12 +53,6 @@ async def models(service: JudgeService, _body: Body) -> object:
             {"id": judge.name, "object": "model", "created": 0, "owned_by": SERVED_BY, "judge": judge_facts(judge)},
         ],
     }
-
-
-def judge_facts(judge: Judge) -> dict[str, Any]:
-    """Return what a remote judge says about itself in the server's place."""
-    names = ("name", "fingerprint", "identity", "guard", "taught_to_rank", "is_repeatable", "pairs_note")
-    return {name: getattr(judge, name) for name in names}
 
 
 def _requests(service: JudgeService, body: Body, cls: type[_RequestT]) -> list[_RequestT]:
