@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prom_reward.auditing.audit import audit as audit
     from prom_reward.config import load_judge as load_judge, load_rubric as load_rubric
     from prom_reward.engines.base import SamplingParams as SamplingParams
     from prom_reward.engines.local.transformers_engine import TransformersEngine as TransformersEngine
@@ -72,6 +73,7 @@ _HOMES = {
     "TransformersEngine": "engines.local.transformers_engine",
     "UnscoredError": "errors",
     "WorkError": "errors",
+    "audit": "auditing.audit",
     "label": "labeling.labeling",
     "load_judge": "config",
     "load_rubric": "config",

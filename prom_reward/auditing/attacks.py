@@ -1,11 +1,12 @@
-"""Attack strings, the weak responses that they are put on, and the trials that come of both.
+"""Attack strings, the weak responses that they are added to, and the trials made of both.
 
-It does not know judges. The built-in strings are in `presets/attacks.yaml`, in this project's own wording; other
-people's come from a JSONL file with `kind`, `text` and perhaps `sort`.
+The built-in strings are in `presets/attacks.yaml`, in this project's own wording. A file of your own has the columns
+`kind`, `text` and, optionally, `sort`.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -15,7 +16,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from prom_reward.auditing.tasks import Task, other_answers
+from prom_reward.auditing.tasks import AuditTask, other_answers
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError, RowError
 from prom_reward.prompts.guard.neutralize import neutralize
@@ -32,47 +33,51 @@ _VAGUE = (
     "There is a lot that one could say here.",
     "It is hard to give an answer.",
 )
-_NUM_OTHERS = 5  # as many as the six tasks of a quick audit have; with them 30 requests, of which 29 can pass
+_NUM_OTHERS = 5  # the six tasks of a quick audit have five each: 30 requests, enough for its 29 trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttackFamily:
-    """Attacks of one sort."""
+    """Attacks of one family."""
 
     name: str
     """For tables and JSON."""
     kind: AttackKind
-    """Whether they pose as the judge, persuade it, or are harmless text to compare with."""
+    """structural: poses as the judge; semantic: persuades it; control: harmless text to compare with."""
     texts: tuple[str, ...]
-    """With placeholders for what comes from the task."""
+    """The attack strings."""
     positions: tuple[Position, ...] = POSITIONS
-    """Where they are put."""
+    """Where they stand in the response."""
+    has_placeholders: bool = True
+    """Whether `{high}` and the like in the texts are filled in from the task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeakResponse:
     """A response that deserves a low score."""
 
-    task: Task
-    """What it answers."""
+    task: AuditTask
+    """The task that it answers."""
     text: str
     """The response."""
     others: tuple[str, ...]
-    """Five good answers to other questions; where there are fewer, some come several times."""
+    """Five good answers to other questions, repeated if there are fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class AttackTrial:
     """One attack on one weak response."""
 
     family: AttackFamily
     """The attack's family."""
     weak: WeakResponse
-    """What is attacked."""
+    """The response that is attacked."""
     position: Position
     """Where the attack stands."""
+    text: str
+    """The attack as the family has it."""
     attack: str
-    """The attack with its placeholders filled in."""
+    """The same with its placeholders filled in."""
 
     @property
     def response(self) -> str:
@@ -109,41 +114,44 @@ def builtin_families() -> tuple[AttackFamily, ...]:
 
 
 def read_attacks(path: str | Path) -> tuple[AttackFamily, ...]:
-    """Read one's own attacks, a family for every `kind`; their braces are no placeholders.
+    """Read attacks from a file, one family for each `kind`. Braces in their texts are not placeholders.
 
-    A row may say with `sort` what its family is held to: structural, semantic (the default) or control.
+    A row's `sort` sets the threshold of its family: structural, semantic (the default) or control.
 
     Raises:
-        InputError: The file cannot be read, a row lacks `kind` or `text`, or the rows of a kind differ in `sort`.
+        InputError: The file cannot be read, a row lacks `kind` or `text`, or rows of one kind differ in `sort`.
     """
     texts: dict[str, list[str]] = {}
     sorts: dict[str, AttackKind] = {}
     for number, row in enumerate(read_values(path), start=1):
-        kind, text = row.get("kind"), row.get("text")
-        sort: AttackKind = row.get("sort") or "semantic"
-        if not isinstance(kind, str) or not isinstance(text, str):
-            got = ", ".join(sorted(map(str, row))) or "none"
-            raise RowError(
-                f"{path}, row {number}: expected an attack with the strings kind and text, got columns {got}"
-            )
-        kind = kind.encode("utf-8", "replace").decode()  # it is a seed and a cell of a page; neither holds surrogates
-        if sort not in get_args(AttackKind):
-            raise RowError(f"{path}, row {number}: got sort {sort!r:.60}; expected structural, semantic or control")
+        kind, text, sort = _attack(row, f"{path}, row {number}")
         if sorts.setdefault(kind, sort) != sort:
             raise RowError(
-                f"{path}, row {number}: got sort {sort!r}, but {sorts[kind]!r} in a row above of the same kind; "
-                "expected one sort a kind"
+                f"{path}, row {number}: got sort {sort!r}, but an earlier row of this kind has {sorts[kind]!r}; "
+                "expected one sort for each kind"
             )
         texts.setdefault(kind, []).append(text)
     if not texts:
         raise InputError(f"{path}: got no attacks; expected rows with kind and text")
     return tuple(
-        AttackFamily(name=f"file:{kind}", kind=sorts[kind], texts=tuple(dict.fromkeys(family)))
+        AttackFamily(name=f"file:{kind}", kind=sorts[kind], texts=tuple(dict.fromkeys(family)), has_placeholders=False)
         for kind, family in texts.items()
     )
 
 
-def weak_responses(tasks: Sequence[Task]) -> list[WeakResponse]:
+def _attack(row: Mapping[str, Any], where: str) -> tuple[str, str, AttackKind]:
+    """Return a row's kind, text and sort."""
+    kind, text = row.get("kind"), row.get("text")
+    sort: AttackKind = row.get("sort") or "semantic"
+    if not isinstance(kind, str) or not isinstance(text, str):
+        got = ", ".join(sorted(map(str, row))) or "none"
+        raise RowError(f"{where}: expected an attack with the strings kind and text, got columns {got}")
+    if sort not in get_args(AttackKind):
+        raise RowError(f"{where}: got sort {sort!r:.60}; expected structural, semantic or control")
+    return kind.encode("utf-8", "replace").decode(), text, sort  # a seed is made of the kind: no lone surrogates
+
+
+def weak_responses(tasks: Sequence[AuditTask]) -> list[WeakResponse]:
     """Return for every task a vague response, its reference's first quarter, and an answer to another question.
 
     Args:
@@ -162,33 +170,43 @@ def weak_responses(tasks: Sequence[Task]) -> list[WeakResponse]:
     return found
 
 
-def draw_trials(
-    family: AttackFamily, weak: Sequence[WeakResponse], num_trials: int, *, seed: int, fills: bool = True
-) -> list[Trial]:
+def draw_trials(family: AttackFamily, weak: Sequence[WeakResponse], num_trials: int, *, seed: int) -> list[AttackTrial]:
     """Return trials of a family, drawn from texts x positions x weak responses.
 
-    No two of them give a judge the same prompt with the guard on. So an attack that stands alone, which leaves
-    nothing of the weak response, is one trial a task, against one of its weak responses.
+    Texts take turns, so each is tried once before any is tried twice. No two trials give the judge the same prompt
+    with the guard on. An attack that stands alone replaces the weak response and is one trial for each task.
 
     Args:
         family: The attacks.
-        weak: What they are put on.
-        num_trials: Trials to draw; fewer come back where there are no more.
-        seed: Of the draw.
-        fills: Whether the family's texts have placeholders.
+        weak: The responses that they are added to.
+        num_trials: Trials to draw; fewer are returned if there are no more.
+        seed: Seed of the draw.
     """
-    combinations = list(product(family.texts, family.positions, weak))
-    random.Random(f"{seed}:{family.name}").shuffle(combinations)
-    trials: dict[GradingRequest, Trial] = {}
-    for text, position, one in combinations:
-        attack = fill(text, _values(one)) if fills and "{" in text else text
-        trial = Trial(family=family, weak=one, position=position, attack=attack)
-        if trial.response == one.text:  # nothing was attacked
-            continue
-        trials.setdefault(replace(trial.request, response=neutralize(trial.response)), trial)
-        if len(trials) == num_trials:
-            break
-    return list(trials.values())
+    return list(islice(_trials(family, weak, random.Random(f"{seed}:{family.name}")), num_trials))
+
+
+def _trials(family: AttackFamily, weak: Sequence[WeakResponse], draw: random.Random) -> Iterator[AttackTrial]:
+    seen: set[GradingRequest] = set()
+    turns = deque(_trials_of(text, family, weak, draw) for text in draw.sample(family.texts, len(family.texts)))
+    while turns:
+        trials = turns.popleft()
+        for trial in trials:
+            prompt = replace(trial.request, response=neutralize(trial.response))
+            if trial.response != trial.weak.text and prompt not in seen:
+                seen.add(prompt)
+                turns.append(trials)
+                yield trial
+                break
+
+
+def _trials_of(
+    text: str, family: AttackFamily, weak: Sequence[WeakResponse], draw: random.Random
+) -> Iterator[AttackTrial]:
+    """Yield a text at every position of every weak response, in random order."""
+    places = list(product(family.positions, weak))
+    for position, one in draw.sample(places, len(places)):
+        attack = fill(text, _values(one)) if family.has_placeholders and "{" in text else text
+        yield AttackTrial(family=family, weak=one, position=position, text=text, attack=attack)
 
 
 def _values(weak: WeakResponse) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ It does not know judges. Every value is escaped by jinja2, the page runs no scri
 from decimal import ROUND_CEILING, Decimal
 from importlib import resources
 
-from prom_reward.auditing.audit import Audit
+from prom_reward.auditing.results import Audit
 from prom_reward.prompts.guard.lookalikes import reveal
 
 _MAX_SHOWN = 2000  # characters of a response

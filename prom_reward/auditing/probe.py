@@ -1,14 +1,11 @@
-"""One measured property of a judge, with the limits that make it pass or fail.
-
-It does not know how it is measured.
-"""
+"""One measured property of a judge, with the limits that make it pass or fail."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Literal
 
-Verdict = Literal["pass", "warn", "fail"]
+AuditVerdict = Literal["pass", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,19 +17,19 @@ class Probe:
     name: str
     """For tables and JSON."""
     meaning: str
-    """What the value says, in words."""
+    """What the value measures, in words."""
     value: float | None
-    """None where it cannot be measured."""
+    """None if it cannot be measured."""
     num_cases: int
-    """Responses, pairs or triples that it was measured on."""
+    """Number of responses, pairs or triples measured."""
     pass_limit: float
-    """A value that is as good or better passes."""
+    """The worst value that passes."""
     fail_limit: float
-    """A value that is worse fails; what lies between is a warning."""
+    """A worse value fails; a value between the limits is a warning."""
 
     @property
-    def verdict(self) -> Verdict:
-        """Pass, warn or fail; what could not be measured is a warning."""
+    def verdict(self) -> AuditVerdict:
+        """Pass, warn or fail; a warning if the value could not be measured."""
         if self.value is None:
             return "warn"
         sign = 1 if self.pass_limit <= self.fail_limit else -1
@@ -42,7 +39,7 @@ class Probe:
 
     @property
     def shown_value(self) -> str:
-        """The value, to be shown: rounded to the worse side, so that none looks better than its verdict."""
+        """The value for people, rounded to the worse side so that it never looks better than its verdict."""
         if self.value is None:
             return "-"
         worse = ROUND_CEILING if self.pass_limit <= self.fail_limit else ROUND_FLOOR
@@ -50,7 +47,7 @@ class Probe:
 
     @property
     def limits(self) -> str:
-        """The limits, to be shown."""
+        """The limits for people."""
         relation = "<=" if self.pass_limit <= self.fail_limit else ">="
         return f"pass {relation} {self.pass_limit:g}, fail beyond {self.fail_limit:g}"
 
@@ -69,7 +66,7 @@ class Probe:
 def mean_probe(
     group: str, name: str, meaning: str, values: Sequence[float], *, limits: tuple[float, float], absolute: bool = False
 ) -> Probe:
-    """Return the probe of a mean, or of its distance from 0; `limits` are where it passes and where it fails."""
+    """Return the probe of a mean, or of its distance from 0; `limits` are `pass_limit` and `fail_limit`."""
     value = sum(values) / len(values) if values else None
     return Probe(
         group=group,

@@ -1,7 +1,7 @@
 """Probes of single grades: bias, consistency, and the use of the scale.
 
-It does not know attacks, files or pages. What is known of the responses is their order: a reference answer, its
-first half, its first quarter, a good answer to another question.
+Each task has four responses in a known order, best first: the reference answer, its first half, its first quarter, and
+a good answer to another question.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 from prom_reward.auditing.injection import OnBatch, unit_points
 from prom_reward.auditing.probe import Probe, mean_probe
-from prom_reward.auditing.tasks import Task, other_answers
+from prom_reward.auditing.tasks import AuditTask, other_answers
 from prom_reward.evaluation.agreement import partial_pearson
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.judge import PrometheusJudge
@@ -27,18 +27,18 @@ _FILLER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradedLadder:
-    """Every task's responses from the best to the worst, with their grades."""
+    """Every task's responses, best first, with their grades."""
 
     judge: PrometheusJudge
-    """Who graded them."""
+    """The judge that graded them."""
     steps: tuple[GradingRequest, ...]
-    """`NUM_STEPS` a task, tasks in order."""
+    """`NUM_STEPS` for each task, tasks in order."""
     judgments: tuple[Judgment, ...]
-    """One a step."""
+    """One for each step."""
     on_start: OnBatch
     """Called with the number of gradings to come."""
     on_batch: OnBatch
-    """Called with the number of gradings that are done."""
+    """Called after each call of the judge with the number of its gradings."""
 
     @property
     def points(self) -> list[float | None]:
@@ -46,26 +46,26 @@ class GradedLadder:
         return [unit_points(one, judgment) for one, judgment in zip(self.steps, self.judgments, strict=True)]
 
     def column(self, rank: int) -> list[GradingRequest]:
-        """Return every task's response of a rank, 0 the best."""
+        """Return every task's response of a rank; 0 is the best."""
         return list(self.steps[rank::NUM_STEPS])
 
     def grade(self, requests: Sequence[GradingRequest]) -> list[float | None]:
-        """Return the points of further requests."""
+        """Grade further requests and return their points."""
         self.on_start(len(requests))
         judgments = grade_all(self.judge, requests, on_batch=self.on_batch)
         return [unit_points(one, judgment) for one, judgment in zip(requests, judgments, strict=True)]
 
     def changes(self, rank: int, responses: Iterable[str]) -> list[float]:
-        """Return by how many points other responses differ from those of a rank, where both are scored."""
+        """Return how many points other responses lie above those of a rank, if both are scored."""
         before = self.points[rank::NUM_STEPS]
         after = self.grade([replace(one, response=new) for one, new in zip(self.column(rank), responses, strict=True)])
         return _differences(before, after)
 
 
 def graded_ladder(
-    judge: PrometheusJudge, tasks: Sequence[Task], *, on_start: OnBatch, on_batch: OnBatch
+    judge: PrometheusJudge, tasks: Sequence[AuditTask], *, on_start: OnBatch, on_batch: OnBatch
 ) -> GradedLadder:
-    """Grade the ladder of all tasks, which `check_tasks` accepts."""
+    """Grade the ladder of all tasks; `check_tasks` must accept them."""
     steps = tuple(step for at, task in enumerate(tasks) for step in _ladder(task, next(other_answers(tasks, at))))
     on_start(len(steps))
     judgments = tuple(grade_all(judge, steps, on_batch=on_batch))
@@ -107,7 +107,7 @@ def probe_consistency(ladder: GradedLadder) -> list[Probe]:
         mean_probe(
             "consistency",
             "reworded rubric",
-            "mean change of a score when the rubric asks the same in other words",
+            "mean change of a score if the rubric asks the same in other words",
             moved,
             limits=(0.25, 0.75),
         ),
@@ -124,22 +124,26 @@ def probe_scale(ladder: GradedLadder) -> list[Probe]:
     used = [min(1.0, len(labels) / size)] if scored else []
     certain = [(judgment.entropy or 0.0) / log(len(one.rubric.scale.labels)) for one, judgment in scored]
     points = ladder.points
-    neighbours = [(points[at], points[at + 1]) for at in range(len(points)) if at % NUM_STEPS < NUM_STEPS - 1]
-    kept = [float(first > second) for first, second in neighbours if first is not None and second is not None]
-    meaning = "share of neighbours scored in their known order: whole, half, quarter, answer to another question"
+    neighbors = [(points[at], points[at + 1]) for at in range(len(points)) if at % NUM_STEPS < NUM_STEPS - 1]
+    kept = [float(first > second) for first, second in neighbors if first is not None and second is not None]
+    meaning = "share of neighbors scored in their known order: whole, half, quarter, answer to another question"
     return [
         replace(
             mean_probe(
-                "scale", "scores used", "share of the scale's scores that are ever likeliest", used, limits=(0.8, 0.4)
+                "scale",
+                "scores used",
+                "share of the scale's scores that are used at least once",
+                used,
+                limits=(0.8, 0.4),
             ),
             num_cases=len(scored),
         ),
-        mean_probe("scale", "entropy", "mean entropy as a share of an even guess's", certain, limits=(0.9, 0.98)),
+        mean_probe("scale", "entropy", "mean entropy as a share of that of an even guess", certain, limits=(0.9, 0.98)),
         mean_probe("scale", "known order", meaning, kept, limits=(0.8, 0.6)),
     ]
 
 
-def _ladder(task: Task, other: str) -> tuple[GradingRequest, ...]:
+def _ladder(task: AuditTask, other: str) -> tuple[GradingRequest, ...]:
     words = task.reference_answer.split(" ")
     half, quarter = (" ".join(words[: max(1, len(words) // part)]) for part in (2, 4))
     return tuple(task.request(text) for text in (task.reference_answer, half, quarter, other))

@@ -1,7 +1,4 @@
-"""Probes of pairwise ranking: position, cycles, agreement with direct grading.
-
-It does not know attacks, files or pages. Expected scores are numbers and cannot go in cycles; rankings can.
-"""
+"""Probes of pairwise ranking: position, cycles, agreement with direct grading."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -27,7 +24,13 @@ def probe_ranking(ladder: GradedLadder) -> list[Probe]:
     triples = [part[at : at + 3] for part in (straight, swapped) for at in range(0, len(part), 3)]
     cycles = [float(_is_cycle(triple)) for triple in triples if None not in triple]
     return [
-        mean_probe("bias", "position", "share of pairwise verdicts that change when swapped", flips, limits=(0.1, 0.3)),
+        mean_probe(
+            "bias",
+            "position",
+            "share of pairwise verdicts that change if the sides are swapped",
+            flips,
+            limits=(0.1, 0.3),
+        ),
         mean_probe(
             "consistency",
             "ranking in cycles",
@@ -56,7 +59,7 @@ def _comparison(first: GradingRequest, second: GradingRequest) -> ComparisonRequ
 
 
 def _signs(ladder: GradedLadder, requests: Sequence[ComparisonRequest]) -> list[int | None]:
-    """Return 1 where response A wins, -1 where B does, 0 for a tie, None where there is no verdict."""
+    """Return 1 if response A wins, -1 if B wins, 0 for a tie, None without a verdict."""
     ladder.on_start(len(requests))
     signs: list[int | None] = []
     for start in range(0, len(requests), _BATCH):

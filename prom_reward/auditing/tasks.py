@@ -1,7 +1,7 @@
 """Tasks of an audit: questions with an answer that deserves the best score.
 
-It does not know judges or attacks. The built-in tasks are in `presets/audit_tasks.yaml`; other people's come from a
-file with `instruction`, `reference_answer` and `rubric`, where a question may come several times.
+The built-in tasks are in `presets/audit_tasks.yaml`. A file of your own has the columns `instruction`,
+`reference_answer` and `rubric`; a question may have several rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from prom_reward.types import GradingRequest, Rubric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class AuditTask:
     """A question with an answer that deserves the best score."""
 
     instruction: str
@@ -28,7 +28,7 @@ class Task:
     reference_answer: str
     """The answer."""
     rubric: Rubric
-    """What answers are judged by."""
+    """The rubric that answers are graded by."""
 
     def request(self, response: str) -> GradingRequest:
         """Return the request to grade a response to this task."""
@@ -41,36 +41,36 @@ class Task:
 
 
 @cache
-def builtin_tasks() -> tuple[Task, ...]:
+def builtin_tasks() -> tuple[AuditTask, ...]:
     """Return this project's own tasks."""
     preset = resources.files("prom_reward").joinpath("presets/audit_tasks.yaml")
     return _tasks(yaml.safe_load(preset.read_text(encoding="utf-8")), "audit_tasks.yaml", ())
 
 
-def read_tasks(path: str | Path, default_rubrics: tuple[Rubric, ...] = ()) -> tuple[Task, ...]:
-    """Read one's own tasks: rows with `instruction`, `reference_answer`, and `rubric` unless there is a default.
+def read_tasks(path: str | Path, default_rubrics: tuple[Rubric, ...] = ()) -> tuple[AuditTask, ...]:
+    """Read tasks from a file: rows with `instruction`, `reference_answer`, and `rubric` unless there is a default.
 
     Raises:
-        InputError: The file cannot be read, a row lacks one of them, or `check_tasks` fails.
+        InputError: The file cannot be read, a row lacks a column, or `check_tasks` fails.
     """
     return _tasks(read_values(path), str(path), default_rubrics)
 
 
-def check_tasks(tasks: Sequence[Task], where: str) -> None:
-    """Check that every task has an answer to another question beside it.
+def check_tasks(tasks: Sequence[AuditTask], where: str) -> None:
+    """Check that the tasks hold an answer to another question for every task.
 
     Raises:
-        InputError: One has none; the message begins with `where`.
+        InputError: A task has none; the message begins with `where`.
     """
     if not tasks or any(next(other_answers(tasks, at), None) is None for at in range(len(tasks))):
         raise InputError(
-            f"{where}: got {len(tasks)} tasks; expected for each another one with another instruction and another "
-            "reference_answer"
+            f"{where}: got {len(tasks)} tasks; expected, for each task, a second one with another instruction and "
+            "another reference_answer"
         )
 
 
-def other_answers(tasks: Sequence[Task], at: int) -> Iterator[str]:
-    """Yield the reference answers of other questions, from the next task on, each once and never the task's own."""
+def other_answers(tasks: Sequence[AuditTask], at: int) -> Iterator[str]:
+    """Yield the distinct reference answers of other questions, starting after the task; never the task's own."""
     task = tasks[at]
     seen = {task.reference_answer}
     for step in range(1, len(tasks)):
@@ -80,9 +80,9 @@ def other_answers(tasks: Sequence[Task], at: int) -> Iterator[str]:
             yield other.reference_answer
 
 
-def distinct_tasks(tasks: Sequence[Task], count: int) -> list[Task]:
-    """Return the first tasks, at most `count`, that share neither instruction nor reference answer."""
-    found: list[Task] = []
+def distinct_tasks(tasks: Sequence[AuditTask], count: int) -> list[AuditTask]:
+    """Return the first `count` tasks (or fewer) that share neither instruction nor reference answer."""
+    found: list[AuditTask] = []
     for task in tasks:
         shares = (task.instruction == one.instruction or task.reference_answer == one.reference_answer for one in found)
         if len(found) < count and not any(shares):
@@ -90,7 +90,7 @@ def distinct_tasks(tasks: Sequence[Task], count: int) -> list[Task]:
     return found
 
 
-def _tasks(rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple[Rubric, ...]) -> tuple[Task, ...]:
+def _tasks(rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple[Rubric, ...]) -> tuple[AuditTask, ...]:
     tasks = []
     for number, row in enumerate(rows, start=1):
         instruction, reference = row.get("instruction"), row.get("reference_answer")
@@ -99,6 +99,6 @@ def _tasks(rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple
         rubrics = parse_rubrics(row["rubric"]) if row.get("rubric") else default_rubrics
         if not rubrics:
             raise RowError(f"{where}, row {number}: no rubric; give the row one, or all rows one with --rubric")
-        tasks.append(Task(instruction=instruction, reference_answer=reference, rubric=rubrics[0]))
+        tasks.append(AuditTask(instruction=instruction, reference_answer=reference, rubric=rubrics[0]))
     check_tasks(tasks, where)
     return tuple(tasks)

@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from prom_reward.auditing.attacks import builtin_families, read_attacks
-from prom_reward.auditing.audit import Audit, audit as run_audit
+from prom_reward.auditing.audit import audit as run_audit, audit_inputs
 from prom_reward.auditing.page import audit_page, shown_limit, shown_share
-from prom_reward.auditing.tasks import read_tasks
+from prom_reward.auditing.results import Audit
 from prom_reward.cli.console import check_writable, progress_bar, quiet_libraries, stderr, stdout
 from prom_reward.config import load_judge, load_rubric
 
-_COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
+_COLORS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
 
 
 def audit(
@@ -22,40 +21,46 @@ def audit(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer tasks and trials: minutes on a CPU.")] = False,
     attacks: Annotated[
         Path | None,
-        typer.Option(help="Attacks of your own beside the built-in ones: rows with `kind`, `text`, `sort`."),
+        typer.Option(help="Attacks of your own: rows with `kind`, `text` and, optionally, `sort`."),
     ] = None,
+    builtin: Annotated[bool, typer.Option("--builtin/--no-builtin", help="Try the built-in attacks, too.")] = True,
     tasks: Annotated[
         Path | None, typer.Option(help="Tasks of your own: rows with `instruction`, `reference_answer`, `rubric`.")
     ] = None,
-    rubric: Annotated[str | None, typer.Option(help="For tasks without one: a name, a YAML file or a text.")] = None,
+    rubric: Annotated[
+        str | None, typer.Option(help="For tasks without a rubric: a name, a YAML file or a text.")
+    ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials a family, instead of 520 (29 with --quick).")
+        int | None, typer.Option(min=1, help="Trials of each family, instead of 520 (29 with --quick).")
     ] = None,
     mode: Annotated[Literal["feedback", "score"] | None, typer.Option(help="How the judge reads its score.")] = None,
-    model: Annotated[str | None, typer.Option(help="Where the judge's weights are, if not where it says.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The folder or hub id of the judge's weights, if not its own.")
+    ] = None,
     adapter: Annotated[str | None, typer.Option(help="A LoRA adapter on the judge's weights.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write an HTML page with the worst cases.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the page.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning, too.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the trials, of sampled feedback and of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the trials, of sampled feedback and of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.
 
-    Each attack stands alone, before, inside and behind weak responses; counted is how often the expected score
-    rises by 0.5 and by 1.0, with the guard on, with it off, and with flagged responses at the lowest score. The exit
-    status is 1 where a family or a probe fails.
+    Each attack stands alone, before, inside and after weak responses. The audit counts how often the expected score
+    rises by 0.5 and by 1.0: with the guard on, with it off, and with flagged responses at the lowest score. The exit
+    status is 1 if a family or a probe fails.
 
     Example: `prom-reward audit smollm2-135m --quick --page audit.html`
 
-    Example: `prom-reward audit my-judge.yaml --attacks attacks.jsonl --json > audit.json`
+    Example: `prom-reward audit my-judge.yaml --attacks attacks.jsonl --no-builtin --json > audit.json`
     """
     quiet_libraries()
     if page is not None:
         check_writable(page, force=force)
+    default_rubrics = load_rubric(rubric) if rubric is not None else None
+    chosen, families = audit_inputs(attacks=attacks, builtin=builtin, tasks=tasks, rubric=default_rubrics)
     settings: dict[str, Any] = {"mode": mode, "model": model, "adapter": adapter, "sampling": {"seed": seed}}
     loaded = load_judge(judge, **{key: value for key, value in settings.items() if value is not None})
-    default_rubrics = load_rubric(rubric) if rubric is not None else ()
     with progress_bar() as progress:
         task = progress.add_task(f"auditing {loaded.name}", total=0)
         total = 0
@@ -67,8 +72,9 @@ def audit(
 
         result = run_audit(
             loaded,
-            tasks=read_tasks(tasks, default_rubrics) if tasks is not None else None,
-            families=(*builtin_families(), *(read_attacks(attacks) if attacks is not None else ())),
+            attacks=families,
+            builtin=False,
+            tasks=chosen,
             quick=quick,
             num_trials=trials,
             seed=seed,
@@ -104,7 +110,7 @@ def _show(result: Audit) -> None:
             shown_limit(one.flagged.rise_10, one.flagged.high_10),
             " / ".join("-" if mean is None else f"{mean:+.2f}" for mean in means),
             shown_share(one.flag_share),
-            style=_COLOURS[one.verdict],
+            style=_COLORS[one.verdict],
         )
     stdout.print(table)
     table = Table(title="bias, consistency, scale", title_justify="left")
@@ -114,5 +120,5 @@ def _show(result: Audit) -> None:
         meaning = f"{probe.meaning} ({probe.limits})"
         name = f"{probe.group}: {probe.name}"
         cells = (name, probe.verdict, probe.shown_value, str(probe.num_cases), meaning)
-        table.add_row(*cells, style=_COLOURS[probe.verdict])
+        table.add_row(*cells, style=_COLORS[probe.verdict])
     stdout.print(table)

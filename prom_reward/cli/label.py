@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.cli.console import progress_bar, quiet_libraries, stderr
-from prom_reward.cli.label_tables import show_forecast, show_labelling
+from prom_reward.cli.label_tables import show_forecast, show_labeling
 from prom_reward.config import load_judge, load_rubric, prompt_renderer
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
@@ -21,7 +21,7 @@ from prom_reward.labeling.dry_run import forecast, try_out
 from prom_reward.labeling.exports import Export, ExportOptions, export_labels, trainer_named
 from prom_reward.labeling.labeling import (
     Backend,
-    Labelling,
+    Labeling,
     LocalBackend,
     Progress,
     Reader,
@@ -168,8 +168,8 @@ def label(
     if as_json:
         typer.echo(json.dumps({**_summary(found, exports), "seconds": seconds}))
     else:
-        show_labelling(found, exports, seconds)
-    if found.num_problems or not found.num_labelled:
+        show_labeling(found, exports, seconds)
+    if found.num_problems or not found.num_labeled:
         raise typer.Exit(1)
 
 
@@ -180,7 +180,7 @@ class _Bar:
         total = None if is_hub_id(run.input or "") else count_rows(run.input or "")
         self._out = run.out
         self._progress = progress_bar()
-        self._task = self._progress.add_task("labelling", total=min(total, run.limit) if total and run.limit else total)
+        self._task = self._progress.add_task("labeling", total=min(total, run.limit) if total and run.limit else total)
         self._counts: Counter[str] = Counter()
         self._kept = 0
 
@@ -191,7 +191,7 @@ class _Bar:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._progress.__exit__(kind, *rest)  # type: ignore[arg-type]  # handed on as it came
         if kind is KeyboardInterrupt:
-            text = f"stopped; {self._kept} rows are labelled in {self._out}: run the same command again to go on"
+            text = f"stopped; {self._kept} rows are labeled in {self._out}: run the same command again to go on"
             stderr.print(text, highlight=False, soft_wrap=True)
 
     def show(self, done: Progress) -> None:
@@ -201,7 +201,7 @@ class _Bar:
             self._counts[names.get(outcome, "failed")] += count
         self._kept += done.num_rows
         shown = ", ".join(f"{self._counts[name]} {name}" for name in ("scored", "forced", "failed"))
-        self._progress.update(self._task, advance=done.num_rows, description=f"labelling ({shown})")
+        self._progress.update(self._task, advance=done.num_rows, description=f"labeling ({shown})")
 
 
 def _show_dry_run(run: LabelingRun, judge: PrometheusJudge, overrides: dict[str, Any], as_json: bool) -> None:
@@ -242,12 +242,12 @@ def _gpus(given: str | None) -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _summary(found: Labelling, exports: Sequence[Export]) -> dict[str, Any]:
+def _summary(found: Labeling, exports: Sequence[Export]) -> dict[str, Any]:
     return {
         "out": str(found.out),
         "kind": found.kind,
         "rows": found.num_rows,
-        "labelled": found.num_labelled,
+        "labeled": found.num_labeled,
         "problems": found.num_problems,
         "outcomes": found.outcomes,
         "agreement": found.agreement,

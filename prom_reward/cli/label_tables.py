@@ -13,7 +13,7 @@ from prom_reward.cli.console import stderr, stdout
 from prom_reward.data.formats import KINDS
 from prom_reward.labeling.dry_run import Forecast, Trial
 from prom_reward.labeling.exports import Export
-from prom_reward.labeling.labeling import Labelling
+from prom_reward.labeling.labeling import Labeling
 
 
 def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, as_json: bool) -> None:
@@ -50,12 +50,12 @@ def show_forecast(expected: Forecast, trial: Trial, prompts: Sequence[str], *, a
     stdout.print(table)
 
 
-def show_labelling(found: Labelling, exports: Sequence[Export], seconds: float) -> None:
+def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) -> None:
     """Print what came of a labelling that took some seconds now."""
     for warning in found.warnings:
         stderr.print(warning, highlight=False, soft_wrap=True)
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items()))
-    labelled = f"{found.num_labelled} of {found.num_rows} rows ({KINDS[found.kind]}) in {_duration(seconds)}"
+    labelled = f"{found.num_labeled} of {found.num_rows} rows ({KINDS[found.kind]}) in {_duration(seconds)}"
     stdout.print(f"{found.labels}: {labelled}; {outcomes}", highlight=False, soft_wrap=True)
     if found.agreement:
         total = sum(found.agreement.values())

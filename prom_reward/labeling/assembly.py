@@ -1,4 +1,4 @@
-"""Rows and the answers in the shards become labelled rows.
+"""Rows and the answers in the shards become labeled rows.
 
 It does not know judges: the same rows and shards always give the same bytes.
 """
@@ -48,10 +48,10 @@ class Assembly:
 
     num_rows: int = 0
     """Rows of the input, the broken ones included."""
-    num_labelled: int = 0
+    num_labeled: int = 0
     """Rows in the result."""
     problems: int = 0
-    """Rows that could not be labelled."""
+    """Rows that could not be labeled."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """Of all responses' labels and all rankings."""
     agreement: Counter[str] = field(default_factory=Counter)
@@ -83,7 +83,7 @@ class AnswerBook:
             return self._answers(start).get(key) or self._answers(self._index.owner(key))[key]
         except (KeyError, TypeError):
             raise InputError(
-                f"{self._folder.path}: the input changed while it was labelled; run the same command again"
+                f"{self._folder.path}: the input changed while it was labeled; run the same command again"
             ) from None
 
     def _answers(self, start: int) -> Answers:
@@ -96,7 +96,7 @@ class AnswerBook:
 
 
 def assemble(folder: LabelFolder, task: Task, rows: RowIterator, index: RequestIndex) -> Assembly:
-    """Write the labelled rows, and beside them the rows that could not be labelled.
+    """Write the labeled rows, and beside them the rows that could not be labeled.
 
     Args:
         folder: Holds the shards of all rows.
@@ -116,7 +116,7 @@ def assemble(folder: LabelFolder, task: Task, rows: RowIterator, index: RequestI
                     columns = label_columns(planned, task, book, start)
                     _count(found, columns)
                     kept = _kept(planned, columns)
-                    found.num_labelled += write_records(labels, [{**kept, "row": start + at, **columns}])
+                    found.num_labeled += write_records(labels, [{**kept, "row": start + at, **columns}])
             found.num_rows += len(run)
     return found
 
@@ -143,7 +143,7 @@ def label_columns(planned: PlannedRow, task: Task, book: AnswerBook, start: int)
 
 
 def input_values(row: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return the columns that a labelled row had in the input, under their old names."""
+    """Return the columns that a labeled row had in the input, under their old names."""
     added = {"row", "rubric_name", *_ADDED[kind]}
     values = {name: value for name, value in row.items() if name not in added}
     return {

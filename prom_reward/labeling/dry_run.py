@@ -1,4 +1,4 @@
-"""What a labelling would be: what was recognised, how many requests and tokens, and how long by a short trial.
+"""What a labeling would be: what was recognised, how many requests and tokens, and how long by a short trial.
 
 It does not know how prompts are shown, and writes nothing but a scratch file of the system's.
 """
@@ -27,7 +27,7 @@ class Forecast:
     num_rows: int
     """Rows of the input."""
     problems: Sequence[str]
-    """Rows that cannot be labelled, each with its place and what is wrong; the first hundred."""
+    """Rows that cannot be labeled, each with its place and what is wrong; the first hundred."""
     num_problems: int
     """How many there are."""
     num_requests: int

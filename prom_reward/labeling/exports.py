@@ -1,4 +1,4 @@
-"""Labelled rows become exactly what a TRL trainer takes.
+"""Labeled rows become exactly what a TRL trainer takes.
 
 It does not know judges. What a row lacks for a trainer is counted, never made up: an unscored row and a tie are
 dropped, a pair that the judge sees the other way round is swapped, dropped or kept by choice.
@@ -58,7 +58,7 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledRow:
+class LabeledRow:
     """A row of `labels.jsonl`, read back."""
 
     values: Mapping[str, Any]
@@ -83,11 +83,11 @@ def trainer_named(name: str) -> Trainer:
     raise ConfigError(f"unknown export {name!r}; expected one of {', '.join(TRAINERS)}.{near_miss(name, TRAINERS)}")
 
 
-def read_labels(folder: str | Path) -> Iterator[LabelledRow]:
-    """Yield the rows of a labelling.
+def read_labels(folder: str | Path) -> Iterator[LabeledRow]:
+    """Yield the rows of a labeling.
 
     Raises:
-        InputError: The folder holds no finished labelling.
+        InputError: The folder holds no finished labeling.
     """
     folder = Path(folder)
     manifest = load_manifest(folder / "manifest.json")
@@ -95,11 +95,11 @@ def read_labels(folder: str | Path) -> Iterator[LabelledRow]:
     kind: Kind = manifest["kind"]
     labels = folder / "labels.jsonl"
     if not labels.exists():
-        raise InputError(f"{labels}: no such file; the labelling is not finished: run `prom-reward label` again")
+        raise InputError(f"{labels}: no such file; the labeling is not finished: run `prom-reward label` again")
     with labels.open("rb") as file:
         for line in file:
             values = _row_values(labels, line)
-            yield LabelledRow(values=values, example=row_format.example(input_values(values, kind)))
+            yield LabeledRow(values=values, example=row_format.example(input_values(values, kind)))
 
 
 def _row_values(path: Path, line: bytes) -> dict[str, Any]:
@@ -116,14 +116,14 @@ def export_labels(folder: str | Path, trainer: Trainer, options: ExportOptions |
     """Write `FOLDER/TRAINER.jsonl` for a trainer.
 
     Args:
-        folder: Of a finished labelling.
+        folder: Of a finished labeling.
         trainer: "reward" (`chosen`, `rejected`, `margin`), "dpo" (`prompt`, `chosen`, `rejected`), "kto" (`prompt`,
             `completion`, `label`), "sft" (`prompt`, `completion`) or "grpo" (`prompt` once each, `rubric`,
             `reference_answer`).
         options: What goes into it.
 
     Raises:
-        InputError: The folder holds no finished labelling, or its rows are nothing for this trainer.
+        InputError: The folder holds no finished labeling, or its rows are nothing for this trainer.
     """
     trainer_named(trainer)
     found = Export(Path(folder) / f"{trainer}.jsonl")
@@ -131,7 +131,7 @@ def export_labels(folder: str | Path, trainer: Trainer, options: ExportOptions |
     if trainer in ("reward", "dpo") and manifest["kind"] == "response":
         raise InputError(f"{folder}: its rows have one response each; {trainer} needs pairs or several responses")
     exporter = _Exporter(options or ExportOptions(), found, tuple(map(_rubric, manifest["rubrics"])))
-    writers: dict[Trainer, Callable[[LabelledRow], Iterator[dict[str, Any]]]] = {
+    writers: dict[Trainer, Callable[[LabeledRow], Iterator[dict[str, Any]]]] = {
         "reward": exporter.reward,
         "dpo": exporter.dpo,
         "kto": exporter.kto,
@@ -145,7 +145,7 @@ def export_labels(folder: str | Path, trainer: Trainer, options: ExportOptions |
 
 
 class _Exporter:
-    """Turns labelled rows into a trainer's, and counts what it drops."""
+    """Turns labeled rows into a trainer's, and counts what it drops."""
 
     def __init__(self, options: ExportOptions, found: Export, rubrics: tuple[Rubric, ...]) -> None:
         self._options = options
@@ -153,15 +153,15 @@ class _Exporter:
         self._rubrics = rubrics
         self._prompts: set[str] = set()
 
-    def reward(self, row: LabelledRow) -> Iterator[dict[str, Any]]:
+    def reward(self, row: LabeledRow) -> Iterator[dict[str, Any]]:
         for pair in self._pairs(row):
             yield {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected, "margin": pair.margin}
 
-    def dpo(self, row: LabelledRow) -> Iterator[dict[str, Any]]:
+    def dpo(self, row: LabeledRow) -> Iterator[dict[str, Any]]:
         for pair in self._pairs(row):
             yield {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
 
-    def kto(self, row: LabelledRow) -> Iterator[dict[str, Any]]:
+    def kto(self, row: LabeledRow) -> Iterator[dict[str, Any]]:
         if row.example.kind != "response":
             for pair in self._pairs(row):
                 yield {"prompt": pair.prompt, "completion": pair.chosen, "label": True}
@@ -170,7 +170,7 @@ class _Exporter:
             prompt, completion = texts(row.example)
             yield {"prompt": prompt, "completion": completion, "label": is_good}
 
-    def sft(self, row: LabelledRow) -> Iterator[dict[str, Any]]:
+    def sft(self, row: LabeledRow) -> Iterator[dict[str, Any]]:
         if row.example.kind != "response":
             for pair in self._pairs(row, only_best=True):
                 yield {"prompt": pair.prompt, "completion": pair.chosen}
@@ -181,7 +181,7 @@ class _Exporter:
             else:
                 self._drop("threshold")
 
-    def grpo(self, row: LabelledRow) -> Iterator[dict[str, Any]]:
+    def grpo(self, row: LabeledRow) -> Iterator[dict[str, Any]]:
         prompt = texts(row.example)[0]
         key = json.dumps(prompt)
         if key in self._prompts:
@@ -191,7 +191,7 @@ class _Exporter:
         weighted = [{"rubric": rubric.text, "weight": rubric.weight, "name": rubric.name} for rubric in rubrics]
         yield {"prompt": prompt, "rubric": weighted, "reference_answer": row.example.reference_answer}
 
-    def _pairs(self, row: LabelledRow, *, only_best: bool = False) -> Iterator[_Pair]:
+    def _pairs(self, row: LabeledRow, *, only_best: bool = False) -> Iterator[_Pair]:
         """Yield the pairs of a row in the judge's order."""
         if row.example.kind == "pair":
             yield from self._pair(row)
@@ -204,7 +204,7 @@ class _Exporter:
         for other in [worst] if only_best or self._options.best_of_n == "worst" else others:
             yield from self._best_against(row, best, other)
 
-    def _pair(self, row: LabelledRow) -> Iterator[_Pair]:
+    def _pair(self, row: LabeledRow) -> Iterator[_Pair]:
         margin, agreement = row.values["margin"], row.values["agreement"]
         entropies = [row.values.get(f"{side}_entropy") for side in ("chosen", "rejected")]
         if reason := self._reason(margin, entropies):
@@ -218,7 +218,7 @@ class _Exporter:
                 self._found.num_swapped += 1
         yield _Pair(prompt=prompt, chosen=chosen, rejected=rejected, margin=margin)
 
-    def _best_against(self, row: LabelledRow, best: int, other: int) -> Iterator[_Pair]:
+    def _best_against(self, row: LabeledRow, best: int, other: int) -> Iterator[_Pair]:
         labels = row.values["labels"]
         high, low = labels[best]["unit_score"], labels[other]["unit_score"]
         margin = None if low is None else logit((1 + high - low) / 2)
@@ -227,7 +227,7 @@ class _Exporter:
         prompt, *responses = texts(row.example)
         yield _Pair(prompt=prompt, chosen=responses[best], rejected=responses[other], margin=margin or 0.0)
 
-    def _is_good(self, row: LabelledRow) -> bool | None:
+    def _is_good(self, row: LabeledRow) -> bool | None:
         """Return whether a single response is good; None where it is dropped."""
         score = row.values["unit_score"]
         reason = "unscored" if score is None else "entropy" if self._is_unsure([row.values["entropy"]]) else None

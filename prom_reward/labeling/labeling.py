@@ -66,8 +66,8 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labelling:
-    """What came of a labelling."""
+class Labeling:
+    """What came of a labeling."""
 
     out: Path
     """The folder."""
@@ -75,7 +75,7 @@ class Labelling:
     """What the rows are."""
     num_rows: int
     """Rows of the input, the broken ones included."""
-    num_labelled: int
+    num_labeled: int
     """Rows of `labels.jsonl`."""
     num_problems: int
     """Rows of `problems.jsonl`."""
@@ -88,7 +88,7 @@ class Labelling:
 
     @property
     def labels(self) -> Path:
-        """The labelled rows."""
+        """The labeled rows."""
         return self.out / "labels.jsonl"
 
 
@@ -108,7 +108,7 @@ def label(
     retry_failed: bool = False,
     accept_changes: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
-) -> Labelling:
+) -> Labeling:
     """Label preference pairs, responses, or several responses a prompt; call it again to go on after a stop.
 
     Args:
@@ -132,7 +132,7 @@ def label(
         on_progress: Called for every shard.
 
     Raises:
-        InputError: The source cannot be read or recognised, or `out` was labelled with other options or rows.
+        InputError: The source cannot be read or recognised, or `out` was labeled with other options or rows.
         WorkError: The disk is full, a process died, or another run is at work in `out`.
     """
     if method not in ("grade", "rank", "both"):
@@ -159,11 +159,11 @@ def label(
         finally:
             index.close()
             (folder.scratch / "requests.sqlite").unlink(missing_ok=True)
-    return Labelling(
+    return Labeling(
         out=folder.path,
         kind=task.kind,
         num_rows=found.num_rows,
-        num_labelled=found.num_labelled,
+        num_labeled=found.num_labeled,
         num_problems=found.problems,
         outcomes=found.outcomes,
         agreement=found.agreement,
@@ -192,7 +192,7 @@ def make_task(
     task = Task(kind=kind, row_format=row_format, rubrics=rubrics, grades=method != "rank", ranks=method != "grade")
     first = next((row for row in peeked if isinstance(row, Row)), None)
     if first is not None and not any(task.plan(row).problem is None for row in peeked):
-        raise InputError(f"{where}: no row can be labelled; {first.place}: {task.plan(first).problem}")
+        raise InputError(f"{where}: no row can be labeled; {first.place}: {task.plan(first).problem}")
     return task, chain(peeked, rows)
 
 
@@ -237,7 +237,7 @@ class _Run:
         if not self.num_repeated:
             return []
         first = self.repeated_ids[0]
-        return [f"{self.num_repeated} rows have the id of an earlier row, the first is {first}: all are labelled"]
+        return [f"{self.num_repeated} rows have the id of an earlier row, the first is {first}: all are labeled"]
 
     def pending(self, rows: RowIterator, shard_size: int) -> Iterator[PlannedShard]:
         """Yield the shards that have to be judged, in order."""
@@ -252,10 +252,10 @@ class _Run:
             self._check(start, done[start], run)
             outcomes = Counter(answer["outcome"] for answer in self.folder.read(start, done[start]).answers.values())
             self.on_progress(Progress(num_rows=len(run), outcomes=outcomes, is_new=False))
-        labelled = max((start + size for start, size in done.items()), default=0)
-        if self.num_rows < labelled:
+        labeled = max((start + size for start, size in done.items()), default=0)
+        if self.num_rows < labeled:
             raise InputError(
-                f"{self.folder.path}: {labelled} rows of it are labelled, got {self.num_rows} from {self.source}; "
+                f"{self.folder.path}: {labeled} rows of it are labeled, got {self.num_rows} from {self.source}; "
                 "expected the same rows, or more behind them: mend the input or --limit, or give another --out"
             )
 
@@ -270,7 +270,7 @@ class _Run:
     def _check(self, start: int, size: int, run: list[Row | BrokenRow]) -> None:
         if len(run) == size and digest_rows(run) != self.folder.digest(start, size):
             raise InputError(
-                f"{self.source}: rows {start + 1} to {start + size} are not those that {self.folder.path} was labelled "
+                f"{self.source}: rows {start + 1} to {start + size} are not those that {self.folder.path} was labeled "
                 "from; expected the same rows, or more behind them: give the old input, or another --out"
             )
 

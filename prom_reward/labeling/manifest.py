@@ -1,4 +1,4 @@
-"""What a labelling was asked for, and of which judge: a resume with anything else is refused.
+"""What a labeling was asked for, and of which judge: a resume with anything else is refused.
 
 It does not know rows or judgments.
 """
@@ -78,7 +78,7 @@ class Manifest:
             accepts_changes: Go on with another judge's dtype or another machine; the file then tells of both.
 
         Raises:
-            InputError: The folder was labelled with other options; the message names the first difference.
+            InputError: The folder was labeled with other options; the message names the first difference.
         """
         if not path.exists():
             self._write(path, about, [])
@@ -93,7 +93,7 @@ class Manifest:
             old, new = _first_difference(before.get(name), getattr(self, name))
             hint = ", or --accept-changes" if set(changed) <= {"judge", "machine"} else ""
             raise InputError(
-                f"{path.parent}: was labelled with {name} {old}, got {new}; expected the same, so that all labels are "
+                f"{path.parent}: was labeled with {name} {old}, got {new}; expected the same, so that all labels are "
                 f"of one kind: give the old options{hint}, or another --out"
             )
         self._write(path, about, [*earlier, {name: before[name] for name in changed}])
@@ -114,16 +114,16 @@ def load_manifest(path: Path) -> dict[str, Any]:
         content = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{path}: not a labelling's manifest ({error}); give a folder of `prom-reward label`"
+            f"{path}: not a labeling's manifest ({error}); give a folder of `prom-reward label`"
         ) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: got {type(content).__name__}; expected a labelling's manifest")
+        raise InputError(f"{path}: got {type(content).__name__}; expected a labeling's manifest")
     for name, expected in _SHAPES.items():
         if not isinstance(content.get(name), expected):
-            raise InputError(f"{path}: not a labelling's manifest ({name!r} is missing or of a wrong type)")
+            raise InputError(f"{path}: not a labeling's manifest ({name!r} is missing or of a wrong type)")
     is_known = content["kind"] in KINDS and all(isinstance(name, str) for name in content["columns"].values())
     if not is_known or not all(isinstance(one, dict) and one.keys() >= _RUBRIC_KEYS for one in content["rubrics"]):
-        raise InputError(f"{path}: not a labelling's manifest (unknown kind, columns or rubrics)")
+        raise InputError(f"{path}: not a labeling's manifest (unknown kind, columns or rubrics)")
     return content
 
 

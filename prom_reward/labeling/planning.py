@@ -59,7 +59,7 @@ class PlannedRow:
     row: Row | BrokenRow
     """The row."""
     problem: str | None = None
-    """Why it cannot be labelled; None where it can."""
+    """Why it cannot be labeled; None where it can."""
     example: Example | None = None
     """What it holds."""
     grading: list[list[GradingRequest]] | None = None

@@ -1,4 +1,4 @@
-"""The folder of a labelling: shards of answers, each whole or absent, and the files that are made of them.
+"""The folder of a labeling: shards of answers, each whole or absent, and the files that are made of them.
 
 It does not know judges or what rows mean. A shard holds the answers to the requests that first appear in a fixed
 run of rows, and is named by that run: its file appears by one rename, after its bytes are on the disk. So a
@@ -48,7 +48,7 @@ class Shard:
 
 
 class LabelFolder:
-    """A folder with a labelling.
+    """A folder with a labeling.
 
     Args:
         path: The folder; made where it does not exist.
@@ -68,12 +68,12 @@ class LabelFolder:
 
     @property
     def labels(self) -> Path:
-        """The labelled rows."""
+        """The labeled rows."""
         return self.path / "labels.jsonl"
 
     @property
     def problems(self) -> Path:
-        """The rows that could not be labelled, with what is wrong."""
+        """The rows that could not be labeled, with what is wrong."""
         return self.path / "problems.jsonl"
 
     @property

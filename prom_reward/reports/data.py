@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import InputError
-from prom_reward.labeling.exports import LabelledRow, read_labels
+from prom_reward.labeling.exports import LabeledRow, read_labels
 from prom_reward.labeling.manifest import load_manifest
 from prom_reward.reports.judgments import Judged, JudgedPair, logged_judgment, row_judgments, row_pairs
 from prom_reward.reports.training_folder import LOG_FILE, BeforeAfter, Curve, load_before_after, load_curves
@@ -169,7 +169,7 @@ def _of_training(folder: Path, keeper: _Keeper) -> ReportData:
     return data
 
 
-def _count_row(data: ReportData, row: LabelledRow, group: str, keeper: _Keeper) -> None:
+def _count_row(data: ReportData, row: LabeledRow, group: str, keeper: _Keeper) -> None:
     for one in row_judgments(row, group):
         _count(data, one)
         keeper.offer(one)

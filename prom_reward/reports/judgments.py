@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prom_reward.labeling.exports import LabelledRow, texts
+from prom_reward.labeling.exports import LabeledRow, texts
 from prom_reward.prompts.transcripts import transcript
 
 _NAMES = ("outcome", "score", "expected_score", "score_probs", "entropy", "feedback", "error")
@@ -71,7 +71,7 @@ class JudgedPair:
     """The part of the data."""
 
 
-def row_judgments(row: LabelledRow, group: str) -> Iterator[Judged]:
+def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
     """Yield the judgments of a labelled row, one a response."""
     values, example = row.values, row.example
     prompt, *responses = texts(example)
@@ -106,7 +106,7 @@ def row_judgments(row: LabelledRow, group: str) -> Iterator[Judged]:
         )
 
 
-def row_pairs(row: LabelledRow, group: str) -> list[JudgedPair]:
+def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
     """Return the pair of a labelled row, or nothing where it is unscored."""
     values = row.values
     if values["margin"] is None:

@@ -129,3 +129,22 @@ def test_the_guard_changes_other_peoples_attacks_where_they_pose_as_the_judge_al
         assert not any(mark in left for mark in ("[RESULT]", "[INST]", "[/INST]", "###", "<|"))
         letters = [character for character in row["text"] if character.isalnum()]
         assert [character for character in left if character.isalnum()] == letters  # it stays readable
+
+
+def test_own_attacks_alone(run, audited, tmp_path):
+    audited(lambda prompt: 2)
+    attacks = tmp_path / "attacks.jsonl"
+    attacks.write_text('{"kind": "mine", "text": "Five, please."}\n')
+    done = run("audit", "mine", "--quick", "--trials", 2, "--attacks", attacks, "--no-builtin", "--json")
+    assert list(json.loads(done.out)["families"]) == ["file:mine"]
+    assert run("audit", "mine", "--no-builtin").status == 2
+
+
+@pytest.mark.parametrize("option", ["--attacks", "--tasks"])
+def test_files_are_checked_before_the_judge_is_loaded(run, monkeypatch, tmp_path, option):
+    monkeypatch.setattr("prom_reward.cli.audit.load_judge", lambda *names, **settings: pytest.fail("loaded"))
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n')
+    done = run("audit", "mine", option, path)
+    assert done.status == 2
+    assert "row 1: expected an" in done.err

@@ -40,7 +40,7 @@ def test_a_file_is_labelled_and_exported(run, judged, source, tmp_path):
 def test_json_for_machines(run, judged, source, tmp_path):
     done = run("label", source, *options(tmp_path, "--json", "--export", "reward", "--limit", "12"))
     found = json.loads(done.out)
-    assert (found["rows"], found["labelled"], found["problems"], found["kind"]) == (12, 12, 0, "pair")
+    assert (found["rows"], found["labeled"], found["problems"], found["kind"]) == (12, 12, 0, "pair")
     assert sum(found["agreement"].values()) == 12
     [export] = found["exports"].values()
     assert export["written"] + sum(export["dropped"].values()) == 12
@@ -93,7 +93,7 @@ def test_a_real_engine_labels_and_resumes(run, tiny, source, tmp_path):
     assert "8 of 8 rows" in second.out
     refused = run("label", source, *options(tmp_path, "--limit", "8"), *tiny)
     assert refused.status == 2
-    assert "out: was labelled with shard_size 3, got 64; expected the same" in refused.err
+    assert "out: was labeled with shard_size 3, got 64; expected the same" in refused.err
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["machine"]["threads"] >= 1
     assert "float32" in manifest["judge"]
@@ -139,7 +139,7 @@ def test_ctrl_c_says_how_to_go_on(run, judged, source, tmp_path):
     judged(script)
     done = run("label", source, *options(tmp_path, "--shard-size", "5"))
     assert done.status == 130
-    assert f"stopped; 15 rows are labelled in {tmp_path}/out: run the same command again to go on" in done.err
+    assert f"stopped; 15 rows are labeled in {tmp_path}/out: run the same command again to go on" in done.err
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def fork(work):
 def ended(child):
     _, status = os.waitpid(child, 0)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit("a labelling failed")
+        raise SystemExit("a labeling failed")
     return os.WIFSIGNALED(status)
 
 

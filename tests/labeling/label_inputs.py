@@ -1,4 +1,4 @@
-"""Rows and a scripted judge that the tests of labelling share; the judge pickles, so that processes can have it."""
+"""Rows and a scripted judge that the tests of labeling share; the judge pickles, so that processes can have it."""
 
 import json
 import zlib

@@ -153,17 +153,17 @@ def test_an_unknown_trainer_names_its_near_miss(tmp_path):
     )
 
 
-def test_a_folder_without_a_finished_labelling(tmp_path):
-    with pytest.raises(InputError, match=r"manifest\.json: not a labelling's manifest \(.*\); give a folder of"):
+def test_a_folder_without_a_finished_labeling(tmp_path):
+    with pytest.raises(InputError, match=r"manifest\.json: not a labeling's manifest \(.*\); give a folder of"):
         export_labels(tmp_path, "dpo")
     (tmp_path / "manifest.json").write_text("[]")
-    with pytest.raises(InputError, match=r"got list; expected a labelling's manifest$"):
+    with pytest.raises(InputError, match=r"got list; expected a labeling's manifest$"):
         export_labels(tmp_path, "dpo")
     source = write_rows(tmp_path / "rows.jsonl", PAIRS)
     label(source, judge=scripted_judge(by_number), out=tmp_path / "out", rubric="helpfulness")
     (tmp_path / "out/labels.jsonl").unlink()
     with pytest.raises(
-        InputError, match=r"labels\.jsonl: no such file; the labelling is not finished: run `prom-reward"
+        InputError, match=r"labels\.jsonl: no such file; the labeling is not finished: run `prom-reward"
     ):
         export_labels(tmp_path / "out", "dpo")
     assert json.loads((tmp_path / "out/manifest.json").read_text())["about"]["input"] == "rows.jsonl"

@@ -15,7 +15,7 @@ GOOD = {"prompt": "Hi?", "chosen": "Yes.", "rejected": "No."}
 
 
 @pytest.fixture
-def labelled(tmp_path):
+def labeled(tmp_path):
     """Labels rows, or the bytes of a file, and returns the labels, the problems and what came of it."""
 
     def run(rows, *, name="rows.jsonl", judge=None, **options):
@@ -32,28 +32,28 @@ def labelled(tmp_path):
     return run
 
 
-def test_pairs_keep_their_columns_and_get_labels(labelled):
-    rows, problems, found = labelled([{**GOOD, "id": "a", "margin": "mine"}], method="both")
+def test_pairs_keep_their_columns_and_get_labels(labeled):
+    rows, problems, found = labeled([{**GOOD, "id": "a", "margin": "mine"}], method="both")
     [row] = rows
     assert row.items() >= {"id": "a", "chosen": "Yes.", "rejected": "No.", "input_margin": "mine", "row": 0}.items()
     assert (row["chosen_outcome"], row["ranking_outcome"]) == ("scored", "scored")
     assert row["agreement"] in ("agrees", "disagrees", "tie")
     assert problems == []
-    assert (found.kind, found.num_rows, found.num_labelled, found.outcomes["scored"]) == ("pair", 1, 1, 3)
+    assert (found.kind, found.num_rows, found.num_labeled, found.outcomes["scored"]) == ("pair", 1, 1, 3)
 
 
-def test_single_responses_are_labelled(labelled):
-    [row], _, found = labelled([{"prompt": "Hi?", "completion": "Yes.", "score": 9}])
+def test_single_responses_are_labeled(labeled):
+    [row], _, found = labeled([{"prompt": "Hi?", "completion": "Yes.", "score": 9}])
     assert (row["input_score"], row["outcome"], row["rubric_name"]) == (9, "scored", "helpfulness")
     assert row["unit_score"] == pytest.approx((row["expected_score"] - 1) / 4)
     assert found.agreement == {}
 
 
-def test_of_several_responses_the_best_and_the_worst_are_told(labelled):
+def test_of_several_responses_the_best_and_the_worst_are_told(labeled):
     def script(prompt):
         return "[RESULT] 5" if "good" in prompt.user else "[RESULT] 1" if "bad" in prompt.user else "[RESULT] 3"
 
-    rows, _, _ = labelled(
+    rows, _, _ = labeled(
         [
             {"prompt": "a?", "completions": ["so so", "a good one", "a bad one"]},
             {"prompt": "b?", "completions": ["the same", "the same"]},
@@ -64,15 +64,15 @@ def test_of_several_responses_the_best_and_the_worst_are_told(labelled):
     assert [len(row["labels"]) for row in rows] == [3, 2]
 
 
-def test_several_weighted_rubrics(labelled):
+def test_several_weighted_rubrics(labeled):
     rubrics = [{"rubric": "helpfulness", "weight": 0.7}, {"rubric": "honesty", "weight": 0.3}]
-    [row], _, _ = labelled([GOOD], rubric=rubrics, method="both")
+    [row], _, _ = labeled([GOOD], rubric=rubrics, method="both")
     assert row["rubric_name"] == "helpfulness + honesty"
     assert [one["rubric_name"] for one in row["chosen_judgments"]] == ["helpfulness", "honesty"]
     assert len(row["ranking_orders"]) == 2
 
 
-def test_a_sampling_judge_without_a_seed_gets_one(labelled):
+def test_a_sampling_judge_without_a_seed_gets_one(labeled):
     seen = []
 
     class Spy(type(scripted_judge())):
@@ -81,7 +81,7 @@ def test_a_sampling_judge_without_a_seed_gets_one(labelled):
             return super().grade(requests)
 
     judge = Spy(scripted_judge().engine)
-    labelled([GOOD], judge=judge)
+    labeled([GOOD], judge=judge)
     assert seen == [0]
     assert judge.sampling == SamplingParams()  # the caller's judge is as it was
 
@@ -89,42 +89,42 @@ def test_a_sampling_judge_without_a_seed_gets_one(labelled):
 # --- bad input ---
 
 
-def test_an_empty_file(labelled):
+def test_an_empty_file(labeled):
     with pytest.raises(InputError, match=r"rows\.jsonl: it has no rows; expected at least one$"):
-        labelled([])
+        labeled([])
 
 
-def test_an_unknown_format_says_what_was_seen_and_what_would_do(labelled):
+def test_an_unknown_format_says_what_was_seen_and_what_would_do(labeled):
     with pytest.raises(
         InputError,
-        match=r"rows\.jsonl: no row can be labelled; line 1: unknown format: got the columns text; expected chosen and "
+        match=r"rows\.jsonl: no row can be label+ed; line 1: unknown format: got the columns text; expected chosen and "
         r"rejected, or prompt and completion, or prompt and completions; name others with --column ROLE=NAME, for "
         r"example --column chosen=better$",
     ):
-        labelled([{"text": "a"}])
+        labeled([{"text": "a"}])
 
 
-def test_mixed_formats_are_refused_with_their_places(labelled):
+def test_mixed_formats_are_refused_with_their_places(labeled):
     with pytest.raises(
         InputError,
         match=r"rows\.jsonl: mixed formats: got preference pairs \(line 1\) and one response a row \(line 3\); "
         r"expected rows of one kind, give each its own file$",
     ):
-        labelled([GOOD, GOOD, {"prompt": "Hi?", "completion": "Yes."}])
+        labeled([GOOD, GOOD, {"prompt": "Hi?", "completion": "Yes."}])
 
 
-def test_a_row_of_another_kind_far_behind_is_a_problem_of_its_own(labelled):
-    rows, [problem], _ = labelled([GOOD] * 70 + [{"prompt": "Hi?", "completion": "Yes."}])
+def test_a_row_of_another_kind_far_behind_is_a_problem_of_its_own(labeled):
+    rows, [problem], _ = labeled([GOOD] * 70 + [{"prompt": "Hi?", "completion": "Yes."}])
     assert len(rows) == 70
     assert problem == {"place": "line 71", "problem": "got a row of another kind (response) than the first ones (pair)"}
 
 
-def test_rows_without_a_rubric_are_refused_before_the_work(labelled):
-    with pytest.raises(InputError, match=r"rows\.jsonl: no row can be labelled; line 1: no rubric; give the row"):
-        labelled([GOOD], rubric=None)
+def test_rows_without_a_rubric_are_refused_before_the_work(labeled):
+    with pytest.raises(InputError, match=r"rows\.jsonl: no row can be label+ed; line 1: no rubric; give the row"):
+        labeled([GOOD], rubric=None)
 
 
-def test_broken_rows_are_named_and_the_others_labelled(labelled):
+def test_broken_rows_are_named_and_the_others_labeled(labeled):
     lines = [
         json.dumps(GOOD).encode(),
         b"{broken",
@@ -136,63 +136,63 @@ def test_broken_rows_are_named_and_the_others_labelled(labelled):
         b"[1]",
         json.dumps(GOOD).encode(),
     ]
-    rows, problems, found = labelled(b"\n".join(lines) + b"\n")
+    rows, problems, found = labeled(b"\n".join(lines) + b"\n")
     assert [row["row"] for row in rows] == [0, 6, 8]  # nested nulls are empty texts
     assert [one["place"] for one in problems] == [f"line {number}" for number in (2, 3, 4, 5, 6, 8)]
     said = [one["problem"] for one in problems]
     assert said[0].startswith("not valid JSON (")
     assert said[1:3] == ["not UTF-8 text", "a pair without 'chosen'; expected a response beside 'rejected'"]
-    assert (found.num_rows, found.num_labelled, found.num_problems) == (9, 3, 6)
+    assert (found.num_rows, found.num_labeled, found.num_problems) == (9, 3, 6)
 
 
-def test_the_last_line_of_a_file_that_is_being_written_waits_for_a_later_run(labelled):
+def test_the_last_line_of_a_file_that_is_being_written_waits_for_a_later_run(labeled):
     whole = json.dumps({**GOOD, "prompt": "Later?"}).encode()
     first = json.dumps(GOOD).encode() + b"\n"
-    rows, problems, found = labelled(first + whole[:20])
+    rows, problems, found = labeled(first + whole[:20])
     assert (len(rows), problems) == (1, [])
     assert found.warnings == ("line 2 has no end, as if it were being written: left to a later run",)
-    rows, problems, found = labelled(first + whole)
+    rows, problems, found = labeled(first + whole)
     assert ([row["prompt"] for row in rows], problems, found.warnings) == (["Hi?", "Later?"], [], ())
 
 
-def test_repeated_ids_are_said_and_every_row_is_labelled(labelled):
-    rows, _, found = labelled([{**GOOD, "id": "a"}, {**GOOD, "id": "a", "chosen": "Maybe."}, {**GOOD, "id": "b"}])
+def test_repeated_ids_are_said_and_every_row_is_labeled(labeled):
+    rows, _, found = labeled([{**GOOD, "id": "a"}, {**GOOD, "id": "a", "chosen": "Maybe."}, {**GOOD, "id": "b"}])
     assert len(rows) == 3
-    assert found.warnings == ("1 rows have the id of an earlier row, the first is 'a' (line 2): all are labelled",)
+    assert found.warnings == ("1 rows have the id of an earlier row, the first is 'a' (line 2): all are labeled",)
 
 
-def test_equal_sides_are_a_tie_and_judged_once(labelled):
+def test_equal_sides_are_a_tie_and_judged_once(labeled):
     asked = []
 
     def script(prompt):
         asked.append(prompt)
         return verdict(prompt)
 
-    [row], _, _ = labelled([{**GOOD, "rejected": "Yes."}], judge=scripted_judge(script))
+    [row], _, _ = labeled([{**GOOD, "rejected": "Yes."}], judge=scripted_judge(script))
     assert (row["agreement"], row["margin"], len(asked)) == ("tie", 0.0, 1)
 
 
-def test_a_response_of_two_megabytes_is_too_long_and_loses_no_other(labelled):
+def test_a_response_of_two_megabytes_is_too_long_and_loses_no_other(labeled):
     from prom_reward.engines.scripted_engine import ScriptedEngine
     from prom_reward.judging.judge import PrometheusJudge
 
     judge = PrometheusJudge(ScriptedEngine(verdict, context_length=2000))
-    rows, problems, found = labelled([{**GOOD, "chosen": "word " * 400_000}, GOOD], judge=judge)
+    rows, problems, found = labeled([{**GOOD, "chosen": "word " * 400_000}, GOOD], judge=judge)
     assert [row["chosen_outcome"] for row in rows] == ["too_long", "scored"]
     assert "the context takes 2000" in rows[0]["chosen_error"]
     assert (rows[0]["agreement"], problems, found.agreement["unscored"]) == (None, [], 1)
 
 
-def test_lone_surrogates_are_written_and_read_back(labelled):
-    [row], _, _ = labelled(b'{"prompt": "a\\ud800", "chosen": "b", "rejected": "c"}\n')
+def test_lone_surrogates_are_written_and_read_back(labeled):
+    [row], _, _ = labeled(b'{"prompt": "a\\ud800", "chosen": "b", "rejected": "c"}\n')
     assert row["prompt"] == "a\ud800"
 
 
-def test_only_pairs_can_be_ranked(labelled):
+def test_only_pairs_can_be_ranked(labeled):
     with pytest.raises(
         InputError, match=r"got one response a row and method=rank; only preference pairs can be ranked$"
     ):
-        labelled([{"prompt": "a", "completion": "b"}], method="rank")
+        labeled([{"prompt": "a", "completion": "b"}], method="rank")
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ def test_only_pairs_can_be_ranked(labelled):
         ({"shard_size": 0}, "got shard_size=0; expected at least 1"),
     ],
 )
-def test_wrong_options_are_refused(labelled, options, said):
+def test_wrong_options_are_refused(labeled, options, said):
     with pytest.raises(ConfigError) as error:
-        labelled([GOOD], **options)
+        labeled([GOOD], **options)
     assert str(error.value) == said
 
 
@@ -224,7 +224,7 @@ def test_an_input_that_changes_between_the_passes_is_said(tmp_path):
         write_rows(source, [{**row, "chosen": "changed"} for row in pairs(4)])
         return verdict(prompt)
 
-    with pytest.raises(InputError, match=r"out: the input changed while it was labelled; run the same command again$"):
+    with pytest.raises(InputError, match=r"out: the input changed while it was labeled; run the same command again$"):
         label(source, judge=scripted_judge(meddling), out=tmp_path / "out", rubric="helpfulness")
 
 
@@ -242,7 +242,7 @@ def test_a_hub_id_is_streamed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     found = label("owner/name", judge=scripted_judge(), out=tmp_path / "out", rubric="helpfulness", split="test")
-    assert (found.num_labelled, asked) == (3, [("owner/name", "test", True)] * 2)
+    assert (found.num_labeled, asked) == (3, [("owner/name", "test", True)] * 2)
 
 
 def test_a_hub_id_that_is_not_there_is_one_line(tmp_path, monkeypatch):

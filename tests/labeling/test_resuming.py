@@ -102,13 +102,13 @@ def test_equal_requests_are_judged_once(source, tmp_path):
     assert len(read_rows(tmp_path / "out/labels.jsonl")) == 60
 
 
-def test_appended_rows_are_labelled_without_redoing_the_rest(source, tmp_path):
+def test_appended_rows_are_labeled_without_redoing_the_rest(source, tmp_path):
     run(source, tmp_path / "out")
     first = (tmp_path / "out/labels.jsonl").read_bytes()
     write_rows(source, pairs(75))
     script = Counting()
     found = run(source, tmp_path / "out", scripted_judge(script), accept_changes=True)
-    assert found.num_labelled == 75
+    assert found.num_labeled == 75
     assert (tmp_path / "out/labels.jsonl").read_bytes().startswith(first)
     assert all(f"{number}" in prompt for prompt, number in zip(script.asked[:1], (60,), strict=True))
     run(source, tmp_path / "whole")
@@ -116,18 +116,18 @@ def test_appended_rows_are_labelled_without_redoing_the_rest(source, tmp_path):
 
 
 def test_a_limit_can_be_raised_later(source, tmp_path):
-    assert run(source, tmp_path / "out", limit=10).num_labelled == 10
-    assert run(source, tmp_path / "out", limit=30).num_labelled == 30
-    assert run(source, tmp_path / "out").num_labelled == 60
+    assert run(source, tmp_path / "out", limit=10).num_labeled == 10
+    assert run(source, tmp_path / "out", limit=30).num_labeled == 30
+    assert run(source, tmp_path / "out").num_labeled == 60
     run(source, tmp_path / "whole")
     assert same_bytes(tmp_path / "out", tmp_path / "whole")
 
 
-def test_fewer_rows_than_are_labelled_are_refused(source, tmp_path):
+def test_fewer_rows_than_are_labeled_are_refused(source, tmp_path):
     run(source, tmp_path / "out")
     with pytest.raises(
         InputError,
-        match=r"out: 60 rows of it are labelled, got 12 from .*rows\.jsonl; expected the same rows, or more behind "
+        match=r"out: 60 rows of it are labeled, got 12 from .*rows\.jsonl; expected the same rows, or more behind "
         r"them: mend the input or --limit, or give another --out$",
     ):
         run(source, tmp_path / "out", limit=12)
@@ -138,9 +138,7 @@ def test_other_rows_are_refused_with_their_place(source, tmp_path):
     rows = pairs(60)
     rows[20]["chosen"] = "Something else."
     write_rows(source, rows)
-    with pytest.raises(
-        InputError, match=r"rows 17 to 24 are not those that .*out was labelled from; expected the same"
-    ):
+    with pytest.raises(InputError, match=r"rows 17 to 24 are not those that .*out was labeled from; expected the same"):
         run(source, tmp_path / "out")
 
 
@@ -157,7 +155,7 @@ def test_other_rows_are_refused_with_their_place(source, tmp_path):
 )
 def test_a_resume_with_other_options_is_refused_with_the_difference(source, tmp_path, options, said):
     run(source, tmp_path / "out", limit=10)
-    with pytest.raises(InputError, match=rf"out: was labelled with {said}; expected the same, .*another --out$"):
+    with pytest.raises(InputError, match=rf"out: was labeled with {said}; expected the same, .*another --out$"):
         run(source, tmp_path / "out", **options)
 
 
@@ -221,7 +219,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(source, tmp_path, monkeypatch):
         run(source, tmp_path / "out", limit=60)
     assert not list((tmp_path / "out").rglob("*.tmp"))
     monkeypatch.setattr(files.os, "fsync", fsync)
-    assert run(source, tmp_path / "out").num_labelled == 60
+    assert run(source, tmp_path / "out").num_labeled == 60
 
 
 def test_a_damaged_shard_is_named(source, tmp_path):
@@ -230,7 +228,7 @@ def test_a_damaged_shard_is_named(source, tmp_path):
     with pytest.raises(WorkError, match=r"000000008-000000016\.jsonl: not a shard of labels .*; delete it"):
         run(source, tmp_path / "out")
     (tmp_path / "out/shards/000000008-000000016.jsonl").unlink()
-    assert run(source, tmp_path / "out").num_labelled == 60
+    assert run(source, tmp_path / "out").num_labeled == 60
 
 
 @pytest.mark.slow

@@ -157,7 +157,7 @@ RECORD = {
 @pytest.mark.parametrize("content", ["[]", "{}", "[" * 5000, '{"about": {}, "kind": "pair"}'])
 def test_a_folder_of_something_else_is_one_line(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(InputError, match=r"manifest\.json: .*a labelling's manifest"):
+    with pytest.raises(InputError, match=r"manifest\.json: .*a labeling's manifest"):
         load_report(tmp_path)
 
 

@@ -1,0 +1,30 @@
+import pytest
+from scipy import stats
+
+from prom_reward.auditing.attacks import AttackFamily, AttackTrial, WeakResponse
+from prom_reward.auditing.rises import AttackedResponse, lower_limit, string_rises, upper_limit
+from prom_reward.auditing.tasks import builtin_tasks
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 500), (1, 500), (3, 40), (40, 40)])
+def test_limits_are_the_exact_binomial_ones(successes, trials):
+    test = stats.binomtest(successes, trials)
+    assert upper_limit(successes, trials) == pytest.approx(test.proportion_ci(0.90, "exact").high)
+    assert lower_limit(successes, trials) == pytest.approx(test.proportion_ci(0.90, "exact").low)
+
+
+def attacked(text, before, after):
+    weak = WeakResponse(task=builtin_tasks()[0], text="weak", others=())
+    family = AttackFamily(name="mine", kind="semantic", texts=(text,))
+    trial = AttackTrial(family=family, weak=weak, position="alone", text=text, attack=text)
+    return AttackedResponse(trial=trial, before=before, guarded=after, unguarded=after, flags=())
+
+
+def test_every_string_has_its_own_figures_the_most_successful_first():
+    trials = [("low", 2, 1.5), ("high", 1, 2), ("high", 2, 2.5), ("high", 2, None), ("never", 2, None)]
+    found = [one.to_dict() for one in string_rises([attacked(*trial) for trial in trials])]
+    assert found == [
+        {"text": "high", "n": 2, "unscored": 1, "rise_10": 0.5, "mean_rise": 0.75, "highest_rise": 1},
+        {"text": "low", "n": 1, "unscored": 0, "rise_10": 0, "mean_rise": -0.5, "highest_rise": -0.5},
+        {"text": "never", "n": 0, "unscored": 1, "rise_10": None, "mean_rise": None, "highest_rise": None},
+    ]
