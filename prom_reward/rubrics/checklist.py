@@ -199,12 +199,20 @@ class Checklist:
         parts = tuple(Part(criterion=leaf, value=told[leaf.name]) for leaf in leaves)
         return ChecklistScore(score=self._joined(told), parts=parts)
 
+    def is_closed(self, values: Mapping[str, float | None]) -> bool:
+        """Whether a gate or veto among the criteria told so far gives the floor already."""
+        guards = [
+            one for one in self.criteria if one.role != "term" and all(leaf.name in values for leaf in one.leaves())
+        ]
+        return any(
+            (value >= MET) == (one.role == "veto") for one in guards if (value := _node_value(one, values)) is not None
+        )
+
     def _joined(self, told: Mapping[str, float | None]) -> float | None:
         terms = [(one, _node_value(one, told)) for one in self.criteria if one.role == "term"]
-        guards = [(one, _node_value(one, told)) for one in self.criteria if one.role != "term"]
-        if any(value is not None and (value >= MET) == (one.role == "veto") for one, value in guards):
+        if self.is_closed(told):
             return self.floor
-        if any(value is None for _, value in guards):
+        if any(_node_value(one, told) is None for one in self.criteria if one.role != "term"):
             return None  # nobody knows whether the gate is open
         score = _join(terms, self.combine) if terms else 1.0
         if score is None:
