@@ -84,6 +84,7 @@ class Criterion:
             criteria=self.text,
             descriptions=dict(enumerate(answers)),
             scale=ScoreScale(0, len(answers) - 1),
+            is_criterion=True,
         )
 
     def value(self, probs: Mapping[int, float]) -> float | None:

@@ -52,7 +52,7 @@ def test_code_decides_first_and_a_closed_gate_asks_nobody():
     assert (closed.requests, closed.score([]).score) == ((), 0.0)
     opened = grading(checklist, "Yes.")
     assert len(opened.requests) == 1
-    assert grade_checklists(judge({"true": 1}), [closed, opened])[1].score == pytest.approx(0.95)
+    assert grade_checklists(judge({"true": 1}), [closed, opened])[1].score == pytest.approx(0.9)
 
 
 def test_a_check_that_raises_is_untold_and_the_run_goes_on():
