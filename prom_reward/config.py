@@ -64,6 +64,7 @@ def load_judge(
         truncate_response=config.truncate_response,
         calibration=_calibration(config.calibration, engine) if config.calibration else None,
         cache=JudgmentCache(config.cache, max_bytes=config.cache_mb << 20) if config.cache else None,
+        criterion_text=config.criterion_text,
         flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
     )

@@ -16,6 +16,7 @@ from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.requests import parse_requests
 from prom_reward.judging.truncation import truncate_middle
+from prom_reward.prompts.checklist import CHECKLIST_TEXTS
 from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import TASK_TEXTS, Layout, PromptStyle, TaskTexts, task_texts
 from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, grading_prompt
@@ -24,6 +25,7 @@ from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Jud
 logger = logging.getLogger(__name__)
 
 JudgeMode = Literal["feedback", "score"]
+CriterionText = Literal["rubric", "compact"]
 
 
 class PrometheusJudge(Judge):
@@ -47,6 +49,8 @@ class PrometheusJudge(Judge):
         cache: Keeps the engine's answers, so that nothing is asked for twice.
         flags: The detectors to run on responses, and the consequence of a flag; None marks flagged judgments and keeps
             their scores.
+        criterion_text: The task text of a checklist's criteria: "rubric" is the judge's own with two levels, "compact"
+            this project's short one, in which N criteria of a response cost little more than one.
         name: A name for logs and reports.
     """
 
@@ -64,8 +68,11 @@ class PrometheusJudge(Judge):
         calibration: Calibration | None = None,
         cache: JudgmentCache | None = None,
         flags: FlagPolicy | None = None,
+        criterion_text: CriterionText = "rubric",
         name: str = "judge",
     ) -> None:
+        if criterion_text not in ("rubric", "compact"):
+            raise ConfigError(f"got criterion_text={criterion_text!r}; expected rubric or compact")
         if prompt_style not in TASK_TEXTS:
             raise ConfigError(f"got prompt_style={prompt_style!r}; expected one of {', '.join(TASK_TEXTS)}")
         if layout not in ("prometheus", "response_last"):
@@ -87,6 +94,7 @@ class PrometheusJudge(Judge):
         self.calibration = calibration
         self.cache = cache
         self.flags = flags or FlagPolicy()
+        self.criterion_text: CriterionText = criterion_text
         self.name = name
 
     @property
@@ -114,7 +122,7 @@ class PrometheusJudge(Judge):
 
     @property
     def _settings(self) -> str:
-        own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response]
+        own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response, self.criterion_text]
         guard = GUARD_VERSION if self.guard else "off"
         sampling = json.dumps(asdict(self.sampling)) if self.mode == "feedback" else ""
         guarded = f"guard={guard}{self.flags.fingerprint and f'|{self.flags.fingerprint}'}"
@@ -137,7 +145,9 @@ class PrometheusJudge(Judge):
 
     def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
         """Return the prompt that grades a request."""
-        return grading_prompt(request, self._texts, guard=self.guard, response_prefix=self._prefix)
+        is_compact = request.rubric.is_criterion and self.criterion_text == "compact"
+        texts = CHECKLIST_TEXTS if is_compact else self._texts
+        return grading_prompt(request, texts, guard=self.guard, response_prefix=self._prefix)
 
     @property
     def ranks(self) -> bool:

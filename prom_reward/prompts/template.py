@@ -38,6 +38,7 @@ def grading_prompt(
         "response": _candidate(request.response, guard),
         "reference_answer": _clean(request.reference_answer or ""),
         "rubric": _clean(request.rubric.text),
+        "criterion": _clean(request.rubric.criterion_text),
     }
     template = texts.absolute if has_reference else texts.absolute_without_reference
     labels = tuple(str(label) for label in request.rubric.scale.labels)
