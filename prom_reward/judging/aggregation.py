@@ -118,13 +118,19 @@ def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
     if unscored is not None:
         return Comparison(outcome=unscored.outcome, error=unscored.error, **counts)
     assert first.expected_score is not None and second.expected_score is not None
-    assert first.score_probs is not None and second.score_probs is not None
     difference = first.expected_score - second.expected_score
     is_forced = Outcome.FORCED in (first.outcome, second.outcome)
     return Comparison(
         outcome=Outcome.FORCED if is_forced else Outcome.SCORED,
         winner="A" if difference > 0 else "B" if difference < 0 else "tie",
         feedback=f"A: {first.feedback}\nB: {second.feedback}".strip() if first.feedback or second.feedback else "",
-        prob_a=prob_first_is_better(first.score_probs, second.score_probs),
+        prob_a=_prob_better(first, second, difference),
         **counts,
     )
+
+
+def _prob_better(first: Judgment, second: Judgment, difference: float) -> float:
+    """Return the probability that the first response is better; a checklist's score on [0, 1] has no distribution."""
+    if first.score_probs and second.score_probs:
+        return prob_first_is_better(first.score_probs, second.score_probs)
+    return min(max((1 + difference) / 2, 0.0), 1.0)

@@ -7,7 +7,8 @@ from typing import Literal
 
 from prom_reward.errors import ConfigError
 from prom_reward.rewards.normalizers import Normalizer
-from prom_reward.types import GradingRequest, Judgment, ScoreScale
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import Checklist, GradingRequest, Judgment, ScoreScale
 
 ScoreKind = Literal["expected", "integer"]
 
@@ -70,16 +71,18 @@ class RewardRule:
             return None
         total = 0.0
         for rubric, judgment in scored:
-            reward = self.normalized(self._score(judgment), rubric.scale)
+            reward = self.normalized(self._score(rubric, judgment), rubric.scale)
             if reward is None:
                 return None
             total += rubric.weight * reward
         full = sum(request.rubric.weight for request in requests)
         return total * full / sum(rubric.weight for rubric, _ in scored)
 
-    def _score(self, judgment: Judgment) -> float | None:
+    def _score(self, rubric: AnyRubric, judgment: Judgment) -> float | None:
         if self.score == "expected":
             return judgment.score if judgment.expected_score is None else judgment.expected_score
+        if isinstance(rubric, Checklist) and judgment.parts:
+            return rubric.score({part.name: part.value for part in judgment.parts}, hard=True).score
         return judgment.score if judgment.mean_score is None else judgment.mean_score  # a judge may list no samples
 
 

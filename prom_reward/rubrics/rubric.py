@@ -60,6 +60,11 @@ class Rubric:
         return "\n".join([f"[{self.criteria}]", *levels])
 
     @property
+    def level_texts(self) -> tuple[str, ...]:
+        """The texts that a response may copy."""
+        return tuple(self.descriptions.values())
+
+    @property
     def criterion_text(self) -> str:
         """A criterion as a compact task text shows it: with its answers if they are not no and yes."""
         if len(self.scale.labels) == 2:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from prom_reward.errors import RubricError
-from prom_reward.rubrics.checklist import Checklist, Criterion
+from prom_reward.rubrics.checklists.checklist import Checklist
+from prom_reward.rubrics.checklists.checks import CodeCheck
+from prom_reward.rubrics.checklists.criterion import Criterion
 
 unit = st.floats(0, 1)
 weights = st.integers(-10, 10).filter(bool)
@@ -121,6 +123,48 @@ def test_an_untold_criterion_is_neutral(drawn):
     assert wider.score({**values, "extra": None}).score == pytest.approx(checklist.score(values).score)
 
 
+def test_prerequisites_reach_through_others_however_long_the_chain():
+    chain = [criterion("c0"), *(criterion(f"c{at}", requires=(f"c{at - 1}",)) for at in range(1, 200))]
+    checklist = Checklist(criteria=tuple(chain), combine="min")
+    values = {f"c{at}": 1.0 for at in range(200)}
+    assert checklist.score(values).score == 1.0
+    found = checklist.score({**values, "c0": 0.2})
+    assert {part.value for part in found.parts} == {0.2}
+
+
+@given(scored_checklists(), st.floats(0, 1))
+def test_a_closed_gate_dominates_and_an_open_one_changes_nothing(drawn, gate):
+    checklist, values = drawn
+    gated = Checklist(criteria=(criterion("g", role="gate"), *checklist.criteria), floor=0.25)
+    found = gated.score({**values, "g": gate}).score
+    assert found == (0.25 if gate < 0.5 else checklist.score(values).score)
+
+
+@given(scored_checklists(clip=False))
+def test_the_effects_of_a_weighted_mean_add_up_to_its_score(drawn):
+    checklist, values = drawn
+    found = checklist.score(values)
+    gains = any(one.weight > 0 for one in checklist.criteria if values[one.name] is not None)
+    if found.score is not None and gains:
+        # without its only gain a checklist has another rule, or no score
+        effects = [part.effect for part in found.parts if part.effect is not None]
+        assert math.fsum(effects) == pytest.approx(found.score, abs=1e-9)
+
+
+@given(scored_checklists(), st.sampled_from(["mean", "min", "product"]), st.floats(0.05, 1))
+def test_a_lower_saturation_never_lowers_a_score(drawn, combine, saturate):
+    checklist, values = drawn
+    full = Checklist(criteria=checklist.criteria, combine=combine).score(values).score
+    sooner = Checklist(criteria=checklist.criteria, combine=combine, saturate=saturate).score(values).score
+    assert sooner is full is None or sooner >= full
+
+
+def test_a_weight_of_0_counts_in_no_way_of_joining():
+    for combine in ("mean", "min", "product"):
+        checklist = Checklist(criteria=(criterion("a"), criterion("b", 0)), combine=combine)
+        assert checklist.score({"a": 0.7, "b": 0.1}).score == pytest.approx(0.7)
+
+
 def test_a_criterion_is_a_rubric_of_its_answers():
     assert dict(criterion("a").rubric.descriptions).keys() == {0, 1}
     graded = criterion("b", options=("poor", "fair", "good"), may_abstain=True)
@@ -145,11 +189,23 @@ def test_a_criterion_is_a_rubric_of_its_answers():
             "criterion 1: 'a' requires itself",
         ),
         (lambda: criterion("a", children=(criterion("b", 0),)), "weights of its children are all 0"),
-        (lambda: criterion("a", options=("only",)), "one option"),
+        (lambda: criterion("a", options=("only",)), "got the options"),
         (lambda: criterion("a", math.nan), "got the weight nan"),
         (lambda: criterion("a", options=("x", "y"), option_values=(1.0, 0.0)), "ascending"),
         (lambda: Checklist(criteria=tuple(criterion(str(at)) for at in range(10_000))), "got 10000 criteria"),
         (lambda: Checklist(criteria=(criterion("a"),), saturate=0), "saturate=0"),
+        (lambda: Checklist(criteria=(criterion("a"),), combine="average"), "combine='average'; expected one of mean"),
+        (lambda: Checklist(criteria=(criterion("a"),), floor=-1), "floor=-1"),
+        (lambda: Checklist(criteria=(criterion("a"),), clip="no"), "clip='no'"),
+        (lambda: Checklist(criteria=(criterion("a"),), weight=0), "got the weight 0"),
+        (lambda: criterion("a", role="gates"), "role='gates'.*'gate'"),
+        (lambda: criterion("a", combine="avg"), "combine='avg'"),
+        (lambda: criterion("a", True), "got the weight True"),
+        (lambda: criterion("a", -1, role="gate"), "a gate with the weight -1"),
+        (lambda: criterion("a", options=("x", "x")), "two or more different"),
+        (lambda: criterion("a", check=CodeCheck("is_json"), options=("x", "y")), "options beside a check"),
+        (lambda: criterion("a", children=(criterion("b"),), check=CodeCheck("is_json")), "children beside options"),
+        (lambda: criterion("a", children=(criterion("b", role="gate"),)), "gate or veto among its children"),
     ],
 )
 def test_a_broken_checklist_is_refused(make, message):

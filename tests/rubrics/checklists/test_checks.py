@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from prom_reward.errors import RubricError
-from prom_reward.rubrics.checks import CHECKS, CodeCheck
+from prom_reward.rubrics.checklists.checks import CHECKS, CodeCheck
 
 TEXT = "# Bread\n\nYeast eats sugar. It makes gas!\n\n- one loaf\n- two loaves"
 
@@ -42,7 +42,7 @@ def test_a_check_says_what_code_can_tell(check, passes):
 
 @given(st.text(), st.sampled_from(sorted(CHECKS)))
 def test_every_check_takes_any_text(text, name):
-    argument = 3 if name.startswith(("min", "max", "num")) else "a"
+    argument = {"count": 3, "nothing": None}.get(CHECKS[name][0], "a")
     assert CodeCheck(name, argument)(text) in (True, False)
 
 
@@ -57,6 +57,36 @@ def test_a_function_of_your_own_is_a_check():
 
     check = CodeCheck.parse(is_short)
     assert (check.name, check("abc"), check("abcdef")) == ("is_short", True, False)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"max_words": "60"}, {"max_words": True}, {"max_words": -1}, {"contains": []}, {"contains": [3]},
+     {"script": ["x"]}, {"is_json": "yes"}, "max_words"],
+)  # fmt: skip
+def test_an_argument_of_another_kind_is_refused_when_it_is_read(value):
+    with pytest.raises(RubricError, match="got the argument"):
+        CodeCheck.parse(value)
+
+
+def test_a_check_of_your_own_by_name_is_imported_at_its_first_use():
+    check = CodeCheck.parse("keyword:iskeyword")
+    assert (check("for"), check("four")) == (True, False)
+    assert CodeCheck.parse(check.to_value()) == check
+    for name, message in [("keyword:nothing", "cannot be imported"), ("no_such_module:x", "cannot be imported"),
+                          ("keyword:kwlist", "got list")]:  # fmt: skip
+        with pytest.raises(RubricError, match=message):
+            CodeCheck(name).load()
+
+
+def test_a_check_that_returns_no_bool_fails():
+    with pytest.raises(TypeError, match=r"returned 0\.5"):
+        CodeCheck.parse(lambda response: 0.5)("x")
+
+
+def test_a_function_has_no_written_form():
+    with pytest.raises(RubricError, match="module:function"):
+        CodeCheck.parse(str.isupper).to_value()
 
 
 def test_an_unknown_check_names_the_near_miss():
