@@ -12,7 +12,7 @@ from prom_reward.errors import InputError, PromRewardError
 def main() -> None:
     """Run the command line."""
     from prom_reward.cli.app import app
-    from prom_reward.cli.console import stderr
+    from prom_reward.cli.parts.console import stderr
 
     if isinstance(sys.stdout, TextIOWrapper):  # what it cannot write, as half a surrogate pair, ends no work
         sys.stdout.reconfigure(errors="replace")

@@ -17,6 +17,7 @@ COMMANDS = {
     "report": "Write one self-contained HTML page of a labeling or of a training's judgments.",
     "evaluate": "Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.",
     "audit": "Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.",
+    "serve": "Serve one judge over HTTP to TRL's ranks, verl, OpenRLHF, slime, NeMo-Gym and others.",
     "train-judge": "Train a judge on labeled rows; run it again to resume after a stop.",
     "judges": "List the known judges and the built-in rubrics, or check a server.",
 }

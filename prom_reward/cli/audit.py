@@ -9,8 +9,8 @@ from rich.table import Table
 from prom_reward.auditing.audit import audit as run_audit, audit_inputs
 from prom_reward.auditing.page import audit_page, shown_limit, shown_share
 from prom_reward.auditing.results import Audit
-from prom_reward.cli import options
-from prom_reward.cli.console import (
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import (
     check_writable,
     load_now,
     print_json,

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from prom_reward.cli import options
-from prom_reward.cli.console import distribution_bar, load_now, print_json, quiet_libraries, stderr, stdout
-from prom_reward.cli.demo_training import show_training, train_policy
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import distribution_bar, load_now, print_json, quiet_libraries, stderr, stdout
+from prom_reward.cli.parts.demo_training import show_training, train_policy
 from prom_reward.config import load_judge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rewards.normalizers import UnitInterval

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from prom_reward.cli import options
-from prom_reward.cli.console import (
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import (
     check_writable,
     load_now,
     print_json,
@@ -18,8 +18,8 @@ from prom_reward.cli.console import (
     stderr,
     stdout,
 )
-from prom_reward.cli.evaluation_tables import show_evaluation
-from prom_reward.cli.options import rows_path
+from prom_reward.cli.parts.evaluation_tables import show_evaluation
+from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.human_labels import LabelColumns, LabeledFile
 from prom_reward.errors import InputError

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from prom_reward.cli import options
-from prom_reward.cli.console import check_writable, load_now, progress_bar, quiet_libraries, stderr, stdout
-from prom_reward.cli.graded import GradedFile, show_judgments
-from prom_reward.cli.options import given, rows_path
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import check_writable, load_now, progress_bar, quiet_libraries, stderr, stdout
+from prom_reward.cli.parts.graded import GradedFile, show_judgments
+from prom_reward.cli.parts.options import given, rows_path
 from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_renderer
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_requests

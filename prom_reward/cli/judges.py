@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from prom_reward.cli.console import stdout
+from prom_reward.cli.parts.console import stdout
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 from prom_reward.settings.resolution import judge_config, judge_presets

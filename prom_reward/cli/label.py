@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from prom_reward.cli import options
-from prom_reward.cli.console import load_now, print_json, progress_bar, quiet_libraries, stderr
-from prom_reward.cli.label_tables import labeling_summary, show_dry_run, show_labeling
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import load_now, print_json, progress_bar, quiet_libraries, stderr
+from prom_reward.cli.parts.label_tables import labeling_summary, show_dry_run, show_labeling
 from prom_reward.config import load_judge, load_rubric, prompt_renderer
 from prom_reward.data.formats import Kind
 from prom_reward.data.rows import count_rows

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from prom_reward.cli import options
-from prom_reward.cli.console import check_writable, print_json, stdout
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import check_writable, print_json, stdout
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.reports.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.data import load_report

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from prom_reward.cli import options
-from prom_reward.cli.console import check_writable, print_json, quiet_libraries, stderr, stdout
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import check_writable, print_json, quiet_libraries, stderr, stdout
 from prom_reward.errors import InputError
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.settings.runs import TrainingRun

@@ -35,6 +35,8 @@ class Judge(Protocol):
     """Whether `grade` takes requests by checklists; if not, it is asked for one criterion at a time."""
     taught_to_rank: bool = True
     """Whether the judge was trained for pairwise ranking."""
+    is_repeatable: bool = False
+    """Whether equal requests always get equal answers, so that one answer may serve several of them."""
     pairs_note: str = ""
     """A measured limit of the judge on preference pairs, for a warning; empty if none is known."""
 

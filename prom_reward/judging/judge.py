@@ -124,6 +124,11 @@ class PrometheusJudge(Judge):
         return other
 
     @property
+    def is_repeatable(self) -> bool:  # type: ignore[override]  # the protocol's default is a plain value
+        """Whether no answer is drawn: the score is read at once, or feedback is decoded greedily."""
+        return self.mode == "score" or self.sampling.temperature == 0
+
+    @property
     def _settings(self) -> str:
         own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response, self.criterion_text]
         guard = GUARD_VERSION if self.guard else "off"

@@ -16,7 +16,7 @@ def run(monkeypatch, capsys):
     from transformers.utils import logging as transformers_logging
 
     from prom_reward.cli import main
-    from prom_reward.cli.console import stderr, stdout
+    from prom_reward.cli.parts.console import stderr, stdout
 
     verbosity = transformers_logging.get_verbosity()
     level = logging.getLogger("prom_reward").level

@@ -92,7 +92,7 @@ def test_one_response_without_a_rubric_is_graded_for_helpfulness(run, tiny):
 
 
 def test_a_terminal_gets_a_table_and_a_summary(run, tiny, rows_file, tmp_path, monkeypatch):
-    monkeypatch.setattr("prom_reward.cli.console.stdout._force_terminal", True)
+    monkeypatch.setattr("prom_reward.cli.parts.console.stdout._force_terminal", True)
     rows = [{**ROWS[0], "response": f"Answer {at}."} for at in range(22)]
     shown = run("grade", rows_file(*rows), *tiny, "--rubric", "helpfulness", "--out", tmp_path / "graded.jsonl")
     lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in shown.out.splitlines()]

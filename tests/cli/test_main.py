@@ -108,3 +108,8 @@ def test_debug_shows_where_it_went_wrong(judged_by, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["prom-reward", "--debug", "grade"])
     with pytest.raises(prom_reward.InputError, match="got no input"):
         main()
+
+
+def test_the_package_runs_as_a_module() -> None:
+    shown = subprocess.check_output([sys.executable, "-m", "prom_reward", "--version"], text=True)
+    assert shown == f"prom-reward {prom_reward.__version__}\n"

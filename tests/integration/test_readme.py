@@ -30,9 +30,11 @@ def test_the_readme_is_a_page_of_at_most_250_lines():
 def test_the_tree_in_the_readme_is_the_tree():
     tree = README[README.index("    prom_reward/\n") :].partition("\n\n")[0]
     named = set(re.findall(r"(?:├|└)── (\w+(?:/|\.py))", tree))
-    folders = {f"{path.name}/" for path in (ROOT / "prom_reward").rglob("*") if path.is_dir()}
-    files = {path.name for path in (ROOT / "prom_reward").glob("*.py")} - {"__init__.py"}
-    assert named == (folders - {"__pycache__/", "assets/", "smollm2-135m/"}) | files
+    package = ROOT / "prom_reward"
+    folders = {f"{path.name}/" for path in package.rglob("*") if path.is_dir()}
+    rooms = {f"{path.name}/" for path in package.iterdir() if path.is_dir()} - {"__pycache__/"}
+    files = {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
+    assert rooms | files <= named <= folders | files
 
 
 def test_judges_and_rubrics_in_the_readme_exist():

@@ -11,6 +11,7 @@ import torch
 from prom_reward.engines.model.adapters import LOAD_ERRORS, adapter_folder, attach_adapter
 from prom_reward.engines.model.devices import check_device, own_device, resolve_dtype
 from prom_reward.engines.model.hub import is_local_only
+from prom_reward.engines.model.memory import check_fits
 from prom_reward.engines.model.sessions import rng_kept
 from prom_reward.engines.model.source import ModelSource, load_error, resolve_path, weights_path
 from prom_reward.errors import MissingPackageError, ModelLoadError
@@ -41,7 +42,8 @@ def load_model(source: ModelSource) -> LoadedModel:
     Raises:
         ModelLoadError: They are neither a local folder nor on the hub, or cannot be read.
         MissingPackageError: `package:NAME` or bitsandbytes is not installed.
-        ConfigError: The device does not exist here, or the adapter's folder holds no safetensors.
+        ConfigError: The device does not exist here, its memory is too small, or the adapter's folder holds no
+            safetensors.
     """
     device = own_device(check_device(source.device))
     dtype = resolve_dtype(source.dtype, device, quantization=source.quantization)
@@ -52,7 +54,9 @@ def load_model(source: ModelSource) -> LoadedModel:
         adapter_folder(source)  # an error before the weights are read
     tokenizer = load_tokenizer(source)
     with rng_kept(device):  # transformers and peft draw initial weights
-        model = _from_pretrained(_model_class(source), source, options)
+        if device.type == "cpu" and not (source.device_map or source.quantization or source.trust_remote_code):
+            check_fits(_num_parameters(source), dtype)
+        model = _from_pretrained(_model_class(_config(source)), source, options)
         if source.adapter:
             adapted = attach_adapter(model, source)
             model = adapted if source.quantization else adapted.merge_and_unload()
@@ -66,7 +70,7 @@ def load_model(source: ModelSource) -> LoadedModel:
 def load_trainable(source: ModelSource) -> tuple[Any, Any]:
     """Load weights in fp32 and a tokenizer to train from; raise as `load_model` does."""
     with rng_kept(torch.device("cpu")):
-        return _from_pretrained(_model_class(source), source, {"dtype": torch.float32}), load_tokenizer(source)
+        return _from_pretrained(_model_class(_config(source)), source, {"dtype": torch.float32}), load_tokenizer(source)
 
 
 def load_tokenizer(source: ModelSource) -> Any:
@@ -95,17 +99,26 @@ def _converted(tokenizer: Any, source: ModelSource) -> Any:
     return converted
 
 
-def _model_class(source: ModelSource) -> Any:
-    """Return the class for a causal LM; for a model of images and text that has no such class, its own."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+def _config(source: ModelSource) -> Any:
+    from transformers import AutoConfig
 
-    kind = type(_from_pretrained(AutoConfig, source, {}))
-    is_causal = kind in AutoModelForCausalLM._model_mapping
-    return (
-        AutoModelForImageTextToText
-        if kind in AutoModelForImageTextToText._model_mapping and not is_causal
-        else AutoModelForCausalLM
-    )
+    return _from_pretrained(AutoConfig, source, {})
+
+
+def _model_class(config: Any) -> Any:
+    """Return the class for a causal LM; for a model of images and text that has no such class, its own."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    is_causal = type(config) in AutoModelForCausalLM._model_mapping
+    has_images = type(config) in AutoModelForImageTextToText._model_mapping
+    return AutoModelForImageTextToText if has_images and not is_causal else AutoModelForCausalLM
+
+
+def _num_parameters(source: ModelSource) -> int:
+    """Return the number of a model's parameters, from its config alone."""
+    config = _config(source)
+    with torch.device("meta"):
+        return int(_model_class(config).from_config(config).num_parameters())
 
 
 def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, Any]) -> Any:

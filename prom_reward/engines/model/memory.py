@@ -4,7 +4,10 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+import psutil
 import torch
+
+from prom_reward.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,17 @@ def unless_out_of_memory(work: Callable[[], Result], device: torch.device) -> Re
         logger.info("%s", str(error).partition("\n")[0])
     release_memory(device)  # after the error is gone: its frames hold the work's tensors
     return None
+
+
+def check_fits(num_parameters: int, dtype: torch.dtype) -> None:
+    """Raise ConfigError if weights do not fit into this machine's free memory, before the system ends the process."""
+    need, free = num_parameters * dtype.itemsize, psutil.virtual_memory().available
+    if need > free:
+        smaller = "dtype='bfloat16' or a smaller judge" if dtype.itemsize > 2 else "a smaller judge or a server's URL"
+        raise ConfigError(
+            f"got a judge of {num_parameters / 1e9:.1f}B parameters, which take {need / 1e9:.1f} GB as "
+            f"{str(dtype).removeprefix('torch.')}; {free / 1e9:.1f} GB are free: give {smaller}"
+        )
 
 
 def free_bytes(device: torch.device) -> int:

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -10,35 +8,41 @@ from prom_reward.errors import ConfigError
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
+@pytest.fixture
+def timed(monkeypatch):
+    """Set what the processor can do and how long products take; restore it afterwards."""
+
+    def set_up(capabilities, bf16_s):
+        cpu_has_fast_bf16.cache_clear()
+        if capabilities is None:
+            monkeypatch.delattr(torch.cpu, "get_capabilities")
+        else:
+            monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+        monkeypatch.setattr(devices, "_product_s", lambda dtype: bf16_s if dtype == torch.bfloat16 else 2)
+
+    yield set_up
+    cpu_has_fast_bf16.cache_clear()
+
+
+@pytest.mark.parametrize("bf16_s", [1, 1.9, 3])
 @pytest.mark.parametrize(
-    ("capabilities", "is_fast"),
-    [
-        ({"avx512_bf16": True, "amx_bf16": False}, True),
-        ({"avx512_bf16": False, "amx_bf16": True}, True),
-        ({"avx512_bf16": False, "amx_bf16": False}, False),
-        ({"avx512_bf16": False}, False),
-    ],
+    "capabilities",
+    [{"avx512_bf16": True, "amx_bf16": False}, {"avx512_bf16": False, "amx_bf16": True}, {"architecture": "arm"}, None],
 )
-def test_the_processors_capability_decides_on_bf16(monkeypatch, capabilities, is_fast):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert cpu_has_fast_bf16() is is_fast
-    assert resolve_dtype("auto", CPU) == (torch.bfloat16 if is_fast else torch.float32)
+def test_bf16_is_taken_if_its_products_are_clearly_faster(timed, capabilities, bf16_s):
+    timed(capabilities, bf16_s)
+    assert cpu_has_fast_bf16() is (bf16_s == 1)
+    assert resolve_dtype("auto", CPU) == (torch.bfloat16 if bf16_s == 1 else torch.float32)
 
 
-@pytest.mark.parametrize("bf16_s", [1, 3])
-@pytest.mark.parametrize("is_listed", [True, False])
-def test_an_unknown_processor_is_measured(monkeypatch, bf16_s, is_listed):
-    if is_listed:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "aarch64"})
-    else:
-        monkeypatch.delattr(torch.cpu, "get_capabilities")
-    ticks = iter([0, bf16_s] * 4 + [0, 2] * 4)
-    monkeypatch.setattr(devices, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    assert cpu_has_fast_bf16() is (bf16_s < 2)
+@pytest.mark.parametrize("capabilities", [{"avx512_bf16": False, "amx_bf16": False}, {"avx512_bf16": False}])
+def test_a_processor_that_emulates_bf16_takes_fp32(timed, capabilities):
+    timed(capabilities, bf16_s=1)
+    assert not cpu_has_fast_bf16()
 
 
-def test_the_measurement_takes_milliseconds():
-    assert 0 < devices._gemm_s(torch.float32) < 1
+def test_products_of_the_size_of_a_judge_are_timed():
+    assert 0 < devices._product_s(torch.float32) < 1
 
 
 @pytest.mark.parametrize(("is_fast", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])

@@ -3,8 +3,10 @@ import random
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from transformers import MistralConfig, PreTrainedTokenizerFast
@@ -76,6 +78,12 @@ def test_trainable_weights_are_fp32_and_take_gradients(tiny_folder):
     assert all(value.grad is not None for value in model.parameters())
 
 
+def test_a_judge_that_does_not_fit_is_refused_before_its_weights_are_read(broken, monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    with pytest.raises(ConfigError, match=r"as float32; 0\.0 GB are free"):
+        load_model(source_of(broken("model.safetensors", b"no weights")))
+
+
 @pytest.mark.parametrize(("rank", "index"), [("3", 3), ("4", 1), (None, 1), ("", 1)])
 def test_every_process_of_a_launcher_loads_onto_its_own_gpu(monkeypatch, tiny_folder, rank, index):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -94,6 +102,7 @@ def test_every_process_of_a_launcher_loads_onto_its_own_gpu(monkeypatch, tiny_fo
     monkeypatch.setattr(loading, "_from_pretrained", loaded)
     monkeypatch.setattr(loading, "load_tokenizer", lambda source: None)
     monkeypatch.setattr(loading, "rng_kept", lambda device: nullcontext())
+    monkeypatch.setattr(loading, "_num_parameters", lambda source: 1)
     for source in (source_of(tiny_folder, device=name) for name in (None, "cuda", "cuda:2", "cpu")):
         load_model(source)
     assert [one[""] for one in maps if one] == [torch.device("cuda", index)] * 2 + [torch.device("cuda:2"), CPU]

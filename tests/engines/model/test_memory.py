@@ -1,9 +1,12 @@
 import weakref
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
-from prom_reward.engines.model.memory import is_out_of_memory, unless_out_of_memory
+from prom_reward.engines.model.memory import check_fits, is_out_of_memory, unless_out_of_memory
+from prom_reward.errors import ConfigError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -44,3 +47,12 @@ def test_memory_is_given_back_once_nothing_holds_it(monkeypatch):
 
     assert unless_out_of_memory(fails, CUDA) is None
     assert alive == [False]
+
+
+def test_weights_larger_than_the_free_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=16e9))
+    check_fits(7_000_000_000, torch.bfloat16)
+    with pytest.raises(ConfigError, match=r"7\.0B .* 28\.0 GB as float32; 16\.0 GB .* dtype='bfloat16'"):
+        check_fits(7_000_000_000, torch.float32)
+    with pytest.raises(ConfigError, match="a server's URL"):
+        check_fits(13_000_000_000, torch.bfloat16)

@@ -59,7 +59,7 @@ def plain_rows(batches, contexts, tokens):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not cpu_has_fast_bf16(), reason="bf16 is emulated on this CPU, which takes minutes")
+@pytest.mark.skipif(not cpu_has_fast_bf16(), reason="bf16 is slow on this CPU: it takes minutes")
 @torch.inference_mode()
 def test_sharing_in_bf16_errs_little_more_than_a_plain_forward_pass(smollm2_folder):
     exact, rounded = batches_of(smollm2_folder, "float32"), batches_of(smollm2_folder, "bfloat16")

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from prom_reward.cli.console import progress_bar, stdout
+from prom_reward.cli.parts.console import progress_bar, stdout
 from prom_reward.judging.judge import PrometheusJudge
 
 _PROMPTS = (

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from prom_reward.cli.console import print_json, stderr, stdout
+from prom_reward.cli.parts.console import print_json, stderr, stdout
 from prom_reward.data.formats import KINDS
 from prom_reward.labeling.assembly import Labeling
 from prom_reward.labeling.dry_run import DryRun

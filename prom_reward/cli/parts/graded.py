@@ -11,7 +11,7 @@ from typing import IO, Any
 import typer
 from rich.table import Table
 
-from prom_reward.cli.console import distribution_bar, plain_json, print_json, show_left_out, stderr, stdout
+from prom_reward.cli.parts.console import distribution_bar, plain_json, print_json, show_left_out, stderr, stdout
 from prom_reward.data.rows import BrokenRow
 from prom_reward.errors import InputError
 from prom_reward.types import GradingRequest, Judgment, Outcome

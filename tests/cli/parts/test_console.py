@@ -4,7 +4,7 @@ import pytest
 from rich.progress import Task
 from rich.table import Table
 
-from prom_reward.cli.console import check_writable, distribution_bar, progress_bar, stderr, stdout
+from prom_reward.cli.parts.console import check_writable, distribution_bar, progress_bar, stderr, stdout
 from prom_reward.errors import InputError
 
 

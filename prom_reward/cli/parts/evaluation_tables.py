@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from rich.table import Table
 
-from prom_reward.cli.console import stdout
+from prom_reward.cli.parts.console import stdout
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.pairs import PairEvaluation

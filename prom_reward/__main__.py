@@ -1,0 +1,5 @@
+"""`python -m prom_reward` is the `prom-reward` command."""
+
+from prom_reward.cli import main
+
+main()

@@ -1,0 +1,78 @@
+"""The HTTP application: which route is answered by what."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from prom_reward.serving.exchange import Handler, JsonEndpoint, RequestError, check_key
+from prom_reward.serving.protocols import own
+from prom_reward.serving.service import JudgeService
+
+MAX_BODY_BYTES = 32 << 20
+
+POST_ROUTES: Mapping[str, Handler] = {
+    "/v1/grade": own.grade,
+    "/v1/compare": own.compare,
+    "/v1/reward": own.reward,
+}
+"""Every protocol's routes."""
+
+
+def make_app(service: JudgeService, *, key: str | None = None, max_body_bytes: int = MAX_BODY_BYTES) -> Starlette:
+    """Return the application of a served judge.
+
+    Args:
+        service: The served judge; it judges while the application lives.
+        key: The bearer token that callers must send; None for none. /healthz and /readyz need none.
+        max_body_bytes: Larger bodies are refused.
+    """
+
+    def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        return JsonEndpoint(service, handler, max_body_bytes=max_body_bytes, key=key).answer
+
+    async def metrics(request: Request) -> Response:
+        try:
+            check_key(request, key)
+        except RequestError as error:
+            return PlainTextResponse(str(error), status_code=error.status)
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    async def ready(_request: Request) -> Response:
+        is_ready = service.is_judging
+        return PlainTextResponse("ready" if is_ready else "not judging", status_code=200 if is_ready else 503)
+
+    return Starlette(
+        routes=[
+            *(Route(path, endpoint(handler), methods=["POST"]) for path, handler in POST_ROUTES.items()),
+            Route("/v1/models", endpoint(own.models)),
+            Route("/metrics", metrics),
+            Route("/healthz", _alive),
+            Route("/readyz", ready),
+        ],
+        lifespan=_judging(service),
+    )
+
+
+async def _alive(_request: Request) -> Response:
+    return PlainTextResponse("alive")
+
+
+def _judging(service: JudgeService) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """Return a lifespan in which the service judges; at its end everything that waits is judged first."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        judging = asyncio.create_task(service.run())
+        try:
+            yield
+        finally:
+            service.close()
+            await judging
+
+    return lifespan

@@ -1,0 +1,90 @@
+"""This package's own protocol: grades, comparisons and rewards with everything that a judge says about them.
+
+An unscored item is an answer like any other: its `outcome` says why, its score or reward is null.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from prom_reward.errors import RowError, RubricError
+from prom_reward.judging.base import Judge
+from prom_reward.judging.requests import parse_requests
+from prom_reward.serving.exchange import Body
+from prom_reward.serving.protocols.fields import as_mapping, check_fields, group_of, listed
+from prom_reward.serving.service import JudgeService, Rollout
+from prom_reward.types import ComparisonRequest, GradingRequest
+
+OWNER = "prom-reward"
+"""`owned_by` of a served judge in the list of models, by which `load_judge` recognizes it."""
+
+_ROLLOUT_FIELDS = ("prompt", "completion")
+_RequestT = TypeVar("_RequestT", GradingRequest, ComparisonRequest)
+
+
+async def grade(service: JudgeService, body: Body) -> object:
+    """`{"requests": [{"instruction", "response", "rubric", "reference_answer"}]}` -> `{"judgments": [...]}`."""
+    requests = _requests(service, body, GradingRequest)
+    judgments = await service.grade(requests, group_of(body))
+    return {"judgments": [one.to_dict() for one in judgments], "judge": service.judge.fingerprint}
+
+
+async def compare(service: JudgeService, body: Body) -> object:
+    """`{"requests": [{"instruction", "response_a", "response_b", "rubric"}]}` -> `{"comparisons": [...]}`."""
+    requests = _requests(service, body, ComparisonRequest)
+    comparisons = await service.compare(requests, group_of(body))
+    return {"comparisons": [one.to_dict() for one in comparisons], "judge": service.judge.fingerprint}
+
+
+async def reward(service: JudgeService, body: Body) -> object:
+    """`{"rows": [{"prompt", "completion", and a data set's other columns}]}` -> `{"rewards": [...], "rows": [...]}`."""
+    check_fields(body, ("rows", "group"))
+    found = await service.reward([_rollout(row, at) for at, row in enumerate(listed(body, "rows"))], group_of(body))
+    rows = [
+        {"reward": one.reward, "problem": one.problem, "judgments": [judgment.to_dict() for judgment in one.judgments]}
+        for one in found
+    ]
+    return {"rewards": [one.reward for one in found], "rows": rows, "judge": service.judge.fingerprint}
+
+
+async def models(service: JudgeService, _body: Body) -> object:
+    """Return the served judge in the shape of OpenAI's list of models, with all that a remote judge must know."""
+    judge = service.judge
+    return {
+        "object": "list",
+        "data": [
+            {"id": judge.name, "object": "model", "created": 0, "owned_by": OWNER, "judge": judge_facts(judge)},
+        ],
+    }
+
+
+def judge_facts(judge: Judge) -> dict[str, Any]:
+    """Return what a remote judge says about itself in the server's place."""
+    names = ("name", "fingerprint", "identity", "guard", "taught_to_rank", "is_repeatable", "pairs_note")
+    return {name: getattr(judge, name) for name in names}
+
+
+def _requests(service: JudgeService, body: Body, cls: type[_RequestT]) -> list[_RequestT]:
+    check_fields(body, ("requests", "group"))
+    values = [_with_rubric(service, one, at) for at, one in enumerate(listed(body, "requests"))]
+    requests = []
+    for at, value in enumerate(values):
+        try:
+            requests += parse_requests([value], cls)
+        except (RowError, RubricError) as error:
+            raise type(error)(f"requests[{at}]: {error}") from None
+    return requests
+
+
+def _with_rubric(service: JudgeService, value: object, at: int) -> Mapping[str, Any]:
+    """Return a request with the server's default rubric if it brings none."""
+    given = as_mapping(value, f"requests[{at}]")
+    defaults = service.rows.rubrics
+    return {"rubric": defaults[0], **given} if len(defaults) == 1 else given
+
+
+def _rollout(value: object, at: int) -> Rollout:
+    row = as_mapping(value, f"rows[{at}]")
+    if missing := [name for name in _ROLLOUT_FIELDS if name not in row]:
+        raise RowError(f"rows[{at}]: got no {' and no '.join(missing)}; expected prompt and completion")
+    columns = {name: item for name, item in row.items() if name not in _ROLLOUT_FIELDS}
+    return Rollout(prompt=row["prompt"], completion=row["completion"], columns=columns)

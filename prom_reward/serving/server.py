@@ -1,0 +1,54 @@
+"""Runs the application under uvicorn until SIGTERM or Ctrl-C; SIGHUP reads the rubrics again."""
+
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from prom_reward.errors import InputError
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes a free one.
+
+    Raises:
+        InputError: The address cannot be listened on.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"cannot listen on {host} port {port} ({error}); give another --host or --port") from error
+
+
+def run_server(app: Starlette, listening: socket.socket, *, on_hang_up: Callable[[], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C, then answer every request that was taken, and return.
+
+    Args:
+        app: The application.
+        listening: The socket; it is closed at the end.
+        on_hang_up: Is called at SIGHUP, and must not raise.
+    """
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=75))
+    handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+        signal.SIGHUP: lambda _number, _frame: on_hang_up(),
+        signal.SIGTERM: lambda _number, _frame: None,  # uvicorn raises it again after its graceful end
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        server.run(sockets=[listening])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

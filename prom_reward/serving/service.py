@@ -1,0 +1,155 @@
+"""The served judge: rollouts go in, rewards and judgments come out, and everything is logged and counted once."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from prom_reward.judging.base import Judge
+from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.rewards.batch import JudgedBatch, RowReader
+from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
+from prom_reward.rewards.observers import Observer, Watch
+from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
+from prom_reward.rubrics.rubric import Rubric
+from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest
+from prom_reward.serving.metrics import ServiceMetrics
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+
+logger = logging.getLogger(__name__)
+
+_NUM_LATEST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """A policy's answer to a prompt, with the other columns of its row."""
+
+    prompt: PromptValue
+    """A string or messages."""
+    completion: PromptValue
+    """A string or messages."""
+    columns: Mapping[str, Any]
+    """Rubric and reference answer under the names of `prom_reward.data.columns`; others are ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardedRollout:
+    """A rollout's reward with its reason."""
+
+    reward: float | None
+    """None if it could not be scored."""
+    judgments: tuple[Judgment, ...]
+    """One per rubric."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is no reward; None if there is one."""
+        return unscored_reason(self.judgments) if self.reward is None else None
+
+
+class JudgeService:
+    """What all protocols ask: grades, comparisons and rewards of one judge.
+
+    Belongs to one event loop; `run` judges there until `close`.
+
+    Args:
+        judge: The judge.
+        rows: Reads the rubric and the reference of rollouts.
+        rule: Turns judgments into rewards; its `on_unscored` is "none".
+        limits: When a batch goes to the judge.
+        observers: Look at the judged batches, as in `PrometheusReward`.
+        log_path: A JSONL file to which every judgment is appended; None for no log.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        *,
+        rows: RowReader,
+        rule: RewardRule,
+        limits: BatchLimits | None = None,
+        observers: Iterable[Observer] = (),
+        log_path: str | Path | None = None,
+    ) -> None:
+        self.judge = judge
+        self.rows = rows
+        self.rule = rule
+        self.batcher = Batcher(judge, limits, on_batch=self._judged)
+        self.metrics = ServiceMetrics(self.batcher)
+        self.latest: deque[tuple[GradingRequest, Judgment]] = deque(maxlen=_NUM_LATEST)
+        """The last graded responses, for the live page."""
+        self._watches = [Watch(observer) for observer in observers]
+        self._log = JudgmentLog(log_path) if log_path is not None else None
+        self._num_batches = 0
+        self.is_judging = False
+        """Whether requests are judged now."""
+
+    async def run(self) -> None:
+        """Judge what arrives until `close`, and then what still waits."""
+        self.is_judging = True
+        await self.batcher.run()
+
+    def close(self) -> None:
+        """Take no more requests."""
+        self.is_judging = False
+        self.batcher.close()
+
+    def use_rubrics(self, rubrics: tuple[Rubric, ...]) -> None:
+        """Take other default rubrics from the next request on."""
+        self.rows = replace(self.rows, rubrics=rubrics)
+
+    async def grade(self, requests: Sequence[GradingRequest], group: Group | None = None) -> list[Judgment]:
+        """Grade responses together with those of other callers; see `Batcher.judge`."""
+        return cast(list[Judgment], await self.batcher.judge(requests, group))
+
+    async def compare(self, requests: Sequence[ComparisonRequest], group: Group | None = None) -> list[Comparison]:
+        """Compare pairs of responses; see `Batcher.judge`."""
+        return cast(list[Comparison], await self.batcher.judge(requests, group))
+
+    async def reward(self, rollouts: Sequence[Rollout], group: Group | None = None) -> list[RewardedRollout]:
+        """Return the rewards of rollouts, in order.
+
+        Raises:
+            RubricError, RowError: A rollout's rubric, reference, prompt or completion cannot be read.
+        """
+        names = {name: None for rollout in rollouts for name in rollout.columns}
+        columns = {name: [rollout.columns.get(name) for rollout in rollouts] for name in names}
+        prompts, completions = [one.prompt for one in rollouts], [one.completion for one in rollouts]
+        requests = self.rows.requests(prompts, completions, columns, guard=self.judge.guard)
+        judged = iter(await self.grade([request for row in requests for request in row], group))
+        judgments = [tuple(next(judged) for _ in row) for row in requests]
+        return [
+            RewardedRollout(self.rule.reward(row, found), found) for row, found in zip(requests, judgments, strict=True)
+        ]
+
+    def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[Answer], seconds: float) -> None:
+        """Count, show and log a batch. Runs in the judge's thread; a failure ends no request."""
+        self.metrics.judged(answers, seconds, self.judge.take_metrics())
+        graded = [
+            (request, answer)
+            for request, answer in zip(requests, answers, strict=True)
+            if isinstance(request, GradingRequest) and isinstance(answer, Judgment)
+        ]
+        self.latest.extend(graded)
+        if not graded or (self._log is None and not self._watches):
+            return
+        self._num_batches += 1
+        batch = JudgedBatch(
+            number=self._num_batches,
+            judge=self.judge,
+            requests=[[request] for request, _ in graded],
+            judgments=[[judgment] for _, judgment in graded],
+            rewards=[self.rule.reward([request], [judgment]) for request, judgment in graded],
+            seconds=seconds,
+        )
+        columns = {
+            name: values for watch in self._watches for name, values in watch.look(batch, self.metrics.observed).items()
+        }
+        if self._log is not None:
+            try:
+                self._log.append(batch_records(batch, step=None, mode=None, columns=columns))
+            except Exception as error:
+                logger.warning("%s", error)

@@ -1,0 +1,100 @@
+import json
+
+import pytest
+
+from prom_reward import Comparison, GradingRequest, Judgment, Outcome, PrometheusJudge, ScriptedEngine
+from tests.serving.scripted_service import client_of, word_score
+
+POLITE = {"name": "polite", "criteria": "Is it polite?", **{f"score{n}_description": f"{n}" for n in range(1, 6)}}
+
+
+def grade(client, *responses, **fields):
+    return client.post(
+        "/v1/grade", json={"requests": [{"instruction": "Hi", "response": one} for one in responses], **fields}
+    )
+
+
+def test_grades_are_those_of_the_judge_in_process(client):
+    answer = grade(client, "s4", "fail", "nothing", "s9").json()
+    served = [Judgment.from_dict(one) for one in answer["judgments"]]
+    judge = PrometheusJudge(ScriptedEngine(word_score))
+    own = [
+        GradingRequest(instruction="Hi", response=one, rubric="helpfulness") for one in ("s4", "fail", "nothing", "s9")
+    ]
+    assert served == judge.grade(own)
+    assert [one.outcome for one in served] == [
+        Outcome.SCORED, Outcome.ENGINE_FAILED, Outcome.NO_RESULT, Outcome.OFF_SCALE,
+    ]  # fmt: skip
+    assert [one["score"] for one in answer["judgments"]] == [4, None, None, None]
+
+
+def test_a_request_may_bring_its_rubric_in_any_form(client):
+    body = {"requests": [{"instruction": "Hi", "response": "s4", "rubric": json.dumps(POLITE)}]}
+    assert client.post("/v1/grade", json=body).json()["judgments"][0]["score"] == 4
+
+
+def test_comparisons():
+    with client_of(PrometheusJudge(ScriptedEngine(["First. [RESULT] A"]))) as client:
+        body = {"requests": [{"instruction": "Hi", "response_a": "x", "response_b": "y"}]}
+        (found,) = client.post("/v1/compare", json=body).json()["comparisons"]
+        assert Comparison.from_dict(found).winner == "A"
+
+
+def test_rewards_are_normalized_and_unscored_rows_are_null_with_their_reason(client):
+    rows = [{"prompt": "Hi", "completion": one} for one in ("s5", "s1", "fail")]
+    answer = client.post("/v1/reward", json={"rows": rows}).json()
+    high, low, failed = answer["rewards"]
+    assert high > low
+    assert failed is None
+    assert "engine_failed" in answer["rows"][2]["problem"]
+    assert answer["rows"][0]["problem"] is None
+
+
+def test_a_row_with_several_rubrics_and_messages_is_read_as_a_trainer_reads_it(client):
+    row = {
+        "prompt": [{"role": "user", "content": "Hi"}],
+        "completion": [{"role": "assistant", "content": "s5"}],
+        "rubrics": ["helpfulness", {"rubric": POLITE, "weight": 2}],
+    }
+    answer = client.post("/v1/reward", json={"rows": [row]}).json()
+    assert len(answer["rows"][0]["judgments"]) == 2
+    assert answer["rewards"][0] > 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("grade", {}, "'requests'"),
+        ("grade", {"requests": "x"}, "expected a list"),
+        ("grade", {"requests": [1]}, "requests[0]"),
+        ("grade", {"requests": [{"instruction": "Hi"}]}, "response"),
+        ("grade", {"requests": [{"instruction": "Hi", "response": "x", "rubic": "y"}]}, "Did you mean 'rubric'"),
+        ("grade", {"requests": [{"instruction": "Hi", "response": "x", "rubric": "helpfulnes"}]}, "Did you mean"),
+        ("grade", {"request": []}, "Did you mean 'requests'"),
+        ("grade", {"requests": [], "group": {"name": "a"}}, "group"),
+        ("compare", {"requests": [{"instruction": "Hi", "response": "x"}]}, "response"),
+        ("reward", {"rows": [{"prompt": "Hi"}]}, "rows[0]: got no completion"),
+        ("reward", {"rows": [{"prompt": "Hi", "completion": 3}]}, "expected a string"),
+    ],
+)
+def test_what_is_not_understood_is_refused_in_one_line(client, path, body, said):
+    response = client.post(f"/v1/{path}", json=body)
+    assert response.status_code == 400
+    assert said in response.json()["error"]["message"]
+
+
+def test_a_server_without_a_rubric_asks_for_one():
+    with client_of(rubric=None) as client:
+        assert grade(client, "s4").status_code == 400
+        response = client.post("/v1/reward", json={"rows": [{"prompt": "Hi", "completion": "s4"}]})
+        assert "rubric" in response.json()["error"]["message"]
+
+
+def test_the_model_list_names_the_judge_and_what_it_is(client):
+    (model,) = client.get("/v1/models").json()["data"]
+    assert (model["id"], model["owned_by"]) == ("scripted", "prom-reward")
+    assert model["judge"]["fingerprint"] == client.service.judge.fingerprint
+
+
+def test_an_empty_list_is_answered_by_an_empty_list(client):
+    assert grade(client).json()["judgments"] == []

@@ -1,0 +1,70 @@
+import signal
+import socket
+import threading
+import time
+
+import pytest
+import requests
+
+from prom_reward.errors import InputError
+from prom_reward.serving.server import is_loopback, listen
+from tests.serving.served_process import served_process
+
+
+def reward(url, completion):
+    rows = [{"prompt": "Hi", "completion": completion}]
+    return requests.post(f"{url}/v1/reward", json={"rows": rows}, timeout=60)
+
+
+def test_sigterm_answers_what_was_taken_and_ends_in_peace():
+    with served_process("--rubric", "helpfulness", "--port", 0, seconds=0.1) as server:
+        found = [None] * 8
+
+        def ask(at):
+            found[at] = reward(server.url, f"s{1 + at % 5}")
+
+        threads = [threading.Thread(target=ask, args=(at,)) for at in range(len(found))]
+        for thread in threads:
+            thread.start()
+        waiting = "prom_reward_under_way 0.0"
+        while waiting in requests.get(f"{server.url}/metrics", timeout=10).text:
+            time.sleep(0.01)
+        time.sleep(0.2)  # all eight are taken
+        server.send(signal.SIGTERM)
+        for thread in threads:
+            thread.join()
+        status, said = server.ended()
+    assert [one.json()["rows"][0]["judgments"][0]["score"] for one in found] == [1 + at % 5 for at in range(8)]
+    assert status == 0
+    assert "every request that was taken is answered" in said
+
+
+def test_sighup_reads_the_rubrics_again_and_keeps_the_old_ones_if_they_are_broken(tmp_path):
+    file = tmp_path / "rubric.yaml"
+    levels = "".join(f"score{n}_description: level {n}\n" for n in range(1, 6))
+    file.write_text("name: first\ncriteria: Is it good?\n" + levels)
+    with served_process("--rubric", file, "--port", 0) as server:
+        file.write_text("criteria: [")
+        server.send(signal.SIGHUP)
+        while "stay as they were" not in (line := server.process.stderr.readline()):
+            assert line
+        assert reward(server.url, "s4").ok
+        file.write_text("name: second\ncriteria: Is it good?\n" + levels)
+        server.send(signal.SIGHUP)
+        while "read second again" not in (line := server.process.stderr.readline()):
+            assert line
+        server.send(signal.SIGTERM)
+        assert server.ended()[0] == 0
+
+
+def test_a_taken_port_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="cannot listen on"):
+        listen("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("example.org", False)],
+)
+def test_loopback_addresses_are_known(host, expected):
+    assert is_loopback(host) is expected

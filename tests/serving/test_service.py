@@ -1,0 +1,61 @@
+import json
+
+from prom_reward import PrometheusJudge, ScriptedEngine
+from prom_reward.rewards.audit_judge import AuditJudge
+from prom_reward.rubrics.rubric import parse_rubrics
+from prom_reward.serving.batcher import BatchLimits
+from tests.serving.scripted_service import client_of, word_score
+
+
+def post(client, *completions):
+    return client.post("/v1/reward", json={"rows": [{"prompt": "Hi", "completion": one} for one in completions]})
+
+
+def test_every_judgment_is_logged_with_the_second_judges_score(tmp_path):
+    second = AuditJudge(judge=PrometheusJudge(ScriptedEngine(["x [RESULT] 2"])), share=1.0)
+    log = tmp_path / "log.jsonl"
+    with client_of(log_path=log, observers=[second]) as client:
+        post(client, "s5", "s1", "fail")
+        metrics = client.service.metrics.values()
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [one["response"] for one in records] == ["s5", "s1", "fail"]
+    assert [one["score"] for one in records] == [5, 1, None]
+    assert [one["reward"] is None for one in records] == [False, False, True]
+    assert "audit_score" in records[0]
+    assert metrics["prom_reward_observer|audit/gap"] > 0
+
+
+def test_a_log_that_cannot_be_written_ends_no_request(tmp_path, caplog):
+    log = tmp_path / "log.jsonl"
+    with client_of(log_path=log) as client:
+        log.unlink()
+        log.mkdir()
+        assert post(client, "s5").json()["rewards"][0] is not None
+    assert "cannot write the judgment log" in caplog.text
+
+
+def test_other_rubrics_hold_from_the_next_request_on(client):
+    service = client.service
+    post(client, "s5")
+    service.use_rubrics(parse_rubrics("honesty"))
+    post(client, "s5")
+    assert [request.rubric.name for request, _ in service.latest] == ["helpfulness", "honesty"]
+
+
+def test_a_server_that_stops_judges_what_it_took():
+    with client_of(limits=BatchLimits(max_wait_s=30)) as client:
+        service = client.service
+        assert client.get("/readyz").status_code == 200
+        service.batcher.close()
+        assert post(client, "s5").status_code == 429
+        service.is_judging = False
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/healthz").status_code == 200
+
+
+def test_the_judges_own_counts_are_shown():
+    judge = PrometheusJudge(ScriptedEngine(word_score))
+    judge.take_metrics = lambda: {"cached": 3.0}
+    with client_of(judge) as client:
+        post(client, "s5")
+        assert 'prom_reward_judge{name="cached"} 3.0' in client.get("/metrics").text
