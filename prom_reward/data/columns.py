@@ -7,7 +7,7 @@ from typing import Any
 from prom_reward.data.cells import is_missing, number_text
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
 from prom_reward.rubrics.formats import is_file, json_value
-from prom_reward.rubrics.reading import AnyRubric, own_checks, read_rubrics
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": (
@@ -228,10 +228,7 @@ def _parsed(value: Any, column: str) -> tuple[AnyRubric, ...]:
             "rows as --rubric or rubric="
         )
     try:
-        read = read_rubrics(value)
-        if own := next(own_checks(read), None):
-            raise RubricError(f"got the check {own!r:.80}; expected a built-in one: a data set names no code to run")
-        return read
+        return read_rubrics(value)
     except RubricError as error:
         raise RubricError(f"column {column!r}: {error}") from error
 

@@ -112,12 +112,7 @@ class Expansion:
 
         Args:
             judgments: Those on `requests`, in order.
-
-        Raises:
-            WorkError: They are not as many.
         """
-        if len(judgments) != len(self.requests):
-            raise WorkError(f"the judge gave {len(judgments)} judgments for {len(self.requests)} requests")
         rest = iter(judgments)
         parts = [[next(rest) for _ in _requests(row)] for row in self.rows]
         return [
@@ -127,11 +122,22 @@ class Expansion:
 
 
 def grade_requests(judge: Judge, requests: Sequence[GradingRequest]) -> list[Judgment]:
-    """Grade requests, also those by checklists, in one call of any judge."""
+    """Grade requests, also those by checklists, in one call of any judge.
+
+    Raises:
+        WorkError: The judge gives another number of judgments.
+    """
     if judge.reads_checklists:
-        return judge.grade(requests)
+        return _graded(judge, requests)
     expansion = Expansion.of(requests)
-    return expansion.joined(judge.grade(expansion.requests))
+    return expansion.joined(_graded(judge, expansion.requests))
+
+
+def _graded(judge: Judge, requests: Sequence[GradingRequest]) -> list[Judgment]:
+    judgments = judge.grade(requests)
+    if len(judgments) != len(requests):
+        raise WorkError(f"the judge {judge.name!r} gave {len(judgments)} judgments for {len(requests)} requests")
+    return judgments
 
 
 def _requests(row: GradingRequest | ChecklistGrading) -> tuple[GradingRequest, ...]:

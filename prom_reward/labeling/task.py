@@ -12,7 +12,7 @@ from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.data.sources import open_source, recognize
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.labeling.requests import Request
-from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics, rubric_from_dict
 from prom_reward.types import ComparisonRequest, GradingRequest
 
 Method = Literal["grade", "rank", "both"]
@@ -126,6 +126,8 @@ def open_task(
         raise ConfigError(f"got method={method!r}; expected grade, rank or both")
     source, rows = str(reader.source), reader.rows()
     rubrics = read_rubrics(rubric) if rubric is not None else ()
+    for given in rubrics:
+        rubric_from_dict(given.to_dict())  # a labeling keeps them in files, which name no code to run
     row_format = RowFormat(columns=dict(columns or {}), reference_answer=reference_answer)
     kind, peeked = recognize(rows, row_format, where=source)
     if kind != "pair" and method != "grade":

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from prom_reward.errors import ConfigError, UnscoredError, WorkError
+from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.prompts.transcripts import PromptValue
@@ -162,8 +162,6 @@ class PrometheusReward:
         start = time.perf_counter()
         asked = [request for row in requests for request in row]
         found = grade_requests(self.judge, asked)
-        if len(found) != len(asked):
-            raise WorkError(f"the judge {self.judge.name!r} gave {len(found)} judgments for {len(asked)} requests")
         flat = iter(found)
         seconds = time.perf_counter() - start
         judgments = [[next(flat) for _ in row] for row in requests]

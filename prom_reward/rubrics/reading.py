@@ -1,6 +1,6 @@
 """Reads what a data set or a user gives as a rubric: one with levels, or a checklist."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,22 +25,32 @@ def read_rubrics(value: Any) -> tuple[AnyRubric, ...]:
         RubricError: It is none of these, or is broken.
         ConfigError: A file does not exist or is no YAML.
     """
+    return _read(value, allows_code=False)
+
+
+def _read(value: Any, *, allows_code: bool) -> tuple[AnyRubric, ...]:
+    """Read rubrics; `allows_code` holds inside of a user's own file."""
     if is_file(value):
-        try:
-            read = read_rubrics(file_value(value))
-            _load_checks(read)
-        except RubricError as error:
-            raise RubricError(f"{value}: {error}") from error
-        return read
+        return _read_file(value)
     if isinstance(value, Rubric | Checklist):
         return (value,)
     if looks_like_checklist(value):
-        return (parse_checklist(value),)
-    if isinstance(value, Mapping) and (inner := _weighted(value)):
+        return (parse_checklist(value, allows_code=allows_code),)
+    if isinstance(value, Mapping) and (inner := _weighted(value, allows_code=allows_code)):
         return (inner,)
     if isinstance(value, list | tuple) and value:
-        return tuple(one for item in value for one in read_rubrics(item))
+        return tuple(one for item in value for one in _read(item, allows_code=allows_code))
     return parse_rubrics(value)
+
+
+def _read_file(path: Any) -> tuple[AnyRubric, ...]:
+    try:
+        read = _read(file_value(path), allows_code=True)
+        for check in (check for one in read if isinstance(one, Checklist) for check in one.imported_checks):
+            check.load()
+    except RubricError as error:
+        raise RubricError(f"{path}: {error}") from error
+    return read
 
 
 def only_levels(rubrics: Sequence[AnyRubric], user: str) -> tuple[Rubric, ...]:
@@ -71,28 +81,13 @@ def rubric_from_dict(values: Mapping[str, Any]) -> AnyRubric:
     return Rubric.parse(values) if "descriptions" in values else parse_checklist(values)
 
 
-def own_checks(rubrics: Sequence[AnyRubric]) -> Iterator[str]:
-    """Yield the names of the Python functions that checklists would import."""
-    for one in rubrics:
-        if isinstance(one, Checklist):
-            yield from (leaf.check.name for leaf in one.leaves() if leaf.check is not None and leaf.check.is_imported)
-
-
-def _weighted(value: Mapping[str, Any]) -> Checklist | None:
+def _weighted(value: Mapping[str, Any], *, allows_code: bool) -> Checklist | None:
     """Return the checklist of `{"rubric": ..., "weight": w}`; None if the mapping holds none."""
     inner = value.get("rubric")
     if not isinstance(inner, Checklist | Mapping | str) or set(value) - {"rubric", "weight", "name"}:
         return None
-    read = read_rubrics(inner)
+    read = _read(inner, allows_code=allows_code)
     if len(read) != 1 or not isinstance(read[0], Checklist):
         return None
     own = {name: value[name] for name in ("weight", "name") if value.get(name) is not None}
     return replace(read[0], **own)
-
-
-def _load_checks(rubrics: Sequence[AnyRubric]) -> None:
-    """Import the functions that a user's own file names, so that a wrong name fails now."""
-    for one in rubrics:
-        for leaf in one.leaves() if isinstance(one, Checklist) else ():
-            if leaf.check is not None:
-                leaf.check.load()

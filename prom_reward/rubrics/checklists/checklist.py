@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, get_args
 
 from prom_reward.errors import RubricError, near_miss
+from prom_reward.rubrics.checklists.checks import CodeCheck
 from prom_reward.rubrics.checklists.criterion import MET, Combine, Criterion, is_number
 from prom_reward.rubrics.scale import ScoreScale
 
@@ -124,6 +125,11 @@ class Checklist:
     def level_texts(self) -> tuple[str, ...]:
         """The texts that a response may copy."""
         return tuple(leaf.text for leaf in self._leaves)
+
+    @property
+    def imported_checks(self) -> tuple[CodeCheck, ...]:
+        """The checks that name a Python function."""
+        return tuple(leaf.check for leaf in self._leaves if leaf.check is not None and leaf.check.is_imported)
 
     def leaves(self) -> tuple[Criterion, ...]:
         """Return the criteria that are judged or checked, in order."""

@@ -40,7 +40,7 @@ def looks_like_checklist(value: Any) -> bool:
     )
 
 
-def parse_checklist(value: Any, *, name: str = "checklist") -> Checklist:
+def parse_checklist(value: Any, *, name: str = "checklist", allows_code: bool = False) -> Checklist:
     """Read a checklist in any form that data sets hold.
 
     Args:
@@ -48,6 +48,7 @@ def parse_checklist(value: Any, *, name: str = "checklist") -> Checklist:
             a list (`criteria`, `rubrics`, `checklist`, ...); a PaperBench tree; a text with one list item per
             criterion; or any of these as JSON text.
         name: The name of a checklist that states none.
+        allows_code: Whether it may name Python functions as checks. A user's own file may, data may not.
 
     Raises:
         RubricError: It is none of these, or a criterion is broken; the message has its number.
@@ -63,7 +64,13 @@ def parse_checklist(value: Any, *, name: str = "checklist") -> Checklist:
             "perhaps a weight"
         )
     given = value if isinstance(value, Mapping) else {}
-    return Checklist(**{"name": name, **_own_fields(given)}, criteria=_criteria(items))
+    found = Checklist(**{"name": name, **_own_fields(given)}, criteria=_criteria(items))
+    if found.imported_checks and not allows_code:
+        raise RubricError(
+            f"got the check {found.imported_checks[0].name!r:.80}; expected a built-in one: only a rubric file names "
+            "functions of your own"
+        )
+    return found
 
 
 def _own_fields(given: Mapping[Any, Any]) -> dict[str, Any]:
