@@ -1,4 +1,4 @@
-"""YAML files and preset names become judges and rubrics. The only place that chooses between engines."""
+"""Settings become judges and rubrics. The only place that chooses between engines."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from prom_reward.engines.base import Engine
 from prom_reward.errors import ConfigError
+from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.judging.served_judge import ServedJudge, served_judge
 from prom_reward.prompts.conversation import SYSTEM_SEPARATORS, conversation_factory, render_text
 from prom_reward.prompts.guard.neutralize import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.settings.checks import check_weights
 from prom_reward.settings.judges import JudgeConfig, JudgeOverrides
 from prom_reward.settings.resolution import judge_config, judge_presets
 from prom_reward.types import JudgePrompt
@@ -30,29 +33,59 @@ PromptRenderer = Callable[[JudgePrompt], str]
 
 def load_judge(
     judge: str | Path | Mapping[str, Any], *, check: bool = False, **overrides: Unpack[JudgeOverrides]
-) -> PrometheusJudge:
+) -> Judge:
     """Make a judge. Its weights are loaded when it is first used, or now with `check=True`.
 
     Args:
         judge: A preset's name (`prom-reward judges` lists them), a YAML file, a folder with a causal LM or with an
-            adapter of `prom-reward train-judge`, a hub id (`owner/name`), the URL of an OpenAI-compatible server, or
-            a mapping of settings.
+            adapter of `prom-reward train-judge`, a hub id (`owner/name`), the URL of an OpenAI-compatible server or
+            of a `prom-reward serve`, or a mapping of settings.
         check: Load the weights now, or ask the server whether it is there.
         overrides: Settings that win over the judge's own: the fields of `prom_reward.settings.judges.JudgeConfig`, for
             example `model="/weights/prometheus"`, `mode="score"`, `sampling={"seed": 1}`.
 
     Returns:
-        A judge with `grade` and `compare`.
+        A judge with `grade` and `compare`: a PrometheusJudge, or a ServedJudge for a `prom-reward serve`.
 
     Raises:
         ConfigError: The judge or a setting is unknown; the message names the near miss.
         ModelLoadError: With `check`, the weights cannot be loaded.
     """
     config = judge_config(judge, **overrides)
+    made = _served_judge(config) or _prometheus_judge(config)
+    if check:
+        made.load()
+    return made
+
+
+def load_prometheus_judge(
+    judge: str | Path | Mapping[str, Any], **overrides: Unpack[JudgeOverrides]
+) -> PrometheusJudge:
+    """Make a judge whose prompts and guard are this process's; as `load_judge`, but never of a `prom-reward serve`."""
+    return _prometheus_judge(judge_config(judge, **overrides))
+
+
+def _served_judge(config: JudgeConfig) -> ServedJudge | None:
+    """Return the judge of a `prom-reward serve` if the settings are the URL of one."""
+    if config.server is None or config.server.api not in ("auto", "prom-reward"):
+        return None
+    more = sorted(config.model_fields_set - {"name", "engine", "url", "server"})
+    if more and config.server.api == "prom-reward":
+        raise ConfigError(
+            f"got {', '.join(more)} and server.api 'prom-reward'; that judge has its own settings: give them to "
+            "`prom-reward serve`"
+        )
+    return None if more else served_judge(config.server)
+
+
+def _prometheus_judge(config: JudgeConfig) -> PrometheusJudge:
+    check_weights(config)
     if config.adapter and config.url is None:
-        _check_adapter(config.adapter)
         _check_stamp(config, config.adapter)
+    calibration = Calibration.load(config.calibration) if config.calibration else None
     engine = _engine(config)
+    if calibration is not None:
+        _check_calibration(calibration, str(config.calibration), engine)
     made = PrometheusJudge(
         engine,
         prompt_style=config.prompt_style,
@@ -62,15 +95,13 @@ def load_judge(
         num_samples=config.num_samples,
         guard=config.guard,
         truncate_response=config.truncate_response,
-        calibration=_calibration(config.calibration, engine) if config.calibration else None,
+        calibration=calibration,
         cache=JudgmentCache(config.cache, max_bytes=config.cache_mb << 20) if config.cache else None,
         criterion_text=config.criterion_text,
         flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
     )
     made.taught_to_rank, made.pairs_note = config.taught_to_rank, config.pairs_note
-    if check:
-        made.load()
     return made
 
 
@@ -154,18 +185,6 @@ def _engine(config: JudgeConfig) -> Engine:
             )
 
 
-def _check_adapter(adapter: str) -> None:
-    """Raise ConfigError for an adapter that is neither a folder with an adapter nor a hub id."""
-    from prom_reward.engines.model.source import resolve_path
-
-    folder = Path(resolve_path(adapter))
-    if folder.is_dir() and not (folder / "adapter_model.safetensors").exists():
-        raise ConfigError(f"{folder}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
-    is_hub_id = adapter.count("/") == 1 and not adapter.startswith((".", "/"))
-    if not folder.is_dir() and not is_hub_id:
-        raise ConfigError(f"{adapter}: no such folder; expected a folder with a LoRA adapter, or a hub id (owner/name)")
-
-
 def _check_stamp(config: JudgeConfig, adapter: str) -> None:
     """Warn if an adapter was trained on other prompts than it will get."""
     from prom_reward.engines.model.adapter_stamp import read_stamp
@@ -189,13 +208,11 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
             logger.warning("%s: the adapter was trained with %s %s, not %s", adapter, key, shown, value)
 
 
-def _calibration(path: str, engine: Engine) -> Calibration:
-    """Read a calibration; warn if it was fitted on another judge's scores."""
-    calibration = Calibration.load(path)
+def _check_calibration(calibration: Calibration, path: str, engine: Engine) -> None:
+    """Warn if a calibration was fitted on another judge's scores."""
     if calibration.judge not in ("", engine.identity):
         fitted, used = (ascii(one[:200]).strip("'") for one in (calibration.judge, engine.identity))
         logger.warning("%s: the calibration was fitted on the scores of %s, not of %s", path, fitted, used)
-    return calibration
 
 
 def model_source(config: JudgeConfig) -> "ModelSource":

@@ -74,8 +74,13 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
         sources=sources,
         run=AdapterRun(
             out=Path(out),
-            weights=LossWeights(run.expected_score_weight, run.feedback_weight),
-            **run.model_dump(include={"lora", "trainer", "pack_tokens", "patience", "seed"}),
+            weights=LossWeights(
+                expected_score=run.expected_score_weight,
+                feedback=run.feedback_weight,
+                ordinal=run.ordinal_weight,
+                pairs=run.pairs_weight,
+            ),
+            **run.model_dump(include={"lora", "trainer", "pack_tokens", "frozen_layers", "patience", "seed"}),
         ),
         **run.model_dump(include={"max_tokens", "validation_share", "max_validation"}),
     )

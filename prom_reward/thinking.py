@@ -1,13 +1,14 @@
 """Splits a model's text into thoughts and answer, by the marks of all model families.
 
 An opening mark counts only at the beginning of the text or at the end of the chat template's generation prompt. An
-answer that talks about the marks is left as it is.
+answer that talks about the marks is left as it is. `prompts/transcripts.py` and `prompts/content.py` leave the thoughts
+out of what is judged.
 """
 
 import re
 from dataclasses import dataclass
 
-_MARKS = (
+MARKS = (
     *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "thoughts", "reasoning", "scratchpad")),
     ("<seed:think>", "</seed:think>"),
     ("[think]", "[/think]"),
@@ -20,12 +21,12 @@ _MARKS = (
 )
 """Opening and closing marks in lower case: of DeepSeek-R1, Qwen3, Seed-OSS, Magistral, Kimi, Sky-T1, Command A ..."""
 # Only ASCII letters go by either case: "ı" and "ſ" would match "i" and "s", and no mark is written with them.
-_ANY_OPEN, _ANY_CLOSE = (f"(?ai:{'|'.join(map(re.escape, marks))})" for marks in zip(*_MARKS, strict=True))
+_ANY_OPEN, _ANY_CLOSE = (f"(?ai:{'|'.join(map(re.escape, marks))})" for marks in zip(*MARKS, strict=True))
 _OPEN = re.compile(rf"\s*(?:(?:<\|start\|>|<\|im_start\|>)assistant\s*)?({_ANY_OPEN})", re.I)
 _OPEN_AT_END = re.compile(rf"({_ANY_OPEN})\s*\Z")
 _CLOSE = re.compile(_ANY_CLOSE)
 _ANY_OPEN_MARK = re.compile(_ANY_OPEN)
-_CLOSE_OF = {opening: re.compile(re.escape(closing), re.I | re.A) for opening, closing in _MARKS}
+_CLOSE_OF = {opening: re.compile(re.escape(closing), re.I | re.A) for opening, closing in MARKS}
 # A closing mark without an opening one ends thoughts that a template opened outside of the text at hand; not if it
 # stands quoted or as a word of a sentence, as in an answer about the marks.
 _QUOTES = "`\"'“”«»()[]"
@@ -172,7 +173,7 @@ def thoughts_closing(text: str, rendered: str = "") -> str:
 
 
 def _closing(mark: str) -> str:
-    closing = dict(_MARKS)[mark.lower()]
+    closing = dict(MARKS)[mark.lower()]
     return f"\n{closing.upper() if mark.isupper() else closing}\n\n"
 
 

@@ -440,7 +440,6 @@ def test_an_adapter_that_is_none_is_refused_before_anything_is_loaded(tmp_path, 
     [
         (None, {}, "got a judge of type NoneType"),
         ("x" * 5000, {}, "unknown judge"),
-        ("smollm2-135m", {"url": "http://127.0.0.1:9/v1", "adapter": "my-adapter"}, "got adapter and url"),
     ],
 )
 def test_a_judge_of_another_kind_is_one_line(judge, overrides, message):

@@ -34,7 +34,7 @@ from prom_reward.labeling.labeled_rows import read_labels
 from prom_reward.labeling.shards import LabelFolder
 from prom_reward.prompts.guard.detectors import detect
 from prom_reward.prompts.guard.neutralize import neutralize
-from prom_reward.prompts.published import components
+from prom_reward.prompts.prompt_parts import components
 from prom_reward.prompts.transcripts import transcript
 from prom_reward.reports.data import load_report
 from prom_reward.rubrics.rubric import parse_rubrics

@@ -14,7 +14,7 @@ from prom_reward.engines.tokens.verdict import find_verdict, first_verdict
 from prom_reward.errors import InputError, PromRewardError
 from prom_reward.files import read_yaml
 from prom_reward.judging.parsing import parse_score, parse_winner
-from prom_reward.prompts.published import components
+from prom_reward.prompts.prompt_parts import components
 from prom_reward.prompts.transcripts import transcript
 from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rubrics.rubric import parse_rubrics

@@ -19,7 +19,7 @@ from prom_reward.cli.parts.console import (
     stderr,
     stdout,
 )
-from prom_reward.config import load_judge, load_rubric
+from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.errors import InputError
 
 _COLORS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
@@ -75,14 +75,16 @@ def audit(
     quiet_libraries()
     if page is not None:
         check_writable(page, force=force)
-    default_rubrics = load_rubric(rubric) if rubric is not None else None
-    chosen, families = audit_inputs(attacks=attacks, builtin=builtin, tasks=tasks, rubric=default_rubrics)
     if named is not None and judge is not None:
         raise InputError(f"got the judge {named} and --judge {judge}; give one of them")
+    named = named or judge or options.DEFAULT_JUDGE
     settings = options.given(
         mode=mode, model=model, adapter=adapter, calibration=calibration, dtype=dtype, device=device
     )  # fmt: skip
-    loaded = load_judge(named or judge or options.DEFAULT_JUDGE, **settings, sampling={"seed": seed})
+    options.check_judge(named, settings)
+    default_rubrics = load_rubric(rubric) if rubric is not None else None
+    chosen, families = audit_inputs(attacks=attacks, builtin=builtin, tasks=tasks, rubric=default_rubrics)
+    loaded = load_prometheus_judge(named, **settings, sampling={"seed": seed})
     load_now(loaded)
     with progress_bar() as progress:
         task = progress.add_task(f"auditing {loaded.name}", total=0)

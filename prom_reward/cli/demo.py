@@ -9,7 +9,7 @@ from rich.table import Table
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import distribution_bar, load_now, print_json, quiet_libraries, stderr, stdout
 from prom_reward.cli.parts.demo_training import show_training, train_policy
-from prom_reward.config import load_judge
+from prom_reward.config import load_prometheus_judge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rewards.normalizers import UnitInterval
 from prom_reward.rubrics.rubric import Rubric
@@ -45,7 +45,7 @@ def demo(
     Example: `prom-reward demo --steps 2`
     """
     quiet_libraries()
-    judge = load_judge(options.DEFAULT_JUDGE)
+    judge = load_prometheus_judge(options.DEFAULT_JUDGE)
     load_now(judge, f"{judge.name} (the first time this takes half a minute)")
     graded = _grade(judge, Rubric.parse("factual_validity"), shows_table=not as_json)
     if steps and not as_json:

@@ -20,10 +20,10 @@ from prom_reward.cli.parts.console import (
 )
 from prom_reward.cli.parts.evaluation_tables import show_evaluation
 from prom_reward.cli.parts.options import rows_path
-from prom_reward.config import load_judge, load_rubric
+from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.human_labels import LabelColumns, LabeledFile
 from prom_reward.errors import InputError
-from prom_reward.evaluation.calibration_fit import fit_on_rows
+from prom_reward.evaluation.calibration_check import fit_on_rows
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input
 from prom_reward.evaluation.page import evaluation_page
 from prom_reward.evaluation.scores import ScoredRow
@@ -109,6 +109,11 @@ def evaluate(
     quiet_libraries()
     _check_options(mode, protocol)
     _check_files(file, fit, page, force=force)
+    own = options.given(
+        mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
+    )  # fmt: skip
+    shared = _PAPER if protocol == "paper" else {}
+    options.check_judge(judge or options.DEFAULT_JUDGE, {**own, **shared})
     columns = LabelColumns(
         score=score_column,
         cluster=cluster,
@@ -124,12 +129,8 @@ def evaluate(
     show_left_out(labeled.problems)
     if labeled.pairs and fit is not None:
         raise InputError("got preference pairs; --fit-calibration needs rows with scores")
-    own = options.given(
-        mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
-    )  # fmt: skip
-    shared = _PAPER if protocol == "paper" else {}
-    loaded = _seeded(load_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
-    second = _seeded(load_judge(against, **shared), seed) if against is not None else None
+    loaded = _seeded(load_prometheus_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
+    second = _seeded(load_prometheus_judge(against, **shared), seed) if against is not None else None
     if fit is not None and loaded.calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
     for one in (loaded, *([second] if second is not None else [])):

@@ -19,9 +19,9 @@ from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import Row, count_rows, read_rows
 from prom_reward.errors import InputError
+from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.runs import load_grading_run
-from prom_reward.settings.resolution import judge_config
 
 _ONE = "One response"
 
@@ -132,7 +132,7 @@ def grade(
     row = None if input is not None else _one_row(instruction, response, reference)
     if row is not None:
         rubrics = rubrics or load_rubric("helpfulness")
-    judge_config(judge_settings, **overrides)  # names a wrong judge or setting without importing torch
+    options.check_judge(judge_settings, overrides)
     if row is not None and not (as_json or show_prompt or out):
         requests = row_requests(row.values, rubrics)
         made = load_judge(judge_settings, **overrides)
@@ -183,7 +183,7 @@ def _first_gradable(batches: Iterator[RequestBatch], graded: GradedFile, where: 
 
 
 def _grade_rows(
-    judge: PrometheusJudge,
+    judge: Judge,
     batches: Iterator[RequestBatch],
     total: int | None,
     graded: GradedFile,
@@ -198,5 +198,6 @@ def _grade_rows(
             progress.update(task, advance=batch.num_rows, description=graded.progress)
 
 
-def _prompt_lines(judge: PrometheusJudge, batch: RequestBatch, render: PromptRenderer) -> list[dict[str, Any]]:
+def _prompt_lines(judge: Judge, batch: RequestBatch, render: PromptRenderer) -> list[dict[str, Any]]:
+    assert isinstance(judge, PrometheusJudge)  # its prompts were rendered
     return [{"prompt": render(judge.grading_prompt(request))} for _, request in batch.pairs]

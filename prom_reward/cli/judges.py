@@ -10,6 +10,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import stdout
 from prom_reward.engines.server.source import ServerSource
+from prom_reward.judging.served_judge import ServedJudge, served_judge
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 from prom_reward.settings.resolution import judge_config, judge_presets
 
@@ -36,7 +37,11 @@ def judges(
         from prom_reward.engines.server.openai_engine import server_abilities
 
         source = ServerSource(url=check, model=served_model, max_retries=0, outage_deadline_s=1)
-        _show_server(source.url, server_abilities(source), as_json)
+        served = served_judge(source)
+        if served is not None:
+            _show_served(served, as_json)
+        else:
+            _show_server(source.url, server_abilities(source), as_json)
     else:
         _list_known(as_json)
 
@@ -81,6 +86,15 @@ def _show_server(url: str, abilities: "ServerAbilities", as_json: bool) -> None:
     stdout.print(table)
     length = abilities.context_length
     stdout.print(f"context: {length} tokens" if length else "context: the server does not say; give context_length")
+
+
+def _show_served(judge: ServedJudge, as_json: bool) -> None:
+    if as_json:
+        facts = {"name": judge.name, "fingerprint": judge.fingerprint, "guard": judge.guard}
+        typer.echo(json.dumps({"url": judge.source.url, "served_judge": facts}, indent=2))
+        return
+    stdout.print(f"{judge.name} of a `prom-reward serve` at {judge.source.url}; it grades and compares whole requests")
+    stdout.print(f"judge: {judge.fingerprint}", soft_wrap=True)
 
 
 def _yes(is_so: bool) -> str:

@@ -12,7 +12,7 @@ import typer
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import load_now, print_json, progress_bar, quiet_libraries, stderr
 from prom_reward.cli.parts.label_tables import labeling_summary, show_dry_run, show_labeling
-from prom_reward.config import load_judge, load_rubric, prompt_renderer
+from prom_reward.config import load_prometheus_judge, load_rubric, prompt_renderer
 from prom_reward.data.formats import Kind
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
@@ -146,12 +146,13 @@ def label(
     )  # fmt: skip
     run = load_labeling_run(config) if config is not None else LabelingRun()
     run = run.model_copy(update=given)
-    _check_input(run, export or (), dry_run=dry_run, strict=strict)
     overrides = options.given(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
         device=device, truncate_response=truncate_response, sampling={"seed": seed},
     )  # fmt: skip
-    made = load_judge(run.judge, **overrides)
+    options.check_judge(run.judge, overrides, runs_here=not (ray or ray_address or dry_run))
+    _check_input(run, export or (), dry_run=dry_run, strict=strict)
+    made = load_prometheus_judge(run.judge, **overrides)
     if dry_run:
         _show_dry_run(run, made, overrides, as_json)
         return
@@ -212,9 +213,9 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, str
 
 def _show_recognized(run: LabelingRun, rubric: tuple[AnyRubric, ...] | None, *, strict: bool) -> Kind:
     """Print and return what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
-    reader = RowReader(run.input or "", run.split, run.limit)
+    reader = RowReader(run.input or "", run.split, run.limit, run.columns)
     task, _ = open_task(
-        reader, rubric=rubric, **run.model_dump(include={"method", "columns", "reference_answer"})
+        reader, rubric=rubric, **run.model_dump(include={"method", "reference_answer"})
     )  # fmt: skip
     stderr.print(f"{run.input}: {task.recognition}", highlight=False, soft_wrap=True)
     if strict:

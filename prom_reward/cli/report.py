@@ -28,11 +28,19 @@ def report(
         str | None, typer.Option(help="Show every value of this column by itself. Default: group, subset, source...")
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=2, help="Show the texts of at most this many judgments; the figures cover all.")
-    ] = 10_000,
+        int, typer.Option(min=2, help="Show at most about this many judgments, in whole groups; the figures cover all.")
+    ] = 100_000,
+    rubric: Annotated[
+        str | None,
+        typer.Option(
+            "--rubric", help="The rubrics of a log: a YAML file. Labels on the page are saved with their text."
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write one self-contained HTML page of a labeling or of a training's judgments.
+    """Write one self-contained HTML page to explore a labeling or a training's judgments.
+
+    It shows each group of responses side by side, says what stands out, and finds and filters judgments.
 
     For preference pairs the page shows the agreement with the given order, overall and by group, with intervals and
     the longer response as a baseline. For a training it shows reward, length, entropy and groups without spread over
@@ -47,7 +55,7 @@ def report(
     """
     target = page or (source / "report.html" if source.is_dir() else source.with_suffix(".html"))
     check_writable(target, force=force or page is None, source=source, option="--page")
-    data = load_report(source, group=group, max_judgments=limit)
+    data = load_report(source, group=group, max_judgments=limit, rubrics=rubric or ())
     target.write_text(report_page(data), encoding="utf-8")
     if as_json:
         print_json({"page": str(target), **report_figures_json(data)})

@@ -17,7 +17,6 @@ from prom_reward.rewards.audit_judge import AuditJudge
 from prom_reward.rewards.batch import RowReader
 from prom_reward.rewards.normalizers import resolve_normalizer
 from prom_reward.rewards.reward_rule import RewardRule, ScoreKind
-from prom_reward.settings.resolution import judge_config
 
 if TYPE_CHECKING:
     from prom_reward.serving.service import JudgeService
@@ -104,7 +103,7 @@ def serve(
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
     limits = BatchLimits(max_wait_s=max_wait_ms / 1000, max_batch=min(max_batch, max_queue), max_queued=max_queue)
     rubrics = load_rubric(rubric) if rubric is not None else ()
-    judge_config(judge, **overrides)  # names a wrong judge or setting before the port is taken
+    options.check_judge(judge, overrides)  # before the port is taken
     loaded = load_judge(judge, **overrides)
     second = [AuditJudge(judge=load_judge(audit_judge))] if audit_judge is not None else []
     with listen(host, port) as listening:

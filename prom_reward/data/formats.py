@@ -10,7 +10,7 @@ from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_n
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.errors import RowError, RubricError
-from prom_reward.prompts.published import components
+from prom_reward.prompts.prompt_parts import components
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import GradingRequest

@@ -117,20 +117,25 @@ def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
     unscored = next((judgment for judgment in (first, second) if not judgment.is_scored), None)
     if unscored is not None:
         return Comparison(outcome=unscored.outcome, error=unscored.error, **counts)
-    assert first.expected_score is not None and second.expected_score is not None
-    difference = first.expected_score - second.expected_score
+    difference = _score(first) - _score(second)
+    winner: Winner = "A" if difference > 0 else "B" if difference < 0 else "tie"
+    prob_a = {"A": 1.0, "B": 0.0, "tie": 0.5}[winner]
+    if first.score_probs is not None and second.score_probs is not None:
+        prob_a = prob_first_is_better(first.score_probs, second.score_probs)
+    elif first.parts or second.parts:  # checklists, on [0, 1]
+        prob_a = min(max((1 + difference) / 2, 0.0), 1.0)
     is_forced = Outcome.FORCED in (first.outcome, second.outcome)
     return Comparison(
         outcome=Outcome.FORCED if is_forced else Outcome.SCORED,
-        winner="A" if difference > 0 else "B" if difference < 0 else "tie",
+        winner=winner,
         feedback=f"A: {first.feedback}\nB: {second.feedback}".strip() if first.feedback or second.feedback else "",
-        prob_a=_prob_better(first, second, difference),
+        prob_a=prob_a,
         **counts,
     )
 
 
-def _prob_better(first: Judgment, second: Judgment, difference: float) -> float:
-    """Return the probability that the first response is better; a checklist's score on [0, 1] has no distribution."""
-    if first.score_probs and second.score_probs:
-        return prob_first_is_better(first.score_probs, second.score_probs)
-    return min(max((1 + difference) / 2, 0.0), 1.0)
+def _score(judgment: Judgment) -> float:
+    """Return a scored judgment's score; a judge of a user's own may give the integer alone."""
+    score = judgment.score if judgment.expected_score is None else judgment.expected_score
+    assert score is not None  # it is scored
+    return score

@@ -47,6 +47,11 @@ class Judge(Protocol):
         ...
 
     @property
+    def ranks(self) -> bool:
+        """Whether `compare` asks the model to rank; else comparisons are made of grades, or refused."""
+        return type(self).compare is not Judge.compare
+
+    @property
     def identity(self) -> str:
         """The part of the fingerprint that is the same on every machine; reading it touches no device."""
         return self.fingerprint

@@ -149,8 +149,9 @@ class CacheFile:
         return connection
 
     def _check_owner(self, connection: sqlite3.Connection) -> None:
-        (owner,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        # One query is one snapshot: another process may be creating the file just now.
+        query = "SELECT application_id, (SELECT COUNT(*) FROM sqlite_master) FROM pragma_application_id"
+        owner, tables = connection.execute(query).fetchone()
         if tables and owner != _APPLICATION_ID:
             raise InputError(
                 f"{self.path}: this is another program's database, not a judgment cache; give another path"

@@ -1,4 +1,7 @@
-"""Cuts the middle out of a response until it fits, and marks the cut with its length."""
+"""Cuts the middle out of a response until it fits, and marks the cut with its length.
+
+Only `truncate_response="middle"` asks for it. By default nothing is cut: the outcome is `too_long`.
+"""
 
 from collections.abc import Callable
 

@@ -30,12 +30,13 @@ class Card:
     """"pass", "warn" or "fail" gives it a color."""
 
 
-def render(template: str, *, script: str = "", **values: Any) -> str:
+def render(template: str, *, script: str = "", styles: Sequence[str] = (), **values: Any) -> str:
     """Return a page as HTML.
 
     Args:
         template: A template of this package that extends `pages/assets/frame.html`, as "auditing/page.html".
-        script: The page's script, a file of this package; none if empty.
+        script: The page's script.
+        styles: Files of this package with styles after those of all pages.
         values: `kind`, `title`, `facts` (pairs of name and value) and `cards` of the frame, and the template's own.
     """
     import jinja2
@@ -50,11 +51,10 @@ def render(template: str, *, script: str = "", **values: Any) -> str:
         finalize=_shown,
     )
     environment.globals |= {"draw": lambda figure: Markup(draw(figure.plot, label=f"{figure.title}. {figure.note}"))}  # noqa: S704  # it escapes
-    code = _asset(script) if script else ""
     return environment.get_template(template).render(
-        style=Markup(_asset("pages/assets/page.css")),  # noqa: S704  # the package's own file
-        script=Markup(code),  # noqa: S704  # the same
-        script_hash=base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() if code else "",
+        style=Markup("".join(map(_asset, ["pages/assets/page.css", *styles]))),  # noqa: S704  # the package's own files
+        script=Markup(script),  # noqa: S704  # the same
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() if script else "",
         **values,
     )
 

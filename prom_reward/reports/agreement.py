@@ -35,8 +35,8 @@ def agreement_rows(pairs: Sequence[JudgedPair]) -> list[AgreementRow]:
     """Return the agreement of all pairs, then of each group, with 95 % bootstrap intervals over prompts."""
     if not pairs:
         return []
-    groups = sorted({pair.group for pair in pairs} - {""})
-    parts = {name: [pair for pair in pairs if pair.group == name] for name in groups}
+    names = sorted({pair.part for pair in pairs} - {""})
+    parts = {name: [pair for pair in pairs if pair.part == name] for name in names}
     return [_agreement("all", pairs), *(_agreement(name, part) for name, part in parts.items() if len(parts) > 1)]
 
 

@@ -25,7 +25,7 @@ from prom_reward.pages.plots import (
     histogram,
     stacked,
 )
-from prom_reward.reports.data import ReportData
+from prom_reward.reports.report_data import ReportData
 
 COLORS = {
     "chosen": BLUE,
@@ -140,11 +140,21 @@ def _lengths(data: ReportData) -> Figure | None:
     sample = f" {len(drawn):,} of {len(lengths):,} are drawn." if len(drawn) < len(lengths) else ""
     dots = Dots(x=lengths[drawn].tolist(), y=scores[drawn].tolist(), color=BLUE, opacity=0.35)
     plot = Plot(
-        marks=[dots],
+        marks=[dots, *_trend(lengths, scores, data.scale)],
         x=Axis(title="characters of the response"),
         y=Axis(title="expected score", limits=data.scale),
     )
     return Figure(title="Length against score", note=_length_note(lengths, scores) + sample, plot=plot)
+
+
+def _trend(lengths: np.ndarray, scores: np.ndarray, scale: tuple[float, float]) -> list[Line]:
+    """Return the straight line of least squares, within the scale."""
+    low, high = float(lengths.min()), float(lengths.max())
+    if low == high:
+        return []
+    slope, start = np.polyfit(lengths, scores, 1)
+    x = np.linspace(low, high, 40)
+    return [Line(x=x.tolist(), y=np.clip(start + slope * x, *scale).tolist(), color=GRAY, is_dotted=True)]
 
 
 def _length_note(lengths: np.ndarray, scores: np.ndarray) -> str:

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from math import isfinite
 from typing import Any
 
 from prom_reward.labeling.labeled_rows import LabeledRow
 from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
 from prom_reward.pages.text import shortened
-from prom_reward.prompts.transcripts import transcript
+from prom_reward.prompts.transcripts import PromptValue, transcript
 
-_MAX_TEXT = 6_000
+_MAX_TEXT = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +21,12 @@ class Judged:
 
     row: int
     """The row, counted from 0, or the step of a training, counted from 1."""
+    group: str
+    """A key that the responses to one prompt share: those of a step, of a row, or of all rows with this prompt."""
     side: str
     """"chosen", "rejected", "response", or "1", "2"... of several responses."""
+    member: str
+    """The response's name within its group."""
     rubric: str
     """The rubric's name."""
     outcome: str
@@ -46,10 +51,20 @@ class Judged:
     """Of the pair, in logit units."""
     agreement: str | None = None
     """Of the pair."""
-    group: str = ""
+    part: str = ""
     """The part of the data."""
     reward: float | None = None
-    """Of the row, in a training."""
+    """A training's reward, or the score on [0, 1] of a labeled response, by all rubrics."""
+    weight: float = 1.0
+    """The rubric's weight in the reward."""
+    flags: tuple[str, ...] = ()
+    """The detectors that flagged the response."""
+    judge: str = ""
+    """The judge's name."""
+    reference: str = ""
+    """The reference answer."""
+    is_cut: bool = False
+    """Whether prompt, response or reference are shown in part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +81,16 @@ class JudgedPair:
     """The larger one of the sides."""
     cluster: str
     """The prompt."""
-    group: str
+    part: str
     """The part of the data."""
 
 
-def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
-    """Yield the judgments of a labeled row, one for each response."""
+def row_judgments(row: LabeledRow, part: str) -> Iterator[Judged]:
+    """Yield the judgments of a labeled row: one for each response and rubric."""
     values = row.values
     prompt, *responses = row.texts
-    shared = {"row": values["row"], "rubric": values["rubric_name"], "group": group}
+    is_single = row.example.kind == "response"
+    shared = {"row": values["row"], "part": part, "group": _digest(prompt) if is_single else str(values["row"])}
     shared |= {"margin": values.get("margin"), "agreement": values.get("agreement")}
     sides: Sequence[str]
     match row.example.kind:
@@ -91,22 +107,20 @@ def row_judgments(row: LabeledRow, group: str) -> Iterator[Judged]:
         verdicts = [{**dict.fromkeys(VERDICT_COLUMNS), **ranking}] * 2
     for verdict, side, response in zip(verdicts, sides, responses, strict=True):
         instruction, answer = transcript(prompt, response)
-        yield Judged(
-            side=side,
-            outcome=verdict["outcome"],
-            score=_number(verdict["score"]),
-            expected_score=_number(verdict["expected_score"]),
-            probs=_probs(verdict["score_probs"]),
-            entropy=_number(verdict["entropy"]),
-            length=len(answer),
-            prompt=_cut(instruction),
-            response=_cut(answer),
-            feedback=_cut(verdict["feedback"] or verdict.get("error") or ""),
-            **shared,
-        )
+        reference = row.example.reference_answer or ""
+        for judgment in verdict.get("judgments") or [{**verdict, "rubric_name": values["rubric_name"]}]:
+            yield Judged(
+                side=side,
+                member=str(values["row"] + 1) if is_single else side,
+                rubric=_text(judgment["rubric_name"]),
+                **_texts(instruction, answer, reference),
+                reward=_number(verdict.get("unit_score")),
+                **_judgment_fields(judgment),
+                **shared,
+            )
 
 
-def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
+def row_pairs(row: LabeledRow, part: str) -> list[JudgedPair]:
     """Return the pair of a labeled row, or nothing if it is unscored."""
     values = row.values
     if values["margin"] is None:
@@ -122,28 +136,57 @@ def row_pairs(row: LabeledRow, group: str) -> list[JudgedPair]:
             length_gap=len(chosen) - len(rejected),
             entropy=max(entropies, default=None),
             cluster=json.dumps(prompt),
-            group=group,
+            part=part,
         )
     ]
 
 
-def logged_judgment(record: Mapping[str, Any]) -> Judged:
-    """Return the judgment of a log line; raises one of Python's errors if it is none."""
+def logged_judgment(record: Mapping[str, Any], rank: int = 0) -> Judged:
+    """Return the judgment of a log line; raises one of Python's errors if it is none.
+
+    Args:
+        record: The line.
+        rank: The process that wrote it.
+    """
+    step = int(record.get("step") or 0) + 1
+    row = record.get("row")
     return Judged(
-        row=int(record.get("step") or 0) + 1,
+        row=step,
+        group=f"{step} {_digest(_text(record['instruction']))}",
         side="response",
+        member="" if row is None else f"{rank}.{int(row) + 1}" if rank else str(int(row) + 1),
         rubric=_text(record["rubric"]),
-        outcome=_text(record["outcome"]),
-        score=_number(record["score"]),
-        expected_score=_number(record["expected_score"]),
-        probs=_probs(record["score_probs"]),
-        entropy=_number(record["entropy"]),
-        length=len(record["response"]),
-        prompt=_cut(_text(record["instruction"])),
-        response=_cut(_text(record["response"])),
-        feedback=_cut(_text(record["feedback"] or record.get("error") or "")),
+        **_texts(record["instruction"], record["response"], record.get("reference_answer") or ""),
         reward=_number(record.get("reward")),
+        weight=_number(record.get("weight")) or 1.0,
+        judge=_text(record.get("judge") or ""),
+        **_judgment_fields(record),
     )
+
+
+def _judgment_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `Judgment.to_dict` that a report shows."""
+    return {
+        "outcome": _text(values["outcome"]),
+        "score": _number(values["score"]),
+        "expected_score": _number(values["expected_score"]),
+        "probs": _probs(values["score_probs"]),
+        "entropy": _number(values["entropy"]),
+        "feedback": _cut(_text(values["feedback"] or values.get("error") or "")),
+        "flags": tuple(map(_text, values.get("flags") or ())),
+    }
+
+
+def _texts(prompt: str, response: str, reference: str) -> dict[str, Any]:
+    """Return the texts of a request as a report shows them, and the response's whole length."""
+    texts = {"prompt": _text(prompt), "response": _text(response), "reference": _text(reference)}
+    is_cut = any(len(text) > _MAX_TEXT for text in texts.values())
+    return {**{name: _cut(text) for name, text in texts.items()}, "length": len(response), "is_cut": is_cut}
+
+
+def _digest(prompt: PromptValue) -> str:
+    """Return a short digest of a whole prompt; the text that a report shows may be cut."""
+    return blake2b(json.dumps(prompt).encode(), digest_size=8).hexdigest()
 
 
 def _text(value: Any) -> str:

@@ -1,25 +1,43 @@
 """The HTML page of a labeling or of a training's judgments."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.pages.packing import packed
 from prom_reward.pages.page import Card, embedded, render
+from prom_reward.pages.script import joined_script
+from prom_reward.pages.text import HIDDEN
 from prom_reward.reports.agreement import agreement_rows
-from prom_reward.reports.data import ReportData
-from prom_reward.reports.figures import COLORS, label_figures
+from prom_reward.reports.figures import label_figures
+from prom_reward.reports.findings import findings
+from prom_reward.reports.report_data import ReportData
+from prom_reward.reports.rubric_rows import rubric_rows
+from prom_reward.reports.table import table_of
 from prom_reward.reports.training_figures import reward_curve, span, training_figures
 from prom_reward.reports.training_folder import BeforeAfter, ends, summarize_curves
+from prom_reward.thinking import MARKS
 
 _MAX_EXAMPLES = 5  # on either side
 
 
 def report_page(data: ReportData) -> str:
     """Return the page as HTML."""
+    table = table_of(data.judgments, is_training=data.is_training)
+    rubrics = rubric_rows(data.judgments)
+    meta = {
+        "scale": data.scale,
+        "marks": MARKS,
+        "is_training": data.is_training,
+        "chunks": [len(chunk) for chunk in table.chunks],
+        "hidden": _javascript(HIDDEN),
+        "rubrics": {name: rubric.to_dict() for name, rubric in data.known_rubrics.items()},
+    }
     return render(
         "reports/assets/page.html",
-        script="reports/assets/page.js",
+        script=joined_script(),
+        styles=["pages/explorer/explorer.css"],
         kind="Training report" if data.is_training else "Labeling report",
         title=data.title,
         facts=list(data.facts.items()),
@@ -30,8 +48,13 @@ def report_page(data: ReportData) -> str:
         examples=_examples(data.before_after),
         share=_share,
         is_training=data.is_training,
-        judgments=embedded([asdict(one) for one in data.judgments]),
-        colors=embedded(COLORS),
+        rubrics=rubrics,
+        findings=findings(data, rubrics),
+        number=_number,
+        percent=_percent,
+        meta=embedded(meta),
+        table=packed(table.columns),
+        chunks=list(map(packed, table.chunks)),
     )
 
 
@@ -98,6 +121,19 @@ def _examples(answers: Sequence[BeforeAfter]) -> list[tuple[str, Sequence[Before
     shown = min(_MAX_EXAMPLES, (len(answers) + 1) // 2)
     parts = [("Largest gains", answers[:shown]), ("Smallest gains, or losses", answers[shown:][::-1][:shown])]
     return [(heading, part) for heading, part in parts if part]
+
+
+def _javascript(pattern: str) -> str:
+    """Return a pattern with its long code points as JavaScript writes them."""
+    return re.sub(r"\\U000(\w{5})", r"\\u{\1}", pattern)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{round(100 * value) + 0:d} %"
 
 
 def _share(estimate: Estimate | None) -> str:

@@ -1,44 +1,62 @@
-"""Chooses the judgments whose texts a report shows."""
+"""Chooses the groups whose texts a report shows: whole ones, drawn evenly."""
 
 import heapq
-import random
+from collections import Counter
+from dataclasses import replace
+from hashlib import blake2b
 
 from prom_reward.reports.judgments import Judged
 
+_SIDES = {"chosen": 0, "rejected": 1}
+
 
 class Selection:
-    """Keeps a bounded number of judgments: half of them those most in need of a look, half drawn evenly."""
+    """Keeps whole groups with about `size` judgments in all, at least one group.
+
+    The groups with the smallest digests stay. So it needs no second pass, and the responses of a group may come in any
+    order, as from several ranks' logs.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._draw = random.Random(0)  # noqa: S311  # nothing here is a secret
-        self._first: list[Judged] = []
-        self._notable: list[tuple[float, int, Judged]] = []
         self._count = 0
+        self._groups: dict[str, list[Judged]] = {}
+        self._largest: list[tuple[int, str]] = []  # negative digests of the groups, the largest digest first
+        self._limit = 1 << 64
 
     def offer(self, one: Judged) -> None:
-        """Keep a judgment if it is drawn or needs a look."""
+        """Keep a judgment if its group is kept."""
+        if one.group not in self._groups:
+            digest = int.from_bytes(blake2b(one.group.encode(), digest_size=8).digest())
+            if digest >= self._limit:
+                return
+            self._groups[one.group] = []
+            heapq.heappush(self._largest, (-digest, one.group))
+        self._groups[one.group].append(one)
         self._count += 1
-        entry = (_notability(one), -self._count, one)
-        if len(self._notable) < self._size // 2:
-            heapq.heappush(self._notable, entry)
-        else:
-            one = heapq.heappushpop(self._notable, entry)[2]
-            if len(self._first) < self._size - self._size // 2:
-                self._first.append(one)
-            elif (at := self._draw.randrange(self._count)) < len(self._first):
-                self._first[at] = one
+        while self._count > self._size and len(self._groups) > 1:
+            digest, group = heapq.heappop(self._largest)
+            self._limit = -digest
+            self._count -= len(self._groups.pop(group))
 
     def kept(self) -> list[Judged]:
-        """Return the kept judgments, in order."""
-        side = {"chosen": 0, "rejected": 1}
-        everything = [*self._first, *(one for *_, one in self._notable)]
-        return sorted(everything, key=lambda one: (one.row, side.get(one.side, 2), one.side, one.prompt, one.response))
+        """Return the kept judgments: groups in order of their rows, responses and rubrics in order within."""
+        groups = sorted(self._groups.values(), key=lambda group: group[0].row)
+        return [one for group in groups for one in sorted(_named(group), key=_place)]
 
 
-def _notability(one: Judged) -> float:
-    """Return how much a judgment needs a look: unscored first, then contrary pairs, then entropy."""
-    if one.expected_score is None and one.margin is None:
-        return 100.0
-    contrary = max(0.0, -(one.margin or 0.0)) if one.agreement == "disagrees" else 0.0
-    return 10 * contrary + (one.entropy or 0.0)
+def _named(group: list[Judged]) -> list[Judged]:
+    """Return a group with a name for every member; older logs tell no rows."""
+    if all(one.member for one in group):
+        return group
+    seen: Counter[str] = Counter()
+    named = []
+    for one in group:
+        seen[one.rubric] += 1
+        named.append(replace(one, member=str(seen[one.rubric])))
+    return named
+
+
+def _place(one: Judged) -> tuple[int, list[int], str]:
+    numbers = [int(part) for part in one.member.split(".") if part.isdecimal()]
+    return (_SIDES.get(one.side, 2), [len(numbers), *numbers], one.rubric)

@@ -7,6 +7,9 @@ import numpy as np
 from prom_reward.pages.plots import (
     BLUE,
     GRAY,
+    GREEN,
+    ORANGE,
+    RED,
     TEAL,
     VIOLET,
     Axis,
@@ -20,12 +23,13 @@ from prom_reward.pages.plots import (
     Plot,
     stacked,
 )
-from prom_reward.reports.data import ReportData
 from prom_reward.reports.figures import COLORS, FAILED
+from prom_reward.reports.report_data import ReportData
 from prom_reward.reports.training_folder import Curve, ends
 
 _WINDOW_SHARE = 15  # a running mean takes a fifteenth of the steps on either side
 _MAX_BARS = 60
+_RUBRIC_COLORS = (BLUE, ORANGE, GREEN, VIOLET, RED, TEAL)
 _MAX_DOTS = 1_000
 
 
@@ -33,15 +37,23 @@ def training_figures(data: ReportData) -> list[Figure]:
     """Return the figures of a training, reward first; one without data is left out."""
     if not data.is_training:
         return []
-    made = [_rewards(data), _judges(data), _outcomes(data), _lengths(data), _entropies(data), _spread(data)]
+    made = [
+        _rewards(data),
+        _criteria(data),
+        _judges(data),
+        _outcomes(data),
+        _lengths(data),
+        _entropies(data),
+        _spread(data),
+    ]
     return [figure for figure in [*made, _seconds(data)] if figure is not None]
 
 
-def share_without_spread(rewards: Mapping[tuple[int, str], Mapping[tuple[int, int | None], float]]) -> dict[int, float]:
+def share_without_spread(rewards: Mapping[tuple[int, str], Mapping[str, float]]) -> dict[int, float]:
     """Return by step the share of groups whose rewards are all the same; groups of one do not count.
 
     Args:
-        rewards: By step and prompt, then by rank and row of the batch.
+        rewards: By step and group, then by the response's name.
     """
     found: dict[int, list[float]] = {}
     for (step, _), group in rewards.items():
@@ -80,6 +92,20 @@ def _rewards(data: ReportData) -> Figure | None:
     return Figure(title="Reward over steps", note=note, plot=plot)
 
 
+def _criteria(data: ReportData) -> Figure | None:
+    """Mean score of each rubric, of those with most judgments."""
+    if len(data.step_scores) < 2:
+        return None
+    shown = [name for name, _ in data.rubrics.most_common() if name in data.step_scores][: len(_RUBRIC_COLORS)]
+    marks = []
+    for name, color in zip(shown, _RUBRIC_COLORS, strict=False):
+        curve = [(step, float(np.mean(scores))) for step, scores in sorted(data.step_scores[name].items())]
+        marks.append(_curve(curve, name, color)[-1])
+    more = f" The {len(shown)} most frequent of {len(data.step_scores)}." if len(shown) < len(data.step_scores) else ""
+    note = f"Mean expected score of a step by rubric.{more}"
+    return Figure(title="Rubrics over steps", note=note, plot=_steps(marks, "score", data.scale))
+
+
 def _judges(data: ReportData) -> Figure | None:
     """Mean scores of the reward's judge and of the audit judge on the same responses."""
     audit, gap = (dict(data.curves.get(name, [])) for name in ("audit/score", "audit/gap"))
@@ -94,13 +120,14 @@ def _judges(data: ReportData) -> Figure | None:
 
 
 def _outcomes(data: ReportData) -> Figure | None:
-    if len(data.outcomes) < 2:
+    names = [name for name, _ in data.outcomes.most_common() if name != "scored"]
+    if not names:
         return None
     steps = sorted(data.step_outcomes)
     size = -(-len(steps) // _MAX_BARS)
     parts = [steps[at : at + size] for at in range(0, len(steps), size)]
     bars = []
-    for name, _ in data.outcomes.most_common():
+    for name in names:
         counts = [sum(data.step_outcomes[step][name] for step in part) for part in parts]
         boxes = [
             Box(part[0] - 0.4, part[-1] + 0.4, 0, count, f"{_range(part)}: {count:,} {name}")
@@ -109,7 +136,9 @@ def _outcomes(data: ReportData) -> Figure | None:
         bars.append(Boxes(boxes=boxes, name=name, color=COLORS.get(name, FAILED)))
     unscored = data.num_judgments - data.outcomes["scored"] - data.outcomes["forced"]
     note = f"{unscored:,} of {data.num_judgments:,} judgments have no score and gave no reward."
-    return Figure(title="Outcomes over steps", note=note, plot=_steps(stacked(bars), "judgments"))
+    return Figure(
+        title="Forced and unscored judgments over steps", note=note, plot=_steps(stacked(bars), "judgments not scored")
+    )
 
 
 def _range(steps: Sequence[int]) -> str:

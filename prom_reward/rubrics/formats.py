@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,21 @@ _LEVEL_LINE = re.compile(r"^Score (-?[0-9]{1,9}):[ \t]?", re.MULTILINE)
 _LOOSE_LEVEL_LINE = re.compile(
     r"^[ \t]*(?:[-*][ \t]*)?score[ \t]*(-?[0-9]{1,9})[ \t]*:[ \t]?", re.MULTILINE | re.IGNORECASE
 )
+_READS_FILES = ContextVar("reads_files", default=True)
 _CRITERIA_KEYS = ("criteria", "orig_criteria", "criteria_description")
 _OTHER_KEYS = ("name", "weight", "scale", "descriptions", "rubric")
 # Of RaR and other rubric-reward sets, HealthBench, ResearchRubrics ...
 _CHECKLIST_KEYS = frozenset({"title", "description", "criterion", "points", "axis", "tags", "requirement"})
+
+
+@contextmanager
+def without_files() -> Iterator[None]:
+    """Refuse rubrics that are files, because their names come from another machine."""
+    token = _READS_FILES.set(False)
+    try:
+        yield
+    finally:
+        _READS_FILES.reset(token)
 
 
 def is_level_key(key: str) -> bool:
@@ -44,7 +57,13 @@ def is_file(value: object) -> bool:
 
 
 def file_value(path: str | Path) -> Any:
-    """Return the rubrics of a YAML or JSON file, a mapping of names to rubrics as a list."""
+    """Return the rubrics of a YAML or JSON file, a mapping of names to rubrics as a list.
+
+    Raises:
+        RubricError: Within `without_files`.
+    """
+    if not _READS_FILES.get():
+        raise RubricError(f"got the file {str(path)!r:.80} as a rubric; expected the rubric itself in a request")
     value = read_yaml(path)
     if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
         return [{"name": name, **item} for name, item in value.items()]

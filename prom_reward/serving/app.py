@@ -12,6 +12,12 @@ from starlette.routing import Route
 
 from prom_reward.serving.exchange import Handler, JsonEndpoint, RequestError, check_key
 from prom_reward.serving.protocols import own
+from prom_reward.serving.protocols.decisions import decisions
+from prom_reward.serving.protocols.llama_factory import score_evaluation
+from prom_reward.serving.protocols.nemo_gym import compare, verify
+from prom_reward.serving.protocols.openrlhf import get_reward
+from prom_reward.serving.protocols.slime import rm
+from prom_reward.serving.protocols.systemone import systemone
 from prom_reward.serving.service import JudgeService
 
 MAX_BODY_BYTES = 32 << 20
@@ -20,6 +26,13 @@ POST_ROUTES: Mapping[str, Handler] = {
     "/v1/grade": own.grade,
     "/v1/compare": own.compare,
     "/v1/reward": own.reward,
+    "/get_reward": get_reward,
+    "/rm": rm,
+    "/verify": verify,
+    "/compare": compare,
+    "/v1/score/evaluation": score_evaluation,
+    "/v1/decisions": decisions,
+    "/v1/systemone": systemone,
 }
 """Every protocol's routes."""
 

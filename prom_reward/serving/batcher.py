@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -87,6 +88,7 @@ class Batcher:
         self._waiting: dict[_Waiting, None] = {}
         self._arrived = asyncio.Event()
         self._is_closing = False
+        self._thread = ThreadPoolExecutor(1, "prom-reward-judge")
         self._seconds_a_request = 0.0
         self.num_under_way = 0
         """Requests that the judge has now."""
@@ -126,6 +128,7 @@ class Batcher:
                 self.num_under_way = len(batch)
                 await self._answer(batch)
                 self.num_under_way = 0
+        self._thread.shutdown()
 
     def close(self) -> None:
         """Take no more requests; `run` ends after those that wait."""
@@ -180,7 +183,8 @@ class Batcher:
     async def _answer(self, batch: Sequence[_Waiting]) -> None:
         """Judge a batch and give each answer to its asker; half of it at a time if the judge fails."""
         try:
-            answers = await asyncio.to_thread(self._judged, [item.request for item in batch])
+            asked = [item.request for item in batch]
+            answers = await asyncio.get_running_loop().run_in_executor(self._thread, self._judged, asked)
         except ServerGoneError as error:  # each half would wait for it again
             for item in batch:
                 _fail(item, error)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from prom_reward.errors import InputError, PromRewardError, WorkError
 from prom_reward.files import is_too_deep
+from prom_reward.rubrics.formats import without_files
 from prom_reward.serving.batcher import QueueFullError
 from prom_reward.serving.service import JudgeService
 
@@ -55,7 +56,9 @@ class JsonEndpoint:
         try:
             check_key(request, self._key)
             body = {} if request.method == "GET" else await self._body(request)
-            response = json_response(await _while_connected(request, self._handler(self._service, body)))
+            with without_files():  # a client names no files of this machine
+                answer = await _while_connected(request, self._handler(self._service, body))
+            response = json_response(answer)
         except ClientDisconnect:
             self._service.metrics.hung_up(route)
             return Response(status_code=_CLOSED_REQUEST)

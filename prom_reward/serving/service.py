@@ -1,26 +1,34 @@
 """The served judge: rollouts go in, rewards and judgments come out, and everything is logged and counted once."""
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.batch import JudgedBatch, RowReader
+from prom_reward.rewards.groups.contest import Ranking
+from prom_reward.rewards.groups.ranking import rank_groups
+from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
 from prom_reward.rewards.observers import Observer, Watch
 from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest
 from prom_reward.serving.metrics import ServiceMetrics
+from prom_reward.serving.queued_judge import QueuedJudge
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
 logger = logging.getLogger(__name__)
 
 _NUM_LATEST = 20
+_MAX_RANKERS = 64  # groups that are compared at once; their threads only wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +49,22 @@ class RewardedRollout:
 
     reward: float | None
     """None if it could not be scored."""
+    requests: tuple[GradingRequest, ...]
+    """One per rubric."""
     judgments: tuple[Judgment, ...]
     """One per rubric."""
+
+    @property
+    def unit_score(self) -> float | None:
+        """The weighted mean of the expected scores, each from 0 to 1; None if one is missing."""
+        scales = [request.rubric.scale for request in self.requests]
+        weights = [request.rubric.weight for request in self.requests]
+        total = 0.0
+        for scale, weight, judgment in zip(scales, weights, self.judgments, strict=True):
+            if self.reward is None or judgment.expected_score is None:
+                return None
+            total += weight * scale.to_unit(judgment.expected_score)
+        return total / sum(weights)
 
     @property
     def problem(self) -> str | None:
@@ -84,13 +106,20 @@ class JudgeService:
         self._watches = [Watch(observer) for observer in observers]
         self._log = JudgmentLog(log_path) if log_path is not None else None
         self._num_batches = 0
+        self._rankers = ThreadPoolExecutor(_MAX_RANKERS, "prom-reward-rank")
         self.is_judging = False
         """Whether requests are judged now."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The judge's fingerprint."""
+        return self.judge.fingerprint
 
     async def run(self) -> None:
         """Judge what arrives until `close`, and then what still waits."""
         self.is_judging = True
         await self.batcher.run()
+        self._rankers.shutdown()
 
     def close(self) -> None:
         """Take no more requests."""
@@ -122,8 +151,18 @@ class JudgeService:
         judged = iter(await self.grade([request for row in requests for request in row], group))
         judgments = [tuple(next(judged) for _ in row) for row in requests]
         return [
-            RewardedRollout(self.rule.reward(row, found), found) for row, found in zip(requests, judgments, strict=True)
+            RewardedRollout(self.rule.reward(row, found), tuple(row), found)
+            for row, found in zip(requests, judgments, strict=True)
         ]
+
+    async def rank(self, group: Sequence[GradingRequest], rule: GroupRule) -> Ranking:
+        """Rank the responses to one instruction by grades and comparisons; see `rank_groups`."""
+        queued = QueuedJudge(self.judge, self.batcher)
+        loop = asyncio.get_running_loop()
+        try:
+            return (await loop.run_in_executor(self._rankers, rank_groups, queued, [list(group)], rule))[0]
+        finally:
+            queued.close()
 
     def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[Answer], seconds: float) -> None:
         """Count, show and log a batch. Runs in the judge's thread; a failure ends no request."""

@@ -149,22 +149,3 @@ class JudgeOverrides(TypedDict, total=False):
     cache_mb: int
     taught_to_rank: bool
     pairs_note: str
-
-
-def check_engine(config: JudgeConfig, where: str) -> None:
-    """Raise ConfigError if a setting does not go with the judge's engine."""
-    if (config.engine == "openai") != (config.url is not None):
-        has = "a" if config.url is not None else "no"
-        raise ConfigError(
-            f"{where}: got engine={config.engine!r} and {has} url; expected both of engine: openai and url"
-        )
-    if config.vllm and config.engine != "vllm":
-        raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
-    for key in ("quantization", "device_map", "offload", "decode_batch_size"):
-        if config.engine == "vllm" and getattr(config, key):
-            raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
-    if config.engine == "vllm" and ":" in (config.device or ""):
-        raise ConfigError(
-            f"{where}: got device={config.device!r} with engine='vllm'; expected cpu or cuda: vLLM counts its GPUs "
-            "itself, name one in CUDA_VISIBLE_DEVICES or vllm: {device_ids: [...]}"
-        )

@@ -11,7 +11,8 @@ import yaml
 
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.files import read_yaml
-from prom_reward.settings.judges import JudgeConfig, check_engine
+from prom_reward.settings.checks import check_engine
+from prom_reward.settings.judges import JudgeConfig
 from prom_reward.settings.validation import validated
 
 
@@ -27,19 +28,19 @@ def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Jud
     """Return the validated settings of a judge; see `load_judge`."""
     if not isinstance(judge, str | Path | Mapping):
         raise ConfigError(f"got a judge of type {type(judge).__name__}; expected a name, a path, a URL or a mapping")
-    given_adapter = overrides.get("adapter")
+    given = {*overrides}
     if not isinstance(judge, Mapping) and _is_adapter_folder(judge):
         overrides = {"adapter": str(judge), **overrides}
     where, settings = _judge_settings(judge)
+    if where not in judge_presets():
+        given |= settings.keys()
     settings = _merged(_without_stale_parts(settings, overrides), overrides)
     if settings.get("preset") is not None:
         settings = _merged(_preset_settings(str(settings["preset"]), settings), settings)
     if settings.get("url") is not None:
         settings.setdefault("engine", "openai")
     config = validated(JudgeConfig, settings, where)
-    if config.url is not None and given_adapter is not None:
-        raise ConfigError(f"{where}: got adapter and url; a server loads adapters itself: name its model in `server`")
-    check_engine(config, where)
+    check_engine(config, where, given)
     if not config.model and config.url is None:
         raise ConfigError(f"{where}: missing key 'model'; it has no default")
     return config

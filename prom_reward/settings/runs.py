@@ -103,6 +103,12 @@ class TrainingRun(Strict):
     """Weight of the squared error of the expected score."""
     feedback_weight: float = Field(default=0.3, ge=0)
     """Weight of the feedback's cross-entropy."""
+    ordinal_weight: float = Field(default=0.0, ge=0)
+    """Weight of the squared earth mover's distance at the score."""
+    pairs_weight: float = Field(default=0.0, ge=0)
+    """Weight of the order of answers to one question."""
+    frozen_layers: int = Field(default=0, ge=0)
+    """So many of the first layers keep the adapter that they have."""
     patience: int | None = Field(default=None, ge=1)
     """Evaluations without improvement after which training stops."""
     seed: int = 0

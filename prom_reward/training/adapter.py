@@ -1,5 +1,7 @@
 """Trains a LoRA adapter on packs, and writes it with a stamp of how it was trained."""
 
+import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,7 @@ def train_adapter(
             packs=packs,
             validation=measured_packs,
             weights=run.weights,
-            model=_with_adapter(loaded.model, run),
+            model=_frozen_below(_with_adapter(loaded.model, run), run.frozen_layers),
             args=arguments,
             callbacks=[EarlyStoppingCallback(run.patience)] if run.patience and validation else [],
         )
@@ -79,7 +81,8 @@ def _recipe(
         **{name: value for name, value in stamp.items() if name not in ("libraries", "judge")},
         "examples": examples_digest(training),
         "validation": examples_digest(validation),
-        "weights": [run.weights.expected_score, run.weights.feedback],
+        "weights": dataclasses.asdict(run.weights),
+        "frozen_layers": run.frozen_layers,
         "pack_tokens": run.pack_tokens,
         "patience": run.patience,
         **identifying_arguments(run, arguments),
@@ -95,6 +98,15 @@ def save_adapter(model: Any, out: Path, stamp: Mapping[str, Any]) -> None:
     tensors = {name: value.to(torch.bfloat16).contiguous() for name, value in load_file(path).items()}
     save_file(tensors, path, metadata={"format": "pt"})
     write_stamp(out, stamp)
+
+
+def _frozen_below(model: Any, num_layers: int) -> Any:
+    """Freeze the adapter of a model's first layers."""
+    for name, value in model.named_parameters():
+        layer = re.search(r"\.layers\.(\d+)\.", name)
+        if layer and int(layer[1]) < num_layers:
+            value.requires_grad_(False)
+    return model
 
 
 def _with_adapter(model: Any, run: AdapterRun) -> Any:

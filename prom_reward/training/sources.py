@@ -25,6 +25,8 @@ class DataSource:
     """The share of rows with a written feedback that are trained to write it."""
     constructed: bool = False
     """The rows are tasks with a reference answer: see `prom_reward.training.constructed`."""
+    criteria: bool = False
+    """The rows' rubrics are yes-or-no criteria, asked in the compact text of checklists."""
     rubric: Any = None
     """The rubric of rows without one, in any form that `Rubric.parse` reads."""
     score_column: str | None = None

@@ -42,16 +42,22 @@ def _attend(
 ) -> tuple[torch.Tensor, None]:
     """Return attention (B, T, H, D) of queries (B, H, T, D) to keys (B, K, T, D), H a multiple of K."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    parts = []
     runs = tree_runs or (Run(segment=0, start=0, end=query.shape[2]),)
-    for run in runs:
+    blocks = [(start, min(run.end, start + _BLOCK_TOKENS), run) for run in runs for start in _starts(run)]
+    # Splits, not slices: the gradient of each slice would be a tensor of the whole sequence.
+    lengths = [end - start for start, end, _ in blocks]
+    queries, keys, values = (torch.split(states, lengths, dim=2) for states in (query, key, value))
+    at = {start: number for number, (start, _, _) in enumerate(blocks)}
+    parts = []
+    for number, (_, end, run) in enumerate(blocks):
         *before, (first, _) = visible_ranges(runs, run)
-        for start in range(run.start, run.end, _BLOCK_TOKENS):
-            end = min(run.end, start + _BLOCK_TOKENS)
-            visible = [*before, (first, end)]
-            keys, values = _picked(key, visible), _picked(value, visible)
-            parts.append(_attend_block(query[:, :, start:end] * scale, keys, values))
+        seen = [at[start] for start in at if any(low <= start < high for low, high in [*before, (first, end)])]
+        parts.append(_attend_block(queries[number] * scale, _joined(keys, seen), _joined(values, seen)))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _starts(run: Run) -> range:
+    return range(run.start, run.end, _BLOCK_TOKENS)
 
 
 def _attend_block(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -68,9 +74,8 @@ def _attend_block(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -
     return (weights.view(batch, num_groups, -1, num_keys) @ value).view(query.shape)
 
 
-def _picked(states: torch.Tensor, ranges: Sequence[tuple[int, int]]) -> torch.Tensor:
-    pieces = [states[:, :, start:end] for start, end in ranges]
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
+def _joined(pieces: Sequence[torch.Tensor], numbers: Sequence[int]) -> torch.Tensor:
+    return pieces[numbers[0]] if len(numbers) == 1 else torch.cat([pieces[number] for number in numbers], dim=2)
 
 
 AttentionInterface.register(_NAME, _attend)

@@ -185,12 +185,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few items of each workload")
     parser.add_argument("--random-weights", choices=sorted(ARCHITECTURES), help="this size, random weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--dtype", default="auto", help="of the judge, for all contenders")
     parser.add_argument("--json", help="write the rows to this file")
     options = parser.parse_args()
     if options.random_weights:
         judge = random_judge(options.random_weights, options.device)
     else:
-        judge = load_judge("smollm2-135m-untuned", mode="score", device=options.device)
+        judge = load_judge("smollm2-135m-untuned", mode="score", device=options.device, dtype=options.dtype)
     batches = judge.engine.batches
     only = frozenset(filter(None, options.contenders.split(",")))
     python, vllm = os.environ.get("PROM_REWARD_VLLM_PYTHON"), None

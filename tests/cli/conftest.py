@@ -15,7 +15,7 @@ def run(monkeypatch, capsys):
     """Runs `prom-reward` with arguments; returns its exit status, standard output and standard error."""
     from transformers.utils import logging as transformers_logging
 
-    from prom_reward.cli import main
+    from prom_reward.cli.main import main
     from prom_reward.cli.parts.console import stderr, stdout
 
     verbosity = transformers_logging.get_verbosity()
@@ -46,7 +46,8 @@ def judged_by(monkeypatch):
 
     def place(*judges, command="grade"):
         turns = itertools.cycle(judges)
-        monkeypatch.setattr(f"prom_reward.cli.{command}.load_judge", lambda *settings, **overrides: next(turns))
+        loader = "load_judge" if command == "grade" else "load_prometheus_judge"
+        monkeypatch.setattr(f"prom_reward.cli.{command}.{loader}", lambda *settings, **overrides: next(turns))
 
     return place
 

@@ -12,12 +12,14 @@ from prom_reward.prompts.guard.neutralize import neutralize
 def audited(monkeypatch):
     """Puts a judge of the test's own in the place of the one that `prom-reward audit` would load."""
 
+    monkeypatch.setattr("prom_reward.cli.parts.options.check_judge", lambda *_: None)
+
     def place(score_of, name="mine"):
         engine = ScriptedEngine(
             lambda prompt: "[RESULT] A" if len(prompt.labels) == 2 else f"[RESULT] {score_of(prompt)}", confidence=1.0
         )
         judge = PrometheusJudge(engine, mode="score", layout="response_last", name=name)
-        monkeypatch.setattr("prom_reward.cli.audit.load_judge", lambda *settings, **overrides: judge)
+        monkeypatch.setattr("prom_reward.cli.audit.load_prometheus_judge", lambda *settings, **overrides: judge)
 
     return place
 
@@ -143,9 +145,9 @@ def test_own_attacks_alone(run, audited, tmp_path):
 
 @pytest.mark.parametrize("option", ["--attacks", "--tasks"])
 def test_files_are_checked_before_the_judge_is_loaded(run, monkeypatch, tmp_path, option):
-    monkeypatch.setattr("prom_reward.cli.audit.load_judge", lambda *names, **settings: pytest.fail("loaded"))
+    monkeypatch.setattr("prom_reward.cli.audit.load_prometheus_judge", lambda *names, **settings: pytest.fail("loaded"))
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n')
-    done = run("audit", "mine", option, path)
+    done = run("audit", "smollm2-135m", option, path)
     assert done.status == 2
     assert "row 1: expected an" in done.err

@@ -148,7 +148,7 @@ def test_a_page_with_the_plots_is_written(run, judged_by, good, rows_file, tmp_p
 def test_the_paper_protocol_asks_for_three_feedbacks(run, monkeypatch, good, rows_file):
     asked = {}
     monkeypatch.setattr(
-        "prom_reward.cli.evaluate.load_judge", lambda *names, **settings: asked.update(settings) or good
+        "prom_reward.cli.evaluate.load_prometheus_judge", lambda *names, **settings: asked.update(settings) or good
     )
     assert run("evaluate", rows_file(*ROWS[:3]), "--protocol", "paper", "--seed", "7", "--resamples", "0").status == 0
     assert asked == {"mode": "feedback", "num_samples": 3, "sampling": {"temperature": 1.0}}
@@ -262,7 +262,9 @@ def test_rows_without_an_answer_are_shown_apart(run, judged_by, good, rows_file)
 
 
 def test_the_file_is_checked_before_the_judge_is_loaded(run, monkeypatch, rows_file):
-    monkeypatch.setattr("prom_reward.cli.evaluate.load_judge", lambda *names, **settings: pytest.fail("loaded"))
+    monkeypatch.setattr(
+        "prom_reward.cli.evaluate.load_prometheus_judge", lambda *names, **settings: pytest.fail("loaded")
+    )
     done = run("evaluate", rows_file({"instruction": "a", "response": "b", "rubric": "honesty"}))
     assert done.status == 2
     assert "no score" in done.err

@@ -6,6 +6,7 @@ from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 from prom_reward.settings.resolution import judge_presets
 from tests.fault_server import FaultServer
 from tests.served_models import text_server as scripted
+from tests.serving.served_thread import served_url
 
 
 @pytest.fixture
@@ -72,3 +73,10 @@ def test_every_listed_judge_can_be_given_back_as_settings(run):
 
     for settings in json.loads(run("judges", "--json").out)["judges"]:
         assert judge_config(settings) == judge_config(settings["name"])
+
+
+def test_a_prom_reward_serve_is_found(run):
+    with served_url() as (url, service):
+        assert service.judge.fingerprint in run("judges", "--check", url).out.replace("\n", "")
+        found = json.loads(run("judges", "--check", url, "--json").out)
+    assert found["served_judge"]["name"] == "scripted"

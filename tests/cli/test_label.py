@@ -11,7 +11,9 @@ def judged(monkeypatch):
     """Puts a scripted judge in the place of the one that `prom-reward label` would load."""
 
     def place(script=verdict):
-        monkeypatch.setattr("prom_reward.cli.label.load_judge", lambda *settings, **overrides: scripted_judge(script))
+        monkeypatch.setattr(
+            "prom_reward.cli.label.load_prometheus_judge", lambda *settings, **overrides: scripted_judge(script)
+        )
 
     place()
     return place

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 import prom_reward
-from prom_reward.cli import main
 from prom_reward.cli.app import COMMANDS, load_command
+from prom_reward.cli.main import main
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.judging.judge import PrometheusJudge
 
@@ -49,7 +49,7 @@ def test_no_help_loads_a_heavy_library(arguments):
     heavy = ("scipy", "torch", "transformers", "trl", "datasets", "plotly")
     script = (
         "import sys\n"
-        "from prom_reward.cli import main\n"
+        "from prom_reward.cli.main import main\n"
         f"sys.argv = ['prom-reward', *{arguments!r}, '--help']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print(*(name for name in {heavy!r} if name in sys.modules), file=sys.stderr, end='')"

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from prom_reward.cli import main
+from prom_reward import PrometheusJudge, ScriptedEngine
+from prom_reward.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 RESPONSES = ["complete", "short", "vague", "wrong", "off topic", "empty"]
@@ -25,21 +26,22 @@ def test_the_demo_grades_and_trains(monkeypatch, capsys):
     shown = capsys.readouterr().out
     rows = [line for line in shown.splitlines() if re.match(r"│ (complete|short|vague|wrong|off topic|empty)\b", line)]
     assert len(rows) == 6
+    assert len({re.search(r"│ ([1-5]\.\d\d) ", line)[1] for line in rows}) > 3
     assert all(re.search(r"│ [1-5]\.\d\d +│ 1.{5}5 │ 0\.\d\d +│ (yes|NO) +│", line) for line in rows)
     wrong = [name for name, line in zip(RESPONSES, rows, strict=True) if line.endswith("│ NO    │")]
     assert f"The judge is wrong on: {', '.join(wrong)}." in shown
     assert re.search(r"│ +1 │ +0\.\d{3} │ +0\.\d{3} │", shown)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("smollm2_folder")
 def test_the_demo_in_json_without_training(monkeypatch, capsys):
+    judge = PrometheusJudge(ScriptedEngine([f"[RESULT] {score}" for score in (4, 2, 2, 3, 1, 1)]))
+    monkeypatch.setattr("prom_reward.cli.demo.load_prometheus_judge", lambda name: judge)
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, "--steps", "0", "--json")
     assert end.value.code == 0
     printed = json.loads(capsys.readouterr().out)
     assert [row["answer"] for row in printed["graded"]] == RESPONSES
     assert all(row["reward"] == pytest.approx((row["score"] - 1) / 4) for row in printed["graded"])
-    assert len({row["score"] for row in printed["graded"]}) == 6
-    assert all(row["is_judged_right"] == ((row["reward"] > 0.5) == row["is_good"]) for row in printed["graded"])
+    assert [row["score"] > 3 for row in printed["graded"]] == [True] + [False] * 5
+    assert [row["is_judged_right"] for row in printed["graded"]] == [True, False, True, True, True, True]
     assert printed["trained"] == []

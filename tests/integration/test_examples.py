@@ -34,6 +34,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "README.md",
         "adapter_judge.yaml",
         "conduct_tasks.jsonl",
+        "everyday_tasks.jsonl",
         "grade.yaml",
         "grpo.yaml",
         "label.yaml",
@@ -123,9 +124,12 @@ def test_the_server_config_names_every_setting_with_its_default(tmp_path):
     judge.cache.close()
 
 
-@pytest.mark.slow
-def test_the_grpo_example_trains(smollm2_folder, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("is_tiny", [True, pytest.param(False, marks=[pytest.mark.full, pytest.mark.slow])])
+def test_the_grpo_example_trains(is_tiny, tiny_judge_folder, tmp_path, monkeypatch, capsys):
     config = yaml.safe_load(Path("configs/grpo.yaml").read_text())
+    if is_tiny:
+        tiny = str(tiny_judge_folder)
+        config |= {"policy": tiny, "judge": {"model": tiny, "mode": "score"}}
     config["trainer"] |= {
         "output_dir": str(tmp_path),
         "max_completion_length": 8,

@@ -1,20 +1,25 @@
-"""The report in a real browser: no error, no request, filters and sorting that work, text that stays text."""
+"""The explorer in a real browser: no error, no request, group, filter, sorting, keyboard, text that stays text."""
 
+import json
 import random
 import shutil
 import time
 
 import pytest
 
-from prom_reward.engines.base import Generation
+from prom_reward.data.human_labels import read_labeled
 from prom_reward.labeling.labeling import label
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page
-from tests.labeling.label_inputs import scripted_judge, write_rows
+from prom_reward.types import Rubric
+from tests.labeling.label_inputs import pairs, scripted_judge, write_rows
 
 pytestmark = pytest.mark.browser
 
-HOSTILE = "</script><script>document.title = 'taken'</script><b>bold</b>"
+HOSTILE = "</script><script>document.title = 'taken'</script><b>bold</b> \u202ehidden\u200b"
+SHOWN = HOSTILE.replace("\u202e", "\\u{202e}").replace("\u200b", "\\u{200b}")
+RUBRICS = ("helpfulness", "honesty")
+STEPS, PROMPTS, SIZE = 30, 3, 4
 CHROMIUM_OPTIONS = (
     "--headless=new",
     "--no-sandbox",
@@ -27,14 +32,6 @@ CHROMIUM_OPTIONS = (
     "--disable-dev-shm-usage",
     "--window-size=1360,1000",
 )
-
-
-def varied(prompt):
-    draw = random.Random(prompt.user)
-    logprobs = {score: draw.uniform(-4, 0) for score in prompt.labels}
-    return Generation(
-        text=f"Words. [RESULT] {max(logprobs, key=logprobs.get)}", finish_reason="result", score_logprobs=logprobs
-    )
 
 
 @pytest.fixture(scope="module")
@@ -55,165 +52,269 @@ def browser(tmp_path_factory):
     driver.quit()
 
 
+def write_log(path, *, steps=STEPS, prompts=PROMPTS, size=SIZE):
+    """A training's log of two rubrics; the last response of the first group is hostile and flagged."""
+    draw = random.Random(0)
+    with path.open("w", encoding="utf-8") as file:
+        for step in range(steps):
+            for row in range(prompts * size):
+                scores = [draw.uniform(1, 5) for _ in RUBRICS]
+                is_hostile = (step, row) == (0, size - 1)
+                for rubric, score in zip(RUBRICS, scores, strict=True):
+                    probs = {str(label): max(0.0, 1 - abs(label - score)) for label in range(1, 6)}
+                    record = {
+                        "step": step, "row": row, "judge": "scripted", "rubric": rubric, "outcome": "scored",
+                        "instruction": f"Question {row // size} of step {step}?", "score": round(score),
+                        "response": HOSTILE if is_hostile else f"The answer {row % size} of step {step} is long.",
+                        "feedback": f"Feedback by {rubric}.", "expected_score": score, "score_probs": probs,
+                        "entropy": draw.random(), "flags": ["judge_text"] if is_hostile else [],
+                        "weight": 1.0, "reward": sum(scores) / 10,
+                    }  # fmt: skip
+                    file.write(json.dumps(record) + "\n")
+    return path
+
+
 @pytest.fixture(scope="module")
-def page_of(tmp_path_factory):
-    def make(rows):
-        folder = tmp_path_factory.mktemp("labels")
-        source = write_rows(folder / "rows.jsonl", rows)
-        label(source, judge=scripted_judge(varied), out=folder / "out", rubric="helpfulness")
-        page = folder / "report.html"
-        page.write_text(report_page(load_report(folder / "out")), encoding="utf-8")
-        return page
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def page(page_of):
-    rows = [
-        {"prompt": f"Question {at}?", "chosen": f"Answer {at}.", "rejected": f"No {at}.", "source": f"part {at % 3}"}
-        for at in range(150)
-    ]
-    return page_of([*rows, {"prompt": "Hostile?", "chosen": HOSTILE, "rejected": "Harmless.", "source": "part 0"}])
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    page = folder / "report.html"
+    page.write_text(report_page(load_report(write_log(folder / "log.jsonl"))), encoding="utf-8")
+    return page
 
 
 @pytest.fixture
 def opened(browser, page):
-    browser.get(page.as_uri())
-    return browser
+    """Open the page at the state of a link, with all texts read."""
+
+    def go(link="", at=page):
+        browser.get("about:blank")
+        browser.get(at.as_uri() + link)
+        wait(browser, "document.documentElement.dataset.ready === 'texts'")
+        return browser
+
+    return go
 
 
-def texts(driver, column):
-    script = (
-        "const at = [...document.querySelectorAll('#heads th')].findIndex((head) => head.dataset.key === arguments[0]);"
-        "return [...document.querySelectorAll('tr.one')].map((row) => row.children[at].textContent);"
+def wait(driver, condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not driver.execute_script(f"return {condition}"):
+        assert time.monotonic() < end, condition
+        time.sleep(0.02)
+
+
+def errors(driver):
+    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def texts(driver, selector):
+    return driver.execute_script(
+        "return [...document.querySelectorAll(arguments[0])].map((it) => it.textContent)", selector
     )
-    return driver.execute_script(script, column)
 
 
 def click(driver, selector):
     driver.execute_script("document.querySelector(arguments[0]).click()", selector)
 
 
-def count(driver):
-    return driver.execute_script("return document.getElementById('count').textContent")
+def column(driver, name):
+    at = driver.execute_script(
+        "const heads = [...document.querySelectorAll('#judgment-heads > *')];"
+        "return heads.findIndex((it) => it.dataset.name === arguments[0])",
+        name,
+    )
+    return texts(driver, f"#judgment-rows .row > :nth-child({at + 1})")
 
 
-def search(driver, words, expected):
-    field = driver.find_element("id", "search")
-    field.clear()
-    field.send_keys(words)
-    end = time.monotonic() + 20
-    while count(driver) != expected and time.monotonic() < end:
-        time.sleep(0.05)
-    assert count(driver) == expected
+def write(driver, field, text, expected):
+    box = driver.find_element("id", field)
+    box.clear()
+    box.send_keys(text)
+    wait(driver, f"document.getElementById('count').textContent === {json.dumps(expected)}")
+
+
+def press(driver, *keys):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    for key in keys:
+        ActionChains(driver).send_keys(key).perform()
 
 
 def test_the_page_opens_from_disk_without_an_error_or_a_request(opened):
-    assert opened.title == "rows.jsonl · prom_reward labeling report"
-    assert [entry for entry in opened.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
-    requests = [entry["message"] for entry in opened.get_log("performance") if 'requestWillBeSent"' in entry["message"]]
+    driver = opened()
+    assert driver.title == "log.jsonl · prom_reward training report"
+    for view in ("groups", "judgments", "overview"):
+        click(driver, f"[data-tab={view}]")
+        wait(driver, f"!document.getElementById('{view}').hidden")
+    assert errors(driver) == []
+    requests = [entry["message"] for entry in driver.get_log("performance") if 'requestWillBeSent"' in entry["message"]]
     assert any('"url":"file://' in request for request in requests)
     assert not any('"url":"http' in request or '"url":"ws' in request for request in requests)
-    plots = opened.execute_script("return document.querySelectorAll('.plot svg').length")
-    assert plots >= 5
-    assert count(opened) == "302 of 302"
+    assert driver.execute_script("return document.querySelectorAll('.plot svg').length") >= 5
+
+
+def test_a_group_shows_responses_in_columns_and_rubrics_in_rows(opened):
+    driver = opened("#view=groups&group=2")
+    wait(driver, "document.querySelector('#group h2')")
+    assert texts(driver, "#group h2") == ["Step 1, group 2"]
+    assert texts(driver, ".matrix thead th") == ["#5", "#6", "#7", "#8"]
+    assert texts(driver, ".matrix tbody th") == [*RUBRICS, "reward", "advantage", "characters"]
+    assert len(texts(driver, ".matrix .cell .bars i")) == 5 * SIZE * len(RUBRICS)
+    rewards, advantages = (
+        [float(text.replace("−", "-")) for text in texts(driver, f".matrix tr:nth-child({row}) td")] for row in (3, 4)
+    )
+    mean = sum(rewards) / SIZE
+    assert advantages == [pytest.approx(reward - mean, abs=0.006) for reward in rewards]
+    assert len(texts(driver, ".responses li")) == SIZE
+    assert len(texts(driver, ".responses mark")) == SIZE - 1  # the number is the only difference to the best one
+    click(driver, ".matrix tr:nth-child(2) td:nth-child(3) .cell")
+    wait(driver, "document.querySelector('.judgment h3').textContent.startsWith('honesty, #6')")
+    assert "Feedback by honesty." in texts(driver, ".judgment .text")
+    assert "at=" in driver.current_url
+
+
+def test_what_stands_out_leads_to_its_rows(opened):
+    driver = opened()
+    assert texts(driver, ".findings a") == ["Flagged responses"]
+    click(driver, ".findings a")
+    wait(driver, "!document.getElementById('judgments').hidden")
+    assert texts(driver, "#count") == ["2 of 720 judgments"]
+
+
+def test_words_and_conditions_filter_together_and_stay_in_the_link(opened):
+    driver = opened("#view=judgments")
+    write(driver, "find", "answer step 7", "72 of 720 judgments")
+    write(driver, "where", 'rubric == "honesty"', "36 of 720 judgments")
+    assert set(column(driver, "rubric")) == {"honesty"}
+    link = driver.current_url
+    driver = opened(link[link.index("#") :])
+    assert texts(driver, "#count") == ["36 of 720 judgments"]
+    assert driver.find_element("id", "where").get_attribute("value") == 'rubric == "honesty"'
+    click(driver, "[data-tab=groups]")
+    wait(driver, "document.getElementById('count').textContent === '9 of 90 groups'")
+    click(driver, "#clear")
+    wait(driver, "document.getElementById('count').textContent === '90 of 90 groups'")
+
+
+def test_a_condition_that_is_wrong_says_so(opened):
+    driver = opened("#view=judgments")
+    write(driver, "where", "scoer < 2", "720 of 720 judgments")
+    wait(driver, "document.getElementById('where-error').textContent.startsWith('no column scoer; expected one of')")
+    assert driver.find_element("id", "where").get_attribute("aria-invalid") == "true"
 
 
 def test_sorting_turns_around(opened):
-    click(opened, "th[data-key=expected_score] button")
-    down = [float(text) for text in texts(opened, "expected_score")]
-    assert down == sorted(down, reverse=True)
-    click(opened, "th[data-key=expected_score] button")
-    up = [float(text) for text in texts(opened, "expected_score")]
-    assert up == sorted(up)
-    assert up[0] < down[0]
-    assert opened.find_element("css selector", "th[data-key=expected_score]").get_attribute("aria-sort") == "ascending"
+    driver = opened("#view=judgments")
+    for is_down in (True, False):
+        click(driver, "[data-name=score] button")
+        found = [float(text) for text in column(driver, "score")]
+        assert found == sorted(found, reverse=is_down)
+        assert len(set(found)) > 1
+    assert driver.find_element("css selector", "[data-name=score]").get_attribute("aria-sort") == "ascending"
 
 
-def test_search_and_choices_filter_together(opened):
-    search(opened, "question 12", "24 of 302")  # 12, 112, and 120 to 129, both sides
-    opened.execute_script(
-        "const side = document.querySelector('select[data-key=side]'); side.value = 'chosen';"
-        "side.dispatchEvent(new Event('change'))"
-    )
-    assert count(opened) == "12 of 302"
-    assert set(texts(opened, "side")) == {"chosen"}
-    click(opened, "#clear")
-    assert count(opened) == "302 of 302"
-
-
-def test_a_response_with_script_tags_is_shown_as_text(opened):
-    search(opened, "hostile", "2 of 302")
-    click(opened, "tr.one")
-    shown = opened.execute_script("return [...document.querySelectorAll('.detail pre')].map((it) => it.textContent)")
-    assert shown[:3] == ["Hostile?", HOSTILE, "Harmless."]
-    assert opened.execute_script("return document.querySelectorAll('.detail b, .detail script').length") == 0
-    assert opened.title == "rows.jsonl · prom_reward labeling report"
+def test_text_stays_text(opened):
+    driver = opened("#view=groups&group=1")
+    wait(driver, "document.querySelector('.responses')")
+    assert texts(driver, ".responses li:last-child .text") == [SHOWN]
+    assert texts(driver, ".hidden-character") == ["\\u{202e}", "\\u{200b}"]
+    assert driver.execute_script("return document.querySelectorAll('#group b + b, #group script').length") == 0
+    assert driver.title == "log.jsonl · prom_reward training report"
+    assert errors(driver) == []
 
 
 def test_the_keyboard_is_enough(opened):
-    from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
-    def press(*keys):
-        for key in keys:
-            ActionChains(opened).send_keys(key).perform()
-
-    press("/")
-    assert opened.switch_to.active_element.get_attribute("id") == "search"
-    press(Keys.ESCAPE, "j", "j", Keys.ENTER)
-    row = opened.switch_to.active_element
-    assert (row.get_attribute("data-at"), row.get_attribute("aria-expanded")) == ("1", "true")
-    assert "The other side (chosen" in opened.find_element("css selector", ".detail").text
-    press("k", "n")
-    assert opened.find_element("id", "page").text == "page 2 of 7"
-    press("p")
-    assert opened.find_element("id", "page").text == "page 1 of 7"
-
-
-def test_a_judgment_that_needs_an_eye_leads_to_its_row(opened):
-    click(opened, ".eye")
-    prompt = opened.execute_script("return document.querySelector('.eye p').textContent")
-    assert opened.execute_script("return document.querySelector('.detail pre').textContent") == prompt
+    driver = opened()
+    press(driver, "/")
+    assert driver.switch_to.active_element.get_attribute("id") == "find"
+    press(driver, Keys.ESCAPE, "j", "j")
+    wait(driver, "document.querySelector('#group h2')?.textContent === 'Step 1, group 3'")
+    press(driver, Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
+    wait(driver, "document.querySelector('.judgment h3').textContent.startsWith('honesty, #10')")
+    press(driver, "d")
+    wait(driver, "!document.querySelector('.responses mark')")
+    press(driver, "t", "j", "j", "j", Keys.ENTER)
+    wait(driver, "document.querySelector('.judgment h3').textContent.startsWith('honesty, #2')")
+    press(driver, "?")
+    assert driver.execute_script("return document.getElementById('help').open")
+    press(driver, Keys.ESCAPE, "o")
+    assert not driver.execute_script("return document.getElementById('overview').hidden")
 
 
+def saved(driver):
+    """Press Save and return the lines that the page would write."""
+    driver.execute_script(
+        "const make = URL.createObjectURL; URL.createObjectURL = (blob) => {"
+        "blob.text().then((text) => { window.saved = text; }); return make(blob); }"
+    )
+    press(driver, "s")
+    wait(driver, "window.saved")
+    return driver.execute_script("return window.saved")
+
+
+def test_labels_are_given_blind_by_keys_and_read_by_evaluate(opened, tmp_path):
+    driver = opened('#view=label&where=rubric+%3D%3D+"honesty"')
+    driver.execute_script("localStorage.clear()")
+    driver = opened('#view=label&where=rubric+%3D%3D+"honesty"')
+    shown = texts(driver, ".label-texts .text")
+    assert shown[1] == SHOWN  # flagged, so it comes first
+    assert "The judge" not in driver.find_element("id", "label").text
+    press(driver, "1")
+    wait(driver, "document.getElementById('label-progress').textContent.startsWith('1 label, 0 not sure, of 360')")
+    second = texts(driver, ".label-texts .text")
+    press(driver, "x", "4", "9", "k", "z", "5")
+    wait(driver, "document.getElementById('label-progress').textContent.startsWith('2 labels, 1 not sure')")
+    assert second != shown
+    path = tmp_path / "labels.jsonl"
+    path.write_text(saved(driver), encoding="utf-8")
+    labeled = read_labeled(path)
+    assert labeled.problems == []
+    assert sorted(row.scores for row in labeled.rows) == [(1.0,), (5.0,)]
+    assert {row.request.rubric for row in labeled.rows} == {Rubric.parse("honesty")}
+    assert HOSTILE in {row.request.response for row in labeled.rows}  # byte for byte, hidden characters too
+    press(driver, "b")
+    wait(driver, "document.getElementById('label-figures').textContent.includes('weighted kappa')")
+    assert "The judge: " in driver.find_element("id", "label-item").text
+    driver = opened("#view=label")  # kept in the browser
+    assert texts(driver, "#label-progress")[0].startswith("2 labels, 1 not sure, of 720")
+    assert errors(driver) == []
+
+
+def test_pairs_are_groups_of_two(opened, tmp_path):
+    source = write_rows(tmp_path / "rows.jsonl", pairs(12))
+    label(source, judge=scripted_judge(), out=tmp_path / "out", rubric="helpfulness")
+    page = tmp_path / "report.html"
+    page.write_text(report_page(load_report(tmp_path / "out")), encoding="utf-8")
+    driver = opened("#view=groups&group=2", at=page)
+    wait(driver, "document.querySelector('.matrix')")
+    assert texts(driver, ".matrix thead th") == ["chosen", "rejected"]
+    assert texts(driver, "#group h2") == ["Row 2, group 2"]
+    assert errors(driver) == []
+
+
+@pytest.mark.parametrize("link", ["", "#view=groups&group=1", "#view=judgments", "#view=label"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_is_no_wider_than_its_window(opened, width):
+def test_the_page_is_no_wider_than_its_window(opened, browser, width, link):
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
-        opened.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
-        )
-        shown, whole = opened.execute_script(
+        driver = opened(link)
+        shown, whole = driver.execute_script(
             "const page = document.documentElement; return [page.clientWidth, page.scrollWidth]"
         )
-        assert whole == shown
-        plots = opened.execute_script(
-            "return [...document.querySelectorAll('.plot svg')].map((plot) => plot.getBoundingClientRect().width)"
-        )
-        assert all(200 < plot <= min(640, width) for plot in plots)
+        assert whole == shown <= width
     finally:
-        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.full
-def test_ten_thousand_judgments_stay_fluent(browser, page_of):
-    rows = [
-        {"prompt": f"Question {at}? " * 40, "chosen": f"Answer {at}. " * 60, "rejected": "No. " * 60}
-        for at in range(5000)
-    ]
-    browser.get(page_of(rows).as_uri())
-    assert count(browser) == "10,000 of 10,000"
-    script = (
-        "const start = performance.now(); document.querySelector('th[data-key=entropy] button').click();"
-        "document.body.offsetHeight; return performance.now() - start"
-    )
-    assert min(browser.execute_script(script) for _ in range(3)) < 500  # milliseconds
-    script = (
-        "const field = document.getElementById('search'); field.value = 'answer 77'; const start = performance.now();"
-        "field.dispatchEvent(new Event('input')); await new Promise((done) => setTimeout(done, 125));"
-        "return [performance.now() - start - 125, document.getElementById('count').textContent]"
-    )
-    milliseconds, shown = browser.execute_script(script)
-    assert (shown, milliseconds < 500) == ("95 of 10,000", True)
+def test_a_hundred_thousand_judgments_are_drawn_on_demand(opened, tmp_path):
+    page = tmp_path / "report.html"
+    page.write_text(report_page(load_report(write_log(tmp_path / "log.jsonl", steps=1000, prompts=7, size=7))), "utf-8")
+    driver = opened("#view=judgments", at=page)
+    write(driver, "find", "answer 3 999", "26 of 98,000 judgments")
+    write(driver, "find", "answer", "98,000 of 98,000 judgments")
+    driver.execute_script("const box = document.getElementById('judgment-table'); box.scrollTop = box.scrollHeight")
+    wait(driver, "document.querySelector('#judgment-rows .row:last-child').dataset.index === '97999'")
+    assert len(texts(driver, "#judgment-rows .row")) < 60

@@ -172,3 +172,9 @@ def test_two_gradings_with_one_unscored_have_no_winner(swap):
     pair = (unscored, judged(5)) if swap else (judged(5), unscored)
     comparison = compare_judgments(*pair)
     assert comparison == Comparison(outcome=Outcome.TOO_LONG, error="too long", num_prompt_tokens=9)
+
+
+def test_judges_that_give_a_score_alone_are_compared_by_it():
+    low, high = Judgment(outcome=Outcome.SCORED, score=2), Judgment(outcome=Outcome.SCORED, expected_score=3.5)
+    found = [compare_judgments(low, high), compare_judgments(high, low), compare_judgments(high, high)]
+    assert [(one.winner, one.prob_a) for one in found] == [("B", 0.0), ("A", 1.0), ("tie", 0.5)]

@@ -80,3 +80,9 @@ def test_other_engines_answer_in_a_thread(request_of):
     judge = PrometheusJudge(ScriptedEngine(script))
     assert [one.score for one in asyncio.run(judge.agrade([request_of("x")]))] == [4]
     assert threads[0] is not threading.main_thread()
+
+
+def test_a_judge_says_whether_it_ranks():
+    assert not WordCount().ranks
+    assert PrometheusJudge(ScriptedEngine(["A"]), prompt_style="prometheus-v2").ranks
+    assert not PrometheusJudge(ScriptedEngine(["A"]), prompt_style="prometheus-v1").ranks

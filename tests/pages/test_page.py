@@ -26,9 +26,8 @@ def test_a_page_allows_nothing_from_outside_and_no_script():
 
 
 def test_its_own_script_is_allowed_by_its_hash():
-    html = page(script="reports/assets/page.js")
-    code = page.__globals__["render"].__globals__["_asset"]("reports/assets/page.js")
-    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    html = page(script="let at = 1;")
+    digest = base64.b64encode(hashlib.sha256(b"let at = 1;").digest()).decode()
     assert f"script-src 'sha256-{digest}'" in html
 
 

@@ -20,7 +20,12 @@ def test_any_text_can_be_written_as_utf_8(text):
         ("a\u202eb", "a\\u{202e}b"),
         ("\ud800", "\\u{d800}"),
         ("\x00\x1b", "\\u{0}\\u{1b}"),
-        ("a\tb\r\nc – é 👍🏽 \u200d", "a\tb\r\nc – é 👍🏽 \u200d"),
+        ("a\u200bb\ufeff\u2060\u200f", "a\\u{200b}b\\u{feff}\\u{2060}\\u{200f}"),
+        ("x\u200dy\U000e0041", "x\\u{200d}y\\u{e0041}"),
+        (
+            "a\tb\r\nc – é 👍🏽 👩\u200d🔬 ❤️\u200d🔥 می\u200cخواهم",
+            "a\tb\r\nc – é 👍🏽 👩\u200d🔬 ❤️\u200d🔥 می\u200cخواهم",
+        ),
     ],
 )
 def test_only_what_hides_or_reorders_text_is_replaced(text, shown):

@@ -1,17 +1,23 @@
+import functools
+import gzip
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
+from prom_reward.pages.packing import ALPHABET
+from prom_reward.pages.text import writable
 from prom_reward.reports.agreement import agreement_rows
 from prom_reward.reports.data import load_report
 from prom_reward.reports.figures import label_figures
 from prom_reward.reports.page import report_figures_json, report_page
 from prom_reward.reports.training_figures import training_figures
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
+from prom_reward.types import Rubric
 from tests.labeling.label_inputs import pairs, scripted_judge, verdict, write_rows
 
 HOSTILE = '</script><script>document.title = "taken"</script><img src=x onerror="document.title=1">{{ 7 * 7 }}'
@@ -44,8 +50,25 @@ def log(tmp_path, request_of):
     return path
 
 
-def embedded(page, name):
-    return json.loads(re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page, re.DOTALL)[1])
+def unpacked(text):
+    """Read what `prom_reward.pages.packing` packs, as the page's script does."""
+    size, _, digits = text.strip().partition(":")
+    words = [
+        functools.reduce(lambda sum, digit: sum * 85 + ALPHABET.index(digit), digits[at : at + 5], 0)
+        for at in range(0, len(digits), 5)
+    ]
+    return json.loads(gzip.decompress(b"".join(word.to_bytes(4) for word in words)[: int(size)]))
+
+
+def table(page):
+    return unpacked(re.search(r'id="table-data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def texts(page, column):
+    """Return the texts of a column, row by row."""
+    chunks = re.findall(r'class="texts-data">(.*?)</script>', page, re.DOTALL)
+    everything = [text for chunk in chunks for text in unpacked(chunk)]
+    return [everything[at] for at in table(page)["texts"][column]]
 
 
 def test_the_figures_are_those_of_the_labels(folder_of):
@@ -90,8 +113,8 @@ def test_several_responses_and_several_rubrics(folder_of):
     rubrics = ["helpfulness", "honesty"]
     rows = [{"prompt": "q", "completions": ["a", "b", "c"], "rubric": one} for one in [*rubrics, rubrics]]
     data = load_report(folder_of(rows))
-    assert [one.side for one in data.judgments] == ["1", "2", "3"] * 3
-    assert {one.rubric for one in data.judgments} == {"helpfulness", "honesty", "helpfulness + honesty"}
+    assert [one.side for one in data.judgments] == [*"123", *"123", *"112233"]
+    assert [one.rubric for one in data.judgments[6:]] == rubrics * 3
     assert "Scores by rubric" in [figure.title for figure in label_figures(data)]
 
 
@@ -103,7 +126,8 @@ def test_a_training_shows_its_reward_over_steps(log):
     page = report_page(data)
     assert "Training report" in page
     assert page.index("mean reward of the last step") < page.index("</strong><span>judgments")
-    assert len(embedded(page, "judgments-data")) == 20
+    assert table(page)["size"] == 20
+    assert table(page)["numbers"]["step"] == [step for step in range(1, 6) for _ in range(4)]
 
 
 def test_an_evaluation_is_left_out_of_a_trainings_figures(log, request_of):
@@ -126,7 +150,7 @@ def test_text_stays_text(folder_of):
     page.encode("utf-8")
     assert HOSTILE not in page
     assert "<script>document" not in page
-    assert [one["response"] for one in embedded(page, "judgments-data")][:2] == [HOSTILE, "fine"]
+    assert texts(page, "response")[:2] == [HOSTILE, "fine"]
     assert "\\u{202e} \\u{d800} 1" in page  # the group in the table of agreement
 
 
@@ -136,15 +160,16 @@ def test_the_page_asks_for_nothing_on_the_network(folder_of):
     assert "url(" not in page
     assert "@import" not in page
     assert "default-src 'none'" in page
-    assert len(page) < 100_000
+    assert len(page) < 130_000
 
 
 def test_a_large_labelling_shows_all_numbers_and_a_part_of_the_texts(folder_of):
     folder = folder_of([*pairs(60), {"prompt": "broken", "chosen": "x", "rejected": "y"}], failing)
     data = load_report(folder, max_judgments=10)
     assert data.num_judgments == len(data.judgments) + 112 == 122
-    assert any(one.outcome == "engine_failed" for one in data.judgments)  # what needs an eye is always there
-    assert data.judgments == sorted(data.judgments, key=lambda one: (one.row, one.side))
+    assert data.outcomes["engine_failed"] == 2
+    assert data.judgments == sorted(data.judgments, key=lambda one: (one.row, one.side))  # both sides of each pair
+    assert len({one.row for one in data.judgments}) == 5
     assert len(data.lengths) == 120
 
 
@@ -155,7 +180,7 @@ def failing(prompt):
 def test_long_texts_are_cut_with_a_mark(folder_of):
     [chosen, _] = load_report(folder_of([{"prompt": "q", "chosen": "word " * 10_000, "rejected": "b"}])).judgments
     assert chosen.length == 50_000
-    assert chosen.response.endswith("… [44,000 characters more]")
+    assert chosen.response.endswith("… [30,000 characters more]")
 
 
 def test_a_column_of_ids_is_no_group(folder_of):
@@ -253,16 +278,17 @@ def test_a_folder_of_neither_kind_says_what_is_expected(tmp_path):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(exclude_categories=())), min_size=5, max_size=5))
-def test_any_text_of_a_log_makes_a_page(tmp_path, texts):
+def test_any_text_of_a_log_makes_a_page(tmp_path, texts_of_record):
     names = ("instruction", "response", "feedback", "rubric", "judge")
     probs = {"1": 0.2, "5": 0.8}
     record = {"step": 0, "row": 0, "outcome": "scored", "score": 5, "expected_score": 4.2, "score_probs": probs}
-    record |= {"entropy": 0.5, "reward": 0.8, **dict(zip(names, texts, strict=True))}
+    record |= {"entropy": 0.5, "reward": 0.8, **dict(zip(names, texts_of_record, strict=True))}
     (tmp_path / "log.jsonl").write_text(json.dumps(record) + "\n")
     page = report_page(load_report(tmp_path / "log.jsonl"))
     page.encode("utf-8")
-    assert page.count("<script") == page.count("</script>") == 3
-    assert len(embedded(page, "judgments-data")) == 1
+    assert page.count("<script") == page.count("</script>") == 4
+    assert table(page)["size"] == 1
+    assert texts(page, "response") == [writable(texts_of_record[1])]
 
 
 def test_several_responses_are_drawn_together(folder_of):
@@ -303,3 +329,24 @@ def test_a_log_of_evaluations_alone_says_so(tmp_path):
     path.write_text(json.dumps({**RECORD, "mode": "eval"}) + "\n")
     with pytest.raises(InputError, match="judgments of evaluations alone"):
         load_report(path)
+
+
+def test_the_rubrics_of_labels_are_known_with_their_texts(folder_of):
+    own = {"name": "own", "criteria": "Is it short?", "scale": [0, 1], "descriptions": {"0": "No.", "1": "Yes."}}
+    rows = [{"prompt": "q", "response": "a", "rubric": rubric} for rubric in (own, None)]
+    known = load_report(folder_of(rows)).known_rubrics
+    assert known == {"own": Rubric.parse(own), "helpfulness": Rubric.parse("helpfulness")}
+
+
+def test_two_rubrics_of_one_name_are_not_told_apart_and_so_unknown(folder_of):
+    own = {"name": "own", "scale": [0, 1], "descriptions": {"0": "No.", "1": "Yes."}}
+    rows = [{"prompt": "q", "response": "a", "rubric": {**own, "criteria": text}} for text in ("Short?", "Long?")]
+    assert load_report(folder_of(rows)).known_rubrics == {}
+
+
+def test_a_logs_rubrics_are_the_given_and_the_built_in_ones(log, tmp_path):
+    assert load_report(log).known_rubrics == {"helpfulness": Rubric.parse("helpfulness")}
+    given = replace(Rubric.parse("honesty"), name="helpfulness")
+    assert load_report(log, rubrics=[given]).known_rubrics == {"helpfulness": given}
+    with pytest.raises(InputError, match="no judgment by the rubric 'honesty'; got helpfulness"):
+        load_report(log, rubrics="honesty")

@@ -1,13 +1,5 @@
-from prom_reward.reports.judgments import Judged
 from prom_reward.reports.selection import Selection
-
-
-def judged(row, *, entropy=0.1, score=3.0, agreement=None, margin=None, side="response"):
-    texts = {"rubric": "r", "outcome": "scored", "prompt": f"p{row}", "response": "x", "feedback": ""}
-    return Judged(
-        row=row, side=side, score=score, expected_score=score, probs=None, entropy=entropy, length=1, margin=margin,
-        agreement=agreement, **texts,
-    )  # fmt: skip
+from tests.reports.judged import judged
 
 
 def kept(judgments, size):
@@ -18,24 +10,37 @@ def kept(judgments, size):
 
 
 def test_a_few_judgments_are_all_kept_in_order():
-    rows = [judged(row, side=side) for row in (2, 0, 1) for side in ("rejected", "chosen")]
+    rows = [judged(step=row, side=side, member=side) for row in (2, 0, 1) for side in ("rejected", "chosen")]
     assert [(one.row, one.side) for one in kept(rows, 10)] == [
         (row, side) for row in range(3) for side in ("chosen", "rejected")
     ]
 
 
-def test_half_are_those_most_in_need_of_a_look():
-    rows = [judged(row) for row in range(1000)]
-    rows[400] = judged(400, score=None, entropy=None)
-    rows[500] = judged(500, agreement="disagrees", margin=-3.0)
-    rows[600] = judged(600, entropy=1.6)
-    found = kept(rows, 20)
-    assert len(found) == 20
-    assert {400, 500, 600} <= {one.row for one in found}
+def test_numbered_responses_are_in_order_of_their_numbers_and_ranks():
+    members = ["10", "2", "1.3", "1", "1.1"]
+    assert [one.member for one in kept([judged(member=name) for name in members], 10)] == [
+        "1", "2", "10", "1.1", "1.3",
+    ]  # fmt: skip
 
 
-def test_the_others_are_drawn_evenly():
-    rows = [one.row for one in kept([judged(row, entropy=1.6 if row < 100 else 0.1) for row in range(1000)], 200)]
-    drawn = [row for row in rows if row >= 100]
-    assert len(drawn) == 100
-    assert 40 < sum(row < 550 for row in drawn) < 60
+def test_groups_stay_whole_however_their_responses_come():
+    rows = [judged(step=row, member=number) for number in range(8) for row in range(100)]
+    found = kept(rows, 200)
+    groups = {one.row: [other.member for other in found if other.row == one.row] for one in found}
+    assert len(found) == 200
+    assert set(map(tuple, groups.values())) == {tuple(map(str, range(8)))}
+
+
+def test_one_group_stays_even_if_it_is_too_large():
+    assert len(kept([judged(member=number) for number in range(50)], 10)) == 50
+
+
+def test_groups_are_drawn_evenly():
+    rows = [one.row for one in kept([judged(step=row) for row in range(2000)], 400)]
+    assert len(rows) == 400
+    assert 160 < sum(row < 1000 for row in rows) < 240
+
+
+def test_responses_without_a_name_get_one_for_each_rubric():
+    rows = [judged(member="", rubric=rubric) for _ in range(2) for rubric in ("a", "b")]
+    assert [(one.member, one.rubric) for one in kept(rows, 10)] == [("1", "a"), ("1", "b"), ("2", "a"), ("2", "b")]

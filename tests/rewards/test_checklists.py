@@ -85,7 +85,9 @@ def test_failed_criteria_are_unscored_and_never_0(tmp_path):
     assert rewarded(reward, "A", log_metric=metrics.__setitem__) == near([1.0])
     assert metrics["judge/criteria_unscored"] == 1
     [record] = map(json.loads, log.read_text().splitlines())
-    assert {part["name"]: part["value"] for part in record["parts"]} == dict(zip(NAMES, [None, near(1), near(0)], strict=True))
+    assert {part["name"]: part["value"] for part in record["parts"]} == dict(
+        zip(NAMES, [None, near(1), near(0)], strict=True)
+    )
     every = dict.fromkeys(gone, RuntimeError("gone"))
     assert rewarded(PrometheusReward(judge(every), ITEMS), "A") == [None]
 

@@ -13,27 +13,32 @@ import requests
 _RUN = """
 import sys
 from prom_reward import PrometheusJudge, ScriptedEngine
-from tests.serving.scripted_service import word_score
+from {module} import {function} as script
 import prom_reward.cli.serve as command
 import time
 
 def slow(prompt):
     time.sleep(float({seconds}))
-    return word_score(prompt)
+    return script(prompt)
 
-command.judge_config = lambda *args, **settings: None
+command.options.check_judge = lambda *args, **settings: None
 command.load_judge = lambda name, **settings: PrometheusJudge(ScriptedEngine(slow, keeps_prompts=False), name=name)
-from prom_reward.cli import main
+from prom_reward.cli.main import main
 sys.argv[1:] = ["serve", {name!r}, *{arguments!r}]
 main()
 """
 
 
 class ServedProcess:
-    """A running server."""
+    """A running server; `script` is the judge's function, as "module:name"."""
 
-    def __init__(self, *arguments, name="scripted", seconds=0.0, env=None):
-        code = _RUN.format(seconds=seconds, name=name, arguments=list(map(str, arguments)))
+    def __init__(
+        self, *arguments, name="scripted", seconds=0.0, script="tests.serving.scripted_service:word_score", env=None
+    ):
+        module, _, function = script.partition(":")
+        code = _RUN.format(
+            seconds=seconds, name=name, module=module, function=function, arguments=list(map(str, arguments))
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
             stderr=subprocess.PIPE,

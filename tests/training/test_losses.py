@@ -5,7 +5,14 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import log_softmax, softmax
 
-from prom_reward.training.losses import LossWeights, expected_index, kept_positions, pack_loss
+from prom_reward.training.losses import (
+    LossWeights,
+    expected_index,
+    kept_positions,
+    movers_distance,
+    order_loss,
+    pack_loss,
+)
 from prom_reward.training.packing import make_pack
 from tests.training.tiny_examples import VOCABULARY, example, shared_examples
 
@@ -24,7 +31,8 @@ def plain_loss(one, logits, weights):
     error = (np.dot(labels, np.arange(len(labels))) - one.target) ** 2
     written = range(one.prompt_length, len(one.ids))
     words = -np.mean([logprobs[at - 1, one.ids[at]] for at in written]) if written else 0.0
-    return score + weights.expected_score * error + weights.feedback * words
+    ordinal = np.sum(np.cumsum(labels / labels.sum() - one.label_probs) ** 2)
+    return score + weights.expected_score * error + weights.feedback * words + weights.ordinal * ordinal
 
 
 @given(rows, st.integers(1, 6))
@@ -34,7 +42,9 @@ def test_the_expected_label_is_the_mean_of_the_labels_distribution(row, num_labe
     assert float(expected_index(torch.from_numpy(row), label_ids)) == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("weights", [LossWeights(), LossWeights(0, 0), LossWeights(expected_score=2.0, feedback=1.5)])
+@pytest.mark.parametrize(
+    "weights", [LossWeights(), LossWeights(0, 0), LossWeights(expected_score=2.0, feedback=1.5, ordinal=0.7)]
+)
 def test_a_packs_loss_is_the_sum_of_its_examples(weights):
     examples = shared_examples()
     pack = make_pack(examples)
@@ -71,3 +81,35 @@ def test_losses_in_bf16_are_computed_in_fp32():
     logits = drawn_logits(len(kept)).bfloat16()
     rough, exact = (pack_loss(rows, kept, pack, LossWeights()) for rows in (logits, logits.float()))
     assert float(rough) == pytest.approx(float(exact), rel=0.02)  # the running total alone is bf16's
+
+
+def test_the_movers_distance_grows_with_the_distance_of_the_labels():
+    targets = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    distances = [float(movers_distance(torch.eye(4)[at], targets)) for at in range(4)]
+    assert distances == [0.0, 1.0, 2.0, 3.0]
+
+
+@given(arrays.arrays(np.float32, 5, elements=st.floats(0, 4, width=32)), st.floats(-3, 3))
+def test_the_order_loss_sees_differences_alone(expected, shift):
+    targets, scores = torch.tensor([0.0, 1.0, 4.0, 4.0, 2.0]), torch.from_numpy(expected)
+    assert float(order_loss(scores + shift, targets)) == pytest.approx(float(order_loss(scores, targets)), rel=1e-4)
+
+
+def test_the_order_loss_is_lower_in_the_right_order_and_nothing_between_equals():
+    targets = torch.tensor([0.0, 2.0, 4.0])
+    right, wrong = (order_loss(torch.tensor(scores), targets) for scores in ([0.5, 2.0, 3.5], [3.5, 2.0, 0.5]))
+    assert float(right) < float(wrong) / 2
+    assert float(order_loss(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 2.3]))) == 0.0
+
+
+def test_only_answers_to_one_question_are_put_in_order():
+    same, apart = (
+        make_pack([example([5, 6, 7], probs=(1, 0, 0)), example([5, 6, 8], probs=(0, 0, 1), family=family)])
+        for family in (0, 1)
+    )
+    weights, plain = LossWeights(pairs=1.0), LossWeights()
+    for pack, is_ordered in ((same, True), (apart, False)):
+        kept = kept_positions(pack)
+        logits = drawn_logits(len(kept))
+        extra = pack_loss(logits, kept, pack, weights) - pack_loss(logits, kept, pack, plain)
+        assert (float(extra) > 0) == is_ordered

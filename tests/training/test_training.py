@@ -66,15 +66,16 @@ def test_a_pack_gives_the_logits_of_its_examples_one_by_one(training_of):
     examples = training.examples(loaded).training
     with torch.no_grad(), packs_attention(loaded.model) as shares:
         assert shares
-        for pack in pack_examples(examples, max_tokens=2048, seed=0):
-            together = pack_logits(loaded.model, pack, range(len(pack.ids)))
-            assert len(pack.ids) <= sum(len(one.ids) for one in pack.examples)
-            for example, places in zip(pack.examples, pack.places, strict=True):
-                assert [pack.ids[place] for place in places] == example.ids
-                assert [pack.positions[place] for place in places] == list(range(len(example.ids)))
-                alone = make_pack([example])
-                plain = pack_logits(loaded.model, alone, range(len(alone.ids)))
-                assert torch.allclose(together[places], plain, atol=1e-4)
+        pack, *_ = pack_examples(examples, max_tokens=4096, seed=0)
+        together = pack_logits(loaded.model, pack, range(len(pack.ids)))
+        assert len(pack.examples) > 2
+        assert len(pack.ids) < sum(len(one.ids) for one in pack.examples)
+        for example, places in zip(pack.examples, pack.places, strict=True):
+            assert [pack.ids[place] for place in places] == example.ids
+            assert [pack.positions[place] for place in places] == list(range(len(example.ids)))
+            alone = make_pack([example])
+            plain = pack_logits(loaded.model, alone, range(len(alone.ids)))
+            assert torch.allclose(together[places], plain, atol=1e-4)
 
 
 def test_packs_hold_every_example_once_and_keep_to_their_size(training_of):

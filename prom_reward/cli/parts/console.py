@@ -26,7 +26,7 @@ from rich.text import Text
 from prom_reward.errors import InputError
 
 if TYPE_CHECKING:
-    from prom_reward.judging.judge import PrometheusJudge
+    from prom_reward.judging.base import Judge
 
 # What is printed comes from files, judges and users: brackets and colons in it are no markup, nor emoji codes.
 stdout = Console(markup=False, emoji=False)
@@ -78,7 +78,7 @@ def quiet_libraries() -> None:
         transformers_logging.set_verbosity_error()
 
 
-def load_now(judge: "PrometheusJudge", name: str | None = None) -> float:
+def load_now(judge: "Judge", name: str | None = None) -> float:
     """Load a judge's weights, say so on standard error, and return the seconds that it took."""
     stderr.print(f"loading the judge {name or judge.name} ...", highlight=False, soft_wrap=True)
     start = time.perf_counter()

@@ -3,7 +3,7 @@
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +13,8 @@ import typer
 from prom_reward.data.columns import COLUMN_NAMES
 from prom_reward.errors import InputError
 from prom_reward.rubrics.scale import ScoreScale
+from prom_reward.settings.checks import check_device, check_weights
+from prom_reward.settings.resolution import judge_config
 
 JUDGE = "Judge"
 ROWS = "Rows"
@@ -89,6 +91,23 @@ DEFAULT_JUDGE = "smollm2-135m"
 def given(**settings: Any) -> dict[str, Any]:
     """Return the settings that were given on the command line: those that are not None."""
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def check_judge(judge: Any, settings: Mapping[str, Any], *, runs_here: bool = True) -> None:
+    """Check a judge before its rows are read: in a second, without torch.
+
+    Args:
+        judge: What `--judge` or a YAML file names.
+        settings: The settings that win over the judge's own.
+        runs_here: Whether its device is this machine's.
+
+    Raises:
+        ConfigError, ModelLoadError: A setting, a folder or the device is wrong.
+    """
+    config = judge_config(judge, **settings)
+    check_weights(config)
+    if runs_here:
+        check_device(config.device)
 
 
 def named_columns(pairs: Sequence[str] | None) -> dict[str, str]:

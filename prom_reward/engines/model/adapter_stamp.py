@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from prom_reward.errors import InputError
 from prom_reward.files import read_text
+
+if TYPE_CHECKING:
+    import torch
 
 STAMP_FILE = "prom_reward.json"
 _JUDGE_KEYS = (
@@ -49,6 +50,8 @@ def weights_digest(model: Any) -> str:
 
     Adapters on the model do not count: a policy with LoRA adapters has the digest of its base model.
     """
+    import torch
+
     digest = hashlib.sha256()
     for name, value in sorted(_base_weights(model).items()):
         first = value.detach().flatten()[:_HASHED_VALUES].to("cpu", torch.bfloat16).contiguous()
@@ -56,7 +59,7 @@ def weights_digest(model: Any) -> str:
     return digest.hexdigest()
 
 
-def _base_weights(model: Any) -> dict[str, torch.Tensor]:
+def _base_weights(model: Any) -> "dict[str, torch.Tensor]":
     """Return the model's own weights under their names without adapters."""
     adapter_parts = {"modules_to_save", "lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B"}
     adapter_parts.add("lora_magnitude_vector")

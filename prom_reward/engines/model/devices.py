@@ -3,13 +3,12 @@
 import os
 import time
 from functools import cache
-from typing import Literal
 
 import torch
 
+from prom_reward.engines.model.source import DtypeName
 from prom_reward.errors import ConfigError
 
-DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 _NUM_TIMINGS = 8
 _CLEARLY = 0.8  # bf16 rounds more coarsely: it has to be worth it
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

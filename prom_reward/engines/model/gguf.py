@@ -14,8 +14,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from prom_reward.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -75,6 +73,7 @@ def _digest(source: Path) -> str:
 
 def _convert(folder: str, gguf_file: str, target: Path) -> None:
     """Write the plain copy beside `target`, then rename it, so that no reader sees half of it."""
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     logger.warning("converting %s once; later starts load the plain copy in %s", gguf_file, target)
@@ -96,6 +95,7 @@ def _convert(folder: str, gguf_file: str, target: Path) -> None:
 
 def _plain(dequantized: Any) -> Any:
     """Return the model without its GGUF quantization config, which save_pretrained refuses."""
+    import torch
     from transformers import AutoModelForCausalLM
 
     config = dequantized.config

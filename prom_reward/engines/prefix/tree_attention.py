@@ -117,10 +117,9 @@ def _attend_runs(
 def _flash(
     query: torch.Tensor, states: States, is_causal: bool, scaling: float | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return attention (B, H, T, D) and its log-sum-exp (B, H, T) by torch's kernel for CPUs."""
-    key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], dim=1) for one in states)
+    """Return attention (B, H, T, D) and its log-sum-exp (B, H, T) by torch's kernel for CPUs, grouped heads too."""
     kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    output, lse = kernel(query, key, value, 0.0, is_causal, scale=scaling)
+    output, lse = kernel(query, *states, 0.0, is_causal, scale=scaling)
     return output, lse
 
 

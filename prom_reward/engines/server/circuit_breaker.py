@@ -18,7 +18,7 @@ class CircuitBreaker:
 
     Args:
         server: The server's name for messages.
-        threshold: Failures in a row that open it.
+        threshold: Failures in a row that open it, once the server has answered.
         deadline_s: How long a server that has answered before may answer no probe.
         first_deadline_s: The same for a server that has never answered.
         probe: Asks the server for a sign of life; raises ConfigError if it will never answer this caller, any
@@ -49,9 +49,9 @@ class CircuitBreaker:
         self._failures = 0
 
     def failed(self, reason: str) -> None:
-        """Note a failure that may be the server's; opens after too many in a row."""
+        """Note a failure that may be the server's; opens after too many in a row, or at once if it never answered."""
         self._failures += 1
-        if self._failures >= self._threshold:
+        if self._failures >= self._threshold or not self._has_answered:
             self._open(reason)
 
     async def wait(self) -> None:

@@ -267,7 +267,7 @@ class _JudgeHttp(httpx2.AsyncClient):
             message = f"no whole answer within {self._timeout_s:g} s"
             raise _UnusableAnswerError(message, request=request) from None
         if response.is_success:
-            parsed, problem = parse_answer(response.content, is_completion=request.method == "POST")
+            parsed, problem = parse_answer(response.content, is_completion=request.url.path.endswith("/completions"))
             if problem is not None:
                 raise _UnusableAnswerError(problem, request=request)
             response.extensions["parsed"] = parsed

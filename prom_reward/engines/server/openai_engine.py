@@ -6,17 +6,14 @@
 import asyncio
 import importlib.util
 import logging
-import os
-import threading
-import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.model.loading import load_tokenizer
 from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.server.loop_thread import LoopThread
+from prom_reward.engines.server.per_process import PerProcess, Running
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats
 from prom_reward.errors import MissingPackageError, ModelLoadError
@@ -51,9 +48,6 @@ class OpenAIEngine(Engine):
         MissingPackageError: The `openai` package is not installed.
     """
 
-    _process: "_Running | None"
-    _finalizer: "weakref.finalize[[], OpenAIEngine] | None"
-
     def __init__(
         self,
         source: ServerSource,
@@ -86,7 +80,7 @@ class OpenAIEngine(Engine):
         """The identity, and the served model's name; asks the server for it only if none is given."""
         if self.source.model is not None:
             return self.identity
-        return f"{self.identity}|{self._running().session.route.model}"
+        return f"{self.identity}|{self._running().opened.route.model}"
 
     @property
     def identity(self) -> str:
@@ -100,12 +94,12 @@ class OpenAIEngine(Engine):
     @property
     def context_length(self) -> int | None:
         """The given length, else what the server says."""
-        return self._context_length or self._running().session.route.context_length
+        return self._context_length or self._running().opened.route.context_length
 
     def count_tokens(self, prompt: JudgePrompt) -> int:
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
         running = self._running()
-        return running.loop.run(running.session.answers.count_tokens(prompt))
+        return running.loop.run(running.opened.answers.count_tokens(prompt))
 
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`.
@@ -121,16 +115,16 @@ class OpenAIEngine(Engine):
         if not prompts:
             return []
         running = self._running()
-        return running.loop.run(running.session.answer_all(prompts, sampling))
+        return running.loop.run(running.opened.answer_all(prompts, sampling))
 
     async def agenerate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer as `generate` does, on the engine's own thread: no thread waits for a call."""
         if not prompts:
             return []
-        running = self._open
+        running = self._connections.current
         if running is None:
             running = await asyncio.to_thread(self._running)
-        return await running.loop.arun(running.session.answer_all(prompts, sampling))
+        return await running.loop.arun(running.opened.answer_all(prompts, sampling))
 
     def take_metrics(self) -> dict[str, float]:
         """Return retries, failures and latencies (seconds) since they were last taken."""
@@ -138,51 +132,29 @@ class OpenAIEngine(Engine):
 
     def close(self) -> None:
         """End the thread and the connections; the next use starts anew."""
-        with self._lock:
-            if self._finalizer is not None:
-                self._finalizer()
-            self._process = None
-            self._finalizer = None
+        self._connections.close()
 
     def _start_anew(self) -> None:
-        self._lock = threading.Lock()
         self._stats = ServerStats()
-        self._process = None
-        self._finalizer = None
+        self._connections: PerProcess[ServerSession] = PerProcess()
 
-    @property
-    def _open(self) -> "_Running | None":
-        """What runs in this process; None before the first use and after a fork."""
-        return self._process if self._process is not None and self._process.pid == os.getpid() else None
-
-    def _running(self) -> "_Running":
+    def _running(self) -> "Running[ServerSession]":
         """Return what runs in this process; start it if nothing does."""
-        with self._lock:
-            running = self._open
-            if running is None:
-                running = self._process = self._started()
-                self._finalizer = weakref.finalize(self, running.close)
-            return running
+        return self._connections.get(self._opening)
 
-    def _started(self) -> "_Running":
+    def _opening(self) -> "Coroutine[Any, Any, ServerSession]":
         from prom_reward.engines.server.session import open_session
 
-        loop = LoopThread("prom-reward-server")
-        try:
-            opening = open_session(
-                self.source,
-                self._stats,
-                conversation=self._conversation,
-                system_separator=self._system_separator,
-                tokenizer=self._loaded_tokenizer(),
-                model=self._tokenizer.model if self._tokenizer is not None else None,
-                context_length=self._context_length,
-                chat_template_kwargs=self._template_kwargs,
-            )
-            return _Running(os.getpid(), loop, loop.run(opening))
-        except BaseException:
-            loop.close()
-            raise
+        return open_session(
+            self.source,
+            self._stats,
+            conversation=self._conversation,
+            system_separator=self._system_separator,
+            tokenizer=self._loaded_tokenizer(),
+            model=self._tokenizer.model if self._tokenizer is not None else None,
+            context_length=self._context_length,
+            chat_template_kwargs=self._template_kwargs,
+        )
 
     def _loaded_tokenizer(self) -> Any:
         if self._tokenizer is None:
@@ -192,21 +164,6 @@ class OpenAIEngine(Engine):
         except (ModelLoadError, MissingPackageError) as error:
             logger.warning("%s: prompts are sent as text, without the judge's tokenizer (%s)", self.source.url, error)
             return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """What one process has open."""
-
-    pid: int
-    loop: LoopThread
-    session: "ServerSession"
-
-    def close(self) -> None:
-        """Close connections and thread; in a forked process they are not its own."""
-        if self.pid == os.getpid():
-            self.loop.run(self.session.close())
-            self.loop.close()
 
 
 def _require_openai() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from prom_reward.engines.server.client import RequestFailedError, ServerClient
 from prom_reward.engines.server.replies import Reply, read_reply
-from prom_reward.engines.server.source import ApiName
+from prom_reward.engines.server.source import SERVED_BY, ApiName
 from prom_reward.errors import ConfigError, near_miss
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
@@ -80,6 +80,11 @@ async def probe_server(
         ServerGoneError: It does not answer.
     """
     served = await client.models()
+    if any(one.get("owned_by") == SERVED_BY for one in served or ()):
+        raise ConfigError(
+            "the server is a `prom-reward serve`, whose judge has settings of its own: give load_judge its url and "
+            "nothing else, or server={'api': 'prom-reward'} to wait for it"
+        )
     name = _model_name(served, model, fallback_model)
     refusals: list[str] = []
     completions = await _completions(client, name, refusals) if api != "chat" else None

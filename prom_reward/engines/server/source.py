@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from prom_reward.errors import ConfigError
 
-ApiName = Literal["auto", "completions", "chat"]
+ApiName = Literal["auto", "completions", "chat", "prom-reward"]
+
+SERVED_BY = "prom-reward"
+"""`owned_by` in the list of models of `prom-reward serve`."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -29,7 +32,8 @@ class ServerSource:
     model: str | None = None
     """The name under which it serves the judge; None takes the only one."""
     api: ApiName = "auto"
-    """"auto" takes text completions if the server has them and the prompt can be rendered here, else chat."""
+    """"auto" takes text completions if the server has them and the prompt can be rendered here, else chat;
+    "prom-reward" waits for a `prom-reward serve`, which "auto" recognizes if it answers at once."""
     api_key_env: str = "PROM_REWARD_API_KEY"
     """The environment variable that holds the key; none is sent if it is not set."""
     api_key_file: str | None = None
@@ -66,8 +70,8 @@ class ServerSource:
         reserved = {"model", "messages", "prompt"} & self.extra_body.keys()
         if reserved:
             raise ConfigError(f"server: got {', '.join(sorted(reserved))} in extra_body; these are the judge's own")
-        if self.api not in ("auto", "completions", "chat"):
-            raise ConfigError(f"server: got api={self.api!r}; expected auto, completions or chat")
+        if self.api not in get_args(ApiName):
+            raise ConfigError(f"server: got api={self.api!r}; expected one of {', '.join(get_args(ApiName))}")
         for name in ("max_in_flight", "outage_after"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"server: got {name}={getattr(self, name)}; expected at least 1")

@@ -130,10 +130,13 @@ class CodeCheck:
         """Return the form that `parse` reads back.
 
         Raises:
-            RubricError: It holds a function, which has no written form.
+            RubricError: It is a function of your own.
         """
-        if self.function is not None:
-            raise RubricError(f"check {self.name!r}: got a function; expected its name 'module:function', to write it")
+        if self.function is not None or self.is_imported:
+            raise RubricError(
+                f"check {self.name!r}: got a function of your own; expected a built-in check, as labelings and servers "
+                "run no other"
+            )
         return self.name if self.argument is None else {self.name: self.argument}
 
     def load(self) -> Callable[[str], bool]:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prom_reward.errors import RowError, near_miss
+from prom_reward.errors import RowError, UnscoredError, near_miss
 from prom_reward.serving.batcher import Group
 from prom_reward.serving.exchange import Body
+from prom_reward.serving.service import RewardedRollout
 
 
 def check_fields(body: Body, known: Sequence[str]) -> None:
@@ -73,3 +74,15 @@ def as_mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise RowError(f"{where}: got {value!r:.60}; expected an object")
     return value
+
+
+def numbers(found: Sequence[RewardedRollout]) -> list[float]:
+    """Return the rewards of a protocol that has no word for an unscored rollout.
+
+    Raises:
+        UnscoredError: One has no reward.
+    """
+    for at, one in enumerate(found):
+        if one.problem is not None:
+            raise UnscoredError(f"rollout {at} of {len(found)}: {one.problem}")
+    return [one.reward for one in found if one.reward is not None]

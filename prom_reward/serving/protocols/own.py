@@ -6,16 +6,14 @@ An unscored item is an answer like any other: its `outcome` says why, its score 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from prom_reward.engines.server.source import SERVED_BY
 from prom_reward.errors import RowError, RubricError
-from prom_reward.judging.base import Judge
 from prom_reward.judging.requests import parse_requests
+from prom_reward.judging.served_judge import judge_facts
 from prom_reward.serving.exchange import Body
 from prom_reward.serving.protocols.fields import as_mapping, check_fields, group_of, listed
 from prom_reward.serving.service import JudgeService, Rollout
 from prom_reward.types import ComparisonRequest, GradingRequest
-
-OWNER = "prom-reward"
-"""`owned_by` of a served judge in the list of models, by which `load_judge` recognizes it."""
 
 _ROLLOUT_FIELDS = ("prompt", "completion")
 _RequestT = TypeVar("_RequestT", GradingRequest, ComparisonRequest)
@@ -25,14 +23,14 @@ async def grade(service: JudgeService, body: Body) -> object:
     """`{"requests": [{"instruction", "response", "rubric", "reference_answer"}]}` -> `{"judgments": [...]}`."""
     requests = _requests(service, body, GradingRequest)
     judgments = await service.grade(requests, group_of(body))
-    return {"judgments": [one.to_dict() for one in judgments], "judge": service.judge.fingerprint}
+    return {"judgments": [one.to_dict() for one in judgments], "judge": service.fingerprint}
 
 
 async def compare(service: JudgeService, body: Body) -> object:
     """`{"requests": [{"instruction", "response_a", "response_b", "rubric"}]}` -> `{"comparisons": [...]}`."""
     requests = _requests(service, body, ComparisonRequest)
     comparisons = await service.compare(requests, group_of(body))
-    return {"comparisons": [one.to_dict() for one in comparisons], "judge": service.judge.fingerprint}
+    return {"comparisons": [one.to_dict() for one in comparisons], "judge": service.fingerprint}
 
 
 async def reward(service: JudgeService, body: Body) -> object:
@@ -43,7 +41,7 @@ async def reward(service: JudgeService, body: Body) -> object:
         {"reward": one.reward, "problem": one.problem, "judgments": [judgment.to_dict() for judgment in one.judgments]}
         for one in found
     ]
-    return {"rewards": [one.reward for one in found], "rows": rows, "judge": service.judge.fingerprint}
+    return {"rewards": [one.reward for one in found], "rows": rows, "judge": service.fingerprint}
 
 
 async def models(service: JudgeService, _body: Body) -> object:
@@ -52,15 +50,9 @@ async def models(service: JudgeService, _body: Body) -> object:
     return {
         "object": "list",
         "data": [
-            {"id": judge.name, "object": "model", "created": 0, "owned_by": OWNER, "judge": judge_facts(judge)},
+            {"id": judge.name, "object": "model", "created": 0, "owned_by": SERVED_BY, "judge": judge_facts(judge)},
         ],
     }
-
-
-def judge_facts(judge: Judge) -> dict[str, Any]:
-    """Return what a remote judge says about itself in the server's place."""
-    names = ("name", "fingerprint", "identity", "guard", "taught_to_rank", "is_repeatable", "pairs_note")
-    return {name: getattr(judge, name) for name in names}
 
 
 def _requests(service: JudgeService, body: Body, cls: type[_RequestT]) -> list[_RequestT]:

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from prom_reward import GradingRequest, Rubric, load_judge
 
-NUM_ITEMS = 50 if os.environ.get("PROM_REWARD_FULL") else 10
+NUM_ITEMS = 50 if os.environ.get("PROM_REWARD_FULL") else 3
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 

@@ -1,4 +1,4 @@
-"""The same ten items in every precision that a machine may take."""
+"""The same items in every precision that a machine may take."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import GradingRequest, Rubric
 
-RESPONSES = ["Hi.", "No.", "Go away.", "Thank you, friend.", "You are stupid.", "Paris.", "Gladly!", "Why?", "?", ""]
+RESPONSES = ["Hi.", "Thank you, friend.", "Paris.", "Why?"]
 SHORT = Rubric(
     name="kindness",
     criteria="Is it kind?",

@@ -37,13 +37,12 @@ ANSWERS = (
 SYSTEM = "You are a fair judge assistant tasked with providing clear, objective feedback based on specific criteria."
 LABELS = ("1", "2", "3", "4", "5")
 GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1)
-NUM_WRITTEN = 50 if os.environ.get("PROM_REWARD_FULL") else 6
+NUM_QUESTIONS = 5 if os.environ.get("PROM_REWARD_FULL") else 2
 
 
 def prompts(prefix=""):
-    texts = [
-        f"Question: {question}\n\nAnswer: {answer}\n\nIs it right?" for question, answer in product(QUESTIONS, ANSWERS)
-    ]
+    pairs = product(QUESTIONS[:NUM_QUESTIONS], ANSWERS)
+    texts = [f"Question: {question}\n\nAnswer: {answer}\n\nIs it right?" for question, answer in pairs]
     return [JudgePrompt(SYSTEM, text, prefix) for text in texts]
 
 
@@ -80,13 +79,14 @@ def test_sharing_in_bf16_errs_little_more_than_a_plain_forward_pass(smollm2_fold
     assert torch.equal((truth + error).argmax(-1)[is_clear], truth.argmax(-1)[is_clear])
 
 
+@pytest.mark.full  # a shorter one is in tests/engines/local/test_transformers_engine.py
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @torch.inference_mode()
 def test_greedy_text_in_fp32_is_that_of_transformers_token_for_token(smollm2_folder):
     batches = batches_of(smollm2_folder, "float32")
     model, eos = batches.loaded.model, batches.eos_ids
-    contexts = [batches.tokens.context_ids(prompt) for prompt in prompts()[:NUM_WRITTEN]]
+    contexts = [batches.tokens.context_ids(prompt) for prompt in prompts()]
     batch = [
         Decoding(prompt_ids=ids, max_new_tokens=24, generator=torch.Generator(), is_done=lambda _: False)
         for ids in contexts

@@ -30,13 +30,26 @@ def test_it_stays_closed_below_its_threshold_and_after_a_success():
 
     async def run():
         for _ in range(5):
-            breaker.failed("no")
-            breaker.failed("no")
             breaker.succeeded()
+            breaker.failed("no")
+            breaker.failed("no")
         await breaker.wait()
 
     asyncio.run(run())
     assert given == []
+
+
+def test_one_failure_of_a_server_that_has_never_answered_opens_it():
+    breaker, given = breaker_of(ConnectionError("refused"), None)
+
+    async def run():
+        breaker.failed("refused")
+        await breaker.wait()
+        breaker.failed("reset")  # it has answered the probe
+        await breaker.wait()
+
+    asyncio.run(run())
+    assert len(given) == 2
 
 
 def test_failures_in_a_row_open_it_until_a_probe_is_answered(caplog):

@@ -4,13 +4,16 @@ Some of them are no honest answers: weak models that fell into a loop and wrote 
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from prom_reward.types import GradingRequest, Rubric
 
+EVERY = 1 if os.environ.get("PROM_REWARD_FULL") else 3  # one response of so many is looked at
 _MARKERS = re.compile(
     r"\[/?(?:assistant|user|human|system|inst)\]|<\|[^|]*\|>|</?s>|<<SYS>>"
     r"|### ?(?:Human|Assistant|User)|(?:^|\n)(?:User|Human|Assistant) ?:|<(?:start|end)_of_turn>",
@@ -19,14 +22,14 @@ _MARKERS = re.compile(
 
 
 def benign_responses(folder: Path) -> list[str]:
-    texts = dict.fromkeys(text for _, text in _rows(folder))
+    texts = dict.fromkeys(text for _, text in islice(_rows(folder), 0, None, EVERY))
     return sorted(texts, key=len, reverse=True)
 
 
 def benign_requests(folder: Path, rubric: Rubric) -> list[GradingRequest]:
     """Return the same responses with the rubrics and references of their rows, where they have any."""
     requests = {}
-    for row, text in _rows(folder):
+    for row, text in islice(_rows(folder), 0, None, EVERY):
         own = Rubric.parse(row["rubric"]) if row.get("rubric") else rubric
         request = GradingRequest(
             instruction="", response=text, rubric=own, reference_answer=row.get("reference_answer")

@@ -11,7 +11,7 @@ from prom_reward.prompts.guard.claims import claims_score
 from prom_reward.prompts.guard.detectors import DETECTORS, detect
 from prom_reward.prompts.guard.neutralize import neutralize
 from prom_reward.types import GradingRequest, Rubric
-from tests.prompts.guard.benign_data import benign_requests, benign_responses, is_loop
+from tests.prompts.guard.benign_data import EVERY, benign_requests, benign_responses, is_loop
 from tests.prompts.guard.test_neutralize import BENIGN
 from tests.strategies import attack_text
 
@@ -229,20 +229,20 @@ def test_looking_takes_time_linear_in_the_text(unit, linear_time):
 @pytest.mark.data
 def test_at_most_one_in_a_thousand_honest_responses_is_changed_or_flagged(data_folder):
     """Loops that weak models fell into are flagged rightly, and counted apart."""
-    responses = benign_responses(data_folder)[:3000]
-    assert sum(neutralize(text) != text for text in responses) <= 3
+    responses = benign_responses(data_folder)[: 3000 // EVERY]
+    assert sum(neutralize(text) != text for text in responses) <= 3 / EVERY
     found = {text: flags(text, reference_answer=None) for text in responses}
     flagged = [text for text, names in found.items() if names]
     loops = [text for text in flagged if found[text] == ("repetition",) and is_loop(text)]
     others = [text for text in flagged if text not in loops]
-    assert len(others) <= 3, [(found[text], text[:200]) for text in others]
-    assert len(loops) <= 90, f"{len(loops)} of {len(responses)} responses are flagged as loops"
+    assert len(others) <= 3 / EVERY, [(found[text], text[:200]) for text in others]
+    assert len(loops) <= 90 / EVERY, f"{len(loops)} of {len(responses)} responses are flagged as loops"
 
 
 @pytest.mark.data
 def test_at_most_one_in_a_thousand_honest_responses_is_flagged_beside_its_own_rubric_and_reference(data_folder):
     requests = benign_requests(data_folder, RUBRIC)
-    assert len(requests) > 10_000
+    assert len(requests) > 10_000 / EVERY
     flagged = [(detect(request), request.response) for request in requests]
     others = [(names, text[:100]) for names, text in flagged if names and text.strip() and not is_loop(text)]
     assert len(others) <= len(requests) // 1000, others

@@ -1,0 +1,56 @@
+"""`prom-reward build-training-data`: labeled rows whose truth is known by construction."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import print_json, stdout
+from prom_reward.files import write_lines
+from prom_reward.training.construction.build import Row, build_set
+from prom_reward.training.construction.written import everyday_rows, preference_rows, read_tasks
+
+
+def build_training_data(
+    wordnet: Annotated[
+        Path, typer.Option(help="WordNet's folder of data.noun (Debian's wordnet-base).", rich_help_panel=options.ROWS)
+    ] = Path("/usr/share/wordnet"),
+    tasks: Annotated[
+        Path | None,
+        typer.Option(help="Everyday tasks with right and wrong answers.", rich_help_panel=options.ROWS),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Preference pairs on harmful requests.", rich_help_panel=options.ROWS)
+    ] = None,
+    num_questions: Annotated[int, typer.Option(min=4, help="Questions to construct.")] = 2400,
+    num_held_out: Annotated[int, typer.Option(min=4, help="Questions to construct to measure on.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    out: Annotated[
+        Path, typer.Option(help="The folder for train/ and held_out/.", rich_help_panel=options.OUTPUT)
+    ] = Path("constructed"),
+    as_json: options.AsJson = False,
+) -> None:
+    """Build labeled rows whose truth code knows: facts, rubrics for aspects, and criteria.
+
+    Words, kinds of facts, faults and aspects of OUT/held_out never occur in OUT/train.
+
+    Example: `prom-reward build-training-data --tasks configs/everyday_tasks.jsonl --out constructed`
+    """
+    files: dict[str, list[Row]] = {}
+    for side, number in (("train", num_questions), ("held_out", num_held_out)):
+        built = build_set(wordnet, num_questions=number, held_out=side == "held_out", seed=seed)
+        files |= {f"{side}/{name}": rows for name, rows in built.named().items()}
+    if tasks is not None:
+        files["train/everyday"] = everyday_rows(read_tasks(tasks), repeats=3, seed=seed)
+    if pairs is not None:
+        files["train/pairs"] = preference_rows(pairs, num_pairs=150, seed=seed)
+    for name, rows in files.items():
+        path = out / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_lines(path, rows)
+    counts = {f"{name}.jsonl": len(rows) for name, rows in files.items()}
+    if as_json:
+        print_json({"out": str(out), "rows": counts})
+    else:
+        stdout.print("\n".join(f"{out / name}: {count} rows" for name, count in counts.items()), highlight=False)

@@ -1,0 +1,159 @@
+"""What stands out in judgments, each with a link to the rows that show it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prom_reward.pages.text import shortened
+from prom_reward.reports.judgments import Judged
+from prom_reward.reports.links import condition, explorer_link
+from prom_reward.reports.report_data import ReportData
+from prom_reward.reports.rubric_rows import RubricRow
+from prom_reward.reports.training_figures import share_without_spread
+
+_MIN_COUNT = 20  # judgments of a rubric, before its figures are called odd
+_CONSTANT = 0.98  # the share of one integer
+_FOLLOWS_LENGTH = 0.5  # Spearman
+_MIN_STEPS = 20
+_JUMP = 0.1  # of the scale
+_MIN_T = 6.0
+_FLAT_SHARE = 0.25  # groups without spread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing to look at."""
+
+    title: str
+    """What it is, in a few words."""
+    detail: str
+    """How much, and what it may mean."""
+    link: str
+    """Leads to its rows."""
+    mood: str = "warn"
+    """"warn" or "fail"."""
+
+
+def findings(data: ReportData, rubrics: Sequence[RubricRow]) -> list[Finding]:
+    """Return what stands out in the shown judgments and in the training's figures."""
+    return [
+        *_unscored(data),
+        *_flagged(data.judgments),
+        *(one for row in rubrics if row.count >= _MIN_COUNT for one in _odd(row)),
+        *(one for row in rubrics for one in _jump(row, data.step_scores.get(row.name, {}))),
+        *_repeated(data),
+        *_contrary(data),
+        *_flat(data),
+    ]
+
+
+def _unscored(data: ReportData) -> Iterator[Finding]:
+    missing = {name: count for name, count in data.outcomes.items() if name not in ("scored", "forced")}
+    if missing and data.num_scored:
+        counts = ", ".join(f"{count:,} {name}" for name, count in missing.items())
+        link = explorer_link(view="judgments", where='outcome != "scored" and outcome != "forced"')
+        yield Finding(title="Judgments without a score", detail=f"{counts}.", link=link, mood="fail")
+
+
+def _flagged(judgments: Sequence[Judged]) -> Iterator[Finding]:
+    flagged = [one for one in judgments if one.flags]
+    if flagged:
+        kinds = Counter(flag for one in flagged for flag in one.flags)
+        named = ", ".join(f"{name} {count:,}" for name, count in kinds.most_common())
+        scores = [one.expected_score for one in flagged if one.expected_score is not None]
+        mean = f"; their mean score is {np.mean(scores):.2f}" if scores else ""
+        detail = f"{len(flagged):,} judgments are on text that may address the judge ({named}){mean}."
+        link = explorer_link(view="judgments", where="flag", sort="score", down="1")
+        yield Finding(title="Flagged responses", detail=detail, link=link, mood="fail")
+
+
+def _odd(row: RubricRow) -> Iterator[Finding]:
+    name = shortened(row.name, 40)
+    if row.usual and row.usual[1] >= _CONSTANT:
+        detail = f"{row.usual[1]:.1%} of {row.count:,} judgments: it tells no response from another."
+        yield Finding(title=f"{name} always gives {row.usual[0]}", detail=detail, link=row.link)
+    elif row.length_correlation is not None and abs(row.length_correlation) >= _FOLLOWS_LENGTH:
+        way = "longer" if row.length_correlation > 0 else "shorter"
+        detail = f"Spearman {row.length_correlation:.2f} with the characters: {way} responses score higher."
+        link = explorer_link(view="judgments", where=condition("rubric", row.name), sort="length", down="1")
+        yield Finding(title=f"{name} follows length", detail=detail, link=link)
+
+
+def _jump(row: RubricRow, steps: Mapping[int, Sequence[float]]) -> Iterator[Finding]:
+    found = level_shift({step: float(np.mean(scores)) for step, scores in sorted(steps.items())})
+    if found and abs(found[2] - found[1]) >= _JUMP * (row.scale[1] - row.scale[0]):
+        step, before, after = found
+        detail = f"Mean {before:.2f} before, {after:.2f} after, at once: did the judge, the data or the policy change?"
+        link = explorer_link(view="judgments", where=f"{condition('rubric', row.name)} and step >= {step - 1}")
+        yield Finding(title=f"{shortened(row.name, 40)} shifts at step {step}", detail=detail, link=link)
+
+
+def level_shift(curve: Mapping[int, float]) -> tuple[int, float, float] | None:
+    """Return the step at which a curve's level changes at once, with the means before and after.
+
+    The best split into two constant levels must explain the curve clearly better than a straight line does, and the
+    levels must differ by six standard errors.
+    """
+    steps, values = list(curve), np.array(list(curve.values()))
+    count = len(values)
+    margin = max(5, count // 10)
+    if count < _MIN_STEPS:
+        return None
+    splits = [
+        (float(values[:at].var() * at + values[at:].var() * (count - at)), at)
+        for at in range(margin, count - margin + 1)
+    ]
+    rest, at = min(splits)
+    line = np.polyval(np.polyfit(np.arange(count), values, 1), np.arange(count))
+    before, after = float(values[:at].mean()), float(values[at:].mean())
+    error = np.sqrt(rest / count * (1 / at + 1 / (count - at)))
+    is_clear = abs(after - before) > _MIN_T * error and rest < 0.7 * float(((values - line) ** 2).sum())
+    return (steps[at], before, after) if is_clear else None
+
+
+def _repeated(data: ReportData) -> Iterator[Finding]:
+    """Find prompts that stand in a group of a multiple of the usual size, or in far more groups than others."""
+    members: dict[str, set[str]] = defaultdict(set)
+    prompts: dict[str, str] = {}
+    for one in data.judgments:
+        members[one.group].add(one.member)
+        prompts[one.group] = one.prompt
+    sizes = Counter(len(found) for found in members.values())
+    usual = sizes.most_common(1)[0][0] if sizes else 0
+    large = sum(count for size, count in sizes.items() if size >= 2 * usual and size > 1)
+    if large and large < len(members) / 4:
+        link = explorer_link(view="groups", where=f"size >= {2 * usual}")
+        detail = f"{large:,} of {len(members):,} groups have at least {2 * usual} responses, the others {usual}."
+        yield Finding(
+            title="A prompt twice in a batch" if data.is_training else "A repeated prompt", detail=detail, link=link
+        )
+    counts = Counter(prompts.values())
+    middle = float(np.median(list(counts.values()))) if counts else 0.0
+    often = {prompt: count for prompt, count in counts.items() if count > 2 * middle}
+    if often and len(often) < len(counts) / 4:
+        least = min(often.values())
+        detail = f"{len(often):,} prompts stand in {least:,} groups or more, the middle one in {middle:.0f}."
+        yield Finding(
+            title="Repeated prompts", detail=detail, link=explorer_link(view="groups", where=f"seen >= {least}")
+        )
+
+
+def _contrary(data: ReportData) -> Iterator[Finding]:
+    count = data.agreement["disagrees"]
+    if count:
+        pairs = sum(data.agreement.values())
+        link = explorer_link(view="judgments", where='pair == "disagrees"', sort="margin")
+        detail = f"{count:,} of {pairs:,} pairs; the most certain ones come first."
+        yield Finding(title="Pairs whose order the judge turns round", detail=detail, link=link)
+
+
+def _flat(data: ReportData) -> Iterator[Finding]:
+    shares = share_without_spread(data.group_rewards)
+    mean = float(np.mean(list(shares.values()))) if shares else 0.0
+    if mean >= _FLAT_SHARE:
+        link = explorer_link(view="judgments", where="advantage == 0")
+        yield Finding(
+            title="Groups without spread", detail=f"{mean:.0%} of groups teach the policy nothing.", link=link
+        )

@@ -1,0 +1,99 @@
+"""The data of a report: counts of every judgment, and the judgments whose texts are shown."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from prom_reward.reports.judgments import Judged, JudgedPair
+from prom_reward.reports.training_folder import BeforeAfter, Curve
+from prom_reward.types import Rubric
+
+
+@dataclass(slots=True, kw_only=True)
+class ReportData:
+    """The data of a page."""
+
+    title: str
+    """The labeled file, or the training's folder."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """Judge, rubric, date and the like."""
+    missing: list[str] = field(default_factory=list)
+    """Files that would have added to the report, each with how to get it."""
+    is_training: bool = False
+    """Whether rows are a training's steps."""
+    num_judgments: int = 0
+    """Number of all judgments."""
+    labels: set[int] = field(default_factory=set)
+    """The labels of the rubrics' scales, as far as distributions and scores show them."""
+    rubrics: Counter[str] = field(default_factory=Counter)
+    """Judgments by the rubric's name."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Outcomes of all judgments."""
+    agreement: Counter[str] = field(default_factory=Counter)
+    """Agreement of all pairs."""
+    scores: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Expected scores by rubric and side."""
+    entropies: list[float] = field(default_factory=list)
+    """Entropies of all scored judgments."""
+    lengths: list[tuple[int, float]] = field(default_factory=list)
+    """Length and expected score of all scored judgments."""
+    step_scores: dict[str, dict[int, list[float]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    """A training's expected scores by rubric and step."""
+    pairs: list[JudgedPair] = field(default_factory=list)
+    """All scored pairs."""
+    rewards: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """A training's rewards by step, from 1."""
+    step_outcomes: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """A training's outcomes by step."""
+    step_lengths: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """A training's response lengths by step, in characters."""
+    step_entropies: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """A training's score entropies by step."""
+    group_rewards: dict[tuple[int, str], dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    """A training's rewards by step and group, then by the response's name."""
+    curves: dict[str, Curve] = field(default_factory=dict)
+    """The trainer's own log, by metric."""
+    before_after: list[BeforeAfter] = field(default_factory=list)
+    """Answers of a training's first and last policy."""
+    known_rubrics: dict[str, Rubric] = field(default_factory=dict)
+    """The rubrics whose text is known, by name."""
+    judgments: list[Judged] = field(default_factory=list)
+    """The judgments with texts, in order."""
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The ends of the rubrics' scale; 1 and 5 if nothing shows it."""
+        return (min(self.labels), max(self.labels)) if len(self.labels) > 1 else (1, 5)
+
+    @property
+    def num_scored(self) -> int:
+        """Judgments with a score."""
+        return self.outcomes["scored"] + self.outcomes["forced"]
+
+    def count(self, one: Judged) -> None:
+        """Count a judgment."""
+        self.num_judgments += 1
+        self.rubrics[one.rubric] += 1
+        self.labels.update(map(int, one.probs or ()))
+        if one.score is not None:
+            self.labels.add(int(one.score))
+        self.outcomes[one.outcome] += 1
+        if one.expected_score is not None:
+            self.scores[one.rubric, one.side].append(one.expected_score)
+            self.lengths.append((one.length, one.expected_score))
+        if one.entropy is not None:
+            self.entropies.append(one.entropy)
+
+    def count_step(self, one: Judged) -> None:
+        """Count a training's judgment; with several rubrics a row of the batch has several, and one reward."""
+        self.step_outcomes[one.row][one.outcome] += 1
+        self.step_lengths[one.row].append(one.length)
+        if one.expected_score is not None:
+            self.step_scores[one.rubric][one.row].append(one.expected_score)
+        if one.entropy is not None:
+            self.step_entropies[one.row].append(one.entropy)
+        if one.reward is not None:
+            self.rewards[one.row].append(one.reward)
+            if one.member:
+                self.group_rewards[one.row, one.group][one.member] = one.reward

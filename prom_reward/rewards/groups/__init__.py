@@ -1,0 +1,1 @@
+"""Rewards from comparisons inside of a group."""

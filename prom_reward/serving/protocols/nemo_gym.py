@@ -1,0 +1,106 @@
+"""NeMo-Gym's resources server: `/verify` for one rollout, `/compare` for the responses to one prompt.
+
+Its response model needs a number as the reward, and only newer versions know that `mask_sample` makes it void. An
+unscored rollout is therefore status 503, unless the row asks for a masked one.
+"""
+
+from collections.abc import Mapping
+from statistics import mean
+from typing import Any
+
+from prom_reward.errors import RowError, UnscoredError
+from prom_reward.prompts.transcripts import PromptValue, transcript
+from prom_reward.rewards.groups.contest import PairVerdict
+from prom_reward.rewards.groups.rule import GroupRule
+from prom_reward.rewards.reward_rule import unscored_reason
+from prom_reward.rubrics.formats import is_rendered, json_value
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.rubrics.rubric import Rubric, builtin_names
+from prom_reward.serving.exchange import Body
+from prom_reward.serving.protocols.fields import as_mapping, check_fields, listed, required
+from prom_reward.serving.service import JudgeService, Rollout
+from prom_reward.types import GradingRequest
+
+_PRINCIPLE_LEVELS = ("not at all", "in small part", "in part, with clear gaps", "for the most part", "fully")
+
+
+async def verify(service: JudgeService, body: Body) -> object:
+    """`{"responses_create_params", "response", and the row's fields}` -> the same with `reward`; unscored: status 503.
+
+    With `"on_unscored": "mask"` in the row, an unscored rollout has `mask_sample`, `failure_reason` and the reward 0.
+    """
+    params = as_mapping(required(body, "responses_create_params"), "responses_create_params")
+    columns = {name: value for name, value in body.items() if name not in ("responses_create_params", "response")}
+    rollout = Rollout(prompt=_prompt(params), completion=_output(required(body, "response")), columns=columns)
+    [found] = await service.reward([rollout])
+    if found.problem is None:
+        return {**body, "reward": found.reward, "mask_sample": False, "failure_reason": None}
+    if body.get("on_unscored") != "mask":
+        raise UnscoredError(found.problem)
+    failed = {"failure_reason": found.problem, "_ng_failure_class": "judge_failed"}
+    return {**body, "reward": 0.0, "mask_sample": True, **failed}
+
+
+async def compare(service: JudgeService, body: Body) -> object:
+    """`{"conversation_history", "response_objs", "principle"}` -> `{"rewards", "comparison_results", "metrics"}`.
+
+    Rewards are strengths in log-odds with mean 0; see `prom_reward.rewards.groups`. Unscored: status 503.
+    """
+    check_fields(body, ("conversation_history", "response_objs", "principle"))
+    rubric = _principle(service, body.get("principle"))
+    history, responses = listed(body, "conversation_history"), listed(body, "response_objs")
+    if not responses:
+        raise RowError("response_objs: got no response; expected at least one")
+    ranking = await service.rank([_request(service, history, one, rubric) for one in responses], GroupRule())
+    failed = [at for at, score in enumerate(ranking.scores) if score is None]
+    if failed:
+        raise UnscoredError(f"response {failed[0]}: {unscored_reason([ranking.judgments[failed[0]]])}")
+    metrics = {"num_comparisons": float(len(ranking.pairs))}
+    if ranking.pairs:
+        metrics["order_effect_rate"] = mean(float(one.follows_order) for one in ranking.pairs)
+    return {
+        "rewards": [score.value for score in ranking.scores if score is not None],
+        "comparison_results": [_shown(one) for one in ranking.pairs],
+        "metrics": metrics,
+    }
+
+
+def _prompt(params: Mapping[str, Any]) -> PromptValue:
+    given, system = required(params, "input"), params.get("instructions")
+    if not system:
+        return given  # type: ignore[no-any-return]  # the transcript checks it
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    return [{"role": "system", "content": system}, *items]
+
+
+def _output(response: object) -> PromptValue:
+    output = required(as_mapping(response, "response"), "output")
+    if not isinstance(output, list) or not output:
+        raise RowError(f"response.output: got {output!r:.60}; expected a list of items, of which one is a message")
+    return output
+
+
+def _request(service: JudgeService, history: PromptValue, response: object, rubric: AnyRubric) -> GradingRequest:
+    reads_thoughts = service.rows.include_reasoning
+    instruction, answer = transcript(
+        history, _output(response), include_reasoning=reads_thoughts, guard=service.judge.guard
+    )
+    return GradingRequest(instruction=instruction, response=answer, rubric=rubric)
+
+
+def _principle(service: JudgeService, principle: object) -> AnyRubric:
+    """Return the rubric of a principle: one in any form, or a sentence that responses follow more or less."""
+    if principle is None:
+        if len(service.rows.rubrics) != 1:
+            raise RowError("got no principle, and the server has no single rubric; expected one of them")
+        return service.rows.rubrics[0]
+    if not isinstance(principle, str) or not principle.strip():
+        raise RowError(f"principle: got {principle!r:.60}; expected a text")
+    if principle in builtin_names() or is_rendered(principle) or json_value(principle) is not None:
+        return Rubric.parse(principle)
+    levels = {at: f"The response follows this {share}." for at, share in enumerate(_PRINCIPLE_LEVELS, start=1)}
+    return Rubric(name="principle", criteria=principle.strip(), descriptions=levels)
+
+
+def _shown(pair: PairVerdict) -> dict[str, Any]:
+    return {"response_i": pair.first, "response_j": pair.second, "prob_i": pair.prob_first}

@@ -1,0 +1,38 @@
+"""OpenRLHF's remote reward model (`--reward.remote_url http://HOST:PORT/get_reward`).
+
+Its client sends a request again up to five times, and goes on without a reward after that.
+"""
+
+from prom_reward.errors import RowError
+from prom_reward.serving.exchange import Body
+from prom_reward.serving.protocols import rendered
+from prom_reward.serving.protocols.fields import check_fields, listed, numbers
+from prom_reward.serving.protocols.labels import label_columns
+from prom_reward.serving.service import JudgeService, Rollout
+
+
+async def get_reward(service: JudgeService, body: Body) -> object:
+    """`{"query", "prompts", "labels"}` -> `{"rewards", "scores", "extra_logs"}`; unscored: status 503.
+
+    A query is a prompt with its completion. A label is the reference answer, or JSON with columns such as `rubric`.
+    """
+    check_fields(body, ("query", "prompts", "labels"))
+    queries, prompts = listed(body, "query"), listed(body, "prompts")
+    labels = body.get("labels") or [None] * len(queries)
+    if not len(queries) == len(prompts) == len(labels):
+        raise RowError(f"got {len(queries)} queries, {len(prompts)} prompts and {len(labels)} labels; expected as many")
+    rollouts = [_rollout(*one) for one in zip(queries, prompts, labels, strict=True)]
+    found = await service.reward(rollouts)
+    rewards = numbers(found)
+    scores = [one.unit_score if one.unit_score is not None else one.reward for one in found]
+    expected = [one.judgments[0].expected_score for one in found]
+    logs = {"judge_score": expected} if None not in expected else {}
+    return {"rewards": rewards, "scores": scores, "extra_logs": logs}
+
+
+def _rollout(query: object, prompt: object, label: object) -> Rollout:
+    if not isinstance(query, str) or not isinstance(prompt, str):
+        raise RowError(f"got {query!r:.40} as a query and {prompt!r:.40} as its prompt; expected texts")
+    columns = label_columns(label)
+    text = rendered.completion(rendered.after_prompt(query, prompt))
+    return Rollout(prompt=columns.pop("prompt", rendered.conversation(prompt)), completion=text, columns=columns)

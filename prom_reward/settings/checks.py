@@ -1,0 +1,93 @@
+"""Checks of a judge's settings that need neither torch nor the weights."""
+
+import ctypes
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from prom_reward.engines.model.source import lacks_config, load_error, resolve_path
+from prom_reward.errors import ConfigError
+from prom_reward.settings.judges import JudgeConfig
+
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
+_GPU_FILES = ("nvidia*", "nvmap", "kfd", "dxg")  # NVIDIA's driver, Jetson's, AMD's, Windows Subsystem for Linux
+_LOCAL_KEYS = ("adapter", "dtype", "device", "device_map", "quantization", "offload", "decode_batch_size")
+
+
+def check_engine(config: JudgeConfig, where: str, given: Collection[str]) -> None:
+    """Raise ConfigError if a setting does not go with the judge's engine.
+
+    Args:
+        config: The settings.
+        where: Their name in messages.
+        given: The keys that the user gave; the others come from a preset.
+    """
+    if (config.engine == "openai") != (config.url is not None):
+        has = "a" if config.url is not None else "no"
+        raise ConfigError(
+            f"{where}: got engine={config.engine!r} and {has} url; expected both of engine: openai and url"
+        )
+    if config.url is not None:
+        _check_url(config, where, given)
+    if config.vllm and config.engine != "vllm":
+        raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
+    for key in ("quantization", "device_map", "offload", "decode_batch_size"):
+        if config.engine == "vllm" and getattr(config, key):
+            raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
+    if config.engine == "vllm" and ":" in (config.device or ""):
+        raise ConfigError(
+            f"{where}: got device={config.device!r} with engine='vllm'; expected cpu or cuda: vLLM counts its GPUs "
+            "itself, name one in CUDA_VISIBLE_DEVICES or vllm: {device_ids: [...]}"
+        )
+
+
+def _check_url(config: JudgeConfig, where: str, given: Collection[str]) -> None:
+    """Raise ConfigError for settings that the server's own start decides."""
+    for key in _LOCAL_KEYS:
+        if key in given and getattr(config, key) != JudgeConfig.model_fields[key].default:
+            hint = "loads adapters itself: name its model in `server`" if key == "adapter" else "decides that itself"
+            raise ConfigError(f"{where}: got {key} and url; a server {hint}; leave {key} out")
+
+
+def check_weights(config: JudgeConfig) -> None:
+    """Look at the folders of weights and adapter.
+
+    Raises:
+        ConfigError: The adapter is neither a folder with an adapter nor a hub id.
+        ModelLoadError: The model's folder holds no model.
+    """
+    if config.url is not None:
+        return
+    path = resolve_path(config.model)
+    if not config.gguf_file and lacks_config(path):
+        raise load_error(path, config.model, OSError())
+    if config.adapter:
+        _check_adapter(config.adapter)
+
+
+def _check_adapter(adapter: str) -> None:
+    folder = Path(resolve_path(adapter))
+    if folder.is_dir() and not (folder / "adapter_model.safetensors").exists():
+        raise ConfigError(f"{folder}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
+    is_hub_id = adapter.count("/") == 1 and not adapter.startswith((".", "/"))
+    if not folder.is_dir() and not is_hub_id:
+        raise ConfigError(f"{adapter}: no such folder; expected a folder with a LoRA adapter, or a hub id (owner/name)")
+
+
+def check_device(name: str | None) -> None:
+    """Raise ConfigError for a device that this machine cannot have; torch decides about the others when it loads."""
+    kind, _, number = (name or "cpu").partition(":")
+    if kind not in _DEVICES or not (number.isdecimal() or kind == name or name is None):
+        raise ConfigError(f"got device={name!r}; expected cpu, cuda, mps, xpu or one like cuda:1")
+    if kind == "cuda" and sys.platform == "linux" and not _has_gpu_driver():
+        raise ConfigError(f"got device={name!r}, but this machine has no driver of a GPU; expected cpu")
+
+
+def _has_gpu_driver() -> bool:
+    if any(next(Path("/dev").glob(name), None) for name in _GPU_FILES):
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True

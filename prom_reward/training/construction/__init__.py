@@ -1,0 +1,1 @@
+"""Labeled training data whose truth is known by construction."""

@@ -1,0 +1,157 @@
+"""Builds the constructed data sets: rows that `prom-reward train-judge` reads, and held-out ones to measure on."""
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prom_reward.rubrics.rubric import Rubric, builtin_rubric
+from prom_reward.training.construction.aspects import (
+    ASPECTS,
+    HELD_OUT_ASPECTS,
+    Aspect,
+    aspect_level,
+    aspect_rubric,
+    coverage_level,
+    coverage_rubric,
+    draw_texts,
+)
+from prom_reward.training.construction.correctness import correctness_rubric
+from prom_reward.training.construction.criteria import text_criteria, truth_criterion
+from prom_reward.training.construction.facts import HELD_OUT_KINDS, KINDS
+from prom_reward.training.construction.variants import (
+    HELD_OUT_FAULTS,
+    Question,
+    Variant,
+    definition_question,
+    fact_question,
+)
+from prom_reward.training.construction.wordnet import Definition, read_definitions
+
+Row = dict[str, Any]
+
+_SHOWN = {"arithmetic": 0.6, "everyday": 0.5}  # the share of questions whose reference the judge sees
+_VARIANTS = 8  # responses a question in training
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConstructedSet:
+    """One side of the constructed data: for training, or held out."""
+
+    facts: list[Row]
+    """Answers to questions, by rubrics that ask for truth."""
+    aspects: list[Row]
+    """Texts by rubrics for measurable aspects."""
+    criteria: list[Row]
+    """Responses by yes-or-no criteria."""
+
+    def named(self) -> dict[str, list[Row]]:
+        """Return the rows by the name of their file."""
+        return {"facts": self.facts, "aspects": self.aspects, "criteria": self.criteria}
+
+
+def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 0) -> ConstructedSet:
+    """Build one side: words, kinds of facts, faults and aspects of one side never occur on the other.
+
+    Args:
+        wordnet: WordNet's folder of `data.noun`.
+        num_questions: Questions, half of them definitions; texts and criteria follow their number.
+        held_out: The side to measure on.
+        seed: Of all draws.
+
+    Raises:
+        InputError: There is no WordNet in the folder.
+    """
+    draw = random.Random(f"{seed}:{held_out}")
+    words = [one for one in read_definitions(wordnet) if _is_held_out(one.word) == held_out]
+    questions = list(_questions(words, num_questions, held_out, draw))
+    aspects = HELD_OUT_ASPECTS if held_out else ASPECTS
+    return ConstructedSet(
+        facts=[row for number, one in enumerate(questions) for row in fact_rows(one, number, draw, held_out=held_out)],
+        aspects=[row for number in range(num_questions // 4) for row in _aspect_rows(number, aspects, draw)],
+        criteria=list(_criteria_rows(questions[: num_questions // 2], aspects, draw)),
+    )
+
+
+def _is_held_out(word: str) -> bool:
+    return hashlib.sha256(word.encode()).digest()[0] < 40
+
+
+def _questions(
+    words: Sequence[Definition], num_questions: int, held_out: bool, draw: random.Random
+) -> Iterator[Question]:
+    kinds = list((HELD_OUT_KINDS if held_out else KINDS).values())
+    for number in range(num_questions):
+        if number % 2:
+            one, *others = draw.sample(words, 6)
+            yield definition_question(one, others, draw)
+            continue
+        fact, *strangers = [draw.choice(kinds)(draw) for _ in range(5)]
+        yield fact_question(fact, [one.stated(one.value, draw) for one in strangers], draw)
+
+
+def fact_rows(question: Question, number: int, draw: random.Random, *, held_out: bool) -> Iterator[Row]:
+    """Yield a question's variants by one rubric for truth; in training a sample of them."""
+    rubric = correctness_rubric(draw)
+    if question.kind == "everyday" and draw.random() < 0.5:
+        rubric = builtin_rubric(draw.choice(("factual_validity", "helpfulness")))
+    cluster = f"{question.kind}-{number}"
+    shown = draw.random() < _SHOWN.get(question.kind, 0.9)
+    variants = question.variants
+    if not held_out and question.kind != "everyday":
+        usable = [one for one in variants if one.kind not in HELD_OUT_FAULTS]
+        right = [one for one in usable if one.share == 1.0]
+        rest = [one for one in usable if one.share < 1.0]
+        variants = (*draw.sample(right, min(3, len(right))), *draw.sample(rest, _VARIANTS - 3))
+    for one in variants:
+        yield {
+            **constructed_row(question.instruction, one.response, rubric, _score(one, rubric), cluster),
+            "reference_answer": question.reference if shown else None,
+            "kind": one.kind,
+        }
+
+
+def _aspect_rows(number: int, aspects: Mapping[str, Aspect], draw: random.Random) -> Iterator[Row]:
+    """Yield the same texts under two rubrics, for aspects or the coverage of items."""
+    texts = draw_texts(aspects, 5, draw)
+    for name in draw.sample([*aspects, "coverage"], 2):
+        if name == "coverage":
+            scored = coverage_rubric(texts[0].items), [coverage_level(one.items, one.text) for one in texts]
+        else:
+            rubric, is_reversed = aspect_rubric(name, aspects[name], draw)
+            levels = [aspect_level(aspects[name], one.text) for one in texts]
+            scored = rubric, [6 - level if is_reversed else level for level in levels]
+        for one, level in zip(texts, scored[1], strict=True):
+            yield {**constructed_row(one.instruction, one.text, scored[0], level, f"text-{number}"), "kind": name}
+
+
+def _criteria_rows(questions: Sequence[Question], aspects: Mapping[str, Aspect], draw: random.Random) -> Iterator[Row]:
+    for number, question in enumerate(questions):
+        for variant in draw.sample(question.variants, 2):
+            asked = truth_criterion(variant, draw)
+            if asked is not None and variant.kind not in HELD_OUT_FAULTS:
+                cluster = f"{question.kind}-{number}"
+                row = constructed_row(question.instruction, variant.response, *asked, cluster)
+                yield {**row, "reference_answer": question.reference, "kind": "truth"}
+        [text] = draw_texts(aspects, 1, draw)
+        for rubric, answer in text_criteria(text, aspects, draw):
+            yield {**constructed_row(text.instruction, text.text, rubric, answer, f"criteria-{number}"), "kind": "text"}
+
+
+def _score(variant: Variant, rubric: Rubric) -> float:
+    return round(rubric.scale.low + variant.share * (rubric.scale.high - rubric.scale.low), 3)
+
+
+def constructed_row(
+    instruction: str, response: str, rubric: Rubric, score: float | Sequence[float], question: str
+) -> Row:
+    """Return a row that `prom-reward train-judge` reads; rows of one `question` are held out together."""
+    return {
+        "question_id": question,
+        "instruction": instruction,
+        "response": response,
+        "rubric": rubric.to_dict(),
+        "score": score,
+    }

@@ -1,0 +1,26 @@
+import json
+
+from prom_reward.data.rows import read_values
+from tests.tiny_wordnet import write_wordnet
+from tests.training.construction.test_written import TASK, write
+
+
+def test_both_sides_are_written_and_counted(run, tmp_path):
+    pairs = write(tmp_path / "pairs.jsonl", [{"prompt": "Why?", "chosen": "So.", "rejected": "No."}])
+    tasks = write(tmp_path / "tasks.jsonl", [{**TASK, "instruction": f"{number}?"} for number in range(6)])
+    out = tmp_path / "out"
+    result = run(
+        "build-training-data", "--wordnet", write_wordnet(tmp_path), "--tasks", tasks, "--pairs", pairs, "--out", out,
+        "--num-questions", 8, "--num-held-out", 4, "--json",
+    )  # fmt: skip
+    counts = json.loads(result.out)["rows"]
+    names = {"facts", "aspects", "criteria"}
+    expected = {f"{side}/{name}.jsonl" for side in ("train", "held_out") for name in names}
+    assert counts.keys() == expected | {"train/everyday.jsonl", "train/pairs.jsonl"}
+    assert all(len(list(read_values(out / name))) == count > 0 for name, count in counts.items())
+
+
+def test_a_missing_wordnet_is_named(run, tmp_path):
+    result = run("build-training-data", "--wordnet", tmp_path, "--out", tmp_path / "out")
+    assert result.status == 2
+    assert "wordnet-base" in result.err

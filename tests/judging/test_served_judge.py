@@ -1,0 +1,134 @@
+import asyncio
+import pickle  # noqa: TID251  judges must travel between processes
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+import requests
+
+from prom_reward import ComparisonRequest, GradingRequest, Outcome, PrometheusJudge, ScriptedEngine
+from prom_reward.config import load_judge
+from prom_reward.errors import ConfigError, RowError, ServerGoneError
+from prom_reward.judging.served_judge import ServedJudge
+from prom_reward.serving.batcher import BatchLimits
+from tests.fault_server import FaultServer
+from tests.serving.scripted_service import word_score
+from tests.serving.served_process import served_process
+from tests.serving.served_thread import served_url
+
+
+def gradings(*responses):
+    return [GradingRequest(instruction="Hi", response=one, rubric="helpfulness") for one in responses]
+
+
+@pytest.fixture(scope="module")
+def url():
+    with served_url() as (found, _):
+        yield found
+
+
+@pytest.fixture
+def judge(url):
+    made = load_judge(url)
+    yield made
+    made.close()
+
+
+def test_a_served_judge_gives_the_answers_of_the_judge_in_process(judge):
+    own = PrometheusJudge(ScriptedEngine(word_score), name="scripted")
+    asked = gradings(*(f"s{1 + number % 5}" for number in range(70)), "fail", "nothing", "s9")
+    assert isinstance(judge, ServedJudge)
+    assert judge.grade(asked) == own.grade(asked)
+    assert asyncio.run(judge.agrade(asked)) == own.grade(asked)
+    assert (judge.fingerprint, judge.identity, judge.name) == (own.fingerprint, own.identity, own.name)
+
+
+def test_comparisons_and_mappings(judge):
+    pair = ComparisonRequest(instruction="Hi", response_a="x", response_b="y", rubric="helpfulness")
+    assert judge.compare([pair])[0].outcome is Outcome.NO_RESULT
+    assert judge.grade([{"instruction": "Hi", "response": "s2", "rubric": "helpfulness"}])[0].score == 2
+    with pytest.raises(RowError):
+        judge.grade([{"instruction": "Hi"}])
+    assert judge.grade([]) == []
+
+
+def test_it_loads_pickles_and_closes(judge):
+    judge.load()
+    other = pickle.loads(pickle.dumps(judge))
+    assert other.grade(gradings("s3"))[0].score == 3
+    other.close()
+    assert other.grade(gradings("s3"))[0].score == 3
+    other.close()
+    assert "prom-reward-server" in {thread.name for thread in threading.enumerate()}  # the first one's
+
+
+def test_half_a_surrogate_pair_ends_nothing(judge):
+    assert judge.grade(gradings("s3\ud800"))[0].score == 3
+
+
+def test_batches_of_several_ranks_are_put_together():
+    with served_url(limits=BatchLimits(max_wait_s=5, max_batch=8)) as (url, service):
+        ranks = [load_judge(url) for _ in range(2)]
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda rank: rank.grade(gradings("s1", "s2", "s3", "s4")), ranks))
+        for rank in ranks:
+            rank.close()
+        assert service.metrics.values()["prom_reward_batch_size_count"] == 1
+    assert [[one.score for one in scores] for scores in found] == [[1, 2, 3, 4]] * 2
+
+
+def test_the_key_is_that_of_other_servers(monkeypatch):
+    with served_url(key="sesame") as (url, _):
+        monkeypatch.setenv("PROM_REWARD_API_KEY", "sesame")
+        judge = load_judge(url)
+        assert judge.grade(gradings("s3"))[0].score == 3
+        judge.close()
+
+
+def test_settings_beside_the_url_are_refused(url):
+    with pytest.raises(ConfigError, match=r"got mode .*prom-reward serve"):
+        load_judge(url, mode="score", server={"api": "prom-reward"})
+    judge = load_judge(url, mode="score")
+    with pytest.raises(ConfigError, match=r"prom-reward serve"):
+        judge.grade(gradings("s3"))
+    judge.engine.close()
+
+
+def test_a_server_of_another_kind_is_not_mistaken():
+    with closing(FaultServer(lambda path, body: 404)) as server:
+        assert isinstance(load_judge(server.url), PrometheusJudge)
+        with pytest.raises(ConfigError, match="is no `prom-reward serve`"):
+            load_judge(server.url, server={"api": "prom-reward"})
+    with pytest.raises(ServerGoneError):
+        load_judge("http://127.0.0.1:9", server={"api": "prom-reward", "first_answer_s": 0.1, "max_retries": 0})
+
+
+def test_a_server_that_comes_back_with_another_judge_is_an_error():
+    with served_url() as (url, _):
+        judge = load_judge(url)
+        judge.grade(gradings("s3"))
+    port = int(url.rpartition(":")[2])
+    with served_url(PrometheusJudge(ScriptedEngine(["x [RESULT] 1"])), port=port):
+        with pytest.raises(ConfigError, match="another judge"):
+            judge.grade(gradings("s3"))
+        with pytest.raises(ConfigError, match="another judge"):
+            judge.load()
+    judge.close()
+
+
+def test_a_server_that_is_killed_and_started_again_is_waited_for():
+    with served_process("--rubric", "helpfulness", "--port", 0, seconds=0.02) as first:
+        judge = load_judge(first.url)
+        asked = gradings(*(f"s{1 + number % 5}" for number in range(64)))
+        with ThreadPoolExecutor(1) as pool:
+            grading = pool.submit(judge.grade, asked)
+            while "prom_reward_under_way 0.0" in requests.get(f"{first.url}/metrics", timeout=10).text:
+                pass
+            first.send(signal.SIGKILL)
+            first.process.wait()
+            with served_process("--rubric", "helpfulness", "--port", first.url.rpartition(":")[2]):
+                found = grading.result(120)
+        judge.close()
+    assert [one.score for one in found] == [1 + number % 5 for number in range(64)]

@@ -1,0 +1,91 @@
+"""The shapes are those of NeMo-Gym's `base_resources_server` and `genrm_compare` of November 2026."""
+
+import pytest
+
+from prom_reward import PrometheusJudge, ScriptedEngine
+from tests.serving.scripted_service import client_of
+
+PARAMS = {"input": [{"role": "user", "content": "Hi", "type": "message"}], "instructions": "Be brief."}
+
+
+def response(text):
+    thoughts = {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "Hm."}]}
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+    return {"id": "resp", "object": "response", "output": [thoughts, said]}
+
+
+def verify(client, text, **row):
+    return client.post("/verify", json={"responses_create_params": PARAMS, "response": response(text), **row})
+
+
+def test_the_request_comes_back_with_its_reward(client):
+    answer = verify(client, "s4", expected_answer="Seven", uuid="x").json()
+    assert answer["reward"] == pytest.approx(0.71875)
+    assert (answer["mask_sample"], answer["failure_reason"], answer["uuid"]) == (False, None, "x")
+    assert answer["response"] == response("s4")
+    request, _ = client.service.latest[-1]
+    assert (request.instruction, request.response) == ("Be brief.\n\nHi", "s4")
+    assert request.reference_answer == "Seven"
+
+
+def test_an_unscored_rollout_is_503_unless_its_row_asks_for_a_masked_one(client):
+    failed = verify(client, "fail")
+    assert failed.status_code == 503
+    assert "reward" not in failed.json()
+    masked = verify(client, "fail", on_unscored="mask").json()
+    assert masked["mask_sample"] is True
+    assert "engine_failed" in masked["failure_reason"]
+    assert masked["_ng_failure_class"] == "judge_failed"
+
+
+def better(prompt):
+    """Prefer "good" in comparisons, and grade everything 3."""
+    if "###Response A" not in prompt.user:
+        return "Fine. [RESULT] 3"
+    first = prompt.user.index("good") < prompt.user.index("###Response B")
+    return f"So. [RESULT] {'A' if first else 'B'}"
+
+
+def compare(client, *texts, **fields):
+    history = [{"role": "user", "content": "Hi"}]
+    body = {"conversation_history": history, "response_objs": [response(one) for one in texts], **fields}
+    return client.post("/compare", json=body)
+
+
+def test_responses_are_ranked_by_comparisons():
+    with client_of(PrometheusJudge(ScriptedEngine(better))) as client:
+        answer = compare(client, "bad", "good").json()
+        assert answer["rewards"][1] > answer["rewards"][0]
+        assert sum(answer["rewards"]) == pytest.approx(0)
+        [pair] = answer["comparison_results"]
+        assert {pair["response_i"], pair["response_j"]} == {0, 1}
+        assert answer["metrics"] == {"num_comparisons": 1.0, "order_effect_rate": 0.0}
+
+
+@pytest.mark.parametrize("principle", ["honesty", "The response should be polite."])
+def test_a_principle_is_a_rubric_or_a_sentence(principle):
+    with client_of(PrometheusJudge(ScriptedEngine(better)), rubric=None) as client:
+        assert compare(client, "bad", "good", principle=principle).status_code == 200
+        rubric = client.service.latest[-1][0].rubric
+    assert principle in (rubric.name, rubric.criteria)
+
+
+def test_a_group_with_an_unscored_response_is_503(client):
+    assert compare(client, "fail", "nothing").status_code == 503
+
+
+@pytest.mark.parametrize(
+    "fields", [{"response_objs": []}, {"principle": 5}, {"response_objs": [{"output": []}]}, {"other": 1}]
+)
+def test_another_shape_is_refused(client, fields):
+    assert compare(client, "s4", **fields).status_code == 400
+
+
+def test_a_server_without_a_rubric_asks_for_a_principle():
+    with client_of(rubric=None) as client:
+        assert compare(client, "s4").status_code == 400
+
+
+@pytest.mark.parametrize("body", [{}, {"responses_create_params": PARAMS}, {"response": response("s4")}])
+def test_a_row_without_prompt_or_response_is_refused(client, body):
+    assert client.post("/verify", json=body).status_code == 400

@@ -1,0 +1,52 @@
+import pytest
+
+from prom_reward.errors import RowError
+from prom_reward.serving.protocols import rendered
+
+CHATML = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+LLAMA3 = (
+    "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n"
+)
+GEMMA = "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n"
+PHI = "<|user|>\nHi<|end|>\n<|assistant|>\n"
+MISTRAL = "<s>[INST] Hi [/INST]"
+
+
+@pytest.mark.parametrize("prompt", [LLAMA3, GEMMA, PHI])
+def test_a_rendered_prompt_becomes_its_messages(prompt):
+    assert rendered.conversation(prompt) == [{"role": "user", "content": "Hi"}]
+
+
+def test_system_messages_and_earlier_answers_are_turns():
+    longer = CHATML + "Hello<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n"
+    roles = [(turn["role"], turn["content"]) for turn in rendered.conversation(longer)]
+    assert roles == [("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Bye")]
+
+
+@pytest.mark.parametrize("text", ["What is <|im_start|>user\n?", "Hi", ""])
+def test_another_prompt_stays_as_it_is(text):
+    assert rendered.conversation(text) == text
+
+
+@pytest.mark.parametrize("prompt", [CHATML, LLAMA3, GEMMA, PHI, MISTRAL])
+def test_prompt_and_completion_in_one_text_are_split(prompt):
+    assert rendered.split(f"{prompt}Fine.<|im_end|>") == (prompt, "Fine.<|im_end|>")
+    assert rendered.after_prompt(f"{prompt}Fine.", prompt) == "Fine."
+    assert rendered.after_prompt(f"<s>{prompt}Fine.", prompt) == "Fine."
+
+
+@pytest.mark.parametrize("text", ["Fine.<|im_end|>\n", "Fine.</s>", "Fine.<|eot_id|><|end_of_text|>"])
+def test_marks_that_end_a_turn_are_no_part_of_it(text):
+    assert rendered.completion(text) == "Fine."
+
+
+def test_a_completion_without_marks_keeps_every_character():
+    assert rendered.completion(" Fine.\n") == " Fine.\n"
+
+
+def test_what_cannot_be_split_is_refused():
+    with pytest.raises(RowError, match="opening of the answer"):
+        rendered.split("Hi Fine.")
+    with pytest.raises(RowError, match="begin with its prompt"):
+        rendered.after_prompt("Hi Fine.", "Ho")

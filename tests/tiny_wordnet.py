@@ -1,0 +1,20 @@
+"""A WordNet of a hundred invented nouns in its own file format."""
+
+_ROOT = 10000000
+
+
+def noun_line(offset, words, gloss, *, hypernym):
+    lemmas = " ".join(f"{word} 0" for word in words)
+    return f'{offset} 03 n {len(words):02x} {lemmas} 001 @ {hypernym} n 0000 | {gloss}; "an example of it"  '
+
+
+def write_wordnet(folder):
+    lines = ["  1 This line is the license's."]
+    for number in range(100):
+        name = "".join(chr(97 + int(digit)) for digit in f"{number:03d}")
+        gloss = f"a small {name}ish thing that people keep near the {name}water"
+        words = [f"x{name}", f"{name}_two"] if number % 3 else [f"x{name}"]
+        lines.append(noun_line(_ROOT + number, words, gloss, hypernym=20000000 + number // 10))
+    lines.append(noun_line(30000000, ["Proper_Name"], "a person with capital letters in the name", hypernym=20000000))
+    (folder / "data.noun").write_text("\n".join(lines), encoding="utf-8")
+    return folder
