@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from prom_reward.data.human_labels import LabeledFile
 from prom_reward.errors import InputError
@@ -61,6 +60,8 @@ def labeled_groups(labeled: LabeledFile, size: int | None = None) -> list[Labele
 
 def measure_order(scores: Sequence[float | None], labels: Sequence[float]) -> Order | None:
     """Return how well scores order a group; None if no two answers with a score have different labels."""
+    from scipy import stats
+
     known = [(score, label) for score, label in zip(scores, labels, strict=True) if score is not None]
     found, wanted = (np.array([one[side] for one in known]) for side in (0, 1))
     if len(known) < 2 or wanted.min() == wanted.max():
