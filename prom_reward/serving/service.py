@@ -18,7 +18,7 @@ from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
 from prom_reward.rewards.observers import Observer, Watch
 from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
-from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest
 from prom_reward.serving.history import History
 from prom_reward.serving.metrics import ServiceMetrics
@@ -125,7 +125,7 @@ class JudgeService:
         self.is_judging = False
         self.batcher.close()
 
-    def use_rubrics(self, rubrics: tuple[Rubric, ...]) -> None:
+    def use_rubrics(self, rubrics: tuple[AnyRubric, ...]) -> None:
         """Take other default rubrics from the next request on."""
         self.rows = replace(self.rows, rubrics=rubrics)
 
@@ -165,15 +165,21 @@ class JudgeService:
 
     def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[Answer], seconds: float) -> None:
         """Count, show and log a batch. Runs in the judge's thread; a failure ends no request."""
-        self.metrics.judged(answers, seconds, self.judge.take_metrics())
         graded = [
             (request, answer)
             for request, answer in zip(requests, answers, strict=True)
             if isinstance(request, GradingRequest) and isinstance(answer, Judgment)
         ]
-        self.history.add(answers, graded, seconds)
-        if not graded or (self._log is None and not self._watches):
-            return
+        try:
+            self.metrics.judged(answers, seconds, self.judge.take_metrics())
+            self.history.add(answers, graded, seconds)
+            if graded and (self._log is not None or self._watches):
+                self._record(graded, seconds)
+        except Exception as error:
+            logger.warning("a batch was judged, but not recorded (%s: %s)", type(error).__name__, error)
+
+    def _record(self, graded: Sequence[tuple[GradingRequest, Judgment]], seconds: float) -> None:
+        """Show graded responses to the observers, and append them to the judgment log."""
         self._num_batches += 1
         batch = JudgedBatch(
             number=self._num_batches,
@@ -183,11 +189,7 @@ class JudgeService:
             rewards=[self.rule.reward([request], [judgment]) for request, judgment in graded],
             seconds=seconds,
         )
-        columns = {
-            name: values for watch in self._watches for name, values in watch.look(batch, self.metrics.observed).items()
-        }
+        found = [watch.look(batch, self.metrics.observed) for watch in self._watches]
+        columns = {name: values for columns in found for name, values in columns.items()}
         if self._log is not None:
-            try:
-                self._log.append(batch_records(batch, step=None, mode=None, columns=columns))
-            except Exception as error:
-                logger.warning("%s", error)
+            self._log.append(batch_records(batch, step=None, mode=None, columns=columns))
