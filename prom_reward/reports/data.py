@@ -25,7 +25,6 @@ from prom_reward.reports.training_folder import (
     load_curves,
     policy_name,
 )
-from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric, parse_rubrics
 from prom_reward.types import Rubric
 
@@ -95,7 +94,7 @@ def _name_rubrics(data: ReportData, given: Mapping[str, Rubric]) -> None:
 def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportData:
     manifest = load_manifest(folder / "manifest.json")
     default = manifest.parsed_rubrics()
-    texts: dict[str, set[AnyRubric]] = defaultdict(set)
+    texts: dict[str, set[Rubric]] = defaultdict(set)
     about = manifest.about
     data = ReportData(title=str(about.get("input", folder.name)))
     parts: set[str] = set()
@@ -105,7 +104,8 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
         try:
             _count_row(data, row, name, selection)
             for rubric in row.example.columns.own_rubrics() or default:
-                texts[rubric.name].add(replace(rubric, weight=1.0))
+                if isinstance(rubric, Rubric):
+                    texts[rubric.name].add(replace(rubric, weight=1.0))
         except _UNREADABLE as error:
             raise InputError(
                 f"{folder / 'labels.jsonl'}: holds a row that is no label ({type(error).__name__}: {error}); run "

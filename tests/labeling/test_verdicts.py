@@ -67,7 +67,7 @@ def test_every_field_of_a_judgment_but_the_token_counts_is_a_column():
         verdict(judgment(4.5)).columns(),
         verdict(judgment(4.5), UNSCORED, rubrics=(HELPFUL, HONEST)).columns(),
     ):
-        assert set(columns) | {"judgments"} == set(VERDICT_COLUMNS)
+        assert set(columns) | {"judgments", "parts"} == set(VERDICT_COLUMNS)
     ranked = ranking((comparison("A", 0.9), comparison("B", 0.2))).columns()
     assert set(ranked) == {f"ranking_{name}" for name in RANKING_COLUMNS}
 
