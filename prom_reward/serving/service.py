@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,13 +20,13 @@ from prom_reward.rewards.observers import Observer, Watch
 from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest
+from prom_reward.serving.history import History
 from prom_reward.serving.metrics import ServiceMetrics
 from prom_reward.serving.queued_judge import QueuedJudge
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
 logger = logging.getLogger(__name__)
 
-_NUM_LATEST = 20
 _MAX_RANKERS = 64  # groups that are compared at once; their threads only wait
 
 
@@ -101,8 +100,8 @@ class JudgeService:
         self.rule = rule
         self.batcher = Batcher(judge, limits, on_batch=self._judged)
         self.metrics = ServiceMetrics(self.batcher)
-        self.latest: deque[tuple[GradingRequest, Judgment]] = deque(maxlen=_NUM_LATEST)
-        """The last graded responses, for the live page."""
+        self.history = History()
+        """The last minutes, for the live page."""
         self._watches = [Watch(observer) for observer in observers]
         self._log = JudgmentLog(log_path) if log_path is not None else None
         self._num_batches = 0
@@ -166,15 +165,21 @@ class JudgeService:
 
     def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[Answer], seconds: float) -> None:
         """Count, show and log a batch. Runs in the judge's thread; a failure ends no request."""
-        self.metrics.judged(answers, seconds, self.judge.take_metrics())
         graded = [
             (request, answer)
             for request, answer in zip(requests, answers, strict=True)
             if isinstance(request, GradingRequest) and isinstance(answer, Judgment)
         ]
-        self.latest.extend(graded)
-        if not graded or (self._log is None and not self._watches):
-            return
+        try:
+            self.metrics.judged(answers, seconds, self.judge.take_metrics())
+            self.history.add(answers, graded, seconds)
+            if graded and (self._log is not None or self._watches):
+                self._record(graded, seconds)
+        except Exception as error:
+            logger.warning("a batch was judged, but not recorded (%s: %s)", type(error).__name__, error)
+
+    def _record(self, graded: Sequence[tuple[GradingRequest, Judgment]], seconds: float) -> None:
+        """Show graded responses to the observers, and append them to the judgment log."""
         self._num_batches += 1
         batch = JudgedBatch(
             number=self._num_batches,
@@ -184,11 +189,7 @@ class JudgeService:
             rewards=[self.rule.reward([request], [judgment]) for request, judgment in graded],
             seconds=seconds,
         )
-        columns = {
-            name: values for watch in self._watches for name, values in watch.look(batch, self.metrics.observed).items()
-        }
+        found = [watch.look(batch, self.metrics.observed) for watch in self._watches]
+        columns = {name: values for columns in found for name, values in columns.items()}
         if self._log is not None:
-            try:
-                self._log.append(batch_records(batch, step=None, mode=None, columns=columns))
-            except Exception as error:
-                logger.warning("%s", error)
+            self._log.append(batch_records(batch, step=None, mode=None, columns=columns))

@@ -33,7 +33,9 @@ def test_a_checklist_gets_a_weight_and_a_name_beside_others():
     assert (given.weight, given.criteria) == (3, CHECKLIST.criteria)
 
 
-@pytest.mark.parametrize("value", ["helpfullness", ["helpfulness", "onesty"], 7, [], {"criteria": "Is it?"}, ["Be brief"]])
+@pytest.mark.parametrize(
+    "value", ["helpfullness", ["helpfulness", "onesty"], 7, [], {"criteria": "Is it?"}, ["Be brief"]]
+)
 def test_what_is_neither_is_refused(value):
     with pytest.raises(RubricError):
         read_rubrics(value)
