@@ -58,7 +58,7 @@ def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...
 
 
 def _rows(
-    items: Iterable[_Item], given: Mapping[str, Rubric], names: set[str], problems: list[str]
+    items: Iterable[_Item], given: Mapping[str, AnyRubric], names: set[str], problems: list[str]
 ) -> Iterator[dict[str, Any]]:
     seen = set()
     for item in items:
