@@ -304,11 +304,6 @@ class Conversation(Protocol):
         """The BOS if the text itself begins with it, else empty."""
         ...
 
-    @property
-    def digest(self) -> str:
-        """A digest of the markup around the messages, today's date included if a template writes it."""
-        ...
-
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
         """Return the conversation, up to the end of the response prefix."""
         ...

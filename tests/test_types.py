@@ -132,7 +132,7 @@ def test_a_judgment_without_a_verdict_invents_no_number():
     assert numbers == (None, None, None, None)
 
 
-def test_the_protocols_recognise_what_fulfils_them():
+def test_the_protocols_recognize_what_fulfils_them():
     engine = ScriptedEngine([])
     assert isinstance(engine, Engine)
     assert isinstance(PrometheusJudge(engine), Judge)

@@ -102,7 +102,7 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
         try:
             _count_row(data, row, name, selection)
             for rubric in row.example.columns.own_rubrics() or default:
-                if isinstance(rubric, Rubric):
+                if isinstance(rubric, Rubric):  # people grade by levels
                     texts[rubric.name].add(replace(rubric, weight=1.0))
         except UNREADABLE as error:
             raise InputError(

@@ -113,7 +113,8 @@ class GroupReward:
         if not judge.ranks:
             logger.warning("the judge %r does not rank: its comparisons are made of its grades", judge.name)
         elif not judge.taught_to_rank:
-            logger.warning("the judge %r was not trained for pairwise ranking: measure it, or grade", judge.name)
+            told = "the judge %r was not trained for pairwise ranking: `prom-reward evaluate --groups` measures it"
+            logger.warning(told, judge.name)
 
     def __repr__(self) -> str:
         rubrics = ", ".join(rubric.name for rubric in self.rubrics) or "of each row"
