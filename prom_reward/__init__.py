@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from prom_reward.labeling.labeling import label as label
     from prom_reward.reports.data import load_report as load_report
     from prom_reward.reports.page import report_page as report_page
+    from prom_reward.reports.report import report as report
     from prom_reward.rewards.audit_judge import AuditJudge as AuditJudge
     from prom_reward.rewards.canaries import Canaries as Canaries
     from prom_reward.rewards.divergence import DivergenceCallback as DivergenceCallback
@@ -42,7 +43,10 @@ if TYPE_CHECKING:
     from prom_reward.rewards.normalizers import FixedStandardization as FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward as PrometheusReward
     from prom_reward.rewards.reward_model import PrometheusRewardModel as PrometheusRewardModel
+    from prom_reward.rubrics.checklists.checks import CodeCheck as CodeCheck
+    from prom_reward.rubrics.checklists.criterion import Criterion as Criterion
     from prom_reward.types import (
+        Checklist as Checklist,
         Comparison as Comparison,
         ComparisonRequest as ComparisonRequest,
         GradingRequest as GradingRequest,
@@ -58,8 +62,11 @@ _HOMES = {
     "AuditJudge": "rewards.audit_judge",
     "Canaries": "rewards.canaries",
     "CascadeJudge": "judging.composed.cascade",
+    "Checklist": "types",
+    "CodeCheck": "rubrics.checklists.checks",
     "Comparison": "types",
     "ComparisonRequest": "types",
+    "Criterion": "rubrics.checklists.criterion",
     "DivergenceCallback": "rewards.divergence",
     "FixedStandardization": "rewards.normalizers",
     "FlagPolicy": "judging.flags",
@@ -95,6 +102,7 @@ _HOMES = {
     "load_judge": "config",
     "load_report": "reports.data",
     "load_rubric": "config",
+    "report": "reports.report",
     "report_page": "reports.page",
 }
 
