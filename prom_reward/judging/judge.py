@@ -146,8 +146,8 @@ class PrometheusJudge(Judge):
 
     @property
     def ranks(self) -> bool:
-        """Whether the judge has a task text for pairwise ranking; without one `compare` grades both responses."""
-        return self._texts.relative is not None
+        """Whether the judge compares in one prompt: it was trained for it and has the text; else it grades both."""
+        return self.taught_to_rank and self._texts.relative is not None
 
     def comparison_prompt(self, request: ComparisonRequest) -> JudgePrompt:
         """Return the prompt that compares a request's responses, for a judge that `ranks`."""
@@ -175,8 +175,8 @@ class PrometheusJudge(Judge):
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
         """Compare two responses each by pairwise ranking.
 
-        Prometheus v1 has no ranking: as in its paper both responses are graded and the expected scores compared;
-        equal ones are a "tie".
+        A judge that was not trained to rank, as Prometheus v1, grades both responses, as in the paper of v1, and
+        compares the expected scores; equal ones are a "tie".
 
         Args:
             requests: Requests, or mappings with their fields.
