@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from prom_reward.rewards.audit_judge import AuditJudge as AuditJudge
     from prom_reward.rewards.canaries import Canaries as Canaries
     from prom_reward.rewards.divergence import DivergenceCallback as DivergenceCallback
+    from prom_reward.rewards.groups.group_reward import GroupReward as GroupReward
     from prom_reward.rewards.normalizers import FixedStandardization as FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward as PrometheusReward
     from prom_reward.rewards.reward_model import PrometheusRewardModel as PrometheusRewardModel
@@ -60,6 +61,7 @@ _HOMES = {
     "FixedStandardization": "rewards.normalizers",
     "FlagPolicy": "judging.flags",
     "GradingRequest": "types",
+    "GroupReward": "rewards.groups.group_reward",
     "InputError": "errors",
     "Judgment": "types",
     "Judge": "judging.base",

@@ -212,9 +212,9 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, str
 
 def _show_recognized(run: LabelingRun, rubric: tuple[Rubric, ...] | None, *, strict: bool) -> Kind:
     """Print and return what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
-    reader = RowReader(run.input or "", run.split, run.limit)
+    reader = RowReader(run.input or "", run.split, run.limit, run.columns)
     task, _ = open_task(
-        reader, rubric=rubric, **run.model_dump(include={"method", "columns", "reference_answer"})
+        reader, rubric=rubric, **run.model_dump(include={"method", "reference_answer"})
     )  # fmt: skip
     stderr.print(f"{run.input}: {task.recognition}", highlight=False, soft_wrap=True)
     if strict:

@@ -30,6 +30,12 @@ def report(
     limit: Annotated[
         int, typer.Option(min=2, help="Show at most about this many judgments, in whole groups; the figures cover all.")
     ] = 100_000,
+    rubric: Annotated[
+        str | None,
+        typer.Option(
+            "--rubric", help="The rubrics of a log: a YAML file. Labels on the page are saved with their text."
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Write one self-contained HTML page to explore a labeling or a training's judgments.
@@ -49,7 +55,7 @@ def report(
     """
     target = page or (source / "report.html" if source.is_dir() else source.with_suffix(".html"))
     check_writable(target, force=force or page is None, source=source, option="--page")
-    data = load_report(source, group=group, max_judgments=limit)
+    data = load_report(source, group=group, max_judgments=limit, rubrics=rubric or ())
     target.write_text(report_page(data), encoding="utf-8")
     if as_json:
         print_json({"page": str(target), **report_figures_json(data)})

@@ -10,6 +10,7 @@ from prom_reward.data.formats import Example, RowFormat
 from prom_reward.data.labels import OffScaleError, cluster_of, known_column, label_of, on_scale, scores_of, soft_labels
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
+from prom_reward.data.spreading import spread_pairs
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
 
@@ -132,7 +133,7 @@ def collect_labeled(
     row_format = RowFormat(columns=dict(columns.named))
     found = LabeledFile(rows=[], pairs=[], problems=[], recognition=Recognition(where))
     off_scale: list[OffScaleError] = []
-    for row in rows:
+    for row in spread_pairs(rows, columns.named):
         if isinstance(row, BrokenRow):
             found.problems.append(f"{row.place}: {row.problem}")
             continue

@@ -110,8 +110,8 @@ def dry_run(
     Raises:
         InputError: The source cannot be read or recognized.
     """
-    reader = RowReader(source, split, limit)
-    task, rows = open_task(reader, rubric=rubric, method=method, columns=columns, reference_answer=reference_answer)
+    reader = RowReader(source, split, limit, columns)
+    task, rows = open_task(reader, rubric=rubric, method=method, reference_answer=reference_answer)
     found = _read(rows, task, seed)
     if found.sample:
         found.timing = _timed(judge.seeded(0), found.sample, found.num_characters / found.num_requests)
@@ -128,11 +128,11 @@ def _read(rows: RowIterator, task: LabelingTask, seed: int) -> DryRun:
         for row in rows:
             found.num_rows += 1
             planned = task.plan(row)
-            if planned.problem is not None:
+            if planned.problem is not None or planned.example is None:
                 found.num_problems += 1
                 found.problems += [f"{row.place}: {planned.problem}"] if len(found.problems) < MAX_PROBLEMS else []
                 continue
-            planned.note_columns(found.recognition)
+            found.recognition.note(planned.example)
             requests = list(planned.requests())
             new = [request for request in requests if index.is_new(request_key(request))]
             found.num_requests += len(new)

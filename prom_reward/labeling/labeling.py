@@ -90,8 +90,8 @@ def label(
     if not isinstance(source, str | Path):
         raise InputError(f"got a source of type {type(source).__name__}; expected a file, a folder or a hub id")
     judge = judge.seeded(0)
-    reader = RowReader(source, split, limit)
-    task, rows = open_task(reader, rubric=rubric, method=method, columns=columns, reference_answer=reference_answer)
+    reader = RowReader(source, split, limit, columns)
+    task, rows = open_task(reader, rubric=rubric, method=method, reference_answer=reference_answer)
     folder = LabelFolder(out)
     task.recognition.check(strict=strict)
     if method != "grade" and not judge.taught_to_rank:

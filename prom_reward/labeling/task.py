@@ -10,6 +10,7 @@ from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.data.sources import open_source, recognize
+from prom_reward.data.spreading import spread_pairs
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.labeling.requests import Request
 from prom_reward.rubrics.rubric import parse_rubrics
@@ -29,12 +30,15 @@ class RowReader:
     """The split of a hub data set."""
     limit: int | None = None
     """The most rows to read."""
+    columns: Mapping[str, str] | None = None
+    """Columns by role, for those without a known name."""
     warnings: list[str] = field(default_factory=list)
     """What a user should know of the last pass."""
 
     def rows(self) -> Iterator[Row | BrokenRow]:
         """Yield the rows from the first on."""
-        for row in islice(open_source(self.source, split=self.split), self.limit):
+        found = islice(open_source(self.source, split=self.split), self.limit)
+        for row in spread_pairs(found, self.columns or {}):
             if isinstance(row, BrokenRow) and row.is_unfinished:
                 self.warnings = [f"{row.place} has no end, as if it were being written: left to a later run"]
                 return
@@ -62,11 +66,6 @@ class PlannedRow:
     def values(self) -> Mapping[str, Any]:
         """The row's columns; none if it cannot be read."""
         return self.row.values if isinstance(self.row, Row) else {}
-
-    def note_columns(self, recognition: Recognition) -> None:
-        """Note the columns that the row's parts were read from, unless it is left out."""
-        if self.example is not None:
-            recognition.note(self.example)
 
     def requests(self) -> Iterator[Request]:
         """Yield all requests."""
@@ -114,7 +113,6 @@ def open_task(
     *,
     rubric: Any = None,
     method: Method = "grade",
-    columns: Mapping[str, str] | None = None,
     reference_answer: str | None = None,
 ) -> tuple[LabelingTask, RowIterator]:
     """Recognize the rows of a source; return the task, and the rows from the first on.
@@ -126,7 +124,7 @@ def open_task(
         raise ConfigError(f"got method={method!r}; expected grade, rank or both")
     source, rows = str(reader.source), reader.rows()
     rubrics = parse_rubrics(rubric) if rubric is not None else ()
-    row_format = RowFormat(columns=dict(columns or {}), reference_answer=reference_answer)
+    row_format = RowFormat(columns=dict(reader.columns or {}), reference_answer=reference_answer)
     kind, peeked = recognize(rows, row_format, where=source)
     if kind != "pair" and method != "grade":
         raise InputError(f"{source}: got {KINDS[kind]} and method={method}; only preference pairs can be ranked")
@@ -136,8 +134,8 @@ def open_task(
     if all(one.problem is not None for one in planned):
         first = next(one for one in planned if isinstance(one.row, Row))
         raise InputError(f"{source}: no row can be labeled; {first.row.place}: {first.problem}")
-    for one in planned:
-        one.note_columns(found)
+    for example in (one.example for one in planned if one.example is not None):
+        found.note(example)
     return task, chain(peeked, rows)
 
 

@@ -2,9 +2,10 @@
 
 import re
 from importlib import resources
+from posixpath import dirname, join, normpath
 
 _FOLDER = "pages/explorer"
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.M)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "([\w./-]+\.js)";\n', re.M)
 _EXPORT = re.compile(r"^export (?=(?:const|class) (\w+))", re.M)
 
 
@@ -21,7 +22,7 @@ def _join(name: str, parts: dict[str, str]) -> None:
         return
     text = (resources.files("prom_reward") / _FOLDER / name).read_text(encoding="utf-8")
     for other in _IMPORT.findall(text):
-        _join(other, parts)
+        _join(normpath(join(dirname(name), other)), parts)
     parts[name] = _IMPORT.sub("", text)
 
 

@@ -6,16 +6,24 @@ from typing import Any
 
 # Control characters apart from tab and line ends, bidirectional marks, blanks without width, fillers, tags, variation
 # selectors of the second kind, lone surrogates. Joiners stay within emoji and in Arabic and Indic scripts.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
-    "|(?<![\u0600-\u0dff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
+HIDDEN = (
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+    r"|(?<![\u0600-\u0dff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
 )
+"""A pattern of the characters that are never shown as they are."""
+_HIDDEN = re.compile(HIDDEN)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
     """Return the text with characters that hide or reorder others written as code points in braces."""
-    return _HIDDEN.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)
+    return _HIDDEN.sub(_code_point, text)
+
+
+def writable(text: str) -> str:
+    """Return the text with lone surrogates alone written as code points: UTF-8 has none."""
+    return _SURROGATE.sub(_code_point, text)
 
 
 def visible_values(value: Any) -> Any:
@@ -30,3 +38,7 @@ def visible_values(value: Any) -> Any:
 def shortened(text: str, size: int) -> str:
     """Return at most `size` characters of a text, and the number of those left out."""
     return text if len(text) <= size else f"{text[:size]} … [{len(text) - size:,} characters more]"
+
+
+def _code_point(found: re.Match[str]) -> str:
+    return f"\\u{{{ord(found[0]):x}}}"

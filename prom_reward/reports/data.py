@@ -5,6 +5,7 @@ Numbers are kept of every judgment, texts of a bounded number of whole groups, s
 
 import glob
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +25,8 @@ from prom_reward.reports.training_folder import (
     load_curves,
     policy_name,
 )
+from prom_reward.rubrics.rubric import builtin_names, builtin_rubric, parse_rubrics
+from prom_reward.types import Rubric
 
 GROUP_COLUMNS = ("group", "subset", "source", "category", "task")
 """Where a group is looked for when none is named."""
@@ -35,7 +38,9 @@ _EXPECTED = (
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)  # not written here
 
 
-def load_report(source: str | Path, *, group: str | None = None, max_judgments: int = 100_000) -> ReportData:
+def load_report(
+    source: str | Path, *, group: str | None = None, max_judgments: int = 100_000, rubrics: Any = ()
+) -> ReportData:
     """Read a folder of `prom-reward label`, or the JSONL log that `PrometheusReward(log_path=...)` writes.
 
     A folder with such a log named `judgments.jsonl` is a training. The trainer's log and the answers before and after
@@ -45,6 +50,8 @@ def load_report(source: str | Path, *, group: str | None = None, max_judgments: 
         source: The folder or the file.
         group: The column whose values are shown separately; None looks for one of GROUP_COLUMNS.
         max_judgments: Judgments with texts, in whole groups.
+        rubrics: The rubrics of a log, which holds only their names; in any form that `Rubric.parse` reads. The built-in
+            ones are known.
 
     Raises:
         InputError: It is neither, or holds no judgments.
@@ -63,11 +70,31 @@ def load_report(source: str | Path, *, group: str | None = None, max_judgments: 
         found = f"judgments of evaluations alone ({evaluations})" if evaluations else "no judgments"
         raise InputError(f"{source}: it has {found}; expected at least one")
     data.judgments = selection.kept()
+    given = {rubric.name: rubric for rubric in parse_rubrics(rubrics)} if rubrics else {}
+    _name_rubrics(data, given)
     return data
+
+
+def _name_rubrics(data: ReportData, given: Mapping[str, Rubric]) -> None:
+    """Add the given and the built-in rubrics to the known ones.
+
+    Raises:
+        InputError: A given one is not in the data.
+    """
+    for name in given:
+        if name not in data.rubrics:
+            raise InputError(f"{data.title}: no judgment by the rubric {name!r}; got {', '.join(sorted(data.rubrics))}")
+    for name in data.rubrics:
+        if name in given:
+            data.known_rubrics[name] = given[name]
+        elif data.is_training and name in builtin_names():
+            data.known_rubrics[name] = builtin_rubric(name)
 
 
 def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportData:
     manifest = load_manifest(folder / "manifest.json")
+    default = manifest.parsed_rubrics()
+    texts: dict[str, set[Rubric]] = defaultdict(set)
     about = manifest.about
     data = ReportData(title=str(about.get("input", folder.name)))
     parts: set[str] = set()
@@ -76,6 +103,8 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
         parts.add(name)
         try:
             _count_row(data, row, name, selection)
+            for rubric in row.example.columns.own_rubrics() or default:
+                texts[rubric.name].add(replace(rubric, weight=1.0))
         except _UNREADABLE as error:
             raise InputError(
                 f"{folder / 'labels.jsonl'}: holds a row that is no label ({type(error).__name__}: {error}); run "
@@ -87,6 +116,7 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
         **_rubrics_and_date(data, folder / "labels.jsonl"),
         "folder": str(folder),
     }
+    data.known_rubrics = {name: next(iter(found)) for name, found in texts.items() if len(found) == 1}
     if group is None and len(parts) > _MAX_PARTS:  # ids, not groups
         data.pairs = [replace(pair, part="") for pair in data.pairs]
     return data

@@ -12,7 +12,7 @@ from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
 from prom_reward.pages.text import shortened
 from prom_reward.prompts.transcripts import PromptValue, transcript
 
-_MAX_TEXT = 6_000
+_MAX_TEXT = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,10 @@ class Judged:
     """The detectors that flagged the response."""
     judge: str = ""
     """The judge's name."""
+    reference: str = ""
+    """The reference answer."""
+    is_cut: bool = False
+    """Whether prompt, response or reference are shown in part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +107,13 @@ def row_judgments(row: LabeledRow, part: str) -> Iterator[Judged]:
         verdicts = [{**dict.fromkeys(VERDICT_COLUMNS), **ranking}] * 2
     for verdict, side, response in zip(verdicts, sides, responses, strict=True):
         instruction, answer = transcript(prompt, response)
+        reference = row.example.reference_answer or ""
         for judgment in verdict.get("judgments") or [{**verdict, "rubric_name": values["rubric_name"]}]:
             yield Judged(
                 side=side,
                 member=str(values["row"] + 1) if is_single else side,
                 rubric=_text(judgment["rubric_name"]),
-                prompt=_cut(instruction),
-                response=_cut(answer),
-                length=len(answer),
+                **_texts(instruction, answer, reference),
                 reward=_number(verdict.get("unit_score")),
                 **_judgment_fields(judgment),
                 **shared,
@@ -153,9 +156,7 @@ def logged_judgment(record: Mapping[str, Any], rank: int = 0) -> Judged:
         side="response",
         member="" if row is None else f"{rank}.{int(row) + 1}" if rank else str(int(row) + 1),
         rubric=_text(record["rubric"]),
-        prompt=_cut(_text(record["instruction"])),
-        response=_cut(_text(record["response"])),
-        length=len(record["response"]),
+        **_texts(record["instruction"], record["response"], record.get("reference_answer") or ""),
         reward=_number(record.get("reward")),
         weight=_number(record.get("weight")) or 1.0,
         judge=_text(record.get("judge") or ""),
@@ -174,6 +175,13 @@ def _judgment_fields(values: Mapping[str, Any]) -> dict[str, Any]:
         "feedback": _cut(_text(values["feedback"] or values.get("error") or "")),
         "flags": tuple(map(_text, values.get("flags") or ())),
     }
+
+
+def _texts(prompt: str, response: str, reference: str) -> dict[str, Any]:
+    """Return the texts of a request as a report shows them, and the response's whole length."""
+    texts = {"prompt": _text(prompt), "response": _text(response), "reference": _text(reference)}
+    is_cut = any(len(text) > _MAX_TEXT for text in texts.values())
+    return {**{name: _cut(text) for name, text in texts.items()}, "length": len(response), "is_cut": is_cut}
 
 
 def _digest(prompt: PromptValue) -> str:

@@ -1,5 +1,6 @@
 """The HTML page of a labeling or of a training's judgments."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from prom_reward.evaluation.agreement import Estimate
 from prom_reward.pages.packing import packed
 from prom_reward.pages.page import Card, embedded, render
 from prom_reward.pages.script import joined_script
+from prom_reward.pages.text import HIDDEN
 from prom_reward.reports.agreement import agreement_rows
 from prom_reward.reports.figures import label_figures
 from prom_reward.reports.findings import findings
@@ -29,6 +31,8 @@ def report_page(data: ReportData) -> str:
         "marks": MARKS,
         "is_training": data.is_training,
         "chunks": [len(chunk) for chunk in table.chunks],
+        "hidden": _javascript(HIDDEN),
+        "rubrics": {name: rubric.to_dict() for name, rubric in data.known_rubrics.items()},
     }
     return render(
         "reports/assets/page.html",
@@ -117,6 +121,11 @@ def _examples(answers: Sequence[BeforeAfter]) -> list[tuple[str, Sequence[Before
     shown = min(_MAX_EXAMPLES, (len(answers) + 1) // 2)
     parts = [("Largest gains", answers[:shown]), ("Smallest gains, or losses", answers[shown:][::-1][:shown])]
     return [(heading, part) for heading, part in parts if part]
+
+
+def _javascript(pattern: str) -> str:
+    """Return a pattern with its long code points as JavaScript writes them."""
+    return re.sub(r"\\U000(\w{5})", r"\\u{\1}", pattern)
 
 
 def _number(value: float | None) -> str:

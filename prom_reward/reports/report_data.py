@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from prom_reward.reports.judgments import Judged, JudgedPair
 from prom_reward.reports.training_folder import BeforeAfter, Curve
+from prom_reward.types import Rubric
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class ReportData:
     """The trainer's own log, by metric."""
     before_after: list[BeforeAfter] = field(default_factory=list)
     """Answers of a training's first and last policy."""
+    known_rubrics: dict[str, Rubric] = field(default_factory=dict)
+    """The rubrics whose text is known, by name."""
     judgments: list[Judged] = field(default_factory=list)
     """The judgments with texts, in order."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from prom_reward.pages.text import visible
+from prom_reward.pages.text import visible, writable
 from prom_reward.reports.judgments import Judged
 
 _CHUNK = 1_000_000  # characters of texts that a page unpacks at a time
@@ -22,6 +22,7 @@ NUMBERS: Mapping[str, Callable[[Judged], float | None]] = {
     "reward": lambda one: one.reward,
     "margin": lambda one: one.margin,
     "length": lambda one: one.length,
+    "cut": lambda one: 1 if one.is_cut else None,
 }
 """The numbers of a judgment by the name that a filter gives them."""
 CATEGORIES: Mapping[str, Callable[[Judged], str]] = {
@@ -38,6 +39,7 @@ TEXTS: Mapping[str, Callable[[Judged], str]] = {
     "prompt": lambda one: one.prompt,
     "response": lambda one: one.response,
     "feedback": lambda one: one.feedback,
+    "reference": lambda one: one.reference,
 }
 """The texts of a judgment."""
 
@@ -87,7 +89,7 @@ def table_of(judgments: Sequence[Judged], *, is_training: bool) -> Table:
             "categories": {name: _category(map(read, judgments)) for name, read in CATEGORIES.items()},
             "texts": ids,
         },
-        chunks=list(_chunks(map(visible, texts.numbers))),
+        chunks=list(_chunks(map(writable, texts.numbers))),
     )
 
 

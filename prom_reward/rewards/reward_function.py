@@ -1,32 +1,26 @@
 """PrometheusReward: the reward function for TRL's trainers."""
 
 import asyncio
-import hashlib
-import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from prom_reward.errors import ConfigError, UnscoredError, WorkError
+from prom_reward.errors import ConfigError, WorkError
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.batch import JudgedBatch, RowReader
-from prom_reward.rewards.calling_trainer import CallingTrainer
-from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
-from prom_reward.rewards.metrics import batch_metrics, shown_feedback, shown_scores
+from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rewards.normalizers import NormalizerLike, resolve_normalizer
-from prom_reward.rewards.observers import LogMetric, Observer, Watch
-from prom_reward.rewards.reward_rule import RewardRule, ScoreKind, unscored_reason
+from prom_reward.rewards.observers import LogMetric, Observer
+from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name
+from prom_reward.rewards.reward_rule import RewardRule, ScoreKind
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.types import Rubric, ScoreScale
+from prom_reward.types import GradingRequest, Rubric, ScoreScale
 
 if TYPE_CHECKING:
     from prom_reward.rewards.reward_model import OnUnscored, PrometheusRewardModel
-
-logger = logging.getLogger(__name__)
 
 
 class PrometheusReward:
@@ -101,14 +95,17 @@ class PrometheusReward:
             on_unscored=on_unscored,
             on_unscored_rubric=on_unscored_rubric,
         )
-        self._watches = _watches(observers)
-        self._num_batches = 0
-        self.log = JudgmentLog(log_path) if log_path is not None else None
+        self._reporter = Reporter(self.rows, observers, log_path)
         self.__name__ = name or _derived_name(judge, self.rows, self.rule)
 
     def __repr__(self) -> str:
         rubrics = ", ".join(rubric.name for rubric in self.rubrics) or "of each row"
         return f"PrometheusReward({self.__name__!r}, judge={self.judge!r}, rubric={rubrics})"
+
+    @property
+    def log(self) -> JudgmentLog | None:
+        """The judgment log."""
+        return self._reporter.log
 
     @property
     def rubrics(self) -> tuple[Rubric, ...]:
@@ -121,7 +118,7 @@ class PrometheusReward:
         completions: Sequence[PromptValue],
         *,
         log_metric: LogMetric | None = None,
-        log_extra: Callable[[str, list[Any]], None] | None = None,
+        log_extra: LogExtra | None = None,
         trainer_state: Any = None,
         **columns: Any,
     ) -> list[float | None]:
@@ -140,23 +137,13 @@ class PrometheusReward:
             UnscoredError: A response could not be scored and `on_unscored` is "raise".
             RubricError, RowError: A row's rubric, reference, prompt or completion cannot be read.
         """
-        trainer = CallingTrainer.of(log_metric or log_extra, self.__name__)
-        if self._num_batches == 0 and (unread := self.rows.unread(prompts, columns)):
-            logger.warning(
-                "the judge does not see the columns %s; name one with reference_column= or rubric_column= if it should",
-                ", ".join(unread),
-            )
-        batch = self._judged(self.rows.requests(prompts, completions, columns, guard=self.judge.guard))
-        self._log(batch, trainer, log_metric, getattr(trainer_state, "global_step", None))
-        if log_extra is not None:
-            log_extra(f"{trainer.prefix}judge_score", [shown_scores(row) for row in batch.judgments])
-            shown = [shown_feedback(requests, judgments) for requests, judgments, _ in batch.rows()]
-            log_extra(f"{trainer.prefix}judge_feedback", shown)
-        if self.rule.on_unscored == "raise" and None in batch.rewards:
-            raise UnscoredError(unscored_reason(batch.judgments[batch.rewards.index(None)]))
-        return list(batch.rewards)
+        trainer = CallingTrainer.of(self.__name__, log_metric, log_extra)
+        number = self._reporter.start(prompts, columns)
+        batch = self._judged(number, self.rows.requests(prompts, completions, columns, guard=self.judge.guard))
+        self._reporter.show(batch, trainer, trainer_state)
+        return self.rule.checked(batch.rewards, batch.judgments)
 
-    def _judged(self, requests: list[list[Any]]) -> JudgedBatch:
+    def _judged(self, number: int, requests: list[list[GradingRequest]]) -> JudgedBatch:
         start = time.perf_counter()
         asked = [request for row in requests for request in row]
         found = self.judge.grade(asked)
@@ -165,26 +152,14 @@ class PrometheusReward:
         flat = iter(found)
         seconds = time.perf_counter() - start
         judgments = [[next(flat) for _ in row] for row in requests]
-        rewards = [self.rule.reward(row, judged) for row, judged in zip(requests, judgments, strict=True)]
-        self._num_batches += 1
         return JudgedBatch(
-            number=self._num_batches,
+            number=number,
             judge=self.judge,
             requests=requests,
             judgments=judgments,
-            rewards=rewards,
+            rewards=[self.rule.reward(row, judged) for row, judged in zip(requests, judgments, strict=True)],
             seconds=seconds,
         )
-
-    def _log(self, batch: JudgedBatch, trainer: CallingTrainer, log_metric: LogMetric | None, step: int | None) -> None:
-        """Log a batch's metrics, show it to the observers, and append its judgments to the judgment log."""
-        log = None if log_metric is None else _prefixed(log_metric, trainer.prefix)
-        if log is not None:
-            for name, value in batch_metrics(batch, self.rubrics).items():
-                log(name, value)
-        columns = {name: values for watch in self._watches for name, values in watch.look(batch, log).items()}
-        if self.log is not None:
-            self.log.append(batch_records(batch, step=step, mode=trainer.mode, columns=columns))
 
     def as_async(self) -> "Callable[..., Awaitable[list[float | None]]]":
         """Return this reward as a coroutine function, for the `reward_funcs` of GRPO and RLOO.
@@ -226,28 +201,8 @@ async def _in_a_thread(reward: PrometheusReward, **batch: Any) -> list[float | N
     return await asyncio.to_thread(reward, **batch)
 
 
-def _watches(observers: Iterable[Observer]) -> list[Watch]:
-    listed = list(observers) if isinstance(observers, Iterable) else [observers]
-    for observer in listed:
-        if not isinstance(observer, Observer):
-            raise ConfigError(
-                f"got {observer!r:.60} as an observer; expected for example Canaries() or AuditJudge(...)"
-            )
-    return [Watch(observer) for observer in listed]
-
-
-def _prefixed(log_metric: LogMetric, prefix: str) -> LogMetric:
-    return lambda name, value: log_metric(f"{prefix}{name}", value)
-
-
 def _derived_name(judge: Judge, rows: RowReader, rule: RewardRule) -> str:
-    """Return a name of the rubrics with a digest of everything that can change a reward.
-
-    Trainers merge the metrics of equal names. The name is the same on every machine and in every process.
-    """
+    """Return a name with a digest of everything that can change a reward."""
     scale = rows.rubrics[0].scale if rows.rubrics else ScoreScale()
     rewards = [rule.normalized(label, scale) for label in scale.labels]  # tell one lambda from another
-    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", repr([judge.name, judge.identity, rows, rule, rewards]))
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    named = "_".join(rubric.name for rubric in rows.rubrics) or "rubric_column"
-    return f"prometheus_{named}_{digest}"
+    return derived_name("prometheus", rows.rubrics, [judge.name, judge.identity, rows, rule, rewards])

@@ -1,13 +1,13 @@
 """How a row's judgments become its reward."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal
 
-from prom_reward.errors import ConfigError
-from prom_reward.rewards.normalizers import Normalizer
-from prom_reward.types import GradingRequest, Judgment, ScoreScale
+from prom_reward.errors import ConfigError, UnscoredError
+from prom_reward.rewards.normalizers import Normalizer, UnitInterval
+from prom_reward.types import GradingRequest, Judgment, Rubric, ScoreScale
 
 ScoreKind = Literal["expected", "integer"]
 
@@ -16,7 +16,7 @@ ScoreKind = Literal["expected", "integer"]
 class RewardRule:
     """The settings of `PrometheusReward` that turn judgments into rewards; see there."""
 
-    normalizer: Normalizer
+    normalizer: Normalizer = field(default_factory=UnitInterval)
     """Maps a score to a reward."""
     score: ScoreKind = "expected"
     """The mean of the score's distribution, or the mean of the sampled integers."""
@@ -41,8 +41,30 @@ class RewardRule:
 
     def reward(self, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> float | None:
         """Return a row's reward, or None if the row is unscored and `on_unscored` names no number."""
-        reward = self._weighted_sum(requests, judgments)
-        return float(self.on_unscored) if reward is None and isinstance(self.on_unscored, int | float) else reward
+        rewards = [
+            self.normalized(self._score(judgment), request.rubric.scale) if judgment.is_scored else None
+            for request, judgment in zip(requests, judgments, strict=True)
+        ]
+        return self.combined([request.rubric for request in requests], rewards)
+
+    def combined(self, rubrics: Sequence[Rubric], rewards: Sequence[float | None]) -> float | None:
+        """Return the reward of a row from those of its rubrics: the sum of `weight * reward`.
+
+        Args:
+            rubrics: The row's rubrics.
+            rewards: A reward for each; None if it is unscored.
+        """
+        known = [(rubric.weight, reward) for rubric, reward in zip(rubrics, rewards, strict=True) if reward is not None]
+        if not known or (len(known) < len(rewards) and self.on_unscored_rubric == "unscored"):
+            return float(self.on_unscored) if isinstance(self.on_unscored, int | float) else None
+        total = sum(weight * reward for weight, reward in known)
+        return total * sum(rubric.weight for rubric in rubrics) / sum(weight for weight, _ in known)
+
+    def checked(self, rewards: Sequence[float | None], judgments: Sequence[Sequence[Judgment]]) -> list[float | None]:
+        """Return a batch's rewards; raise UnscoredError if one is missing and `on_unscored` is "raise"."""
+        if self.on_unscored == "raise" and None in rewards:
+            raise UnscoredError(unscored_reason(judgments[rewards.index(None)]))
+        return list(rewards)
 
     def normalized(self, score: float | None, scale: ScoreScale) -> float | None:
         """Return one score's reward. Scores are normalized one by one, so that no reward depends on another.
@@ -62,21 +84,6 @@ class RewardRule:
             )
         return reward
 
-    def _weighted_sum(self, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> float | None:
-        """Return the sum of `weight * reward` over a row's rubrics, or None if the row is unscored."""
-        pairs = zip(requests, judgments, strict=True)
-        scored = [(request.rubric, judgment) for request, judgment in pairs if judgment.is_scored]
-        if not scored or (len(scored) < len(requests) and self.on_unscored_rubric == "unscored"):
-            return None
-        total = 0.0
-        for rubric, judgment in scored:
-            reward = self.normalized(self._score(judgment), rubric.scale)
-            if reward is None:
-                return None
-            total += rubric.weight * reward
-        full = sum(request.rubric.weight for request in requests)
-        return total * full / sum(rubric.weight for rubric, _ in scored)
-
     def _score(self, judgment: Judgment) -> float | None:
         if self.score == "expected":
             return judgment.score if judgment.expected_score is None else judgment.expected_score
@@ -87,6 +94,6 @@ def unscored_reason(judgments: Sequence[Judgment]) -> str:
     """Return why a row has no reward."""
     failed = next((judgment for judgment in judgments if not judgment.is_scored), None)
     if failed is None:
-        return "a response was scored, but the normalizer gave None for its score"
+        return "a response was graded, but its normalizer gave None for its score, or its comparisons failed"
     reason = f" ({failed.error})" if failed.error else ""
     return f"a response could not be scored: {failed.outcome.value}{reason}"

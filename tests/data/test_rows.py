@@ -290,3 +290,18 @@ def test_a_folder_whose_state_is_empty_is_refused(tmp_path):
         (tmp_path / name).write_text("{}")
     with pytest.raises(InputError, match="not a folder written by"):
         list(read_rows(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+def test_a_key_twice_is_refused_instead_of_taking_the_last(tmp_path, name):
+    row = '{"prompt": "a", "response": "b", "meta": {"c": 1}, "response": "d"}'
+    inner = '{"prompt": "a", "response": "b", "meta": {"c": 1, "c": 1}}'
+    path = tmp_path / name
+    path.write_text(f"{row}\n{inner}\n" if name.endswith("l") else f"[{row}]")
+    if name.endswith("l"):
+        assert [one.problem for one in read_rows(path)] == [
+            f"not valid JSON (the key {key!r} twice)" for key in ("response", "c")
+        ]
+    else:
+        with pytest.raises(InputError, match="the key 'response' twice"):
+            list(read_rows(path))

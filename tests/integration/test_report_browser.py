@@ -7,9 +7,11 @@ import time
 
 import pytest
 
+from prom_reward.data.human_labels import read_labeled
 from prom_reward.labeling.labeling import label
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page
+from prom_reward.types import Rubric
 from tests.labeling.label_inputs import pairs, scripted_judge, write_rows
 
 pytestmark = pytest.mark.browser
@@ -240,6 +242,45 @@ def test_the_keyboard_is_enough(opened):
     assert not driver.execute_script("return document.getElementById('overview').hidden")
 
 
+def saved(driver):
+    """Press Save and return the lines that the page would write."""
+    driver.execute_script(
+        "const make = URL.createObjectURL; URL.createObjectURL = (blob) => {"
+        "blob.text().then((text) => { window.saved = text; }); return make(blob); }"
+    )
+    press(driver, "s")
+    wait(driver, "window.saved")
+    return driver.execute_script("return window.saved")
+
+
+def test_labels_are_given_blind_by_keys_and_read_by_evaluate(opened, tmp_path):
+    driver = opened('#view=label&where=rubric+%3D%3D+"honesty"')
+    driver.execute_script("localStorage.clear()")
+    driver = opened('#view=label&where=rubric+%3D%3D+"honesty"')
+    shown = texts(driver, ".label-texts .text")
+    assert shown[1] == SHOWN  # flagged, so it comes first
+    assert "The judge" not in driver.find_element("id", "label").text
+    press(driver, "1")
+    wait(driver, "document.getElementById('label-progress').textContent.startsWith('1 label, 0 not sure, of 360')")
+    second = texts(driver, ".label-texts .text")
+    press(driver, "x", "4", "9", "k", "z", "5")
+    wait(driver, "document.getElementById('label-progress').textContent.startsWith('2 labels, 1 not sure')")
+    assert second != shown
+    path = tmp_path / "labels.jsonl"
+    path.write_text(saved(driver), encoding="utf-8")
+    labeled = read_labeled(path)
+    assert labeled.problems == []
+    assert sorted(row.scores for row in labeled.rows) == [(1.0,), (5.0,)]
+    assert {row.request.rubric for row in labeled.rows} == {Rubric.parse("honesty")}
+    assert HOSTILE in {row.request.response for row in labeled.rows}  # byte for byte, hidden characters too
+    press(driver, "b")
+    wait(driver, "document.getElementById('label-figures').textContent.includes('weighted kappa')")
+    assert "The judge: " in driver.find_element("id", "label-item").text
+    driver = opened("#view=label")  # kept in the browser
+    assert texts(driver, "#label-progress")[0].startswith("2 labels, 1 not sure, of 720")
+    assert errors(driver) == []
+
+
 def test_pairs_are_groups_of_two(opened, tmp_path):
     source = write_rows(tmp_path / "rows.jsonl", pairs(12))
     label(source, judge=scripted_judge(), out=tmp_path / "out", rubric="helpfulness")
@@ -252,7 +293,7 @@ def test_pairs_are_groups_of_two(opened, tmp_path):
     assert errors(driver) == []
 
 
-@pytest.mark.parametrize("link", ["", "#view=groups&group=1", "#view=judgments"])
+@pytest.mark.parametrize("link", ["", "#view=groups&group=1", "#view=judgments", "#view=label"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_is_no_wider_than_its_window(opened, browser, width, link):
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}

@@ -13,8 +13,9 @@ from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from prom_reward import PrometheusReward, load_judge
+from prom_reward import GroupReward, PrometheusReward, load_judge
 from tests.integration.trainers import TRAINERS
+from tests.integration.two_processes import ByLength
 
 ROOT = Path(__file__).parents[2]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
@@ -32,7 +33,12 @@ def launch(*command):
 def train(name, judge_folder, out, *adapter):
     script = ROOT / "tests/integration/two_processes.py"
     launch(*TORCHRUN, script, name, judge_folder, out, *adapter)
-    logs = [out / "log.jsonl", out / "log.rank1.jsonl"]
+    return logged(out, "log")
+
+
+def logged(out, name):
+    """Return the records of each rank's judgment log."""
+    logs = [out / f"{name}.jsonl", out / f"{name}.rank1.jsonl"]
     return [[json.loads(line) for line in log.read_text().splitlines()] for log in logs]
 
 
@@ -68,6 +74,23 @@ def test_a_group_that_is_split_across_ranks(tiny_judge_folder, tmp_path):
         advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
         assert sorted(table["helpful"]) == pytest.approx(sorted(rewards.tolist()), abs=1e-5)
         assert sorted(table["advantage"]) == pytest.approx(sorted(advantages.tolist()), abs=1e-2)
+
+    check_grouped(logged(tmp_path, "groups"))
+
+
+def check_grouped(ranks):
+    """The rewards of a group that two ranks split are those of one process that has all of it."""
+    for step in range(2):
+        own = [record for rank in ranks for record in rank if record["step"] == step]
+        assert [record["place"] for record in own] == [0, 1, 2, 3]
+        columns = {name: [one[name] for one in own] for name in ("instruction", "response", "reference_answer")}
+        alone = GroupReward(ByLength(), "helpfulness")(
+            prompts=columns["instruction"],
+            completions=columns["response"],
+            reference_answer=columns["reference_answer"],
+        )
+        assert [record["reward"] for record in own] == pytest.approx(alone)
+        assert len({len(response) % 5 for response in columns["response"]}) == len({round(one, 6) for one in alone}) > 1
 
 
 @pytest.mark.slow

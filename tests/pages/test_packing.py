@@ -45,7 +45,7 @@ def test_a_packed_byte_costs_a_quarter_more():
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_the_pages_script_reads_it():
     values = {"text": "</script> é 👍 \u0000", "numbers": [1.5, None]}
-    code = f"{joined_script('packing.js')}\nconsole.log(JSON.stringify(await unpack({packed(values)!r})));"
+    code = f"{joined_script('data/packing.js')}\nconsole.log(JSON.stringify(await unpack({packed(values)!r})));"
     done = subprocess.run(["node", "--input-type=module", "-"], input=code, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == values

@@ -4,13 +4,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import prom_reward
 from prom_reward.pages.script import joined_script
 
 FOLDER = Path(prom_reward.__file__).parent / "pages" / "explorer"
-MODULES = sorted(path.name for path in FOLDER.glob("*.js"))
+MODULES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js"))
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 
 
@@ -81,10 +82,8 @@ def test_filters_choose_rows_and_say_what_is_wrong():
         "3": "got 3 alone; expected a comparison, as score < 2",
         'score ~ "2"': 'got score ~ "2"; expected texts on both sides',
     }
-    code = (
-        f"{joined_script('filter.js')}\n{COLUMNS}\nconsole.log(JSON.stringify({json.dumps(list(cases))}.map(found)));"
-    )
-    assert dict(zip(cases, run(code), strict=True)) == cases
+    asked = f"console.log(JSON.stringify({json.dumps(list(cases))}.map(found)));"
+    assert dict(zip(cases, run(f"{joined_script('data/filter.js')}\n{COLUMNS}\n{asked}"), strict=True)) == cases
 
 
 @needs_node
@@ -96,7 +95,7 @@ def test_differences_are_the_words_that_the_other_text_lacks():
         ["x", ""],
         ["word " * 4000, "word " * 4000],
     ]
-    code = f"""{joined_script("difference.js")}
+    code = f"""{joined_script("data/difference.js")}
     console.log(JSON.stringify({json.dumps(pairs)}.map(([base, text]) => {{
       const {{ parts, share }} = difference(base, text);
       const added = parts.filter(([, isNew]) => isNew).map(([part]) => part.trim());
@@ -113,10 +112,44 @@ def test_differences_are_the_words_that_the_other_text_lacks():
 
 @needs_node
 def test_search_finds_words_in_either_case_and_not_across_texts():
-    code = f"""{joined_script("search.js")}
+    code = f"""{joined_script("data/search.js")}
     const chunks = [["One İstanbul", "two"], ["END", "start"]];
     const texts = {{ chunks, starts: [0, 2, 4], isComplete: true }};
     const search = new Search(texts);
     const words = ["o", "STANBUL", "two", "ul\\ntwo", "t", "none"];
     console.log(JSON.stringify(words.map((word) => [...search.hits(word)])));"""
     assert run(code) == [[1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0] * 4, [1, 1, 0, 1], [0] * 4]
+
+
+@needs_node
+def test_agreement_with_labels_has_its_known_values():
+    people, judges = [1, 2, 3, 4, 5, 5, 4, 1], [1, 3, 3, 4, 4, 5, 2, 1]
+    rows = [
+        {"person": one, "judge": other, "prompt": at % 4, "good": 4}
+        for at, (one, other) in enumerate(zip(people, judges, strict=True))
+    ]
+    code = f"{joined_script('data/agreement.js')}\nconsole.log(JSON.stringify(agreement({json.dumps(rows)})));"
+    found = {one["name"]: one for one in run(code)}
+    one, other = np.array(people), np.array(judges)
+    chance = ((one[:, None] - other[None, :]) ** 2).mean()
+    assert found["weighted kappa"]["value"] == pytest.approx(1 - ((one - other) ** 2).mean() / chance)
+    assert found["same score"]["value"] == 5 / 8
+    assert found["at most 1 apart"]["value"] == 7 / 8
+    assert (found["good found"]["value"], found["bad found"]["value"]) == (3 / 4, 1)
+    assert found["same score"]["low"] < 5 / 8 < found["same score"]["high"]
+
+
+@needs_node
+def test_agreement_without_spread_or_prompts_has_no_value_and_no_interval():
+    rows = [{"person": 3, "judge": 3, "prompt": 0, "good": 4}] * 3
+    code = f"{joined_script('data/agreement.js')}\nconsole.log(JSON.stringify(agreement({json.dumps(rows)})));"
+    found = {one["name"]: (one["value"], one["low"]) for one in run(code)}
+    assert found["weighted kappa"] == (None, None)
+    assert found["good found"] == (None, None)
+    assert found["same score"] == (1, None)
+
+
+@needs_node
+def test_a_quarter_of_the_width_needs_sixteen_times_the_labels():
+    code = f"{joined_script('data/agreement.js')}\nconsole.log(JSON.stringify([[0.2, 0.6], [0.5, 0.55]].map("
+    assert run(f"{code}([low, high]) => moreFor(40, {{ low, high }}, 0.1))));") == [600, 0]

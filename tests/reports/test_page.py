@@ -2,6 +2,7 @@ import functools
 import gzip
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -9,13 +10,14 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
 from prom_reward.pages.packing import ALPHABET
-from prom_reward.pages.text import visible
+from prom_reward.pages.text import writable
 from prom_reward.reports.agreement import agreement_rows
 from prom_reward.reports.data import load_report
 from prom_reward.reports.figures import label_figures
 from prom_reward.reports.page import report_figures_json, report_page
 from prom_reward.reports.training_figures import training_figures
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
+from prom_reward.types import Rubric
 from tests.labeling.label_inputs import pairs, scripted_judge, verdict, write_rows
 
 HOSTILE = '</script><script>document.title = "taken"</script><img src=x onerror="document.title=1">{{ 7 * 7 }}'
@@ -178,7 +180,7 @@ def failing(prompt):
 def test_long_texts_are_cut_with_a_mark(folder_of):
     [chosen, _] = load_report(folder_of([{"prompt": "q", "chosen": "word " * 10_000, "rejected": "b"}])).judgments
     assert chosen.length == 50_000
-    assert chosen.response.endswith("… [44,000 characters more]")
+    assert chosen.response.endswith("… [30,000 characters more]")
 
 
 def test_a_column_of_ids_is_no_group(folder_of):
@@ -286,7 +288,7 @@ def test_any_text_of_a_log_makes_a_page(tmp_path, texts_of_record):
     page.encode("utf-8")
     assert page.count("<script") == page.count("</script>") == 4
     assert table(page)["size"] == 1
-    assert texts(page, "response") == [visible(texts_of_record[1])]
+    assert texts(page, "response") == [writable(texts_of_record[1])]
 
 
 def test_several_responses_are_drawn_together(folder_of):
@@ -327,3 +329,24 @@ def test_a_log_of_evaluations_alone_says_so(tmp_path):
     path.write_text(json.dumps({**RECORD, "mode": "eval"}) + "\n")
     with pytest.raises(InputError, match="judgments of evaluations alone"):
         load_report(path)
+
+
+def test_the_rubrics_of_labels_are_known_with_their_texts(folder_of):
+    own = {"name": "own", "criteria": "Is it short?", "scale": [0, 1], "descriptions": {"0": "No.", "1": "Yes."}}
+    rows = [{"prompt": "q", "response": "a", "rubric": rubric} for rubric in (own, None)]
+    known = load_report(folder_of(rows)).known_rubrics
+    assert known == {"own": Rubric.parse(own), "helpfulness": Rubric.parse("helpfulness")}
+
+
+def test_two_rubrics_of_one_name_are_not_told_apart_and_so_unknown(folder_of):
+    own = {"name": "own", "scale": [0, 1], "descriptions": {"0": "No.", "1": "Yes."}}
+    rows = [{"prompt": "q", "response": "a", "rubric": {**own, "criteria": text}} for text in ("Short?", "Long?")]
+    assert load_report(folder_of(rows)).known_rubrics == {}
+
+
+def test_a_logs_rubrics_are_the_given_and_the_built_in_ones(log, tmp_path):
+    assert load_report(log).known_rubrics == {"helpfulness": Rubric.parse("helpfulness")}
+    given = replace(Rubric.parse("honesty"), name="helpfulness")
+    assert load_report(log, rubrics=[given]).known_rubrics == {"helpfulness": given}
+    with pytest.raises(InputError, match="no judgment by the rubric 'honesty'; got helpfulness"):
+        load_report(log, rubrics="honesty")

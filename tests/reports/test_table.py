@@ -27,7 +27,12 @@ def test_a_text_that_stands_several_times_is_packed_once():
     rows = [judged(member=member, rubric=rubric) for member in (1, 2) for rubric in ("a", "b")]
     found = table_of(rows, is_training=True)
     assert found.chunks == [["Prompt 1", "Response 1", "Response 2", ""]]
-    assert found.columns["texts"] == {"prompt": [0] * 4, "response": [1, 1, 2, 2], "feedback": [3] * 4}
+    assert found.columns["texts"] == {
+        "prompt": [0] * 4,
+        "response": [1, 1, 2, 2],
+        "feedback": [3] * 4,
+        "reference": [3] * 4,
+    }
 
 
 def test_long_texts_are_cut_into_chunks():
@@ -41,9 +46,9 @@ def test_a_prompt_in_several_groups_is_counted():
     assert table_of(rows, is_training=True).columns["numbers"]["seen"] == [2, 2, 1]
 
 
-def test_hidden_characters_are_written_out():
-    found = table_of([judged(prompt="a\u202eb", rubric="\ud800", response="\u200b")], is_training=False)
-    assert found.chunks[0][:2] == ["a\\u{202e}b", "\\u{200b}"]
+def test_texts_stay_as_they_are_and_names_show_hidden_characters():
+    found = table_of([judged(prompt="a\u202eb", rubric="\ud800", response="\u200b\ud800")], is_training=False)
+    assert found.chunks[0][:2] == ["a\u202eb", "\u200b\\u{d800}"]  # the page's script writes out the others
     assert found.columns["categories"]["rubric"]["names"] == ["\\u{d800}"]
     assert found.columns["numbers"]["row"] == [2]
 

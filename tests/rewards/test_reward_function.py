@@ -173,7 +173,7 @@ def test_a_normalizer_may_leave_a_score_without_reward():
     nothing = lambda scores_, scale: [None] * len(scores_)  # noqa: E731
     assert graded(PrometheusReward(scores(4), "helpfulness", normalizer=nothing), 1) == [None]
     reward = PrometheusReward(scores(4), "helpfulness", normalizer=nothing, on_unscored="raise")
-    with pytest.raises(UnscoredError, match=r"^a response was scored, but the normalizer gave None for its score$"):
+    with pytest.raises(UnscoredError, match=r"^a response was graded, but its normalizer gave None"):
         graded(reward, 1)
 
 

@@ -13,13 +13,13 @@ import requests
 _RUN = """
 import sys
 from prom_reward import PrometheusJudge, ScriptedEngine
-from tests.serving.scripted_service import word_score
+from {module} import {function} as script
 import prom_reward.cli.serve as command
 import time
 
 def slow(prompt):
     time.sleep(float({seconds}))
-    return word_score(prompt)
+    return script(prompt)
 
 command.options.check_judge = lambda *args, **settings: None
 command.load_judge = lambda name, **settings: PrometheusJudge(ScriptedEngine(slow, keeps_prompts=False), name=name)
@@ -30,10 +30,15 @@ main()
 
 
 class ServedProcess:
-    """A running server."""
+    """A running server; `script` is the judge's function, as "module:name"."""
 
-    def __init__(self, *arguments, name="scripted", seconds=0.0, env=None):
-        code = _RUN.format(seconds=seconds, name=name, arguments=list(map(str, arguments)))
+    def __init__(
+        self, *arguments, name="scripted", seconds=0.0, script="tests.serving.scripted_service:word_score", env=None
+    ):
+        module, _, function = script.partition(":")
+        code = _RUN.format(
+            seconds=seconds, name=name, module=module, function=function, arguments=list(map(str, arguments))
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
             stderr=subprocess.PIPE,

@@ -1,14 +1,17 @@
 // Keys for everything that the pointer can do.
 
-import { byId } from "./dom.js";
+import { NOT_SURE } from "./data/labels.js";
+import { byId } from "./views/dom.js";
 import { go, state } from "./state.js";
 
-export const listen = ({ groups, group, judgments }) => {
-  const list = () => (state.view === "judgments" ? judgments : groups);
+export const listen = ({ groups, group, judgments, labeling }) => {
+  const lists = { judgments, label: labeling };
+  const list = () => lists[state.view] ?? groups;
   const actions = {
     o: () => go({ view: "overview" }),
     g: () => go({ view: "groups" }),
     t: () => go({ view: "judgments" }),
+    l: () => go({ view: "label", at: "" }),
     "/": () => focusOn("find"),
     f: () => focusOn("where"),
     j: () => list().step(1),
@@ -17,6 +20,14 @@ export const listen = ({ groups, group, judgments }) => {
     "?": () => byId("help").showModal(),
     Enter: () => state.view === "judgments" && judgments.open(),
     Escape: () => (state.view === "groups" && state.group ? go({ group: "", at: "" }) : history.length > 1 && state.view !== "overview" && go({ view: "overview" })),
+  };
+  const inLabels = {
+    y: () => labeling.answer(true),
+    n: () => labeling.answer(false),
+    x: () => labeling.give(NOT_SURE),
+    z: () => labeling.give(null),
+    b: () => labeling.toggleBlind(),
+    s: () => byId("save").click(),
   };
   const inGroups = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
   const inLists = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -1e9, End: 1e9 };
@@ -28,6 +39,7 @@ export const listen = ({ groups, group, judgments }) => {
       return;
     }
     let action = actions[event.key];
+    if (state.view === "label") action = /^\d$/.test(event.key) ? () => labeling.give(Number(event.key)) : inLabels[event.key] ?? action;
     if (event.key === "Enter" && ["BUTTON", "A", "SUMMARY"].includes(active.tagName)) return;
     if (event.key in inLists && active.matches("#group-list, #judgment-table")) action = () => list().step(inLists[event.key]);
     else if (event.key in inGroups && state.view === "groups" && state.group && !active.matches(".text, .matrix")) action = () => group.move(...inGroups[event.key]);

@@ -1,16 +1,18 @@
 // The explorer: reads the page's data, then shows what its link asks for.
 
-import { announce, byId, make, plural, whole } from "./dom.js";
-import { GroupView } from "./group.js";
-import { GroupList } from "./groups.js";
-import { JudgmentTable } from "./judgments.js";
+import { announce, byId, make, plural, whole } from "./views/dom.js";
+import { GroupView } from "./views/group.js";
+import { GroupList } from "./views/groups.js";
+import { JudgmentTable } from "./views/judgments.js";
+import { LabelView } from "./views/labeling.js";
 import { listen } from "./keys.js";
-import { unpack } from "./packing.js";
-import { Query } from "./query.js";
+import { unpack } from "./data/packing.js";
+import { Labels } from "./data/labels.js";
+import { Query } from "./data/query.js";
+import { meta } from "./meta.js";
 import { go, link, onChange, start, state } from "./state.js";
-import { Table, Texts } from "./table.js";
+import { Table, Texts } from "./data/table.js";
 
-const meta = JSON.parse(byId("meta").textContent);
 const table = new Table(await unpack(byId("table-data").textContent));
 const chunks = [...document.querySelectorAll(".texts-data")];
 const texts = new Texts(chunks.map((element) => async () => {
@@ -19,7 +21,9 @@ const texts = new Texts(chunks.map((element) => async () => {
   return found;
 }), meta.chunks);
 const query = new Query(table, texts);
-const parts = { table, texts, query, scale: meta.scale, marks: meta.marks, isTraining: meta.is_training };
+const parts = { table, texts, query, scale: meta.scale, isTraining: meta.is_training };
+const labels = new Labels({ ...parts, rubrics: meta.rubrics, name: document.title });
+const labeling = new LabelView({ ...parts, labels });
 const groups = new GroupList(parts), group = new GroupView(parts), judgments = new JudgmentTable(parts);
 
 let asked = null, found = null;
@@ -37,7 +41,7 @@ const showToolbar = () => {
   byId("where").setAttribute("aria-invalid", String(Boolean(found.error)));
   byId("where-error").textContent = found.error;
   const share = texts.isComplete ? "" : ` · reading texts, ${Math.round(texts.share * 100)} %`;
-  const total = state.view === "judgments" ? `${whole(found.rows.length)} of ${plural(table.size, "judgment")}` : `${whole(found.groups.length)} of ${plural(table.numGroups, "group")}`;
+  const total = state.view !== "groups" ? `${whole(found.rows.length)} of ${plural(table.size, "judgment")}` : `${whole(found.groups.length)} of ${plural(table.numGroups, "group")}`;
   byId("count").textContent = total + (state.find || state.where ? share : "");
   byId("clear").hidden = !(state.find || state.where);
 };
@@ -63,6 +67,7 @@ const show = () => {
     }
     group.show();
   } else if (state.view === "judgments") judgments.show(found);
+  else if (state.view === "label") labeling.show(found);
 };
 
 let timer = 0;
@@ -80,7 +85,7 @@ byId("clear").addEventListener("click", () => {
 byId("columns").append(...[...query.columns.keys()].flatMap((name) => [make("code", { text: name }), " "]));
 byId("help-open").addEventListener("click", () => byId("help").showModal());
 
-listen({ groups, group, judgments });
+listen({ groups, group, judgments, labeling });
 onChange(show);
 start();
 document.documentElement.dataset.ready = "table";

@@ -1,6 +1,6 @@
 // What is shown, kept in the link behind the `#`, so that a link leads to the same view.
 
-const DEFAULTS = { view: "overview", find: "", where: "", sort: "", down: "", order: "", group: "", at: "", blind: "" };
+const DEFAULTS = { view: "overview", find: "", where: "", sort: "", down: "", order: "", group: "", at: "", pick: "", blind: "" };
 
 export const state = { ...DEFAULTS };
 const listeners = [];
@@ -8,6 +8,7 @@ const listeners = [];
 const read = () => {
   const given = new URLSearchParams(location.hash.slice(1));
   for (const [key, value] of Object.entries(DEFAULTS)) state[key] = given.get(key) ?? value;
+  if (!document.querySelector(`[data-tab="${CSS.escape(state.view)}"]`)) state.view = DEFAULTS.view;
 };
 
 export const link = (changes) => {

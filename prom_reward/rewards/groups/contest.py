@@ -52,6 +52,20 @@ class Ranking:
     pairs: tuple[PairVerdict, ...]
     """The comparisons, in the order in which they were asked for."""
 
+    def probs(self, place: int) -> list[tuple[int, float | None]]:
+        """Return the places that a response was compared with, and the probability that it is better; None if failed.
+
+        Of equal responses the first one has the comparisons.
+        """
+        found: list[tuple[int, float | None]] = []
+        for pair in self.pairs:
+            prob = pair.prob_first
+            if pair.first == place:
+                found.append((pair.second, prob))
+            elif pair.second == place:
+                found.append((pair.first, None if prob is None else 1 - prob))
+        return found
+
 
 class Contest:
     """A group, its members and their comparisons so far. Equal responses are one member.

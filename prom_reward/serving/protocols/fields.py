@@ -1,8 +1,6 @@
 """Reads the fields of a request's body; what is not understood is refused in one line."""
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from prom_reward.errors import RowError, UnscoredError, near_miss
@@ -76,20 +74,6 @@ def as_mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise RowError(f"{where}: got {value!r:.60}; expected an object")
     return value
-
-
-def label_columns(label: object) -> dict[str, Any]:
-    """Return the columns that a framework's label holds.
-
-    A JSON object, or one as text, holds columns such as `rubric`, `reference_answer` and `prompt`; any other value is
-    the reference answer.
-    """
-    if isinstance(label, str) and label.lstrip().startswith("{"):
-        with suppress(ValueError):
-            label = json.loads(label)
-    if isinstance(label, Mapping):
-        return dict(label)
-    return {} if label in (None, "") else {"reference_answer": label}
 
 
 def numbers(found: Sequence[RewardedRollout]) -> list[float]:

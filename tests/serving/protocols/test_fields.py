@@ -2,23 +2,7 @@ import pytest
 
 from prom_reward.errors import RowError
 from prom_reward.serving.batcher import Group
-from prom_reward.serving.protocols.fields import check_fields, group_of, label_columns
-
-
-@pytest.mark.parametrize(
-    ("label", "columns"),
-    [
-        (None, {}),
-        ("", {}),
-        ("Seven", {"reference_answer": "Seven"}),
-        (7, {"reference_answer": 7}),
-        ("{not json", {"reference_answer": "{not json"}),
-        ('{"rubric": "honesty"}', {"rubric": "honesty"}),
-        ({"rubric": "honesty"}, {"rubric": "honesty"}),
-    ],
-)
-def test_a_label_is_a_reference_or_columns(label, columns):
-    assert label_columns(label) == columns
+from prom_reward.serving.protocols.fields import check_fields, group_of
 
 
 def test_a_group_has_a_name_and_a_size():

@@ -4,7 +4,7 @@ import pytest
 
 from prom_reward import PrometheusJudge, PrometheusReward, ScriptedEngine
 from prom_reward.errors import ConfigError
-from prom_reward.rewards.calling_trainer import CallingTrainer
+from prom_reward.rewards.reporting import CallingTrainer
 
 
 class Trainer:
@@ -78,7 +78,7 @@ def test_two_rewards_of_one_name_are_refused():
     ],
 )
 def test_the_trainers_mode_is_known_by_its_loggers(logger, mode):
-    assert CallingTrainer.of(logger, "name").mode == mode
+    assert CallingTrainer.of("name", logger, None).mode == mode
 
 
 @pytest.mark.parametrize("functions", [None, len])

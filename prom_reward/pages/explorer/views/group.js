@@ -2,12 +2,12 @@
 
 import { bars, byId, decimals, make, plural, signed, whole } from "./dom.js";
 import { nameOf } from "./groups.js";
-import { go, link, state } from "./state.js";
-import { prompt, response } from "./texts.js";
+import { go, link, state } from "../state.js";
+import { plain, response } from "./texts.js";
 
 export class GroupView {
-  constructor({ table, texts, scale, marks, isTraining }) {
-    Object.assign(this, { table, texts, scale, marks, isTraining, marksDifferences: true });
+  constructor({ table, texts, scale, isTraining }) {
+    Object.assign(this, { table, texts, scale, isTraining, marksDifferences: true });
     this.box = byId("group");
     this.box.addEventListener("click", (event) => {
       const cell = event.target.closest("[data-at]");
@@ -48,7 +48,7 @@ export class GroupView {
       Number.isFinite(table.number("margin", at)) && `margin ${signed(table.number("margin", at))}`].filter(Boolean).join(" · ");
     const repeats = seen > 1 ? make("a", { href: link({ view: "groups", find: "", where: `prompt == ${quoted(this.text("prompt", at))}` }), text: `this prompt stands in ${whole(seen)} groups` }) : null;
     const words = this.text("prompt", at);
-    const shown = make("div", { class: "text prompt-text", dir: "auto", tabindex: "0", role: "region", "aria-label": "Prompt" }, ...prompt(words));
+    const shown = make("div", { class: "text prompt-text", dir: "auto", tabindex: "0", role: "region", "aria-label": "Prompt" }, ...plain(words));
     return make("div", { class: "group-head" },
       make("button", { type: "button", class: "back", text: "‹ Groups", onclick: () => go({ group: "", at: "" }) }),
       make("h2", { text: `${capital(nameOf(table, at))}, group ${table.numbers.group[at]}` }),
@@ -104,7 +104,7 @@ export class GroupView {
     return make("section", { class: "judgment", "aria-live": "polite" },
       make("h3", {}, `${table.category("rubric", at)}, ${this.memberName(member)}: ${decimals(table.number("score", at))}`, flag ? make("span", { class: "flag", text: ` ⚑ ${flag}` }) : null),
       make("div", { class: "parts" },
-        make("div", {}, make("h4", { text: "Feedback" }), make("div", { class: "text", dir: "auto" }, ...prompt(this.text("feedback", at) || "(the judge wrote none)"))),
+        make("div", {}, make("h4", { text: "Feedback" }), make("div", { class: "text", dir: "auto" }, ...plain(this.text("feedback", at) || "(the judge wrote none)"))),
         make("div", {}, make("h4", { text: facts.join(" · ") }), spread)));
   }
 
@@ -116,7 +116,7 @@ export class GroupView {
     const toggle = members.length > 1 && make("label", { class: "toggle" }, make("input", { type: "checkbox", id: "differences", ...(this.marksDifferences ? { checked: true } : {}), onchange: () => this.toggleDifferences() }),
       ` mark what ${this.memberName(this.base())} does not have`);
     const cards = members.map((member) => {
-      const { content, note } = response(this.text("response", member.first), this.marks, base && base !== member ? this.text("response", base.first) : null);
+      const { content, note } = response(this.text("response", member.first), base && base !== member ? this.text("response", base.first) : null);
       const reward = table.number("reward", member.first);
       const facts = [Number.isFinite(reward) && decimals(reward, 3), `${whole(table.number("length", member.first))} characters`, note].filter(Boolean).join(" · ");
       const at = member.rows.get(table.category("rubric", this.open)) ?? member.first;

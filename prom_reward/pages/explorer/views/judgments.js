@@ -1,7 +1,8 @@
 // The flat table: one row a judgment, any number of them, sorted by any column.
 
 import { bars, byId, decimals, make, signed, whole } from "./dom.js";
-import { go, state } from "./state.js";
+import { go, state } from "../state.js";
+import { preview } from "./texts.js";
 import { VirtualList } from "./virtual.js";
 
 const HEIGHT = 36;
@@ -23,7 +24,7 @@ const COLUMNS = (table, texts) => [
   ["outcome", 94],
   ["part", 110],
   ["prompt", 240],
-  ["response", 240, (at) => (texts.get(table.textIds.response[at]) ?? "…").slice(0, 160), "text"],
+  ["response", 240, (at) => preview(texts.get(table.textIds.response[at]) ?? "…", 160), "text"],
 ].filter(([name]) => table.has(name) && (!["outcome", "rubric"].includes(name) || table.categories[name].names.length > 1));
 
 export class JudgmentTable {
@@ -90,7 +91,7 @@ export class JudgmentTable {
   }
 
   plain(name, at) {
-    if (name in this.table.textIds) return (this.texts.get(this.table.textIds[name][at]) ?? "…").slice(0, 160);
+    if (name in this.table.textIds) return preview(this.texts.get(this.table.textIds[name][at]) ?? "…", 160);
     return this.table.category(name, at);
   }
 }

@@ -1,8 +1,9 @@
 // The list of groups: a prompt's responses are one entry, with their rewards as dots on a line.
 
 import { byId, decimals, make, plural } from "./dom.js";
-import { ORDERS } from "./query.js";
-import { go, state } from "./state.js";
+import { ORDERS } from "../data/query.js";
+import { go, state } from "../state.js";
+import { preview } from "./texts.js";
 import { VirtualList } from "./virtual.js";
 
 const HEIGHT = 92;
@@ -56,7 +57,7 @@ export class GroupList {
     const facts = [nameOf(table, first), plural(figures.size, "response"), found < all && `${found} of ${all} match`].filter(Boolean);
     return make("div", { class: "entry", role: "option", id: `group-${group}`, "data-group": group, "aria-selected": String(group + 1 === Number(state.group)),
       "aria-setsize": this.groups.length, "aria-posinset": index + 1 },
-      make("p", { class: "prompt", dir: "auto", text: (this.texts.get(table.textIds.prompt[first]) ?? "…").slice(0, 240) }),
+      make("p", { class: "prompt", dir: "auto", text: preview(this.texts.get(table.textIds.prompt[first]) ?? "…", 240) }),
       make("p", { class: "meta" }, make("span", { text: facts.join(" · ") }), flagged ? make("b", { class: "flag", text: "flagged" }) : null),
       make("div", { class: "meta" }, this.dots(group), make("span", { class: "number", text: `mean ${decimals(figures.mean)}` })));
   }

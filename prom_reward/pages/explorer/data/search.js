@@ -21,9 +21,9 @@ export class Search {
     return this.haystacks[chunk];
   }
 
-  // One byte a text: 1 if it holds the word. Chunks that are not unpacked yet hold nothing.
+  // One byte a text: 1 if it holds the word; a hidden character may be written as it is shown, \u{200b}. Chunks that are not unpacked yet hold nothing.
   hits(word) {
-    const needle = folded(word);
+    const needle = folded(word.replace(/\\u\{([0-9a-f]{1,5})\}/gi, (_, code) => String.fromCodePoint(parseInt(code, 16))));
     if (!this.found.has(needle)) {
       const hits = new Uint8Array(this.texts.starts.at(-1));
       this.texts.chunks.forEach((texts, chunk) => { if (texts) this.mark(chunk, needle, hits); });

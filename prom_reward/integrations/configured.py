@@ -1,0 +1,90 @@
+"""The reward of the environment: frameworks name a function and pass it no settings."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, cast
+
+from prom_reward.config import load_judge, load_rubric
+from prom_reward.data.columns import COLUMN_NAMES
+from prom_reward.errors import ConfigError, RowError, UnscoredError
+from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.rewards.reward_function import PrometheusReward
+from prom_reward.rewards.reward_rule import unscored_reason
+from prom_reward.types import GradingRequest, Judgment
+
+JUDGE, RUBRIC, ON_UNSCORED = "PROM_REWARD_JUDGE", "PROM_REWARD_RUBRIC", "PROM_REWARD_ON_UNSCORED"
+
+
+@cache
+def configured_reward() -> PrometheusReward:
+    """Return the reward that the environment describes, one a process.
+
+    `PROM_REWARD_JUDGE` names the judge, best the URL of a `prom-reward serve`. `PROM_REWARD_RUBRIC` is the rubric of
+    rows without one. `PROM_REWARD_ON_UNSCORED` is what an unscored rollout gets: "raise" (the default), "none" if the
+    framework knows it, or a number.
+
+    Raises:
+        ConfigError: No judge is named, or a setting cannot be read.
+    """
+    judge, rubric = os.environ.get(JUDGE, ""), os.environ.get(RUBRIC, "")
+    if not judge:
+        raise ConfigError(f"got no {JUDGE}; expected a judge's name or a server's URL in it")
+    return PrometheusReward(load_judge(judge), load_rubric(rubric) if rubric else None, on_unscored=_on_unscored())
+
+
+async def rollout_reward(prompt: PromptValue, completion: PromptValue, columns: Mapping[str, Any]) -> float | None:
+    """Return the reward of one rollout; see `reward_of`. Rollouts that are awaited together are judged together."""
+    reward, requests = _asked(prompt, completion, columns)
+    return _reward(reward, requests, await reward.judge.agrade(requests))
+
+
+def reward_of(prompt: PromptValue, completion: PromptValue, columns: Mapping[str, Any]) -> float | None:
+    """Return the reward of one rollout, with rubric and reference answer from its row.
+
+    Raises:
+        RubricError, RowError: The row cannot be read.
+        UnscoredError: It could not be scored and `PROM_REWARD_ON_UNSCORED` is "raise".
+    """
+    reward, requests = _asked(prompt, completion, columns)
+    return _reward(reward, requests, reward.judge.grade(requests))
+
+
+def prompt_of(row: Mapping[str, Any]) -> PromptValue:
+    """Return the prompt that a row holds under one of the known names.
+
+    Raises:
+        RowError: It holds none.
+    """
+    found = next((row[name] for name in COLUMN_NAMES["prompt"] if row.get(name)), None)
+    if found is None:
+        raise RowError(f"got no prompt in {', '.join(row) or 'an empty row'}; expected it under 'prompt' or 'question'")
+    return cast(PromptValue, found)
+
+
+def _asked(
+    prompt: PromptValue, completion: PromptValue, columns: Mapping[str, Any]
+) -> tuple[PrometheusReward, list[GradingRequest]]:
+    reward = configured_reward()
+    values = {name: [value] for name, value in columns.items()}
+    [requests] = reward.rows.requests([prompt], [completion], values, guard=reward.judge.guard)
+    return reward, requests
+
+
+def _reward(
+    reward: PrometheusReward, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]
+) -> float | None:
+    found = reward.rule.reward(requests, judgments)
+    if found is None and reward.rule.on_unscored == "raise":
+        raise UnscoredError(unscored_reason(judgments))
+    return found
+
+
+def _on_unscored() -> Literal["none", "raise"] | float:
+    text = os.environ.get(ON_UNSCORED, "raise")
+    if text in ("none", "raise"):
+        return cast(Literal["none", "raise"], text)
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"got {ON_UNSCORED}={text!r:.40}; expected raise, none or a number") from None

@@ -1,0 +1,61 @@
+"""slime: `--custom-rm-path prom_reward.integrations.slime.custom_rm`, with `--group-rm` for whole groups.
+
+In a group an unscored sample is removed from the loss (`remove_sample`), and the mean of the others stands in for its
+reward, so that it moves no advantage. A single sample cannot be taken out of its group's mean: UnscoredError.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any, Protocol
+
+from prom_reward.errors import UnscoredError
+from prom_reward.integrations.configured import rollout_reward
+from prom_reward.serving.protocols import rendered
+from prom_reward.serving.protocols.labels import label_columns
+
+
+class Sample(Protocol):
+    """The part of slime's Sample that is used."""
+
+    prompt: Any
+    response: str
+    label: Any
+    metadata: dict[str, Any]
+    remove_sample: bool
+
+
+async def custom_rm(_args: object, sample: Sample | Sequence[Sample], **_settings: object) -> float | list[float]:
+    """Return the reward of a sample, or of each sample of a group.
+
+    A label is the reference answer, or JSON with columns; `metadata` holds columns, too, such as `rubric`.
+
+    Raises:
+        UnscoredError: A single sample, or a whole group, could not be scored.
+    """
+    if isinstance(sample, Sequence):
+        return await _group(sample)
+    found = await _reward(sample)
+    if found is None:
+        raise UnscoredError("a sample could not be scored; run slime with --group-rm, which takes it out of its group")
+    return found
+
+
+async def _group(samples: Sequence[Sample]) -> list[float]:
+    found = await asyncio.gather(*(_reward(one) for one in samples))
+    scored = [one for one in found if one is not None]
+    if not scored:
+        raise UnscoredError(f"none of {len(samples)} samples of a group could be scored")
+    for sample, reward in zip(samples, found, strict=True):
+        sample.remove_sample = sample.remove_sample or reward is None
+    return [mean(scored) if one is None else one for one in found]
+
+
+async def _reward(sample: Sample) -> float | None:
+    columns = {**sample.metadata, **label_columns(sample.label)}
+    prompt = columns.pop("prompt", sample.prompt)
+    text = rendered.conversation(prompt) if isinstance(prompt, str) else prompt
+    try:
+        return await rollout_reward(text, rendered.completion(sample.response), columns)
+    except UnscoredError:
+        return None

@@ -1,0 +1,38 @@
+"""verl: `custom_reward_function.path=pkg://prom_reward.integrations.verl`, for its asynchronous reward loop.
+
+verl has no word for an unscored rollout: UnscoredError ends the step, unless `PROM_REWARD_ON_UNSCORED` is a number.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prom_reward.errors import UnscoredError
+from prom_reward.integrations.configured import prompt_of, rollout_reward
+
+
+async def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, Any] | None = None,
+    **_settings: object,
+) -> dict[str, float]:
+    """Return a rollout's reward as `score`.
+
+    Args:
+        data_source: verl's name of the data set; not used.
+        solution_str: The policy's answer.
+        ground_truth: The reference answer; None or an empty text for none.
+        extra_info: The row's own columns: `prompt` or `question`, and perhaps `rubric` and `reference_answer`.
+        _settings: What verl adds.
+
+    Raises:
+        RowError: The row has no prompt.
+        UnscoredError: The answer could not be scored.
+    """
+    row = dict(extra_info or {})
+    columns = row if ground_truth in (None, "") else {"ground_truth": ground_truth, **row}
+    found = await rollout_reward(prompt_of(row), solution_str, columns)
+    if found is None:
+        raise UnscoredError(f"a rollout of {data_source} could not be scored, and verl takes numbers alone")
+    return {"score": found}

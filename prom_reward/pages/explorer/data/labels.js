@@ -1,0 +1,86 @@
+// Labels of a person: kept in the browser's storage by the content that was labeled, and saved as JSON lines.
+
+export const NOT_SURE = "not sure";
+
+// A 53-bit hash (cyrb53, public domain) of a text.
+const hash = (text) => {
+  let one = 0xdeadbeef, other = 0x41c6ce57;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    one = Math.imul(one ^ code, 2654435761);
+    other = Math.imul(other ^ code, 1597334677);
+  }
+  one = Math.imul(one ^ (one >>> 16), 2246822507) ^ Math.imul(other ^ (other >>> 13), 3266489909);
+  other = Math.imul(other ^ (other >>> 16), 2246822507) ^ Math.imul(one ^ (one >>> 13), 3266489909);
+  return (4294967296 * (2097151 & other) + (one >>> 0)).toString(36);
+};
+
+export class Labels {
+  constructor({ table, texts, rubrics, name }) {
+    Object.assign(this, { table, texts, rubrics, place: `prom_reward labels of ${name}`, isKept: true, keys: [], hashes: [] });
+    try {
+      this.values = new Map(JSON.parse(localStorage.getItem(this.place) ?? "[]"));
+    } catch {
+      this.values = new Map();
+      this.isKept = false;
+    }
+  }
+
+  // What identifies a row: prompt, response and rubric, so that labels outlive a new page of the same data.
+  key(at) {
+    this.keys[at] ??= hash([this.hashOf("prompt", at), this.hashOf("response", at), this.table.category("rubric", at)].join(" "));
+    return this.keys[at];
+  }
+
+  hashOf(name, at) {
+    const id = this.table.textIds[name][at];
+    this.hashes[id] ??= hash(this.text(name, at));
+    return this.hashes[id];
+  }
+
+  text(name, at) {
+    return this.texts.get(this.table.textIds[name][at]) ?? "";
+  }
+
+  get(at) {
+    return this.values.get(this.key(at));
+  }
+
+  // `picked` says how the row was chosen; without a score its label is taken back.
+  set(at, score, picked) {
+    if (score === null) this.values.delete(this.key(at));
+    else this.values.set(this.key(at), { score, picked });
+    try {
+      localStorage.setItem(this.place, JSON.stringify([...this.values]));
+    } catch {
+      this.isKept = false;
+    }
+  }
+
+  // Rows of this page that have a label, each content once.
+  labeled() {
+    const seen = new Map();
+    for (let at = 0; this.values.size && at < this.table.size; at += 1) {
+      const key = this.key(at);
+      if (this.values.has(key) && !seen.has(key)) seen.set(key, { at, ...this.values.get(key) });
+    }
+    return [...seen.values()];
+  }
+
+  // JSON lines that `prom-reward evaluate` reads; rows that a person was not sure of are left out.
+  lines() {
+    return this.labeled().filter(({ score }) => score !== NOT_SURE).map(({ at, score, picked }) => {
+      const rubric = this.table.category("rubric", at), reference = this.text("reference", at);
+      return JSON.stringify({
+        instruction: this.text("prompt", at),
+        response: this.text("response", at),
+        ...(reference ? { reference_answer: reference } : {}),
+        rubric: this.rubrics[rubric] ?? rubric, // a name alone is refused, unless it is a built-in one
+        human_score: score,
+        picked,
+        judge_score: this.table.number("score", at),
+        judge: this.table.category("judge", at),
+      });
+    });
+  }
+}

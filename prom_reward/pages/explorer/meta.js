@@ -1,0 +1,3 @@
+// What the page says about its data: scale, rubrics, marks of thoughts, hidden characters.
+
+export const meta = JSON.parse(document.getElementById("meta").textContent);

@@ -1,0 +1,45 @@
+import asyncio
+
+import pytest
+
+from prom_reward.errors import ConfigError, RowError, UnscoredError
+from prom_reward.integrations import configured
+from prom_reward.integrations.configured import configured_reward, prompt_of, reward_of, rollout_reward
+
+S4 = pytest.approx(0.71875)
+
+
+def test_a_reward_of_the_environment_is_made_once(settings):
+    assert configured_reward() is configured_reward()
+    assert reward_of("Hi", "s4", {}) == S4
+    assert asyncio.run(rollout_reward("Hi", "s4", {"rubric": "honesty", "other": 3})) == S4
+
+
+@pytest.mark.parametrize(("on_unscored", "expected"), [("none", None), ("-1", -1.0)])
+def test_an_unscored_rollout_gets_what_the_user_says(settings, on_unscored, expected):
+    settings(on_unscored)
+    assert reward_of("Hi", "fail", {}) == expected
+
+
+def test_by_default_an_unscored_rollout_is_an_error(settings):
+    with pytest.raises(UnscoredError, match="engine_failed"):
+        reward_of("Hi", "fail", {})
+    with pytest.raises(UnscoredError, match="engine_failed"):
+        asyncio.run(rollout_reward("Hi", "fail", {}))
+
+
+def test_missing_or_wrong_settings_are_one_line(settings, monkeypatch):
+    settings("zero")
+    with pytest.raises(ConfigError, match="PROM_REWARD_ON_UNSCORED='zero'"):
+        configured_reward()
+    settings()
+    with monkeypatch.context() as without:
+        without.delenv(configured.JUDGE)
+        with pytest.raises(ConfigError, match="PROM_REWARD_JUDGE"):
+            configured_reward()
+
+
+def test_a_prompt_is_found_by_its_known_names():
+    assert prompt_of({"index": 3, "question": "Hi"}) == "Hi"
+    with pytest.raises(RowError, match="no prompt in index"):
+        prompt_of({"index": 3})

@@ -1,0 +1,84 @@
+"""Integrations that are functions: verl, slime, AReaL and TRL's shape."""
+
+import asyncio
+import pickle  # noqa: TID251  AReaL sends its reward to worker processes
+from types import SimpleNamespace
+
+import pytest
+
+from prom_reward.errors import RowError, UnscoredError
+from prom_reward.integrations.areal import reward_fn
+from prom_reward.integrations.slime import custom_rm
+from prom_reward.integrations.trl import prometheus_reward
+from prom_reward.integrations.verl import compute_score
+from tests.serving.protocols.test_rendered import CHATML
+
+S4, S2 = pytest.approx(0.71875), pytest.approx(0.28125)
+
+
+def verl(solution, **extra_info):
+    """Call as verl 0.9.1's `NaiveRewardManager.run_single` does."""
+    score = compute_score(
+        data_source="math",
+        solution_str=solution,
+        ground_truth="Seven",
+        extra_info=extra_info,
+        reward_router_address="x",
+    )
+    return asyncio.run(score)
+
+
+def test_verl_gets_a_score(settings):
+    assert verl("s4", question="Hi", num_turns=None, rollout_reward_scores={}) == {"score": S4}
+
+
+def test_verl_has_no_word_for_an_unscored_rollout(settings):
+    for on_unscored in ("raise", "none"):
+        settings(on_unscored)
+        with pytest.raises(UnscoredError):
+            verl("fail", question="Hi")
+    settings("0")
+    assert verl("fail", question="Hi") == {"score": 0.0}
+
+
+def test_verl_rows_without_a_prompt_are_refused(settings):
+    with pytest.raises(RowError, match="no prompt"):
+        verl("s4")
+
+
+def sample(response, label="Seven"):
+    return SimpleNamespace(
+        prompt=CHATML, response=f"{response}<|im_end|>", label=label, metadata={}, remove_sample=False
+    )
+
+
+def test_slime_gets_the_reward_of_a_sample_or_of_each_in_a_group(settings):
+    assert asyncio.run(custom_rm(None, sample("s4"))) == S4
+    assert asyncio.run(custom_rm(None, [sample("s4"), sample("s2")], evaluation=False)) == [S4, S2]
+
+
+def test_an_unscored_sample_of_slime_leaves_the_loss_and_moves_no_advantage(settings):
+    group = [sample("s4"), sample("fail"), sample("s2")]
+    rewards = asyncio.run(custom_rm(None, group))
+    assert [one.remove_sample for one in group] == [False, True, False]
+    assert rewards == [S4, pytest.approx((0.71875 + 0.28125) / 2), S2]
+
+
+@pytest.mark.parametrize("samples", [sample("fail"), [sample("fail"), sample("fail")]])
+def test_slime_without_any_score_is_an_error(settings, samples):
+    with pytest.raises(UnscoredError):
+        asyncio.run(custom_rm(None, samples))
+
+
+def test_areal_gets_a_number_from_a_function_that_pickles(settings):
+    function = pickle.loads(pickle.dumps(reward_fn))
+    assert function(CHATML, "s4<|im_end|>", [1], [2], answer="Seven", rubric="honesty") == S4
+    assert function("ignored", "s4", [1], [2], messages=[{"role": "user", "content": "Hi"}]) == S4
+    settings("none")
+    with pytest.raises(UnscoredError):
+        function(CHATML, "fail", [1], [2])
+
+
+def test_trls_shape_leaves_unscored_rows_out(settings):
+    settings("none")
+    assert prometheus_reward(["Hi"] * 2, ["s4", "fail"], rubric=["honesty"] * 2, trainer_state=None) == [S4, None]
