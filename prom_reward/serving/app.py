@@ -7,10 +7,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from prom_reward.serving.exchange import Handler, JsonEndpoint, RequestError, check_key
+from prom_reward.serving.page import REFRESH_S, live_page
 from prom_reward.serving.protocols import own
 from prom_reward.serving.protocols.decisions import decisions
 from prom_reward.serving.protocols.llama_factory import score_evaluation
@@ -50,11 +51,19 @@ def make_app(service: JudgeService, *, key: str | None = None, max_body_bytes: i
         return JsonEndpoint(service, handler, max_body_bytes=max_body_bytes, key=key).answer
 
     async def metrics(request: Request) -> Response:
+        return _unless_refused(request, lambda: Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST))
+
+    async def page(request: Request) -> Response:
+        again = {"refresh": str(REFRESH_S)}
+        return _unless_refused(request, lambda: HTMLResponse(live_page(service), headers=again))
+
+    def _unless_refused(request: Request, answer: Callable[[], Response]) -> Response:
         try:
             check_key(request, key)
         except RequestError as error:
-            return PlainTextResponse(str(error), status_code=error.status)
-        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+            asking = {"www-authenticate": 'Basic realm="the key as password"'}
+            return PlainTextResponse(str(error), status_code=error.status, headers=asking)
+        return answer()
 
     async def ready(_request: Request) -> Response:
         is_ready = service.is_judging
@@ -64,6 +73,7 @@ def make_app(service: JudgeService, *, key: str | None = None, max_body_bytes: i
         routes=[
             *(Route(path, endpoint(handler), methods=["POST"]) for path, handler in POST_ROUTES.items()),
             Route("/v1/models", endpoint(own.models)),
+            Route("/", page),
             Route("/metrics", metrics),
             Route("/healthz", _alive),
             Route("/readyz", ready),

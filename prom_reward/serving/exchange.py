@@ -1,10 +1,12 @@
 """One HTTP exchange: a bounded JSON body in, JSON out, one-line errors, and no work for a client that is gone."""
 
 import asyncio
+import base64
 import hmac
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -92,8 +94,12 @@ class JsonEndpoint:
 
 
 def check_key(request: Request, key: str | None) -> None:
-    """Refuse a request without the server's key."""
-    given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    """Refuse a request without the server's key, as a bearer token or, from a browser, as the password."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            given = base64.b64decode(given).decode().partition(":")[2]
+    given = given.strip()
     if key is not None and not hmac.compare_digest(given.encode(), key.encode()):
         raise RequestError(401, "got no key or a wrong one; send the header `Authorization: Bearer KEY`")
 

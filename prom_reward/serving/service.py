@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,13 +20,13 @@ from prom_reward.rewards.observers import Observer, Watch
 from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest
+from prom_reward.serving.history import History
 from prom_reward.serving.metrics import ServiceMetrics
 from prom_reward.serving.queued_judge import QueuedJudge
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
 logger = logging.getLogger(__name__)
 
-_NUM_LATEST = 20
 _MAX_RANKERS = 64  # groups that are compared at once; their threads only wait
 
 
@@ -101,8 +100,8 @@ class JudgeService:
         self.rule = rule
         self.batcher = Batcher(judge, limits, on_batch=self._judged)
         self.metrics = ServiceMetrics(self.batcher)
-        self.latest: deque[tuple[GradingRequest, Judgment]] = deque(maxlen=_NUM_LATEST)
-        """The last graded responses, for the live page."""
+        self.history = History()
+        """The last minutes, for the live page."""
         self._watches = [Watch(observer) for observer in observers]
         self._log = JudgmentLog(log_path) if log_path is not None else None
         self._num_batches = 0
@@ -172,7 +171,7 @@ class JudgeService:
             for request, answer in zip(requests, answers, strict=True)
             if isinstance(request, GradingRequest) and isinstance(answer, Judgment)
         ]
-        self.latest.extend(graded)
+        self.history.add(answers, graded, seconds)
         if not graded or (self._log is None and not self._watches):
             return
         self._num_batches += 1

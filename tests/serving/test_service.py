@@ -39,7 +39,7 @@ def test_other_rubrics_hold_from_the_next_request_on(client):
     post(client, "s5")
     service.use_rubrics(parse_rubrics("honesty"))
     post(client, "s5")
-    assert [request.rubric.name for request, _ in service.latest] == ["helpfulness", "honesty"]
+    assert [request.rubric.name for request, _ in service.history.latest] == ["helpfulness", "honesty"]
 
 
 def test_a_server_that_stops_judges_what_it_took():

@@ -36,7 +36,7 @@ def test_openais_client_reads_the_decisions(decider):
     assert choice.choice == "True"
     assert [one.value for one in choice.probabilities] == [True, "True"]
     assert (score.score, score.probabilities[1].label, score.probabilities[1].value) == (pytest.approx(0.8), "high", 1)
-    assert decider.service.latest[-1][0].response == "User: Hi\n\nAssistant: Yo"
+    assert decider.service.history.latest[-1][0].response == "User: Hi\n\nAssistant: Yo"
 
 
 def test_an_unanswered_question_is_a_refusal_to_openais_client(decider):

@@ -18,7 +18,7 @@ def scores_from(client, messages):
 def test_every_text_has_its_score(client):
     found = scores_from(client, [f"{CHATML}s5<|im_end|>", f"{GEMMA}s1<end_of_turn>"])
     assert found.tolist() == pytest.approx([0.9375, 0.0625])
-    assert [request.instruction for request, _ in client.service.latest] == ["Be brief.\n\nHi", "Hi"]
+    assert [request.instruction for request, _ in client.service.history.latest] == ["Be brief.\n\nHi", "Hi"]
 
 
 def test_an_unscored_text_ends_its_client_and_is_no_number(client):

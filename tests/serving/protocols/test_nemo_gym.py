@@ -23,7 +23,7 @@ def test_the_request_comes_back_with_its_reward(client):
     assert answer["reward"] == pytest.approx(0.71875)
     assert (answer["mask_sample"], answer["failure_reason"], answer["uuid"]) == (False, None, "x")
     assert answer["response"] == response("s4")
-    request, _ = client.service.latest[-1]
+    request, _ = client.service.history.latest[-1]
     assert (request.instruction, request.response) == ("Be brief.\n\nHi", "s4")
     assert request.reference_answer == "Seven"
 
@@ -66,7 +66,7 @@ def test_responses_are_ranked_by_comparisons():
 def test_a_principle_is_a_rubric_or_a_sentence(principle):
     with client_of(PrometheusJudge(ScriptedEngine(better)), rubric=None) as client:
         assert compare(client, "bad", "good", principle=principle).status_code == 200
-        rubric = client.service.latest[-1][0].rubric
+        rubric = client.service.history.latest[-1][0].rubric
     assert principle in (rubric.name, rubric.criteria)
 
 

@@ -20,7 +20,7 @@ def test_rewards_scores_and_logs_have_one_number_a_query(client):
 
 def test_the_judge_sees_question_and_answer_without_markup(client):
     ask(client, "s4", "A reference.")
-    request, _ = client.service.latest[-1]
+    request, _ = client.service.history.latest[-1]
     assert (request.instruction, request.response) == ("Be brief.\n\nHi", "s4")
     assert request.reference_answer == "A reference."
 
@@ -28,7 +28,7 @@ def test_the_judge_sees_question_and_answer_without_markup(client):
 def test_a_label_may_bring_rubric_prompt_and_reference_as_json(client):
     label = json.dumps({"rubric": "honesty", "reference_answer": "Yes.", "prompt": "Is it so?"})
     assert ask(client, "s2", label).status_code == 200
-    request, _ = client.service.latest[-1]
+    request, _ = client.service.history.latest[-1]
     assert (request.instruction, request.reference_answer, request.rubric.name) == ("Is it so?", "Yes.", "honesty")
 
 

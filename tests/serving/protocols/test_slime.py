@@ -16,11 +16,11 @@ def test_the_body_is_the_reward(client):
 def test_prompts_may_be_messages_and_labels_references_or_columns(client):
     messages = [{"role": "user", "content": "Hi"}]
     assert ask(client, "s4", messages, "Seven").json() == pytest.approx(0.71875)
-    assert client.service.latest[-1][0].reference_answer == "Seven"
+    assert client.service.history.latest[-1][0].reference_answer == "Seven"
     assert ask(client, "s4", messages, {"rubric": "honesty"}).status_code == 200
-    assert client.service.latest[-1][0].rubric.name == "honesty"
+    assert client.service.history.latest[-1][0].rubric.name == "honesty"
     assert ask(client, "s4", messages, 7).status_code == 200
-    assert client.service.latest[-1][0].reference_answer == "7"
+    assert client.service.history.latest[-1][0].reference_answer == "7"
 
 
 def test_an_unscored_rollout_is_503_and_no_number(client):

@@ -18,7 +18,7 @@ def test_every_question_of_system_one_has_its_distribution(decider):
     assert 0 < urgency["confidence"] < 1
     assert answer["model"] == "scripted"
     assert answer["usage"]["input_tokens"] > 0
-    asked = {request.rubric.name: request for request, _ in decider.service.latest}
+    asked = {request.rubric.name: request for request, _ in decider.service.history.latest}
     assert asked["tone"].rubric.descriptions == {0: "calm", 1: "angry: Hostile"}
     assert '"Buy!"' in asked["tone"].response
 
