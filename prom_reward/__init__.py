@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from prom_reward.evaluation.page import evaluation_page as evaluation_page
     from prom_reward.judging.base import Judge as Judge
     from prom_reward.judging.cache import JudgmentCache as JudgmentCache
+    from prom_reward.judging.composed.cascade import CascadeJudge as CascadeJudge
+    from prom_reward.judging.composed.panel import PanelJudge as PanelJudge
     from prom_reward.judging.flags import FlagPolicy as FlagPolicy
     from prom_reward.judging.judge import PrometheusJudge as PrometheusJudge
     from prom_reward.labeling.exports import export_labels as export_labels
@@ -55,6 +57,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AuditJudge": "rewards.audit_judge",
     "Canaries": "rewards.canaries",
+    "CascadeJudge": "judging.composed.cascade",
     "Comparison": "types",
     "ComparisonRequest": "types",
     "DivergenceCallback": "rewards.divergence",
@@ -70,6 +73,7 @@ _HOMES = {
     "ModelSource": "engines.model.source",
     "OpenAIEngine": "engines.server.openai_engine",
     "Outcome": "types",
+    "PanelJudge": "judging.composed.panel",
     "PromRewardError": "errors",
     "PrometheusJudge": "judging.judge",
     "PrometheusReward": "rewards.reward_function",

@@ -12,6 +12,8 @@ from prom_reward.errors import ConfigError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
+from prom_reward.judging.composed.cascade import CascadeJudge
+from prom_reward.judging.composed.panel import PanelJudge
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.judging.served_judge import ServedJudge, served_judge
@@ -19,6 +21,7 @@ from prom_reward.prompts.conversation import SYSTEM_SEPARATORS, conversation_fac
 from prom_reward.prompts.guard.neutralize import ALIKE_GUARDS, GUARD_VERSION
 from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.settings.checks import check_weights
+from prom_reward.settings.composed import CascadeConfig, PanelConfig, composed_config
 from prom_reward.settings.judges import JudgeConfig, JudgeOverrides
 from prom_reward.settings.resolution import judge_config, judge_presets
 from prom_reward.types import JudgePrompt, Rubric
@@ -45,14 +48,19 @@ def load_judge(
             example `model="/weights/prometheus"`, `mode="score"`, `sampling={"seed": 1}`.
 
     Returns:
-        A judge with `grade` and `compare`: a PrometheusJudge, or a ServedJudge for a `prom-reward serve`.
+        A judge with `grade` and `compare`: a PrometheusJudge, a ServedJudge for a `prom-reward serve`, or a
+        CascadeJudge or PanelJudge for a file with the key `cascade` or `panel`.
 
     Raises:
         ConfigError: The judge or a setting is unknown; the message names the near miss.
         ModelLoadError: With `check`, the weights cannot be loaded.
     """
-    config = judge_config(judge, **overrides)
-    made = _served_judge(config) or _prometheus_judge(config)
+    composed = composed_config(judge)
+    if composed is not None:
+        made: Judge = _composed_judge(composed, overrides)
+    else:
+        config = judge_config(judge, **overrides)
+        made = _served_judge(config) or _prometheus_judge(config)
     if check:
         made.load()
     return made
@@ -61,8 +69,25 @@ def load_judge(
 def load_prometheus_judge(
     judge: str | Path | Mapping[str, Any], **overrides: Unpack[JudgeOverrides]
 ) -> PrometheusJudge:
-    """Make a judge whose prompts and guard are this process's; as `load_judge`, but never of a `prom-reward serve`."""
+    """Make a judge of one model whose prompts and guard are this process's; else as `load_judge`.
+
+    Raises:
+        ConfigError: The settings are those of several judges.
+    """
+    if composed := composed_config(judge):
+        raise ConfigError(f"{composed.name}: got several judges; expected one, because this reads its own settings")
     return _prometheus_judge(judge_config(judge, **overrides))
+
+
+def _composed_judge(config: CascadeConfig | PanelConfig, overrides: Mapping[str, Any]) -> Judge:
+    if overrides:
+        raise ConfigError(
+            f"got {', '.join(overrides)} for {config.name!r}; expected them in the settings of its judges"
+        )
+    if isinstance(config, PanelConfig):
+        return PanelJudge([load_judge(one) for one in config.judges], aggregate=config.aggregate, name=config.name)
+    rule = config.model_dump(include={"budget", "max_calls", "by", "name"})
+    return CascadeJudge(load_judge(config.cheap), load_judge(config.strong), **rule)
 
 
 def _served_judge(config: JudgeConfig) -> ServedJudge | None:

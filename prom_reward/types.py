@@ -157,6 +157,10 @@ class _Answer:
 
     outcome: Outcome
     """How it ended; with several samples the worst outcome among the scored ones."""
+    given_by: str = ""
+    """The judge that gave it, if the judge is made of several."""
+    judge_scores: Mapping[str, float | None] | None = None
+    """What those judges said, by name: their expected scores, or their probabilities that A is better."""
 
     def __repr__(self) -> str:
         """Return one line with rounded numbers and cut texts, without counts and defaults."""
@@ -204,11 +208,13 @@ def _short(value: object) -> str:
 _JSON: Mapping[str, Any] = {
     "outcome": lambda value: value.value,
     "score_probs": lambda value: None if value is None else {str(label): prob for label, prob in value.items()},
+    "judge_scores": lambda value: None if value is None else dict(value),
     **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), list),
 }
 _PYTHON: Mapping[str, Any] = {
     "outcome": Outcome,
     "score_probs": lambda value: None if value is None else {int(label): prob for label, prob in value.items()},
+    "judge_scores": lambda value: None if value is None else dict(value),
     **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), tuple),
 }
 
@@ -243,8 +249,16 @@ class Judgment(_Answer):
     """The reason of a failure, if there was one."""
 
     def to_columns(self) -> dict[str, Any]:
-        """Return `to_dict` without the token counts: the columns of a graded row."""
-        return {name: value for name, value in self.to_dict().items() if not name.startswith("num_")}
+        """Return `to_dict` without the token counts, and without the names of judges if there is one: a graded row."""
+        left_out = () if self.given_by else ("given_by", "judge_scores")
+        columns = self.to_dict().items()
+        return {name: value for name, value in columns if not name.startswith("num_") and name not in left_out}
+
+    @property
+    def disagreement(self) -> float | None:
+        """The largest difference between the judges' scores, None if fewer than two scored."""
+        scores = [score for score in (self.judge_scores or {}).values() if score is not None]
+        return max(scores) - min(scores) if len(scores) > 1 else None
 
     @property
     def mean_score(self) -> float | None:
@@ -285,11 +299,6 @@ class Conversation(Protocol):
     @property
     def written_bos(self) -> str:
         """The BOS if the text itself begins with it, else empty."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """A digest of the markup around the messages, today's date included if a template writes it."""
         ...
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:

@@ -117,13 +117,21 @@ def test_the_mean_score_is_the_mean_of_the_samples_and_none_without_any():
     assert Judgment(outcome=Outcome.NO_RESULT).mean_score is None
 
 
+def test_a_row_names_its_judges_only_if_there_are_several():
+    alone = Judgment(outcome=Outcome.SCORED, score=3)
+    both = Judgment(outcome=Outcome.SCORED, score=3, given_by="b", judge_scores={"a": 2.0, "b": 3.5, "c": None})
+    assert "judge_scores" not in alone.to_columns()
+    assert both.to_columns()["judge_scores"] == {"a": 2.0, "b": 3.5, "c": None}
+    assert (alone.disagreement, both.disagreement) == (None, 1.5)
+
+
 def test_a_judgment_without_a_verdict_invents_no_number():
     judgment = Judgment(outcome=Outcome.TOO_LONG)
     numbers = (judgment.score, judgment.score_probs, judgment.expected_score, judgment.entropy)
     assert numbers == (None, None, None, None)
 
 
-def test_the_protocols_recognise_what_fulfils_them():
+def test_the_protocols_recognize_what_fulfils_them():
     engine = ScriptedEngine([])
     assert isinstance(engine, Engine)
     assert isinstance(PrometheusJudge(engine), Judge)
@@ -143,6 +151,8 @@ _fields = {
     "winner": st.sampled_from([None, "A", "B", "tie"]),
     "prob_a": st.none() | _probs,
     "error": st.none() | _texts,
+    "given_by": _texts,
+    "judge_scores": st.none() | st.dictionaries(_texts, st.none() | _probs, max_size=3),
     "feedback": _texts,
     **dict.fromkeys(("flags", "flags_a", "flags_b"), st.lists(_texts, max_size=2).map(tuple)),
     **dict.fromkeys(("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"), st.integers(0, 10**9)),

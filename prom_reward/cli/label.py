@@ -61,7 +61,10 @@ def label(
     judge: options.JudgeName = None,
     mode: options.Mode = None,
     num_samples: options.Samples = None,
-    seed: Annotated[int, typer.Option(help="Seed of sampled feedback.", rich_help_panel=options.JUDGE)] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of sampled feedback; default: the judge's own, else 0.", rich_help_panel=options.JUDGE),
+    ] = None,
     model: options.Model = None,
     adapter: options.Adapter = None,
     calibration: options.CalibrationFile = None,
@@ -147,7 +150,7 @@ def label(
     run = run.model_copy(update=given)
     overrides = options.given(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
-        device=device, truncate_response=truncate_response, sampling={"seed": seed},
+        device=device, truncate_response=truncate_response, sampling=options.given(seed=seed) or None,
     )  # fmt: skip
     options.check_judge(run.judge, overrides, runs_here=not (ray or ray_address or dry_run))
     _check_input(run, export or (), dry_run=dry_run, strict=strict)

@@ -13,6 +13,8 @@ from prom_reward.reports.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_figures_json, report_page
 
+_ALL = 1 << 40
+
 
 def report(
     source: Annotated[
@@ -36,6 +38,10 @@ def report(
             "--rubric", help="The rubrics of a log: a YAML file. Labels on the page are saved with their text."
         ),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Another source that judged the same responses: what changed is shown beside."),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Write one self-contained HTML page to explore a labeling or a training's judgments.
@@ -56,7 +62,8 @@ def report(
     target = page or (source / "report.html" if source.is_dir() else source.with_suffix(".html"))
     check_writable(target, force=force or page is None, source=source, option="--page")
     data = load_report(source, group=group, max_judgments=limit, rubrics=rubric or ())
-    target.write_text(report_page(data), encoding="utf-8")
+    other = load_report(against, max_judgments=_ALL) if against is not None else None
+    target.write_text(report_page(data, against=other), encoding="utf-8")
     if as_json:
         print_json({"page": str(target), **report_figures_json(data)})
         return

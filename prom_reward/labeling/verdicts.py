@@ -81,7 +81,7 @@ class ResponseVerdict:
 
     def columns(self, prefix: str = "") -> dict[str, Any]:
         """Return the verdict columns; `judgments` only if there are several rubrics."""
-        values = {**self.judgment.to_dict(), "unit_score": self.unit_score}
+        values = {**self.judgment.to_columns(), "unit_score": self.unit_score}
         if len(self.judgments) > 1:
             named = zip(self.rubrics, self.judgments, strict=True)
             values["judgments"] = [{"rubric_name": rubric.name, **one.to_dict()} for rubric, one in named]

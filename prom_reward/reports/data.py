@@ -3,8 +3,6 @@
 Numbers are kept of every judgment, texts of a bounded number of whole groups, so that a browser can open the page.
 """
 
-import glob
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +13,8 @@ from typing import Any
 from prom_reward.errors import InputError
 from prom_reward.labeling.labeled_rows import LabeledRow, read_labels
 from prom_reward.labeling.manifest import load_manifest
-from prom_reward.reports.judgments import logged_judgment, row_judgments, row_pairs
+from prom_reward.reports.judgments import Judged, logged_judgment, row_judgments, row_pairs
+from prom_reward.reports.log import UNREADABLE, read_log
 from prom_reward.reports.report_data import ReportData
 from prom_reward.reports.selection import Selection
 from prom_reward.reports.training_folder import (
@@ -35,7 +34,6 @@ _EXPECTED = (
     f"a folder of `prom-reward label`, a trainer's folder with the log of PrometheusReward(log_path='.../{LOG_FILE}'), "
     "or such a log"
 )
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)  # not written here
 
 
 def load_report(
@@ -105,7 +103,7 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
             _count_row(data, row, name, selection)
             for rubric in row.example.columns.own_rubrics() or default:
                 texts[rubric.name].add(replace(rubric, weight=1.0))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise InputError(
                 f"{folder / 'labels.jsonl'}: holds a row that is no label ({type(error).__name__}: {error}); run "
                 "`prom-reward label` again"
@@ -148,44 +146,27 @@ def _count_row(data: ReportData, row: LabeledRow, part: str, selection: Selectio
 
 
 def _of_log(path: Path, selection: Selection) -> ReportData:
-    """Read a log, and those of a distributed run's other ranks beside it."""
     data = ReportData(title=path.name, is_training=True)
-    others = sorted(path.parent.glob(f"{glob.escape(path.stem)}.rank*{glob.escape(path.suffix)}"))
     judges: set[str] = set()
     num_evaluated = 0
-    for rank, log in enumerate([path, *others]):
-        number = 0
-        try:
-            with log.open(encoding="utf-8") as file:
-                for line in file:
-                    number += 1
-                    if not line.strip():
-                        continue
-                    try:
-                        record = json.loads(line)
-                    except ValueError:
-                        if line.endswith("\n"):
-                            raise
-                        data.missing.append(f"the last line of {log.name}: its writing was cut off")
-                        continue
-                    if record.get("mode") == "eval":  # an evaluation's responses are not rollouts
-                        num_evaluated += 1
-                        continue
-                    one = logged_judgment(record, rank)
-                    judges.add(one.judge)
-                    data.count(one)
-                    data.count_step(one)
-                    selection.offer(one)
-        except (OSError, *_UNREADABLE) as error:
-            raise InputError(
-                f"{log}: not a judgment log ({type(error).__name__}: line {number}: {error}); expected the file of "
-                "PrometheusReward(log_path=...), or a folder of `prom-reward label`"
-            ) from error
+    for one in read_log(path, _rollout, data.missing):
+        if one is None:
+            num_evaluated += 1
+            continue
+        judges.add(one.judge)
+        data.count(one)
+        data.count_step(one)
+        selection.offer(one)
     steps = f"{len(data.step_outcomes):,}"
     data.facts = {"judge": ", ".join(sorted(judges - {""})), **_rubrics_and_date(data, path), "steps": steps}
     if num_evaluated:
         data.facts["evaluations"] = f"{num_evaluated:,} judgments, left out"
     return data
+
+
+def _rollout(record: Mapping[str, Any], rank: int) -> Judged | None:
+    """Return a record's judgment; None for an evaluation's, whose responses are not rollouts."""
+    return None if record.get("mode") == "eval" else logged_judgment(record, rank)
 
 
 def _rubrics_and_date(data: ReportData, path: Path) -> dict[str, str]:

@@ -63,8 +63,19 @@ class Judged:
     """The judge's name."""
     reference: str = ""
     """The reference answer."""
+    other_score: float | None = None
+    """The expected score of a second source."""
+    other_feedback: str = ""
+    """Its feedback."""
     is_cut: bool = False
     """Whether prompt, response or reference are shown in part."""
+
+    @property
+    def change(self) -> float | None:
+        """The second source's score minus the first one's."""
+        if self.other_score is None or self.expected_score is None:
+            return None
+        return self.other_score - self.expected_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

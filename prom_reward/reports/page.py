@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from prom_reward.evaluation.agreement import Estimate
@@ -10,6 +11,7 @@ from prom_reward.pages.page import Card, embedded, render
 from prom_reward.pages.script import joined_script
 from prom_reward.pages.text import HIDDEN
 from prom_reward.reports.agreement import agreement_rows
+from prom_reward.reports.difference import compare_with
 from prom_reward.reports.figures import label_figures
 from prom_reward.reports.findings import findings
 from prom_reward.reports.report_data import ReportData
@@ -22,8 +24,18 @@ from prom_reward.thinking import MARKS
 _MAX_EXAMPLES = 5  # on either side
 
 
-def report_page(data: ReportData) -> str:
-    """Return the page as HTML."""
+def report_page(data: ReportData, *, against: ReportData | None = None) -> str:
+    """Return the page as HTML.
+
+    Args:
+        data: The judgments.
+        against: Judgments of the same responses by another judge or rubric, to show beside.
+
+    Raises:
+        InputError: The two have no response in common.
+    """
+    difference = compare_with(data, against) if against is not None else None
+    data = data if difference is None else replace(data, judgments=difference.judgments)
     table = table_of(data.judgments, is_training=data.is_training)
     rubrics = rubric_rows(data.judgments)
     meta = {
@@ -49,6 +61,7 @@ def report_page(data: ReportData) -> str:
         share=_share,
         is_training=data.is_training,
         rubrics=rubrics,
+        difference=difference,
         findings=findings(data, rubrics),
         number=_number,
         percent=_percent,

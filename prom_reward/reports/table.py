@@ -22,6 +22,9 @@ NUMBERS: Mapping[str, Callable[[Judged], float | None]] = {
     "reward": lambda one: one.reward,
     "margin": lambda one: one.margin,
     "length": lambda one: one.length,
+    "other": lambda one: one.other_score,
+    "change": lambda one: one.change,
+    "gap": lambda one: None if one.change is None else abs(one.change),
     "cut": lambda one: 1 if one.is_cut else None,
 }
 """The numbers of a judgment by the name that a filter gives them."""
@@ -40,6 +43,7 @@ TEXTS: Mapping[str, Callable[[Judged], str]] = {
     "response": lambda one: one.response,
     "feedback": lambda one: one.feedback,
     "reference": lambda one: one.reference,
+    "other_feedback": lambda one: one.other_feedback,
 }
 """The texts of a judgment."""
 

@@ -105,8 +105,15 @@ def check_key(request: Request, key: str | None) -> None:
 
 
 def json_response(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a JSON response; lone surrogates stay escaped, and no number is written that JSON does not have."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False)
+    """Return a JSON response; lone surrogates stay escaped.
+
+    Raises:
+        RequestError: A number that JSON does not have came with the request, as 1e999.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=True, allow_nan=False)
+    except ValueError as error:
+        raise RequestError(400, f"the answer would hold a number that JSON does not have ({error})") from None
     return Response(text, status_code=status, headers=dict(headers or {}), media_type="application/json")
 
 
@@ -115,9 +122,13 @@ def _error(error: PromRewardError) -> dict[str, Any]:
     return {"error": {"message": str(error), "type": type(error).__name__}}
 
 
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
 def _json_object(content: bytes) -> Body:
     try:
-        body = json.loads(content)
+        body = json.loads(content, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise RequestError(400, f"the body is no JSON ({error})") from None
     if not isinstance(body, dict):

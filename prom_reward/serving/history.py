@@ -13,7 +13,7 @@ _NUM_LATEST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedBatch:
+class PastBatch:
     """One batch that the judge had."""
 
     at: float
@@ -32,7 +32,7 @@ class History:
 
     started: float = field(default_factory=time.monotonic)
     """When the server started, by the monotonic clock."""
-    batches: deque[JudgedBatch] = field(default_factory=lambda: deque(maxlen=4096))
+    batches: deque[PastBatch] = field(default_factory=lambda: deque(maxlen=4096))
     """The last batches, in order."""
     latest: deque[tuple[GradingRequest, Judgment]] = field(default_factory=lambda: deque(maxlen=_NUM_LATEST))
     """The last graded responses, in order."""
@@ -41,10 +41,10 @@ class History:
         """Keep a batch."""
         num_unscored = sum(not one.is_scored for one in answers)
         size = len(answers)
-        self.batches.append(JudgedBatch(at=time.monotonic(), size=size, num_unscored=num_unscored, seconds=seconds))
+        self.batches.append(PastBatch(at=time.monotonic(), size=size, num_unscored=num_unscored, seconds=seconds))
         self.latest.extend(graded)
 
-    def recent(self) -> list[JudgedBatch]:
+    def recent(self) -> list[PastBatch]:
         """Return the batches of the last two minutes."""
         since = time.monotonic() - WINDOW_S
         return [one for one in list(self.batches) if one.at >= since]

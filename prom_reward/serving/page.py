@@ -7,7 +7,7 @@ from statistics import median
 from prom_reward.pages.page import Card, render
 from prom_reward.pages.plots import BLUE, ORANGE, Axis, Dots, Figure, Line, Plot
 from prom_reward.pages.text import shortened
-from prom_reward.serving.history import WINDOW_S, JudgedBatch
+from prom_reward.serving.history import WINDOW_S, PastBatch
 from prom_reward.serving.service import JudgeService
 
 REFRESH_S = 10
@@ -48,7 +48,7 @@ def _uptime_s(service: JudgeService) -> float:
     return time.monotonic() - service.history.started
 
 
-def _figures(recent: Sequence[JudgedBatch]) -> list[Figure]:
+def _figures(recent: Sequence[PastBatch]) -> list[Figure]:
     now = time.monotonic()
     ages = [one.at - now for one in recent]
     steps = range(-WINDOW_S, 0, _STEP_S)

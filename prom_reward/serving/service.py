@@ -165,15 +165,21 @@ class JudgeService:
 
     def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[Answer], seconds: float) -> None:
         """Count, show and log a batch. Runs in the judge's thread; a failure ends no request."""
-        self.metrics.judged(answers, seconds, self.judge.take_metrics())
         graded = [
             (request, answer)
             for request, answer in zip(requests, answers, strict=True)
             if isinstance(request, GradingRequest) and isinstance(answer, Judgment)
         ]
-        self.history.add(answers, graded, seconds)
-        if not graded or (self._log is None and not self._watches):
-            return
+        try:
+            self.metrics.judged(answers, seconds, self.judge.take_metrics())
+            self.history.add(answers, graded, seconds)
+            if graded and (self._log is not None or self._watches):
+                self._record(graded, seconds)
+        except Exception as error:
+            logger.warning("a batch was judged, but not recorded (%s: %s)", type(error).__name__, error)
+
+    def _record(self, graded: Sequence[tuple[GradingRequest, Judgment]], seconds: float) -> None:
+        """Show graded responses to the observers, and append them to the judgment log."""
         self._num_batches += 1
         batch = JudgedBatch(
             number=self._num_batches,
@@ -183,11 +189,7 @@ class JudgeService:
             rewards=[self.rule.reward([request], [judgment]) for request, judgment in graded],
             seconds=seconds,
         )
-        columns = {
-            name: values for watch in self._watches for name, values in watch.look(batch, self.metrics.observed).items()
-        }
+        found = [watch.look(batch, self.metrics.observed) for watch in self._watches]
+        columns = {name: values for columns in found for name, values in columns.items()}
         if self._log is not None:
-            try:
-                self._log.append(batch_records(batch, step=None, mode=None, columns=columns))
-            except Exception as error:
-                logger.warning("%s", error)
+            self._log.append(batch_records(batch, step=None, mode=None, columns=columns))

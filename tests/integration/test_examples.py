@@ -80,8 +80,8 @@ def test_the_audit_judge_has_none_of_the_default_judges_labels():
     audit = load_training_run("configs/train_audit_judge.yaml")
     for leg in ("", "_second_leg", "_third_leg", "_fourth_leg"):
         default = load_training_run(f"configs/train_judge{leg}.yaml")
-        labelled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
-        assert not labelled[0] & labelled[1]
+        labeled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
+        assert not labeled[0] & labeled[1]
     held_out = "dev/summaries.jsonl"  # of training_examples/prove_it/prove_it.py
     assert held_out not in {data.path for data in [*audit.data, *default.data]}
 

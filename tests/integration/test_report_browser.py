@@ -293,6 +293,27 @@ def test_pairs_are_groups_of_two(opened, tmp_path):
     assert errors(driver) == []
 
 
+def test_a_second_source_stands_beside_and_the_largest_change_comes_first(opened, tmp_path):
+    first = write_log(tmp_path / "first.jsonl", steps=3)
+    second = tmp_path / "second.jsonl"
+    records = [json.loads(line) for line in first.read_text(encoding="utf-8").splitlines()]
+    for at, record in enumerate(records):
+        record |= {"expected_score": min(5, record["expected_score"] + 0.5) if at != 40 else 1.0, "feedback": "Second."}
+    second.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
+    page = tmp_path / "report.html"
+    page.write_text(report_page(load_report(first), against=load_report(second)), encoding="utf-8")
+    driver = opened("#view=judgments&sort=gap&down=1", at=page)
+    found = [float(text.replace("−", "-")) for text in column(driver, "change")]
+    assert found[0] < -0.5
+    assert set(found[1:10]) == {0.5}
+    press(driver, "j", "k")
+    driver.execute_script("document.querySelector('#judgment-rows .row').click()")
+    wait(driver, "document.querySelector('.judgment h4 + .text')")
+    assert "Second." in texts(driver, ".judgment .text")
+    assert len(texts(driver, ".matrix .change-mark")) == SIZE * len(RUBRICS)
+    assert errors(driver) == []
+
+
 @pytest.mark.parametrize("link", ["", "#view=groups&group=1", "#view=judgments", "#view=label"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_is_no_wider_than_its_window(opened, browser, width, link):

@@ -63,11 +63,14 @@ def test_one_rubrics_columns_are_its_judgment():
 def test_every_field_of_a_judgment_but_the_token_counts_is_a_column():
     counts = {"num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"}
     assert {one.name for one in fields(Judgment)} - counts <= set(VERDICT_COLUMNS)
+    of_several_judges = {"given_by", "judge_scores"}
     for columns in (
         verdict(judgment(4.5)).columns(),
         verdict(judgment(4.5), UNSCORED, rubrics=(HELPFUL, HONEST)).columns(),
     ):
-        assert set(columns) | {"judgments"} == set(VERDICT_COLUMNS)
+        assert set(columns) | {"judgments"} == set(VERDICT_COLUMNS) - of_several_judges
+    by_a_panel = judgment(4.5, given_by="panel", judge_scores={"one": 4.0, "two": 5.0})
+    assert set(verdict(by_a_panel).columns()) == set(VERDICT_COLUMNS) - {"judgments"}
     ranked = ranking((comparison("A", 0.9), comparison("B", 0.2))).columns()
     assert set(ranked) == {f"ranking_{name}" for name in RANKING_COLUMNS}
 

@@ -32,6 +32,7 @@ def test_a_text_that_stands_several_times_is_packed_once():
         "response": [1, 1, 2, 2],
         "feedback": [3] * 4,
         "reference": [3] * 4,
+        "other_feedback": [3] * 4,
     }
 
 

@@ -14,6 +14,7 @@ from prom_reward.data.columns import COLUMN_NAMES
 from prom_reward.errors import InputError
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.settings.checks import check_device, check_weights
+from prom_reward.settings.composed import composed_config
 from prom_reward.settings.resolution import judge_config
 
 JUDGE = "Judge"
@@ -104,6 +105,10 @@ def check_judge(judge: Any, settings: Mapping[str, Any], *, runs_here: bool = Tr
     Raises:
         ConfigError, ModelLoadError: A setting, a folder or the device is wrong.
     """
+    if composed := composed_config(judge):
+        for one in composed.judges:
+            check_judge(one, {}, runs_here=runs_here)
+        return
     config = judge_config(judge, **settings)
     check_weights(config)
     if runs_here:

@@ -41,7 +41,7 @@ def _asked(question: Mapping[str, Any], at: int) -> tuple[str, str, list[str]]:
     what, kind = f"questions[{at}]", question.get("type")
     instructions = content_text(required(question, "instructions"), f"{what}, instructions")
     options = {"predicate": None, "choice": "choices", "score": "levels"}
-    if kind not in options:
+    if not isinstance(kind, str) or kind not in options:
         raise RowError(f"{what}: got the type {kind!r:.40}; expected predicate, choice or score")
     key = options[kind]
     check_fields(question, ("type", "name", "instructions", *([key] if key else [])))

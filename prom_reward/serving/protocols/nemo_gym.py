@@ -66,8 +66,10 @@ async def compare(service: JudgeService, body: Body) -> object:
 
 def _prompt(params: Mapping[str, Any]) -> PromptValue:
     given, system = required(params, "input"), params.get("instructions")
+    if not isinstance(given, str | list):
+        raise RowError(f"responses_create_params.input: got {given!r:.60}; expected a text or a list of items")
     if not system:
-        return given  # type: ignore[no-any-return]  # the transcript checks it
+        return given
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     return [{"role": "system", "content": system}, *items]
 

@@ -18,7 +18,7 @@ async def get_reward(service: JudgeService, body: Body) -> object:
     """
     check_fields(body, ("query", "prompts", "labels"))
     queries, prompts = listed(body, "query"), listed(body, "prompts")
-    labels = body.get("labels") or [None] * len(queries)
+    labels = [None] * len(queries) if body.get("labels") is None else listed(body, "labels")
     if not len(queries) == len(prompts) == len(labels):
         raise RowError(f"got {len(queries)} queries, {len(prompts)} prompts and {len(labels)} labels; expected as many")
     rollouts = [_rollout(*one) for one in zip(queries, prompts, labels, strict=True)]

@@ -22,6 +22,7 @@ export const ORDERS = {
   high: ["highest mean first", (figures) => -figures.mean],
   worst: ["lowest single score first", (figures) => figures.lowest],
   unsure: ["most uncertain first", (figures) => -figures.entropy],
+  change: ["largest change first", (figures) => -figures.gap],
   large: ["largest group first", (figures) => -figures.size],
 };
 
@@ -38,7 +39,7 @@ export class Query {
   // Mean, range and the like of a group, by response and not by rubric where there is a reward.
   figuresOf(group) {
     const { table } = this;
-    let sum = 0, count = 0, low = Infinity, high = -Infinity, lowest = Infinity, entropy = -Infinity;
+    let sum = 0, count = 0, low = Infinity, high = -Infinity, lowest = Infinity, entropy = -Infinity, gap = -Infinity;
     for (let at = table.groupStarts[group]; at < table.groupStarts[group + 1]; at += 1) {
       const value = table.number(this.value, at);
       if (!Number.isNaN(value)) {
@@ -51,8 +52,10 @@ export class Query {
       if (score < lowest) lowest = score;
       const own = table.number("entropy", at);
       if (own > entropy) entropy = own;
+      const changed = table.number("gap", at);
+      if (changed > gap) gap = changed;
     }
-    return { mean: count ? sum / count : NaN, low, high, spread: count ? high - low : NaN, lowest, entropy,
+    return { mean: count ? sum / count : NaN, low, high, spread: count ? high - low : NaN, lowest, entropy, gap,
       size: table.number("size", table.groupStarts[group]) };
   }
 

@@ -87,10 +87,16 @@ export class GroupView {
     const score = table.number("score", at), [low, high] = this.scale;
     const heat = Number.isFinite(score) ? Math.round((50 * (score - low)) / (high - low || 1)) : 0;
     const flag = table.category("flag", at), outcome = table.category("outcome", at);
-    const told = `${rubric}, ${this.memberName(member)}: ${Number.isFinite(score) ? score.toFixed(2) : outcome}${flag ? `, flagged ${flag}` : ""}`;
+    const told = `${rubric}, ${this.memberName(member)}: ${Number.isFinite(score) ? score.toFixed(2) : outcome.replace("_", " ")}${this.change(at) ? ` ${this.change(at).textContent}` : ""}${flag ? `, flagged ${flag}` : ""}`;
     return make("td", {}, make("button", { type: "button", class: `cell${at === this.open ? " open" : ""}`, "data-at": at, style: `--heat: ${heat}%`, "aria-label": told, "aria-pressed": String(at === this.open) },
       make("b", { text: Number.isFinite(score) ? score.toFixed(2) : outcome.replace("_", " "), class: Number.isFinite(score) ? "" : "unscored" }), bars(table.probs[at], table.labels),
-      flag ? make("span", { class: "flag", text: "⚑", title: flag }) : null));
+      flag ? make("span", { class: "flag", text: "⚑", title: flag }) : null, this.change(at)));
+  }
+
+  // How far a second source's score lies from the first.
+  change(at) {
+    const change = this.table.number("change", at);
+    return Number.isFinite(change) ? make("span", { class: Math.abs(change) >= 1 ? "change-mark large" : "change-mark", text: signed(change) }) : null;
   }
 
   // --- the open judgment ---
@@ -104,8 +110,15 @@ export class GroupView {
     return make("section", { class: "judgment", "aria-live": "polite" },
       make("h3", {}, `${table.category("rubric", at)}, ${this.memberName(member)}: ${decimals(table.number("score", at))}`, flag ? make("span", { class: "flag", text: ` ⚑ ${flag}` }) : null),
       make("div", { class: "parts" },
-        make("div", {}, make("h4", { text: "Feedback" }), make("div", { class: "text", dir: "auto" }, ...plain(this.text("feedback", at) || "(the judge wrote none)"))),
+        make("div", {}, make("h4", { text: "Feedback" }), make("div", { class: "text", dir: "auto" }, ...plain(this.text("feedback", at) || "(the judge wrote none)")), this.other(at)),
         make("div", {}, make("h4", { text: facts.join(" · ") }), spread)));
+  }
+
+  other(at) {
+    const { table } = this, score = table.number("other", at), words = this.text("other_feedback", at);
+    if (!Number.isFinite(score) && !words) return null;
+    return make("div", {}, make("h4", { text: `The other source: ${decimals(score)} (${signed(table.number("change", at))})` }),
+      make("div", { class: "text", dir: "auto" }, ...plain(words || "(it wrote no feedback)")));
   }
 
   // --- the responses ---

@@ -14,7 +14,7 @@ export class GroupList {
     this.box = byId("group-list");
     this.list = new VirtualList({ scroller: this.box, body: byId("group-entries"), height: HEIGHT, draw: (index) => this.entry(index) });
     const choice = byId("order");
-    for (const [value, [text]] of Object.entries(ORDERS)) choice.append(make("option", { value, text }));
+    for (const [value, [text]] of Object.entries(ORDERS)) if (value !== "change" || table.has("gap")) choice.append(make("option", { value, text }));
     choice.addEventListener("change", () => go({ order: choice.value }, { quiet: true }));
     this.box.addEventListener("click", (event) => {
       const entry = event.target.closest("[data-group]");

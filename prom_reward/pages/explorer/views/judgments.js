@@ -14,6 +14,8 @@ const COLUMNS = (table, texts) => [
   ["response_name", 86, (at) => table.category("response_name", at), "response"],
   ["rubric", 130],
   ["score", 76, (at) => decimals(table.number("score", at))],
+  ["other", 76, (at) => decimals(table.number("other", at))],
+  ["change", 80, (at) => signed(table.number("change", at))],
   ["entropy", 104, (at) => make("span", { class: "spread-cell" }, bars(table.probs[at], table.labels), decimals(table.number("entropy", at))), "spread"],
   ["reward", 74, (at) => decimals(table.number("reward", at), 3)],
   ["advantage", 96, (at) => signed(table.number("advantage", at))],

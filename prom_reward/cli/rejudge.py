@@ -1,0 +1,97 @@
+"""`prom-reward rejudge`: the responses of a log or of labels under another judge or rubric, shown beside the first."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from prom_reward.cli.parts import options
+from prom_reward.cli.parts.console import (
+    load_now,
+    print_json,
+    progress_bar,
+    quiet_libraries,
+    show_left_out,
+    stderr,
+    stdout,
+)
+from prom_reward.config import load_prometheus_judge, load_rubric
+from prom_reward.data.rows import count_rows
+from prom_reward.labeling.labeling import label
+from prom_reward.reports.data import load_report
+from prom_reward.reports.difference import Difference, compare_with
+from prom_reward.reports.page import report_page
+from prom_reward.reports.rejudging import write_requests
+
+
+def rejudge(
+    source: Annotated[
+        Path, typer.Argument(help="A folder of `prom-reward label` or of a training, or a training's judgment log.")
+    ],
+    judge: options.JudgeName = None,
+    rubric: Annotated[
+        str | None,
+        typer.Option(
+            "--rubric",
+            help="The texts of the source's rubrics, by their names, or other rubrics to grade all responses by.",
+        ),
+    ] = None,
+    mode: options.Mode = None,
+    adapter: options.Adapter = None,
+    calibration: options.CalibrationFile = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder; run again to resume. Default: SOURCE-rejudged.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Grade what was judged again, with another judge, rubric or guard, and show what changed.
+
+    OUT gets the rows, the labels (`prom-reward label` resumes them: run the same command again after a stop) and
+    `report.html`, the first source beside the new one. Another guard is a key of the judge's YAML file.
+
+    Example: `prom-reward rejudge grpo-output --judge m-prometheus-3b --out second-opinion`
+    """
+    quiet_libraries()
+    overrides = options.given(mode=mode, adapter=adapter, calibration=calibration, dtype=dtype, device=device)
+    options.check_judge(judge or options.DEFAULT_JUDGE, overrides)
+    folder = out or source.with_name(f"{source.stem}-rejudged")
+    folder.mkdir(parents=True, exist_ok=True)
+    rubrics = load_rubric(rubric) if rubric is not None else ()
+    first = load_report(source)
+    show_left_out(write_requests(source, folder / "rows.jsonl", rubrics))
+    made = load_prometheus_judge(judge or options.DEFAULT_JUDGE, **overrides)
+    load_now(made)
+    with progress_bar() as progress:
+        task = progress.add_task("judging", total=count_rows(folder / "rows.jsonl"))
+        label(
+            folder / "rows.jsonl",
+            judge=made,
+            out=folder,
+            on_progress=lambda done: progress.advance(task, done.num_rows),
+        )
+    again = load_report(folder, max_judgments=1 << 40)
+    again.title = made.name
+    page = folder / "report.html"
+    page.write_text(report_page(first, against=again), encoding="utf-8")
+    difference = compare_with(first, again)
+    if as_json:
+        print_json({"page": str(page), "matched": difference.num_matched, "rubrics": difference.to_dict()})
+        return
+    stdout.print(_table(difference))
+    stdout.print(f"{page}: {difference.num_matched} judgments beside their first ones", highlight=False, soft_wrap=True)
+    if difference.num_unmatched:
+        stderr.print(f"{difference.num_unmatched} judgments have no second one", highlight=False)
+
+
+def _table(difference: Difference) -> Table:
+    table = Table(title=f"{difference.name} beside the first judge", title_justify="left")
+    for heading in ("rubric", "number", "mean change", "same integer", "Pearson", "Spearman"):
+        table.add_column(heading, justify="left" if heading == "rubric" else "right", overflow="fold")
+    for row in difference.rows:
+        figures = ["–" if value is None else f"{value:.2f}" for value in (row.pearson, row.spearman)]
+        table.add_row(row.rubric, str(row.count), f"{row.change:+.2f}", f"{row.same_share:.0%}", *figures)
+    return table

@@ -1,0 +1,89 @@
+"""The groups of a call whose order a judge leaves undecided."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import inf
+from statistics import fmean
+from typing import Literal, TypeVar
+
+from prom_reward.judging.distributions import entropy
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+
+EscalateBy = Literal["group_margin", "entropy", "random"]
+Request = GradingRequest | ComparisonRequest
+Answer = Judgment | Comparison
+
+_KeyedT = TypeVar("_KeyedT", GradingRequest, ComparisonRequest)
+
+
+def grading_groups(requests: Sequence[GradingRequest]) -> list[list[int]]:
+    """Return the places of the responses to each instruction under one rubric with one reference."""
+    return _together(requests, lambda one: replace(one, response=""))
+
+
+def pair_groups(requests: Sequence[ComparisonRequest]) -> list[list[int]]:
+    """Return the places of each pair of responses, in whatever order they are shown."""
+    return _together(requests, lambda one: min(one, one.swapped(), key=lambda side: side.response_a))
+
+
+def decidedness(requests: Sequence[Request], answers: Sequence[Answer], by: EscalateBy) -> float:
+    """Return how decided the order of a group is; infinite if it has none.
+
+    Args:
+        requests: The group's requests.
+        answers: A judge's answers.
+        by: "group_margin": the difference of the two best scores, or of a pair's probability from 1/2; "entropy":
+            the negative mean entropy in nats; "random": a number drawn from the requests' texts.
+    """
+    if by == "random":
+        text = "\0".join(sorted(map(repr, requests)))
+        return float(int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:6], "big"))
+    if not all(one.is_scored for one in answers):
+        return -inf
+    if by == "entropy":
+        return -fmean(_entropy(one) for one in answers)
+    if isinstance(answers[0], Comparison):
+        return abs(_first_wins(requests, answers) - 0.5)
+    scores = sorted((score for one in answers if (score := score_of(one)) is not None), reverse=True)
+    return scores[0] - scores[1] if len(scores) > 1 else inf
+
+
+def leader(requests: Sequence[Request], answers: Sequence[Answer]) -> int:
+    """Return the place of a group's best response; of a pair 0 or 1, in the alphabet's order."""
+    if isinstance(answers[0], Comparison):
+        return int(_first_wins(requests, answers) < 0.5)
+    scores = [-inf if (score := score_of(one)) is None else score for one in answers]
+    return scores.index(max(scores))
+
+
+def score_of(answer: Answer) -> float | None:
+    """Return the expected score, or the probability that A is better."""
+    if isinstance(answer, Comparison):
+        return answer.prob_a
+    return answer.score if answer.expected_score is None else answer.expected_score
+
+
+def _together(requests: Sequence[_KeyedT], key: Callable[[_KeyedT], object]) -> list[list[int]]:
+    found: dict[object, list[int]] = {}
+    for at, request in enumerate(requests):
+        found.setdefault(key(request), []).append(at)
+    return list(found.values())
+
+
+def _first_wins(requests: Sequence[Request], answers: Sequence[Answer]) -> float:
+    """Return the mean probability of the pair's first response in the alphabet's order."""
+    probs = []
+    for request, answer in zip(requests, answers, strict=True):
+        assert isinstance(request, ComparisonRequest)
+        prob = score_of(answer) or 0.0
+        probs.append(prob if request.response_a <= request.response_b else 1 - prob)
+    return fmean(probs)
+
+
+def _entropy(answer: Answer) -> float:
+    """Return the entropy of a scored answer in nats; a judge without distributions is certain."""
+    if isinstance(answer, Judgment):
+        return answer.entropy or 0.0
+    prob = answer.prob_a or 0.0
+    return entropy({0: prob, 1: 1 - prob})

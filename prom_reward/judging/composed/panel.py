@@ -1,0 +1,196 @@
+"""PanelJudge: several judges that answer together."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from math import nan
+from statistics import fmean, median, stdev
+from typing import Any, Literal
+
+from prom_reward.errors import ConfigError, near_miss
+from prom_reward.judging.base import Judge
+from prom_reward.judging.composed.escalation import score_of
+from prom_reward.judging.distributions import entropy, mean_probs
+from prom_reward.judging.requests import parse_requests
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, ScoreScale, Winner
+
+Aggregate = Literal["mean", "median", "min", "lower_bound"]
+
+_AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "mean": fmean,
+    "median": median,
+    "min": min,
+    "lower_bound": lambda scores: fmean(scores) - stdev(scores),
+}
+
+
+class PanelJudge(Judge):
+    """Asks several judges for everything and joins their scores.
+
+    A response is unscored if it is for one of the judges: a mean over fewer would be another scale. `judge_scores` of a
+    judgment has each judge's score, `score_probs` is the mean of their distributions, and `disagreement` the largest
+    difference between two of them. Metric: `judge/disagreement`, its mean in points of the scale.
+
+    Args:
+        judges: Two or more, with different names.
+        aggregate: The expected score. "mean", "median" (half of the judges may be fooled), "min" (all must be fooled),
+            or "lower_bound": the mean minus the standard deviation (N - 1), so that a policy gains nothing where the
+            judges part; Coste et al., "Reward Model Ensembles Help Mitigate Overoptimization", arXiv:2310.02743. In
+            comparisons the two pessimistic ones have no meaning: there they are the mean.
+        name: A name for logs and reports.
+
+    Raises:
+        ConfigError: There are fewer than two judges, two have one name, or the aggregate is unknown.
+    """
+
+    def __init__(self, judges: Sequence[Judge], *, aggregate: Aggregate = "mean", name: str = "panel") -> None:
+        listed = list(judges) if isinstance(judges, Sequence) else []
+        if len(listed) < 2 or not all(isinstance(one, Judge) for one in listed):
+            raise ConfigError(f"got {judges!r:.80} as a panel; expected two or more judges of load_judge")
+        names = [one.name for one in listed]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"got judges named {', '.join(names)}; give each another name, so that judgments say whose"
+            )
+        if aggregate not in _AGGREGATES:
+            hint = near_miss(str(aggregate), _AGGREGATES)
+            raise ConfigError(f"got aggregate={aggregate!r}; expected one of {', '.join(_AGGREGATES)}.{hint}")
+        self.judges = listed
+        self.aggregate = aggregate
+        self.name = name
+        self.guard = any(one.guard for one in listed)
+        self.taught_to_rank = all(one.taught_to_rank for one in listed)
+        self.is_repeatable = all(one.is_repeatable for one in listed)
+        self.pairs_note = "; ".join(one.pairs_note for one in listed if one.pairs_note)
+        self._disagreement, self._num_disagreements = 0.0, 0
+
+    def __repr__(self) -> str:
+        return f"PanelJudge({self.judges!r}, aggregate={self.aggregate})"
+
+    @property
+    def fingerprint(self) -> str:
+        """All judges', and the aggregate."""
+        return "|".join([f"panel:{self.aggregate}", *(one.fingerprint for one in self.judges)])
+
+    @property
+    def identity(self) -> str:
+        """The part of the fingerprint that is the same on every machine."""
+        return "|".join([f"panel:{self.aggregate}", *(one.identity for one in self.judges)])
+
+    @property
+    def machine(self) -> Mapping[str, Any]:
+        """The judges' settings of this machine, by their names."""
+        return {one.name: dict(one.machine) for one in self.judges if one.machine}
+
+    @property
+    def ranks(self) -> bool:
+        """Whether all judges do."""
+        return all(one.ranks for one in self.judges)
+
+    def seeded(self, seed: int) -> "PanelJudge":
+        """Return this judge with a seed for each that samples without one."""
+        other = copy.copy(self)
+        other.judges = [one.seeded(seed) for one in self.judges]
+        return other
+
+    def load(self) -> None:
+        """Load all judges."""
+        for one in self.judges:
+            one.load()
+
+    def take_metrics(self) -> dict[str, float]:
+        """Return the mean disagreement since the last call, and each judge's own metrics behind its name."""
+        own = {"disagreement": self._disagreement / self._num_disagreements if self._num_disagreements else nan}
+        self._disagreement, self._num_disagreements = 0.0, 0
+        return {
+            **{f"{one.name}/{key}": value for one in self.judges for key, value in one.take_metrics().items()},
+            **own,
+        }
+
+    def grade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
+        """Grade each response with every judge."""
+        parsed = parse_requests(requests, GradingRequest)
+        answers = zip(*(one.grade(parsed) for one in self.judges), strict=True)
+        found = [self._judgment(request, row) for request, row in zip(parsed, answers, strict=True)]
+        known = [one.disagreement for one in found if one.disagreement is not None]
+        self._disagreement += sum(known)
+        self._num_disagreements += len(known)
+        return found
+
+    def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
+        """Compare two responses each with every judge."""
+        parsed = parse_requests(requests, ComparisonRequest)
+        return [self._comparison(row) for row in zip(*(one.compare(parsed) for one in self.judges), strict=True)]
+
+    def _judgment(self, request: GradingRequest, answers: Sequence[Judgment]) -> Judgment:
+        costs: dict[str, Any] = {
+            "num_prompt_tokens": max(one.num_prompt_tokens for one in answers),
+            "num_computed_tokens": sum(one.num_computed_tokens for one in answers),
+            "num_generated_tokens": sum(one.num_generated_tokens for one in answers),
+        }
+        shared = Judgment(
+            outcome=_worst(answers),
+            given_by=self.name,
+            judge_scores=self._scores(answers),
+            feedback=self._feedback(answers),
+            flags=tuple(dict.fromkeys(flag for one in answers for flag in one.flags)),
+            error=self._error(answers),
+            **costs,
+        )
+        if not shared.is_scored:
+            return shared
+        scale = request.rubric.scale
+        expected = max(float(scale.low), _AGGREGATES[self.aggregate](_known(shared.judge_scores)))
+        probs = [one.score_probs for one in answers if one.score_probs is not None]
+        mixed = mean_probs(probs) if len(probs) == len(answers) else None
+        return replace(
+            shared,
+            score=_nearest(expected, scale),
+            expected_score=expected,
+            score_probs=mixed,
+            entropy=None if mixed is None else entropy(mixed),
+            is_partial=any(one.is_partial for one in answers),
+        )
+
+    def _comparison(self, answers: Sequence[Comparison]) -> Comparison:
+        shared = Comparison(
+            outcome=_worst(answers),
+            given_by=self.name,
+            judge_scores=self._scores(answers),
+            feedback=self._feedback(answers),
+            flags_a=tuple(dict.fromkeys(flag for one in answers for flag in one.flags_a)),
+            flags_b=tuple(dict.fromkeys(flag for one in answers for flag in one.flags_b)),
+            error=self._error(answers),
+            num_prompt_tokens=max(one.num_prompt_tokens for one in answers),
+            num_generated_tokens=sum(one.num_generated_tokens for one in answers),
+        )
+        if not shared.is_scored:
+            return shared
+        probs = _known(shared.judge_scores)
+        prob_a = median(probs) if self.aggregate == "median" else fmean(probs)
+        winner: Winner = "A" if prob_a > 0.5 else "B" if prob_a < 0.5 else "tie"
+        return replace(shared, winner=winner, prob_a=prob_a)
+
+    def _scores(self, answers: Sequence[Judgment | Comparison]) -> dict[str, float | None]:
+        return {judge.name: score_of(one) for judge, one in zip(self.judges, answers, strict=True)}
+
+    def _feedback(self, answers: Sequence[Judgment | Comparison]) -> str:
+        rows = zip(self.judges, answers, strict=True)
+        return "\n".join(f"{judge.name}: {one.feedback}" for judge, one in rows if one.feedback)
+
+    def _error(self, answers: Sequence[Judgment | Comparison]) -> str | None:
+        rows = zip(self.judges, answers, strict=True)
+        told = [f"{judge.name}: {one.error or one.outcome.value}" for judge, one in rows if not one.is_scored]
+        return "; ".join(told) or None
+
+
+def _worst(answers: Sequence[Judgment | Comparison]) -> Outcome:
+    return max((one.outcome for one in answers), key=lambda outcome: outcome.severity)
+
+
+def _known(scores: Mapping[str, float | None] | None) -> list[float]:
+    return [score for score in (scores or {}).values() if score is not None]
+
+
+def _nearest(score: float, scale: ScoreScale) -> int:
+    return min(scale.labels, key=lambda label: abs(label - score))

@@ -1,0 +1,136 @@
+"""Two sources that judged the same responses: what changed, and how well they agree."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from prom_reward.errors import InputError
+from prom_reward.evaluation.agreement import pearson, spearman
+from prom_reward.reports.judgments import Judged
+from prom_reward.reports.links import condition, explorer_link
+from prom_reward.reports.report_data import ReportData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceRow:
+    """The agreement of two sources on one rubric."""
+
+    rubric: str
+    """The rubric's name in the first source."""
+    count: int
+    """Responses that both scored."""
+    pearson: float | None
+    """Of the expected scores."""
+    spearman: float | None
+    """The same by ranks."""
+    same_share: float
+    """The share of equal integers."""
+    change: float
+    """The mean of the second score minus the first."""
+
+    @property
+    def link(self) -> str:
+        """Leads to its judgments, the largest change first."""
+        where = f"{condition('rubric', self.rubric)} and gap"
+        return explorer_link(view="judgments", where=where, sort="gap", down="1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The agreement of two sources."""
+
+    judgments: list[Judged]
+    """Those of the first source, with the second one's scores and feedback."""
+    name: str
+    """The second source."""
+    rows: Sequence[DifferenceRow]
+    """By rubric."""
+    num_matched: int
+    """Judgments of the first source that the second one has, too."""
+    num_unmatched: int
+    """The others of the first source."""
+
+    def to_dict(self) -> dict[str, dict[str, float | None]]:
+        """Return the figures by rubric as JSON values."""
+        return {
+            row.rubric: {
+                "n": row.count,
+                "pearson": row.pearson,
+                "spearman": row.spearman,
+                "same_integer": row.same_share,
+                "change": row.change,
+            }
+            for row in self.rows
+        }
+
+
+def compare_with(data: ReportData, other: ReportData) -> Difference:
+    """Return the first source's judgments with the second one's scores on the same prompt, response and rubric.
+
+    If the second source has one rubric, which the first one lacks, prompt and response are enough.
+
+    Raises:
+        InputError: They have nothing in common.
+    """
+    keys: list[Callable[[Judged], Hashable]] = [lambda one: (one.prompt, one.response, one.length, one.rubric)]
+    if len(other.rubrics) == 1 and not other.rubrics.keys() & data.rubrics.keys():
+        keys.append(lambda one: (one.prompt, one.response, one.length))
+    for key in keys:
+        matched = _matched(data.judgments, other.judgments, key)
+        pairs = [(one, found) for one, found in zip(data.judgments, matched, strict=True) if found is not None]
+        if pairs:
+            return Difference(
+                judgments=[_joined(one, found) for one, found in zip(data.judgments, matched, strict=True)],
+                name=other.title,
+                rows=_rows(pairs),
+                num_matched=len(pairs),
+                num_unmatched=len(data.judgments) - len(pairs),
+            )
+    raise InputError(
+        f"{data.title} and {other.title} have no prompt and response under the same rubric in common; expected two "
+        "sources that judged the same responses, as a log and its `prom-reward rejudge`"
+    )
+
+
+def _matched(
+    judgments: Sequence[Judged], others: Sequence[Judged], key: Callable[[Judged], Hashable]
+) -> list[Judged | None]:
+    """Return the counterpart of each judgment: equal ones in order, the last of them again if they run out."""
+    waiting: dict[Hashable, deque[Judged]] = defaultdict(deque)
+    for other in others:
+        waiting[key(other)].append(other)
+    found: list[Judged | None] = []
+    for one in judgments:
+        same = waiting.get(key(one))
+        found.append(None if same is None else same.popleft() if len(same) > 1 else same[0])
+    return found
+
+
+def _joined(one: Judged, other: Judged | None) -> Judged:
+    if other is None:
+        return one
+    feedback = other.feedback if other.expected_score is not None else f"({other.outcome}) {other.feedback}"
+    return replace(one, other_score=other.expected_score, other_feedback=feedback)
+
+
+def _rows(pairs: Sequence[tuple[Judged, Judged]]) -> list[DifferenceRow]:
+    scored: dict[str, list[tuple[Judged, Judged]]] = defaultdict(list)
+    for one, other in pairs:
+        if one.expected_score is not None and other.expected_score is not None:
+            scored[one.rubric].append((one, other))
+    rows = []
+    for rubric, found in scored.items():
+        first, second = (np.array([pair[at].expected_score for pair in found], dtype=float) for at in (0, 1))
+        rows.append(
+            DifferenceRow(
+                rubric=rubric,
+                count=len(found),
+                pearson=pearson(first, second),
+                spearman=spearman(first, second),
+                same_share=float(np.mean([one.score == other.score for one, other in found])),
+                change=float((second - first).mean()),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.count, row.rubric))

@@ -1,0 +1,123 @@
+"""The rows of a judgment log or of labels, to grade again with another judge or rubric through a labeling."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prom_reward.data.formats import RowFormat
+from prom_reward.errors import InputError
+from prom_reward.files import write_lines
+from prom_reward.labeling.labeled_rows import read_labels
+from prom_reward.labeling.manifest import load_manifest
+from prom_reward.reports.log import read_log
+from prom_reward.reports.training_folder import LOG_FILE
+from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
+from prom_reward.types import Rubric
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What was judged."""
+
+    instruction: str
+    response: str
+    reference_answer: str | None
+    rubric_name: str
+    rubric: Rubric | None
+    """None if the source holds only the name."""
+
+
+def write_requests(source: str | Path, rows: Path, rubrics: tuple[Rubric, ...] = ()) -> list[str]:
+    """Write what was judged as rows that `prom-reward label` reads, each once; return what is left out.
+
+    Args:
+        source: A folder of `prom-reward label`, a trainer's folder with its log, or a log.
+        rows: The JSONL file to write.
+        rubrics: If their names are the source's, they are those rubrics' texts: a log has only names, and the built-in
+            ones are known. A single one of another name grades every response instead of the source's rubrics.
+
+    Raises:
+        InputError: The source cannot be read, a rubric's text is not known, or only some names are the source's.
+        WorkError: The disk is full.
+    """
+    source = Path(source)
+    problems: list[str] = []
+    names = {item.rubric_name for item in _items(source, [])}
+    given = {rubric.name: rubric for rubric in rubrics}
+    if given.keys() & names and given.keys() - names:
+        raise InputError(
+            f"{source}: got the rubrics {', '.join(sorted(given))}; expected names of the source alone "
+            f"({', '.join(sorted(names))}), or another one alone"
+        )
+    if len(given) > 1 and not given.keys() & names:
+        raise InputError(f"{source}: got {len(given)} other rubrics; expected one to grade every response by")
+    if write_lines(rows, _rows(_items(source, problems), given, names, problems)) == 0:
+        raise InputError(f"{source}: {problems[0] if problems else 'it has no judgments'}")
+    return problems
+
+
+def _rows(
+    items: Iterable[_Item], given: Mapping[str, Rubric], names: set[str], problems: list[str]
+) -> Iterator[dict[str, Any]]:
+    seen = set()
+    for item in items:
+        for rubric in [_own_rubric(item, given)] if given.keys() <= names else given.values():
+            key = hash((item.instruction, item.response, item.reference_answer, rubric.name, rubric.text))
+            if key in seen:
+                continue
+            seen.add(key)
+            row: dict[str, Any] = {"prompt": item.instruction, "response": item.response, "rubric": rubric.to_dict()}
+            if item.reference_answer is not None:
+                row["reference_answer"] = item.reference_answer
+            if _is_read_alike(row, item):
+                yield row
+            else:
+                problems.append(f"{item.instruction!r:.60}: a row with this prompt or response would be read otherwise")
+
+
+def _own_rubric(item: _Item, given: Mapping[str, Rubric]) -> Rubric:
+    if item.rubric_name in given:
+        return given[item.rubric_name]
+    if item.rubric is not None:
+        return item.rubric
+    if item.rubric_name in builtin_names():
+        return builtin_rubric(item.rubric_name)
+    raise InputError(f"the log has only the name of the rubric {item.rubric_name!r}; give its text with --rubric FILE")
+
+
+def _is_read_alike(row: Mapping[str, Any], item: _Item) -> bool:
+    """Whether a row asks the judge for the same: texts that are stored messages, or begin with thoughts, are not."""
+    try:
+        [[request]] = RowFormat(columns={}).example(row).requests(())
+    except InputError:
+        return False
+    asked = (request.instruction, request.response, request.reference_answer)
+    return asked == (item.instruction, item.response, item.reference_answer)
+
+
+def _items(source: Path, missing: list[str]) -> Iterator[_Item]:
+    if source.is_dir() and not (source / LOG_FILE).exists():
+        yield from _labeled_items(source)
+        return
+    log = source / LOG_FILE if source.is_dir() else source
+    yield from (item for item in read_log(log, _logged_item, missing) if item is not None)
+
+
+def _logged_item(record: Mapping[str, Any], rank: int) -> _Item | None:
+    """Return what a record judged; None for an evaluation's."""
+    values = [record[name] for name in ("instruction", "response", "rubric")]
+    reference = record.get("reference_answer")
+    if not all(isinstance(value, str) for value in (*values, reference or "")):
+        raise TypeError("got a text that is no string")
+    instruction, response, rubric = values
+    is_evaluation = record.get("mode") == "eval"
+    return None if is_evaluation else _Item(instruction, response, reference, rubric, None)
+
+
+def _labeled_items(folder: Path) -> Iterator[_Item]:
+    default = load_manifest(folder / "manifest.json").parsed_rubrics()
+    for row in read_labels(folder):
+        for requests in row.example.requests(default):
+            for one in requests:
+                yield _Item(one.instruction, one.response, one.reference_answer, one.rubric.name, one.rubric)

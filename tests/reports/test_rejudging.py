@@ -1,0 +1,78 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from prom_reward.data.rows import read_values
+from prom_reward.errors import InputError
+from prom_reward.labeling.labeling import label
+from prom_reward.reports.rejudging import write_requests
+from prom_reward.types import Rubric
+from tests.labeling.label_inputs import pairs, scripted_judge, write_rows
+
+RECORD = {"instruction": "Q?", "response": "A.", "reference_answer": None, "rubric": "honesty", "mode": "train"}
+OWN = replace(Rubric.parse("honesty"), name="own")
+
+
+@pytest.fixture
+def log(tmp_path):
+    def make(*changes):
+        return write_rows(tmp_path / "judgments.jsonl", [{**RECORD, **one} for one in changes])
+
+    return make
+
+
+def written(source, tmp_path, *rubrics):
+    problems = write_requests(source, tmp_path / "rows.jsonl", rubrics)
+    return list(read_values(tmp_path / "rows.jsonl")), problems
+
+
+def test_each_request_of_a_log_is_written_once_and_evaluations_are_not(log, tmp_path):
+    source = log({}, {}, {"rubric": "helpfulness"}, {"reference_answer": "R."}, {"mode": "eval", "response": "E."})
+    rows, problems = written(tmp_path, tmp_path)
+    assert source.exists()
+    assert problems == []
+    assert [(row["rubric"]["name"], row.get("reference_answer")) for row in rows] == [
+        ("honesty", None), ("helpfulness", None), ("honesty", "R."),
+    ]  # fmt: skip
+    assert Rubric.parse(rows[0]["rubric"]) == Rubric.parse("honesty")
+
+
+def test_a_rubric_of_the_same_name_is_its_text_and_another_one_takes_its_place(log, tmp_path):
+    source = log({"rubric": "own"}, {"rubric": "helpfulness"})
+    rows, _ = written(source, tmp_path, OWN)
+    assert [row["rubric"]["name"] for row in rows] == ["own", "helpfulness"]
+    rows, _ = written(source, tmp_path, Rubric.parse("reasoning"))
+    assert [row["rubric"]["name"] for row in rows] == ["reasoning"]
+
+
+@pytest.mark.parametrize(
+    ("rubrics", "said"),
+    [
+        ((), r"only the name of the rubric 'own'; give its text with --rubric FILE"),
+        (
+            (OWN, Rubric.parse("reasoning")),
+            r"got the rubrics own, reasoning; expected names of the source alone",
+        ),
+        ((Rubric.parse("reasoning"), Rubric.parse("honesty")), r"got 2 other rubrics; expected one"),
+    ],
+)
+def test_rubrics_that_leave_a_guess_are_refused(log, tmp_path, rubrics, said):
+    with pytest.raises(InputError, match=said):
+        written(log({"rubric": "own"}), tmp_path, *rubrics)
+
+
+def test_what_a_row_would_not_ask_alike_is_left_out_and_named(log, tmp_path):
+    stored = json.dumps([{"role": "user", "content": "Q?"}])
+    rows, problems = written(log({}, {"instruction": stored}, {"response": "<think>x</think>A."}), tmp_path)
+    assert len(rows) == 1
+    assert len(problems) == 2
+    assert "would be read otherwise" in problems[0]
+
+
+def test_labels_are_graded_again_under_their_own_rubrics(tmp_path):
+    source = write_rows(tmp_path / "source.jsonl", [{**row, "rubric": "honesty"} for row in pairs(3)])
+    label(source, judge=scripted_judge(), out=tmp_path / "labels")
+    rows, _ = written(tmp_path / "labels", tmp_path)
+    assert len(rows) == 6
+    assert {row["rubric"]["name"] for row in rows} == {"honesty"}
