@@ -120,6 +120,8 @@ def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
     prob_a = {"A": 1.0, "B": 0.0, "tie": 0.5}[winner]
     if first.score_probs is not None and second.score_probs is not None:
         prob_a = prob_first_is_better(first.score_probs, second.score_probs)
+    elif first.parts or second.parts:  # checklists, on [0, 1]
+        prob_a = min(max((1 + difference) / 2, 0.0), 1.0)
     is_forced = Outcome.FORCED in (first.outcome, second.outcome)
     return Comparison(
         outcome=Outcome.FORCED if is_forced else Outcome.SCORED,
