@@ -33,6 +33,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
     assert names == {
         "README.md",
         "adapter_judge.yaml",
+        "cascade_judge.yaml",
         "conduct_tasks.jsonl",
         "everyday_tasks.jsonl",
         "grade.yaml",
@@ -100,6 +101,11 @@ def test_the_grading_config_names_files_that_exist():
     run = load_grading_run("configs/grade.yaml")
     assert len(list(read_rows(run.input))) == 3
     assert [rubric.name for rubric in load_rubric(run.rubric)] == ["helpfulness"]
+
+
+def test_the_cascade_config_makes_a_judge_of_two():
+    judge = load_judge("configs/cascade_judge.yaml")
+    assert (judge.cheap.mode, judge.strong.mode) == ("score", "feedback")
 
 
 @pytest.mark.slow
