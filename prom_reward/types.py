@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Literal, Protocol, Self
 
 from prom_reward.errors import RowError, RubricError
+from prom_reward.pages.notebook import answer_html
 from prom_reward.rubrics.checklists.checklist import Checklist, Part
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 from prom_reward.rubrics.rubric import Rubric
@@ -169,6 +170,10 @@ class _Answer:
         told = [one for one in fields(self) if one.name not in hidden and not one.name.startswith("num_")]
         shown = [f"{one.name}={_short(value)}" for one in told if (value := getattr(self, one.name)) != one.default]
         return f"{type(self).__name__}({', '.join([self.outcome.value, *shown])})"
+
+    def _repr_html_(self) -> str:
+        """Return a card for notebooks."""
+        return answer_html(type(self).__name__, self.to_dict())
 
     @property
     def is_scored(self) -> bool:
