@@ -226,23 +226,20 @@ class PrometheusJudge(Judge):
     def _joined(
         self, requests: Sequence[GradingRequest], asked: Expansion, judgments: Sequence[Judgment]
     ) -> list[Judgment]:
-        """Return one judgment per request; a checklist is flagged as a whole, as a pitfall's lowest answer is good."""
-        return [
-            self.flags.judgment(request, one) if isinstance(request.rubric, Checklist) else one
-            for request, one in zip(requests, asked.joined(judgments), strict=True)
-        ]
+        """Return one flagged judgment per request; a checklist is flagged as a whole."""
+        joined = asked.joined(judgments)
+        return [self.flags.judgment(request, one) for request, one in zip(requests, joined, strict=True)]
 
     def _judgments(
         self, requests: Sequence[GradingRequest], prompts: Sequence[JudgePrompt], samples: Sequence[list[Generation]]
     ) -> list[Judgment]:
-        """Return the judgments of each request's generations, calibrated and flagged."""
+        """Return the judgments of each request's generations, calibrated."""
         judgments = []
         for request, prompt, generations in zip(requests, prompts, samples, strict=True):
             judgment = aggregate_scores(request, prompt, generations)
             if self.calibration is not None:
                 judgment = self.calibration.judgment(judgment, request.rubric.scale)
-            is_whole = not with_levels(request.rubric).is_criterion
-            judgments.append(self.flags.judgment(request, judgment) if is_whole else judgment)
+            judgments.append(judgment)
         return judgments
 
     def _generate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
