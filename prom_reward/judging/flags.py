@@ -87,7 +87,7 @@ class FlagPolicy:
 
     def comparison(self, request: ComparisonRequest, comparison: Comparison) -> Comparison:
         """Return a comparison with both sides' flags; with "lowest" a flagged side loses, two flagged ones tie."""
-        flags_a, flags_b = (self._side(request, side) for side in (request.response_a, request.response_b))
+        flags_a, flags_b = (detect(side, self.detectors) for side in request.sides())
         if not flags_a and not flags_b:
             return comparison
         flagged = replace(comparison, flags_a=flags_a, flags_b=flags_b)
@@ -99,12 +99,3 @@ class FlagPolicy:
         winner: Winner = "tie" if flags_a and flags_b else "B" if flags_a else "A"
         prob_a = {"tie": 0.5, "A": 1.0, "B": 0.0}[winner]
         return replace(flagged, outcome=Outcome.SCORED, winner=winner, prob_a=prob_a, error=said)
-
-    def _side(self, request: ComparisonRequest, response: str) -> Flags:
-        single = GradingRequest(
-            instruction=request.instruction,
-            response=response,
-            rubric=request.rubric,
-            reference_answer=request.reference_answer,
-        )
-        return detect(single, self.detectors)
