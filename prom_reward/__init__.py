@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     from prom_reward.rewards.normalizers import FixedStandardization as FixedStandardization
     from prom_reward.rewards.reward_function import PrometheusReward as PrometheusReward
     from prom_reward.rewards.reward_model import PrometheusRewardModel as PrometheusRewardModel
+    from prom_reward.rubrics.checklists.checks import CodeCheck as CodeCheck
+    from prom_reward.rubrics.checklists.criterion import Criterion as Criterion
     from prom_reward.types import (
+        Checklist as Checklist,
         Comparison as Comparison,
         ComparisonRequest as ComparisonRequest,
         GradingRequest as GradingRequest,
@@ -58,8 +61,11 @@ _HOMES = {
     "AuditJudge": "rewards.audit_judge",
     "Canaries": "rewards.canaries",
     "CascadeJudge": "judging.composed.cascade",
+    "Checklist": "types",
+    "CodeCheck": "rubrics.checklists.checks",
     "Comparison": "types",
     "ComparisonRequest": "types",
+    "Criterion": "rubrics.checklists.criterion",
     "DivergenceCallback": "rewards.divergence",
     "FixedStandardization": "rewards.normalizers",
     "FlagPolicy": "judging.flags",

@@ -19,12 +19,12 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.judging.served_judge import ServedJudge, served_judge
 from prom_reward.prompts.conversation import SYSTEM_SEPARATORS, conversation_factory, render_text
 from prom_reward.prompts.guard.neutralize import ALIKE_GUARDS, GUARD_VERSION
-from prom_reward.rubrics.rubric import parse_rubrics
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 from prom_reward.settings.checks import check_weights
 from prom_reward.settings.composed import CascadeConfig, PanelConfig, composed_config
 from prom_reward.settings.judges import JudgeConfig, JudgeOverrides
 from prom_reward.settings.resolution import judge_config, judge_presets
-from prom_reward.types import JudgePrompt, Rubric
+from prom_reward.types import JudgePrompt
 
 if TYPE_CHECKING:
     from prom_reward.engines.model.source import ModelSource
@@ -122,6 +122,7 @@ def _prometheus_judge(config: JudgeConfig) -> PrometheusJudge:
         truncate_response=config.truncate_response,
         calibration=calibration,
         cache=JudgmentCache(config.cache, max_bytes=config.cache_mb << 20) if config.cache else None,
+        criterion_text=config.criterion_text,
         flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
     )
@@ -160,18 +161,18 @@ def load_policy(policy: str) -> tuple[Any, Any]:
     return load_trainable(model_source(judge_config(policy)) if is_preset else ModelSource(model=policy))
 
 
-def load_rubric(rubric: "str | Path | Mapping[str, Any] | Rubric | Sequence[Any]") -> tuple[Rubric, ...]:
-    """Read one rubric or several.
+def load_rubric(rubric: "str | Path | Mapping[str, Any] | AnyRubric | Sequence[Any]") -> tuple[AnyRubric, ...]:
+    """Read one rubric or checklist, or several.
 
     Args:
         rubric: A YAML or JSON file with a rubric, a list of them, or a mapping of names to rubrics; or anything
-            that `Rubric.parse` takes.
+            that `read_rubrics` takes.
 
     Raises:
         RubricError: It cannot be read as a rubric.
         ConfigError: The file does not exist or is no YAML.
     """
-    return parse_rubrics(rubric)
+    return read_rubrics(rubric)
 
 
 def _engine(config: JudgeConfig) -> Engine:

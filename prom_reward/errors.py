@@ -58,7 +58,13 @@ class UnscoredError(WorkError):
     """A response could not be scored and the caller asked for an error."""
 
 
-def near_miss(name: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean 'x'?` for the known name closest to `name`, or an empty string."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+def near_miss(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
+    """Return ` Did you mean 'x'?` for the known name closest to `name`, or an empty string.
+
+    Args:
+        name: The name.
+        known: The names that are known.
+        cutoff: The least likeness from 0 to 1; 0.8 is a slip of the pen.
+    """
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f" Did you mean {matches[0]!r}?" if matches else ""

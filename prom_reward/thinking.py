@@ -1,8 +1,9 @@
 """Splits a model's text into thoughts and answer, by the marks of all model families.
 
 An opening mark counts only at the beginning of the text or at the end of the chat template's generation prompt. An
-answer that talks about the marks is left as it is. `prompts/transcripts.py` and `prompts/content.py` leave the thoughts
-out of what is judged.
+answer that talks about the marks is left as it is, unless it begins with an unquoted one and closes it: policies do
+write `<think> thoughts </think> answer` in one line. `prompts/transcripts.py` and `prompts/content.py` leave the
+thoughts out of what is judged.
 """
 
 import re

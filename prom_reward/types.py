@@ -1,6 +1,6 @@
 """The values that pass between the stages, all frozen, and the Conversation protocol.
 
-ScoreScale, Rubric                  the criteria (from `prom_reward.rubrics`)
+ScoreScale, Rubric, Checklist       the criteria (from `prom_reward.rubrics`)
 GradingRequest, ComparisonRequest   a judge's input
 JudgePrompt, TextSpan               an engine's input, and the parts of its rendered text
 Outcome, Judgment, Comparison       a judge's output
@@ -8,16 +8,19 @@ Conversation                        writes a prompt as one model's conversation
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, Literal, Protocol, Self
 
 from prom_reward.errors import RowError, RubricError
-from prom_reward.rubrics.rubric import Rubric, parse_rubrics
+from prom_reward.rubrics.checklists.checklist import Checklist, Part
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 
 __all__ = [
     "RESULT_MARKER",
+    "Checklist",
     "Comparison",
     "ComparisonRequest",
     "Conversation",
@@ -45,8 +48,8 @@ class GradingRequest:
     """The policy's prompt."""
     response: str
     """The policy's answer; may be empty."""
-    rubric: Rubric
-    """The rubric; any form that `Rubric.parse` reads becomes a Rubric."""
+    rubric: AnyRubric
+    """The rubric or checklist; any form that `read_rubrics` reads becomes one."""
     reference_answer: str | None = None
     """An answer that deserves the best score, if there is one."""
 
@@ -64,8 +67,8 @@ class ComparisonRequest:
     """The response shown first."""
     response_b: str
     """The response shown second."""
-    rubric: Rubric
-    """The rubric; any form that `Rubric.parse` reads becomes a Rubric."""
+    rubric: AnyRubric
+    """The rubric or checklist; any form that `read_rubrics` reads becomes one."""
     reference_answer: str | None = None
     """An answer that deserves the best score, if there is one."""
 
@@ -85,12 +88,10 @@ def _check_request(request: "GradingRequest | ComparisonRequest", texts: Sequenc
             raise RowError(f"got {value!r:.60} as the {name}; expected a text")
     if request.reference_answer is not None and not isinstance(request.reference_answer, str):
         raise RowError(f"got {request.reference_answer!r:.60} as the reference_answer; expected a text or None")
-    rubric: object = request.rubric
-    if not isinstance(rubric, Rubric):
-        rubrics = parse_rubrics(rubric)
-        if len(rubrics) != 1:
-            raise RubricError(f"got {len(rubrics)} rubrics in a request; expected one: make a request for each")
-        object.__setattr__(request, "rubric", rubrics[0])
+    rubrics = read_rubrics(request.rubric)
+    if len(rubrics) != 1:
+        raise RubricError(f"got {len(rubrics)} rubrics in a request; expected one: make a request for each")
+    object.__setattr__(request, "rubric", rubrics[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +176,10 @@ class _Answer:
         return self.outcome.is_scored
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as JSON values; labels become strings."""
-        return {one.name: _JSON.get(one.name, _same)(getattr(self, one.name)) for one in fields(self)}
+        """Return all fields as JSON values; labels become strings, and `parts` stand there if there are some."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values = {name: value for name, value in values.items() if name != "parts" or value}
+        return {name: _JSON[name](value) if name in _JSON else value for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -189,13 +192,9 @@ class _Answer:
             raise RowError(f"got a judgment with the keys {sorted(map(str, values))!r:.80}; expected 'outcome'")
         known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
         try:
-            return cls(**{name: _PYTHON.get(name, _same)(value) for name, value in known.items()})
+            return cls(**{name: _PYTHON[name](value) if name in _PYTHON else value for name, value in known.items()})
         except (TypeError, ValueError, AttributeError) as error:
             raise RowError(f"cannot read a judgment ({error}); expected the values that to_dict writes") from error
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _short(value: object) -> str:
@@ -210,12 +209,14 @@ _JSON: Mapping[str, Any] = {
     "score_probs": lambda value: None if value is None else {str(label): prob for label, prob in value.items()},
     "judge_scores": lambda value: None if value is None else dict(value),
     **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), list),
+    "parts": lambda parts: [asdict(part) for part in parts],
 }
 _PYTHON: Mapping[str, Any] = {
     "outcome": Outcome,
     "score_probs": lambda value: None if value is None else {int(label): prob for label, prob in value.items()},
     "judge_scores": lambda value: None if value is None else dict(value),
     **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), tuple),
+    "parts": lambda parts: tuple(Part(**part) for part in parts),
 }
 
 
@@ -247,6 +248,8 @@ class Judgment(_Answer):
     """The detectors that flagged the response; see `prom_reward.prompts.guard.detectors.DETECTORS`."""
     error: str | None = None
     """The reason of a failure, if there was one."""
+    parts: tuple[Part, ...] = ()
+    """The criteria of a checklist, which has no integer and no distribution."""
 
     def to_columns(self) -> dict[str, Any]:
         """Return `to_dict` without the token counts, and without the names of judges if there is one: a graded row."""
@@ -299,11 +302,6 @@ class Conversation(Protocol):
     @property
     def written_bos(self) -> str:
         """The BOS if the text itself begins with it, else empty."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """A digest of the markup around the messages, today's date included if a template writes it."""
         ...
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:

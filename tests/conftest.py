@@ -174,7 +174,7 @@ def vllm_python() -> str:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """The labelled data at PROM_REWARD_DATA; tests that need it are marked `data` and skip without it."""
+    """The labeled data at PROM_REWARD_DATA; tests that need it are marked `data` and skip without it."""
     folder = os.environ.get("PROM_REWARD_DATA")
     if not folder:
         pytest.skip("PROM_REWARD_DATA is not set")

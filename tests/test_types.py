@@ -11,6 +11,7 @@ from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError, RowError, RubricError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.rubrics.checklists.checklist import Part
 from prom_reward.types import (
     Comparison,
     ComparisonRequest,
@@ -131,7 +132,7 @@ def test_a_judgment_without_a_verdict_invents_no_number():
     assert numbers == (None, None, None, None)
 
 
-def test_the_protocols_recognise_what_fulfils_them():
+def test_the_protocols_recognize_what_fulfils_them():
     engine = ScriptedEngine([])
     assert isinstance(engine, Engine)
     assert isinstance(PrometheusJudge(engine), Judge)
@@ -154,6 +155,7 @@ _fields = {
     "given_by": _texts,
     "judge_scores": st.none() | st.dictionaries(_texts, st.none() | _probs, max_size=3),
     "feedback": _texts,
+    "parts": st.lists(st.builds(Part, name=_texts, weight=_probs, value=st.none() | _probs), max_size=2).map(tuple),
     **dict.fromkeys(("flags", "flags_a", "flags_b"), st.lists(_texts, max_size=2).map(tuple)),
     **dict.fromkeys(("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"), st.integers(0, 10**9)),
 }

@@ -16,6 +16,7 @@ from prom_reward.auditing.tasks import AuditTask, other_answers
 from prom_reward.evaluation.agreement import partial_pearson
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import GradingRequest, Judgment, Rubric
 
 NUM_STEPS = 4
@@ -94,7 +95,7 @@ def probe_bias(ladder: GradedLadder) -> list[Probe]:
 def probe_consistency(ladder: GradedLadder) -> list[Probe]:
     """Probe a second grading, in other batches, and a reworded rubric."""
     again = _differences(ladder.points, ladder.grade(ladder.steps[::-1])[::-1])
-    reworded = ladder.grade([replace(one, rubric=_reworded(one.rubric)) for one in ladder.steps])
+    reworded = ladder.grade([replace(one, rubric=_reworded(with_levels(one.rubric))) for one in ladder.steps])
     moved = [abs(change) for change in _differences(ladder.points, reworded)]
     widest = [max(map(abs, again))] if again else []
     return [

@@ -16,6 +16,7 @@ import yaml
 from prom_reward.data.columns import Columns
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError, RowError, RubricError
+from prom_reward.rubrics.reading import only_levels
 from prom_reward.types import GradingRequest, Rubric
 
 
@@ -98,7 +99,7 @@ def _tasks(rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple
         if not isinstance(instruction, str) or reference is None or len(reference.split()) < 8:
             raise RowError(f"{where}, row {number}: expected an instruction and a reference_answer of 8 words or more")
         try:
-            rubrics = columns.rubrics(default_rubrics)
+            rubrics = only_levels(columns.rubrics(default_rubrics), "audit")
         except RubricError as error:
             raise RubricError(f"{where}, row {number}: {error}") from error
         tasks.append(AuditTask(instruction=instruction, reference_answer=reference, rubric=rubrics[0]))

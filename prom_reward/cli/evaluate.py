@@ -19,6 +19,7 @@ from prom_reward.cli.parts.console import (
     stdout,
 )
 from prom_reward.cli.parts.evaluation_tables import show_evaluation
+from prom_reward.cli.parts.group_tables import cascade_figures, group_figures
 from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.human_labels import LabelColumns, LabeledFile
@@ -86,6 +87,22 @@ def evaluate(
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    groups: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Order the answers to each prompt, so many in a group at most: grades beside comparisons.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    cascade: Annotated[
+        bool,
+        typer.Option(
+            "--cascade",
+            help="Replay a cascade: the judge, then the one of --against for some of the prompts.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
     page: options.Page = None,
     force: options.Force = False,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples of the intervals; 0 for none.")] = 1000,
@@ -105,9 +122,12 @@ def evaluate(
     Example: `prom-reward evaluate rows.jsonl --judge smollm2-135m --group rubric`
 
     Example: `prom-reward evaluate rows.jsonl --judge my-judge.yaml --against smollm2-135m-untuned --page judge.html`
+
+    Example: `prom-reward evaluate answers.jsonl --judge my-judge.yaml --groups 8`
     """
     quiet_libraries()
     _check_options(mode, protocol)
+    _check_grouping(groups, against, fit, page, cascade=cascade)
     _check_files(file, fit, page, force=force)
     own = options.given(
         mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
@@ -135,6 +155,10 @@ def evaluate(
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
     for one in (loaded, *([second] if second is not None else [])):
         load_now(one)
+    if groups is not None or cascade:
+        told = _grouped(labeled, loaded, second, groups, resamples=resamples, seed=seed or 0, shows=not as_json)
+        _print_if({"file": file.name, **told}, as_json=as_json)
+        return
     found = _measured(labeled, loaded, second, resamples, seed or 0)
     if not as_json:
         show_evaluation(found)
@@ -143,9 +167,28 @@ def evaluate(
         page.write_text(evaluation_page(found, title=file.name), encoding="utf-8")
     if fit is not None:
         figures["calibration"] = _fit(found.rows, loaded, fit, shows=not as_json)
+    _print_if(figures, as_json=as_json)
+    _check_figures(figures, file, fit)
+
+
+def _print_if(figures: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(figures)
-    _check_figures(figures, file, fit)
+
+
+def _grouped(
+    labeled: LabeledFile,
+    judge: PrometheusJudge,
+    strong: PrometheusJudge | None,
+    size: int | None,
+    *,
+    resamples: int,
+    seed: int,
+    shows: bool,
+) -> dict[str, Any]:
+    if strong is not None:
+        return cascade_figures(labeled, judge, strong, size=size, shows=shows)
+    return group_figures(labeled, judge, size=size, resamples=resamples, seed=seed, shows=shows)
 
 
 def _measured(
@@ -181,6 +224,17 @@ def _check_figures(figures: Mapping[str, Any], file: Path, fit: Path | None) -> 
 def _check_options(mode: str | None, protocol: str | None) -> None:
     if mode == "score" and protocol is not None:
         raise InputError(f"got --mode score with --protocol {protocol}, which samples feedback; expected one of them")
+
+
+def _check_grouping(
+    groups: int | None, against: str | None, fit: Path | None, page: Path | None, *, cascade: bool
+) -> None:
+    if cascade and against is None:
+        raise InputError("got --cascade; expected --against, too: the strong judge")
+    if groups is not None and against is not None and not cascade:
+        raise InputError("got --groups and --against; expected --cascade, too, or one judge")
+    if (groups is not None or cascade) and (fit is not None or page is not None):
+        raise InputError("got --groups or --cascade with --page or --fit-calibration, which are of single answers")
 
 
 def _check_files(file: Path, fit: Path | None, page: Path | None, *, force: bool) -> None:

@@ -178,8 +178,7 @@ def _first_gradable(batches: Iterator[RequestBatch], graded: GradedFile, where: 
         if batch.pairs:
             return chain([batch], batches)
         graded.leave_out(batch.broken)
-    graded.finish(where)
-    return iter(())
+    raise graded.failure(where)
 
 
 def _grade_rows(

@@ -24,9 +24,10 @@ from prom_reward.labeling.exports import check_formats, export_labels
 from prom_reward.labeling.labeling import Progress, label as label_rows
 from prom_reward.labeling.requests import Request
 from prom_reward.labeling.task import RowReader, open_task
+from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.runs import load_labeling_run
 from prom_reward.settings.runs import LabelingRun
-from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt, Rubric
+from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
 
 _EXPORTS = "Exports"
 _MACHINES = "Resuming and machines"
@@ -61,7 +62,10 @@ def label(
     judge: options.JudgeName = None,
     mode: options.Mode = None,
     num_samples: options.Samples = None,
-    seed: Annotated[int, typer.Option(help="Seed of sampled feedback.", rich_help_panel=options.JUDGE)] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of sampled feedback; default: the judge's own, else 0.", rich_help_panel=options.JUDGE),
+    ] = None,
     model: options.Model = None,
     adapter: options.Adapter = None,
     calibration: options.CalibrationFile = None,
@@ -147,7 +151,7 @@ def label(
     run = run.model_copy(update=given)
     overrides = options.given(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
-        device=device, truncate_response=truncate_response, sampling={"seed": seed},
+        device=device, truncate_response=truncate_response, sampling=options.given(seed=seed) or None,
     )  # fmt: skip
     options.check_judge(run.judge, overrides, runs_here=not (ray or ray_address or dry_run))
     _check_input(run, export or (), dry_run=dry_run, strict=strict)
@@ -210,7 +214,7 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, str
         check_formats(exports, _show_recognized(run, rubric, strict=strict))
 
 
-def _show_recognized(run: LabelingRun, rubric: tuple[Rubric, ...] | None, *, strict: bool) -> Kind:
+def _show_recognized(run: LabelingRun, rubric: tuple[AnyRubric, ...] | None, *, strict: bool) -> Kind:
     """Print and return what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
     reader = RowReader(run.input or "", run.split, run.limit, run.columns)
     task, _ = open_task(

@@ -6,9 +6,8 @@ from typing import Any
 
 from prom_reward.data.cells import is_missing, number_text
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
-from prom_reward.rubrics.formats import is_file
-from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.types import Rubric
+from prom_reward.rubrics.formats import is_file, json_value
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": (
@@ -42,7 +41,7 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "rubric": (
         *("rubric", "score_rubric", "score_rubrics", "grading_rubric", "scoring_rubric", "rubrics", "Rubrics"),
-        *("rubric_items", "checklist"),
+        *("rubric_items", "checklist", "scoring_questions", "prompt_metadata.rubrics"),
     ),
     "tools": ("tools", "functions"),
     "id": ("id", "prompt_id", "row_id", "uid"),
@@ -120,10 +119,9 @@ class Columns:
         Raises:
             RowError: It is neither a text nor a number.
         """
-        value = self.get("reference_answer")
-        if isinstance(value, list | tuple) and len(value) == 1:
-            [value] = value
-        if is_missing(value):
+        value = _single(self.get("reference_answer"))
+        if is_missing(value) or _reference_checklist(value) is not None:
+            self.forget("reference_answer")
             return None
         if isinstance(value, str):
             return value or None
@@ -131,7 +129,7 @@ class Columns:
             return number_text(value)
         raise RowError(f"got {type(value).__name__} as the reference answer; expected a text")
 
-    def rubrics(self, default: tuple[Rubric, ...]) -> tuple[Rubric, ...]:
+    def rubrics(self, default: tuple[AnyRubric, ...]) -> tuple[AnyRubric, ...]:
         """Return the row's own rubrics, else the default ones; a rubric that cannot be read is never covered by them.
 
         Raises:
@@ -143,7 +141,7 @@ class Columns:
             "no rubric; give the row a 'rubric' column, or all rows one with --rubric (for example helpfulness)"
         )
 
-    def own_rubrics(self) -> tuple[Rubric, ...]:
+    def own_rubrics(self) -> tuple[AnyRubric, ...]:
         """Return the row's own rubrics, empty if it has none.
 
         Raises:
@@ -152,6 +150,9 @@ class Columns:
         value = self.get("rubric")
         if not _is_empty(value):
             return _parsed(value, self.read["rubric"])
+        if (elsewhere := self._checklist_elsewhere()) is not None:
+            self.read["rubric"], found = elsewhere
+            return _parsed(found, self.read["rubric"])
         levels = {name: self.values[name] for name in self.values if _FLAT_RUBRIC.fullmatch(str(name))}
         flat = {name: text for name, text in levels.items() if not is_missing(text)}
         is_named = "rubric" in self._named  # then a column of another name is not meant
@@ -161,7 +162,17 @@ class Columns:
                 "rubric_column= in a reward, or rename it"
             )
         self.take(*flat)
-        return parse_rubrics(flat) if flat else ()
+        return read_rubrics(flat) if flat else ()
+
+    def _checklist_elsewhere(self) -> tuple[str, Any] | None:
+        """Return a checklist in a column of another name: WildChecklists', or DR Tulu's in the reference answer's."""
+        requirements = self.values.get("requirements")
+        if isinstance(requirements, str) and "(importance:" in requirements:
+            return "requirements", requirements
+        for name in self._names("reference_answer"):
+            if (found := _reference_checklist(_single(value_at(self.values, name)))) is not None:
+                return name, found
+        return None
 
     def forget(self, role: str) -> None:
         """Note that the column of a role was not read after all."""
@@ -209,19 +220,42 @@ def shown_names(values: Mapping[str, Any]) -> str:
     return ", ".join(sorted(map(str, values))) or "no columns"
 
 
-def _parsed(value: Any, column: str) -> tuple[Rubric, ...]:
-    # A data set must not choose which files of this machine are read.
-    for one in value if isinstance(value, list | tuple) else [value]:
-        named = one.get("rubric") if isinstance(one, Mapping) else one
-        if is_file(named):
-            raise RubricError(
-                f"column {column!r}: got the file name {named!r:.80}; expected the rubric itself, or the file for all "
-                "rows as --rubric or rubric="
-            )
+def _parsed(value: Any, column: str) -> tuple[AnyRubric, ...]:
+    # A data set must not choose which files of this machine are read, nor which of its code runs.
+    if named := next(_file_names(value), None):
+        raise RubricError(
+            f"column {column!r}: got the file name {named!r:.80}; expected the rubric itself, or the file for all "
+            "rows as --rubric or rubric="
+        )
     try:
-        return parse_rubrics(value)
+        return read_rubrics(value)
     except RubricError as error:
         raise RubricError(f"column {column!r}: {error}") from error
+
+
+def _file_names(value: Any) -> Iterator[str]:
+    """Yield the files that reading a value as rubrics would open."""
+    if is_file(value):
+        yield str(value)
+    elif isinstance(value, str) and (written := json_value(value)) is not None:
+        yield from _file_names(written)
+    elif isinstance(value, Mapping):
+        yield from _file_names(value.get("rubric"))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _file_names(one)
+
+
+def _single(value: Any) -> Any:
+    """Return the one entry of a list of one, and other values as they are."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+
+
+def _reference_checklist(value: Any) -> Any:
+    """Return the checklist that DR Tulu keeps as JSON beside its question; None if the value is an answer."""
+    written = json_value(value) if isinstance(value, str) else value
+    is_checklist = isinstance(written, Mapping) and not {"rubrics", "rubric", "Answer Critical"}.isdisjoint(written)
+    return written if is_checklist else None
 
 
 def _is_empty(value: Any) -> bool:

@@ -12,7 +12,8 @@ from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messa
 from prom_reward.errors import RowError, RubricError
 from prom_reward.prompts.prompt_parts import components
 from prom_reward.prompts.transcripts import PromptValue, transcript
-from prom_reward.types import GradingRequest, Rubric
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import GradingRequest
 
 Kind = Literal["pair", "response", "responses"]
 KINDS: Mapping[Kind, str] = {
@@ -48,7 +49,7 @@ class Example:
         """Whether any of its texts is a list of messages."""
         return any(not isinstance(text, str) for text in (self.prompt, *self.responses))
 
-    def requests(self, default_rubrics: tuple[Rubric, ...]) -> list[list[GradingRequest]]:
+    def requests(self, default_rubrics: tuple[AnyRubric, ...]) -> list[list[GradingRequest]]:
         """Return for each response one request per rubric.
 
         Raises:

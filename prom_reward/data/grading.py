@@ -10,7 +10,9 @@ from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.errors import InputError, RowError
 from prom_reward.judging.base import Judge
-from prom_reward.types import GradingRequest, Judgment, Rubric
+from prom_reward.judging.checklists import grade_requests
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import GradingRequest, Judgment
 
 PLAIN = RowFormat(columns={})
 """Reads rows by the known column names alone."""
@@ -18,7 +20,7 @@ PLAIN = RowFormat(columns={})
 
 def row_requests(
     values: Mapping[str, Any],
-    default_rubrics: tuple[Rubric, ...],
+    default_rubrics: tuple[AnyRubric, ...],
     row_format: RowFormat = PLAIN,
     recognition: Recognition | None = None,
 ) -> list[GradingRequest]:
@@ -57,7 +59,7 @@ class RequestBatch:
 
 def batch_rows(
     rows: Iterable[Row | BrokenRow],
-    default_rubrics: tuple[Rubric, ...],
+    default_rubrics: tuple[AnyRubric, ...],
     *,
     batch_size: int = 16,
     row_format: RowFormat = PLAIN,
@@ -83,7 +85,7 @@ def batch_rows(
 
 def grade_batch(judge: Judge, batch: RequestBatch) -> list[dict[str, Any]]:
     """Return one graded row a request, in order."""
-    judgments = judge.grade([request for _, request in batch.pairs])
+    judgments = grade_requests(judge, [request for _, request in batch.pairs])
     return [
         graded_row(row.values, request, judgment)
         for (row, request), judgment in zip(batch.pairs, judgments, strict=True)

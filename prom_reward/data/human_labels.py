@@ -12,6 +12,7 @@ from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.data.spreading import spread_pairs
 from prom_reward.errors import InputError, RowError
+from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import GradingRequest, Rubric, ScoreScale
 
 
@@ -232,7 +233,7 @@ def labeled_requests(
     [requests] = example.requests(default_rubrics)
     found = []
     for request in requests:
-        own = on_scale(scores, request.rubric.scale, columns.scale)
+        own = on_scale(scores, with_levels(request.rubric).scale, columns.scale)
         found.append(
             LabeledRequest(
                 request=request,
@@ -249,4 +250,4 @@ def labeled_requests(
 def _group(values: Mapping[str, Any], column: str | None, request: GradingRequest) -> str:
     if column is None:
         return ""
-    return request.rubric.criteria if column == "rubric" else str(values[known_column(values, column)])
+    return with_levels(request.rubric).criteria if column == "rubric" else str(values[known_column(values, column)])

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from prom_reward.errors import ConfigError
@@ -64,6 +64,12 @@ class Generation:
     """Whether labels of `score_logprobs` are minus infinity only because a server did not report them."""
     error: str | None = None
     """Why there is no text."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no log-probability is NaN and one is over minus infinity; fp16 may overflow."""
+        values = (self.score_logprobs or {"": 0.0}).values()
+        return max(values) > -inf and not any(map(isnan, values))
 
 
 def too_long(num_prompt_tokens: int, context_length: int | None) -> Generation:

@@ -21,7 +21,8 @@ from prom_reward.evaluation.agreement import Estimate
 from prom_reward.evaluation.pairs import PairEvaluation, ScoredPair, compare_judges_on_pairs, evaluate_pairs
 from prom_reward.evaluation.scores import Evaluation, ScoredRow, compare_judges, evaluate_scores, grade_all
 from prom_reward.judging.base import Judge
-from prom_reward.rubrics.rubric import Rubric, parse_rubrics
+from prom_reward.rubrics.reading import only_levels, read_rubrics
+from prom_reward.rubrics.rubric import Rubric
 
 LabeledInput = str | Path | Iterable[Mapping[str, Any]] | LabeledFile
 """A file, rows in memory, or what `labeled_input` returned."""
@@ -140,7 +141,9 @@ def labeled_input(
 
     Arguments and errors are those of `evaluate`.
     """
-    labeled = _labeled(rows, parse_rubrics(rubric) if rubric is not None else (), columns, limit)
+    labeled = _labeled(
+        rows, only_levels(read_rubrics(rubric), "evaluate") if rubric is not None else (), columns, limit
+    )
     if labeled.rows and labeled.pairs:
         raise InputError(
             f"got {len(labeled.rows)} rows with scores and {len(labeled.pairs)} preference pairs; expected one kind, "

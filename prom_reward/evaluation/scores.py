@@ -20,6 +20,7 @@ from prom_reward.evaluation.agreement import (
 )
 from prom_reward.evaluation.placeholders import is_placeholder
 from prom_reward.judging.base import Judge
+from prom_reward.judging.checklists import grade_requests
 from prom_reward.types import GradingRequest, Judgment
 
 _WORD = re.compile(r"\w+")
@@ -97,7 +98,7 @@ def grade_all(
     order = sorted(range(len(requests)), key=lambda at: (requests[at].rubric.text, requests[at].instruction))
     judgments: dict[int, Judgment] = {}
     for part in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
-        judgments |= zip(part, judge.grade([requests[at] for at in part]), strict=True)
+        judgments |= zip(part, grade_requests(judge, [requests[at] for at in part]), strict=True)
         on_batch(len(part))
     return [judgments[at] for at in range(len(requests))]
 

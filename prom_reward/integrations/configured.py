@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.columns import COLUMN_NAMES
 from prom_reward.errors import ConfigError, RowError, UnscoredError
+from prom_reward.judging.checklists import grade_requests
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.reward_function import PrometheusReward
 from prom_reward.rewards.reward_rule import unscored_reason
@@ -47,7 +48,7 @@ def reward_of(prompt: PromptValue, completion: PromptValue, columns: Mapping[str
         UnscoredError: It could not be scored and `PROM_REWARD_ON_UNSCORED` is "raise".
     """
     reward, requests = _asked(prompt, completion, columns)
-    return _reward(reward, requests, reward.judge.grade(requests))
+    return _reward(reward, requests, grade_requests(reward.judge, requests))
 
 
 def prompt_of(row: Mapping[str, Any]) -> PromptValue:

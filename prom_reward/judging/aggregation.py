@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf, isnan
 from typing import Any
 
 from prom_reward.engines.base import Generation
@@ -21,8 +20,7 @@ from prom_reward.types import Comparison, GradingRequest, JudgePrompt, Judgment,
 
 def _checked(generation: Generation) -> Generation:
     """Return the generation, or a failed one if its log-probabilities are not numbers (an overflow in fp16)."""
-    values = generation.score_logprobs.values() if generation.score_logprobs else (0.0,)
-    if max(values) > -inf and not any(isnan(value) for value in values):
+    if generation.is_finite:
         return generation
     error = "the engine's log-probabilities are not numbers; load the judge with another dtype"
     return replace(generation, text="", finish_reason="error", score_logprobs=None, error=error)
@@ -122,6 +120,8 @@ def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
     prob_a = {"A": 1.0, "B": 0.0, "tie": 0.5}[winner]
     if first.score_probs is not None and second.score_probs is not None:
         prob_a = prob_first_is_better(first.score_probs, second.score_probs)
+    elif first.parts or second.parts:  # checklists, on [0, 1]
+        prob_a = min(max((1 + difference) / 2, 0.0), 1.0)
     is_forced = Outcome.FORCED in (first.outcome, second.outcome)
     return Comparison(
         outcome=Outcome.FORCED if is_forced else Outcome.SCORED,

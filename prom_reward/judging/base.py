@@ -3,12 +3,13 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from prom_reward.errors import ConfigError
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Rubric
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
-RubricLike = str | Mapping[str, Any] | Rubric
+RubricLike = str | Mapping[str, Any] | Sequence[Any] | AnyRubric
 
 
 @runtime_checkable
@@ -30,6 +31,8 @@ class Judge(Protocol):
     """A short name for logs and reports."""
     guard: bool = True
     """Whether judge text in responses is neutralized."""
+    reads_checklists: bool = False
+    """Whether `grade` takes requests by checklists; if not, it is asked for one criterion at a time."""
     taught_to_rank: bool = True
     """Whether the judge was trained for pairwise ranking."""
     is_repeatable: bool = False
@@ -83,16 +86,18 @@ class Judge(Protocol):
         Args:
             instruction: The policy's prompt.
             response: The policy's answer.
-            rubric: A rubric in any form that `Rubric.parse` reads, for example "helpfulness".
+            rubric: A rubric or checklist in any form that `read_rubrics` reads, for example "helpfulness".
             reference_answer: An answer that deserves the best score, if there is one.
         """
+        from prom_reward.judging.checklists import grade_requests
+
         request = GradingRequest(
             instruction=instruction,
             response=response,
-            rubric=rubric if isinstance(rubric, Rubric) else Rubric.parse(rubric),
+            rubric=cast(AnyRubric, rubric),  # the request reads it
             reference_answer=reference_answer,
         )
-        return self.grade([request])[0]
+        return grade_requests(self, [request])[0]
 
     async def agrade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
         """Grade as `grade` does, without blocking the event loop; by default in a thread."""

@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import inf, isnan
 from pathlib import Path
 
 from prom_reward.engines.base import Generation, SamplingParams
@@ -134,10 +133,7 @@ def _keys(prompts: Sequence[JudgePrompt], sampling: SamplingParams, engine: Sequ
 
 
 def _has_verdict(prompt: JudgePrompt, generation: Generation) -> bool:
-    if generation.finish_reason not in ("result", "forced"):
-        return False
-    logprobs = (generation.score_logprobs or {"": 0.0}).values()
-    if max(logprobs) == -inf or any(isnan(value) for value in logprobs):
+    if generation.finish_reason not in ("result", "forced") or not generation.is_finite:
         return False
     marker = "" if RESULT_MARKER in generation.text else prompt.response_prefix
     verdict = first_verdict(marker + generation.text, prompt.labels)

@@ -6,7 +6,7 @@ from typing import Literal
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.judging.distributions import entropy, one_hot
 from prom_reward.prompts.guard.detectors import DETECTOR_VERSION, DETECTORS, detect
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, Winner
+from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, Winner
 
 OnFlag = Literal["log", "lowest", "unscored"]
 
@@ -58,6 +58,8 @@ class FlagPolicy:
                 error=said,
             )
         lowest = request.rubric.scale.low
+        if isinstance(request.rubric, Checklist):
+            return replace(flagged, outcome=Outcome.SCORED, expected_score=float(lowest), parts=(), error=said)
         probs = one_hot(lowest, request.rubric.scale.labels)
         return replace(
             flagged,

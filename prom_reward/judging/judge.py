@@ -13,17 +13,21 @@ from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners,
 from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache, Lookup
 from prom_reward.judging.calibration import Calibration
+from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.requests import parse_requests
 from prom_reward.judging.truncation import truncate_middle
+from prom_reward.prompts.checklist import CHECKLIST_TEXTS
 from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import TASK_TEXTS, Layout, PromptStyle, TaskTexts, task_texts
 from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, grading_prompt
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment
+from prom_reward.rubrics.reading import with_levels
+from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment
 
 logger = logging.getLogger(__name__)
 
 JudgeMode = Literal["feedback", "score"]
+CriterionText = Literal["rubric", "compact"]
 
 
 class PrometheusJudge(Judge):
@@ -47,8 +51,11 @@ class PrometheusJudge(Judge):
         cache: Keeps the engine's answers, so that nothing is asked for twice.
         flags: The detectors to run on responses, and the consequence of a flag; None marks flagged judgments and keeps
             their scores.
+        criterion_text: The task text of a checklist's criteria: "rubric" is the judge's own, "compact" our short one.
         name: A name for logs and reports.
     """
+
+    reads_checklists = True
 
     def __init__(
         self,
@@ -64,8 +71,11 @@ class PrometheusJudge(Judge):
         calibration: Calibration | None = None,
         cache: JudgmentCache | None = None,
         flags: FlagPolicy | None = None,
+        criterion_text: CriterionText = "rubric",
         name: str = "judge",
     ) -> None:
+        if criterion_text not in ("rubric", "compact"):
+            raise ConfigError(f"got criterion_text={criterion_text!r}; expected rubric or compact")
         if prompt_style not in TASK_TEXTS:
             raise ConfigError(f"got prompt_style={prompt_style!r}; expected one of {', '.join(TASK_TEXTS)}")
         if layout not in ("prometheus", "response_last"):
@@ -87,6 +97,7 @@ class PrometheusJudge(Judge):
         self.calibration = calibration
         self.cache = cache
         self.flags = flags or FlagPolicy()
+        self.criterion_text: CriterionText = criterion_text
         self.name = name
 
     @property
@@ -119,7 +130,7 @@ class PrometheusJudge(Judge):
 
     @property
     def _settings(self) -> str:
-        own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response]
+        own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response, self.criterion_text]
         guard = GUARD_VERSION if self.guard else "off"
         sampling = json.dumps(asdict(self.sampling)) if self.mode == "feedback" else ""
         guarded = f"guard={guard}{self.flags.fingerprint and f'|{self.flags.fingerprint}'}"
@@ -142,7 +153,9 @@ class PrometheusJudge(Judge):
 
     def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
         """Return the prompt that grades a request."""
-        return grading_prompt(request, self._texts, guard=self.guard, response_prefix=self._prefix)
+        is_criterion = with_levels(request.rubric).is_criterion
+        texts = CHECKLIST_TEXTS if is_criterion and self.criterion_text == "compact" else self._texts
+        return grading_prompt(request, texts, guard=self.guard, response_prefix=self._prefix)
 
     @property
     def ranks(self) -> bool:
@@ -163,20 +176,22 @@ class PrometheusJudge(Judge):
             One judgment per request, in order. The outcome of an unscored one says why.
         """
         parsed = parse_requests(requests, GradingRequest)
-        prompts = [self._fitting_prompt(request) for request in parsed]
-        return self._judgments(parsed, prompts, self._generate(prompts))
+        asked = Expansion.of(parsed)
+        prompts = [self._fitting_prompt(request) for request in asked.requests]
+        return self._joined(parsed, asked, self._judgments(asked.requests, prompts, self._generate(prompts)))
 
     async def agrade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
         """Grade as `grade` does, without blocking the event loop."""
         parsed = parse_requests(requests, GradingRequest)
-        prompts = [self._fitting_prompt(request) for request in parsed]
-        return self._judgments(parsed, prompts, await self._agenerate(prompts))
+        asked = Expansion.of(parsed)
+        prompts = [self._fitting_prompt(request) for request in asked.requests]
+        return self._joined(parsed, asked, self._judgments(asked.requests, prompts, await self._agenerate(prompts)))
 
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
         """Compare two responses each by pairwise ranking.
 
-        Prometheus v1 has no ranking: as in its paper both responses are graded and the expected scores compared;
-        equal ones are a "tie".
+        Prometheus v1 and checklists have no ranking: as in v1's paper both responses are graded and the expected scores
+        compared; equal ones are a "tie".
 
         Args:
             requests: Requests, or mappings with their fields.
@@ -185,11 +200,10 @@ class PrometheusJudge(Judge):
             One comparison per request, in order.
         """
         parsed = parse_requests(requests, ComparisonRequest)
-        if not self.ranks:
-            return self._compare_by_grading(parsed)
-        prompts = [self.comparison_prompt(request) for request in parsed]
-        samples = self._generate(prompts)
-        found = [aggregate_winners(prompt, generations) for prompt, generations in zip(prompts, samples, strict=True)]
+        is_graded = [not self.ranks or isinstance(request.rubric, Checklist) for request in parsed]
+        graded = iter(self._compare_by_grading([one for one, grades in zip(parsed, is_graded, strict=True) if grades]))
+        ranked = iter(self._rank([one for one, grades in zip(parsed, is_graded, strict=True) if not grades]))
+        found = [next(graded if grades else ranked) for grades in is_graded]
         return [self.flags.comparison(request, one) for request, one in zip(parsed, found, strict=True)]
 
     def load(self) -> None:
@@ -209,6 +223,15 @@ class PrometheusJudge(Judge):
     def _prefix(self) -> str:
         return SCORE_PREFIX if self.mode == "score" else ""
 
+    def _joined(
+        self, requests: Sequence[GradingRequest], asked: Expansion, judgments: Sequence[Judgment]
+    ) -> list[Judgment]:
+        """Return one judgment per request; a checklist is flagged as a whole, as a pitfall's lowest answer is good."""
+        return [
+            self.flags.judgment(request, one) if isinstance(request.rubric, Checklist) else one
+            for request, one in zip(requests, asked.joined(judgments), strict=True)
+        ]
+
     def _judgments(
         self, requests: Sequence[GradingRequest], prompts: Sequence[JudgePrompt], samples: Sequence[list[Generation]]
     ) -> list[Judgment]:
@@ -218,7 +241,8 @@ class PrometheusJudge(Judge):
             judgment = aggregate_scores(request, prompt, generations)
             if self.calibration is not None:
                 judgment = self.calibration.judgment(judgment, request.rubric.scale)
-            judgments.append(self.flags.judgment(request, judgment))
+            is_whole = not with_levels(request.rubric).is_criterion
+            judgments.append(self.flags.judgment(request, judgment) if is_whole else judgment)
         return judgments
 
     def _generate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
@@ -273,5 +297,9 @@ class PrometheusJudge(Judge):
             for response in (request.response_a, request.response_b)
         ]
         judgments = self.with_guards(guard=self.guard, flags=FlagPolicy(detectors=())).grade(sides)
-        found = [compare_judgments(judgments[at], judgments[at + 1]) for at in range(0, len(judgments), 2)]
-        return [self.flags.comparison(request, one) for request, one in zip(requests, found, strict=True)]
+        return [compare_judgments(judgments[at], judgments[at + 1]) for at in range(0, len(judgments), 2)]
+
+    def _rank(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
+        prompts = [self.comparison_prompt(request) for request in requests]
+        pairs = zip(prompts, self._generate(prompts), strict=True)
+        return [aggregate_winners(prompt, generations) for prompt, generations in pairs]

@@ -37,6 +37,8 @@ class ServedJudge(Judge):
         facts: What the server says about its judge.
     """
 
+    reads_checklists = True
+
     def __init__(self, source: ServerSource, facts: Mapping[str, Any]) -> None:
         # A batch may take long: only a broken connection says that the server is gone. It has answered once.
         self.source = replace(

@@ -22,7 +22,7 @@ from prom_reward.labeling.labeled_rows import LabeledRow, read_labels
 from prom_reward.labeling.manifest import load_manifest
 from prom_reward.labeling.verdicts import logit
 from prom_reward.prompts.transcripts import PromptValue
-from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.reading import AnyRubric
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class _Exporter:
     """Turns labeled rows into a trainer's rows, and counts what it drops."""
 
     found: Export
-    rubrics: tuple[Rubric, ...]
+    rubrics: tuple[AnyRubric, ...]
     on_disagreement: OnDisagreement
     min_margin: float
     max_entropy: float | None

@@ -13,7 +13,7 @@ from prom_reward.errors import InputError
 from prom_reward.files import read_text, replacing
 from prom_reward.judging.base import Judge
 from prom_reward.labeling.task import LabelingTask, Method
-from prom_reward.rubrics.rubric import Rubric, parse_rubrics
+from prom_reward.rubrics.reading import AnyRubric, rubric_from_dict
 
 FORMAT = 1
 """Raised when shards are written in another form."""
@@ -63,9 +63,9 @@ class Manifest:
             about=dict(about),
         )
 
-    def parsed_rubrics(self) -> tuple[Rubric, ...]:
+    def parsed_rubrics(self) -> tuple[AnyRubric, ...]:
         """Return the rubrics for rows without one."""
-        return parse_rubrics(self.rubrics) if self.rubrics else ()
+        return tuple(map(rubric_from_dict, self.rubrics))
 
     def check_in(self, path: Path, *, accepts_changes: bool = False) -> None:
         """Write the manifest if there is none, else compare.

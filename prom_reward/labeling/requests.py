@@ -7,7 +7,8 @@ from typing import Any
 
 from prom_reward.errors import RowError
 from prom_reward.judging.base import Judge
-from prom_reward.rubrics.rubric import Rubric
+from prom_reward.judging.checklists import grade_requests
+from prom_reward.rubrics.reading import rubric_from_dict
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
 Request = GradingRequest | ComparisonRequest
@@ -45,7 +46,7 @@ def request_from_json(values: Mapping[str, Any]) -> Request:
     shared = {
         "instruction": values["instruction"],
         "reference_answer": values["reference_answer"],
-        "rubric": Rubric.parse(values["rubric"]),
+        "rubric": rubric_from_dict(values["rubric"]),
     }
     match values["responses"]:
         case [str(response)]:
@@ -64,7 +65,7 @@ def judge_requests(judge: Judge, requests: Mapping[str, Request]) -> dict[str, A
     """Judge requests, which may be batched, and return the answers by key."""
     grading = {key: one for key, one in requests.items() if isinstance(one, GradingRequest)}
     comparing = {key: one for key, one in requests.items() if isinstance(one, ComparisonRequest)}
-    judgments = judge.grade(list(grading.values())) if grading else []
+    judgments = grade_requests(judge, list(grading.values())) if grading else []
     comparisons = judge.compare(list(comparing.values())) if comparing else []
     return dict(zip(grading, judgments, strict=True)) | dict(zip(comparing, comparisons, strict=True))
 

@@ -13,8 +13,8 @@ from prom_reward.data.sources import open_source, recognize
 from prom_reward.data.spreading import spread_pairs
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.labeling.requests import Request
-from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.types import ComparisonRequest, GradingRequest, Rubric
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.types import ComparisonRequest, GradingRequest
 
 Method = Literal["grade", "rank", "both"]
 """Grade every response, rank the two sides of each pair, or do both."""
@@ -55,7 +55,7 @@ class PlannedRow:
     """The reason why it is left out; None if it is labeled."""
     example: Example | None = None
     """The row's content."""
-    rubrics: tuple[Rubric, ...] = ()
+    rubrics: tuple[AnyRubric, ...] = ()
     """The row's rubrics."""
     grading: list[list[GradingRequest]] = field(default_factory=list)
     """For each response a request for each rubric; empty if pairs are only ranked."""
@@ -81,7 +81,7 @@ class LabelingTask:
     """The kind of the rows."""
     row_format: RowFormat
     """Reads a row."""
-    rubrics: tuple[Rubric, ...]
+    rubrics: tuple[AnyRubric, ...]
     """For rows without a rubric."""
     method: Method
     """Whether responses are graded, pairs ranked, or both."""
@@ -123,7 +123,9 @@ def open_task(
     if method not in ("grade", "rank", "both"):
         raise ConfigError(f"got method={method!r}; expected grade, rank or both")
     source, rows = str(reader.source), reader.rows()
-    rubrics = parse_rubrics(rubric) if rubric is not None else ()
+    rubrics = read_rubrics(rubric) if rubric is not None else ()
+    for given in rubrics:
+        given.to_dict()  # fails now and not after the first shard
     row_format = RowFormat(columns=dict(reader.columns or {}), reference_answer=reference_answer)
     kind, peeked = recognize(rows, row_format, where=source)
     if kind != "pair" and method != "grade":

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from math import fsum, log
 from typing import Any, Literal
 
-from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import Comparison, Judgment, Outcome
 
 Side = Literal["chosen", "rejected", "tie"]
@@ -42,7 +42,7 @@ _SAME = 1e-9
 class ResponseVerdict:
     """The judgments of one response by all of its rubrics."""
 
-    rubrics: tuple[Rubric, ...]
+    rubrics: tuple[AnyRubric, ...]
     """The rubrics, at least one."""
     judgments: tuple[Judgment, ...]
     """A judgment for each."""
@@ -100,7 +100,7 @@ class ResponseVerdict:
 class Ranking:
     """The comparisons of a pair by all of its rubrics, in both orders."""
 
-    rubrics: tuple[Rubric, ...]
+    rubrics: tuple[AnyRubric, ...]
     """The rubrics, at least one."""
     comparisons: tuple[tuple[Comparison, Comparison], ...]
     """For each rubric the comparison with the chosen response first, and the one with the rejected response first."""
@@ -208,6 +208,6 @@ def _union(*flags: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(flag for some in flags for flag in some))
 
 
-def _weighted(rubrics: Sequence[Rubric], values: Sequence[float]) -> float:
+def _weighted(rubrics: Sequence[AnyRubric], values: Sequence[float]) -> float:
     total = fsum(rubric.weight for rubric in rubrics)
     return fsum(rubric.weight * value for rubric, value in zip(rubrics, values, strict=True)) / total

@@ -4,7 +4,6 @@ The two fixed forms are FastChat's `llama-2` and `mistral` templates, with which
 trained. Both begin with one BOS, which is never part of the text.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -34,11 +33,6 @@ class InstConversation:
     """One BOS has to be put before the ids."""
     written_bos: str = ""
     """The text has none."""
-
-    @property
-    def digest(self) -> str:
-        """A short digest of the conversation's markup."""
-        return _digest(self.system_open, self.system_close)
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
         """Return the conversation up to and with the response prefix, without BOS."""
@@ -96,13 +90,6 @@ class ChatTemplateConversation:
         text, bos = alone.text, tokenizer.bos_token or ""
         # A BOS that opens every turn (ChatML) is a marker of the turns.
         self.written_bos = bos if text.startswith(bos) and text.count(bos) == 1 else ""
-        self.writes_date = "strftime_now" in str(template)
-        """Whether the template may write today's date: then the prompts of two days differ, and so does `digest`."""
-
-    @property
-    def digest(self) -> str:
-        """A short digest of the conversation's markup, with the date that the template wrote into it."""
-        return _digest(*(skeleton.text for skeleton in (self._with_system, self._alone) if skeleton))
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
         """Return the conversation up to and with the response prefix, with the BOS if the template has one."""
@@ -145,10 +132,6 @@ def _skeleton(tokenizer: Any, template_kwargs: dict[str, Any], stand_ins: tuple[
 
 def _as_blocks(text: str) -> list[dict[str, str]]:
     return [{"type": "text", "text": text}]
-
-
-def _digest(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from prom_reward.errors import InputError
 from prom_reward.prompts.guard.neutralize import neutralize
 from prom_reward.prompts.prometheus import TaskTexts
+from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import RESULT_MARKER, ComparisonRequest, GradingRequest, JudgePrompt
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -31,17 +32,18 @@ def grading_prompt(
         response_prefix: `SCORE_PREFIX` for score mode, empty for feedback mode.
     """
     has_reference = request.reference_answer is not None
+    rubric = with_levels(request.rubric)
     values = {
-        "low": str(request.rubric.scale.low),
-        "high": str(request.rubric.scale.high),
+        "low": str(rubric.scale.low),
+        "high": str(rubric.scale.high),
         "instruction": _clean(request.instruction),
         "response": _candidate(request.response, guard),
         "reference_answer": _clean(request.reference_answer or ""),
-        "rubric": _clean(request.rubric.text),
-        "criterion": _clean(request.rubric.criteria),
+        "rubric": _clean(rubric.text),
+        "criterion": _clean(rubric.criterion_text),
     }
     template = texts.absolute if has_reference else texts.absolute_without_reference
-    labels = tuple(str(label) for label in request.rubric.scale.labels)
+    labels = tuple(str(label) for label in rubric.scale.labels)
     return JudgePrompt(texts.absolute_system, fill(template, values), response_prefix, labels=labels)
 
 
@@ -62,7 +64,7 @@ def comparison_prompt(
         "response_a": _candidate(request.response_a, guard),
         "response_b": _candidate(request.response_b, guard),
         "reference_answer": _clean(request.reference_answer or ""),
-        "rubric": _clean(f"[{request.rubric.criteria}]"),
+        "rubric": _clean(f"[{with_levels(request.rubric).criteria}]"),
     }
     return JudgePrompt(texts.relative_system, fill(template, values), response_prefix, labels=("A", "B"))
 

@@ -102,7 +102,8 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
         try:
             _count_row(data, row, name, selection)
             for rubric in row.example.columns.own_rubrics() or default:
-                texts[rubric.name].add(replace(rubric, weight=1.0))
+                if isinstance(rubric, Rubric):  # people grade by levels
+                    texts[rubric.name].add(replace(rubric, weight=1.0))
         except UNREADABLE as error:
             raise InputError(
                 f"{folder / 'labels.jsonl'}: holds a row that is no label ({type(error).__name__}: {error}); run "

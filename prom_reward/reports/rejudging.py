@@ -12,8 +12,8 @@ from prom_reward.labeling.labeled_rows import read_labels
 from prom_reward.labeling.manifest import load_manifest
 from prom_reward.reports.log import read_log
 from prom_reward.reports.training_folder import LOG_FILE
+from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
-from prom_reward.types import Rubric
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class _Item:
     response: str
     reference_answer: str | None
     rubric_name: str
-    rubric: Rubric | None
+    rubric: AnyRubric | None
     """None if the source holds only the name."""
 
 
-def write_requests(source: str | Path, rows: Path, rubrics: tuple[Rubric, ...] = ()) -> list[str]:
+def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...] = ()) -> list[str]:
     """Write what was judged as rows that `prom-reward label` reads, each once; return what is left out.
 
     Args:
@@ -58,7 +58,7 @@ def write_requests(source: str | Path, rows: Path, rubrics: tuple[Rubric, ...] =
 
 
 def _rows(
-    items: Iterable[_Item], given: Mapping[str, Rubric], names: set[str], problems: list[str]
+    items: Iterable[_Item], given: Mapping[str, AnyRubric], names: set[str], problems: list[str]
 ) -> Iterator[dict[str, Any]]:
     seen = set()
     for item in items:
@@ -76,7 +76,7 @@ def _rows(
                 problems.append(f"{item.instruction!r:.60}: a row with this prompt or response would be read otherwise")
 
 
-def _own_rubric(item: _Item, given: Mapping[str, Rubric]) -> Rubric:
+def _own_rubric(item: _Item, given: Mapping[str, AnyRubric]) -> AnyRubric:
     if item.rubric_name in given:
         return given[item.rubric_name]
     if item.rubric is not None:

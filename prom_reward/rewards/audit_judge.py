@@ -6,6 +6,7 @@ from math import nan
 
 from prom_reward.errors import ConfigError
 from prom_reward.judging.base import Judge
+from prom_reward.judging.checklists import grade_requests
 from prom_reward.rewards.batch import JudgedBatch
 from prom_reward.rewards.observers import Findings, Observer
 
@@ -56,7 +57,7 @@ class AuditJudge(Observer):
         pairs = batch.pairs
         scored = [at for at, (_, judgment) in enumerate(pairs) if judgment.expected_score is not None]
         chosen = draw.sample(scored, min(len(scored), max(1, round(self.share * len(scored)))))
-        second = self.judge.grade([pairs[at][0] for at in chosen])
+        second = grade_requests(self.judge, [pairs[at][0] for at in chosen])
         scores = {at: judgment.expected_score for at, judgment in zip(chosen, second, strict=True)}
         both = [
             (request.rubric.scale.to_unit(own), request.rubric.scale.to_unit(other))

@@ -8,14 +8,15 @@ from prom_reward.data.columns import COLUMN_NAMES, Columns
 from prom_reward.errors import RowError, RubricError
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue, transcript
-from prom_reward.types import GradingRequest, Judgment, Rubric
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import GradingRequest, Judgment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowReader:
     """Reads the rows of a trainer's batch, by the column names of `prom_reward.data.columns`."""
 
-    rubrics: tuple[Rubric, ...] = ()
+    rubrics: tuple[AnyRubric, ...] = ()
     """For rows without a rubric of their own."""
     rubric_column: str | None = None
     """The column with a rubric, or a path into one; None takes the known names."""

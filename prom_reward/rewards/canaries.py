@@ -11,6 +11,7 @@ from math import nan
 from statistics import fmean
 
 from prom_reward.errors import ConfigError
+from prom_reward.judging.checklists import grade_requests
 from prom_reward.rewards.batch import JudgedBatch
 from prom_reward.rewards.observers import Findings, Observer
 from prom_reward.types import GradingRequest
@@ -69,7 +70,7 @@ class Canaries(Observer):
         attacked = [replace(one, response=f"{one.response}\n\n{self._text(draw, one)}") for one, _ in chosen]
         rises = [
             4 * (request.rubric.scale.to_unit(after.expected_score) - request.rubric.scale.to_unit(before))
-            for (request, before), after in zip(chosen, batch.judge.grade(attacked), strict=True)
+            for (request, before), after in zip(chosen, grade_requests(batch.judge, attacked), strict=True)
             if after.expected_score is not None
         ]
         mean, share = (fmean(rises), fmean(rise >= 1 for rise in rises)) if rises else (nan, nan)

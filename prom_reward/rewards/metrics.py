@@ -7,10 +7,12 @@ from statistics import StatisticsError, correlation, fmean
 
 from prom_reward.prompts.guard.detectors import DETECTORS
 from prom_reward.rewards.batch import JudgedBatch
-from prom_reward.types import GradingRequest, Judgment, Outcome, Rubric
+from prom_reward.rubrics.checklists.checklist import Checklist, Part
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import GradingRequest, Judgment, Outcome
 
 
-def batch_metrics(batch: JudgedBatch, rubrics: Sequence[Rubric]) -> dict[str, float]:
+def batch_metrics(batch: JudgedBatch, rubrics: Sequence[AnyRubric]) -> dict[str, float]:
     """Return a batch's metrics by name; a mean over nothing is NaN, which TRL leaves out of its own means.
 
     The names depend on `rubrics` and on the judge's kind, never on the batch: TRL before 1.14 hangs if the ranks log
@@ -18,7 +20,7 @@ def batch_metrics(batch: JudgedBatch, rubrics: Sequence[Rubric]) -> dict[str, fl
 
     Args:
         batch: The judged batch.
-        rubrics: The reward's default rubrics; each has its mean on its own scale.
+        rubrics: The reward's default rubrics; each has its mean on its own scale, and each criterion of a checklist.
     """
     pairs = batch.pairs
     judgments = [judgment for _, judgment in pairs]
@@ -26,6 +28,7 @@ def batch_metrics(batch: JudgedBatch, rubrics: Sequence[Rubric]) -> dict[str, fl
     found = {"judge/unit_score": _mean(rubric.scale.to_unit(score) for rubric, score in scored)}
     for name in dict.fromkeys(rubric.name for rubric in rubrics):
         found[f"judge/score/{name}"] = _mean(score for rubric, score in scored if rubric.name == name)
+    found |= _criteria_metrics(pairs, rubrics)
     outcomes = Counter(judgment.outcome for judgment in judgments)
     found |= {f"judge/outcome/{outcome.value}": float(outcomes[outcome]) for outcome in Outcome}
     flags = Counter(flag for judgment in judgments for flag in judgment.flags)
@@ -36,6 +39,29 @@ def batch_metrics(batch: JudgedBatch, rubrics: Sequence[Rubric]) -> dict[str, fl
     found["judge/length_correlation"] = length_correlation(batch)
     found["judge/seconds"] = batch.seconds
     return found | {f"judge/{name}": value for name, value in batch.judge.take_metrics().items()}
+
+
+def _criteria_metrics(
+    pairs: Sequence[tuple[GradingRequest, Judgment]], rubrics: Sequence[AnyRubric]
+) -> dict[str, float]:
+    """Return for each criterion of the default checklists how far it is met; of others their counts alone.
+
+    `judge/criteria_unscored` is the number of criteria that nobody could tell; one that a closed gate spared the judge
+    is none of them.
+    """
+    checklists = [one for one in rubrics if isinstance(one, Checklist)]
+    if rubrics and not checklists:
+        return {}
+    parts = [part for _, judgment in pairs for part in judgment.parts]
+    found = {
+        f"judge/criterion/{leaf.name}": _mean(
+            part.value for part in parts if part.name == leaf.name and part.value is not None
+        )
+        for checklist in checklists
+        for leaf in checklist.leaves()
+    }
+    found["judge/criteria_unscored"] = float(sum(part.value is None and part.source != "nobody" for part in parts))
+    return found
 
 
 def length_correlation(batch: JudgedBatch) -> float:
@@ -63,13 +89,27 @@ def shown_scores(judgments: Sequence[Judgment]) -> str:
 
 
 def shown_feedback(requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> str:
-    """Return a row's feedback for the completions table."""
-    if len(judgments) == 1:
+    """Return a row's feedback for the completions table; of a checklist each criterion's value and effect."""
+    if len(judgments) == 1 and not judgments[0].parts:
         return judgments[0].feedback or judgments[0].error or ""
     return "\n".join(
-        f"{request.rubric.name}: {judgment.feedback or judgment.error or ''}"
+        line
         for request, judgment in zip(requests, judgments, strict=True)
+        for line in _shown_parts(judgment.parts)
+        or [f"{request.rubric.name}: {judgment.feedback or judgment.error or ''}"]
     )
+
+
+def _shown_parts(parts: Sequence[Part]) -> list[str]:
+    """Return a line for each criterion: its value, its effect on the score, and the judge's feedback."""
+    return [
+        f"{part.name}: {_shown(part.value, '.2f')} ({_shown(part.effect, '+.2f')}) {part.feedback or part.error or ''}"
+        for part in parts
+    ]
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _mean(values: Iterable[float]) -> float:

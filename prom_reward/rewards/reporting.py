@@ -14,7 +14,7 @@ from prom_reward.rewards.batch import JudgedBatch, RowReader
 from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
 from prom_reward.rewards.metrics import batch_metrics, shown_feedback, shown_scores
 from prom_reward.rewards.observers import LogMetric, Observer, Watch
-from prom_reward.types import Rubric
+from prom_reward.rubrics.reading import AnyRubric
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class Reporter:
             trainer.log_extra("judge_feedback", shown)
 
 
-def derived_name(kind: str, rubrics: Sequence[Rubric], settings: Sequence[object]) -> str:
+def derived_name(kind: str, rubrics: Sequence[AnyRubric], settings: Sequence[object]) -> str:
     """Return a name of the rubrics with a digest of the settings.
 
     Trainers merge the metrics of equal names. The name is the same on every machine and in every process.

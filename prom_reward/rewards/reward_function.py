@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from prom_reward.errors import ConfigError, WorkError
+from prom_reward.errors import ConfigError
 from prom_reward.judging.base import Judge
+from prom_reward.judging.checklists import grade_requests
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.batch import JudgedBatch, RowReader
 from prom_reward.rewards.judgment_log import JudgmentLog
@@ -16,8 +17,8 @@ from prom_reward.rewards.normalizers import NormalizerLike, resolve_normalizer
 from prom_reward.rewards.observers import LogMetric, Observer
 from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name
 from prom_reward.rewards.reward_rule import RewardRule, ScoreKind
-from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.types import GradingRequest, Rubric, ScoreScale
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.types import GradingRequest, ScoreScale
 
 if TYPE_CHECKING:
     from prom_reward.rewards.reward_model import OnUnscored, PrometheusRewardModel
@@ -31,14 +32,15 @@ class PrometheusReward:
 
     Args:
         judge: Grades the responses, for example `load_judge("smollm2-135m")`.
-        rubric: The default rubric in any form that `Rubric.parse` reads, or a list of them; None if every row brings
-            its own.
+        rubric: The default rubric or checklist in any form that `read_rubrics` reads, or a list of them; None if every
+            row brings its own. A checklist's score is from 0 to 1.
         normalizer: "unit" maps the scale to [0, 1], "centered" to [-1, 1], "identity" keeps the score; or a function
             `(score, scale) -> reward` or `(scores, scale) -> rewards`, which is called with one score at a time. It
             must not depend on the batch: groups are split across ranks, and GRPO scales by the group's deviation
             itself.
         score: "expected" is the mean of the score's distribution (no ties, less noise); "integer" is the mean of the
-            sampled integers, with three samples the protocol of the papers.
+            sampled integers, with three samples the protocol of the papers; of a checklist's criteria it takes met
+            or not met.
         on_unscored: The reward of a response that could not be scored. "none" (or None): None. GRPO and RLOO leave
             such a row out (its advantage is 0 from TRL 1.6 on, its reward 0 before; with other reward functions their
             sum counts, as if this reward were 0); Online DPO takes it as 0. "raise": UnscoredError, which ends the
@@ -64,7 +66,7 @@ class PrometheusReward:
     def __init__(
         self,
         judge: Judge,
-        rubric: "str | Mapping[str, Any] | Rubric | Sequence[Any] | None" = None,
+        rubric: "str | Mapping[str, Any] | AnyRubric | Sequence[Any] | None" = None,
         *,
         normalizer: NormalizerLike = "unit",
         score: ScoreKind = "expected",
@@ -81,7 +83,7 @@ class PrometheusReward:
             raise ConfigError(
                 f"got {judge!r:.60} as the judge; expected one of load_judge, or a subclass of prom_reward.Judge"
             )
-        rubrics = () if rubric is None else parse_rubrics(rubric)
+        rubrics = () if rubric is None else read_rubrics(rubric)
         self.judge = judge
         self.rows = RowReader(
             rubrics=rubrics,
@@ -108,7 +110,7 @@ class PrometheusReward:
         return self._reporter.log
 
     @property
-    def rubrics(self) -> tuple[Rubric, ...]:
+    def rubrics(self) -> tuple[AnyRubric, ...]:
         """The default rubrics, empty if every row brings its own."""
         return self.rows.rubrics
 
@@ -146,9 +148,7 @@ class PrometheusReward:
     def _judged(self, number: int, requests: list[list[GradingRequest]]) -> JudgedBatch:
         start = time.perf_counter()
         asked = [request for row in requests for request in row]
-        found = self.judge.grade(asked)
-        if len(found) != len(asked):
-            raise WorkError(f"the judge {self.judge.name!r} gave {len(found)} judgments for {len(asked)} requests")
+        found = grade_requests(self.judge, asked)
         flat = iter(found)
         seconds = time.perf_counter() - start
         judgments = [[next(flat) for _ in row] for row in requests]

@@ -7,7 +7,8 @@ from typing import Literal
 
 from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.rewards.normalizers import Normalizer, UnitInterval
-from prom_reward.types import GradingRequest, Judgment, Rubric, ScoreScale
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import Checklist, GradingRequest, Judgment, ScoreScale
 
 ScoreKind = Literal["expected", "integer"]
 
@@ -42,12 +43,12 @@ class RewardRule:
     def reward(self, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> float | None:
         """Return a row's reward, or None if the row is unscored and `on_unscored` names no number."""
         rewards = [
-            self.normalized(self._score(judgment), request.rubric.scale) if judgment.is_scored else None
+            self.normalized(self._score(request.rubric, judgment), request.rubric.scale) if judgment.is_scored else None
             for request, judgment in zip(requests, judgments, strict=True)
         ]
         return self.combined([request.rubric for request in requests], rewards)
 
-    def combined(self, rubrics: Sequence[Rubric], rewards: Sequence[float | None]) -> float | None:
+    def combined(self, rubrics: Sequence[AnyRubric], rewards: Sequence[float | None]) -> float | None:
         """Return the reward of a row from those of its rubrics: the sum of `weight * reward`.
 
         Args:
@@ -84,9 +85,11 @@ class RewardRule:
             )
         return reward
 
-    def _score(self, judgment: Judgment) -> float | None:
+    def _score(self, rubric: AnyRubric, judgment: Judgment) -> float | None:
         if self.score == "expected":
             return judgment.score if judgment.expected_score is None else judgment.expected_score
+        if isinstance(rubric, Checklist) and judgment.parts:
+            return rubric.score({part.name: part.value for part in judgment.parts}, hard=True).score
         return judgment.score if judgment.mean_score is None else judgment.mean_score  # a judge may list no samples
 
 

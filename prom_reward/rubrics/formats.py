@@ -34,6 +34,16 @@ def without_files() -> Iterator[None]:
         _READS_FILES.reset(token)
 
 
+def is_level_key(key: str) -> bool:
+    """Whether a mapping's key describes a level, such as `score1_description`."""
+    return bool(_SCORE_KEY.fullmatch(key))
+
+
+def has_level_lines(text: str) -> bool:
+    """Whether a text describes levels in `Score 1: ...` lines."""
+    return bool(_LOOSE_LEVEL_LINE.search(text))
+
+
 def is_rendered(text: str) -> bool:
     """Whether a text is a whole rubric and not the name of one."""
     return "\n" in text.strip() or text.lstrip().startswith("[")

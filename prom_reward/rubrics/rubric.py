@@ -32,6 +32,8 @@ class Rubric:
     """The scale of the scores."""
     weight: float = 1.0
     """The factor of this rubric's reward if a row has several rubrics."""
+    is_criterion: bool = False
+    """Whether it is one criterion of a checklist, whose levels are answers."""
 
     def __post_init__(self) -> None:
         labels, described = set(self.scale.labels), set(self.descriptions)
@@ -56,6 +58,18 @@ class Rubric:
         """The rubric as Prometheus reads it: `[criteria]`, then one `Score n: ...` line a label."""
         levels = [f"Score {label}: {self.descriptions[label]}" for label in self.scale.labels]
         return "\n".join([f"[{self.criteria}]", *levels])
+
+    @property
+    def level_texts(self) -> tuple[str, ...]:
+        """The texts that a response may copy."""
+        return tuple(self.descriptions.values())
+
+    @property
+    def criterion_text(self) -> str:
+        """A criterion as a compact task text shows it: with its answers if they are not no and yes."""
+        if len(self.scale.labels) == 2:
+            return self.criteria
+        return "\n".join([self.criteria, *(f"{label}: {self.descriptions[label]}" for label in self.scale.labels)])
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values, a mapping that `parse` reads back."""

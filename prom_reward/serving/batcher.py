@@ -11,6 +11,7 @@ from math import ceil
 
 from prom_reward.errors import ConfigError, PromRewardError, RowError, ServerGoneError, WorkError
 from prom_reward.judging.base import Judge
+from prom_reward.judging.checklists import grade_requests
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome
 
 logger = logging.getLogger(__name__)
@@ -233,7 +234,7 @@ class Batcher:
         """Return the judge's answers to gradings and comparisons, in order."""
         gradings = [one for one in requests if isinstance(one, GradingRequest)]
         comparisons = [one for one in requests if isinstance(one, ComparisonRequest)]
-        graded = self._judge.grade(gradings) if gradings else []
+        graded = grade_requests(self._judge, gradings) if gradings else []
         compared = self._judge.compare(comparisons) if comparisons else []
         if (len(graded), len(compared)) != (len(gradings), len(comparisons)):
             raise WorkError(f"the judge gave {len(graded) + len(compared)} answers to {len(requests)} requests")

@@ -19,7 +19,7 @@ from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
 from prom_reward.rewards.observers import Observer, Watch
 from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
-from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest
 from prom_reward.serving.history import History
 from prom_reward.serving.metrics import ServiceMetrics
@@ -127,7 +127,7 @@ class JudgeService:
         self.is_judging = False
         self.batcher.close()
 
-    def use_rubrics(self, rubrics: tuple[Rubric, ...]) -> None:
+    def use_rubrics(self, rubrics: tuple[AnyRubric, ...]) -> None:
         """Take other default rubrics from the next request on."""
         self.rows = replace(self.rows, rubrics=rubrics)
 

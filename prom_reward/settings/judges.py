@@ -9,7 +9,7 @@ from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.errors import ConfigError
 from prom_reward.judging.flags import OnFlag
-from prom_reward.judging.judge import JudgeMode
+from prom_reward.judging.judge import CriterionText, JudgeMode
 from prom_reward.prompts.guard.detectors import DETECTORS
 from prom_reward.prompts.prometheus import Layout, PromptStyle
 from prom_reward.settings.validation import Strict
@@ -80,6 +80,8 @@ class JudgeConfig(Strict):
     """What becomes of a response that a detector flags."""
     detectors: tuple[str, ...] = tuple(DETECTORS)
     """Names of the detectors that look at responses."""
+    criterion_text: CriterionText = "rubric"
+    """The task text of a checklist's criteria: the judge's own, or this project's compact one."""
     truncate_response: Literal["middle"] | None = None
     """Whether a response that does not fit is cut."""
     calibration: str | None = None
@@ -140,6 +142,7 @@ class JudgeOverrides(TypedDict, total=False):
     guard: bool
     on_flag: OnFlag
     detectors: tuple[str, ...]
+    criterion_text: CriterionText
     truncate_response: Literal["middle"] | None
     calibration: str | None
     cache: str | None

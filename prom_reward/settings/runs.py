@@ -88,7 +88,7 @@ class TrainingRun(Strict):
     adapter: str | None = None
     """The adapter to go on from; None takes the judge's own, or starts a new one."""
     data: list[DataSource] = Field(default_factory=list)
-    """The labelled files."""
+    """The labeled files."""
     layouts: dict[Layout, float] = Field(default_factory=dict)
     """Each layout's share of the examples; empty takes the judge's own."""
     max_tokens: int = Field(default=1500, ge=1)

@@ -10,6 +10,7 @@ from prom_reward.data.human_labels import LabelColumns, LabeledRequest, read_lab
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.prompts.checklist import CHECKLIST_TEXTS
+from prom_reward.rubrics.reading import with_levels
 from prom_reward.training.constructed import constructed_requests
 from prom_reward.training.examples import Example, ExampleEncoder
 from prom_reward.training.sources import DataSource
@@ -145,6 +146,6 @@ def _repeated(labeled: Sequence[LabeledRequest], passes: float, draw: random.Ran
     whole, fraction = divmod(passes, 1)
     prompts: dict[tuple[str, str], list[LabeledRequest]] = {}
     for one in labeled:
-        prompts.setdefault((one.request.instruction, one.request.rubric.criteria), []).append(one)
+        prompts.setdefault((one.request.instruction, with_levels(one.request.rubric).criteria), []).append(one)
     drawn = draw.sample(list(prompts.values()), round(fraction * len(prompts)))
     return list(labeled) * int(whole) + [one for family in drawn for one in family]

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import ConfigError
-from prom_reward.rubrics.rubric import Rubric, parse_rubrics
+from prom_reward.rubrics.reading import only_levels, read_rubrics
+from prom_reward.rubrics.rubric import Rubric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,4 +45,4 @@ class DataSource:
     @property
     def rubrics(self) -> tuple[Rubric, ...]:
         """The rubrics for rows without one."""
-        return () if self.rubric is None else parse_rubrics(self.rubric)
+        return () if self.rubric is None else only_levels(read_rubrics(self.rubric), "train-judge")

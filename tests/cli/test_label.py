@@ -3,6 +3,7 @@ import json
 import pytest
 import yaml
 
+from prom_reward.settings.resolution import judge_config
 from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, verdict, write_rows
 
 
@@ -28,7 +29,7 @@ def options(tmp_path, *more):
     return ("--rubric", "helpfulness", "--out", tmp_path / "out", *more)
 
 
-def test_a_file_is_labelled_and_exported(run, judged, source, tmp_path):
+def test_a_file_is_labeled_and_exported(run, judged, source, tmp_path):
     done = run("label", source, *options(tmp_path, "--export", "dpo", "--export", "kto", "--on-disagreement", "swap"))
     assert done.status == 0
     assert f"{tmp_path}/out/labels.jsonl: 20 of 20 rows (preference pairs) in " in done.out
@@ -200,3 +201,20 @@ def test_what_was_recognized_is_shown_before_the_work_and_strict_refuses_what_st
     assert "prompt from prompt, chosen from chosen, rejected from rejected; unread: question" in done.err
     refused = run("label", source, *options(tmp_path, "--strict"))
     assert (refused.status, "question" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(("options", "seed"), [((), 7), (("--seed", 3), 3)])
+def test_a_judges_own_seed_holds_unless_another_is_given(run, monkeypatch, source, tmp_path, options, seed):
+    judge = {"preset": "smollm2-135m", "sampling": {"seed": 7}}
+    (tmp_path / "judge.yaml").write_text(yaml.safe_dump(judge))
+    asked = []
+
+    def load(judge, **overrides):
+        asked.append(judge_config(judge, **overrides).sampling.seed)
+        return scripted_judge()
+
+    monkeypatch.setattr("prom_reward.cli.label.load_prometheus_judge", load)
+    judge = ("--judge", tmp_path / "judge.yaml")
+    done = run("label", source, "--rubric", "helpfulness", "--out", tmp_path / "out", *judge, *options)
+    assert done.status == 0
+    assert asked == [seed]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from prom_reward.data.columns import Columns, value_at
@@ -31,7 +33,7 @@ def test_a_reference_is_read_as_text(value, reference):
 
 @pytest.mark.parametrize(
     "more",
-    [{"score_rubric": {"criteria": "Is it right?"}}, {"rubrics": [{"criterion": "Names yeast."}]}, {"rubric": "?"}],
+    [{"score_rubric": {"criteria": "Is it right?"}}, {"rubrics": [{"criterion": "", "points": 5}]}, {"rubric": "?"}],
 )
 def test_a_default_rubric_never_covers_a_rows_own(more):
     with pytest.raises(RubricError, match=f"column '{next(iter(more))}'"):
@@ -133,5 +135,63 @@ def test_a_row_opens_no_file(tmp_path, form):
     path = tmp_path / "rubric.yaml"
     path.write_text("criteria: Is it kind?\nscale: [1, 2]\nscore1_description: No.\nscore2_description: Yes.\n")
     assert Rubric.parse(path).criteria == "Is it kind?"
+    with pytest.raises(RubricError, match=r"column 'rubric': got the file name"):
+        Columns({"rubric": form(str(path))}).own_rubrics()
+
+
+PITFALL = [{"criterion": "Names the dose.", "points": 5}, {"criterion": "Invents a diagnosis.", "points": -6}]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"rubrics": PITFALL},
+        {"Rubrics": PITFALL},
+        {"rubric": PITFALL},
+        {"rubric": json.dumps(PITFALL)},
+        {"rubric_items": [{"criterion_text": one["criterion"], "points": one["points"]} for one in PITFALL]},
+        {"prompt_metadata": {"rubrics": json.dumps(PITFALL)}},
+        {"ground_truth": json.dumps({"query": "What helps?", "rubrics": PITFALL})},
+        {"ground_truth": [json.dumps({"query": "What helps?", "rubrics": PITFALL})]},
+        {"requirements": "1) Names the dose. (importance: 5/1)\n2) Invents a diagnosis. (weight: -6)"},
+        {"reward_model": {"ground_truth": {"rubrics": PITFALL}}},
+    ],
+)
+def test_a_rows_checklist_is_found_under_the_names_of_public_sets(row):
+    columns = Columns({"prompt": "What helps?", **row})
+    columns.get("prompt")
+    [checklist] = columns.rubrics(HELPFUL)
+    assert [(one.text, one.weight) for one in checklist.criteria] == [
+        ("Names the dose.", 5),
+        ("Invents a diagnosis.", -6),
+    ]
+    assert columns.reference() is None
+    assert columns.unread() == []
+
+
+def test_a_rows_questions_are_a_checklist():
+    questions = [{"point_id": 0, "question": "Is it a poem?", "rule": None, "dep": []},
+                 {"point_id": 1, "question": "Does it rhyme well?", "rule": None, "dep": [0]}]  # fmt: skip
+    for row in ({"scoring_questions": questions}, {"checklist": [one["question"] for one in questions]}):
+        [checklist] = Columns(row).own_rubrics()
+        assert [leaf.text for leaf in checklist.leaves()] == ["Is it a poem?", "Does it rhyme well?"]
+
+
+def test_requirements_in_other_words_are_no_checklist():
+    assert Columns({"prompt": "Q", "requirements": "- Python 3.11\n- four cores"}).rubrics(HELPFUL) == HELPFUL
+
+
+def test_a_row_runs_no_code_of_its_own_choice():
+    items = [{"text": "It is a keyword.", "check": "keyword:iskeyword"}]
+    with pytest.raises(RubricError, match=r"column 'rubric': got the check 'keyword:iskeyword'"):
+        Columns({"rubric": items}).own_rubrics()
+    [checklist] = Columns({"rubric": [{"text": "It is short.", "check": {"max_words": 9}}]}).own_rubrics()
+    assert checklist.criteria[0].check("Yes.")
+
+
+@pytest.mark.parametrize("form", [lambda path: json.dumps({"rubric": path}), lambda path: {"rubric": {"rubric": path}}])
+def test_a_row_opens_no_file_from_within_other_forms(tmp_path, form):
+    path = tmp_path / "rubric.yaml"
+    path.write_text("- It is kind and short.\n")
     with pytest.raises(RubricError, match=r"column 'rubric': got the file name"):
         Columns({"rubric": form(str(path))}).own_rubrics()

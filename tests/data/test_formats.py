@@ -65,7 +65,7 @@ def problem(values, **columns):
         ),
     ],
 )
-def test_every_known_form_is_recognised(values, kind, prompt, responses):
+def test_every_known_form_is_recognized(values, kind, prompt, responses):
     found = example(values)
     assert (found.kind, found.prompt, found.responses) == (kind, prompt, responses)
     rubrics = example({**values, "rubric": "honesty"}).requests(HELPFUL)

@@ -139,7 +139,7 @@ def test_a_file_without_labels_is_one_clear_error(tmp_path):
         ("pairs/llmbar_natural", 0, 100),
     ],
 )
-def test_the_labelled_data_is_read_whole(data_folder, name, rows, pairs):
+def test_the_labeled_data_is_read_whole(data_folder, name, rows, pairs):
     found = read_labeled(data_folder / f"{name}.jsonl", HELPFUL)
     assert (len(found.rows), len(found.pairs), found.problems) == (rows, pairs, [])
 

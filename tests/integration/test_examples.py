@@ -78,8 +78,8 @@ def test_the_audit_judge_has_another_seed_and_none_of_the_default_judges_labels(
     for name in ("train_judge", "train_judge_second_leg"):
         default = load_training_run(f"configs/{name}.yaml")
         assert audit.seed != default.seed
-        labelled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
-        assert not labelled[0] & labelled[1]
+        labeled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
+        assert not labeled[0] & labeled[1]
     held_out = "dev/summaries.jsonl"  # of training_examples/prove_it/prove_it.py
     assert held_out not in {data.path for data in [*audit.data, *default.data]}
 

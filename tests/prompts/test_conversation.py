@@ -1,9 +1,7 @@
 import copy
-import datetime
 import pickle  # noqa: TID251  # an engine's conversation starts in another process
 
 import pytest
-from transformers.utils import chat_template_utils
 
 from prom_reward.errors import ConfigError
 from prom_reward.prompts.conversation import (
@@ -255,23 +253,5 @@ def test_a_templates_variables_reach_it(with_template):
     plain = conversation_factory("tokenizer", {})
     assert render_text(silent(tokenizer), SCORE).endswith("<think></think>[RESULT] ")
     assert render_text(plain(tokenizer), SCORE).endswith("<assistant>[RESULT] ")
-    assert silent(tokenizer).digest != plain(tokenizer).digest
     with pytest.raises(ConfigError, match="conversation: mistral"):
         conversation_factory("mistral", {"enable_thinking": False})
-
-
-def test_a_template_that_writes_todays_date_says_so_and_changes_its_digest(with_template, monkeypatch):
-    class Tomorrow(datetime.datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return cls(2031, 1, 1)
-
-    today, undated = (ChatTemplateConversation(with_template(template)) for template in (DATED, TURNS))
-    monkeypatch.setattr(chat_template_utils, "datetime", Tomorrow)
-    chat_template_utils._compile_jinja_template.cache_clear()
-    tomorrow = ChatTemplateConversation(with_template(DATED))
-    chat_template_utils._compile_jinja_template.cache_clear()
-    assert (today.writes_date, undated.writes_date) == (True, False)
-    assert today.digest != tomorrow.digest
-    assert undated.digest == ChatTemplateConversation(with_template(TURNS)).digest
-    assert LLAMA_2.digest != MISTRAL.digest

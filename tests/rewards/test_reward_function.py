@@ -294,6 +294,7 @@ OTHER_JUDGES = {
     "prompt_style": ["prometheus-v1"],
     "layout": ["response_last"],
     "mode": ["score"],
+    "criterion_text": ["compact"],
     "sampling": [
         SamplingParams(max_new_tokens=9),
         SamplingParams(temperature=0),

@@ -61,7 +61,7 @@ def test_only_the_score_and_what_the_judge_writes_is_read():
     assert kept_positions(make_pack([example(prompt)])) == [19]
 
 
-def test_the_loss_is_least_at_the_labelled_distribution():
+def test_the_loss_is_least_at_the_labeled_distribution():
     one = example([5, 6, 7], probs=(0.1, 0.2, 0.7))
     pack = make_pack([one])
 

@@ -64,6 +64,17 @@ class GradedFile:
         if self._out is not None and self._file is not None:
             self._file.close()
 
+    def failure(self, where: str) -> InputError:
+        """Name the rows that were left out, and return the error to raise if no row could be graded."""
+        problems = self._problems()
+        first = f"the first problem, {problems[0]}" if problems else "it has no rows"
+        return InputError(f"{where}: no row could be graded; {first}")
+
+    def _problems(self) -> list[str]:
+        problems = [f"{row.place}: {row.problem}" for row in self._broken]
+        show_left_out(problems)
+        return problems
+
     def finish(self, where: str) -> None:
         """Show table and summary; fail if rows were left out or nothing was scored.
 
@@ -74,11 +85,9 @@ class GradedFile:
             InputError: No row could be graded.
             typer.Exit: Rows were left out, or no response could be scored.
         """
-        problems = [f"{row.place}: {row.problem}" for row in self._broken]
-        show_left_out(problems)
         if not self._num_written:
-            first = f"the first problem, {problems[0]}" if problems else "it has no rows"
-            raise InputError(f"{where}: no row could be graded; {first}")
+            raise self.failure(where)
+        problems = self._problems()
         if self._as_json and self._out is not None:
             print_json({**self._summary(), "left_out": problems})
         elif self._outcomes:

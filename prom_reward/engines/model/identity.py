@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -30,7 +31,7 @@ def source_identity(source: ModelSource, *parts: object) -> str:
     places = [(source.model, source.gguf_file), (source.adapter, None), (source.tokenizer, None)]
     folders = [(resolve_path(name), file) for name, file in places if name]
     digests = ",".join(filter(None, (folder_digest(folder, gguf_file=file) for folder, file in folders)))
-    today = datetime.now(UTC).astimezone().date() if any(_writes_date(folder) for folder, _ in folders) else ""
+    today = datetime.now(UTC).astimezone().date() if any(_writes_date(name, source) for name, _ in folders) else ""
     return "|".join(str(part or "") for part in [*origin, source.dtype, source.quantization, digests, today, *parts])
 
 
@@ -54,10 +55,21 @@ def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
     return sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
 
 
-def _writes_date(folder: str) -> bool:
-    """Whether the chat template of a local folder writes the current date."""
-    files = _matching(Path(folder), ["tokenizer_config.json", "chat_template.*"])
+def _writes_date(name: str, source: ModelSource) -> bool:
+    """Whether the chat template of a local folder, or of a hub model that was downloaded, writes the current date."""
+    folder = Path(name) if Path(name).is_dir() else _cached(name, source.revision if name == source.model else None)
+    files = _matching(folder, ["tokenizer_config.json", "chat_template.*"]) if folder else []
     return any(b"strftime_now" in file.read_bytes() for file in files)
+
+
+def _cached(name: str, revision: str | None) -> Path | None:
+    """Return the folder of a hub model's tokenizer in the hub's cache; None if it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    with suppress(ValueError):  # no hub id
+        found = try_to_load_from_cache(name, "tokenizer_config.json", revision=revision)
+        return Path(found).parent if isinstance(found, str) else None
+    return None
 
 
 def _sampled(file: Path) -> bytes:

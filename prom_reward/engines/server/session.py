@@ -166,7 +166,7 @@ async def _abilities(client: ServerClient, source: ServerSource, model: str | No
     try:
         return await probe_server(client, model=source.model, fallback_model=model, api=source.api)
     except RequestFailedError as error:
-        raise ConfigError(f"the judge's server {source.url} cannot be used: {error}; check the url") from error
+        raise ConfigError(f"the judge's server {source.url} cannot be used: {error}") from error
     except ConfigError as error:
         where = "" if source.url in str(error) else f"{source.url}: "
         raise ConfigError(f"{where}{error}") from error

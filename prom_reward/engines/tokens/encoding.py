@@ -32,7 +32,7 @@ class PromptEncoder:
     """Encodes rendered conversations for one tokenizer.
 
     Text outside the markup is encoded with `split_special_tokens=True`, so that `<|im_end|>` in a response
-    becomes ordinary pieces. Neighbouring texts are joined before they are encoded: a benign conversation
+    becomes ordinary pieces. Neighboring texts are joined before they are encoded: a benign conversation
     gives the same ids as encoding it in one go.
     """
 

@@ -63,7 +63,7 @@ def next_tokens(tails: Mapping[str, Tokens]) -> dict[Tokens, tuple[int, ...]]:
 
 
 def label_logprobs(known: Mapping[Tokens, Mapping[int, float]], tails: Mapping[str, Tokens]) -> dict[str, float]:
-    """Return the raw log-probability in nats of each label, not normalised over the labels.
+    """Return the raw log-probability in nats of each label, not normalized over the labels.
 
     A label of several tokens is the product of its tokens' probabilities. If one label begins another
     ("1" and "10"), the shorter one is counted without the longer ones that it could have become.

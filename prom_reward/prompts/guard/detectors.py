@@ -64,9 +64,9 @@ def _hidden_text(request: GradingRequest) -> bool:
 
 
 def _rubric_copy(request: GradingRequest) -> bool:
-    """Whether the response holds two of the rubric's descriptions, word for word."""
+    """Whether the response holds two of the rubric's descriptions or criteria, word for word."""
     said = _words(request.response)
-    levels = {_words(text) for text in request.rubric.descriptions.values()}
+    levels = {_words(text) for text in request.rubric.level_texts}
     return sum(len(level) >= 20 and level in said for level in levels) >= 2
 
 

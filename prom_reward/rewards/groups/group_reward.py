@@ -22,7 +22,7 @@ from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rewards.observers import LogMetric, Observer
 from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name
 from prom_reward.rewards.reward_rule import RewardRule
-from prom_reward.rubrics.rubric import parse_rubrics
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 from prom_reward.types import Rubric
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class GroupReward:
             raise ConfigError(f"got num_generations={num_generations!r}; expected a whole number over 0, or None")
         self.judge = judge
         self.rows = RowReader(
-            rubrics=() if rubric is None else parse_rubrics(rubric),
+            rubrics=() if rubric is None else read_rubrics(rubric),
             rubric_column=rubric_column,
             reference_column=reference_column,
             include_reasoning=include_reasoning,
@@ -113,7 +113,8 @@ class GroupReward:
         if not judge.ranks:
             logger.warning("the judge %r does not rank: its comparisons are made of its grades", judge.name)
         elif not judge.taught_to_rank:
-            logger.warning("the judge %r was not trained for pairwise ranking: measure it, or grade", judge.name)
+            told = "the judge %r was not trained for pairwise ranking: `prom-reward evaluate --groups` measures it"
+            logger.warning(told, judge.name)
 
     def __repr__(self) -> str:
         rubrics = ", ".join(rubric.name for rubric in self.rubrics) or "of each row"
@@ -125,7 +126,7 @@ class GroupReward:
         return self._reporter.log
 
     @property
-    def rubrics(self) -> tuple[Rubric, ...]:
+    def rubrics(self) -> tuple[AnyRubric, ...]:
         """The default rubrics, empty if every row brings its own."""
         return self.rows.rubrics
 

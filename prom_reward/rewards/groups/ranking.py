@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from prom_reward.errors import ConfigError, RowError, WorkError
 from prom_reward.judging.base import Judge
+from prom_reward.judging.checklists import grade_requests
 from prom_reward.rewards.groups.contest import Contest, Group, Ranking
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rubrics.rubric import Rubric
@@ -70,7 +71,7 @@ def rank_groups(
     anchors = baselines or [None] * len(groups)
     contests = [Contest(group, rule, anchor) for group, anchor in zip(groups, anchors, strict=True)]
     asked = [request for contest in contests for request in contest.members]
-    graded = iter(_complete(judge, judge.grade(asked), len(asked)))
+    graded = iter(grade_requests(judge, asked))
     for contest in contests:
         contest.judgments = [next(graded) for _ in contest.members]
     while duels := [(contest, pair) for contest in contests for pair in contest.next_pairs()]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, sparse, special
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[int, int]
@@ -70,6 +69,8 @@ class Strengths:
 
 def _probability(edge: Score) -> Score:
     """Return the probability of log-odds, its standard error by the delta method."""
+    from scipy import special
+
     prob = float(special.expit(edge.value))
     return Score(prob, None if edge.standard_error is None else prob * (1 - prob) * edge.standard_error)
 
@@ -85,6 +86,8 @@ def fit_strengths(results: Results, grades: Sequence[float | None], *, prior_wei
         grades: The expected score of each member from 0 to 1 (N); None for none.
         prior_weight: Factor of the prior's precision; 0 ignores the grades.
     """
+    from scipy import optimize, special
+
     if prior_weight == 0:
         grades = [None] * len(grades)
     probs = {pair: prob for pair, prob in results.items() if prob is not None}
@@ -125,6 +128,8 @@ def win_rates(results: Results, num_members: int) -> list[float | None]:
 
 def information(strengths: Floats, covariance: Floats, pair: Pair) -> float:
     """Return the information in nats that a comparison of two members is expected to add about the strengths."""
+    from scipy import special
+
     first, second = pair
     prob = special.expit(strengths[first] - strengths[second])
     variance = covariance[first, first] + covariance[second, second] - 2 * covariance[first, second]
@@ -145,6 +150,8 @@ def _prior(grades: Sequence[float | None], weight: float) -> tuple[Floats, Float
 
 def _joined(first: Any, second: Any, grades: Sequence[float | None]) -> npt.NDArray[np.bool_]:
     """Return which members belong to the largest part that grades and comparisons join."""
+    from scipy import sparse
+
     graded = [at for at, grade in enumerate(grades) if grade is not None]
     rows, columns = [*first, *graded[:-1]], [*second, *graded[1:]]
     edges = sparse.coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(grades), len(grades)))

@@ -14,6 +14,7 @@ from prom_reward.rewards.groups.contest import PairVerdict
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.reward_rule import unscored_reason
 from prom_reward.rubrics.formats import is_rendered, json_value
+from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.rubrics.rubric import Rubric, builtin_names
 from prom_reward.serving.exchange import Body
 from prom_reward.serving.protocols.fields import as_mapping, check_fields, listed, required
@@ -81,7 +82,7 @@ def _output(response: object) -> PromptValue:
     return output
 
 
-def _request(service: JudgeService, history: PromptValue, response: object, rubric: Rubric) -> GradingRequest:
+def _request(service: JudgeService, history: PromptValue, response: object, rubric: AnyRubric) -> GradingRequest:
     reads_thoughts = service.rows.include_reasoning
     instruction, answer = transcript(
         history, _output(response), include_reasoning=reads_thoughts, guard=service.judge.guard
@@ -89,7 +90,7 @@ def _request(service: JudgeService, history: PromptValue, response: object, rubr
     return GradingRequest(instruction=instruction, response=answer, rubric=rubric)
 
 
-def _principle(service: JudgeService, principle: object) -> Rubric:
+def _principle(service: JudgeService, principle: object) -> AnyRubric:
     """Return the rubric of a principle: one in any form, or a sentence that responses follow more or less."""
     if principle is None:
         if len(service.rows.rubrics) != 1:

@@ -9,6 +9,7 @@ from typing import Any
 from prom_reward.data.human_labels import LabeledPair, read_labeled
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
+from prom_reward.rubrics.reading import with_levels
 from prom_reward.rubrics.rubric import builtin_rubric
 from prom_reward.training.construction.build import Row, constructed_row, fact_rows
 from prom_reward.training.construction.variants import Task, task_question
@@ -62,7 +63,7 @@ def preference_rows(path: Path, *, num_pairs: int, seed: int = 0) -> list[Row]:
     short = [pair for pair in read_labeled(path, (builtin_rubric("harmlessness"),)).pairs if _is_short(pair)]
     drawn = random.Random(f"{seed}:pairs").sample(short, min(num_pairs, len(short)))
     return [
-        constructed_row(side.instruction, side.response, side.rubric, scores, f"pair-{number}")
+        constructed_row(side.instruction, side.response, with_levels(side.rubric), scores, f"pair-{number}")
         for number, one in enumerate(drawn)
         for side, scores in ((one.chosen, [3, 5]), (one.rejected, [1, 3]))
     ]

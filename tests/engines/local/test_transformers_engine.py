@@ -198,7 +198,7 @@ def test_without_a_seed_every_call_draws_anew():
 
 
 @pytest.mark.parametrize("size", [1, 2, None])
-def test_a_prompts_text_does_not_depend_on_its_neighbours_or_the_batch_size(size):
+def test_a_prompts_text_does_not_depend_on_its_neighbors_or_the_batch_size(size):
     prompts = [JudgePrompt("", task) for task in TASKS]
     expected = [one.text for one in engine_of(tiny_judge()).generate(prompts, SAMPLED)]
     backwards = engine_of(tiny_judge(), decode_batch_size=size).generate(prompts[::-1], SAMPLED)

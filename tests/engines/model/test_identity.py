@@ -118,3 +118,18 @@ def test_a_large_shard_is_not_read_whole(tmp_path, monkeypatch):
         file.seek(-1, 2)
         file.write(b"x")
     assert folder_digest(tmp_path) != before
+
+
+def test_a_hub_models_template_with_the_date_counts_once_it_is_in_the_hubs_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    source = ModelSource(model="owner/name")
+    before = source_identity(source)
+    snapshot = tmp_path / "models--owner--name/snapshots/abc"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "models--owner--name/refs").mkdir()
+    (tmp_path / "models--owner--name/refs/main").write_text("abc")
+    (snapshot / "tokenizer_config.json").write_text('{"chat_template": "plain"}')
+    assert source_identity(source) == before
+    (snapshot / "tokenizer_config.json").write_text('{"chat_template": "{{ strftime_now(1) }}"}')
+    assert source_identity(source) != before
+    assert source_identity(ModelSource(model="owner/other")) == before.replace("name", "other")

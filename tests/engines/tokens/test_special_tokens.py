@@ -167,7 +167,7 @@ def test_markers_that_a_tokenizer_does_not_call_special_are_text_too(name, famil
 
 @pytest.mark.parametrize("is_special", [True, False])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_server_that_tokenises_itself_gets_no_control_token_either(family, is_special):
+def test_a_server_that_tokenizes_itself_gets_no_control_token_either(family, is_special):
     tokenizer = tokenizer_of("BPE with bytes", family, is_special=is_special)
     known = FAMILIES[family]
     prompt = JudgePrompt("", " and ".join(["Hi", *known]))

@@ -1,4 +1,4 @@
-"""The labelled data's responses, longest first, without those that hold conversation markers of their own.
+"""The labeled data's responses, longest first, without those that hold conversation markers of their own.
 
 Some of them are no honest answers: weak models that fell into a loop and wrote on to the token limit.
 """

@@ -1,0 +1,76 @@
+"""The tables of `prom-reward evaluate --groups` and `--cascade`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from prom_reward.cli.parts.console import progress_bar, stdout
+from prom_reward.data.human_labels import LabeledFile
+from prom_reward.evaluation.agreement import shown_estimate
+from prom_reward.evaluation.cascade_replay import CascadePoint, replay_cascade
+from prom_reward.evaluation.group_methods import GroupEvaluation, evaluate_groups
+from prom_reward.evaluation.groups import LabeledGroup, labeled_groups
+from prom_reward.evaluation.scores import grade_all
+from prom_reward.judging.base import Judge
+
+
+def group_figures(
+    labeled: LabeledFile, judge: Judge, *, size: int | None, resamples: int, seed: int, shows: bool
+) -> dict[str, Any]:
+    """Measure a judge's grades and comparisons on the answers to each prompt; print the table."""
+    groups = labeled_groups(labeled, size)
+    sizes = [len(group.requests) for group in groups]
+    pairs = [length * (length - 1) for length in sizes] if judge.ranks else []
+    with progress_bar() as progress:
+        task = progress.add_task(f"judging with {judge.name}", total=sum(sizes) + sum(pairs))
+        found = evaluate_groups(
+            judge, groups, resamples=resamples, seed=seed, on_batch=lambda count: progress.update(task, advance=count)
+        )
+    if shows:
+        _show_methods(found)
+    return found.to_dict()
+
+
+def cascade_figures(
+    labeled: LabeledFile, cheap: Judge, strong: Judge, *, size: int | None, shows: bool
+) -> dict[str, Any]:
+    """Replay a cascade of two judges on the answers to each prompt; print the curves."""
+    groups = labeled_groups(labeled, size)
+    curves = replay_cascade(groups, _graded(cheap, groups), _graded(strong, groups))
+    if shows:
+        _show_curves(f"{cheap.name}, then {strong.name}: {len(groups)} groups", curves)
+    points = {by: [one.to_dict() for one in curve] for by, curve in curves.items()}
+    return {"judge": cheap.name, "strong": strong.name, "n": len(groups), "curves": points}
+
+
+def _graded(judge: Judge, groups: Sequence[LabeledGroup]) -> dict[Any, Any]:
+    requests = [request for group in groups for request in group.requests]
+    with progress_bar() as progress:
+        task = progress.add_task(f"grading with {judge.name}", total=len(requests))
+        found = grade_all(judge, requests, on_batch=lambda count: progress.update(task, advance=count))
+    return dict(zip(requests, found, strict=True))
+
+
+def _show_methods(found: GroupEvaluation) -> None:
+    title = f"{found.judge}: {found.num_groups} groups, {found.num_answers} answers"
+    table = Table(title=title, title_justify="left")
+    for heading in ("", "tau", "gain", "best of n", "pairs", "ties", "flips", "prompts", "tokens"):
+        table.add_column(heading)
+    for name, one in found.methods.items():
+        estimates = [shown_estimate(one.tau, digits=2), shown_estimate(one.gain, digits=2, sign="+")]
+        estimates += [shown_estimate(each, digits=2) for each in (one.best, one.pairs)]
+        flips = "-" if one.flips is None else f"{one.flips:.2f}"
+        table.add_row(name, *estimates, f"{one.ties:.2f}", flips, f"{one.num_prompts:.0f}", f"{one.num_tokens:,.0f}")
+    stdout.print(table)
+    stdout.print(found.verdict, soft_wrap=True)
+
+
+def _show_curves(title: str, curves: Mapping[str, Sequence[CascadePoint]]) -> None:
+    table = Table(title=f"{title}; best-of-n accuracy (tau)", title_justify="left")
+    table.add_column("to the strong judge")
+    for by in curves:
+        table.add_column(by)
+    for points in zip(*curves.values(), strict=True):
+        table.add_row(f"{points[0].budget:.0%}", *(f"{one.best:.3f} ({one.tau:.2f})" for one in points))
+    stdout.print(table)

@@ -1,0 +1,1 @@
+"""Checklists: signed criteria, how they make one score, and every written form of them."""

@@ -1,0 +1,171 @@
+"""Every written form in which data sets hold a checklist, read into one.
+
+Read as they are published: HealthBench, Rubrics as Rewards, RubricHub, OpenRubrics, WildChecklists, ResearchRubrics,
+PRBench, PaperBench, DR Tulu, AdvancedIF, WildBench, ComplexBench, AutoRubric, verifiers, Markdown lists, and this
+project's own YAML.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from prom_reward.errors import RubricError, near_miss
+from prom_reward.files import is_too_deep
+from prom_reward.rubrics.checklists.checklist import Checklist
+from prom_reward.rubrics.checklists.criterion import Criterion, is_number, short_name
+from prom_reward.rubrics.checklists.items import CHILD_KEYS, TEXT_KEYS, criterion_fields, first
+from prom_reward.rubrics.checklists.markdown import is_sentence, list_items
+from prom_reward.rubrics.formats import has_level_lines, is_level_key
+
+_LIST_KEYS = (
+    *("criteria", "rubrics", "Rubrics", "rubric_items", "rubric", "checklist", "scoring_questions", "annotations"),
+    "requirements",
+)
+_CHECKLIST_KEYS = ("name", "combine", "saturate", "floor", "clip", "weight")
+
+
+def looks_like_checklist(value: Any) -> bool:
+    """Whether a value has the form of a checklist and not of a rubric with levels."""
+    try:
+        items = _items(value)
+    except RubricError:  # `parse_checklist` says why
+        return True
+    mappings = [one for one in items if isinstance(one, Mapping)]
+    texts = [one for one in items if not isinstance(one, Mapping)]
+    return (
+        bool(items)
+        and all(isinstance(one, str) and is_sentence(one) for one in texts)
+        and not any(map(_has_levels, mappings))
+        and (not mappings or any(key in one for one in mappings for key in TEXT_KEYS))
+    )
+
+
+def parse_checklist(value: Any, *, name: str = "checklist", allows_code: bool = False) -> Checklist:
+    """Read a checklist in any form that data sets hold.
+
+    Args:
+        value: A list of criteria, each a text or a mapping with a text and perhaps a weight; a mapping that holds such
+            a list (`criteria`, `rubrics`, `checklist`, ...); a PaperBench tree; a text with one list item per
+            criterion; or any of these as JSON text.
+        name: The name of a checklist that states none.
+        allows_code: Whether it may name Python functions as checks. A user's own file may, data may not.
+
+    Raises:
+        RubricError: It is none of these, or a criterion is broken; the message has its number.
+    """
+    if isinstance(value, Checklist):
+        return value
+    if is_too_deep(value):
+        raise RubricError("got a checklist that is nested too deeply; write it flatter")
+    items = _items(value)
+    if not items:
+        raise RubricError(
+            f"got {value!r:.80} as a checklist; expected a list of criteria, each a text or a mapping with a text and "
+            "perhaps a weight"
+        )
+    given = value if isinstance(value, Mapping) else {}
+    found = Checklist(**{"name": name, **_own_fields(given)}, criteria=_criteria(items))
+    if found.imported_checks and not allows_code:
+        raise RubricError(
+            f"got the check {found.imported_checks[0].name!r:.80}; expected a built-in one: only a rubric file names "
+            "functions of your own"
+        )
+    return found
+
+
+def _own_fields(given: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the fields of a mapping that are the checklist's own, not those of the row or tree around it."""
+    for key in given:
+        if key not in (*_CHECKLIST_KEYS, *_LIST_KEYS) and (
+            hint := near_miss(str(key), _CHECKLIST_KEYS[1:5], cutoff=0.8)
+        ):
+            raise RubricError(f"unknown key {key!r} in a checklist.{hint}")
+    own = {key: given[key] for key in _CHECKLIST_KEYS if given.get(key) is not None}
+    if first(given, CHILD_KEYS) or not is_number(own.get("weight", 1.0)):
+        own.pop("weight", None)  # a tree's root has a weight among no siblings
+    return own
+
+
+def _items(value: Any) -> list[Any]:
+    """Return the written criteria of a value, empty if it holds none."""
+    if isinstance(value, Mapping):
+        return _mapping_items(value)
+    if isinstance(value, str):
+        return _text_items(value)
+    return [_lifted(one) for one in value if one is not None] if isinstance(value, list | tuple) else []
+
+
+def _mapping_items(value: Mapping[Any, Any]) -> list[Any]:
+    if "descriptions" in value or any(is_level_key(str(key)) for key in value):
+        return []
+    children = first(value, CHILD_KEYS)
+    return list(children) if children else _items(first(value, _LIST_KEYS))
+
+
+def _lifted(item: Any) -> Any:
+    """Lift PRBench's `annotations` to the criterion that they are of."""
+    inner = item.get("annotations") if isinstance(item, Mapping) else None
+    return {**item, **inner} if isinstance(inner, Mapping) else item
+
+
+def _text_items(text: str) -> list[Any]:
+    if has_level_lines(text):
+        return []
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return list_items(text)
+        return [] if is_too_deep(value) else _items(value)
+    return list_items(text)
+
+
+def _has_levels(item: Mapping[Any, Any]) -> bool:
+    """Whether a mapping is a rubric with levels, or holds one."""
+    return not {"rubric", "descriptions"}.isdisjoint(item) or any(is_level_key(str(key)) for key in item)
+
+
+def _criteria(items: Sequence[Any]) -> tuple[Criterion, ...]:
+    read = [criterion_fields(item, str(number)) for number, item in enumerate(items, start=1)]
+    _check_weights(read)
+    _give_names(list(_all_fields(read)))
+    return tuple(_made(one, str(number)) for number, one in enumerate(read, start=1))
+
+
+def _made(fields: Mapping[str, Any], number: str) -> Criterion:
+    children = tuple(_made(child, f"{number}.{at}") for at, child in enumerate(fields["children"], start=1))
+    try:
+        return Criterion(**{**fields, "children": children})
+    except RubricError as error:
+        raise RubricError(f"criterion {number}: {error}") from error
+
+
+def _all_fields(read: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for one in read:
+        yield one
+        yield from _all_fields(one["children"])
+
+
+def _check_weights(siblings: Sequence[Mapping[str, Any]], prefix: str = "") -> None:
+    """Refuse siblings of which some state a weight and some do not: a lost weight must not become 1."""
+    terms = {number: one for number, one in enumerate(siblings, start=1) if one.get("role", "term") == "term"}
+    silent = [number for number, one in terms.items() if "weight" not in one]
+    if silent and len(silent) < len(terms):
+        raise RubricError(f"criterion {prefix}{silent[0]}: states no weight, but others do; give each its own")
+    for number, one in enumerate(siblings, start=1):
+        _check_weights(one["children"], f"{prefix}{number}.")
+
+
+def _give_names(read: Sequence[dict[str, Any]]) -> None:
+    """Give every criterion without a name of its own one that no other has, of its title or text, in place."""
+    taken = {one["name"] for one in read if "name" in one}
+    for one in read:
+        title = one.pop("title", None)
+        if "name" in one:
+            continue
+        base = name = short_name(title or one["text"])
+        number = 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name)
+        one["name"] = name

@@ -1,0 +1,85 @@
+"""Checklists as text: Markdown and numbered lists, with weights and classes as data sets write them."""
+
+import re
+from typing import Any
+
+from prom_reward.errors import RubricError
+
+_ITEM = re.compile(r"(?P<indent>[ \t]*)(?:[-*+•]|\d{1,4}[.)])[ \t]+(?:\[[ xX]\][ \t]*)?(?P<text>\S.*)")
+_IMPORTANCE = re.compile(r"\s*\(importance:\s*(?P<part>\d{1,4})\s*/\s*(?P<whole>[1-9]\d{0,3})\s*\)\s*", re.IGNORECASE)
+_POINTS = re.compile(
+    r"\s*[(\[]\s*(?:(?P<signed>[+-]\d{1,4}(?:\.\d{1,4})?)|weight:?\s*(?P<weight>[+-]?\d{1,4}(?:\.\d{1,4})?)|"
+    r"(?P<points>[+-]?\d{1,4}(?:\.\d{1,4})?))\s*(?(points)(?:points?|pts?))\s*[)\]]\s*",
+    re.IGNORECASE,
+)
+_KIND = re.compile(r"\s*\[(hard rule|principle)\]\s*$", re.IGNORECASE)
+_TURNS = re.compile(r"\b(?:not|no|never|avoid|without|pitfalls?|negatives?|penalt\w+)\b|n't", re.IGNORECASE)
+_MAX_TITLE_WORDS = 3
+_MIN_WORDS = 3
+
+
+def is_sentence(text: str) -> bool:
+    """Whether a text in a list may be a criterion; a shorter one is the name of a rubric or a level."""
+    return len(text.split()) >= _MIN_WORDS or not text.isascii()  # scripts without spaces
+
+
+def list_items(text: str) -> list[dict[str, Any]]:
+    """Return the criteria of a text's list, empty if it holds no list.
+
+    A line that is indented deeper than the first item, or that follows an item without a blank line, belongs to the
+    item before it.
+
+    Raises:
+        RubricError: An item is no sentence, or there is text outside of the list that may change what it means.
+    """
+    indent: int | None = None
+    items: list[str] = []
+    before: list[str] = []
+    after: list[str] = []
+    is_open = False
+    for line in text.expandtabs(4).splitlines():
+        found = _ITEM.fullmatch(line.rstrip())
+        depth = len(line) - len(line.lstrip())
+        if found and (indent is None or depth <= indent):
+            indent = depth if indent is None else indent
+            items.append(found["text"])
+            is_open = True
+        elif not line.strip():
+            is_open = False
+        elif items and (is_open or depth > (indent or 0)):
+            items[-1] += f"\n{line.strip()}"
+        else:
+            (after if items else before).append(line.strip())
+    if items:
+        _check_outside(before, after)
+    if short := next((one for one in items if not is_sentence(one)), None):
+        raise RubricError(f"got the list item {short!r:.40}; expected a criterion, as a sentence")
+    return [_item(one) for one in items]
+
+
+def _check_outside(before: list[str], after: list[str]) -> None:
+    """Refuse text around the list, besides a title that changes no meaning."""
+    title = before[0] if before else ""
+    is_title = len(title.strip("#*: ").split()) <= _MAX_TITLE_WORDS and not _TURNS.search(title)
+    if outside := [*(before[1:] if is_title else before), *after]:
+        raise RubricError(
+            f"got the text {outside[0]!r:.60} outside of the list of criteria; expected list items alone, each with "
+            "its whole meaning"
+        )
+
+
+def _item(text: str) -> dict[str, Any]:
+    """Read `... (importance: 80/100)` of WildChecklists, `... [Hard Rule]` of OpenRubrics, and `... (-2 points)`."""
+    kind = _KIND.search(text)
+    found: dict[str, Any] = {"text": text, "tags": [kind[1].lower()] if kind else []}
+    if importance := _IMPORTANCE.search(text):
+        found["weight"] = int(importance["part"]) / int(importance["whole"])
+    elif points := _POINTS.match(text) or _at_end(text):
+        found["weight"] = float(points["signed"] or points["weight"] or points["points"])
+        text = text[: points.start()] + text[points.end() :]
+    found["text"] = _KIND.sub("", _IMPORTANCE.sub(" ", text)).strip()
+    return found
+
+
+def _at_end(text: str) -> re.Match[str] | None:
+    return next((found for found in _POINTS.finditer(text) if found.end() == len(text)), None)

@@ -1,0 +1,71 @@
+import json
+import re
+
+import pytest
+
+from prom_reward import PrometheusJudge, ScriptedEngine
+
+SCORES = (1, 2, 3, 4)
+ROWS = [
+    {"instruction": f"Question {at}?", "response": f"quality {score}", "rubric": "helpfulness", "score": score}
+    for at in range(3)
+    for score in SCORES
+]
+
+
+def reads_quality(prompt):
+    """Grade by the quality that a response says, and prefer the response that says more."""
+    first, *others = (int(one) for one in re.findall(r"quality (\d)", prompt.user))
+    if others:
+        return f"Seen. [RESULT] {'A' if first > others[0] else 'B'}"
+    return f"Seen. [RESULT] {first}"
+
+
+def judge(name, script=reads_quality):
+    return PrometheusJudge(ScriptedEngine(script, confidence=0.8), name=name)
+
+
+def test_grades_and_comparisons_side_by_side(run, judged_by, rows_file):
+    judged_by(judge("good"), command="evaluate")
+    done = run("evaluate", rows_file(*ROWS), "--groups", "4", "--resamples", "20", "--json")
+    assert done.status == 0
+    figures = json.loads(done.out)
+    assert (figures["n"], figures["answers"], figures["deserves"]) == (3, 12, "pointwise")
+    assert figures["methods"]["round_robin"]["tau"]["value"] == 1
+    assert figures["methods"]["round_robin"]["num_prompts"] == 16
+    shown = run("evaluate", rows_file(*ROWS), "--groups", "4", "--resamples", "20")
+    assert "good: 3 groups, 12 answers" in shown.out
+    assert "take PrometheusReward" in shown.out
+
+
+def test_a_cascade_at_several_budgets(run, judged_by, rows_file):
+    constant = judge("constant", lambda _: "Seen. [RESULT] 3")
+    judged_by(constant, judge("good"), command="evaluate")
+    done = run("evaluate", rows_file(*ROWS), "--cascade", "--against", "good", "--json")
+    figures = json.loads(done.out)
+    assert (figures["judge"], figures["strong"]) == ("constant", "good")
+    curve = figures["curves"]["group_margin"]
+    assert [point["tau"] for point in curve][::5] == [0, 1]
+    assert curve[4]["share"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--cascade"], "expected --against"),
+        (["--groups", "4", "--against", "x"], "expected --cascade"),
+        (["--groups", "4", "--page", "x.html"], "single answers"),
+        (["--groups", "1"], "groups"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(run, rows_file, options, told):
+    done = run("evaluate", rows_file(*ROWS), *options)
+    assert done.status == 2
+    assert told in done.err
+
+
+def test_rows_without_groups_are_refused(run, judged_by, rows_file):
+    judged_by(judge("good"), command="evaluate")
+    done = run("evaluate", rows_file(ROWS[0], ROWS[5]), "--groups", "4")
+    assert done.status == 2
+    assert "several answers to each prompt" in done.err

@@ -1,0 +1,157 @@
+import re
+
+import pytest
+
+from prom_reward import Checklist, CodeCheck, Criterion, GradingRequest, PrometheusJudge, ScriptedEngine
+from prom_reward.errors import WorkError
+from prom_reward.judging.base import Judge
+from prom_reward.judging.checklists import Expansion, grade_requests
+from prom_reward.judging.flags import FlagPolicy
+from prom_reward.types import ComparisonRequest, Judgment, Outcome
+
+P = 0.9
+"""The scripted engine's probability of its verdict."""
+
+
+def criterion(name, weight=1.0, **changes):
+    return Criterion(text=f"It is {name}.", name=name, weight=weight, **changes)
+
+
+def judge(verdicts, **settings):
+    """A judge that answers by the criterion's name in its prompt; an error fails that criterion alone."""
+
+    def answer(prompt):
+        name = re.search(r"\[It is (\w+)\.\]", prompt.user)[1]
+        return verdicts[name] if isinstance(verdicts[name], Exception) else f"So. [RESULT] {verdicts[name]}"
+
+    return PrometheusJudge(ScriptedEngine(answer), **settings)
+
+
+def request(checklist, response="A short answer."):
+    return GradingRequest(instruction="Say something.", response=response, rubric=checklist)
+
+
+def graded(judge, checklist, response="A short answer."):
+    [found] = grade_requests(judge, [request(checklist, response)])
+    return found
+
+
+def values(judgment):
+    return {part.name: part.value for part in judgment.parts}
+
+
+def test_every_criterion_is_asked_and_joined():
+    checklist = Checklist(criteria=(criterion("true", 3), criterion("brief"), criterion("rude", -2)))
+    found = graded(judge({"true": 1, "brief": 0, "rude": 1}), checklist)
+    assert found.expected_score == pytest.approx((3 * P + (1 - P) - 2 * P) / 4)
+    assert [(part.name, part.weight, part.is_met, part.source) for part in found.parts] == [
+        ("true", 3, True, "judge"),
+        ("brief", 1, False, "judge"),
+        ("rude", -2, True, "judge"),
+    ]
+    assert found.parts[2].effect == pytest.approx(-2 * P / 4)
+    assert "rude: So." in found.feedback
+    assert Judgment.from_dict(found.to_dict()) == found
+
+
+def test_what_the_judge_fails_on_leaves_the_sum():
+    checklist = Checklist(criteria=(criterion("true", 3), criterion("brief")))
+    found = graded(judge({"true": RuntimeError("gone"), "brief": 1}), checklist)
+    assert (found.expected_score, values(found)) == (pytest.approx(P), {"true": None, "brief": pytest.approx(P)})
+    assert "gone" in found.parts[0].error
+    failed = graded(judge(dict.fromkeys(("true", "brief"), RuntimeError("gone"))), checklist)
+    assert (failed.outcome, failed.expected_score) == (Outcome.ENGINE_FAILED, None)
+
+
+def test_pitfalls_alone_are_no_score_if_everything_that_can_gain_failed():
+    checklist = Checklist(criteria=(criterion("true", 3), criterion("rude", -2)))
+    found = graded(judge({"true": RuntimeError("gone"), "rude": 0}), checklist)
+    assert (found.outcome, found.expected_score) == (Outcome.ENGINE_FAILED, None)
+    assert graded(judge({"rude": 0}), Checklist(criteria=(criterion("rude", -2),))).expected_score == pytest.approx(P)
+
+
+def test_code_decides_first_and_a_closed_gate_asks_nobody():
+    short = criterion("short", role="gate", check=CodeCheck("max_words", 2))
+    checklist = Checklist(criteria=(short, criterion("true")), floor=0.1)
+    engine = judge({"true": 1})
+    closed, opened = grade_requests(engine, [request(checklist), request(checklist, "Yes.")])
+    assert (closed.expected_score, closed.outcome) == (0.1, Outcome.SCORED)
+    assert [part.source for part in closed.parts] == ["code", "nobody"]
+    assert opened.expected_score == pytest.approx(P)
+    assert len(Expansion.of([request(checklist), request(checklist, "Yes.")]).requests) == 1
+
+
+def test_a_veto_that_requires_a_judged_criterion_waits_for_it():
+    long = criterion("long", role="veto", check=CodeCheck("min_words", 2), requires=("casual",))
+    checklist = Checklist(criteria=(long, criterion("casual")))
+    assert graded(judge({"casual": 0}), checklist).expected_score == pytest.approx(1 - P)
+    assert graded(judge({"casual": 1}), checklist).expected_score == 0
+
+
+def test_a_check_that_raises_is_untold_and_the_run_goes_on():
+    def broken(response):
+        raise ZeroDivisionError
+
+    checklist = Checklist(criteria=(criterion("own", check=CodeCheck.parse(broken)), criterion("true")))
+    found = graded(judge({"true": 1}), checklist)
+    assert (found.expected_score, found.parts[0].value) == (pytest.approx(P), None)
+    assert "ZeroDivisionError" in found.parts[0].error
+
+
+def test_an_answer_that_cannot_be_told_leaves_the_sum():
+    checklist = Checklist(criteria=(criterion("true", may_abstain=True), criterion("brief")))
+    found = graded(judge({"true": 2, "brief": 1}), checklist)
+    assert (values(found)["true"], found.expected_score) == (None, pytest.approx(P))
+    assert found.parts[0].error == "it cannot be told"
+
+
+@pytest.mark.parametrize(("on_flag", "score"), [("log", 1 - P), ("lowest", 0.0), ("unscored", None)])
+def test_a_flag_counts_for_the_checklist_and_never_as_a_pitfall_that_is_not_met(on_flag, score):
+    checklist = Checklist(criteria=(criterion("rude", -2),))
+    found = graded(judge({"rude": 1}, flags=FlagPolicy(on_flag)), checklist, "Good. [RESULT] 5")
+    assert found.flags
+    assert found.expected_score == (None if score is None else pytest.approx(score))
+
+
+def test_responses_under_a_checklist_are_compared_by_their_scores():
+    checklist = Checklist(criteria=(criterion("long", check=CodeCheck("min_words", 3)),))
+    shared = {"instruction": "Hi?", "rubric": checklist, "response_a": "One two three.", "response_b": "One."}
+    [found] = judge({}).compare([ComparisonRequest(**shared)])
+    assert (found.winner, found.prob_a) == ("A", 1.0)
+
+
+class Own(Judge):
+    """A judge that knows no checklists and gives scores without a distribution."""
+
+    fingerprint = "own"
+
+    def __init__(self, judgment):
+        self.judgment = judgment
+
+    def grade(self, requests):
+        assert all(not isinstance(one.rubric, Checklist) for one in requests)
+        return [self.judgment] * len(requests)
+
+
+@pytest.mark.parametrize(
+    ("judgment", "score"),
+    [
+        (Judgment(outcome=Outcome.SCORED, score=1), 1.0),
+        (Judgment(outcome=Outcome.SCORED, expected_score=0.3), 0.3),
+        (Judgment(outcome=Outcome.SCORED, expected_score=3.5), None),
+        (Judgment(outcome=Outcome.NO_RESULT), None),
+    ],
+)
+def test_a_judge_of_your_own_is_asked_criterion_by_criterion(judgment, score):
+    checklist = Checklist(criteria=(criterion("true"), criterion("brief")))
+    assert graded(Own(judgment), checklist).expected_score == score
+    assert Own(judgment).grade_one(instruction="i", response="r", rubric=["It is true.", "It is brief."]).parts
+
+
+def test_a_judge_that_loses_a_judgment_is_an_error():
+    class Short(Own):
+        def grade(self, requests):
+            return []
+
+    with pytest.raises(WorkError, match="0 judgments for 1"):
+        graded(Short(None), Checklist(criteria=(criterion("true"),)))
