@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from prom_reward.labeling.labeling import label as label
     from prom_reward.reports.data import load_report as load_report
     from prom_reward.reports.page import report_page as report_page
+    from prom_reward.reports.report import report as report
     from prom_reward.rewards.audit_judge import AuditJudge as AuditJudge
     from prom_reward.rewards.canaries import Canaries as Canaries
     from prom_reward.rewards.divergence import DivergenceCallback as DivergenceCallback
@@ -101,6 +102,7 @@ _HOMES = {
     "load_judge": "config",
     "load_report": "reports.data",
     "load_rubric": "config",
+    "report": "reports.report",
     "report_page": "reports.page",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 class VllmServer:
     """Runs `python -m vllm.entrypoints.openai.api_server` in an environment of its own.
 
-    It is not waited for: an engine waits for a server by itself.
+    It is not waited for: an engine waits for a server by itself, for `first_answer_s`.
     """
 
     def __init__(self, python: str, model: Path, log: Path) -> None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "grade": "Grade responses by a rubric, with or without a reference answer.",
     "label": "Label preference pairs, responses, or several responses a prompt; write what trainers take.",
     "report": "Write one self-contained HTML page to explore a labeling or a training's judgments.",
+    "watch": "Serve the report of a training while it runs; new judgments appear step by step.",
     "rejudge": "Grade what was judged again, with another judge, rubric or guard, and show what changed.",
     "evaluate": "Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.",
     "audit": "Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.",

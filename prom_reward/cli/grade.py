@@ -20,6 +20,7 @@ from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import Row, count_rows, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.base import Judge
+from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.runs import load_grading_run
 
@@ -199,4 +200,5 @@ def _grade_rows(
 
 def _prompt_lines(judge: Judge, batch: RequestBatch, render: PromptRenderer) -> list[dict[str, Any]]:
     assert isinstance(judge, PrometheusJudge)  # its prompts were rendered
-    return [{"prompt": render(judge.grading_prompt(request))} for _, request in batch.pairs]
+    asked = Expansion.of([request for _, request in batch.pairs]).requests
+    return [{"prompt": render(judge.grading_prompt(request))} for request in asked]

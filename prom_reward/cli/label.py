@@ -17,6 +17,7 @@ from prom_reward.data.formats import Kind
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
 from prom_reward.errors import InputError
+from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
 from prom_reward.labeling.dry_run import dry_run as try_out
@@ -25,6 +26,7 @@ from prom_reward.labeling.labeling import Progress, label as label_rows
 from prom_reward.labeling.requests import Request
 from prom_reward.labeling.task import RowReader, open_task
 from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.rubrics.rubric import Rubric
 from prom_reward.runs import load_labeling_run
 from prom_reward.settings.runs import LabelingRun
 from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
@@ -265,16 +267,18 @@ def _show_dry_run(run: LabelingRun, judge: PrometheusJudge, overrides: dict[str,
         **run.model_dump(include={"method", "columns", "reference_answer", "split", "limit"}),
     )
     render = prompt_renderer(run.judge, **overrides)
-    show_dry_run(found, [render(_prompt(judge, request)) for request in found.sample[:5]], as_json=as_json)
+    prompts = [prompt for request in found.sample[:5] if (prompt := _prompt(judge, request)) is not None]
+    show_dry_run(found, [render(prompt) for prompt in prompts], as_json=as_json)
 
 
-def _prompt(judge: PrometheusJudge, request: Request) -> JudgePrompt:
-    """Return the prompt of a request; a judge without ranking grades both responses, of which this is the first."""
-    if isinstance(request, ComparisonRequest) and judge.ranks:
+def _prompt(judge: PrometheusJudge, request: Request) -> JudgePrompt | None:
+    """Return a request's first prompt; without ranking both responses are graded. None if checks by code decide."""
+    if isinstance(request, ComparisonRequest) and judge.ranks and isinstance(request.rubric, Rubric):
         return judge.comparison_prompt(request)
     response = request.response if isinstance(request, GradingRequest) else request.response_a
     shared = {name: getattr(request, name) for name in ("instruction", "rubric", "reference_answer")}
-    return judge.grading_prompt(GradingRequest(response=response, **shared))
+    asked = Expansion.of([GradingRequest(response=response, **shared)]).requests
+    return judge.grading_prompt(asked[0]) if asked else None
 
 
 def _gpus(given: str | None) -> list[str]:

@@ -23,6 +23,7 @@ from prom_reward.reports.data import load_report
 from prom_reward.reports.difference import Difference, compare_with
 from prom_reward.reports.page import report_page
 from prom_reward.reports.rejudging import write_requests
+from prom_reward.reports.report import ALL
 
 
 def rejudge(
@@ -73,7 +74,7 @@ def rejudge(
             out=folder,
             on_progress=lambda done: progress.advance(task, done.num_rows),
         )
-    again = load_report(folder, max_judgments=1 << 40)
+    again = load_report(folder, max_judgments=ALL)
     again.title = made.name
     page = folder / "report.html"
     page.write_text(report_page(first, against=again), encoding="utf-8")

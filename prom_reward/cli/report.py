@@ -9,11 +9,10 @@ from rich.table import Table
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_writable, print_json, stdout
 from prom_reward.evaluation.agreement import shown_estimate
-from prom_reward.reports.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.data import load_report
+from prom_reward.reports.overview.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.page import report_figures_json, report_page
-
-_ALL = 1 << 40
+from prom_reward.reports.report import ALL, default_page
 
 
 def report(
@@ -59,10 +58,10 @@ def report(
 
     Example: `prom-reward report grpo-output`
     """
-    target = page or (source / "report.html" if source.is_dir() else source.with_suffix(".html"))
+    target = page or default_page(source)
     check_writable(target, force=force or page is None, source=source, option="--page")
     data = load_report(source, group=group, max_judgments=limit, rubrics=rubric or ())
-    other = load_report(against, max_judgments=_ALL) if against is not None else None
+    other = load_report(against, max_judgments=ALL) if against is not None else None
     target.write_text(report_page(data, against=other), encoding="utf-8")
     if as_json:
         print_json({"page": str(target), **report_figures_json(data)})

@@ -6,7 +6,16 @@ from typing import Literal
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.judging.distributions import entropy, one_hot
 from prom_reward.prompts.guard.detectors import DETECTOR_VERSION, DETECTORS, detect
-from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, Winner
+from prom_reward.types import (
+    Checklist,
+    Comparison,
+    ComparisonRequest,
+    GradingRequest,
+    Judgment,
+    Outcome,
+    Rubric,
+    Winner,
+)
 
 OnFlag = Literal["log", "lowest", "unscored"]
 
@@ -18,7 +27,10 @@ class FlagPolicy:
     """The detectors to run on responses, and the consequence of a flag."""
 
     on_flag: OnFlag = "log"
-    """"log" marks the judgment and leaves its score, "lowest" gives the scale's lowest score, "unscored" none."""
+    """"log" marks the judgment and leaves its score, "lowest" gives the scale's lowest score, "unscored" none.
+
+    The lowest answer to a pitfall is the good one: a single criterion of a checklist is unscored with "lowest", too.
+    """
     detectors: tuple[str, ...] = tuple(DETECTORS)
     """Names of detectors; empty runs none."""
 
@@ -46,7 +58,8 @@ class FlagPolicy:
         if self.on_flag == "log":
             return flagged
         said = f"flagged: {', '.join(flags)}"
-        if self.on_flag == "unscored":
+        is_criterion = isinstance(request.rubric, Rubric) and request.rubric.is_criterion
+        if self.on_flag == "unscored" or is_criterion:
             return replace(
                 flagged,
                 outcome=Outcome.FLAGGED,

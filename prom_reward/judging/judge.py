@@ -159,8 +159,8 @@ class PrometheusJudge(Judge):
 
     @property
     def ranks(self) -> bool:
-        """Whether the judge has a task text for pairwise ranking; without one `compare` grades both responses."""
-        return self._texts.relative is not None
+        """Whether the judge compares in one prompt: it was trained for it and has the text; else it grades both."""
+        return self.taught_to_rank and self._texts.relative is not None
 
     def comparison_prompt(self, request: ComparisonRequest) -> JudgePrompt:
         """Return the prompt that compares a request's responses, for a judge that `ranks`."""
@@ -190,8 +190,8 @@ class PrometheusJudge(Judge):
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
         """Compare two responses each by pairwise ranking.
 
-        Prometheus v1 and checklists have no ranking: as in v1's paper both responses are graded and the expected scores
-        compared; equal ones are a "tie".
+        A judge that was not trained to rank, as Prometheus v1, grades both responses as in v1's paper and compares the
+        expected scores; equal ones are a "tie". Checklists are compared in the same way.
 
         Args:
             requests: Requests, or mappings with their fields.
@@ -226,23 +226,20 @@ class PrometheusJudge(Judge):
     def _joined(
         self, requests: Sequence[GradingRequest], asked: Expansion, judgments: Sequence[Judgment]
     ) -> list[Judgment]:
-        """Return one judgment per request; a checklist is flagged as a whole, as a pitfall's lowest answer is good."""
-        return [
-            self.flags.judgment(request, one) if isinstance(request.rubric, Checklist) else one
-            for request, one in zip(requests, asked.joined(judgments), strict=True)
-        ]
+        """Return one flagged judgment per request; a checklist is flagged as a whole."""
+        joined = asked.joined(judgments)
+        return [self.flags.judgment(request, one) for request, one in zip(requests, joined, strict=True)]
 
     def _judgments(
         self, requests: Sequence[GradingRequest], prompts: Sequence[JudgePrompt], samples: Sequence[list[Generation]]
     ) -> list[Judgment]:
-        """Return the judgments of each request's generations, calibrated and flagged."""
+        """Return the judgments of each request's generations, calibrated."""
         judgments = []
         for request, prompt, generations in zip(requests, prompts, samples, strict=True):
             judgment = aggregate_scores(request, prompt, generations)
             if self.calibration is not None:
                 judgment = self.calibration.judgment(judgment, request.rubric.scale)
-            is_whole = not with_levels(request.rubric).is_criterion
-            judgments.append(self.flags.judgment(request, judgment) if is_whole else judgment)
+            judgments.append(judgment)
         return judgments
 
     def _generate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
@@ -286,16 +283,7 @@ class PrometheusJudge(Judge):
         return self.grading_prompt(replace(request, response=shortened))
 
     def _compare_by_grading(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
-        sides = [
-            GradingRequest(
-                instruction=request.instruction,
-                response=response,
-                rubric=request.rubric,
-                reference_answer=request.reference_answer,
-            )
-            for request in requests
-            for response in (request.response_a, request.response_b)
-        ]
+        sides = [side for request in requests for side in request.sides()]
         judgments = self.with_guards(guard=self.guard, flags=FlagPolicy(detectors=())).grade(sides)
         return [compare_judgments(judgments[at], judgments[at + 1]) for at in range(0, len(judgments), 2)]
 

@@ -30,13 +30,16 @@ class Card:
     """"pass", "warn" or "fail" gives it a color."""
 
 
-def render(template: str, *, script: str = "", styles: Sequence[str] = (), **values: Any) -> str:
+def render(
+    template: str, *, script: str = "", styles: Sequence[str] = (), connects: bool = False, **values: Any
+) -> str:
     """Return a page as HTML.
 
     Args:
         template: A template of this package that extends `pages/assets/frame.html`, as "auditing/page.html".
         script: The page's script.
         styles: Files of this package with styles after those of all pages.
+        connects: Whether the script may ask the server that the page came from.
         values: `kind`, `title`, `facts` (pairs of name and value) and `cards` of the frame, and the template's own.
     """
     import jinja2
@@ -55,6 +58,7 @@ def render(template: str, *, script: str = "", styles: Sequence[str] = (), **val
         style=Markup("".join(map(_asset, ["pages/assets/page.css", *styles]))),  # noqa: S704  # the package's own files
         script=Markup(script),  # noqa: S704  # the same
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() if script else "",
+        connects=connects,
         **values,
     )
 

@@ -13,6 +13,11 @@ UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Re
 _T = TypeVar("_T")
 
 
+def log_files(path: Path) -> list[Path]:
+    """Return the logs of all ranks, that of rank 0 first."""
+    return [path, *sorted(path.parent.glob(f"{glob.escape(path.stem)}.rank*{glob.escape(path.suffix)}"))]
+
+
 def read_log(path: Path, convert: Callable[[Mapping[str, Any], int], _T], missing: list[str]) -> Iterator[_T]:
     """Yield what each record becomes.
 
@@ -24,8 +29,7 @@ def read_log(path: Path, convert: Callable[[Mapping[str, Any], int], _T], missin
     Raises:
         InputError: A file cannot be read, or holds something else.
     """
-    others = sorted(path.parent.glob(f"{glob.escape(path.stem)}.rank*{glob.escape(path.suffix)}"))
-    for rank, log in enumerate([path, *others]):
+    for rank, log in enumerate(log_files(path)):
         number = 0
         try:
             with log.open(encoding="utf-8") as file:

@@ -10,45 +10,48 @@ from prom_reward.pages.packing import packed
 from prom_reward.pages.page import Card, embedded, render
 from prom_reward.pages.script import joined_script
 from prom_reward.pages.text import HIDDEN
-from prom_reward.reports.agreement import agreement_rows
 from prom_reward.reports.difference import compare_with
-from prom_reward.reports.figures import label_figures
-from prom_reward.reports.findings import findings
+from prom_reward.reports.overview.agreement import agreement_rows
+from prom_reward.reports.overview.figures import label_figures
+from prom_reward.reports.overview.findings import findings
+from prom_reward.reports.overview.rubric_rows import rubric_rows
+from prom_reward.reports.overview.training_figures import reward_curve, span, training_figures
 from prom_reward.reports.report_data import ReportData
-from prom_reward.reports.rubric_rows import rubric_rows
 from prom_reward.reports.table import table_of
-from prom_reward.reports.training_figures import reward_curve, span, training_figures
 from prom_reward.reports.training_folder import BeforeAfter, ends, summarize_curves
 from prom_reward.thinking import MARKS
 
 _MAX_EXAMPLES = 5  # on either side
 
 
-def report_page(data: ReportData, *, against: ReportData | None = None) -> str:
+def report_page(data: ReportData, *, against: ReportData | None = None, is_live: bool = False) -> str:
     """Return the page as HTML.
 
     Args:
         data: The judgments.
         against: Judgments of the same responses by another judge or rubric, to show beside.
+        is_live: Leave the judgments to the events of `prom_reward.reports.live`.
 
     Raises:
         InputError: The two have no response in common.
     """
     difference = compare_with(data, against) if against is not None else None
     data = data if difference is None else replace(data, judgments=difference.judgments)
-    table = table_of(data.judgments, is_training=data.is_training)
+    table = table_of([] if is_live else data.judgments, is_training=data.is_training)
     rubrics = rubric_rows(data.judgments)
     meta = {
         "scale": data.scale,
         "marks": MARKS,
         "is_training": data.is_training,
         "chunks": [len(chunk) for chunk in table.chunks],
+        "is_live": is_live,
         "hidden": _javascript(HIDDEN),
         "rubrics": {name: rubric.to_dict() for name, rubric in data.known_rubrics.items()},
     }
     return render(
         "reports/assets/page.html",
         script=joined_script(),
+        connects=is_live,
         styles=["pages/explorer/explorer.css"],
         kind="Training report" if data.is_training else "Labeling report",
         title=data.title,

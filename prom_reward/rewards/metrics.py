@@ -7,7 +7,7 @@ from statistics import StatisticsError, correlation, fmean
 
 from prom_reward.prompts.guard.detectors import DETECTORS
 from prom_reward.rewards.batch import JudgedBatch
-from prom_reward.rubrics.checklists.checklist import Checklist, Part
+from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
@@ -95,21 +95,9 @@ def shown_feedback(requests: Sequence[GradingRequest], judgments: Sequence[Judgm
     return "\n".join(
         line
         for request, judgment in zip(requests, judgments, strict=True)
-        for line in _shown_parts(judgment.parts)
+        for line in list(map(str, judgment.parts))
         or [f"{request.rubric.name}: {judgment.feedback or judgment.error or ''}"]
     )
-
-
-def _shown_parts(parts: Sequence[Part]) -> list[str]:
-    """Return a line for each criterion: its value, its effect on the score, and the judge's feedback."""
-    return [
-        f"{part.name}: {_shown(part.value, '.2f')} ({_shown(part.effect, '+.2f')}) {part.feedback or part.error or ''}"
-        for part in parts
-    ]
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
 
 
 def _mean(values: Iterable[float]) -> float:

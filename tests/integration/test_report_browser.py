@@ -3,6 +3,8 @@
 import json
 import random
 import shutil
+import socket
+import threading
 import time
 
 import pytest
@@ -312,6 +314,40 @@ def test_a_second_source_stands_beside_and_the_largest_change_comes_first(opened
     assert "Second." in texts(driver, ".judgment .text")
     assert len(texts(driver, ".matrix .change-mark")) == SIZE * len(RUBRICS)
     assert errors(driver) == []
+
+
+def test_judgments_of_a_running_training_appear(browser, tmp_path):
+    uvicorn = pytest.importorskip("uvicorn")
+    from prom_reward.reports.live.app import make_app
+
+    log = tmp_path / "judgments.jsonl"
+    lines = write_log(tmp_path / "whole.jsonl", steps=4).read_text(encoding="utf-8").splitlines(keepends=True)
+    part = len(lines) // 4
+    server = uvicorn.Server(
+        uvicorn.Config(make_app(tmp_path, log, poll_s=0.05), log_config=None, timeout_graceful_shutdown=1)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            browser.get(f"http://127.0.0.1:{listening.getsockname()[1]}/#view=groups")
+            wait(browser, "document.getElementById('live').textContent === 'waiting for judgments'")
+            log.write_text("".join(lines[: 2 * part]), encoding="utf-8")
+            wait(browser, "document.getElementById('count').textContent === '6 of 6 groups'")
+            click(browser, "[data-tab=judgments]")
+            write(browser, "where", 'rubric == "honesty"', "24 of 48 judgments")
+            with log.open("a", encoding="utf-8") as file:
+                file.write("".join(lines[2 * part :]))
+            wait(browser, "document.getElementById('count').textContent === '48 of 96 judgments'")
+            assert "live, step 4" in texts(browser, "#live")[0]
+            browser.get(browser.current_url.partition("#")[0] + "#view=groups&group=12")
+            wait(browser, "document.querySelector('#group h2')?.textContent === 'Step 4, group 12'")
+            assert texts(browser, ".matrix thead th") == ["#9", "#10", "#11", "#12"]
+            assert errors(browser) == []
+        finally:
+            browser.get("about:blank")
+            server.should_exit = True
+            thread.join(20)
 
 
 @pytest.mark.parametrize("link", ["", "#view=groups&group=1", "#view=judgments", "#view=label"])

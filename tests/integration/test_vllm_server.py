@@ -47,7 +47,8 @@ def far(vllm, smollm2_folder):
     judges = []
 
     def make(**options):
-        settings = {"url": vllm.url, "layout": "response_last", "server": {"outage_deadline_s": 1200}}
+        waits = {"outage_deadline_s": 1200, "first_answer_s": 1200}  # the server may still be starting
+        settings = {"url": vllm.url, "layout": "response_last", "server": waits}
         judges.append(load_judge({"model": str(smollm2_folder), **settings, **options}))
         return judges[-1]
 

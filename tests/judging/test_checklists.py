@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from prom_reward import Checklist, CodeCheck, Criterion, GradingRequest, PrometheusJudge, ScriptedEngine
+from prom_reward import Checklist, CodeCheck, Criterion, GradingRequest, PanelJudge, PrometheusJudge, ScriptedEngine
 from prom_reward.errors import WorkError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import Expansion, grade_requests
@@ -111,6 +111,15 @@ def test_a_flag_counts_for_the_checklist_and_never_as_a_pitfall_that_is_not_met(
     found = graded(judge({"rude": 1}, flags=FlagPolicy(on_flag)), checklist, "Good. [RESULT] 5")
     assert found.flags
     assert found.expected_score == (None if score is None else pytest.approx(score))
+
+
+@pytest.mark.parametrize("on_flag", ["lowest", "unscored"])
+def test_a_judge_made_of_judges_leaves_a_flagged_checklist_unscored(on_flag):
+    panel = PanelJudge([judge({"rude": 1, "true": 1}, flags=FlagPolicy(on_flag), name=name) for name in "ab"])
+    checklist = Checklist(criteria=(criterion("rude", -2), criterion("true")))
+    assert graded(panel, checklist, "Good. [RESULT] 5").expected_score is None
+    assert graded(panel, checklist).expected_score == pytest.approx(0.0)
+    assert [part.value for part in graded(panel, checklist).parts] == pytest.approx([P, P])
 
 
 def test_responses_under_a_checklist_are_compared_by_their_scores():

@@ -67,8 +67,8 @@ def test_every_written_column_is_a_known_one(tmp_path):
     found = label(
         source, judge=scripted_judge(), out=tmp_path / "out", rubric=["honesty", "helpfulness"], method="both"
     )
-    of_several_judges = {f"{side}_{name}" for side in ("chosen", "rejected") for name in ("given_by", "judge_scores")}
-    known = (ADDED_COLUMNS["pair"] - of_several_judges) | set(pairs(1)[0])
+    of_others = {f"{side}_{name}" for side in ("chosen", "rejected") for name in ("given_by", "judge_scores", "parts")}
+    known = (ADDED_COLUMNS["pair"] - of_others) | set(pairs(1)[0])
     assert {name for row in read_rows(found.labels) for name in row} == known
     assert json.loads((tmp_path / "out/manifest.json").read_text())["rubrics"][0]["scale"] == [1, 5]
 

@@ -1,11 +1,13 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from prom_reward import Checklist, CodeCheck, Criterion
 from prom_reward.engines.base import SamplingParams
-from prom_reward.errors import InputError, WorkError
+from prom_reward.errors import InputError, RubricError, WorkError
 from prom_reward.labeling.backends import ProcessBackend
 from prom_reward.labeling.labeling import label
 from tests.labeling.label_inputs import GOOD, pairs, scripted_judge, write_rows
@@ -178,3 +180,42 @@ def test_a_column_of_known_meaning_that_stays_unread_is_named_before_the_work(la
     assert len(rows) == 1
     with pytest.raises(InputError, match="question"):
         labeled([{"prompt": "Hi?", "question": "How are you?", "completion": "Yes."}], strict=True)
+
+
+CHECKLIST = [
+    {"criterion": "It is good and whole.", "points": 3},
+    {"criterion": "It is rude somewhere.", "points": -2},
+]
+
+
+def met(prompt):
+    """Whether the word of a criterion is in the response."""
+    word = re.search(r"\[It is (\w+)", prompt.user)[1]
+    response = prompt.user.partition("###Response to evaluate:\n")[2].partition("\n\n###")[0]
+    return f"So. [RESULT] {int(word in response)}"
+
+
+@pytest.mark.parametrize("method", ["grade", "rank", "both"])
+def test_pairs_are_labeled_by_their_own_checklists(labeled, method):
+    row = {"prompt": "Hi?", "chosen": "A good one.", "rejected": "A good, rude one.", "rubrics": CHECKLIST}
+    judge = scripted_judge(met)
+    [found], problems, _ = labeled(
+        [row, {**row, "rubrics": [{"criterion": "x", "points": "?"}]}], judge=judge, method=method
+    )
+    assert found["agreement"] == "agrees"
+    if method != "rank":
+        assert found["chosen_unit_score"] > found["rejected_unit_score"] + 0.3
+        assert [part["weight"] for part in found["rejected_parts"]] == [3, -2]
+    assert "criterion 1" in problems[0]["problem"]
+
+
+def test_a_checklist_for_all_rows_is_kept_in_the_manifest(labeled):
+    [row], _, _ = labeled([{"prompt": "Hi?", "completion": "A good one."}], judge=scripted_judge(met), rubric=CHECKLIST)
+    assert row["unit_score"] == row["expected_score"] == pytest.approx((3 * 0.9 - 2 * 0.1) / 3)
+
+
+def test_a_check_in_python_is_refused_before_the_work(tmp_path):
+    source = write_rows(tmp_path / "rows.jsonl", [{"prompt": "Hi?", "completion": "Yes."}])
+    own = Checklist(criteria=(Criterion(text="It is short.", check=CodeCheck.parse(str.isupper)),))
+    with pytest.raises(RubricError, match="a function of your own"):
+        label(source, judge=scripted_judge(), out=tmp_path / "out", rubric=own)

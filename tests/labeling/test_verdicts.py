@@ -68,9 +68,9 @@ def test_every_field_of_a_judgment_but_the_token_counts_is_a_column():
         verdict(judgment(4.5)).columns(),
         verdict(judgment(4.5), UNSCORED, rubrics=(HELPFUL, HONEST)).columns(),
     ):
-        assert set(columns) | {"judgments"} == set(VERDICT_COLUMNS) - of_several_judges
+        assert set(columns) | {"judgments"} == set(VERDICT_COLUMNS) - of_several_judges - {"parts"}
     by_a_panel = judgment(4.5, given_by="panel", judge_scores={"one": 4.0, "two": 5.0})
-    assert set(verdict(by_a_panel).columns()) == set(VERDICT_COLUMNS) - {"judgments"}
+    assert set(verdict(by_a_panel).columns()) == set(VERDICT_COLUMNS) - {"judgments", "parts"}
     ranked = ranking((comparison("A", 0.9), comparison("B", 0.2))).columns()
     assert set(ranked) == {f"ranking_{name}" for name in RANKING_COLUMNS}
 

@@ -11,11 +11,11 @@ from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
 from prom_reward.pages.packing import ALPHABET
 from prom_reward.pages.text import writable
-from prom_reward.reports.agreement import agreement_rows
 from prom_reward.reports.data import load_report
-from prom_reward.reports.figures import label_figures
+from prom_reward.reports.overview.agreement import agreement_rows
+from prom_reward.reports.overview.figures import label_figures
+from prom_reward.reports.overview.training_figures import training_figures
 from prom_reward.reports.page import report_figures_json, report_page
-from prom_reward.reports.training_figures import training_figures
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from prom_reward.types import Rubric
 from tests.labeling.label_inputs import pairs, scripted_judge, verdict, write_rows

@@ -144,7 +144,8 @@ def show_judgments(requests: Sequence[GradingRequest], judgments: Sequence[Judgm
     for request, judgment in zip(requests, judgments, strict=True):
         score, integers = _shown_score(judgment.expected_score, judgment.score)
         cells = [request.rubric.name, score, *([integers] if integer else []), distribution_bar(judgment.score_probs)]
-        table.add_row(*cells, judgment.outcome.value, judgment.feedback or judgment.error or "")
+        said = "\n".join(map(str, judgment.parts)) or judgment.feedback or judgment.error or ""
+        table.add_row(*cells, judgment.outcome.value, said)
     stdout.print(table)
     if not any(judgment.is_scored for judgment in judgments):
         raise typer.Exit(1)

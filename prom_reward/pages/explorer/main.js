@@ -9,17 +9,26 @@ import { listen } from "./keys.js";
 import { unpack } from "./data/packing.js";
 import { Labels } from "./data/labels.js";
 import { Query } from "./data/query.js";
+import { batches } from "./live.js";
 import { meta } from "./meta.js";
 import { go, link, onChange, start, state } from "./state.js";
 import { Table, Texts } from "./data/table.js";
 
-const table = new Table(await unpack(byId("table-data").textContent));
+const stream = meta.is_live ? batches() : null;
 const chunks = [...document.querySelectorAll(".texts-data")];
-const texts = new Texts(chunks.map((element) => async () => {
-  const found = await unpack(element.textContent);
-  element.remove(); // its memory is no longer needed
-  return found;
-}), meta.chunks);
+const fromPage = () => ({
+  table: byId("table-data").textContent,
+  counts: meta.chunks,
+  sources: chunks.map((element) => async () => {
+    const found = await unpack(element.textContent);
+    element.remove(); // its memory is no longer needed
+    return found;
+  }),
+});
+const fromStream = (batch) => ({ ...batch, sources: batch.chunks.map((chunk) => () => unpack(chunk)) });
+const first = stream ? fromStream((await stream.next()).value) : fromPage();
+const table = new Table(await unpack(first.table));
+const texts = new Texts(first.sources, first.counts);
 const query = new Query(table, texts);
 const parts = { table, texts, query, scale: meta.scale, isTraining: meta.is_training };
 const labels = new Labels({ ...parts, rubrics: meta.rubrics, name: document.title });
@@ -98,3 +107,17 @@ await texts.loadAll((chunk) => {
 show(); // once more: what was asked for may stand in texts that were not there
 announce("all texts can be searched");
 document.documentElement.dataset.ready = "texts";
+
+const showLive = () => {
+  byId("live").textContent = `live, step ${whole(table.number("step", table.size - 1))}: reload for the figures`;
+};
+if (stream) showLive();
+for await (const batch of stream ?? []) {
+  const firstText = texts.count;
+  texts.append(await Promise.all(batch.chunks.map(unpack)));
+  table.append(await unpack(batch.table), firstText);
+  query.grow();
+  asked = null;
+  show();
+  showLive();
+}

@@ -38,6 +38,12 @@ class Part:
         """The hard verdict; None if nobody could tell."""
         return None if self.value is None else self.value >= MET
 
+    def __str__(self) -> str:
+        """Return one line: the value, the effect on the score, and the feedback or error."""
+        value = "-" if self.value is None else f"{self.value:.2f}"
+        effect = "" if self.effect is None else f" ({self.effect:+.2f})"
+        return f"{self.name}: {value}{effect} {self.feedback or self.error or ''}".rstrip()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChecklistScore:

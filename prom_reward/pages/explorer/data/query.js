@@ -30,6 +30,12 @@ export class Query {
   constructor(table, texts) {
     this.table = table;
     this.texts = texts;
+    this.grow();
+  }
+
+  // Reads the columns again after groups were appended.
+  grow() {
+    const { table, texts } = this;
     this.search = new Search(texts);
     this.columns = READERS(table, texts);
     this.value = "reward" in table.numbers ? "reward" : "score";

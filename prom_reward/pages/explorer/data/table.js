@@ -11,12 +11,40 @@ export class Table {
     for (const [name, values] of Object.entries(packed.numbers)) {
       this.numbers[name] = Float64Array.from(values, (value) => value ?? NaN);
     }
+    this.findGroups();
+  }
+
+  findGroups() {
     const groups = this.numbers.group;
     this.groupStarts = [];
     for (let at = 0; at < this.size; at += 1) {
       if (at === 0 || groups[at] !== groups[at - 1]) this.groupStarts.push(at);
     }
     this.groupStarts.push(this.size);
+  }
+
+  // Adds whole groups after the others; their texts have numbers from `firstText` on.
+  append(packed, firstText) {
+    const groups = this.numGroups, before = this.size;
+    this.size += packed.size;
+    const labels = [...new Set([...this.labels, ...packed.labels])].sort((one, other) => one - other);
+    const moved = (probs, from) => probs && labels.map((label) => probs[from.indexOf(label)] ?? 0);
+    this.probs = [...this.probs.map((probs) => moved(probs, this.labels)), ...packed.probs.map((probs) => moved(probs, packed.labels))];
+    this.labels = labels;
+    for (const name of new Set([...Object.keys(this.numbers), ...Object.keys(packed.numbers)])) {
+      const values = new Float64Array(this.size).fill(NaN);
+      values.set(this.numbers[name] ?? []);
+      const shift = name === "group" ? groups : 0;
+      (packed.numbers[name] ?? []).forEach((value, at) => { values[before + at] = value === null ? NaN : value + shift; });
+      this.numbers[name] = values;
+    }
+    for (const [name, { names, codes }] of Object.entries(packed.categories)) {
+      const own = this.categories[name];
+      const places = names.map((text) => (own.names.includes(text) ? own.names.indexOf(text) : own.names.push(text) - 1));
+      for (const code of codes) own.codes.push(places[code]);
+    }
+    for (const [name, ids] of Object.entries(packed.texts)) for (const id of ids) this.textIds[name].push(id + firstText);
+    this.findGroups();
   }
 
   get numGroups() {
@@ -64,6 +92,18 @@ export class Texts {
     for (const count of counts) this.starts.push(this.starts.at(-1) + count);
     this.chunks = new Array(sources.length).fill(null);
     this.loading = new Array(sources.length).fill(null);
+  }
+
+  get count() {
+    return this.starts.at(-1);
+  }
+
+  append(chunks) {
+    for (const chunk of chunks) {
+      this.starts.push(this.count + chunk.length);
+      this.chunks.push(chunk);
+      this.loading.push(Promise.resolve());
+    }
   }
 
   get isComplete() {

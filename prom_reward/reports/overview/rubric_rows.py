@@ -8,7 +8,7 @@ import numpy as np
 
 from prom_reward.evaluation.agreement import spearman
 from prom_reward.reports.judgments import Judged
-from prom_reward.reports.links import condition, explorer_link
+from prom_reward.reports.overview.links import condition, explorer_link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from prom_reward.pages.plots import (
     Plot,
     stacked,
 )
-from prom_reward.reports.figures import COLORS, FAILED
+from prom_reward.reports.overview.figures import COLORS, FAILED
 from prom_reward.reports.report_data import ReportData
 from prom_reward.reports.training_folder import Curve, ends
 

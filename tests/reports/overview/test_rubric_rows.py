@@ -1,6 +1,6 @@
 import pytest
 
-from prom_reward.reports.rubric_rows import rubric_rows
+from prom_reward.reports.overview.rubric_rows import rubric_rows
 from tests.reports.judged import UNSCORED, judged
 
 

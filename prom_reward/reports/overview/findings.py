@@ -8,10 +8,10 @@ import numpy as np
 
 from prom_reward.pages.text import shortened
 from prom_reward.reports.judgments import Judged
-from prom_reward.reports.links import condition, explorer_link
+from prom_reward.reports.overview.links import condition, explorer_link
+from prom_reward.reports.overview.rubric_rows import RubricRow
+from prom_reward.reports.overview.training_figures import share_without_spread
 from prom_reward.reports.report_data import ReportData
-from prom_reward.reports.rubric_rows import RubricRow
-from prom_reward.reports.training_figures import share_without_spread
 
 _MIN_COUNT = 20  # judgments of a rubric, before its figures are called odd
 _CONSTANT = 0.98  # the share of one integer

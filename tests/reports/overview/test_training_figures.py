@@ -3,8 +3,8 @@ import json
 import pytest
 
 from prom_reward.reports.data import load_report
+from prom_reward.reports.overview.training_figures import share_without_spread, training_figures
 from prom_reward.reports.page import report_figures_json, report_page
-from prom_reward.reports.training_figures import share_without_spread, training_figures
 from prom_reward.reports.training_folder import BeforeAfter, write_before_after
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from tests.labeling.label_inputs import scripted_judge

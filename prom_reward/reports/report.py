@@ -1,0 +1,44 @@
+"""One call from a source to its page."""
+
+from pathlib import Path
+from typing import Any
+
+from prom_reward.reports.data import load_report
+from prom_reward.reports.page import report_page
+
+ALL = 1 << 40
+"""Judgments of a second source: all, as only those in common are shown."""
+
+
+def report(
+    source: str | Path,
+    *,
+    page: str | Path | None = None,
+    against: str | Path | None = None,
+    group: str | None = None,
+    max_judgments: int = 100_000,
+    rubrics: Any = (),
+) -> Path:
+    """Write the explorer of labels or of a training's judgments as one HTML file, and return its path.
+
+    Args:
+        source: A folder of `prom-reward label` or of a training, or a judgment log.
+        page: The file, which is overwritten; None takes `report.html` in the folder, or the log's name with `.html`.
+        against: A second source that judged the same responses.
+        group: The column whose values are shown separately.
+        max_judgments: Judgments with texts, in whole groups.
+        rubrics: The rubrics of a log, which holds only their names; in any form that `Rubric.parse` reads.
+
+    Raises:
+        InputError: A source cannot be read, or the two have nothing in common.
+    """
+    target = Path(page) if page is not None else default_page(Path(source))
+    data = load_report(source, group=group, max_judgments=max_judgments, rubrics=rubrics)
+    other = load_report(against, max_judgments=ALL) if against is not None else None
+    target.write_text(report_page(data, against=other), encoding="utf-8")
+    return target
+
+
+def default_page(source: Path) -> Path:
+    """Return where a source's page is written if nothing else is said."""
+    return source / "report.html" if source.is_dir() else source.with_suffix(".html")

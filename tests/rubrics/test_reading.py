@@ -1,0 +1,64 @@
+import pytest
+
+from prom_reward.errors import RubricError
+from prom_reward.rubrics.checklists.forms import parse_checklist
+from prom_reward.rubrics.reading import only_levels, read_rubrics, with_levels
+from prom_reward.rubrics.rubric import Rubric, builtin_rubric
+
+ITEMS = [{"criterion": "It is true.", "points": 3}, {"criterion": "It is rude.", "points": -2}]
+CHECKLIST = parse_checklist(ITEMS)
+HELPFUL = builtin_rubric("helpfulness")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("helpfulness", (HELPFUL,)),
+        (["helpfulness", "honesty"], (HELPFUL, builtin_rubric("honesty"))),
+        (ITEMS, (CHECKLIST,)),
+        ({"rubrics": ITEMS}, (CHECKLIST,)),
+        (CHECKLIST, (CHECKLIST,)),
+        (["helpfulness", {"criteria": ITEMS}], (HELPFUL, CHECKLIST)),
+        ({"rubric": CHECKLIST}, (CHECKLIST,)),
+    ],
+)
+def test_rubrics_and_checklists_are_told_apart(value, found):
+    assert read_rubrics(value) == found
+
+
+def test_a_checklist_gets_a_weight_and_a_name_beside_others():
+    [first, second] = read_rubrics([{"rubric": ITEMS, "weight": 2, "name": "facts"}, "helpfulness"])
+    assert (first.weight, first.name, second) == (2, "facts", HELPFUL)
+    [given] = read_rubrics({"rubric": CHECKLIST, "weight": 3})
+    assert (given.weight, given.criteria) == (3, CHECKLIST.criteria)
+
+
+@pytest.mark.parametrize(
+    "value", ["helpfullness", ["helpfulness", "onesty"], 7, [], {"criteria": "Is it?"}, ["Be brief"]]
+)
+def test_what_is_neither_is_refused(value):
+    with pytest.raises(RubricError):
+        read_rubrics(value)
+
+
+def test_a_file_may_name_functions_and_nothing_else_may(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("- {text: It is a keyword., check: 'keyword:iskeyword'}\n")
+    [own] = read_rubrics(path)
+    assert own.criteria[0].check("for")
+    path.write_text("- {text: It is a keyword., check: 'keyword:iskeywort'}\n")
+    with pytest.raises(RubricError, match=r"own\.yaml: check 'keyword:iskeywort': cannot be imported"):
+        read_rubrics(path)
+    with pytest.raises(RubricError, match="only a rubric file names functions"):
+        read_rubrics([{"text": "It is a keyword.", "check": "keyword:iskeyword"}])
+
+
+def test_levels_and_checklists_are_refused_for_each_other():
+    with pytest.raises(RubricError, match="audit takes rubrics with levels"):
+        only_levels([HELPFUL, CHECKLIST], "audit")
+    with pytest.raises(RubricError, match="got the checklist 'checklist'"):
+        with_levels(CHECKLIST)
+    with pytest.raises(RubricError, match="expected a rubric with levels"):
+        Rubric.parse(ITEMS)
+    with pytest.raises(RubricError, match="as a checklist"):
+        parse_checklist({"criteria": "Is it?", "score1_description": "No.", "score5_description": "Yes."})
