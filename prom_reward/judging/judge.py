@@ -159,8 +159,8 @@ class PrometheusJudge(Judge):
 
     @property
     def ranks(self) -> bool:
-        """Whether the judge has a task text for pairwise ranking; without one `compare` grades both responses."""
-        return self._texts.relative is not None
+        """Whether the judge compares in one prompt: it was trained for it and has the text; else it grades both."""
+        return self.taught_to_rank and self._texts.relative is not None
 
     def comparison_prompt(self, request: ComparisonRequest) -> JudgePrompt:
         """Return the prompt that compares a request's responses, for a judge that `ranks`."""
@@ -190,8 +190,8 @@ class PrometheusJudge(Judge):
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
         """Compare two responses each by pairwise ranking.
 
-        Prometheus v1 and checklists have no ranking: as in v1's paper both responses are graded and the expected scores
-        compared; equal ones are a "tie".
+        A judge that was not trained to rank, as Prometheus v1, grades both responses as in v1's paper and compares the
+        expected scores; equal ones are a "tie". Checklists are compared in the same way.
 
         Args:
             requests: Requests, or mappings with their fields.

@@ -95,7 +95,10 @@ def label(
     folder = LabelFolder(out)
     task.recognition.check(strict=strict)
     if method != "grade" and not judge.taught_to_rank:
-        logger.warning("the judge %s was not trained for pairwise ranking: grade, or take another judge", judge.name)
+        logger.warning(
+            "the judge %s was not trained for pairwise ranking: it compares two grades; grade, or take another judge",
+            judge.name,
+        )
     with folder.lock():
         about = {"input": Path(source).name, "judge": judge.name, "pairs_note": judge.pairs_note}
         Manifest.of(task, judge, shard_size, about).check_in(folder.manifest, accepts_changes=accept_changes)

@@ -101,11 +101,13 @@ def save_adapter(model: Any, out: Path, stamp: Mapping[str, Any]) -> None:
 
 
 def _frozen_below(model: Any, num_layers: int) -> Any:
-    """Freeze the adapter of a model's first layers."""
+    """Freeze the adapter of a model's first layers; ConfigError if nothing is left to train."""
     for name, value in model.named_parameters():
         layer = re.search(r"\.layers\.(\d+)\.", name)
         if layer and int(layer[1]) < num_layers:
             value.requires_grad_(False)
+    if not any(value.requires_grad for value in model.parameters()):
+        raise ConfigError(f"got frozen_layers={num_layers}, which leaves nothing to train; expected fewer")
     return model
 
 

@@ -1,10 +1,12 @@
 """The figures of the default judge's card: agreement on files that its training never saw, beside its baselines.
 
-    python tests/benchmarks/bench_default_judge.py --json figures.json
+    python tests/benchmarks/bench_default_judge.py --wordnet /usr/share/wordnet --json figures.json
 
 Reads PROM_REWARD_DATA. For every file it prints the trained judge in both layouts, the untuned model, the response's
-length and the word overlap with the reference, with 95 % bootstrap intervals over questions or documents; then what
-score mode costs beside feedback mode. `--limit N` takes the first N rows of each file, for a quick look.
+length and the word overlap with the reference, with 95 % bootstrap intervals over questions or documents; with
+`--wordnet` what the judge gets right where truth is known by construction (`constructed_measures.py`); then what score
+mode costs beside feedback mode. `--limit N` takes the first N rows of each file, `--adapter` another adapter than the
+preset's, `--skip-files` and `--skip-cost` leave parts out.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from constructed_measures import constructed_figures
 
 from prom_reward import PrometheusJudge, load_judge
 from prom_reward.data.human_labels import LabelColumns, LabeledFile, read_labeled
@@ -95,6 +98,12 @@ def lines(name: str, file: LabelFile, found: Evaluation | PairEvaluation) -> lis
     ]
 
 
+def opened(name: str, adapter: str | None) -> PrometheusJudge:
+    """Return one of the judges in score mode, with another adapter if one is given and the judge has one."""
+    other = {"adapter": adapter} if adapter and "untuned" not in name else {}
+    return load_judge(name.partition(" ")[0], mode="score", **JUDGES[name], **other)
+
+
 def cost_ratio(labeled: LabeledFile, num_requests: int = 8) -> float:
     """Return the time of score mode over that of feedback mode on the same requests."""
     requests = [row.request for row in labeled.rows[:num_requests]]
@@ -112,28 +121,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--judge", action="append", choices=list(JUDGES), help="one of the judges; all by default")
     parser.add_argument("--file", action="append", help="one of the files; all by default")
+    parser.add_argument("--adapter", help="a trained adapter to measure instead of the preset's")
+    parser.add_argument("--wordnet", type=Path, help="WordNet's folder, for the constructed figures")
+    parser.add_argument("--questions", type=int, default=60, help="held-out questions to construct")
+    parser.add_argument("--skip-files", action="store_true")
+    parser.add_argument("--skip-cost", action="store_true")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--json", help="write all figures to this file")
     options = parser.parse_args()
     folder = Path(os.environ["PROM_REWARD_DATA"])
     figures: dict[str, dict] = {}
-    for file in FILES:
+    for file in () if options.skip_files else FILES:
         if options.file and file.path not in options.file:
             continue
         labeled = read_labeled(folder / file.path, columns=LabelColumns(group=file.group), limit=options.limit)
         print(f"\n{file.path}: {len(labeled.rows) or len(labeled.pairs)} rows\n")
         print("| | | expected | integer | length | overlap |\n|---|---|---|---|---|---|", flush=True)
         for name in options.judge or JUDGES:
-            judge = load_judge(name.partition(" ")[0], mode="score", **JUDGES[name])
+            judge = opened(name, options.adapter)
             run = evaluated_pairs if labeled.pairs else evaluated_rows
             found = run(judge, labeled, options.resamples)
             figures.setdefault(file.path, {})[name] = found.to_dict()
             print("\n".join(lines(name, file, found)), flush=True)
-    ratio = cost_ratio(read_labeled(folder / "prometheus/mt_bench_eval.jsonl"))
-    print(f"\nscore mode takes {ratio:.3f} of the time of feedback mode")
+    for name in (options.judge or JUDGES) if options.wordnet else ():
+        judge = opened(name, options.adapter)
+        found = constructed_figures(judge, options.wordnet, options.questions)
+        figures.setdefault("constructed", {})[name] = {key: one.to_dict() for key, one in found.items()}
+        print(f"\n{name}\n\n| | |\n|---|---|")
+        print("\n".join(f"| {key} | {shown(one)} |" for key, one in found.items()), flush=True)
+    ratio = None
+    if not options.skip_cost:
+        ratio = cost_ratio(read_labeled(folder / "prometheus/mt_bench_eval.jsonl"))
+        print(f"\nscore mode takes {ratio:.3f} of the time of feedback mode")
     about = {
-        "dtype": judge.engine.loaded.dtype,
+        "dtype": load_judge("smollm2-135m").engine.loaded.dtype,
         "threads": torch.get_num_threads(),
         "cpu": torch.cpu.get_capabilities().get("cpu_name"),
         "torch": torch.__version__,

@@ -4,6 +4,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,17 @@ def requests_of(rows: Iterable[Row]) -> list[GradingRequest]:
         GradingRequest(
             instruction=row["instruction"],
             response=row["response"],
-            rubric=Rubric.parse(row["rubric"]),
+            rubric=_rubric(row),
             reference_answer=row.get("reference_answer"),
         )
         for row in rows
     ]
+
+
+def _rubric(row: Row) -> Rubric:
+    """Return a row's rubric; a criterion is asked in the judge's text for criteria."""
+    rubric = Rubric.parse(row["rubric"])
+    return replace(rubric, is_criterion=rubric.name == "criterion")
 
 
 def _expected(judge: PrometheusJudge, rows: Sequence[Row]) -> list[float]:

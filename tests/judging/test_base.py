@@ -86,3 +86,6 @@ def test_a_judge_says_whether_it_ranks():
     assert not WordCount().ranks
     assert PrometheusJudge(ScriptedEngine(["A"]), prompt_style="prometheus-v2").ranks
     assert not PrometheusJudge(ScriptedEngine(["A"]), prompt_style="prometheus-v1").ranks
+    untaught = PrometheusJudge(ScriptedEngine(["A"]), prompt_style="prometheus-v2")
+    untaught.taught_to_rank = False
+    assert not untaught.ranks

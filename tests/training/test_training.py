@@ -235,6 +235,24 @@ def test_training_goes_on_from_an_adapter(training_of, tmp_path):
         missing.load()
 
 
+def test_frozen_layers_that_leave_nothing_to_train_are_refused(training_of):
+    with pytest.raises(ConfigError, match="frozen_layers=1"):
+        trained(training_of(frozen_layers=1))
+
+
+def test_criteria_are_asked_in_the_checklists_text(training_of, tmp_path):
+    criterion = {"criteria": "Is it short?", "score0_description": "no", "score1_description": "yes", "scale": [0, 1]}
+    rows = [{**row, "rubric": criterion, "score": number % 2} for number, row in enumerate(rows_of(6))]
+    training = training_of(data=[DataSource(path=write_rows(tmp_path / "criteria.jsonl", rows), criteria=True)])
+    loaded = training.load()
+    sets = training.examples(loaded)
+    for one in [*sets.training, *sets.validation]:
+        text = loaded.tokenizer.decode(one.ids)
+        assert "Does the response meet the criterion?" in text
+        assert text.index("###Response") < text.index("Is it short?")
+        assert len(one.label_ids) == 2
+
+
 def test_data_is_looked_for_in_the_data_folder_and_then_here(data_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = TrainingRun(data=[DataSource(path=Path(data_file.name))])

@@ -72,7 +72,10 @@ def _sum(draw: random.Random) -> Fact:
         question=draw.choice((f"What is {left} {word} {right}?", f"Calculate {left} {sign} {right}.")),
         value=str(value),
         false_values=_near(value, draw),
-        sentences=("{}", f"{left} {word} {right} is {{}}.", f"{left} {sign} {right} = {{}}", "the result is {}."),
+        sentences=(
+            *("{}", f"{left} {word} {right} is {{}}.", f"{left} {sign} {right} = {{}}", "the result is {}."),
+            *("this makes {}.", "you get {}.", f"{{}} is what {left} {word} {right} gives.", "{}, if I count right."),
+        ),
         negation=f"{left} {word} {right} is not {{}}.",
     )
 
@@ -86,7 +89,14 @@ def _conversion(draw: random.Random) -> Fact:
         question=draw.choice((f"How many {small} are {count} {large}?", f"Convert {count} {large} to {small}.")),
         value=f"{value} {small}",
         false_values=tuple(f"{one} {small}" for one in _near(value, draw)),
-        sentences=("{}", f"{count} {large} are {{}}.", f"{{}}, since one has {factor}.", "that is {}."),
+        sentences=(
+            "{}",
+            f"{count} {large} are {{}}.",
+            f"{{}}, since one has {factor}.",
+            f"{{}} make {count} {large}.",
+            "altogether {}.",
+            "that is {}.",
+        ),
         negation=f"{count} {large} are certainly not {{}}.",
     )
 
@@ -100,7 +110,14 @@ def _birth(draw: random.Random) -> Fact:
         question=f"When and where was the {job} {name} born?",
         value=str(year),
         false_values=_near(year, draw),
-        sentences=(f"{name} was born in {{}}", f"{last}, a {job}, was born in {{}}", "born in {}", "the year was {}"),
+        sentences=(
+            f"{name} was born in {{}}",
+            f"{last}, a {job}, was born in {{}}",
+            "born in {}",
+            "the year was {}",
+            f"{last} came into the world in {{}}",
+            "in {}",
+        ),
         negation=f"{name} was not born in {{}}",
         detail=(f" in {city}.", f" in {other_city}."),
     )
@@ -114,7 +131,14 @@ def _job(draw: random.Random) -> Fact:
         question=draw.choice((f"What was {name}'s profession?", f"What did {name} do for a living?")),
         value=job,
         false_values=_others(_JOBS, job, draw),
-        sentences=("{}.", f"{name} was a {{}}.", f"{last} worked as a {{}} for many years.", "a {} by trade."),
+        sentences=(
+            "{}.",
+            f"{name} was a {{}}.",
+            f"{last} worked as a {{}} for many years.",
+            "a {} by trade.",
+            "this was a {}.",
+            f"as a {{}}, {last} earned a living.",
+        ),
         negation=f"{name} never was a {{}}.",
     )
 
@@ -127,7 +151,14 @@ def _temperature(draw: random.Random) -> Fact:
         question=f"At what temperature does {thing} {verb}?",
         value=f"{degrees} degrees",
         false_values=tuple(f"{one} degrees" for one in _near(degrees, draw)),
-        sentences=("{}.", f"{thing} {verb}s at {{}}.", f"at {{}} {thing} begins to {verb}.", "it happens at {}."),
+        sentences=(
+            "{}.",
+            f"{thing} {verb}s at {{}}.",
+            f"at {{}} {thing} begins to {verb}.",
+            "it happens at {}.",
+            f"it takes {{}} to make {thing} {verb}.",
+            "you need {}.",
+        ),
         negation=f"{thing} does not {verb} at {{}}.",
     )
 
@@ -167,6 +198,8 @@ def _trade(draw: random.Random) -> Fact:
             f"{city} mainly exports {{}}.",
             "its main good is {}.",
             f"most of what {city} sells is {{}}.",
+            "{} more than all else.",
+            f"{{}} leaves {city} by the shipload.",
         ),
         negation=f"{city} does not export any {{}}.",
     )
