@@ -283,16 +283,7 @@ class PrometheusJudge(Judge):
         return self.grading_prompt(replace(request, response=shortened))
 
     def _compare_by_grading(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
-        sides = [
-            GradingRequest(
-                instruction=request.instruction,
-                response=response,
-                rubric=request.rubric,
-                reference_answer=request.reference_answer,
-            )
-            for request in requests
-            for response in (request.response_a, request.response_b)
-        ]
+        sides = [side for request in requests for side in request.sides()]
         judgments = self.with_guards(guard=self.guard, flags=FlagPolicy(detectors=())).grade(sides)
         return [compare_judgments(judgments[at], judgments[at + 1]) for at in range(0, len(judgments), 2)]
 
