@@ -49,6 +49,10 @@ def serve(
     max_queue: Annotated[
         int, typer.Option(min=1, help="Responses that may wait; more get status 429.", rich_help_panel=_SERVER)
     ] = 4096,
+    parallel: Annotated[
+        int,
+        typer.Option(min=1, help="Batches at once; more than 1 for a judge on a server.", rich_help_panel=_SERVER),
+    ] = 1,
     max_body_mb: Annotated[int, typer.Option(min=1, help="The largest request.", rich_help_panel=_SERVER)] = 32,
     normalizer: Annotated[
         Literal["unit", "centered", "identity"],
@@ -101,9 +105,14 @@ def serve(
         device=device, truncate_response=truncate_response, cache=cache,
     )  # fmt: skip
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
-    limits = BatchLimits(max_wait_s=max_wait_ms / 1000, max_batch=min(max_batch, max_queue), max_queued=max_queue)
     rubrics = load_rubric(rubric) if rubric is not None else ()
     options.check_judge(judge, overrides)  # before the port is taken
+    limits = BatchLimits(
+        max_wait_s=max_wait_ms / 1000,
+        max_batch=min(max_batch, max_queue),
+        max_queued=max_queue,
+        max_parallel=parallel,
+    )
     loaded = load_judge(judge, **overrides)
     second = [AuditJudge(judge=load_judge(audit_judge))] if audit_judge is not None else []
     with listen(host, port) as listening:

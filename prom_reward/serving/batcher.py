@@ -36,6 +36,8 @@ class BatchLimits:
     """Requests that go to the judge together."""
     max_queued: int = 4096
     """Requests that may wait."""
+    max_parallel: int = 1
+    """Batches that the judge has at once; more than one is for judges on servers, which batch themselves."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_wait_s < 60:
@@ -45,6 +47,8 @@ class BatchLimits:
                 f"got batches of {self.max_batch} and a queue of {self.max_queued}; expected at least 1, "
                 "and a queue at least as large as a batch"
             )
+        if self.max_parallel < 1:
+            raise ConfigError(f"got {self.max_parallel} batches at once; expected at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class _Waiting:
 
 
 class Batcher:
-    """Collects requests on an event loop and judges them in batches on one thread.
+    """Collects requests on an event loop and judges them in batches, in threads.
 
     A batch goes to the judge when it is free and the oldest request has waited `max_wait_s`, or earlier: when the batch
     is full, or when everything that waits belongs to complete groups. A request whose caller is canceled leaves the
@@ -88,7 +92,8 @@ class Batcher:
         self._waiting: dict[_Waiting, None] = {}
         self._arrived = asyncio.Event()
         self._is_closing = False
-        self._thread = ThreadPoolExecutor(1, "prom-reward-judge")
+        self._threads = ThreadPoolExecutor(self.limits.max_parallel, "prom-reward-judge")
+        self._free = asyncio.Semaphore(self.limits.max_parallel)
         self._seconds_a_request = 0.0
         self.num_under_way = 0
         """Requests that the judge has now."""
@@ -119,16 +124,27 @@ class Batcher:
 
     async def run(self) -> None:
         """Judge what arrives until `close` is called and the queue is empty."""
+        judging: set[asyncio.Task[None]] = set()
         while self._waiting or not self._is_closing:
+            await self._free.acquire()
             await self._until_due()
             batch = list(self._waiting)[: self.limits.max_batch]
             for item in batch:
                 del self._waiting[item]
+            task = asyncio.create_task(self._judge_batch(batch))
+            judging.add(task)
+            task.add_done_callback(judging.discard)
+        await asyncio.gather(*judging)
+        self._threads.shutdown()
+
+    async def _judge_batch(self, batch: Sequence[_Waiting]) -> None:
+        self.num_under_way += len(batch)
+        try:
             if batch:
-                self.num_under_way = len(batch)
                 await self._answer(batch)
-                self.num_under_way = 0
-        self._thread.shutdown()
+        finally:
+            self.num_under_way -= len(batch)
+            self._free.release()
 
     def close(self) -> None:
         """Take no more requests; `run` ends after those that wait."""
@@ -184,7 +200,7 @@ class Batcher:
         """Judge a batch and give each answer to its asker; half of it at a time if the judge fails."""
         try:
             asked = [item.request for item in batch]
-            answers = await asyncio.get_running_loop().run_in_executor(self._thread, self._judged, asked)
+            answers = await asyncio.get_running_loop().run_in_executor(self._threads, self._judged, asked)
         except ServerGoneError as error:  # each half would wait for it again
             for item in batch:
                 _fail(item, error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -105,6 +106,7 @@ class JudgeService:
         self._watches = [Watch(observer) for observer in observers]
         self._log = JudgmentLog(log_path) if log_path is not None else None
         self._num_batches = 0
+        self._recording = threading.Lock()
         self._rankers = ThreadPoolExecutor(_MAX_RANKERS, "prom-reward-rank")
         self.is_judging = False
         """Whether requests are judged now."""
@@ -164,17 +166,18 @@ class JudgeService:
             queued.close()
 
     def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[Answer], seconds: float) -> None:
-        """Count, show and log a batch. Runs in the judge's thread; a failure ends no request."""
+        """Count, show and log a batch. Runs in a thread of the judge's; a failure ends no request."""
         graded = [
             (request, answer)
             for request, answer in zip(requests, answers, strict=True)
             if isinstance(request, GradingRequest) and isinstance(answer, Judgment)
         ]
         try:
-            self.metrics.judged(answers, seconds, self.judge.take_metrics())
-            self.history.add(answers, graded, seconds)
-            if graded and (self._log is not None or self._watches):
-                self._record(graded, seconds)
+            with self._recording:
+                self.metrics.judged(answers, seconds, self.judge.take_metrics())
+                self.history.add(answers, graded, seconds)
+                if graded and (self._log is not None or self._watches):
+                    self._record(graded, seconds)
         except Exception as error:
             logger.warning("a batch was judged, but not recorded (%s: %s)", type(error).__name__, error)
 

@@ -2,34 +2,34 @@ import importlib.util
 
 import pytest
 
-from prom_reward.cli import serve as module
-from prom_reward.cli.serve import serve
-from prom_reward.errors import ConfigError, InputError, MissingPackageError, RubricError
 from tests.serving.served_process import served_process
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
+def test_a_missing_package_is_named_with_the_command_that_installs_it(run, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "uvicorn" else find(name, *rest)
     )
-    with pytest.raises(MissingPackageError, match=r"uvicorn.*\[serve\]"):
-        serve()
+    shown = run("serve")
+    assert shown.status == 1
+    assert "serving needs uvicorn" in shown.err
+    assert ".[serve]" in shown.err
 
 
 @pytest.mark.parametrize(
-    ("settings", "error"),
+    ("arguments", "said"),
     [
-        ({"rubric": "helpfulnes"}, RubricError),
-        ({"judge": "smollm2-135"}, ConfigError),
-        ({"max_wait_ms": 1e9}, ConfigError),
-        ({"host": "999.1.1.1"}, InputError),
+        (("--rubric", "helpfulnes"), "Did you mean 'helpfulness'"),
+        (("smollm2-135",), "Did you mean 'smollm2-135m'"),
+        (("--max-wait-ms", "1e9"), "longest wait"),
+        (("--host", "999.1.1.1"), "cannot listen on 999.1.1.1"),
     ],
 )
-def test_a_wrong_setting_is_named_before_the_judge_is_loaded(monkeypatch, settings, error):
-    monkeypatch.setattr(module, "load_now", lambda judge: pytest.fail("loaded"))
-    with pytest.raises(error):
-        serve(**settings)
+def test_a_wrong_setting_is_named_before_the_judge_is_loaded(run, monkeypatch, arguments, said):
+    monkeypatch.setattr("prom_reward.cli.serve.load_now", lambda judge: pytest.fail("loaded"))
+    shown = run("serve", *arguments)
+    assert shown.status == 2
+    assert said in shown.err
 
 
 def test_another_address_without_a_key_warns():

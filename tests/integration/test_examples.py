@@ -34,6 +34,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "README.md",
         "adapter_judge.yaml",
         "cascade_judge.yaml",
+        "checklists.jsonl",
         "conduct_tasks.jsonl",
         "everyday_tasks.jsonl",
         "grade.yaml",
@@ -201,10 +202,33 @@ def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, t
     assert all(-1 < float(value) < 1 for value in rewards)
 
 
+def test_the_checklist_example_trains_on_pitfalls_and_a_gate(
+    tiny_judge_folder, tiny_adapter_judge, tmp_path, monkeypatch, capsys
+):
+    arguments = ["grpo_checklists.py", "--dataset", "configs/checklists.jsonl", "--max-steps", "2"]
+    arguments += ["--policy", str(tiny_judge_folder), "--judge", str(tiny_adapter_judge)]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--output-dir", str(tmp_path)])
+    runpy.run_path("training_examples/grpo_checklists.py", run_name="__main__")
+    said = capsys.readouterr().out
+    assert "error: value" in said
+    assert len(said.partition("reward by step: ")[2].split()) == 2
+    records = [json.loads(line) for line in (tmp_path / "judgments.jsonl").read_text().splitlines()]
+    assert len(records) == 16
+    for record in records:
+        assert {part["name"]: part["weight"] for part in record["parts"]} == {
+            **{"brief": 1, "fact": 3},
+            **{"to_the_point": 1, "error": -2},
+        }
+        gate, *judged = record["parts"]
+        assert (gate["source"], gate["value"] in (0, 1)) == ("code", True)
+        assert {part["source"] for part in judged} == {"judge" if gate["value"] else "nobody"}
+        assert 0 <= record["reward"] <= 1
+
+
 def test_every_example_is_run_by_one_of_these_tests():
     names = {path.stem for path in (ROOT / "training_examples").iterdir() if path.suffix == ".py"}
     labelings = {"label_then_dpo", "label_then_reward_model"}
-    trainings = {"grpo", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo", "reward_hack"}
+    trainings = {"grpo", "grpo_checklists", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo", "reward_hack"}
     assert names == trainings | labelings
     folders = {path.name for path in (ROOT / "training_examples").iterdir() if (path / "__main__.py").exists()}
     assert folders == {path.name for path in (ROOT / "tests/training_examples").iterdir() if path.is_dir()}

@@ -82,6 +82,24 @@ def test_what_arrives_while_the_judge_is_busy_goes_together_when_it_is_free():
     assert [len(batch) for batch in judge.batches] == [1, 8]
 
 
+def test_a_judge_on_a_server_has_several_batches_at_once():
+    judge = RecordingJudge()
+    judge.gate.clear()
+
+    async def work(batcher):
+        asked = []
+        for number in range(3):
+            asked.append(asyncio.create_task(batcher.judge(graded(str(number)))))
+            while number < 2 and batcher.num_under_way <= number:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)
+        waiting = batcher.num_under_way, batcher.num_waiting
+        judge.gate.set()
+        return waiting, [found[0].score for found in await asyncio.gather(*asked)]
+
+    assert together(judge, work, max_wait_s=0, max_parallel=2) == ((2, 1), [1, 2, 3])
+
+
 def test_a_full_batch_and_a_complete_group_wait_for_nobody():
     for limits, group in (({"max_batch": 3}, None), ({}, Group("g", 3))):
         judge = RecordingJudge()
@@ -204,7 +222,9 @@ def test_closing_judges_what_waits_and_takes_no_more():
     assert [one.score for one in together(judge, work, max_wait_s=50)] == [1, 2]
 
 
-@pytest.mark.parametrize("limits", [{"max_wait_s": -1}, {"max_batch": 0}, {"max_batch": 5, "max_queued": 4}])
+@pytest.mark.parametrize(
+    "limits", [{"max_wait_s": -1}, {"max_batch": 0}, {"max_parallel": 0}, {"max_batch": 5, "max_queued": 4}]
+)
 def test_limits_that_cannot_be_kept_are_refused(limits):
     with pytest.raises(ConfigError):
         BatchLimits(**limits)

@@ -104,7 +104,7 @@ def test_no_group_mixes_two_judges_and_the_budget_holds(order, budget):
     judge = cascade(budget=budget)
     found = dict(zip(order, judge.grade(requests(*order)), strict=True))
     assert all(found[f"{name}1"].given_by == found[f"{name}2"].given_by for name in "abc")
-    assert sum(map(len, judge.strong.asked)) <= budget * len(order)
+    assert sum(map(len, judge.strong.asked)) <= budget * len(order) + 1e-6  # .3 * 10 is a little less than 3
 
 
 def test_a_strong_judge_that_is_down_leaves_the_cheap_scores_and_warns_once(caplog):
