@@ -2,12 +2,23 @@ import re
 
 import pytest
 
-from prom_reward import Checklist, CodeCheck, Criterion, GradingRequest, PanelJudge, PrometheusJudge, ScriptedEngine
+from prom_reward import (
+    Checklist,
+    CodeCheck,
+    Criterion,
+    GradingRequest,
+    PanelJudge,
+    PrometheusJudge,
+    ScriptedEngine,
+    TransformersEngine,
+)
 from prom_reward.errors import WorkError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import Expansion, grade_requests
 from prom_reward.judging.flags import FlagPolicy
+from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import ComparisonRequest, Judgment, Outcome
+from tests.tiny_models import tiny_judge
 
 P = 0.9
 """The scripted engine's probability of its verdict."""
@@ -164,3 +175,17 @@ def test_a_judge_that_loses_a_judgment_is_an_error():
 
     with pytest.raises(WorkError, match="0 judgments for 1"):
         graded(Short(None), Checklist(criteria=(criterion("true"),)))
+
+
+@pytest.mark.parametrize("criterion_text", ["rubric", "compact"])
+def test_criteria_asked_together_are_answered_as_each_alone(criterion_text):
+    engine = TransformersEngine(tiny_judge(), conversation=CONVERSATIONS["mistral"], context_length=2048)
+    model = PrometheusJudge(engine, mode="score", criterion_text=criterion_text)
+    criteria = [criterion(name) for name in ("short", "true", "polite", "complete")]
+    response = "Bread rises because yeast makes gas."
+    together = graded(model, Checklist(criteria=tuple(criteria)), response)
+    alone = [graded(model, Checklist(criteria=(one,)), response) for one in criteria]
+    assert values(together) == pytest.approx(
+        {name: value for one in alone for name, value in values(one).items()}, abs=1e-4
+    )
+    assert 0 < together.num_computed_tokens < sum(one.num_computed_tokens for one in alone)
