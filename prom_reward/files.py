@@ -13,6 +13,7 @@ from prom_reward.errors import ConfigError, InputError, WorkError
 
 MAX_SETTINGS_BYTES = 10 << 20  # settings, rubrics, calibrations: thousands of rubrics fit
 MAX_TABLE_BYTES = 1 << 30  # a JSON file of rows is parsed as a whole; JSONL and Parquet have no such limit
+_MAX_INT_BITS = 1024
 _MAX_DEPTH = 100
 
 
@@ -34,7 +35,7 @@ def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding
 def read_yaml(path: str | Path) -> Any:
     """Return the content of a YAML or JSON file; a broken one raises a ConfigError of one line."""
     try:
-        content = yaml.safe_load(read_text(path))
+        content = yaml.load(read_text(path), Loader=_Loader)  # noqa: S506 - a safe loader
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # "!!int", bad dates
@@ -45,6 +46,20 @@ def read_yaml(path: str | Path) -> Any:
     if is_too_deep(content):
         raise ConfigError(f"{path}: nested over {_MAX_DEPTH} levels deep; write it flatter, without an alias in itself")
     return content
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader without integers that are too long to be printed."""
+
+    def construct_yaml_int(self, node: Any) -> int:
+        """Return an integer."""
+        value: int = super().construct_yaml_int(node)
+        if value.bit_length() > _MAX_INT_BITS:
+            raise yaml.constructor.ConstructorError(None, None, "an integer is too long", node.start_mark)
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def is_too_deep(value: Any) -> bool:

@@ -27,6 +27,7 @@ def test_yaml_with_aliases_is_read(tmp_path):
         ("[" * 200 + "]" * 200, "nested over 100 levels deep"),
         ("[" * 5000, "not valid YAML"),
         ("a: [1\nb: 2", "line 2: not valid YAML"),
+        ("a: 1\nb: 0x" + "f" * 5000, "line 2: not valid YAML .an integer is too long"),
     ],
 )
 def test_bad_yaml_is_one_line(tmp_path, content, said):
