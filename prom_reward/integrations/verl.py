@@ -31,7 +31,8 @@ async def compute_score(
         UnscoredError: The answer could not be scored.
     """
     row = dict(extra_info or {})
-    columns = row if ground_truth in (None, "") else {"ground_truth": ground_truth, **row}
+    is_missing = ground_truth is None or (isinstance(ground_truth, str) and not ground_truth)
+    columns = row if is_missing else {"ground_truth": ground_truth, **row}
     found = await rollout_reward(prompt_of(row), solution_str, columns)
     if found is None:
         raise UnscoredError(f"a rollout of {data_source} could not be scored, and verl takes numbers alone")

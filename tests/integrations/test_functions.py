@@ -4,6 +4,7 @@ import asyncio
 import pickle  # noqa: TID251  AReaL sends its reward to worker processes
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from prom_reward.errors import RowError, UnscoredError
@@ -30,6 +31,12 @@ def verl(solution, **extra_info):
 
 def test_verl_gets_a_score(settings):
     assert verl("s4", question="Hi", num_turns=None, rollout_reward_scores={}) == {"score": S4}
+
+
+def test_an_array_as_verls_ground_truth_is_refused_in_one_line(settings):
+    several = compute_score("math", "s4", np.array(["Seven", "7"]), {"question": "Hi"})
+    with pytest.raises(RowError, match="ndarray as the reference answer"):
+        asyncio.run(several)
 
 
 def test_verl_has_no_word_for_an_unscored_rollout(settings):
