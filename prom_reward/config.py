@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from prom_reward.engines.base import Engine
+from prom_reward.engines.server.source import DECISION_APIS
 from prom_reward.errors import ConfigError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache
@@ -94,7 +95,7 @@ def _served_judge(config: JudgeConfig) -> ServedJudge | None:
     """Return the judge of a `prom-reward serve` if the settings are the URL of one."""
     if config.server is None or config.server.api not in ("auto", "prom-reward"):
         return None
-    more = sorted(config.model_fields_set - {"name", "engine", "url", "server"})
+    more = sorted(config.model_fields_set - {"name", "engine", "url", "api", "server"})
     if more and config.server.api == "prom-reward":
         raise ConfigError(
             f"got {', '.join(more)} and server.api 'prom-reward'; that judge has its own settings: give them to "
@@ -198,6 +199,10 @@ def _engine(config: JudgeConfig) -> Engine:
             )
         case "openai":
             assert config.server is not None
+            if config.server.api in DECISION_APIS:
+                from prom_reward.engines.server.decisions.decision_engine import DecisionEngine
+
+                return DecisionEngine(config.server)
             from prom_reward.engines.server.openai_engine import OpenAIEngine
 
             return OpenAIEngine(

@@ -114,6 +114,8 @@ class JudgePrompt:
     """The beginning of the judge's answer; ends in `[RESULT] ` if the score is read at once."""
     labels: tuple[str, ...] = field(default=("1", "2", "3", "4", "5"), kw_only=True)
     """The verdicts whose distribution is read after `[RESULT]`."""
+    label_texts: tuple[str, ...] = field(default=(), kw_only=True)
+    """The meaning of each verdict, for decision endpoints, which take it apart from the text; else empty."""
 
     @property
     def reads_score_at_once(self) -> bool:

@@ -308,6 +308,40 @@ def test_a_url_is_a_judge_behind_a_server():
     assert judge.engine.identity == "openai:http://127.0.0.1:8000/v1|judge|auto||ChatTemplateConversation|"
 
 
+@pytest.mark.parametrize("api", ["decisions", "systemone"])
+def test_a_decision_endpoint_is_a_judge_with_prompts_of_its_own(api):
+    judge = load_judge("http://127.0.0.1:8000", api=api, server={"model": "judge", "api": "auto"}, guard=False)
+    assert (judge.mode, judge.prompt_style, judge.guard) == ("score", "decision", False)
+    assert judge.engine.identity == f"{api}:http://127.0.0.1:8000/v1|judge"
+    same = load_judge({"url": "http://127.0.0.1:8000", "server": {"api": api, "model": "judge"}}, mode="score")
+    assert same.engine.source == judge.engine.source
+    longer = load_judge("http://127.0.0.1:8000", api=api, server={"extra_body": {"priority": 1}})
+    assert longer.engine.identity == f"{api}:http://127.0.0.1:8000/v1||{{'priority': 1}}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"mode": "feedback"}, "got mode='feedback' and api='systemone', which writes no text; expected mode: score"),
+        (
+            {"num_samples": 3},
+            "got num_samples and api='systemone'; it writes its model's prompt: leave num_samples out",
+        ),
+        ({"tokenizer": "a/b"}, "name its model in `server`: leave tokenizer out"),
+        ({"preset": "prometheus-7b-v2.0"}, "got a preset and a decision endpoint"),
+        ({"server": ServerSource(url="http://a", api="chat")}, "got api='systemone' beside server.api='chat'"),
+        ({"url": None}, "got server settings and no url; expected both, or neither"),
+    ],
+)
+def test_settings_that_a_decision_endpoint_has_no_use_for_are_refused(settings, problem):
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        judge_config({"url": "http://a", "api": "systemone", **settings})
+    with pytest.raises(ConfigError, match="got a preset"):
+        judge_config("prometheus-7b-v2.0", url="http://a", api="systemone")
+    with pytest.raises(ConfigError, match="prompt_style='decision' without a decision endpoint"):
+        judge_config("smollm2-135m", prompt_style="decision")
+
+
 def test_a_preset_can_be_served_and_keeps_its_prompts():
     judge = load_judge("prometheus-7b-v1.0", url="http://127.0.0.1:8000/v1")
     assert judge.prompt_style == "prometheus-v1"

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import stdout
 from prom_reward.engines.server.source import ServerSource
+from prom_reward.errors import ConfigError
 from prom_reward.judging.served_judge import ServedJudge, served_judge
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 from prom_reward.settings.resolution import judge_config, judge_presets
@@ -34,14 +35,12 @@ def judges(
     Example: `prom-reward judges --check http://127.0.0.1:8000/v1`
     """
     if check is not None:
-        from prom_reward.engines.server.openai_engine import server_abilities
-
         source = ServerSource(url=check, model=served_model, max_retries=0, outage_deadline_s=1)
         served = served_judge(source)
         if served is not None:
             _show_served(served, as_json)
         else:
-            _show_server(source.url, server_abilities(source), as_json)
+            _check_server(source, as_json)
     else:
         _list_known(as_json)
 
@@ -73,10 +72,30 @@ def _list_known(as_json: bool) -> None:
     stdout.print(table)
 
 
-def _show_server(url: str, abilities: "ServerAbilities", as_json: bool) -> None:
+def _check_server(source: ServerSource, as_json: bool) -> None:
+    """Show what a server can do: completions, decision protocols, or both."""
+    from prom_reward.engines.server.decisions.decision_engine import decision_apis
+    from prom_reward.engines.server.openai_engine import server_abilities
+
+    try:
+        abilities, problem = server_abilities(source), None
+    except ConfigError as error:
+        abilities, problem = None, error
+    decisions = decision_apis(source)
+    if problem is not None and not decisions:
+        raise problem
     if as_json:
-        typer.echo(json.dumps({"url": url, **asdict(abilities)}, indent=2, default=sorted))
+        facts = {} if abilities is None else asdict(abilities)
+        typer.echo(json.dumps({"url": source.url, **facts, "decisions": decisions}, indent=2, default=sorted))
         return
+    if abilities is not None:
+        _show_abilities(source.url, abilities)
+    for api, model in decisions.items():
+        name = f" of {model}" if model else ""
+        stdout.print(f"{api}{name} at {source.url}/{api}: load_judge({source.url!r}, api={api!r})", soft_wrap=True)
+
+
+def _show_abilities(url: str, abilities: "ServerAbilities") -> None:
     table = Table(title=f"{abilities.model} at {url}", title_justify="left")
     for heading in ("ability", "text completions", "chat completions"):
         table.add_column(heading, overflow="fold")

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.errors import ConfigError
@@ -18,8 +18,9 @@ from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.requests import parse_requests
 from prom_reward.judging.truncation import truncate_middle
 from prom_reward.prompts.checklist import CHECKLIST_TEXTS
+from prom_reward.prompts.decision import DECISION_TEXTS
 from prom_reward.prompts.guard.neutralize import GUARD_VERSION
-from prom_reward.prompts.prometheus import TASK_TEXTS, Layout, PromptStyle, TaskTexts, task_texts
+from prom_reward.prompts.prometheus import Layout, PromptStyle, TaskTexts, task_texts
 from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, grading_prompt
 from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment
@@ -35,7 +36,8 @@ class PrometheusJudge(Judge):
 
     Args:
         engine: Runs the model.
-        prompt_style: "prometheus-v1" or "prometheus-v2": the task texts that the model was trained on.
+        prompt_style: "prometheus-v1" or "prometheus-v2": the task texts that the model was trained on; "decision" for
+            an engine that asks a decision endpoint.
         layout: "prometheus" is the published order of the sections; "response_last" puts the response last, so that
             all responses to one instruction share the text before them. Use it for models that were trained on it or
             on neither.
@@ -76,8 +78,8 @@ class PrometheusJudge(Judge):
     ) -> None:
         if criterion_text not in ("rubric", "compact"):
             raise ConfigError(f"got criterion_text={criterion_text!r}; expected rubric or compact")
-        if prompt_style not in TASK_TEXTS:
-            raise ConfigError(f"got prompt_style={prompt_style!r}; expected one of {', '.join(TASK_TEXTS)}")
+        if prompt_style not in get_args(PromptStyle):
+            raise ConfigError(f"got prompt_style={prompt_style!r}; expected one of {', '.join(get_args(PromptStyle))}")
         if layout not in ("prometheus", "response_last"):
             raise ConfigError(f"got layout={layout!r}; expected prometheus or response_last")
         if mode not in ("feedback", "score"):
@@ -217,7 +219,7 @@ class PrometheusJudge(Judge):
 
     @property
     def _texts(self) -> TaskTexts:
-        return task_texts(self.prompt_style, self.layout)
+        return DECISION_TEXTS if self.prompt_style == "decision" else task_texts(self.prompt_style, self.layout)
 
     @property
     def _prefix(self) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
-PromptStyle = Literal["prometheus-v1", "prometheus-v2"]
+PromptStyle = Literal["prometheus-v1", "prometheus-v2", "decision"]
+"""The published texts of a generation, or those for decision endpoints (`prom_reward.prompts.decision`)."""
 
 Layout = Literal["prometheus", "response_last"]
 """The order of the sections: the published one, or rubric, instruction, reference, response, so that all responses to
@@ -92,6 +93,8 @@ class TaskTexts:
     """Task text of pairwise ranking with a reference answer; None if the models were not trained to rank."""
     relative_without_reference: str | None = None
     """Task text of pairwise ranking without one."""
+    names_labels: bool = False
+    """Whether the meaning of each verdict stands beside the texts, in `JudgePrompt.label_texts`."""
 
 
 TASK_TEXTS: dict[PromptStyle, TaskTexts] = {

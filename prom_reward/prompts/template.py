@@ -40,11 +40,14 @@ def grading_prompt(
         "response": _candidate(request.response, guard),
         "reference_answer": _clean(request.reference_answer or ""),
         "rubric": _clean(rubric.text),
+        "criteria": _clean(rubric.criteria),
         "criterion": _clean(rubric.criterion_text),
     }
     template = texts.absolute if has_reference else texts.absolute_without_reference
     labels = tuple(str(label) for label in rubric.scale.labels)
-    return JudgePrompt(texts.absolute_system, fill(template, values), response_prefix, labels=labels)
+    meanings = tuple(_clean(rubric.descriptions[label]) for label in rubric.scale.labels) if texts.names_labels else ()
+    system = fill(texts.absolute_system, values)
+    return JudgePrompt(system, fill(template, values), response_prefix, labels=labels, label_texts=meanings)
 
 
 def comparison_prompt(
@@ -66,7 +69,9 @@ def comparison_prompt(
         "reference_answer": _clean(request.reference_answer or ""),
         "rubric": _clean(f"[{with_levels(request.rubric).criteria}]"),
     }
-    return JudgePrompt(texts.relative_system, fill(template, values), response_prefix, labels=("A", "B"))
+    meanings = ("Response A is better.", "Response B is better.") if texts.names_labels else ()
+    system = fill(texts.relative_system, values)
+    return JudgePrompt(system, fill(template, values), response_prefix, labels=("A", "B"), label_texts=meanings)
 
 
 def _candidate(response: str, guard: bool) -> str:

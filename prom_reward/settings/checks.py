@@ -11,6 +11,10 @@ from prom_reward.settings.judges import JudgeConfig
 
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 _GPU_FILES = ("nvidia*", "nvmap", "kfd", "dxg")  # NVIDIA's driver, Jetson's, AMD's, Windows Subsystem for Linux
+_PROMPT_KEYS = (
+    *("prompt_style", "layout", "conversation", "chat_template_kwargs", "tokenizer", "model", "context_length"),
+    *("sampling", "num_samples", "criterion_text", "truncate_response"),
+)
 _LOCAL_KEYS = ("adapter", "dtype", "device", "device_map", "quantization", "offload", "decode_batch_size")
 
 
@@ -29,6 +33,8 @@ def check_engine(config: JudgeConfig, where: str, given: Collection[str]) -> Non
         )
     if config.url is not None:
         _check_url(config, where, given)
+    elif config.prompt_style == "decision":
+        raise ConfigError(f"{where}: got prompt_style='decision' without a decision endpoint; give url and api")
     if config.vllm and config.engine != "vllm":
         raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
     for key in ("quantization", "device_map", "offload", "decode_batch_size"):
@@ -47,6 +53,17 @@ def _check_url(config: JudgeConfig, where: str, given: Collection[str]) -> None:
         if key in given and getattr(config, key) != JudgeConfig.model_fields[key].default:
             hint = "loads adapters itself: name its model in `server`" if key == "adapter" else "decides that itself"
             raise ConfigError(f"{where}: got {key} and url; a server {hint}; leave {key} out")
+
+
+def check_decisions(config: JudgeConfig, where: str, given: Collection[str]) -> None:
+    """Raise ConfigError for settings of prompts and of written text that a decision endpoint has no use for."""
+    api = config.server.api if config.server is not None else None
+    if "mode" in given and config.mode == "feedback":
+        raise ConfigError(f"{where}: got mode='feedback' and api={api!r}, which writes no text; expected mode: score")
+    for key in _PROMPT_KEYS:
+        if key in given and getattr(config, key) != JudgeConfig.model_fields[key].default:
+            hint = "name its model in `server`" if key in ("model", "tokenizer") else "it writes its model's prompt"
+            raise ConfigError(f"{where}: got {key} and api={api!r}; {hint}: leave {key} out")
 
 
 def check_weights(config: JudgeConfig) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict
 from pydantic import Field, model_validator
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.server.source import ServerSource
+from prom_reward.engines.server.source import ApiName, ServerSource
 from prom_reward.errors import ConfigError
 from prom_reward.judging.flags import OnFlag
 from prom_reward.judging.judge import CriterionText, JudgeMode
@@ -32,6 +32,8 @@ class JudgeConfig(Strict):
     """Further arguments of `vllm.LLM`."""
     url: str | None = None
     """An OpenAI-compatible server that runs them."""
+    api: ApiName = "auto"
+    """What is asked for there: `server.api` in short; wins over it unless "auto"."""
     server: ServerSource | None = None
     """How the server at `url` is used, with the keys of ServerSource."""
     model: str = ""
@@ -102,10 +104,13 @@ class JudgeConfig(Strict):
         if not isinstance(settings, dict):
             return settings
         url, server = settings.get("url"), settings.get("server")
-        if url is None and server:
+        api = {"api": settings["api"]} if settings.get("api", "auto") != "auto" else {}
+        if url is None and (server or api):
             raise ConfigError("got server settings and no url; expected both, or neither")
+        if isinstance(server, ServerSource) and api and server.api != settings["api"]:
+            raise ConfigError(f"got api={settings['api']!r} beside server.api={server.api!r}; expected one of them")
         if isinstance(url, str) and (server is None or isinstance(server, Mapping)):
-            return {**settings, "server": {**(server or {}), "url": url}}
+            return {**settings, "server": {**(server or {}), **api, "url": url}}
         return settings
 
 
@@ -118,6 +123,7 @@ class JudgeOverrides(TypedDict, total=False):
     engine: Literal["transformers", "vllm", "openai"]
     vllm: dict[str, Any]
     url: str | None
+    api: ApiName
     server: ServerSource | Mapping[str, Any]
     model: str
     tokenizer: str | None

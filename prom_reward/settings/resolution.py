@@ -1,6 +1,6 @@
 """Judges by name, file, folder or URL: the settings that each of these means."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from prom_reward.engines.server.source import DECISION_APIS
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.files import read_yaml
-from prom_reward.settings.checks import check_engine
+from prom_reward.settings.checks import check_decisions, check_engine
 from prom_reward.settings.judges import JudgeConfig
 from prom_reward.settings.validation import validated
 
@@ -40,10 +41,20 @@ def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Jud
     if settings.get("url") is not None:
         settings.setdefault("engine", "openai")
     config = validated(JudgeConfig, settings, where)
+    if config.server is not None and config.server.api in DECISION_APIS:
+        config = _decision_config(config, where, given)
     check_engine(config, where, given)
     if not config.model and config.url is None:
         raise ConfigError(f"{where}: missing key 'model'; it has no default")
     return config
+
+
+def _decision_config(config: JudgeConfig, where: str, given: Collection[str]) -> JudgeConfig:
+    """Return the settings of a judge at a decision endpoint, which brings its own prompts."""
+    check_decisions(config, where, given)
+    if config.preset is not None or where in judge_presets():
+        raise ConfigError(f"{where}: got a preset and a decision endpoint, which writes its own prompts; give its url")
+    return config.model_copy(update={"mode": "score", "prompt_style": "decision"})
 
 
 def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -44,6 +44,26 @@ def test_a_server_is_checked(run, text_server):
     assert listed["completions"]["left_out"] == []
 
 
+@pytest.mark.parametrize("has_completions", [True, False])
+def test_decision_protocols_of_a_server_are_found(run, text_server, has_completions):
+    completions = text_server.answer
+
+    def answer(path, body):
+        if path == "/v1/systemone":
+            probabilities = {"0": 0.25, "1": 0.75}
+            return {"answers": {"question 1": {"type": "score", "probabilities": probabilities}}}
+        return completions(path, body) if has_completions else 404
+
+    text_server.answer = answer
+    shown = run("judges", "--check", text_server.url)
+    assert shown.status == 0
+    assert f"load_judge('{text_server.url}', api='systemone')" in shown.out
+    assert "api='decisions'" not in shown.out
+    assert ("feedback mode" in shown.out) == has_completions
+    listed = json.loads(run("judges", "--check", text_server.url, "--json").out)
+    assert listed["decisions"] == {"systemone": "judge"}
+
+
 def test_a_server_that_is_not_there_or_has_no_such_model_is_one_line(run, text_server):
     gone = run("judges", "--check", "http://127.0.0.1:9")
     assert gone.status == 1

@@ -58,7 +58,7 @@ class OpenAIEngine(Engine):
         context_length: int | None = None,
         chat_template_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        _require_openai()
+        require_openai()
         self.source = source
         self._conversation = conversation
         self._system_separator = system_separator
@@ -166,7 +166,8 @@ class OpenAIEngine(Engine):
             return None
 
 
-def _require_openai() -> None:
+def require_openai() -> None:
+    """Raise MissingPackageError if the `openai` package is not installed."""
     if importlib.util.find_spec("openai") is None:
         raise MissingPackageError(
             "a judge on a server needs the openai package, which is not installed; run: "
@@ -181,7 +182,7 @@ def server_abilities(source: ServerSource) -> "ServerAbilities":
         ConfigError: It cannot be used as it is configured.
         ServerGoneError: It does not answer.
     """
-    _require_openai()
+    require_openai()
     from prom_reward.engines.server.session import check_server
 
     loop = LoopThread("prom-reward-server")

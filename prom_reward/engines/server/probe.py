@@ -85,7 +85,7 @@ async def probe_server(
             "the server is a `prom-reward serve`, whose judge has settings of its own: give load_judge its url and "
             "nothing else, or server={'api': 'prom-reward'} to wait for it"
         )
-    name = _model_name(served, model, fallback_model)
+    name = served_name(served, model, fallback_model)
     refusals: list[str] = []
     completions = await _completions(client, name, refusals) if api != "chat" else None
     chat = await _chat(client, name, refusals) if api != "completions" else None
@@ -106,7 +106,12 @@ def sample_text() -> str:
     return _SAMPLE
 
 
-def _model_name(served: Sequence[Mapping[str, Any]] | None, model: str | None, fallback: str | None) -> str:
+def served_name(served: Sequence[Mapping[str, Any]] | None, model: str | None, fallback: str | None = None) -> str:
+    """Return the name of the model to ask for: the given one, `fallback` if it is served, or the only one.
+
+    Raises:
+        ConfigError: It is not served, or there are several or none and no name is given.
+    """
     names = [str(one["id"]) for one in served or () if "id" in one]
     if model is not None:
         if names and model not in names:

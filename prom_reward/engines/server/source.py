@@ -15,7 +15,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from prom_reward.errors import ConfigError
 
-ApiName = Literal["auto", "completions", "chat", "prom-reward"]
+ApiName = Literal["auto", "completions", "chat", "decisions", "systemone", "prom-reward"]
+
+DECISION_APIS: tuple[ApiName, ...] = ("decisions", "systemone")
+"""The protocols whose endpoint answers typed questions with probabilities and writes no text."""
 
 SERVED_BY = "prom-reward"
 """`owned_by` in the list of models of `prom-reward serve`."""
@@ -33,7 +36,8 @@ class ServerSource:
     """The name under which it serves the judge; None takes the only one."""
     api: ApiName = "auto"
     """"auto" takes text completions if the server has them and the prompt can be rendered here, else chat;
-    "prom-reward" waits for a `prom-reward serve`, which "auto" recognizes if it answers at once."""
+    "decisions" and "systemone" ask typed questions; "prom-reward" waits for a `prom-reward serve`, which "auto"
+    recognizes if it answers at once."""
     api_key_env: str = "PROM_REWARD_API_KEY"
     """The environment variable that holds the key; none is sent if it is not set."""
     api_key_file: str | None = None

@@ -55,7 +55,10 @@ def test_a_url_that_cannot_be_one_is_refused_without_showing_a_secret(url, messa
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"api": "soap"}, "server: got api='soap'; expected one of auto, completions, chat, prom-reward"),
+        (
+            {"api": "soap"},
+            "server: got api='soap'; expected one of auto, completions, chat, decisions, systemone, prom-reward",
+        ),
         ({"max_in_flight": 0}, "server: got max_in_flight=0; expected at least 1"),
         ({"outage_after": 0}, "server: got outage_after=0; expected at least 1"),
         ({"max_retries": -1}, "server: got max_retries=-1; expected 0 or more"),

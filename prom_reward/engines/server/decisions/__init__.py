@@ -1,0 +1,1 @@
+"""Endpoints that answer typed questions with probabilities, as engines."""
