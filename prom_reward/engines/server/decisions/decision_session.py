@@ -83,7 +83,8 @@ class DecisionSession:
     async def _answers(self, prompts: Sequence[JudgePrompt]) -> list[Generation]:
         """Ask about one document; each question alone if the server refuses them together."""
         body = request_body(self._source.api, self.model, prompts)
-        await self._pace.take(sum(len(one.system) for one in prompts) + len(prompts[0].user) // _CHARS_A_TOKEN)
+        num_chars = len(prompts[0].user) + sum(len(one.system) for one in prompts)
+        await self._pace.take(num_chars // _CHARS_A_TOKEN)
         try:
             answer = await self._client.ask(f"/{self._source.api}", body)
         except RequestFailedError as error:
