@@ -53,6 +53,12 @@ def serve(
         int,
         typer.Option(min=1, help="Batches at once; more than 1 for a judge on a server.", rich_help_panel=_SERVER),
     ] = 1,
+    max_group_wait: Annotated[
+        float,
+        typer.Option(
+            min=1, help="Seconds that a group with comparisons waits for all its members.", rich_help_panel=_SERVER
+        ),
+    ] = 300.0,
     max_body_mb: Annotated[int, typer.Option(min=1, help="The largest request.", rich_help_panel=_SERVER)] = 32,
     normalizer: Annotated[
         Literal["unit", "centered", "identity"],
@@ -112,6 +118,7 @@ def serve(
         max_batch=min(max_batch, max_queue),
         max_queued=max_queue,
         max_parallel=parallel,
+        max_group_wait_s=max_group_wait,
     )
     loaded = load_judge(judge, **overrides)
     second = [AuditJudge(judge=load_judge(audit_judge))] if audit_judge is not None else []
@@ -124,6 +131,7 @@ def serve(
             limits=limits,
             observers=second,
             log_path=log,
+            read_rubrics=None if rubric is None else lambda: load_rubric(rubric),
         )
         address, taken = listening.getsockname()[:2]
         if key is None and not is_loopback(str(address)):
@@ -132,21 +140,20 @@ def serve(
         run_server(
             make_app(service, key=key, max_body_bytes=max_body_mb << 20),
             listening,
-            on_hang_up=lambda: _reload(service, rubric),
+            on_hang_up=lambda: _reload(service),
+            on_stop=service.release_groups,
         )
     stderr.print("stopped; every request that was taken is answered")
 
 
-def _reload(service: "JudgeService", rubric: str | None) -> None:
+def _reload(service: "JudgeService") -> None:
     """Read the rubrics again; keep the old ones if they cannot be read."""
-    if rubric is None:
-        return
     try:
-        service.use_rubrics(load_rubric(rubric))
+        rubrics = service.reload_rubrics()
     except PromRewardError as error:
         logger.warning("the rubrics stay as they were: %s", error)
     else:
-        stderr.print(f"read {', '.join(one.name for one in service.rows.rubrics)} again", soft_wrap=True)
+        stderr.print(f"read {', '.join(one.name for one in rubrics)} again", soft_wrap=True)
 
 
 def _require_packages() -> None:

@@ -1,8 +1,10 @@
 """The reward of the environment: frameworks name a function and pass it no settings."""
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
+from statistics import mean
 from typing import Any, Literal, cast
 
 from prom_reward.config import load_judge, load_rubric
@@ -10,11 +12,18 @@ from prom_reward.data.columns import COLUMN_NAMES
 from prom_reward.errors import ConfigError, RowError, UnscoredError
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.rewards.groups.rows import compare_rows
+from prom_reward.rewards.groups.rule import GroupRule
+from prom_reward.rewards.groups.topologies import Topology
 from prom_reward.rewards.reward_function import PrometheusReward
 from prom_reward.rewards.reward_rule import unscored_reason
 from prom_reward.types import GradingRequest, Judgment
 
 JUDGE, RUBRIC, ON_UNSCORED = "PROM_REWARD_JUDGE", "PROM_REWARD_RUBRIC", "PROM_REWARD_ON_UNSCORED"
+TOPOLOGY = "PROM_REWARD_TOPOLOGY"
+
+Rollout = tuple[PromptValue, PromptValue, Mapping[str, Any]]
+"""A prompt, a completion and the other columns of its row."""
 
 
 @cache
@@ -38,6 +47,37 @@ async def rollout_reward(prompt: PromptValue, completion: PromptValue, columns: 
     """Return the reward of one rollout; see `reward_of`. Rollouts that are awaited together are judged together."""
     reward, requests = _asked(prompt, completion, columns)
     return _reward(reward, requests, await reward.judge.agrade(requests))
+
+
+def compares_groups() -> bool:
+    """Whether hooks that see whole groups compare: `PROM_REWARD_TOPOLOGY` names the pairs, as for `GroupReward`."""
+    return bool(os.environ.get(TOPOLOGY))
+
+
+async def group_rewards(rollouts: Sequence[Rollout]) -> list[float | None]:
+    """Return the rewards of the rollouts to one prompt, from comparing them; None for one that nothing places.
+
+    Raises:
+        ConfigError: The topology is unknown, or the judge cannot make its comparisons.
+        RubricError, RowError: A row cannot be read, or the rollouts are not one group.
+    """
+    reward = configured_reward()
+    rule = GroupRule(topology=cast(Topology, os.environ.get(TOPOLOGY) or "adaptive"))
+    requests = [_asked(*rollout)[1] for rollout in rollouts]
+    found = await asyncio.to_thread(compare_rows, reward.judge, rule, reward.rule, requests, is_one_group=True)
+    return [one.reward for one in found]
+
+
+def filled(rewards: Sequence[float | None]) -> list[float]:
+    """Return a group's rewards with the mean of the scored ones for the others, which moves no advantage.
+
+    Raises:
+        UnscoredError: None is scored.
+    """
+    scored = [one for one in rewards if one is not None]
+    if not scored:
+        raise UnscoredError(f"none of {len(rewards)} rollouts of a group could be scored")
+    return [mean(scored) if one is None else one for one in rewards]
 
 
 def reward_of(prompt: PromptValue, completion: PromptValue, columns: Mapping[str, Any]) -> float | None:

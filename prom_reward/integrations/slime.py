@@ -1,16 +1,16 @@
 """slime: `--custom-rm-path prom_reward.integrations.slime.custom_rm`, with `--group-rm` for whole groups.
 
 In a group an unscored sample is removed from the loss (`remove_sample`), and the mean of the others stands in for its
-reward, so that it moves no advantage. A single sample cannot be taken out of its group's mean: UnscoredError.
+reward, so that it moves no advantage. A single sample cannot be taken out of its group's mean: UnscoredError. With
+`PROM_REWARD_TOPOLOGY` the samples of a group are compared with each other.
 """
 
 import asyncio
 from collections.abc import Sequence
-from statistics import mean
 from typing import Any, Protocol
 
 from prom_reward.errors import UnscoredError
-from prom_reward.integrations.configured import rollout_reward
+from prom_reward.integrations.configured import Rollout, compares_groups, filled, group_rewards, rollout_reward
 from prom_reward.serving.protocols import rendered
 from prom_reward.serving.protocols.labels import label_columns
 
@@ -42,20 +42,25 @@ async def custom_rm(_args: object, sample: Sample | Sequence[Sample], **_setting
 
 
 async def _group(samples: Sequence[Sample]) -> list[float]:
-    found = await asyncio.gather(*(_reward(one) for one in samples))
-    scored = [one for one in found if one is not None]
-    if not scored:
-        raise UnscoredError(f"none of {len(samples)} samples of a group could be scored")
+    if compares_groups():
+        found = await group_rewards([_rollout(one) for one in samples])
+    else:
+        found = await asyncio.gather(*(_reward(one) for one in samples))
+    rewards = filled(found)
     for sample, reward in zip(samples, found, strict=True):
         sample.remove_sample = sample.remove_sample or reward is None
-    return [mean(scored) if one is None else one for one in found]
+    return rewards
 
 
 async def _reward(sample: Sample) -> float | None:
+    try:
+        return await rollout_reward(*_rollout(sample))
+    except UnscoredError:
+        return None
+
+
+def _rollout(sample: Sample) -> Rollout:
     columns = {**sample.metadata, **label_columns(sample.label)}
     prompt = columns.pop("prompt", sample.prompt)
     text = rendered.conversation(prompt) if isinstance(prompt, str) else prompt
-    try:
-        return await rollout_reward(text, rendered.completion(sample.response), columns)
-    except UnscoredError:
-        return None
+    return text, rendered.completion(sample.response), columns

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prom_reward.errors import UnscoredError
-from prom_reward.integrations.configured import prompt_of, rollout_reward
+from prom_reward.integrations.configured import Rollout, prompt_of, rollout_reward
 
 
 async def compute_score(
@@ -30,10 +30,14 @@ async def compute_score(
         RowError: The row has no prompt.
         UnscoredError: The answer could not be scored.
     """
-    row = dict(extra_info or {})
-    is_missing = ground_truth is None or (isinstance(ground_truth, str) and not ground_truth)
-    columns = row if is_missing else {"ground_truth": ground_truth, **row}
-    found = await rollout_reward(prompt_of(row), solution_str, columns)
+    found = await rollout_reward(*rollout(solution_str, ground_truth, extra_info or {}))
     if found is None:
         raise UnscoredError(f"a rollout of {data_source} could not be scored, and verl takes numbers alone")
     return {"score": found}
+
+
+def rollout(solution: str, ground_truth: object, extra_info: Mapping[str, Any]) -> Rollout:
+    """Return prompt, completion and columns of verl's values; see `compute_score`."""
+    is_missing = ground_truth is None or (isinstance(ground_truth, str) and not ground_truth)
+    columns = {**extra_info} if is_missing else {"ground_truth": ground_truth, **extra_info}
+    return prompt_of(extra_info), solution, columns

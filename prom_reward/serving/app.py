@@ -27,6 +27,7 @@ POST_ROUTES: Mapping[str, Handler] = {
     "/v1/grade": own.grade,
     "/v1/compare": own.compare,
     "/v1/reward": own.reward,
+    "/v1/reload": own.reload,
     "/get_reward": get_reward,
     "/rm": rm,
     "/verify": verify,

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 
 from prom_reward.errors import ConfigError, PromRewardError, RowError, ServerGoneError, WorkError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
+from prom_reward.serving.gathering import LONGEST_WAIT_S
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,12 @@ class BatchLimits:
     max_parallel: int = 1
     """Batches that the judge has at once; more than one is for judges on servers, which batch themselves."""
 
+    max_group_wait_s: float = LONGEST_WAIT_S
+    """How long a group whose rollouts are compared waits for its members; then those that came are compared."""
+
     def __post_init__(self) -> None:
+        if not 0 < self.max_group_wait_s < inf:
+            raise ConfigError(f"got a longest wait of {self.max_group_wait_s:g} s for a group; expected over 0")
         if not 0 <= self.max_wait_s < 60:
             raise ConfigError(f"got a longest wait of {self.max_wait_s * 1000:g} ms; expected 0 to 60000")
         if not 1 <= self.max_batch <= self.max_queued:

@@ -33,15 +33,29 @@ def listen(host: str, port: int) -> socket.socket:
         raise InputError(f"cannot listen on {host} port {port} ({error}); give another --host or --port") from error
 
 
-def run_server(app: Starlette, listening: socket.socket, *, on_hang_up: Callable[[], None]) -> None:
+class _Server(uvicorn.Server):
+    """Calls `on_stop` before it waits for the requests that it took."""
+
+    on_stop: Callable[[], None]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.on_stop()
+        await super().shutdown(sockets)
+
+
+def run_server(
+    app: Starlette, listening: socket.socket, *, on_hang_up: Callable[[], None], on_stop: Callable[[], None]
+) -> None:
     """Serve until SIGTERM or Ctrl-C, then answer every request that was taken, and return.
 
     Args:
         app: The application.
         listening: The socket; it is closed at the end.
         on_hang_up: Is called at SIGHUP, and must not raise.
+        on_stop: Is called on the event loop when no more requests are taken, before the taken ones are answered.
     """
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=75))
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=75))
+    server.on_stop = on_stop
     handlers: dict[int, Callable[[int, FrameType | None], None]] = {
         signal.SIGHUP: lambda _number, _frame: on_hang_up(),
         signal.SIGTERM: lambda _number, _frame: None,  # uvicorn raises it again after its graceful end

@@ -3,30 +3,35 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+from prom_reward.errors import ConfigError
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.batch import JudgedBatch, RowReader
 from prom_reward.rewards.groups.contest import Ranking
 from prom_reward.rewards.groups.ranking import rank_groups
+from prom_reward.rewards.groups.rows import compare_rows
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
 from prom_reward.rewards.observers import Observer, Watch
 from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
 from prom_reward.rubrics.reading import AnyRubric
-from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest
+from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest, QueueFullError
+from prom_reward.serving.gathering import Gathering
 from prom_reward.serving.history import History
 from prom_reward.serving.metrics import ServiceMetrics
 from prom_reward.serving.queued_judge import QueuedJudge
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
 logger = logging.getLogger(__name__)
+
+_ResultT = TypeVar("_ResultT")
 
 _MAX_RANKERS = 64  # groups that are compared at once; their threads only wait
 
@@ -84,6 +89,7 @@ class JudgeService:
         limits: When a batch goes to the judge.
         observers: Look at the judged batches, as in `PrometheusReward`.
         log_path: A JSONL file to which every judgment is appended; None for no log.
+        read_rubrics: Reads the default rubrics again; None if there are none.
     """
 
     def __init__(
@@ -95,6 +101,7 @@ class JudgeService:
         limits: BatchLimits | None = None,
         observers: Iterable[Observer] = (),
         log_path: str | Path | None = None,
+        read_rubrics: Callable[[], tuple[AnyRubric, ...]] | None = None,
     ) -> None:
         self.judge = judge
         self.rows = rows
@@ -108,6 +115,10 @@ class JudgeService:
         self._num_batches = 0
         self._recording = threading.Lock()
         self._rankers = ThreadPoolExecutor(_MAX_RANKERS, "prom-reward-rank")
+        self._read_rubrics = read_rubrics
+        self._groups: Gathering[list[GradingRequest], RewardedRollout] = Gathering(
+            longest_wait_s=self.batcher.limits.max_group_wait_s
+        )
         self.is_judging = False
         """Whether requests are judged now."""
 
@@ -125,11 +136,23 @@ class JudgeService:
     def close(self) -> None:
         """Take no more requests."""
         self.is_judging = False
+        self.release_groups()
         self.batcher.close()
 
-    def use_rubrics(self, rubrics: tuple[AnyRubric, ...]) -> None:
-        """Take other default rubrics from the next request on."""
-        self.rows = replace(self.rows, rubrics=rubrics)
+    def release_groups(self) -> None:
+        """Answer those who wait for the rest of a group: the server stops, and it will not come."""
+        self._groups.close(QueueFullError("the server is stopping; send the group again later"))
+
+    def reload_rubrics(self) -> tuple[AnyRubric, ...]:
+        """Read the default rubrics again and take them from the next request on; if that fails, the old ones stay.
+
+        Raises:
+            ConfigError, RubricError: There are none, or they cannot be read.
+        """
+        if self._read_rubrics is None:
+            raise ConfigError("the server was started without a rubric; start it with --rubric to read one again")
+        self.rows = replace(self.rows, rubrics=self._read_rubrics())
+        return self.rows.rubrics
 
     async def grade(self, requests: Sequence[GradingRequest], group: Group | None = None) -> list[Judgment]:
         """Grade responses together with those of other callers; see `Batcher.judge`."""
@@ -145,10 +168,7 @@ class JudgeService:
         Raises:
             RubricError, RowError: A rollout's rubric, reference, prompt or completion cannot be read.
         """
-        names = {name: None for rollout in rollouts for name in rollout.columns}
-        columns = {name: [rollout.columns.get(name) for rollout in rollouts] for name in names}
-        prompts, completions = [one.prompt for one in rollouts], [one.completion for one in rollouts]
-        requests = self.rows.requests(prompts, completions, columns, guard=self.judge.guard)
+        requests = self._requests(rollouts)
         judged = iter(await self.grade([request for row in requests for request in row], group))
         judgments = [tuple(next(judged) for _ in row) for row in requests]
         return [
@@ -156,14 +176,53 @@ class JudgeService:
             for row, found in zip(requests, judgments, strict=True)
         ]
 
+    async def reward_by_comparing(
+        self, rollouts: Sequence[Rollout], rule: GroupRule, group: Group | None = None
+    ) -> list[RewardedRollout]:
+        """Return the rewards of rollouts that are compared with each other, in order.
+
+        Args:
+            rollouts: Those of one caller.
+            rule: The pairs to compare, and how they become rewards.
+            group: The group that the rollouts are a part of: it is judged when all of it has come. None compares the
+                rollouts to each prompt among these.
+
+        Raises:
+            RubricError, RowError: A rollout cannot be read, or is no member of its group.
+        """
+        requests = self._requests(rollouts)
+        if group is None:
+            return await self._compared(requests, rule, is_one_group=False)
+        whole = partial(self._compared, rule=rule, is_one_group=True)
+        return await self._groups.results((group.name, rule), group.size, requests, whole)
+
     async def rank(self, group: Sequence[GradingRequest], rule: GroupRule) -> Ranking:
         """Rank the responses to one instruction by grades and comparisons; see `rank_groups`."""
+        return (await self._with_queued_judge(lambda judge: rank_groups(judge, [list(group)], rule)))[0]
+
+    async def _compared(
+        self, requests: list[list[GradingRequest]], rule: GroupRule, *, is_one_group: bool
+    ) -> list[RewardedRollout]:
+        found = await self._with_queued_judge(
+            lambda judge: compare_rows(judge, rule, self.rule, requests, is_one_group=is_one_group)
+        )
+        return [
+            RewardedRollout(one.reward, tuple(row), one.judgments) for row, one in zip(requests, found, strict=True)
+        ]
+
+    async def _with_queued_judge(self, work: Callable[[Judge], _ResultT]) -> _ResultT:
+        """Run synchronous code in a thread with a judge whose requests join the batches."""
         queued = QueuedJudge(self.judge, self.batcher)
-        loop = asyncio.get_running_loop()
         try:
-            return (await loop.run_in_executor(self._rankers, rank_groups, queued, [list(group)], rule))[0]
+            return await asyncio.get_running_loop().run_in_executor(self._rankers, work, queued)
         finally:
             queued.close()
+
+    def _requests(self, rollouts: Sequence[Rollout]) -> list[list[GradingRequest]]:
+        names = {name: None for rollout in rollouts for name in rollout.columns}
+        columns = {name: [rollout.columns.get(name) for rollout in rollouts] for name in names}
+        prompts, completions = [one.prompt for one in rollouts], [one.completion for one in rollouts]
+        return self.rows.requests(prompts, completions, columns, guard=self.judge.guard)
 
     def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[Answer], seconds: float) -> None:
         """Count, show and log a batch. Runs in a thread of the judge's; a failure ends no request."""

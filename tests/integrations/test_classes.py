@@ -4,9 +4,10 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from prom_reward.errors import RowError, UnscoredError
-from prom_reward.integrations import ms_swift, skyrl, verifiers
+from prom_reward.errors import ConfigError, RowError, UnscoredError
+from prom_reward.integrations import configured, ms_swift, skyrl, verifiers, verl_groups
 from prom_reward.integrations.openenv import judge_rubric
 
 S4 = pytest.approx(0.71875)
@@ -22,7 +23,7 @@ class Plain:
 @pytest.fixture(autouse=True)
 def anew():
     yield
-    for module, name in ((skyrl, "PrometheusEnv"), (verifiers, "RubricJudge")):
+    for module, name in ((skyrl, "PrometheusEnv"), (verifiers, "RubricJudge"), (verl_groups, "GroupRewardManager")):
         vars(module).pop(name, None)
 
 
@@ -59,6 +60,52 @@ def test_ms_swift_knows_both_reward_functions(settings, framework):
         orms["prometheus"]()(["s4", "fail"], **columns)
     with pytest.raises(RowError, match="messages"):
         ms_swift.rewards(["s4"])
+
+
+class VerlManager:
+    """The part of verl 0.9.1's RewardManagerBase that a manager gets."""
+
+    def __init__(self, config, tokenizer, compute_score):
+        self.config, self.tokenizer = config, tokenizer
+
+
+class Letters:
+    """A tokenizer whose tokens are characters."""
+
+    def decode(self, ids, skip_special_tokens):
+        assert skip_special_tokens
+        return "".join(map(chr, ids.tolist()))
+
+
+def verl_config(num_workers=1):
+    rollout = SimpleNamespace(rollout=SimpleNamespace(n=3))
+    return SimpleNamespace(reward=SimpleNamespace(num_workers=num_workers), actor_rollout_ref=rollout)
+
+
+def verl_data(text, uid="a", **extra):
+    """One rollout as verl 0.9.1's agent loop passes it: right-padded ids, a mask over prompt and response."""
+    ids = torch.tensor([*map(ord, text), 0, 0])
+    batch = {"responses": ids, "attention_mask": torch.tensor([1, 1] + [1] * len(text) + [0, 0])}
+    row = {"data_source": "d", "reward_model": {"ground_truth": "Seven"}, "extra_info": extra, "uid": uid}
+    return [SimpleNamespace(batch=batch, non_tensor_batch={**row, "raw_prompt": [{"role": "user", "content": "Hi"}]})]
+
+
+def test_verls_manager_compares_the_rollouts_of_a_group(settings, framework, monkeypatch):
+    framework("verl.experimental.reward_loop.reward_manager.base", RewardManagerBase=VerlManager)
+    monkeypatch.setenv(configured.TOPOLOGY, "circular")
+    with pytest.raises(ConfigError, match=r"reward\.num_workers=8; expected 1"):
+        verl_groups.GroupRewardManager(verl_config(8), Letters(), None)
+    manager = verl_groups.GroupRewardManager(verl_config(), Letters(), None, reward_router_address=None)
+
+    async def run(*data):
+        return [one["reward_score"] for one in await asyncio.gather(*map(manager.run_single, data))]
+
+    low, high, failed = asyncio.run(run(verl_data("s1"), verl_data("s5"), verl_data("fail")))
+    assert low < 0 < high
+    assert failed == pytest.approx((low + high) / 2)
+    assert asyncio.run(run(verl_data("s4", uid="b", split="test"))) == [S4]
+    with pytest.raises(UnscoredError, match="none of 3 rollouts"):
+        asyncio.run(run(*(verl_data("fail", uid="c") for _ in range(3))))
 
 
 def test_openenvs_rubric_reads_action_and_observation(settings, framework):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from prom_reward.errors import RowError, UnscoredError
+from prom_reward.errors import ConfigError, RowError, UnscoredError
 from prom_reward.integrations.areal import reward_fn
 from prom_reward.integrations.slime import custom_rm
 from prom_reward.integrations.trl import prometheus_reward
@@ -62,6 +62,17 @@ def sample(response, label="Seven"):
 def test_slime_gets_the_reward_of_a_sample_or_of_each_in_a_group(settings):
     assert asyncio.run(custom_rm(None, sample("s4"))) == S4
     assert asyncio.run(custom_rm(None, [sample("s4"), sample("s2")], evaluation=False)) == [S4, S2]
+
+
+def test_slimes_group_is_compared_if_a_topology_is_set(settings, monkeypatch):
+    monkeypatch.setenv("PROM_REWARD_TOPOLOGY", "circular")
+    group = [sample("s4"), sample("fail"), sample("s2")]
+    high, failed, low = asyncio.run(custom_rm(None, group))
+    assert low < 0 < high
+    assert (failed, group[1].remove_sample) == (pytest.approx((low + high) / 2), True)
+    monkeypatch.setenv("PROM_REWARD_TOPOLOGY", "circle")
+    with pytest.raises(ConfigError, match="topology='circle'"):
+        asyncio.run(custom_rm(None, group))
 
 
 def test_an_unscored_sample_of_slime_leaves_the_loss_and_moves_no_advantage(settings):

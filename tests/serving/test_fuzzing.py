@@ -5,13 +5,20 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.serving.app import POST_ROUTES
+from prom_reward.serving.batcher import BatchLimits
 from tests.serving.scripted_service import client_of
 
 VALID = {
     "/v1/grade": {"requests": [{"instruction": "Hi", "response": "s4"}], "group": {"name": "a", "size": 1}},
     "/v1/compare": {"requests": [{"instruction": "Hi", "response_a": "s4", "response_b": "s5"}]},
-    "/v1/reward": {"rows": [{"prompt": "Hi", "completion": "s4", "rubric": "honesty"}]},
+    "/v1/reward": {
+        "rows": [{"prompt": "Hi", "completion": one, "rubric": "honesty"} for one in ("s4", "s2")],
+        "topology": "circular",
+        "group": {"name": "a", "size": 2},
+    },
+    "/v1/reload": {},
     "/get_reward": {"query": ["Hi s4"], "prompts": ["Hi "], "labels": ['{"rubric": "honesty"}']},
     "/rm": {"prompt": "Hi", "response": "s4", "label": {"rubric": {"rubric": "honesty", "weight": 2}}},
     "/verify": {
@@ -72,7 +79,8 @@ def changed(value, path, new):
 
 @pytest.fixture(scope="module")
 def client():
-    with client_of() as made:
+    limits = BatchLimits(max_wait_s=0, max_group_wait_s=0.01)
+    with client_of(limits=limits, read_rubrics=lambda: parse_rubrics("honesty")) as made:
         yield made
 
 

@@ -16,6 +16,11 @@ def reward(url, completion):
     return requests.post(f"{url}/v1/reward", json={"rows": rows}, timeout=60)
 
 
+def part_of_a_group(url):
+    body = {"rows": [{"prompt": "Hi", "completion": "s1"}], "topology": "circular", "group": {"name": "a", "size": 2}}
+    return requests.post(f"{url}/v1/reward", json=body, timeout=60)
+
+
 def test_sigterm_answers_what_was_taken_and_ends_in_peace():
     with served_process("--rubric", "helpfulness", "--port", 0, seconds=0.1) as server:
         found = [None] * 8
@@ -24,6 +29,7 @@ def test_sigterm_answers_what_was_taken_and_ends_in_peace():
             found[at] = reward(server.url, f"s{1 + at % 5}")
 
         threads = [threading.Thread(target=ask, args=(at,)) for at in range(len(found))]
+        threads.append(threading.Thread(target=lambda: found.append(part_of_a_group(server.url))))
         for thread in threads:
             thread.start()
         waiting = "prom_reward_under_way 0.0"
@@ -34,12 +40,14 @@ def test_sigterm_answers_what_was_taken_and_ends_in_peace():
         for thread in threads:
             thread.join()
         status, said = server.ended()
-    assert [one.json()["rows"][0]["judgments"][0]["score"] for one in found] == [1 + at % 5 for at in range(8)]
+    *whole, part = found
+    assert [one.json()["rows"][0]["judgments"][0]["score"] for one in whole] == [1 + at % 5 for at in range(8)]
+    assert part.status_code == 429  # the rest of its group cannot come any more
     assert status == 0
     assert "every request that was taken is answered" in said
 
 
-def test_sighup_reads_the_rubrics_again_and_keeps_the_old_ones_if_they_are_broken(tmp_path):
+def test_sighup_and_a_route_read_the_rubrics_again_and_keep_the_old_ones_if_they_are_broken(tmp_path):
     file = tmp_path / "rubric.yaml"
     levels = "".join(f"score{n}_description: level {n}\n" for n in range(1, 6))
     file.write_text("name: first\ncriteria: Is it good?\n" + levels)
@@ -48,7 +56,11 @@ def test_sighup_reads_the_rubrics_again_and_keeps_the_old_ones_if_they_are_broke
         server.send(signal.SIGHUP)
         while "stay as they were" not in (line := server.process.stderr.readline()):
             assert line
+        refused = requests.post(f"{server.url}/v1/reload", json={}, timeout=60)
+        assert (refused.status_code, str(file) in refused.json()["error"]["message"]) == (400, True)
         assert reward(server.url, "s4").ok
+        file.write_text("name: third\ncriteria: Is it good?\n" + levels)
+        assert requests.post(f"{server.url}/v1/reload", json={}, timeout=60).json() == {"rubrics": ["third"]}
         file.write_text("name: second\ncriteria: Is it good?\n" + levels)
         server.send(signal.SIGHUP)
         while "read second again" not in (line := server.process.stderr.readline()):

@@ -1,9 +1,13 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.rewards.audit_judge import AuditJudge
 from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.serving.batcher import BatchLimits
+from tests.rewards.groups.quality_judge import QualityJudge
 from tests.serving.scripted_service import client_of, word_score
 
 
@@ -34,12 +38,32 @@ def test_a_log_that_cannot_be_written_ends_no_request(tmp_path, caplog):
     assert "cannot write the judgment log" in caplog.text
 
 
-def test_other_rubrics_hold_from_the_next_request_on(client):
-    service = client.service
-    post(client, "s5")
-    service.use_rubrics(parse_rubrics("honesty"))
-    post(client, "s5")
-    assert [request.rubric.name for request, _ in service.history.latest] == ["helpfulness", "honesty"]
+def test_other_rubrics_hold_from_the_next_request_on():
+    with client_of(read_rubrics=lambda: parse_rubrics("honesty")) as client:
+        service = client.service
+        post(client, "s5")
+        service.reload_rubrics()
+        post(client, "s5")
+        assert [request.rubric.name for request, _ in service.history.latest] == ["helpfulness", "honesty"]
+
+
+def test_groups_that_come_in_parts_are_compared_once_whole_or_when_the_server_stops():
+    with client_of(QualityJudge()) as client, ThreadPoolExecutor(3) as pool:
+
+        def ask(name, text, size=3):
+            rows = [{"prompt": "Hi", "completion": text}]
+            body = {"rows": rows, "group": {"name": name, "size": size}, "topology": "round_robin"}
+            return pool.submit(client.post, "/v1/reward", json=body)
+
+        parts = [ask("a", f"answer {one}") for one in (1, 4, 2)]
+        low, high, middle = (one.result().json()["rewards"][0] for one in parts)
+        left = ask("b", "answer 1")
+        while not client.service._groups._open:
+            pass
+        client.portal.call(client.service.release_groups)
+        assert left.result().status_code == 429
+    assert low < middle < high
+    assert low + middle + high == pytest.approx(0, abs=1e-6)
 
 
 def test_a_server_that_stops_judges_what_it_took():

@@ -3,6 +3,7 @@
 An unscored item is an answer like any other: its `outcome` says why, its score or reward is null.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from prom_reward.engines.server.source import SERVED_BY
 from prom_reward.errors import RowError, RubricError
 from prom_reward.judging.requests import parse_requests
 from prom_reward.judging.served_judge import judge_facts
+from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.serving.exchange import Body
 from prom_reward.serving.protocols.fields import as_mapping, check_fields, group_of, listed
 from prom_reward.serving.service import JudgeService, Rollout
@@ -34,14 +36,30 @@ async def compare(service: JudgeService, body: Body) -> object:
 
 
 async def reward(service: JudgeService, body: Body) -> object:
-    """`{"rows": [{"prompt", "completion", and a data set's other columns}]}` -> `{"rewards": [...], "rows": [...]}`."""
-    check_fields(body, ("rows", "group"))
-    found = await service.reward([_rollout(row, at) for at, row in enumerate(listed(body, "rows"))], group_of(body))
+    """`{"rows": [{"prompt", "completion", and a data set's other columns}]}` -> `{"rewards": [...], "rows": [...]}`.
+
+    With `"topology"` the rows to each prompt, or of the named group, are compared with each other.
+    """
+    check_fields(body, ("rows", "group", "topology"))
+    rollouts, group = [_rollout(row, at) for at, row in enumerate(listed(body, "rows"))], group_of(body)
+    topology = body.get("topology")
+    if topology is None:
+        found = await service.reward(rollouts, group)
+    else:
+        found = await service.reward_by_comparing(rollouts, GroupRule(topology=topology), group)
     rows = [
         {"reward": one.reward, "problem": one.problem, "judgments": [judgment.to_dict() for judgment in one.judgments]}
         for one in found
     ]
     return {"rewards": [one.reward for one in found], "rows": rows, "judge": service.fingerprint}
+
+
+async def reload(service: JudgeService, body: Body) -> object:
+    """`{}` -> `{"rubrics": [names]}`, after the server read its `--rubric` again; if it cannot, the old ones stay."""
+    check_fields(body, ())
+    # A thread of the pool does not inherit the rule that a request names no files.
+    rubrics = await asyncio.get_running_loop().run_in_executor(None, service.reload_rubrics)
+    return {"rubrics": [one.name for one in rubrics]}
 
 
 async def models(service: JudgeService, _body: Body) -> object:

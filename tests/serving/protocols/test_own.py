@@ -3,6 +3,7 @@ import json
 import pytest
 
 from prom_reward import Comparison, GradingRequest, Judgment, Outcome, PrometheusJudge, ScriptedEngine
+from tests.rewards.groups.quality_judge import QualityJudge
 from tests.serving.scripted_service import client_of, word_score
 
 POLITE = {"name": "polite", "criteria": "Is it polite?", **{f"score{n}_description": f"{n}" for n in range(1, 6)}}
@@ -61,6 +62,26 @@ def test_a_row_with_several_rubrics_and_messages_is_read_as_a_trainer_reads_it(c
     assert answer["rewards"][0] > 2
 
 
+def test_rows_are_compared_with_those_to_the_same_prompt():
+    rows = [{"prompt": "p", "completion": f"answer {one}"} for one in (1, 4)]
+    rows += [{"prompt": "q", "completion": "answer 2"}, {"prompt": "p", "completion": "answer 1"}]
+    with client_of(QualityJudge(fails=lambda request: request.instruction == "q")) as client:
+        answer = client.post("/v1/reward", json={"rows": rows, "topology": "circular"}).json()
+    low, high, failed, again = answer["rewards"]
+    assert low == again < high
+    assert failed is None
+    assert answer["rows"][2]["problem"] is not None
+    assert answer["rows"][1]["judgments"][0]["expected_score"] == 4
+
+
+def test_a_named_group_has_one_prompt():
+    rows = [{"prompt": one, "completion": "answer 1"} for one in "pq"]
+    body = {"rows": rows, "topology": "circular", "group": {"name": "a", "size": 2}}
+    with client_of(QualityJudge()) as client:
+        refused = client.post("/v1/reward", json=body)
+    assert (refused.status_code, "one group" in refused.json()["error"]["message"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [
@@ -75,6 +96,9 @@ def test_a_row_with_several_rubrics_and_messages_is_read_as_a_trainer_reads_it(c
         ("compare", {"requests": [{"instruction": "Hi", "response": "x"}]}, "response"),
         ("reward", {"rows": [{"prompt": "Hi"}]}, "rows[0]: got no completion"),
         ("reward", {"rows": [{"prompt": "Hi", "completion": 3}]}, "expected a string"),
+        ("reward", {"rows": [], "topology": "adaptiv"}, "Did you mean 'adaptive'"),
+        ("reload", {"rubric": "honesty"}, "unknown field 'rubric'"),
+        ("reload", {}, "started without a rubric"),
     ],
 )
 def test_what_is_not_understood_is_refused_in_one_line(client, path, body, said):
