@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from prom_reward.cli.parts import options
-from prom_reward.cli.parts.console import print_json, stdout
+from prom_reward.cli.parts.console import check_folder, print_json, stdout
 from prom_reward.files import write_lines
 from prom_reward.training.construction.build import Row, build_set
 from prom_reward.training.construction.written import everyday_rows, preference_rows, read_tasks
@@ -37,6 +37,7 @@ def build_training_data(
 
     Example: `prom-reward build-training-data --tasks configs/everyday_tasks.jsonl --out constructed`
     """
+    check_folder(out)
     files: dict[str, list[Row]] = {}
     for side, number in (("train", num_questions), ("held_out", num_held_out)):
         built = build_set(wordnet, num_questions=number, held_out=side == "held_out", seed=seed)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.cli.parts import options
-from prom_reward.cli.parts.console import load_now, print_json, progress_bar, quiet_libraries, stderr
+from prom_reward.cli.parts.console import check_folder, load_now, print_json, progress_bar, quiet_libraries, stderr
 from prom_reward.cli.parts.label_tables import labeling_summary, show_dry_run, show_labeling
 from prom_reward.config import load_prometheus_judge, load_rubric, prompt_renderer
 from prom_reward.data.formats import Kind
@@ -59,7 +59,7 @@ def label(
         typer.Option(help="Grade every response, rank the sides of pairs in both orders, or both. Default: grade."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what was recognized, five prompts, tokens and time; then stop.")
+        bool, typer.Option("--dry-run", help="Show what was recognized, a prompt, tokens and time; then stop.")
     ] = False,
     judge: options.JudgeName = None,
     mode: options.Mode = None,
@@ -214,6 +214,8 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, str
     if not is_hub_id(run.input):
         rubric = load_rubric(run.rubric) if run.rubric is not None else None
         check_formats(exports, _show_recognized(run, rubric, strict=strict))
+    if run.out is not None and not dry_run:
+        check_folder(Path(run.out))
 
 
 def _show_recognized(run: LabelingRun, rubric: tuple[AnyRubric, ...] | None, *, strict: bool) -> Kind:
@@ -267,8 +269,8 @@ def _show_dry_run(run: LabelingRun, judge: PrometheusJudge, overrides: dict[str,
         **run.model_dump(include={"method", "columns", "reference_answer", "split", "limit"}),
     )
     render = prompt_renderer(run.judge, **overrides)
-    prompts = [prompt for request in found.sample[:5] if (prompt := _prompt(judge, request)) is not None]
-    show_dry_run(found, [render(prompt) for prompt in prompts], as_json=as_json)
+    prompt = next(filter(None, (_prompt(judge, request) for request in found.sample)), None)
+    show_dry_run(found, render(prompt) if prompt is not None else None, as_json=as_json)
 
 
 def _prompt(judge: PrometheusJudge, request: Request) -> JudgePrompt | None:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import (
+    check_folder,
     load_now,
     print_json,
     progress_bar,
@@ -60,9 +61,9 @@ def rejudge(
     overrides = options.given(mode=mode, adapter=adapter, calibration=calibration, dtype=dtype, device=device)
     options.check_judge(judge or options.DEFAULT_JUDGE, overrides)
     folder = out or source.with_name(f"{source.stem}-rejudged")
-    folder.mkdir(parents=True, exist_ok=True)
     rubrics = load_rubric(rubric) if rubric is not None else ()
     first = load_report(source)
+    check_folder(folder)
     show_left_out(write_requests(source, folder / "rows.jsonl", rubrics))
     made = load_prometheus_judge(judge or options.DEFAULT_JUDGE, **overrides)
     load_now(made)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from prom_reward.cli.parts import options
-from prom_reward.cli.parts.console import check_writable, print_json, quiet_libraries, stderr, stdout
+from prom_reward.cli.parts.console import check_folder, print_json, quiet_libraries, stderr, stdout
 from prom_reward.errors import InputError
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.settings.runs import TrainingRun
@@ -131,7 +131,7 @@ def train_judge(
     settings["trainer"] = {**run.trainer, **arguments}
     training = load_training(run.model_copy(update=settings), out=out, data_dir=data_dir)
     if not dry_run:
-        _check_folder(out)
+        check_folder(out)
     labeled = training.read()
     stderr.print(f"loading {training.model.model} ...", highlight=False, soft_wrap=True)
     loaded = training.load()
@@ -149,15 +149,6 @@ def train_judge(
         print_json({"out": str(out), **_counts(sets), **measures})
     else:
         _show_result(out, sets, measures)
-
-
-def _check_folder(out: Path) -> None:
-    """Raise InputError if the folder for the adapter cannot be made or written."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        check_writable(out / "README.md", force=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from error
 
 
 def _show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float]) -> None:

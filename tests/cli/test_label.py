@@ -67,20 +67,34 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run, tiny, source, tmp_pa
     done = run("label", source, *options(tmp_path, "--dry-run"), *tiny)
     assert done.status == 0
     assert "preference pairs" in done.out
-    assert "prompt 5 of 5, as the judge sees it" in done.out
+    assert "a prompt, as the judge sees it" in done.out
     assert "###Task Description:" in done.out
     assert "20, of which 0 cannot be labeled" in done.out
     assert not (tmp_path / "out").exists()
     found = json.loads(run("label", source, *options(tmp_path, "--dry-run", "--json"), *tiny).out)
-    assert (found["rows"], found["requests"] + found["repeated"], len(found["prompts"])) == (20, 40, 5)
+    assert (found["rows"], found["requests"] + found["repeated"]) == (20, 40)
+    assert "###Feedback:" in found["prompt"]
     assert found["requests"] == 38  # "The same." three times
     assert found["seconds"] > 0
     assert 100 * found["requests"] < found["prompt_tokens"] < 1000 * found["requests"]
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_the_judge_is_loaded(run, source, tmp_path, monkeypatch):
+    monkeypatch.setattr("prom_reward.cli.label.load_prometheus_judge", refuse_to_load)
+    (tmp_path / "file").write_text("a file")
+    done = run("label", source, "--rubric", "helpfulness", "--out", tmp_path / "file/labels")
+    assert done.status == 2
+    assert "file/labels: cannot be made" in done.err
+
+
+def refuse_to_load(*_args, **_options):
+    raise AssertionError("the judge was loaded")
+
+
 def test_a_dry_run_of_a_ranking_shows_both_responses(run, tiny, source, tmp_path):
     done = run("label", source, *options(tmp_path, "--dry-run", "--method", "rank", "--json"), *tiny)
-    assert all("###Response A:" in prompt and "###Response B:" in prompt for prompt in json.loads(done.out)["prompts"])
+    prompt = json.loads(done.out)["prompt"]
+    assert "###Response A:" in prompt and "###Response B:" in prompt
 
 
 def test_a_dry_run_names_rows_that_would_be_left_out(run, tiny, tmp_path):

@@ -120,7 +120,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_model_is_loaded(r
     options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "file/judge")
     done = run("train-judge", rows_file(*ROWS), *options)
     assert done.status == 2
-    assert "file/judge: cannot be written (Not a directory); give another --out" in done.err
+    assert "file/judge: cannot be made (Not a directory); give an --out" in done.err
     assert "loading" not in done.err
 
 

@@ -138,3 +138,16 @@ def check_writable(path: Path, *, force: bool, source: Path | None = None, optio
     if not existed:
         with suppress(OSError):
             path.unlink()
+
+
+def check_folder(out: Path) -> None:
+    """Make the folder for the results, so that a mistyped one is refused before the work.
+
+    Raises:
+        InputError: It cannot be made or written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error.strerror}); give an --out in a writable folder") from error
+    check_writable(out / ".writable", force=True)

@@ -35,7 +35,7 @@ def _show_scores(name: str, evaluation: Evaluation) -> None:
     for heading in ("", *kinds):
         table.add_column(heading)
     for measure, estimates in {**evaluation.measures, "pearson, length held": evaluation.partial}.items():
-        table.add_row(measure, *(_shown(estimates.get(kind)) for kind in kinds))
+        table.add_row(measure.replace("_", " "), *(_shown(estimates.get(kind)) for kind in kinds))
     stdout.print(table)
     for outcome, count in evaluation.unscored.items():
         stdout.print(f"{count} rows unscored: {outcome}")

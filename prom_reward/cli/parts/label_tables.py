@@ -13,7 +13,7 @@ from prom_reward.labeling.dry_run import DryRun
 from prom_reward.labeling.exports import Export
 
 
-def show_dry_run(found: DryRun, prompts: Sequence[str], *, as_json: bool) -> None:
+def show_dry_run(found: DryRun, prompt: str | None, *, as_json: bool) -> None:
     """Print what a labeling would do."""
     timing = found.timing
     if as_json:
@@ -30,10 +30,10 @@ def show_dry_run(found: DryRun, prompts: Sequence[str], *, as_json: bool) -> Non
             "seconds": found.seconds,
             "sample": timing and asdict(timing),
         }
-        print_json({**figures, "prompts": list(prompts)})
+        print_json({**figures, "prompt": prompt})
         return
-    for number, prompt in enumerate(prompts, start=1):
-        stdout.rule(f"prompt {number} of {len(prompts)}, as the judge sees it")
+    if prompt is not None:
+        stdout.rule("a prompt, as the judge sees it")
         stdout.print(prompt, highlight=False)
     stdout.rule("forecast")
     for problem in found.problems:
