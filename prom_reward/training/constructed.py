@@ -105,6 +105,7 @@ def _variants(task: GradingRequest, other: str, draw: random.Random) -> Iterator
     """Yield variants of the reference answer, with their scores on the rubric's scale."""
     low, width = task.rubric.scale.low, task.rubric.scale.high - task.rubric.scale.low
     reference, sentences = task.response, _sentences(task.response)
+    best = list(task.rubric.descriptions.values())[-1]
     weak, weak_share = draw.choice([(other, 0.05), (_first(reference, 0.25), 0.3), ("", 0.0)])
     variants: list[tuple[Callable[[], str], float]] = [
         (lambda: reference, 1.0),
@@ -118,6 +119,9 @@ def _variants(task: GradingRequest, other: str, draw: random.Random) -> Iterator
         (lambda: _negated(reference), 0.35),
         (lambda: task.instruction, 0.0),
         (lambda: task.rubric.text, 0.0),
+        (lambda: best, 0.0),
+        (lambda: f"{best}\n\n{_first(reference, 0.25)}", 0.3),
+        (lambda: f"{other} {best}", 0.05),
         (lambda: draw.choice(["", " ", ".", "N/A", "I don't know."]), 0.0),
     ]
     for make, share in draw.sample(variants[2:], 4) + variants[:2]:
