@@ -1,9 +1,7 @@
 """PrometheusReward: the reward function for TRL's trainers."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +9,7 @@ from prom_reward.errors import ConfigError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.rewards.async_reward import AsyncReward
 from prom_reward.rewards.batch import JudgedBatch, RowReader
 from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rewards.normalizers import NormalizerLike, resolve_normalizer
@@ -161,15 +160,27 @@ class PrometheusReward:
             seconds=seconds,
         )
 
+    def reward_one(self, prompt: PromptValue, completion: PromptValue, **columns: Any) -> float | None:
+        """Return the reward of one rollout, for the `get_reward()` of an environment (TRL's `environment_factory`).
+
+        Args:
+            prompt: A string or messages.
+            completion: A string or messages.
+            columns: The values of the row's other columns.
+
+        Raises:
+            UnscoredError, RubricError, RowError: As `__call__` does.
+        """
+        row: dict[str, Any] = {name: [value] for name, value in columns.items()}
+        return self([prompt], [completion], **row)[0]
+
     def as_async(self) -> "Callable[..., Awaitable[list[float | None]]]":
         """Return this reward as a coroutine function, for the `reward_funcs` of GRPO and RLOO.
 
         Those trainers await all their async rewards together, so that judges on servers work at the same time. It
         pickles if the reward does. OnlineDPO takes no coroutine functions: pass the reward itself.
         """
-        function = partial(_in_a_thread, self)
-        setattr(function, "__name__", self.__name__)  # noqa: B010  trainers log a reward by it; mypy knows none here
-        return function
+        return AsyncReward(self)
 
     def as_reward_model(self, processing_class: Any, *, on_unscored: "OnUnscored" = "mean") -> "PrometheusRewardModel":
         """Return this reward as the module that PPO, Nash-MD and XPO take; see `PrometheusRewardModel`.
@@ -194,11 +205,6 @@ class PrometheusReward:
         from prom_reward.rewards.policy_sharing import judge_on_policy
 
         self.judge = judge_on_policy(self.judge, policy)
-
-
-async def _in_a_thread(reward: PrometheusReward, **batch: Any) -> list[float | None]:
-    """Compute rewards without blocking the event loop."""
-    return await asyncio.to_thread(reward, **batch)
 
 
 def _derived_name(judge: Judge, rows: RowReader, rule: RewardRule) -> str:

@@ -9,11 +9,11 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaForCausalLM, TrainerCallback
 from trl import GRPOTrainer
 
-from prom_reward import PrometheusJudge, PrometheusReward, ScriptedEngine, load_judge
+from prom_reward import GroupReward, PrometheusJudge, PrometheusReward, ScriptedEngine, load_judge
 from prom_reward.engines.local.adapter_engine import AdapterEngine
 from prom_reward.engines.model.adapter_stamp import weights_digest, write_stamp
 from prom_reward.errors import ConfigError
-from tests.integration.trainers import CONVERSATIONAL, STANDARD, TRAINERS, make
+from tests.integration.trainers import CONVERSATIONAL, STANDARD, TRAINERS, logged_rewards, make
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 LORA = {"r": 4, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
@@ -199,6 +199,20 @@ def test_a_policy_may_be_given_before_its_trainer_is_made(
     trainer.train()
     assert isinstance(trainer, GRPOTrainer)
     assert list(trainer.model.peft_config) == ["default", "ref"]
+
+
+def test_a_group_reward_shares_the_policy_and_judges_alike(
+    tiny_judge_folder, judge_adapter, smollm2_tokenizer, tmp_path
+):
+    judge = reward_of(tiny_judge_folder, judge_adapter).judge
+    alone, shared = (GroupReward(judge, "helpfulness", topology="circular", name="group") for _ in range(2))
+    policy = with_adapter(LlamaForCausalLM.from_pretrained(tiny_judge_folder))
+    shared.share_policy(policy)
+    batch = {"prompts": ["Hi"] * 3, "completions": ["One.", "Two, and more.", "Three?"]}
+    assert shared(**batch) == pytest.approx(alone(**batch), abs=1e-4)
+    trainer = make("GRPO", policy, smollm2_tokenizer, shared, STANDARD * 4, tmp_path)
+    trainer.train()
+    assert len(logged_rewards("GRPO", trainer)) == 2
 
 
 def test_judges_and_trainers_that_cannot_share_are_refused(tiny_judge_folder, judge_adapter):

@@ -10,6 +10,7 @@ import pytest
 
 from prom_reward import PrometheusJudge, PrometheusReward, ScriptedEngine
 from tests.integration.trainers import (
+    ENDS,
     FORMS,
     MEAN,
     OUT_OF_GROUP,
@@ -60,7 +61,8 @@ def test_a_trainer_trains_on_what_the_judge_said_of_its_rows(
     trainer = make(name, tiny_judge_folder, smollm2_tokenizer, given, rows_of(form), tmp_path / "out")
     trainer.train()
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert len(records) in (8, 16)  # two steps of 4, or of 4 pairs
+    trained_on = records[TRAINERS[name].num_before :]
+    assert len(trained_on) in (8, 16)  # two steps of 4, or of 4 pairs
     for record in records:
         instruction = record["instruction"].removeprefix("Be brief.\n\n")
         assert record["reference_answer"].endswith(f" to: {instruction}")
@@ -69,7 +71,7 @@ def test_a_trainer_trains_on_what_the_judge_said_of_its_rows(
     assert len(uses) in (4, 8) and len(set(uses.values())) == 1  # every row came back as often as any other
     steps = logged_rewards(name, trainer)
     assert len(steps) == 2
-    assert sum(steps) / 2 == pytest.approx(sum(record["reward"] for record in records) / len(records), abs=1e-5)
+    assert sum(steps) / 2 == pytest.approx(sum(one["reward"] for one in trained_on) / len(trained_on), abs=1e-5)
     assert len({record["reward"] for record in records}) > 1
 
 
@@ -91,6 +93,10 @@ def test_what_an_unscored_rollout_means(name, tiny_judge_folder, smollm2_tokeniz
     reward = PrometheusReward(judge, "helpfulness", name="helpful", log_path=tmp_path / "log.jsonl")
     with caplog.at_level(logging.CRITICAL):
         trainer = make(name, tiny_judge_folder, smollm2_tokenizer, reward, STANDARD * 4, tmp_path / "out")
+        if TRAINERS[name].unscored == ENDS:
+            with pytest.raises(TypeError):
+                trainer.train()
+            return
         trainer.train()
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert {record["reward"] and round(record["reward"], 6) for record in records} == {1.0, None}

@@ -43,6 +43,8 @@ class Kind:
     releases: str = "1.12 and newer"
     unscored: str = ""
     """What an unscored rollout means, for the README's table."""
+    num_before: int = 0
+    """Judgments before the first step, of eight rows."""
 
     @property
     def exists(self) -> bool:
@@ -57,10 +59,34 @@ GROUPED = {"max_steps": 2, "num_generations": 2, "max_completion_length": 8}
 PAIRED = {"max_steps": 2, "max_new_tokens": 8, "max_length": 96}
 OUT_OF_GROUP = "left out of the group: advantage 0"
 SMALLEST = "its reward is 0, the scale's lowest by default"
+ENDS = "`None` is a TypeError there: give `on_unscored=` a number"
 MEAN = "the mean reward of the scored ones in the call"
 TRAINERS = {
     "GRPO": Kind("trl", GROUPED, ("reward",), is_async=True, unscored=OUT_OF_GROUP),
     "RLOO": Kind("trl", GROUPED, ("reward",), is_async=True, unscored=OUT_OF_GROUP),
+    "GMPO": Kind(
+        "trl.experimental.gmpo",
+        GROUPED,
+        ("reward",),
+        is_async=True,
+        releases="1.16",
+        unscored=OUT_OF_GROUP,
+    ),
+    "SDPO": Kind(
+        "trl.experimental.sdpo",
+        GROUPED,
+        ("self_distillation/reward_mean",),
+        releases="1.16",
+        unscored=SMALLEST,
+    ),
+    "A2PO": Kind(
+        "trl.experimental.a2po",
+        {"max_steps": 2, "num_value_samples": 2, "max_completion_length": 8, "filter_all_incorrect": False},
+        ("reward",),
+        releases="1.16",
+        unscored=ENDS,
+        num_before=16,
+    ),
     "OnlineDPO": Kind("trl.experimental.online_dpo", PAIRED, ("objective/scores",), unscored=SMALLEST),
     "PPO": Kind(
         "trl.experimental.ppo",
@@ -127,9 +153,9 @@ def matrix_table() -> str:
         "reward_model": "`reward_model=reward.as_reward_model(...)`",
     }
     lines = ["| trainer | TRL | what it takes | async | a rollout that could not be scored |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {name} | {kind.releases} | {shapes[kind.takes]} | {'`reward.as_async()`' if kind.is_async else 'no'} "
-        f"| {kind.unscored} |"
-        for name, kind in TRAINERS.items()
-    ]
+    alike: dict[str, list[str]] = {}
+    for name, kind in TRAINERS.items():
+        how = "`reward.as_async()`" if kind.is_async else "no"
+        alike.setdefault(f"{kind.releases} | {shapes[kind.takes]} | {how} | {kind.unscored}", []).append(name)
+    lines += [f"| {', '.join(names)} | {rest} |" for rest, names in alike.items()]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """The reward's async form, and its life in a process that was spawned without a GPU."""
 
 import asyncio
+import functools
 import inspect
 import multiprocessing
 import pickle  # noqa: TID251 - a round trip in memory
@@ -33,6 +34,13 @@ def test_it_is_a_coroutine_function_for_every_release_of_trl():
     function = reward_of(name="helpful").as_async()
     assert inspect.iscoroutinefunction(function)  # what TRL up to 1.13 asks
     assert function.__name__ == "helpful"  # by which both log it
+
+
+def test_every_release_of_trl_logs_it_by_its_own_name_also_in_another_process():
+    function = pickle.loads(pickle.dumps(reward_of(name="helpful").as_async()))
+    assert inspect.iscoroutinefunction(function)
+    assert not isinstance(function, functools.partial)  # TRL 1.16 looks into one for the name
+    assert function.__name__ == "helpful"
 
 
 def test_it_gives_the_same_rewards_and_logs():

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from prom_reward.errors import ConfigError
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.rewards.async_reward import AsyncReward
 from prom_reward.rewards.batch import JudgedBatch, RowReader
 from prom_reward.rewards.groups.members import Member, MemberReader, grouped
 from prom_reward.rewards.groups.metrics import group_metrics
@@ -187,6 +188,20 @@ class GroupReward:
         columns_of_log = log_columns([one for row in rows for one in row])
         self._reporter.show(batch, trainer, trainer_state, metrics=metrics, columns=columns_of_log)
         return self.rule.checked(batch.rewards, batch.judgments)
+
+    def as_async(self) -> Callable[..., Awaitable[list[float | None]]]:
+        """Return this reward as a coroutine function, as `PrometheusReward.as_async` does; for one process.
+
+        With several ranks it raises ConfigError when it is called: ranks gather their groups in order, and awaited
+        rewards have none.
+        """
+        return AsyncReward(self)
+
+    def share_policy(self, policy: Any) -> None:
+        """Run the judge on the policy's own weights; see `PrometheusReward.share_policy`."""
+        from prom_reward.rewards.policy_sharing import judge_on_policy
+
+        self.judge = judge_on_policy(self.judge, policy)
 
     def _reward(self, member: Member, verdicts: Sequence[Verdict]) -> float | None:
         return self.rule.combined([request.rubric for request in member.requests], [one.reward for one in verdicts])

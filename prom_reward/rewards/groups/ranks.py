@@ -1,9 +1,10 @@
 """Work that the ranks of a distributed training share."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from prom_reward.errors import WorkError
+from prom_reward.errors import ConfigError, WorkError
 
 _ValueT = TypeVar("_ValueT")
 
@@ -24,12 +25,15 @@ def gathered(work: Callable[[], _ValueT]) -> list[_ValueT]:
 
     Raises:
         WorkError: The function failed on another rank.
+        ConfigError: There are several ranks, and this is no main thread: the ranks would gather in any order.
     """
     from torch import distributed
 
     num_ranks = own_rank()[1]
     if num_ranks == 1:
         return [work()]
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigError("got GroupReward.as_async() and several ranks; expected the reward itself in reward_funcs")
     value: _ValueT | None = None
     error: Exception | None = None
     try:

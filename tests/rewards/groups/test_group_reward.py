@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 import pickle  # noqa: TID251  what a reward survives, not what it reads
@@ -47,6 +48,17 @@ def test_rewards_rank_each_group_and_have_mean_zero():
     assert rewards[3] > rewards[4]
     assert sum(rewards[:3]) == pytest.approx(0, abs=1e-6)
     assert sum(rewards[3:]) == pytest.approx(0, abs=1e-6)
+
+
+def test_its_async_form_gives_the_same_rewards_and_only_one_rank_may_await_it(monkeypatch):
+    reward = group_reward()
+    batch = {"prompts": ["p"] * 3, "completions": ["answer 1", "answer 4", "answer 2"]}
+    function = reward.as_async()
+    assert asyncio.run(function(**batch)) == reward(**batch)
+    assert function.__name__ == "group"
+    two_ranks(monkeypatch, ([], None))
+    with pytest.raises(ConfigError, match="expected the reward itself"):
+        asyncio.run(function(**batch))
 
 
 def test_equal_groups_have_equal_rewards_whatever_stands_beside_them():
