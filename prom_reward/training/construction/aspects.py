@@ -139,7 +139,9 @@ ASPECTS: Mapping[str, Aspect] = {
     "examples": Aspect(
         criteria=("Does the response illustrate its points?", "Are there examples in the text?"),
         levels=_levels("example"),
-        marked=lambda sentence, draw: f"{sentence[:-1]}, for example {draw.choice(('on Sundays', 'at noon', 'in May'))}.",
+        marked=lambda sentence, draw: (
+            f"{sentence[:-1]}, for example {draw.choice(('on Sundays', 'at noon', 'in May'))}."
+        ),
         count=_counted("for example"),
     ),
     "contrast": Aspect(

@@ -166,7 +166,9 @@ def _scored_rows(
 ) -> Iterator[Row]:
     for one in variants:
         yield {
-            **constructed_row(question.instruction, one.response, rubric, _score(one, rubric), f"{question.kind}-{number}"),
+            **constructed_row(
+                question.instruction, one.response, rubric, _score(one, rubric), f"{question.kind}-{number}"
+            ),
             "reference_answer": question.reference if is_shown else None,
             "kind": one.kind,
         }

@@ -14,12 +14,27 @@ _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eigh
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
 _MONTHS += ("November", "December")
 _LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_PLAIN = ("banana", "garden", "window", "elephant", "pencil", "summer", "bottle", "kitchen", "teacher", "mountain", "river")
-_CAPITAL = re.compile(r"^(?:the )?(?:national )?capital (?:and largest city )?of ((?:[A-Z][a-z]+ ?){1,3})(?:;|,|$| in | and )")
-_PERSON = re.compile(
-    "^((?:English|French|German|Italian|Russian|Spanish|British|Austrian|Dutch|Greek) (?:composer|painter|poet|novelist|"
-    "physicist|chemist|philosopher|mathematician|architect|statesman|dramatist|explorer|sculptor|astronomer|biologist))"
+_PLAIN = (
+    "banana",
+    "garden",
+    "window",
+    "elephant",
+    "pencil",
+    "summer",
+    "bottle",
+    "kitchen",
+    "teacher",
+    "mountain",
+    "river",
 )
+_CAPITAL = re.compile(
+    r"^(?:the )?(?:national )?capital (?:and largest city )?of ((?:[A-Z][a-z]+ ?){1,3})(?:;|,|$| in | and )"
+)
+_NATIONS = "English|French|German|Italian|Russian|Spanish|British|Austrian|Dutch|Greek"
+_WORK = (
+    "composer|painter|poet|novelist|physicist|chemist|philosopher|mathematician|architect|statesman|explorer|sculptor"
+)
+_PERSON = re.compile(f"^((?:{_NATIONS}) (?:{_WORK}|dramatist|astronomer|biologist))")
 _LEFT_OUT = frozenset({"Canada", "Chile", "Nationalist China"})  # asked in benchmarks, or named oddly
 
 
@@ -61,7 +76,9 @@ def known_question(known: Known, others: Sequence[str], draw: random.Random) -> 
 def _prime(draw: random.Random) -> Known:
     primes, rest = draw.sample(_PRIMES[:12], 2), draw.sample([n for n in range(4, 60) if n not in _PRIMES], 4)
     return Known(
-        asked=draw.choice(("Give me a prime.", "Say a number that is prime.", "Which number is a prime?", "Tell me one prime.")),
+        asked=draw.choice(
+            ("Give me a prime.", "Say a number that is prime.", "Which number is a prime?", "Tell me one prime.")
+        ),
         right=tuple(map(_spelled, primes)),
         middling=draw.choice(("One with no other divisors.", "There are infinitely many of them.", "Some odd number.")),
         wrong=tuple(map(_spelled, rest)),
@@ -73,12 +90,16 @@ def _small(draw: random.Random) -> Known:
     left, right = draw.randint(2, 16), draw.randint(2, 12)
     sign, value = draw.choice((("plus", left + right), ("times", left * right), ("minus", left)))
     left = left + right if sign == "minus" else left
-    wrong = {value + step for step in (1, 2, -1, 10, -10, 3)} - {value}
+    wrong = {abs(value + step) for step in (1, 2, -1, 10, -10, 3)} - {value}
     return Known(
-        asked=draw.choice((f"What is {left} {sign} {right}?", f"{left} {sign} {right}?", f"How much is {left} {sign} {right}?")),
+        asked=draw.choice(
+            (f"What is {left} {sign} {right}?", f"{left} {sign} {right}?", f"How much is {left} {sign} {right}?")
+        ),
         right=(str(value), _spelled(value)),
-        middling=draw.choice((f"Somewhere around {round(value, -1) or 10}.", f"Less than {value + draw.randint(9, 60)}.")),
-        wrong=tuple(_spelled(abs(n)) if draw.random() < 0.3 else str(abs(n)) for n in sorted(wrong)),
+        middling=draw.choice(
+            (f"Somewhere around {round(value, -1) or 10}.", f"Less than {value + draw.randint(9, 60)}.")
+        ),
+        wrong=tuple(_spelled(n) if draw.random() < 0.3 else str(n) for n in sorted(wrong)),
         sentences=("{}", "{}.", f"{left} {sign} {right} is {{}}.", "It is {}.", "That makes {}."),
     )
 
@@ -191,7 +212,7 @@ def entity_question(capitals: Mapping[str, str], people: Mapping[str, str], draw
         asked=f"Who was {name}?",
         right=(_with_article(what),),
         middling=draw.choice(("A person of some fame.", "Somebody whom one reads about.")),
-        wrong=tuple(map(_with_article, draw.sample(wrong, 4))),
+        wrong=tuple(map(_with_article, draw.sample(wrong, min(4, len(wrong))))),
         sentences=("{}", "{}.", f"{name} was {{}}.", "This was {}."),
     )
 

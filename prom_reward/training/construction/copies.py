@@ -34,7 +34,14 @@ def _joined(made: tuple[str, str], question: Question, draw: random.Random) -> V
 
 def _copied_rubric(question: Question, rubric: Rubric, draw: random.Random) -> tuple[str, str]:
     levels = list(rubric.descriptions.values())
-    claims = (levels[-1], levels[-1], draw.choice(levels), rubric.criteria, rubric.text, f"{rubric.criteria} {levels[-1]}")
+    claims = (
+        levels[-1],
+        levels[-1],
+        draw.choice(levels),
+        rubric.criteria,
+        rubric.text,
+        f"{rubric.criteria} {levels[-1]}",
+    )
     return "copied rubric", draw.choice(_CLAIMS).format(draw.choice(claims))
 
 

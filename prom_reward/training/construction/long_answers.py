@@ -9,13 +9,28 @@ from prom_reward.training.construction.variants import Question, Variant
 from prom_reward.training.construction.wording import reworded
 from prom_reward.training.construction.wordnet import Definition
 
-_SUBJECTS = ("People in this field", "Most visitors", "Two of my teachers", "Older books", "The newer guides", "Children")
+_SUBJECTS = (
+    "People in this field",
+    "Most visitors",
+    "Two of my teachers",
+    "Older books",
+    "The newer guides",
+    "Children",
+)
 _SUBJECTS += ("Some writers", "My neighbors", "Students at the college", "Those who work with it", "Few experts")
 _VERBS = ("come back to", "have written about", "like to talk about", "took years to understand", "disagree about")
 _VERBS += ("still remember", "were surprised by", "keep notes on", "hear early of", "often return to")
 _OBJECTS = ("this point", "the whole subject", "such matters", "its long history", "that side of the question")
 _OBJECTS += ("the details", "what follows from it", "the first chapter", "the story behind it", "these words")
-_ENDINGS = ("", "", ", and rightly so", " at the end of the day", " without much noise", ", as one would expect", " in winter")
+_ENDINGS = (
+    "",
+    "",
+    ", and rightly so",
+    " at the end of the day",
+    " without much noise",
+    ", as one would expect",
+    " in winter",
+)
 _ENDINGS += (", though not always in the same way", " when they meet", ", which is no wonder", " more than they admit")
 
 _PARTS = range(3, 7)
