@@ -150,8 +150,8 @@ class Recorded:
 @pytest.mark.parametrize(
     ("recipe", "digest"),
     [
-        ("train_judge", "f77139ffcf8e300a"),
-        pytest.param("train_judge_second_leg", "ad2b67cae61c993a", marks=pytest.mark.full),
+        ("train_judge", "b3823f225c85db58"),
+        pytest.param("train_judge_second_leg", "c623cfbe0d055bf2", marks=pytest.mark.full),
     ],
 )
 def test_a_shipped_recipe_gives_the_same_examples_again(data_folder, monkeypatch, recipe, digest):
