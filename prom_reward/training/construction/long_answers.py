@@ -33,9 +33,14 @@ _ENDINGS = (
 )
 _ENDINGS += (", though not always in the same way", " when they meet", ", which is no wonder", " more than they admit")
 
-_PARTS = range(3, 7)
-_WRONG_COST = 0.5  # of what a right part earns
-_WORDS = (40, 650)
+ASKED = ("Explain these words: {}.", "What do the following words mean: {}?", "Write about each of these terms: {}.")
+"""How the words of a long question are asked."""
+ASKED_FACTS = ("Please answer all of these questions: {}", "{}", "Write a report that answers the following: {}")
+"""How the facts of a long question are asked."""
+NUM_PARTS = range(3, 7)
+"""How many parts a long question has."""
+_WRONG_COST = 0.5  # a share of what a right part earns
+_WORDS = (40, 650)  # of an answer; between them any share of the logarithm is as likely
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +153,3 @@ def _explained(word: str, gloss: str, draw: random.Random) -> str:
     form = draw.choice((form, "{gloss} is what is called {word}."))
     text = form.format(word=word, gloss=gloss)
     return text[0].upper() + text[1:]
-
-
-ASKED = ("Explain these words: {}.", "What do the following words mean: {}?", "Write about each of these terms: {}.")
-"""How the words of a long question are asked."""
-ASKED_FACTS = ("Please answer all of these questions: {}", "{}", "Write a report that answers the following: {}")
-"""How the facts of a long question are asked."""
-NUM_PARTS = _PARTS
-"""How many parts a long question has."""
