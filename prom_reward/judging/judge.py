@@ -157,7 +157,10 @@ class PrometheusJudge(Judge):
         return other
 
     def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
-        """Return the prompt that grades a request."""
+        """Return the prompt that grades a request; with several `criteria_notes` the first of them."""
+        return self._prompt(worded_requests(request, self.criteria_notes)[0])
+
+    def _prompt(self, request: GradingRequest) -> JudgePrompt:
         is_criterion = with_levels(request.rubric).is_criterion
         texts = CHECKLIST_TEXTS if is_criterion and self.criterion_text == "compact" else self._texts
         return grading_prompt(request, texts, guard=self.guard, response_prefix=self._prefix)
@@ -278,8 +281,8 @@ class PrometheusJudge(Judge):
 
     def _fitting_prompt(self, request: GradingRequest) -> JudgePrompt:
         if self.truncate_response is not None:
-            request = fitting_request(request, lambda one: self.engine.fits(self.grading_prompt(one), self.sampling))
-        return self.grading_prompt(request)
+            request = fitting_request(request, lambda one: self.engine.fits(self._prompt(one), self.sampling))
+        return self._prompt(request)
 
     def _compare_by_grading(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
         sides = [side for request in requests for side in request.sides()]

@@ -22,3 +22,10 @@ def test_the_answers_under_several_notes_are_averaged(request_of):
     requests = [request_of("One."), request_of("Two.")]
     assert [one.expected_score for one in judge.grade(requests)] == [pytest.approx(3.0)] * 2
     assert judge.fingerprint != plain.fingerprint
+
+
+def test_the_shown_prompt_is_the_one_that_is_asked(request_of):
+    engine = ScriptedEngine(lambda prompt: f"[RESULT] {5 if 'Be kind.' in prompt.user else 1}")
+    judge = PrometheusJudge(engine, mode="score", criteria_notes=("Be kind.",))
+    assert "Be kind." in judge.grading_prompt(request_of("One.")).user
+    assert judge.grade([request_of("One.")])[0].score == 5
