@@ -9,6 +9,7 @@ from prom_reward.data.grading import row_requests
 from prom_reward.data.rows import BrokenRow, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.base import Judge
+from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.rubrics.rubric import builtin_rubric
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
@@ -17,7 +18,9 @@ _ANY_RUBRIC = (builtin_rubric("helpfulness"),)  # a log has a rubric's name alon
 
 
 class LoggedJudge(Judge):
-    """Answers with the judgment that a file has for the same texts and the name of the same rubric; the last one wins.
+    """Answers with the judgment that a file has for the same texts under the same rubric; the last one wins.
+
+    A rubric is known by its name, and by its digest if the file has one.
 
     Args:
         path: The file.
@@ -29,12 +32,14 @@ class LoggedJudge(Judge):
     def __init__(self, path: Path) -> None:
         self.name = path.stem
         self._path = path
-        self._judgments: dict[_Key, Judgment] = {}
+        self._judgments: dict[_Key, tuple[str, Judgment]] = {}
+        """With the digest of the rubric, empty if the file does not tell."""
         for row in read_rows(path):
             if isinstance(row, BrokenRow):
                 raise InputError(f"{path}: {row.place}: {row.problem}")
             try:
-                self._judgments[_key(row.values)] = Judgment.from_dict(row.values)
+                digest = str(row.values.get("rubric_digest") or "")
+                self._judgments[_key(row.values)] = digest, Judgment.from_dict(row.values)
             except InputError as error:
                 raise InputError(f"{path}: {row.place}: {error}; expected the file of `prom-reward grade`") from error
 
@@ -46,16 +51,20 @@ class LoggedJudge(Judge):
     def grade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
         """Return the logged judgments; an answer that the file has not is ENGINE_FAILED."""
         missing = Judgment(outcome=Outcome.ENGINE_FAILED, error=f"{self._path} has no judgment of this answer")
-        return [self._judgments.get(_request_key(one), missing) for one in requests]
+        return [self._found(one) or missing for one in requests]
 
     def check_has(self, requests: Sequence[GradingRequest]) -> None:
         """Raise InputError if the file lacks an answer: its group would be left out of every figure."""
-        num_known = sum(_request_key(one) in self._judgments for one in requests)
+        num_known = sum(self._found(one) is not None for one in requests)
         if num_known < len(requests):
             raise InputError(
                 f"{self._path}: got judgments of {num_known} of {len(requests)} answers; expected all: grade the same "
                 "rows with `prom-reward grade ROWS --out FILE`"
             )
+
+    def _found(self, request: GradingRequest) -> Judgment | None:
+        digest, judgment = self._judgments.get(_request_key(request), ("", None))
+        return judgment if digest in ("", rubric_digest(request.rubric)) else None
 
 
 def is_logged(judge: str | None) -> bool:

@@ -30,6 +30,8 @@ def test_a_judgment_log_answers_for_the_same_texts_and_rubric(log):
     assert "has no judgment" in other.error
     assert (judge.name, judge.ranks, judge.fingerprint) == ("log", False, "logged:log.jsonl")
     judge.check_has([asked("one"), asked("two")])
+    namesake = {**OWN, "criteria": "Is it long?"}  # the same name, another rubric
+    assert judge.grade([asked("one", rubric=namesake)])[0].outcome is Outcome.ENGINE_FAILED
     with pytest.raises(InputError, match="judgments of 1 of 2 answers"):
         judge.check_has([asked("one"), asked("one", reference_answer="Hello")])
     with pytest.raises(ConfigError, match="does not compare"):
