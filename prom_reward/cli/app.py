@@ -17,7 +17,7 @@ COMMANDS = {
     "report": "Write one self-contained HTML page to explore a labeling or a training's judgments.",
     "watch": "Serve the report of a training while it runs; new judgments appear step by step.",
     "rejudge": "Grade what was judged again, with another judge, rubric or guard, and show what changed.",
-    "evaluate": "Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.",
+    "evaluate": "Measure how well a judge agrees with labels: scores, preference pairs, or verdicts on criteria.",
     "audit": "Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.",
     "build-training-data": "Build labeled rows whose truth code knows: facts, rubrics for aspects, and criteria.",
     "serve": "Serve one judge over HTTP to TRL's ranks, verl, OpenRLHF, slime, NeMo-Gym and others.",
