@@ -117,6 +117,8 @@ def _judged(
             raise InputError("got rows without judgments for --rows; give a --judge to judge them")
         judged, broken = judged_responses(rows)
         show_left_out([f"{row.place}: {row.problem}" for row in broken])
+        if not judged:
+            raise InputError("got no row for --rows whose judgment can be read")
         return matching(judged, linted.rubrics)
     requests, broken = responses_of(rows, linted.rubrics, row_format)
     show_left_out([f"{row.place}: {row.problem}" for row in broken])

@@ -1,5 +1,6 @@
 """Rows with people's verdicts on a checklist's criteria: met or not, perhaps by several annotators."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,6 @@ from prom_reward.data.formats import Example
 from prom_reward.errors import RowError, near_miss
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.criterion import Criterion
-from prom_reward.rubrics.formats import json_value
 from prom_reward.types import GradingRequest
 
 LABEL_COLUMNS = ("binary_labels", "labels", "criteria_met", "met")
@@ -56,7 +56,12 @@ def has_verdicts(columns: Columns, column: str | None) -> bool:
 def text_as_criterion(columns: Columns) -> None:
     """Make a rubric that is one sentence the only criterion of a checklist, as in HealthBench's meta-evaluation."""
     text = columns.get("rubric")
-    if isinstance(text, str) and "\n" not in text.strip() and len(text.split()) > 1 and json_value(text) is None:
+    if (
+        isinstance(text, str)
+        and "\n" not in text.strip()
+        and len(text.split()) > 1
+        and not text.lstrip().startswith(("[", "{"))
+    ):
         columns.values = {**columns.values, columns.read["rubric"]: [text]}
 
 
@@ -102,10 +107,19 @@ def _labels(columns: Columns, leaves: Sequence[Criterion], column: str | None) -
             f"no verdicts on the criteria; got the columns {shown_names(columns.values)}, expected one of "
             f"{', '.join((column,) if column else LABEL_COLUMNS)}"
         )
-    if isinstance(given, str) and (written := json_value(given)) is not None:
-        given = written
+    given = _written(given)
     found = _by_name(given, leaves) if isinstance(given, Mapping) else _in_order(given, leaves)
     return {name: _verdicts(value, name) for name, value in found.items()}
+
+
+def _written(value: Any) -> Any:
+    """Return what a text holds as JSON, as a CSV file's cells do, and any other value as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _label_column(values: Mapping[str, Any], column: str | None) -> str | None:
@@ -116,7 +130,7 @@ def _label_column(values: Mapping[str, Any], column: str | None) -> str | None:
 def _inside(columns: Columns, leaves: Sequence[Criterion]) -> list[Any] | None:
     """Return the verdicts that stand in the criteria themselves, None if there are none."""
     value = value_at(columns.values, columns.read.get("rubric", ""))
-    items = json_value(value) if isinstance(value, str) else value
+    items = _written(value)
     if not isinstance(items, list | tuple) or len(items) != len(leaves):
         return None
     found = [
@@ -141,7 +155,8 @@ def _by_name(given: Mapping[Any, Any], leaves: Sequence[Criterion]) -> dict[str,
 
 def _in_order(given: Any, leaves: Sequence[Criterion]) -> dict[str, Any]:
     if len(leaves) == 1:
-        return {leaves[0].name: given}
+        is_wrapped = isinstance(given, list | tuple) and len(given) == 1
+        return {leaves[0].name: given[0] if is_wrapped else given}
     if not isinstance(given, list | tuple) or len(given) != len(leaves):
         shown = f"{len(given)} verdicts" if isinstance(given, list | tuple) else repr(given)[:40]
         raise RowError(f"got {shown} for {len(leaves)} criteria; expected one for each, null if there is none")

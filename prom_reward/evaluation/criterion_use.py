@@ -57,7 +57,7 @@ def lint_use(rubrics: Sequence[AnyRubric], judged: Sequence[JudgedResponse]) -> 
     lengths = np.array([float(len(one.response.split())) for one in judged])
     uses = [use for one in rubrics for use in _uses(one, [row.judgments.get(one.name) for row in judged])]
     found = [finding for use in uses for finding in _alone(use, lengths, places)]
-    return found + [finding for one, other in combinations(uses, 2) for finding in _together(one, other, places)]
+    return found + [finding for one, other in _candidates(uses) for finding in _together(one, other, places)]
 
 
 def _uses(rubric: AnyRubric, judgments: Sequence[Judgment | None]) -> Iterator[_Use]:
@@ -98,6 +98,18 @@ def _alone(use: _Use, lengths: Floats, places: Sequence[str]) -> Iterator[Findin
         ends = sorted(told, key=lambda at: lengths[at])
         shown = [places[at] for at in (*ends[:_NUM_SHOWN], *ends[-_NUM_SHOWN:])]
         yield use.finding("follows_length", f"follows the number of words (Spearman {follows:+.2f})", shown)
+
+
+def _candidates(uses: Sequence[_Use]) -> list[tuple[_Use, _Use]]:
+    """Return the pairs that may go together: by one product of all that every row tells of, and pairs with gaps."""
+    values = np.array([use.values for use in uses])
+    has_gaps = np.isnan(values).any(axis=1)
+    centered = np.nan_to_num(values - values.mean(axis=1, keepdims=True))
+    sizes = np.linalg.norm(centered, axis=1)
+    unit = centered / np.where(sizes > 0, sizes, 1.0)[:, None]
+    high = np.abs(unit @ unit.T) > MAX_CORRELATION - 1e-6
+    may = high | has_gaps[:, None] | has_gaps[None, :]
+    return [(uses[one], uses[other]) for one, other in combinations(range(len(uses)), 2) if may[one, other]]
 
 
 def _together(one: _Use, other: _Use, places: Sequence[str]) -> Iterator[Finding]:

@@ -58,7 +58,9 @@ def lint_file(rubric: str | Path) -> RubricLint:
     try:
         rubrics = read_rubrics(rubric)
     except RubricError as error:
-        finding = Finding(rule="unreadable", rubric=str(rubric), message=str(error), level="error")
+        finding = Finding(
+            rule="unreadable", rubric=str(rubric), message=str(error).removeprefix(f"{rubric}: "), level="error"
+        )
         return RubricLint(findings=(finding,), rubrics=())
     return RubricLint(findings=tuple(lint_rubrics(rubrics)), rubrics=rubrics)
 

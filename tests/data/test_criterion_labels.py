@@ -24,6 +24,7 @@ def labels(columns=None, **more):
         ("labels", {"Names the capital.": 1, "river": ["no", "met"], "short": None}),
         ("labels", [True, [0, 1], None]),
         ("binary_labels", ["Yes", ["not met", "TRUE"], True]),
+        ("labels", "[true, [0, 1], null]"),
         ("criteria_met", '{"capital": true, "river": [0.0, 1.0]}'),
     ],
 )
@@ -55,6 +56,12 @@ def test_labeled_criteria_are_asked_without_gates_and_prerequisites():
     assert [(one.name, one.requires, one.role) for one in found.criteria] == [("river", (), "term")]
 
 
+@pytest.mark.parametrize("value", [True, [True], [[True]], "yes", '["yes"]'])
+def test_a_single_criterion_has_one_verdict_or_one_an_annotator(value):
+    assert labels(rubric=ITEMS[:1], labels=value) == {"capital": (True,)}
+    assert labels(rubric=ITEMS[:1], labels=[True, False]) == {"capital": (True, False)}
+
+
 def test_a_column_of_another_name_is_named():
     assert labels(LabelColumns(score="doctor"), doctor=[True, False, True])["capital"] == (True,)
 
@@ -67,6 +74,7 @@ def test_a_column_of_another_name_is_named():
         ({"labels": [True, False]}, "got 2 verdicts for 3 criteria"),
         ({"labels": ["perhaps", True, True]}, "got 'perhaps' as the verdict on 'capital'"),
         ({"labels": [2, True, True]}, "got 2 as the verdict on 'capital'"),
+        ({"labels": "[true, "}, r"got '\[true, ' for 3 criteria"),
         ({"labels": [None, None, True]}, "no criterion that a judge decides"),
         ({"rubric": [{"rubric": "helpfulness"}, {"rubric": ITEMS}], "labels": [True]}, "a checklist alone"),
     ],

@@ -36,3 +36,10 @@ def test_rows_without_a_judgment_are_named():
     )
     assert [row.place for row in broken] == ["line 1", "line 2", "line 3", "line 4"]
     assert "rubric's name" in broken[1].problem
+
+
+def test_a_value_that_is_no_number_is_named():
+    part = {"name": "a", "weight": 1, "value": "high"}
+    row = {"response": "A", "rubric": "list", "outcome": "scored"}
+    found, broken = judged_responses(rows({**row, "parts": [part]}, {**row, "expected_score": "3"}))
+    assert (found, ["expected a number" in one.problem for one in broken]) == ([], [True, True])
