@@ -19,7 +19,8 @@ def show_evaluation(found: JudgeEvaluation) -> None:
     _show_figures(found)
     if found.against is not None:
         _show_figures(found.against)
-        _show_gaps(found.judge, found.against.judge, found.difference)
+        of = "verdicts" if found.checklists else "expected score"
+        _show_gaps(f"{found.judge} minus {found.against.judge}, {of}", found.difference)
 
 
 def _show_figures(found: JudgeEvaluation) -> None:
@@ -100,9 +101,9 @@ def _show_criteria(name: str, evaluation: CriteriaEvaluation) -> None:
         stdout.print(f"... and {len(criteria) - _NUM_CRITERIA} more criteria; --json has all")
 
 
-def _show_gaps(first: str, second: str, gaps: Mapping[str, Estimate]) -> None:
+def _show_gaps(title: str, gaps: Mapping[str, Estimate]) -> None:
     """Print the paired differences of two judges."""
-    table = Table(title=f"{first} minus {second}", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for heading in ("", "difference", "p"):
         table.add_column(heading)
     for measure, gap in gaps.items():
