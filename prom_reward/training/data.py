@@ -104,10 +104,8 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabeledRequest]:
     found = read_labeled(source.path, source.rubrics, columns=columns)
     rows = [*found.rows, *(one for checklist in found.checklists for one in _verdicts(checklist))]
     if not rows:
-        raise InputError(
-            f"{source.path}: got no responses with scores, nor with verdicts on yes-or-no criteria; expected some to "
-            "train on"
-        )
+        got = "preference pairs" if found.pairs else "verdicts on criteria with options alone"
+        raise InputError(f"{source.path}: got {got}; expected responses with scores to train on, or yes-or-no criteria")
     if found.problems:
         logger.warning("%s: %d rows left out; the first: %s", source.path, len(found.problems), found.problems[0])
     if len({one.cluster for one in rows}) == len(rows) > _MANY_ROWS:

@@ -314,7 +314,7 @@ def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path, data_file
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n")
     training = training_of(data=[DataSource(path=(path), rubric="helpfulness")])
-    with pytest.raises(InputError, match="got no responses with scores, nor with verdicts"):
+    with pytest.raises(InputError, match="got preference pairs; expected responses with scores"):
         training.examples(training.load())
 
 
