@@ -109,11 +109,13 @@ def tune(
         on_batch: Called after each call of the judge with the number of its gradings.
 
     Raises:
-        InputError: There are too few questions for two halves.
+        InputError: There are verdicts on criteria, or too few questions for two halves.
         ConfigError: The judge has a calibration.
     """
     if judge.calibration is not None:
         raise ConfigError("got a judge with a calibration; expected one without, whose own scores can be tuned")
+    if rows.checklists:
+        raise InputError("got verdicts on criteria; expected rows with scores, or preference pairs, to tune on")
     chooses = _halves(rows, seed)
     measure = "pairwise_accuracy" if rows.pairs else measure
 

@@ -1,8 +1,9 @@
 import re
+from dataclasses import replace
 
 import pytest
 
-from prom_reward.data.human_labels import LabeledFile, LabeledPair
+from prom_reward.data.human_labels import LabeledPair
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.evaluation.evaluate import labeled_input
@@ -84,7 +85,7 @@ def test_pairs_are_tuned_by_the_share_in_order(judge):
         LabeledPair(chosen=best[name].request, rejected=worst[name].request, cluster=name, group="") for name in best
     ]
     found = tune(
-        LabeledFile(rows=[], pairs=pairs, recognition="", problems=[]),
+        replace(labeled_rows(), rows=[], pairs=pairs),
         judge=judge,
         notes=(USELESS, GOOD),
         resamples=100,
@@ -108,3 +109,8 @@ def test_a_calibrated_judge_is_refused():
     calibration = Calibration(low_slope=1.0, high_slope=1.0, shift=0.0)
     with pytest.raises(ConfigError, match="calibration"):
         tune(labeled_rows(), judge=PrometheusJudge(ScriptedEngine(["[RESULT] 3"]), calibration=calibration))
+
+
+def test_verdicts_on_criteria_are_refused(judge):
+    with pytest.raises(InputError, match="got verdicts on criteria"):
+        tune(replace(labeled_rows(), rows=[], checklists=[None]), judge=judge)
