@@ -150,8 +150,8 @@ class Recorded:
 @pytest.mark.parametrize(
     ("recipe", "digest"),
     [
-        ("train_judge", "b3823f225c85db58"),
-        pytest.param("train_judge_second_leg", "c623cfbe0d055bf2", marks=pytest.mark.full),
+        ("train_judge", "f77139ffcf8e300a"),
+        pytest.param("train_judge_second_leg", "ad2b67cae61c993a", marks=pytest.mark.full),
     ],
 )
 def test_a_shipped_recipe_gives_the_same_examples_again(data_folder, monkeypatch, recipe, digest):
@@ -167,6 +167,23 @@ def test_a_shipped_recipe_gives_the_same_examples_again(data_folder, monkeypatch
     )
     text = json.dumps([one.given for one in (*made.training, *made.validation)])
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
+
+
+def test_the_rubrics_best_level_is_copied_if_asked_for():
+    best = list(HONESTY.descriptions.values())[-1]
+    shares = {}
+    for copies in (False, True):
+        made = [
+            one
+            for seed in range(30)
+            for one in constructed_requests(TASKS, (HONESTY,), seed=seed, copies_rubric=copies)
+        ]
+        shares[copies] = [
+            one.mean_score for one in made if best in one.request.response and HONESTY.text not in one.request.response
+        ]
+    assert shares[False] == []
+    assert len(shares[True]) > 10
+    assert max(shares[True]) < 3
 
 
 def test_half_of_the_tasks_show_the_reference_answer():

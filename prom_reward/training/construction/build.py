@@ -94,7 +94,7 @@ def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 
     return ConstructedSet(
         facts=[row for number, one in enumerate(questions) for row in fact_rows(one, number, draw, held_out=held_out)],
         aspects=[row for number in range(num_questions // 4) for row in _aspect_rows(number, aspects, draw)],
-        criteria=list(_criteria_rows(questions[: num_questions // 2], aspects, draw)),
+        criteria=list(_criteria_rows(questions[: num_questions // 2], aspects, draw, held_out=held_out)),
         long=list(_long_rows(words, num_questions // 4, draw, held_out=held_out)),
         known=list(_known_rows(wordnet, num_questions // 4, draw, held_out=held_out)),
         imitations=[row for number, one in enumerate(questions[::4]) for row in _imitation_rows(one, number, draw)],
@@ -203,7 +203,9 @@ def _aspect_rows(number: int, aspects: Mapping[str, Aspect], draw: random.Random
             yield {**constructed_row(one.instruction, one.text, scored[0], level, f"text-{number}"), "kind": name}
 
 
-def _criteria_rows(questions: Sequence[Question], aspects: Mapping[str, Aspect], draw: random.Random) -> Iterator[Row]:
+def _criteria_rows(
+    questions: Sequence[Question], aspects: Mapping[str, Aspect], draw: random.Random, *, held_out: bool
+) -> Iterator[Row]:
     for number, question in enumerate(questions):
         for variant in draw.sample(question.variants, 2):
             asked = truth_criterion(variant, draw)
@@ -212,7 +214,7 @@ def _criteria_rows(questions: Sequence[Question], aspects: Mapping[str, Aspect],
                 row = constructed_row(question.instruction, variant.response, *asked, cluster)
                 yield {**row, "reference_answer": question.reference, "kind": "truth"}
         [text] = draw_texts(aspects, 1, draw)
-        for rubric, answer in text_criteria(text, aspects, draw):
+        for rubric, answer in text_criteria(text, aspects, draw, is_balanced=not held_out):
             yield {**constructed_row(text.instruction, text.text, rubric, answer, f"criteria-{number}"), "kind": "text"}
 
 

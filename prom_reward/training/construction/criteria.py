@@ -43,15 +43,23 @@ _TRUTH = ("The answer is correct.", "The response agrees with the reference answ
 _FALSEHOOD = ("The answer is wrong.", "The response contradicts the reference answer or does not answer.")
 
 
-def text_criteria(text: Text, aspects: Mapping[str, Aspect], draw: random.Random) -> list[tuple[Rubric, int]]:
+def text_criteria(
+    text: Text, aspects: Mapping[str, Aspect], draw: random.Random, *, is_balanced: bool = False
+) -> list[tuple[Rubric, int]]:
     """Return criteria for a text with their answers (1 if met): two aspects, an item, and a matter of form.
 
-    One of the aspects is met if the text has any, so that yes is as frequent as no.
+    Args:
+        text: The text.
+        aspects: What it may have.
+        draw: Of all choices.
+        is_balanced: Ask for one aspect that the text has, if it has any, so that yes is about as frequent as no.
     """
     found = []
-    met = [name for name in aspects if aspects[name].count(text.text)]
-    first = draw.choice(met or list(aspects))
-    for name in (first, draw.choice([one for one in aspects if one != first])):
+    names = draw.sample(list(aspects), 2)
+    met = [name for name in aspects if aspects[name].count(text.text)] if is_balanced else []
+    if met and not {*met} & {*names}:
+        names[0] = draw.choice(met)
+    for name in names:
         asked, has = draw.choice(_ASKED[name]), int(aspects[name].count(text.text) > 0)
         found.append((criterion(asked), has))
     item = draw.choice(text.items)
