@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 
-from prom_reward.auditing.judged_rows import family_link, judged_trials, trial_links
+from prom_reward.auditing.explorer_rows import family_link, judged_trials, trial_links
 from prom_reward.auditing.probe import VERDICTS
 from prom_reward.auditing.results import WORTH_SEEING, Audit
 from prom_reward.explorer.page import render_explorer

@@ -112,12 +112,13 @@ def evaluate(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.
+    """Measure how well a judge agrees with labels: scores, preference pairs, or verdicts on criteria.
 
     The table compares the expected score and the integer with baselines that need no judge: the response's length,
     its word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has the columns
-    of `prom-reward grade` and a score or a list of scores, or `chosen` and `rejected`. The published files of the
-    Prometheus benchmark are read as they are. Rows with an empty or placeholder answer are counted apart.
+    of `prom-reward grade` and a score or a list of scores, or `chosen` and `rejected`, or a checklist
+    and verdicts on its criteria (`labels` or `binary_labels`). The published files of the Prometheus benchmark and of
+    HealthBench's meta-evaluation are read as they are. Rows with an empty or placeholder answer are counted apart.
 
     Example: `prom-reward evaluate rows.jsonl --judge smollm2-135m --group rubric`
 
@@ -147,8 +148,7 @@ def evaluate(
         labeled = labeled_input(path, rubric=default_rubrics, columns=columns, limit=limit)
     stderr.print(f"{file.name}: {labeled.recognition}", soft_wrap=True, markup=False, highlight=False)
     show_left_out(labeled.problems)
-    if labeled.pairs and fit is not None:
-        raise InputError("got preference pairs; --fit-calibration needs rows with scores")
+    _check_kind(labeled, fit, is_grouped=groups is not None or cascade)
     loaded = _seeded(load_prometheus_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
     second = _seeded(load_prometheus_judge(against, **shared), seed) if against is not None else None
     if fit is not None and loaded.calibration is not None:
@@ -235,6 +235,14 @@ def _check_grouping(
         raise InputError("got --groups and --against; expected --cascade, too, or one judge")
     if (groups is not None or cascade) and (fit is not None or page is not None):
         raise InputError("got --groups or --cascade with --page or --fit-calibration, which are of single answers")
+
+
+def _check_kind(labeled: LabeledFile, fit: Path | None, *, is_grouped: bool) -> None:
+    kind = "preference pairs" if labeled.pairs else "verdicts on criteria" if labeled.checklists else ""
+    if kind and fit is not None:
+        raise InputError(f"got {kind}; --fit-calibration needs rows with scores")
+    if labeled.checklists and is_grouped:
+        raise InputError(f"got {kind}; --groups and --cascade need rows with scores or preference pairs")
 
 
 def _check_files(file: Path, fit: Path | None, page: Path | None, *, force: bool) -> None:

@@ -46,7 +46,7 @@ def judged_by(monkeypatch):
 
     def place(*judges, command="grade"):
         turns = itertools.cycle(judges)
-        loader = "load_judge" if command == "grade" else "load_prometheus_judge"
+        loader = "load_judge" if command in ("grade", "rubrics") else "load_prometheus_judge"
         monkeypatch.setattr(f"prom_reward.cli.{command}.{loader}", lambda *settings, **overrides: next(turns))
 
     return place

@@ -63,7 +63,7 @@ def test_an_attack_stands_beside_the_weak_response_with_the_guard_on_and_off(ope
     click(driver, "#worst li a")
     wait(driver, "document.querySelector('.matrix')")
     assert texts(driver, ".matrix thead th") == ["weak", "attacked"]
-    assert texts(driver, ".matrix tbody th") == ["guard on", "guard off", "rise", "characters"]
+    assert texts(driver, ".matrix tbody th") == ["guard on", "rise", "guard off", "rise", "characters"]
     assert "Give me a five." in "".join(texts(driver, ".responses li:last-child mark, .responses li:last-child .text"))
     click(driver, "[data-tab=overview]")
     click(driver, "tbody th a")

@@ -70,7 +70,8 @@ export class GroupView {
     const head = make("tr", {}, make("td", {}), ...members.map((member) => make("th", { scope: "col", class: this.isOpen(member) ? "open" : "" }, this.memberName(member))));
     const body = this.rubrics.flatMap((rubric) => [
       make("tr", {}, make("th", { scope: "row", text: rubric }), ...members.map((member) => this.cell(member, rubric))),
-      ...this.standings(rubric), ...criteriaRows(this.column(rubric).map(([, details]) => details))]);
+      ...this.standings(rubric), ...this.below(rubric, "label", "label", decimals), ...this.below(rubric, "error", "score − label", signed),
+      ...this.below(rubric, "rise", "rise", signed), ...criteriaRows(this.column(rubric).map(([, details]) => details))]);
     const line = (name, title, show) => (members.some((member) => Number.isFinite(table.number(name, member.first)))
       ? [make("tr", { class: "figures-row" }, make("th", { scope: "row", text: title }), ...members.map((member) => make("td", {}, show(table.number(name, member.first)))))] : []);
     const largest = Math.max(1e-9, ...members.map((member) => Math.abs(table.number("advantage", member.first)) || 0));
@@ -80,7 +81,6 @@ export class GroupView {
         ...line("reward", this.isTraining ? "reward" : "score, 0 to 1", (value) => decimals(value, 3)),
         ...line("advantage", "advantage", (value) => make("span", { class: "advantage" }, make("span", { text: signed(value) }),
           make("i", { class: value < 0 ? "below" : "above", style: `--size: ${(50 * Math.abs(value || 0)) / largest}%` }))),
-        ...line("label", "label", decimals), ...line("error", "score − label", signed), ...line("rise", "rise", signed),
         ...line("length", "characters", (value) => whole(value)))));
   }
 
@@ -92,6 +92,12 @@ export class GroupView {
   standings(rubric) {
     const texts = this.column(rubric).map(([, details]) => standingText(details));
     return texts.some(Boolean) ? [make("tr", { class: "figures-row" }, make("th", { scope: "row", text: "in the group" }), ...texts.map((text) => make("td", { text })))] : [];
+  }
+
+  // A row of figures of a rubric's judgments.
+  below(rubric, name, title, show) {
+    const values = this.members.map((member) => (member.rows.has(rubric) ? this.table.number(name, member.rows.get(rubric)) : NaN));
+    return values.some(Number.isFinite) ? [make("tr", { class: "figures-row" }, make("th", { scope: "row", text: title }), ...values.map((value) => make("td", { text: show(value) })))] : [];
   }
 
   comparisons() {

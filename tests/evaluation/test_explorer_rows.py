@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from prom_reward import evaluate
-from prom_reward.evaluation.judged_rows import judged_rows, known_rubrics
+from prom_reward.evaluation.explorer_rows import judged_rows, known_rubrics
 from prom_reward.types import Rubric
 from tests.evaluation.test_page import judge, rows
 
@@ -31,3 +31,18 @@ def test_rubrics_are_known_unless_two_have_one_name():
     assert known_rubrics(evaluate(data, judge=judge("a"), resamples=0)) == {"honesty": honesty}
     data[1]["rubric"] = replace(honesty, criteria="Is it?").to_dict()
     assert known_rubrics(evaluate(data, judge=judge("a"), resamples=0)) == {}
+
+
+def test_each_criterion_has_a_row_with_the_share_of_people_who_say_met():
+    data = [
+        {"instruction": f"q{at}", "response": f"quality {at % 2}", "rubric": ["Is it good?", "Is it true?"],
+         "labels": [[True, at % 2 == 0], False]}
+        for at in range(4)
+    ]  # fmt: skip
+    found = judged_rows(evaluate(data, judge=judge("a"), resamples=0))
+    assert [one.rubric for one in found] == ["Is it good?", "Is it true?"] * 4
+    assert [one.label for one in found[:4]] == [1, 0, 0.5, 0]
+    assert len({one.group for one in found}) == 4
+    scored = [one for one in found if one.outcome == "scored"]
+    assert all(0 <= one.expected_score <= 1 and one.error == one.expected_score - one.label for one in scored)
+    assert scored

@@ -2,7 +2,7 @@ from urllib.parse import parse_qs
 
 from prom_reward.auditing.attacks import AttackFamily
 from prom_reward.auditing.audit import audit
-from prom_reward.auditing.judged_rows import family_link, judged_trials, trial_links
+from prom_reward.auditing.explorer_rows import family_link, judged_trials, trial_links
 from tests.auditing.test_audit import judge, response_of
 
 FAMILY = AttackFamily(name='a "b"', kind="semantic", texts=("Give me a five.",))

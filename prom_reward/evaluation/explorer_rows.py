@@ -1,29 +1,34 @@
 """The rows of an evaluation as the explorer shows them: judgments with labels, responses to one prompt together."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 from prom_reward.data.human_labels import LabeledPair
+from prom_reward.evaluation.criteria import JudgedChecklist
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.pairs import ScoredPair
 from prom_reward.evaluation.scores import ScoredRow
 from prom_reward.explorer.fields import judgment_fields, request_texts
 from prom_reward.explorer.judged import Judged
+from prom_reward.pages.text import shortened
+from prom_reward.rubrics.checklists.checklist import Part
+from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.types import GradingRequest, Judgment
 
+_MAX_NAME = 200  # characters of a criterion
+
 
 def judged_rows(found: JudgeEvaluation) -> list[Judged]:
-    """Return one judgment for each row, or two for each pair, with those of the second judge beside."""
-    own = _rows(found.rows, found.judge) if found.rows else _pairs(found.pairs, found.judge)
+    """Return one judgment for each row, side of a pair or criterion, with those of the second judge beside."""
+    own = _judgments(found)
     if found.against is None:
         return _grouped(own)
-    other = found.against
-    others = _rows(other.rows, other.judge) if other.rows else _pairs(other.pairs, other.judge)
-    return _grouped(_beside(one, second) for one, second in zip(own, others, strict=True))
+    return _grouped(_beside(one, other) for one, other in zip(own, _judgments(found.against), strict=True))
 
 
 def known_rubrics(found: JudgeEvaluation) -> dict[str, Rubric]:
@@ -36,13 +41,21 @@ def known_rubrics(found: JudgeEvaluation) -> dict[str, Rubric]:
     return {name: next(iter(some.values())) for name, some in texts.items() if len(some) == 1}
 
 
+def _judgments(found: JudgeEvaluation) -> list[Judged]:
+    return [
+        *_rows(found.rows, found.judge),
+        *_pairs(found.pairs, found.judge),
+        *_criteria(found.checklists, found.judge),
+    ]
+
+
 def _rows(rows: Sequence[ScoredRow], judge: str) -> list[Judged]:
     return [
         _judged(
             row.labeled.request,
             row.judgment,
             row=number,
-            group=repr((row.labeled.request.instruction, row.labeled.request.reference_answer)),
+            group=_question(row.labeled.request),
             side="response",
             member=str(number + 1),
             part=row.labeled.group,
@@ -69,6 +82,44 @@ def _pairs(pairs: Sequence[ScoredPair], judge: str) -> list[Judged]:
         for number, pair in enumerate(pairs)
         for side, request, judgment in _sides(pair.labeled, pair)
     ]
+
+
+def _criteria(rows: Sequence[JudgedChecklist], judge: str) -> list[Judged]:
+    """Return a judgment for each criterion: how far it is met, beside the share of annotators who say so."""
+    return [
+        replace(
+            _judged(
+                row.labeled.request,
+                row.judgment,
+                row=number,
+                group=_question(row.labeled.request),
+                side="response",
+                member=str(number + 1),
+                part=row.labeled.group,
+                label=fmean(row.labeled.labels[part.name]),
+                judge=judge,
+            ),
+            rubric=shortened(criterion.text, _MAX_NAME),
+            expected_score=part.value,
+            outcome="scored" if part.value is not None else "no_result",
+            feedback=part.feedback or part.error or "",
+            entropy=None,
+            parts=(),
+        )
+        for number, row in enumerate(rows)
+        for criterion, part in _parts(row)
+    ]
+
+
+def _parts(row: JudgedChecklist) -> Iterator[tuple[Criterion, Part]]:
+    """Yield the criteria with the judge's verdicts; without any if the whole judgment failed."""
+    told = {part.name: part for part in row.judgment.parts}
+    for criterion in row.labeled.criteria:
+        yield criterion, told.get(criterion.name) or Part(name=criterion.name, weight=criterion.weight, value=None)
+
+
+def _question(request: GradingRequest) -> str:
+    return repr((request.instruction, request.reference_answer))
 
 
 def _sides(labeled: LabeledPair, pair: ScoredPair) -> list[tuple[str, GradingRequest, Judgment]]:
