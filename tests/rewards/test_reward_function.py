@@ -295,6 +295,7 @@ OTHER_JUDGES = {
     "layout": ["response_last"],
     "mode": ["score"],
     "criterion_text": ["compact"],
+    "criteria_notes": [("Be strict.",), ("",)],
     "sampling": [
         SamplingParams(max_new_tokens=9),
         SamplingParams(temperature=0),
