@@ -42,12 +42,18 @@ def test_a_judge_is_measured_on_verdicts():
         "tpr": 1,
         "tnr": 1,
         "youdens_j": 1,
+        "auc": 1,
         "ece": 0.2,
         "brier": 0.04,
     }
     assert found.measures["accuracy"]["constant"].value == 0.5
     assert found.measures["accuracy"]["judge"].low == 1
     assert "people" not in found.measures["accuracy"]
+
+
+def test_a_checklist_may_be_given_for_all_rows():
+    rows = [{name: value for name, value in one.items() if name != "rubric"} for one in RIGHT]
+    assert measured(rows, rubric=ITEMS).to_dict() == measured(RIGHT).to_dict()
 
 
 def test_every_criterion_and_group_has_its_own_figures():
