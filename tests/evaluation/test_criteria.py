@@ -61,6 +61,11 @@ def test_every_criterion_and_group_has_its_own_figures():
     found = measured(wrong, columns=LabelColumns(group="part"))
     told = {text: one.measures["accuracy"]["judge"].value for text, one in found.criteria.items()}
     assert told == {"It says alpha here.": 1.0, "It says beta here.": 0.0}
+    alone = found.criteria["It says alpha here."].measures["accuracy"]["judge"]
+    assert (alone.low, measured(wrong[:9]).criteria["It says alpha here."].measures["accuracy"]["judge"].low) == (
+        1,
+        None,
+    )
     assert {name: one.num_verdicts for name, one in found.groups.items()} == {"x": 12, "y": 12}
     assert found.to_dict()["criteria"]["It says beta here."]["accuracy"]["judge"]["value"] == 0
 
