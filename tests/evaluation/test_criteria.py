@@ -89,7 +89,7 @@ def test_a_second_judge_is_compared_on_the_same_verdicts():
     assert found.difference["accuracy"].value == 0
     assert found.difference["brier"].value == pytest.approx(0.04 - 0.16)
     page = evaluation_page(found)
-    for text in ("Cohen&#39;s kappa", "It says alpha here.", "vague, judge", "people 1.00, judge"):
+    for text in ("Cohen&#39;s kappa", "It says alpha here.", "vague, judge", "label 1.00, judge"):
         assert text in page
 
 
