@@ -13,6 +13,7 @@ from typing import Any
 from prom_reward.data.grading import row_requests
 from prom_reward.data.human_labels import LabeledRequest
 from prom_reward.data.labels import cluster_of
+from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import GradingRequest, Rubric
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -109,7 +110,7 @@ def _variants(
     """Yield variants of the reference answer, with their scores on the rubric's scale."""
     low, width = task.rubric.scale.low, task.rubric.scale.high - task.rubric.scale.low
     reference, sentences = task.response, _sentences(task.response)
-    best = list(task.rubric.descriptions.values())[-1]
+    best = list(with_levels(task.rubric).descriptions.values())[-1]
     weak, weak_share = draw.choice([(other, 0.05), (_first(reference, 0.25), 0.3), ("", 0.0)])
     variants: list[tuple[Callable[[], str], float]] = [
         (lambda: reference, 1.0),

@@ -136,13 +136,13 @@ def _long_rows(
 
 
 def _known_rows(wordnet: Path, num_questions: int, draw: random.Random, *, held_out: bool) -> Iterator[Row]:
-    entities = [
+    capitals, people = (
         {name: what for name, what in side.items() if _is_held_out(name) == held_out} for side in read_entities(wordnet)
-    ]
+    )
     kinds = list((HELD_OUT_KNOWN if held_out else KNOWN).values())
     for number in range(num_questions):
         one, *others = [
-            entity_question(*entities, draw) if draw.random() < _ENTITIES else draw.choice(kinds)(draw)
+            entity_question(capitals, people, draw) if draw.random() < _ENTITIES else draw.choice(kinds)(draw)
             for _ in range(4)
         ]
         question = known_question(one, [other.right[0] for other in others if other.right[0] not in one.right], draw)

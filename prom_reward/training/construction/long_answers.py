@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from prom_reward.training.construction.facts import Fact
 from prom_reward.training.construction.variants import Question, Variant
@@ -10,28 +11,22 @@ from prom_reward.training.construction.wording import reworded
 from prom_reward.training.construction.wordnet import Definition
 
 _SUBJECTS = (
-    "People in this field",
-    "Most visitors",
-    "Two of my teachers",
-    "Older books",
-    "The newer guides",
-    "Children",
+    *("People in this field", "Most visitors", "Two of my teachers", "Older books", "The newer guides", "Children"),
+    *("Some writers", "My neighbors", "Students at the college", "Those who work with it", "Few experts"),
 )
-_SUBJECTS += ("Some writers", "My neighbors", "Students at the college", "Those who work with it", "Few experts")
-_VERBS = ("come back to", "have written about", "like to talk about", "took years to understand", "disagree about")
-_VERBS += ("still remember", "were surprised by", "keep notes on", "hear early of", "often return to")
-_OBJECTS = ("this point", "the whole subject", "such matters", "its long history", "that side of the question")
-_OBJECTS += ("the details", "what follows from it", "the first chapter", "the story behind it", "these words")
+_VERBS = (
+    *("come back to", "have written about", "like to talk about", "took years to understand", "disagree about"),
+    *("still remember", "were surprised by", "keep notes on", "hear early of", "often return to"),
+)
+_OBJECTS = (
+    *("this point", "the whole subject", "such matters", "its long history", "that side of the question"),
+    *("the details", "what follows from it", "the first chapter", "the story behind it", "these words"),
+)
 _ENDINGS = (
-    "",
-    "",
-    ", and rightly so",
-    " at the end of the day",
-    " without much noise",
-    ", as one would expect",
-    " in winter",
+    *("", "", ", and rightly so", " at the end of the day", " without much noise", ", as one would expect"),
+    *(" in winter", ", though not always in the same way", " when they meet", ", which is no wonder"),
+    " more than they admit",
 )
-_ENDINGS += (", though not always in the same way", " when they meet", ", which is no wonder", " more than they admit")
 
 ASKED = ("Explain these words: {}.", "What do the following words mean: {}?", "Write about each of these terms: {}.")
 """How the words of a long question are asked."""
@@ -63,8 +58,8 @@ def definition_parts(words: Sequence[Definition], draw: random.Random) -> list[P
         Part(
             asked=one.word,
             reference=f"{one.word}: {one.gloss}.",
-            right=lambda one=one: _explained(one.word, reworded(one.gloss, draw), draw),
-            wrong=lambda one=one: _explained(one.word, draw.choice(one.siblings), draw),
+            right=partial(_defined, one, draw),
+            wrong=partial(_misdefined, one, draw),
         )
         for one in words
     ]
@@ -77,12 +72,15 @@ def fact_parts(facts: Sequence[Fact], draw: random.Random) -> list[Part]:
         detail = fact.detail[side] if fact.detail else ""
         return f"{fact.stated(value, draw)}{detail}".rstrip(".") + "."
 
+    def false(fact: Fact) -> str:
+        return said(fact, draw.choice(fact.false_values), 1)
+
     return [
         Part(
             asked=one.question,
             reference=said(one, one.value),
-            right=lambda one=one: said(one, one.value),
-            wrong=lambda one=one: said(one, draw.choice(one.false_values), 1),
+            right=partial(said, one, one.value),
+            wrong=partial(false, one),
         )
         for one in facts
     ]
@@ -146,6 +144,14 @@ def _text(said: Sequence[str], draw: random.Random) -> str:
 def _padding(draw: random.Random) -> str:
     subject, verb, thing, ending = map(draw.choice, (_SUBJECTS, _VERBS, _OBJECTS, _ENDINGS))
     return f"{subject} {verb} {thing}{ending}."
+
+
+def _defined(one: Definition, draw: random.Random) -> str:
+    return _explained(one.word, reworded(one.gloss, draw), draw)
+
+
+def _misdefined(one: Definition, draw: random.Random) -> str:
+    return _explained(one.word, draw.choice(one.siblings), draw)
 
 
 def _explained(word: str, gloss: str, draw: random.Random) -> str:
