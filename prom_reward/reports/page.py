@@ -85,7 +85,7 @@ def _cards(data: ReportData) -> list[Card]:
             Card(f"{data.outcomes['forced'] / total:.1%}", "were forced", "the judge did not finish by itself")
         )
     values = [score for scores in data.scores.values() for score in scores]
-    if values:
+    if values and data.num_by_checklist in (0, data.num_judgments):  # one scale, so a mean has a meaning
         low, high = data.scale
         cards.append(
             Card(f"{sum(values) / len(values):.2f}", "mean expected score", f"on a scale from {low} to {high}")
