@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field
 
 from prom_reward.data.formats import KINDS, Example, Kind
+from prom_reward.data.unread import unread_columns
 from prom_reward.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class Recognition:
         for role, names in example.columns.by_role().items():
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
-        self.unread += [name for name in example.columns.unread() if name not in self.unread]
+        self.unread += [name for name in unread_columns(example.columns) if name not in self.unread]
 
     def __str__(self) -> str:
         kinds = " and ".join(KINDS[kind] for kind in self.kinds)
