@@ -41,7 +41,7 @@ class LabeledRequest:
 
     @property
     def label_probs(self) -> dict[int, float]:
-        """The share of every label; a fractional score is split between its two neighbours."""
+        """The share of every label; a fractional score is split between its two neighbors."""
         return soft_labels(self.scores, self.request.rubric.scale)
 
     @property
