@@ -15,7 +15,7 @@ _DIGITS = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
 
 
 def packed(value: Any) -> str:
-    """Return JSON values as text that `pages/explorer/packing.js` reads."""
+    """Return JSON values as text that `explorer/assets/data/packing.js` reads."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return encode(gzip.compress(text.encode("utf-8"), compresslevel=6, mtime=0))
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import InputError
+from prom_reward.explorer.judged import Judged
 from prom_reward.labeling.labeled_rows import LabeledRow, read_labels
 from prom_reward.labeling.manifest import load_manifest
-from prom_reward.reports.judgments import Judged, logged_judgment, row_judgments, row_pairs
+from prom_reward.reports.judgments import logged_judgment, row_judgments, row_pairs
 from prom_reward.reports.log import UNREADABLE, read_log
 from prom_reward.reports.report_data import ReportData
 from prom_reward.reports.selection import Selection
@@ -24,7 +25,8 @@ from prom_reward.reports.training_folder import (
     load_curves,
     policy_name,
 )
-from prom_reward.rubrics.rubric import builtin_names, builtin_rubric, parse_rubrics
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics, rubric_digest
+from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 from prom_reward.types import Rubric
 
 GROUP_COLUMNS = ("group", "subset", "source", "category", "task")
@@ -48,11 +50,11 @@ def load_report(
         source: The folder or the file.
         group: The column whose values are shown separately; None looks for one of GROUP_COLUMNS.
         max_judgments: Judgments with texts, in whole groups.
-        rubrics: The rubrics of a log, which holds only their names; in any form that `Rubric.parse` reads. The built-in
-            ones are known.
+        rubrics: The rubrics of a log, which holds only their names and digests; in any form that `read_rubrics` takes.
+            The built-in ones are known by their digest.
 
     Raises:
-        InputError: It is neither, or holds no judgments.
+        InputError: It is neither, holds no judgments, or was judged by another text than a given rubric's.
     """
     source = Path(source)
     selection = Selection(max_judgments)
@@ -68,25 +70,35 @@ def load_report(
         found = f"judgments of evaluations alone ({evaluations})" if evaluations else "no judgments"
         raise InputError(f"{source}: it has {found}; expected at least one")
     data.judgments = selection.kept()
-    given = {rubric.name: rubric for rubric in parse_rubrics(rubrics)} if rubrics else {}
+    given = {rubric.name: rubric for rubric in read_rubrics(rubrics)} if rubrics else {}
     _name_rubrics(data, given)
     return data
 
 
-def _name_rubrics(data: ReportData, given: Mapping[str, Rubric]) -> None:
-    """Add the given and the built-in rubrics to the known ones.
+def _name_rubrics(data: ReportData, given: Mapping[str, AnyRubric]) -> None:
+    """Add the texts of the given rubrics, and of the built-in ones whose digest the log has, to the known ones.
 
     Raises:
-        InputError: A given one is not in the data.
+        InputError: A given one is not in the data, or the data's rubric of that name has another text.
     """
-    for name in given:
+    for name, rubric in given.items():
         if name not in data.rubrics:
             raise InputError(f"{data.title}: no judgment by the rubric {name!r}; got {', '.join(sorted(data.rubrics))}")
-    for name in data.rubrics:
-        if name in given:
-            data.known_rubrics[name] = given[name]
-        elif data.is_training and name in builtin_names():
+        if not data.digests[name] <= {"", rubric_digest(rubric)}:
+            raise InputError(
+                f"{data.title}: its rubric {name!r} has another text than the given one (digest "
+                f"{', '.join(sorted(data.digests[name]))}; got {rubric_digest(rubric)}); give the text that it was "
+                "judged by"
+            )
+        if isinstance(rubric, Rubric):  # people label by levels
+            data.known_rubrics[name] = rubric
+    unknown = (data.rubrics.keys() & set(builtin_names())) - given.keys() if data.is_training else set[str]()
+    for name in sorted(unknown):
+        if data.digests[name] == {rubric_digest(builtin_rubric(name))}:
             data.known_rubrics[name] = builtin_rubric(name)
+        else:
+            told = "no digest of it" if data.digests[name] == {""} else "another digest than the built-in one's"
+            data.missing.append(f"the text of the rubric {name}: the log has {told}; give it with --rubric")
 
 
 def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportData:

@@ -8,8 +8,8 @@ import numpy as np
 
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import pearson, spearman
-from prom_reward.reports.judgments import Judged
-from prom_reward.reports.overview.links import condition, explorer_link
+from prom_reward.explorer.judged import Judged
+from prom_reward.explorer.links import condition, explorer_link
 from prom_reward.reports.report_data import ReportData
 
 

@@ -1,4 +1,4 @@
-"""One judgment, or one pair, as a report shows it: from a labeled row, or from a line of a training's log."""
+"""Reads one judgment, or one pair, from a labeled row or from a line of a training's log."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,75 +7,14 @@ from hashlib import blake2b
 from math import isfinite
 from typing import Any
 
+from prom_reward.explorer.judged import Judged, Meeting, Standing
 from prom_reward.labeling.labeled_rows import LabeledRow
 from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
 from prom_reward.pages.text import shortened
 from prom_reward.prompts.transcripts import PromptValue, transcript
+from prom_reward.rubrics.checklists.checklist import Part
 
 _MAX_TEXT = 20_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One judgment with its request; long texts are cut."""
-
-    row: int
-    """The row, counted from 0, or the step of a training, counted from 1."""
-    group: str
-    """A key that the responses to one prompt share: those of a step, of a row, or of all rows with this prompt."""
-    side: str
-    """"chosen", "rejected", "response", or "1", "2"... of several responses."""
-    member: str
-    """The response's name within its group."""
-    rubric: str
-    """The rubric's name."""
-    outcome: str
-    """The outcome."""
-    score: float | None
-    """The integer."""
-    expected_score: float | None
-    """The expected score."""
-    probs: Mapping[str, float] | None
-    """The distribution."""
-    entropy: float | None
-    """In nats."""
-    length: int
-    """Characters of the response."""
-    prompt: str
-    """The instruction."""
-    response: str
-    """The response."""
-    feedback: str
-    """The judge's feedback, or the error."""
-    margin: float | None = None
-    """Of the pair, in logit units."""
-    agreement: str | None = None
-    """Of the pair."""
-    part: str = ""
-    """The part of the data."""
-    reward: float | None = None
-    """A training's reward, or the score on [0, 1] of a labeled response, by all rubrics."""
-    weight: float = 1.0
-    """The rubric's weight in the reward."""
-    flags: tuple[str, ...] = ()
-    """The detectors that flagged the response."""
-    judge: str = ""
-    """The judge's name."""
-    reference: str = ""
-    """The reference answer."""
-    other_score: float | None = None
-    """The expected score of a second source."""
-    other_feedback: str = ""
-    """Its feedback."""
-    is_cut: bool = False
-    """Whether prompt, response or reference are shown in part."""
-
-    @property
-    def change(self) -> float | None:
-        """The second source's score minus the first one's."""
-        if self.other_score is None or self.expected_score is None:
-            return None
-        return self.other_score - self.expected_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,10 +102,12 @@ def logged_judgment(record: Mapping[str, Any], rank: int = 0) -> Judged:
     row = record.get("row")
     return Judged(
         row=step,
-        group=f"{step} {_digest(_text(record['instruction']))}",
+        group=" ".join([str(step), _digest(_text(record["instruction"])), *_group(record)]),
         side="response",
         member="" if row is None else f"{rank}.{int(row) + 1}" if rank else str(int(row) + 1),
         rubric=_text(record["rubric"]),
+        digest=_text(record.get("rubric_digest") or ""),
+        standing=_standing(record),
         **_texts(record["instruction"], record["response"], record.get("reference_answer") or ""),
         reward=_number(record.get("reward")),
         weight=_number(record.get("weight")) or 1.0,
@@ -185,7 +126,46 @@ def _judgment_fields(values: Mapping[str, Any]) -> dict[str, Any]:
         "entropy": _number(values["entropy"]),
         "feedback": _cut(_text(values["feedback"] or values.get("error") or "")),
         "flags": tuple(map(_text, values.get("flags") or ())),
+        "given_by": _text(values.get("given_by") or ""),
+        "judge_scores": {_text(name): _number(score) for name, score in (values.get("judge_scores") or {}).items()},
+        "parts": tuple(_part(part) for part in values.get("parts") or ()),
     }
+
+
+def _part(values: Mapping[str, Any]) -> Part:
+    """Return a checklist's criterion; its texts are as bounded as feedback."""
+    said = [_text(values.get(name) or "") for name in ("source", "feedback", "error")]
+    return Part(
+        name=_text(values["name"]),
+        weight=_number(values["weight"]) or 0.0,
+        value=_number(values.get("value")),
+        effect=_number(values.get("effect")),
+        source=said[0],
+        feedback=_cut(said[1]),
+        error=said[2] or None,
+    )
+
+
+def _group(record: Mapping[str, Any]) -> list[str]:
+    """Return the number that GroupReward gives a group: one prompt may have two in a step."""
+    return [str(int(record["group"]))] if "comparisons" in record and record.get("group") is not None else []
+
+
+def _standing(record: Mapping[str, Any]) -> Standing | None:
+    """Return what GroupReward logs; older logs have no single orders."""
+    if "comparisons" not in record:
+        return None
+    return Standing(
+        place=int(record["place"]),
+        score=_number(record.get("group_score")),
+        standard_error=_number(record.get("standard_error")),
+        meetings=[_meeting(*one) for one in record["comparisons"]],
+    )
+
+
+def _meeting(other: Any, prob: Any, *orders: Any) -> Meeting:
+    first, second = map(_number, orders or (None, None))
+    return Meeting(int(other), _number(prob), (first, second))
 
 
 def _texts(prompt: str, response: str, reference: str) -> dict[str, Any]:

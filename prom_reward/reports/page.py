@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.explorer.script import joined_script
+from prom_reward.explorer.table import table_of
 from prom_reward.pages.packing import packed
 from prom_reward.pages.page import Card, embedded, render
-from prom_reward.pages.script import joined_script
 from prom_reward.pages.text import HIDDEN
 from prom_reward.reports.difference import compare_with
 from prom_reward.reports.overview.agreement import agreement_rows
@@ -17,7 +18,6 @@ from prom_reward.reports.overview.findings import findings
 from prom_reward.reports.overview.rubric_rows import rubric_rows
 from prom_reward.reports.overview.training_figures import reward_curve, span, training_figures
 from prom_reward.reports.report_data import ReportData
-from prom_reward.reports.table import table_of
 from prom_reward.reports.training_folder import BeforeAfter, ends, summarize_curves
 from prom_reward.thinking import MARKS
 
@@ -52,7 +52,7 @@ def report_page(data: ReportData, *, against: ReportData | None = None, is_live:
         "reports/assets/page.html",
         script=joined_script(),
         connects=is_live,
-        styles=["pages/explorer/explorer.css"],
+        styles=["explorer/assets/explorer.css"],
         kind="Training report" if data.is_training else "Labeling report",
         title=data.title,
         facts=list(data.facts.items()),

@@ -12,7 +12,7 @@ from prom_reward.labeling.labeled_rows import read_labels
 from prom_reward.labeling.manifest import load_manifest
 from prom_reward.reports.log import read_log
 from prom_reward.reports.training_folder import LOG_FILE
-from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.rubrics.reading import AnyRubric, rubric_digest
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 
 
@@ -24,8 +24,10 @@ class _Item:
     response: str
     reference_answer: str | None
     rubric_name: str
+    digest: str
+    """The rubric's digest; empty if an older log holds only the name."""
     rubric: AnyRubric | None
-    """None if the source holds only the name."""
+    """None if the source is a log."""
 
 
 def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...] = ()) -> list[str]:
@@ -34,8 +36,9 @@ def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...
     Args:
         source: A folder of `prom-reward label`, a trainer's folder with its log, or a log.
         rows: The JSONL file to write.
-        rubrics: If their names are the source's, they are those rubrics' texts: a log has only names, and the built-in
-            ones are known. A single one of another name grades every response instead of the source's rubrics.
+        rubrics: If their names are the source's, they are those rubrics' texts: a log has only names and digests, by
+            which the built-in ones are known. A single one of another name grades every response instead of the
+            source's rubrics.
 
     Raises:
         InputError: The source cannot be read, a rubric's text is not known, or only some names are the source's.
@@ -81,9 +84,12 @@ def _own_rubric(item: _Item, given: Mapping[str, AnyRubric]) -> AnyRubric:
         return given[item.rubric_name]
     if item.rubric is not None:
         return item.rubric
-    if item.rubric_name in builtin_names():
+    if item.rubric_name in builtin_names() and item.digest == rubric_digest(builtin_rubric(item.rubric_name)):
         return builtin_rubric(item.rubric_name)
-    raise InputError(f"the log has only the name of the rubric {item.rubric_name!r}; give its text with --rubric FILE")
+    told = "and a digest that is no built-in rubric's" if item.digest else "and no digest"
+    raise InputError(
+        f"the log has only the name of the rubric {item.rubric_name!r} {told}; give its text with --rubric"
+    )
 
 
 def _is_read_alike(row: Mapping[str, Any], item: _Item) -> bool:
@@ -106,13 +112,13 @@ def _items(source: Path, missing: list[str]) -> Iterator[_Item]:
 
 def _logged_item(record: Mapping[str, Any], rank: int) -> _Item | None:
     """Return what a record judged; None for an evaluation's."""
-    values = [record[name] for name in ("instruction", "response", "rubric")]
+    values = [*(record[name] for name in ("instruction", "response", "rubric")), record.get("rubric_digest") or ""]
     reference = record.get("reference_answer")
     if not all(isinstance(value, str) for value in (*values, reference or "")):
         raise TypeError("got a text that is no string")
-    instruction, response, rubric = values
+    instruction, response, rubric, digest = values
     is_evaluation = record.get("mode") == "eval"
-    return None if is_evaluation else _Item(instruction, response, reference, rubric, None)
+    return None if is_evaluation else _Item(instruction, response, reference, rubric, digest, None)
 
 
 def _labeled_items(folder: Path) -> Iterator[_Item]:
@@ -120,4 +126,4 @@ def _labeled_items(folder: Path) -> Iterator[_Item]:
     for row in read_labels(folder):
         for requests in row.example.requests(default):
             for one in requests:
-                yield _Item(one.instruction, one.response, one.reference_answer, one.rubric.name, one.rubric)
+                yield _Item(one.instruction, one.response, one.reference_answer, one.rubric.name, "", one.rubric)

@@ -27,7 +27,7 @@ def report(
         against: A second source that judged the same responses.
         group: The column whose values are shown separately.
         max_judgments: Judgments with texts, in whole groups.
-        rubrics: The rubrics of a log, which holds only their names; in any form that `Rubric.parse` reads.
+        rubrics: The rubrics of a log, which holds only their names and digests; as in `load_report`.
 
     Raises:
         InputError: A source cannot be read, or the two have nothing in common.

@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from prom_reward.reports.judgments import Judged, JudgedPair
+from prom_reward.explorer.judged import Judged
+from prom_reward.reports.judgments import JudgedPair
 from prom_reward.reports.training_folder import BeforeAfter, Curve
 from prom_reward.types import Rubric
 
@@ -26,6 +27,8 @@ class ReportData:
     """The labels of the rubrics' scales, as far as distributions and scores show them."""
     rubrics: Counter[str] = field(default_factory=Counter)
     """Judgments by the rubric's name."""
+    digests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The digests of the rubrics of each name; that of an older log is empty."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """Outcomes of all judgments."""
     agreement: Counter[str] = field(default_factory=Counter)
@@ -75,7 +78,8 @@ class ReportData:
         """Count a judgment."""
         self.num_judgments += 1
         self.rubrics[one.rubric] += 1
-        self.labels.update(map(int, one.probs or ()))
+        self.digests[one.rubric].add(one.digest)
+        self.labels.update((0, 1) if one.parts else map(int, one.probs or ()))
         if one.score is not None:
             self.labels.add(int(one.score))
         self.outcomes[one.outcome] += 1

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from hashlib import blake2b
 
-from prom_reward.reports.judgments import Judged
+from prom_reward.explorer.judged import Judged
 
 _SIDES = {"chosen": 0, "rejected": 1}
 

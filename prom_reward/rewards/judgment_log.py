@@ -9,6 +9,7 @@ from typing import Any
 
 from prom_reward.errors import InputError
 from prom_reward.rewards.batch import JudgedBatch
+from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.types import GradingRequest, Judgment
 
 _BLOCK_BYTES = 1 << 20
@@ -81,6 +82,7 @@ def judgment_record(request: GradingRequest, judgment: Judgment) -> dict[str, An
         "response": request.response,
         "reference_answer": request.reference_answer,
         "rubric": request.rubric.name,
+        "rubric_digest": rubric_digest(request.rubric),
         **judgment.to_dict(),
     }
 

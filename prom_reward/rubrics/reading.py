@@ -1,7 +1,9 @@
 """Reads what a data set or a user gives as a rubric: one with levels, or a checklist."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
 
 from prom_reward.errors import RubricError
@@ -74,6 +76,15 @@ def with_levels(rubric: AnyRubric) -> Rubric:
     if isinstance(rubric, Checklist):
         raise RubricError(f"got the checklist {rubric.name!r:.40}; expected a rubric with levels")
     return rubric
+
+
+def rubric_digest(rubric: AnyRubric) -> str:
+    """Return a digest of everything that a rubric's judgments depend on; its name and weight in a reward do not count.
+
+    It stands beside the name in logs, so that a text is never shown for another rubric of that name.
+    """
+    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", replace(rubric, name="", weight=1.0).text)  # a check that is a function
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def rubric_from_dict(values: Mapping[str, Any]) -> AnyRubric:

@@ -5,8 +5,8 @@ import subprocess
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from prom_reward.explorer.script import joined_script
 from prom_reward.pages.packing import ALPHABET, encode, packed
-from prom_reward.pages.script import joined_script
 
 
 def decoded(text):

@@ -6,7 +6,7 @@ from prom_reward.errors import InputError
 from prom_reward.reports.difference import compare_with
 from prom_reward.reports.page import report_page
 from prom_reward.reports.report_data import ReportData
-from tests.reports.judged import UNSCORED, judged
+from tests.explorer.judged import UNSCORED, judged
 
 
 def source(name, rows):

@@ -346,7 +346,7 @@ def test_two_rubrics_of_one_name_are_not_told_apart_and_so_unknown(folder_of):
 
 def test_a_logs_rubrics_are_the_given_and_the_built_in_ones(log, tmp_path):
     assert load_report(log).known_rubrics == {"helpfulness": Rubric.parse("helpfulness")}
-    given = replace(Rubric.parse("honesty"), name="helpfulness")
+    given = replace(Rubric.parse("helpfulness"), weight=2.0)
     assert load_report(log, rubrics=[given]).known_rubrics == {"helpfulness": given}
     with pytest.raises(InputError, match="no judgment by the rubric 'honesty'; got helpfulness"):
         load_report(log, rubrics="honesty")

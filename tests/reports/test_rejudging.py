@@ -7,6 +7,7 @@ from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
 from prom_reward.reports.rejudging import write_requests
+from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.types import Rubric
 from tests.labeling.label_inputs import pairs, scripted_judge, write_rows
 
@@ -14,10 +15,16 @@ RECORD = {"instruction": "Q?", "response": "A.", "reference_answer": None, "rubr
 OWN = replace(Rubric.parse("honesty"), name="own")
 
 
+def with_digest(record):
+    """A record with the digest of the built-in rubric of its name."""
+    name = record["rubric"]
+    return {"rubric_digest": rubric_digest(OWN if name == "own" else Rubric.parse(name)), **record}
+
+
 @pytest.fixture
 def log(tmp_path):
     def make(*changes):
-        return write_rows(tmp_path / "judgments.jsonl", [{**RECORD, **one} for one in changes])
+        return write_rows(tmp_path / "judgments.jsonl", [with_digest({**RECORD, **one}) for one in changes])
 
     return make
 
@@ -49,7 +56,7 @@ def test_a_rubric_of_the_same_name_is_its_text_and_another_one_takes_its_place(l
 @pytest.mark.parametrize(
     ("rubrics", "said"),
     [
-        ((), r"only the name of the rubric 'own'; give its text with --rubric FILE"),
+        ((), r"only the name of the rubric 'own' and a digest that is no built-in rubric's; give"),
         (
             (OWN, Rubric.parse("reasoning")),
             r"got the rubrics own, reasoning; expected names of the source alone",
@@ -60,6 +67,15 @@ def test_a_rubric_of_the_same_name_is_its_text_and_another_one_takes_its_place(l
 def test_rubrics_that_leave_a_guess_are_refused(log, tmp_path, rubrics, said):
     with pytest.raises(InputError, match=said):
         written(log({"rubric": "own"}), tmp_path, *rubrics)
+
+
+@pytest.mark.parametrize(("digest", "said"), [("", "and no digest"), ("0" * 16, "that is no built-in rubric's")])
+def test_a_built_in_name_alone_is_not_the_built_in_rubric(log, tmp_path, digest, said):
+    source = log({"rubric_digest": digest})
+    with pytest.raises(InputError, match=f"'honesty' .*{said}"):
+        written(source, tmp_path)
+    rows, _ = written(source, tmp_path, Rubric.parse("honesty"))
+    assert len(rows) == 1
 
 
 def test_what_a_row_would_not_ask_alike_is_left_out_and_named(log, tmp_path):

@@ -1,5 +1,5 @@
 from prom_reward.reports.selection import Selection
-from tests.reports.judged import judged
+from tests.explorer.judged import judged
 
 
 def kept(judgments, size):

@@ -10,7 +10,8 @@ from prom_reward.errors import InputError
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from prom_reward.rewards.reward_function import PrometheusReward
-from prom_reward.types import Judgment, Outcome
+from prom_reward.rubrics.reading import rubric_digest
+from prom_reward.types import Judgment, Outcome, Rubric
 from tests.strategies import attack_text, grading_requests
 
 TWO = [{"rubric": "helpfulness", "weight": 0.75}, {"rubric": "honesty", "weight": 0.25}]
@@ -86,6 +87,7 @@ def test_a_record_holds_what_was_judged_and_what_came_of_it(request_of):
         "response": "Paris.",
         "reference_answer": "Paris.",
         "rubric": "helpfulness",
+        "rubric_digest": rubric_digest(Rubric.parse("helpfulness")),
         **judgment.to_dict(),
     }
 

@@ -15,12 +15,12 @@ from starlette.responses import HTMLResponse, StreamingResponse
 from starlette.routing import Route
 
 from prom_reward.errors import InputError
+from prom_reward.explorer.table import table_of
 from prom_reward.pages.packing import packed
 from prom_reward.reports.data import load_report
 from prom_reward.reports.live.tail import LogTail
 from prom_reward.reports.page import report_page
 from prom_reward.reports.report_data import ReportData
-from prom_reward.reports.table import table_of
 
 POLL_S = 1.0
 """Seconds between two looks at the log."""

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from prom_reward.errors import InputError
-from prom_reward.reports.judgments import Judged, logged_judgment
+from prom_reward.explorer.judged import Judged
+from prom_reward.reports.judgments import logged_judgment
 from prom_reward.reports.log import UNREADABLE, log_files
 from prom_reward.reports.selection import Selection
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prom_reward.explorer.judged import Judged
+from prom_reward.explorer.links import condition, explorer_link
 from prom_reward.pages.text import shortened
-from prom_reward.reports.judgments import Judged
-from prom_reward.reports.overview.links import condition, explorer_link
 from prom_reward.reports.overview.rubric_rows import RubricRow
 from prom_reward.reports.overview.training_figures import share_without_spread
 from prom_reward.reports.report_data import ReportData

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from prom_reward.evaluation.agreement import spearman
-from prom_reward.reports.judgments import Judged
-from prom_reward.reports.overview.links import condition, explorer_link
+from prom_reward.explorer.judged import Judged
+from prom_reward.explorer.links import condition, explorer_link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class RubricRow:
     """Their standard deviation."""
     scale: tuple[int, int]
     """The rubric's lowest and highest score, as far as distributions show it."""
-    best_share: float
-    """The share of integers that are the best score."""
+    best_share: float | None
+    """The share of integers that are the best score; None without integers, as of a checklist."""
     usual: tuple[int, float] | None
     """The most frequent integer, and its share."""
     length_correlation: float | None
@@ -60,7 +60,6 @@ def rubric_rows(judgments: Sequence[Judged]) -> list[RubricRow]:
 def _row(name: str, judgments: Sequence[Judged], scale: tuple[int, int], share: float | None) -> RubricRow:
     scores = np.array([one.expected_score for one in judgments], dtype=float)
     integers = Counter(int(one.score) for one in judgments if one.score is not None)
-    total = max(1, integers.total())
     usual = integers.most_common(1)
     return RubricRow(
         name=name,
@@ -68,8 +67,8 @@ def _row(name: str, judgments: Sequence[Judged], scale: tuple[int, int], share: 
         mean=float(scores.mean()),
         deviation=float(scores.std()),
         scale=scale,
-        best_share=integers[scale[1]] / total,
-        usual=(usual[0][0], usual[0][1] / total) if usual else None,
+        best_share=integers[scale[1]] / integers.total() if integers else None,
+        usual=(usual[0][0], usual[0][1] / integers.total()) if usual else None,
         length_correlation=spearman(np.array([one.length for one in judgments], dtype=float), scores),
         advantage_share=share,
     )
@@ -99,6 +98,8 @@ def advantage_shares(judgments: Sequence[Judged], scales: dict[str, tuple[int, i
 
 
 def _scale(judgments: Sequence[Judged]) -> tuple[int, int]:
+    if any(one.parts for one in judgments):
+        return (0, 1)  # a checklist's
     labels = {int(label) for one in judgments for label in one.probs or ()}
     labels |= {int(one.score) for one in judgments if one.score is not None}
     return (min(labels), max(labels)) if len(labels) > 1 else (1, 5)

@@ -11,6 +11,9 @@ from prom_reward.rewards.groups.strengths import Pair, Results, Score, fit_stren
 from prom_reward.rewards.groups.topologies import Standing, next_pairs
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
+PlaceProbs = tuple[int, float | None, float | None, float | None]
+"""Another member's place, and the probability of being better: the mean of both orders, shown first, shown second.
+None if a comparison failed."""
 Group = Sequence[GradingRequest]
 """The responses to one instruction under one rubric, with one reference answer or none."""
 
@@ -31,8 +34,12 @@ class PairVerdict:
     @property
     def prob_first(self) -> float | None:
         """P(the first is better), the mean of both orders; None if one of them failed."""
-        forward, backward = self.forward.prob_a, self.backward.prob_a
-        return None if forward is None or backward is None else (forward + 1 - backward) / 2
+        return _mean(self.orders)
+
+    @property
+    def orders(self) -> tuple[float | None, float | None]:
+        """P(the first is better) if it is shown first, and if it is shown second; None if that failed."""
+        return self.forward.prob_a, _other_side(self.backward.prob_a)
 
     @property
     def follows_order(self) -> bool:
@@ -52,18 +59,19 @@ class Ranking:
     pairs: tuple[PairVerdict, ...]
     """The comparisons, in the order in which they were asked for."""
 
-    def probs(self, place: int) -> list[tuple[int, float | None]]:
-        """Return the places that a response was compared with, and the probability that it is better; None if failed.
+    def probs(self, place: int) -> "list[PlaceProbs]":
+        """Return the places that a response was compared with, each with the probabilities that it is better.
 
         Of equal responses the first one has the comparisons.
         """
-        found: list[tuple[int, float | None]] = []
+        found: list[PlaceProbs] = []
         for pair in self.pairs:
-            prob = pair.prob_first
+            shown_first, shown_second = pair.orders
             if pair.first == place:
-                found.append((pair.second, prob))
+                found.append((pair.second, pair.prob_first, shown_first, shown_second))
             elif pair.second == place:
-                found.append((pair.first, None if prob is None else 1 - prob))
+                orders = _other_side(shown_second), _other_side(shown_first)
+                found.append((pair.first, _mean(orders), *orders))
         return found
 
 
@@ -167,3 +175,12 @@ class Contest:
         known = [rate for at in self._places if (rate := rates[at]) is not None]
         middle = sum(known) / len(known) if known and self._rule.scale == "centered" else 0.0
         return [None if (rate := rates[at]) is None else Score(rate - middle) for at in self._places]
+
+
+def _mean(orders: tuple[float | None, float | None]) -> float | None:
+    first, second = orders
+    return None if first is None or second is None else (first + second) / 2
+
+
+def _other_side(prob: float | None) -> float | None:
+    return None if prob is None else 1 - prob

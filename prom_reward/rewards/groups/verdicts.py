@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prom_reward.judging.base import Judge
-from prom_reward.rewards.groups.contest import Ranking
+from prom_reward.rewards.groups.contest import PlaceProbs, Ranking
 from prom_reward.rewards.groups.members import Member
 from prom_reward.rewards.groups.ranking import rank_groups
 from prom_reward.rewards.groups.rule import GroupRule
@@ -24,8 +24,8 @@ class Verdict:
     """Its grade."""
     score: Score | None
     """Its score; None if nothing joins it to the others."""
-    comparisons: Sequence[tuple[int, float | None]]
-    """The places that it was compared with, and the probability that it is better; None if that failed."""
+    comparisons: Sequence[PlaceProbs]
+    """The places that it was compared with, and the probabilities that it is better."""
 
     @property
     def reward(self) -> float | None:

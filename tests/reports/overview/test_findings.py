@@ -3,11 +3,11 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from prom_reward.explorer.links import condition, explorer_link
 from prom_reward.reports.overview.findings import findings, level_shift
-from prom_reward.reports.overview.links import condition, explorer_link
 from prom_reward.reports.overview.rubric_rows import rubric_rows
 from prom_reward.reports.report_data import ReportData
-from tests.reports.judged import UNSCORED, judged
+from tests.explorer.judged import UNSCORED, judged
 
 
 def found(rows):

@@ -1,7 +1,7 @@
 import pytest
 
 from prom_reward.reports.overview.rubric_rows import rubric_rows
-from tests.reports.judged import UNSCORED, judged
+from tests.explorer.judged import UNSCORED, judged
 
 
 def test_the_figures_of_a_rubric():

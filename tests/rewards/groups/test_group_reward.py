@@ -167,8 +167,14 @@ def test_metrics_columns_and_log(tmp_path):
         (7, "train", 0, at) for at in range(3)
     ]
     assert [one["reward"] for one in records] == [one["group_score"] for one in records] == rewards
-    assert records[0]["comparisons"] == [[1, pytest.approx(0.25, abs=0.2)], [2, None]]
-    assert records[2]["comparisons"] == [[0, None], [1, None]]
+    [[other, prob, *orders], [_, failed, *failed_orders]] = records[0]["comparisons"]
+    assert (other, prob) == (1, pytest.approx(0.25, abs=0.2))
+    assert sum(orders) / 2 == pytest.approx(prob)
+    assert orders[0] > 0.5 > orders[1]  # the judge prefers what it sees first
+    assert (failed, failed_orders[1]) == (None, None)  # only the order that shows the last one first failed
+    assert failed_orders[0] is not None
+    [back, _] = records[2]["comparisons"]
+    assert back == [0, None, None, pytest.approx(1 - failed_orders[0])]
 
 
 def test_the_names_of_metrics_do_not_depend_on_the_batch():

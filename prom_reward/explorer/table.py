@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from prom_reward.explorer.details import details_of, rounded
+from prom_reward.explorer.judged import Judged
 from prom_reward.pages.text import visible, writable
-from prom_reward.reports.judgments import Judged
 
 _CHUNK = 1_000_000  # characters of texts that a page unpacks at a time
 
@@ -25,6 +26,9 @@ NUMBERS: Mapping[str, Callable[[Judged], float | None]] = {
     "other": lambda one: one.other_score,
     "change": lambda one: one.change,
     "gap": lambda one: None if one.change is None else abs(one.change),
+    "disagreement": lambda one: one.disagreement,
+    "group_score": lambda one: None if one.standing is None else one.standing.score,
+    "standard_error": lambda one: None if one.standing is None else one.standing.standard_error,
     "cut": lambda one: 1 if one.is_cut else None,
 }
 """The numbers of a judgment by the name that a filter gives them."""
@@ -36,6 +40,7 @@ CATEGORIES: Mapping[str, Callable[[Judged], str]] = {
     "pair": lambda one: one.agreement or "",
     "part": lambda one: one.part,
     "judge": lambda one: one.judge,
+    "given_by": lambda one: one.given_by,
 }
 """The categories of a judgment."""
 TEXTS: Mapping[str, Callable[[Judged], str]] = {
@@ -44,6 +49,7 @@ TEXTS: Mapping[str, Callable[[Judged], str]] = {
     "feedback": lambda one: one.feedback,
     "reference": lambda one: one.reference,
     "other_feedback": lambda one: one.other_feedback,
+    "details": details_of,
 }
 """The texts of a judgment."""
 
@@ -75,11 +81,11 @@ def table_of(judgments: Sequence[Judged], *, is_training: bool) -> Table:
     groups = _Numbering()
     codes = [groups(one.group) for one in judgments]
     sizes, seen = _sizes(judgments)
-    numbers = {name: [_rounded(read(one)) for one in judgments] for name, read in NUMBERS.items()}
+    numbers = {name: [rounded(read(one)) for one in judgments] for name, read in NUMBERS.items()}
     numbers |= {
         "step" if is_training else "row": [one.row + (not is_training) for one in judgments],
         "group": [code + 1 for code in codes],
-        "advantage": [_rounded(value) for value in advantages(judgments)],
+        "advantage": [rounded(value) for value in advantages(judgments)],
         "size": [sizes[one.group] for one in judgments],
         "seen": [seen[one.prompt] for one in judgments],
     }
@@ -118,10 +124,6 @@ def _sizes(judgments: Iterable[Judged]) -> tuple[dict[str, int], Counter[str]]:
         members[one.group].add(one.member)
         prompts[one.group] = one.prompt
     return {group: len(found) for group, found in members.items()}, Counter(prompts.values())
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
 
 
 def _per_mille(one: Judged, labels: Sequence[int]) -> list[int] | None:

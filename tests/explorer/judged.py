@@ -1,6 +1,6 @@
 """Judgments that the tests of reports share."""
 
-from prom_reward.reports.judgments import Judged
+from prom_reward.explorer.judged import Judged
 
 
 def judged(*, step=1, member=1, rubric="r", score=3.0, **changes):

@@ -26,13 +26,18 @@ export class LabelView {
       return;
     }
     const question = `${state.find}|${state.where}|${state.pick}`;
-    if (question !== this.question) this.queue = this.ordered(rows.filter((at) => !this.table.number("cut", at)));
+    if (question !== this.question) this.queue = this.ordered(rows.filter((at) => !this.table.number("cut", at) && !this.isChecklist(at)));
     this.question = question;
     byId("pick").value = state.pick;
     byId("blind").checked = state.blind !== "off";
     const asked = Number(state.at) - 1;
     this.at = state.at && this.queue.includes(asked) ? asked : this.queue.find((at) => !this.labels.get(at)) ?? this.queue[0];
     this.paint();
+  }
+
+  // A checklist's score is made of its criteria: it has no levels to choose from.
+  isChecklist(at) {
+    return this.text("details", at).startsWith('{"parts"');
   }
 
   ordered(rows) {
@@ -110,8 +115,8 @@ export class LabelView {
     return unknown.length ? `evaluate refuses labels by ${unknown.join(", ")}: make this page with report --rubric FILE, your labels stay` : "";
   }
 
-  text(name) {
-    return this.texts.get(this.table.textIds[name][this.at]) ?? "";
+  text(name, at = this.at) {
+    return this.texts.get(this.table.textIds[name][at]) ?? "";
   }
 
   item() {

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from prom_reward.reports.table import advantages, table_of
-from tests.reports.judged import UNSCORED, judged
+from prom_reward.explorer.table import advantages, table_of
+from tests.explorer.judged import UNSCORED, judged
 
 
 def test_columns_hold_what_the_judgments_hold():
@@ -33,6 +33,7 @@ def test_a_text_that_stands_several_times_is_packed_once():
         "feedback": [3] * 4,
         "reference": [3] * 4,
         "other_feedback": [3] * 4,
+        "details": [3] * 4,
     }
 
 

@@ -15,7 +15,7 @@ export const make = (name, attributes = {}, ...children) => {
   return element;
 };
 
-export const decimals = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
+export const decimals = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits).replace(/^-(?=[0.]+$)/, "") : "–");
 export const signed = (value) => (Number.isFinite(value) ? `${value < -0.005 ? "−" : "+"}${Math.abs(value).toFixed(2)}` : "–");
 export const whole = (value) => (Number.isFinite(value) ? value.toLocaleString("en") : "–");
 export const plural = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import prom_reward
-from prom_reward.pages.script import joined_script
+from prom_reward.explorer.script import joined_script
 
-FOLDER = Path(prom_reward.__file__).parent / "pages" / "explorer"
+FOLDER = Path(prom_reward.__file__).parent / "explorer" / "assets"
 MODULES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.js"))
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 

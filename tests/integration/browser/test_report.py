@@ -2,10 +2,8 @@
 
 import json
 import random
-import shutil
 import socket
 import threading
-import time
 
 import pytest
 
@@ -14,6 +12,17 @@ from prom_reward.labeling.labeling import label
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page
 from prom_reward.types import Rubric
+from tests.integration.browser.driving import (
+    click,
+    column,
+    errors,
+    is_wider_than_window,
+    press,
+    texts,
+    violations,
+    wait,
+    write,
+)
 from tests.labeling.label_inputs import pairs, scripted_judge, write_rows
 
 pytestmark = pytest.mark.browser
@@ -22,36 +31,6 @@ HOSTILE = "</script><script>document.title = 'taken'</script><b>bold</b> \u202eh
 SHOWN = HOSTILE.replace("\u202e", "\\u{202e}").replace("\u200b", "\\u{200b}")
 RUBRICS = ("helpfulness", "honesty")
 STEPS, PROMPTS, SIZE = 30, 3, 4
-CHROMIUM_OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1360,1000",
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    driver_path, chromium = shutil.which("chromedriver"), shutil.which("chromium")
-    if driver_path is None or chromium is None:
-        pytest.skip("no chromium with chromedriver; apt-get install chromium chromium-driver")
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
-
-    options = ChromeOptions()
-    options.binary_location = chromium
-    for option in (*CHROMIUM_OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options=options, service=ChromeService(executable_path=driver_path))
-    driver.set_page_load_timeout(280)
-    yield driver
-    driver.quit()
 
 
 def write_log(path, *, steps=STEPS, prompts=PROMPTS, size=SIZE):
@@ -82,63 +61,6 @@ def page(tmp_path_factory):
     page = folder / "report.html"
     page.write_text(report_page(load_report(write_log(folder / "log.jsonl"))), encoding="utf-8")
     return page
-
-
-@pytest.fixture
-def opened(browser, page):
-    """Open the page at the state of a link, with all texts read."""
-
-    def go(link="", at=page):
-        browser.get("about:blank")
-        browser.get(at.as_uri() + link)
-        wait(browser, "document.documentElement.dataset.ready === 'texts'")
-        return browser
-
-    return go
-
-
-def wait(driver, condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not driver.execute_script(f"return {condition}"):
-        assert time.monotonic() < end, condition
-        time.sleep(0.02)
-
-
-def errors(driver):
-    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-
-
-def texts(driver, selector):
-    return driver.execute_script(
-        "return [...document.querySelectorAll(arguments[0])].map((it) => it.textContent)", selector
-    )
-
-
-def click(driver, selector):
-    driver.execute_script("document.querySelector(arguments[0]).click()", selector)
-
-
-def column(driver, name):
-    at = driver.execute_script(
-        "const heads = [...document.querySelectorAll('#judgment-heads > *')];"
-        "return heads.findIndex((it) => it.dataset.name === arguments[0])",
-        name,
-    )
-    return texts(driver, f"#judgment-rows .row > :nth-child({at + 1})")
-
-
-def write(driver, field, text, expected):
-    box = driver.find_element("id", field)
-    box.clear()
-    box.send_keys(text)
-    wait(driver, f"document.getElementById('count').textContent === {json.dumps(expected)}")
-
-
-def press(driver, *keys):
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    for key in keys:
-        ActionChains(driver).send_keys(key).perform()
 
 
 def test_the_page_opens_from_disk_without_an_error_or_a_request(opened):
@@ -351,18 +273,12 @@ def test_judgments_of_a_running_training_appear(browser, tmp_path):
 
 
 @pytest.mark.parametrize("link", ["", "#view=groups&group=1", "#view=judgments", "#view=label"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_is_no_wider_than_its_window(opened, browser, width, link):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        driver = opened(link)
-        shown, whole = driver.execute_script(
-            "const page = document.documentElement; return [page.clientWidth, page.scrollWidth]"
-        )
-        assert whole == shown <= width
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_every_view_fits_its_window_and_axe_finds_nothing(opened, seen_as, axe, width, scheme, link):
+    seen_as(width, scheme)
+    driver = opened(link)
+    assert not is_wider_than_window(driver)
+    assert violations(driver, axe) == []
 
 
 @pytest.mark.full

@@ -1,6 +1,7 @@
 // One group: responses in columns, rubrics in rows, each cell a score with its distribution; then the texts.
 
 import { bars, byId, decimals, make, plural, signed, whole } from "./dom.js";
+import { comparisons, criteriaRows, criteriaTable, detailsOf, judgesTable, standingText } from "./details.js";
 import { nameOf } from "./groups.js";
 import { go, link, state } from "../state.js";
 import { plain, response } from "./texts.js";
@@ -32,7 +33,8 @@ export class GroupView {
     this.open = rows.includes(Number(state.at) - 1) ? Number(state.at) - 1 : rows[0];
     const place = [this.box.scrollTop, this.box.querySelector(".responses")?.scrollLeft ?? 0];
     const focused = this.box.contains(document.activeElement) && document.activeElement.dataset.at;
-    this.box.replaceChildren(this.heading(rows[0]), this.matrix(), this.judgment(this.open), this.responses());
+    this.details = new Map(rows.map((at) => [at, detailsOf(this.text("details", at))]));
+    this.box.replaceChildren(...[this.heading(rows[0]), this.matrix(), this.judgment(this.open), this.comparisons(), this.responses()].filter(Boolean));
     this.box.scrollTop = isSame ? place[0] : 0;
     if (isSame) this.box.querySelector(".responses").scrollLeft = place[1];
     if (focused) this.box.querySelector(`.cell[data-at="${this.open}"]`)?.focus();
@@ -60,7 +62,9 @@ export class GroupView {
   matrix() {
     const { table, members } = this;
     const head = make("tr", {}, make("td", {}), ...members.map((member) => make("th", { scope: "col", class: this.isOpen(member) ? "open" : "" }, this.memberName(member))));
-    const body = this.rubrics.map((rubric) => make("tr", {}, make("th", { scope: "row", text: rubric }), ...members.map((member) => this.cell(member, rubric))));
+    const body = this.rubrics.flatMap((rubric) => [
+      make("tr", {}, make("th", { scope: "row", text: rubric }), ...members.map((member) => this.cell(member, rubric))),
+      ...this.standings(rubric), ...criteriaRows(this.column(rubric).map(([, details]) => details))]);
     const line = (name, title, show) => (members.some((member) => Number.isFinite(table.number(name, member.first)))
       ? [make("tr", { class: "figures-row" }, make("th", { scope: "row", text: title }), ...members.map((member) => make("td", {}, show(table.number(name, member.first)))))] : []);
     const largest = Math.max(1e-9, ...members.map((member) => Math.abs(table.number("advantage", member.first)) || 0));
@@ -71,6 +75,20 @@ export class GroupView {
         ...line("advantage", "advantage", (value) => make("span", { class: "advantage" }, make("span", { text: signed(value) }),
           make("i", { class: value < 0 ? "below" : "above", style: `--size: ${(50 * Math.abs(value || 0)) / largest}%` }))),
         ...line("length", "characters", (value) => whole(value)))));
+  }
+
+  // [name, details, isOpen] of every response under a rubric.
+  column(rubric) {
+    return this.members.map((member) => [this.memberName(member), this.details.get(member.rows.get(rubric)) ?? detailsOf(""), this.isOpen(member)]);
+  }
+
+  standings(rubric) {
+    const texts = this.column(rubric).map(([, details]) => standingText(details));
+    return texts.some(Boolean) ? [make("tr", { class: "figures-row" }, make("th", { scope: "row", text: "in the group" }), ...texts.map((text) => make("td", { text })))] : [];
+  }
+
+  comparisons() {
+    return comparisons(this.column(this.table.category("rubric", this.open)));
   }
 
   memberName(member) {
@@ -84,7 +102,7 @@ export class GroupView {
   cell(member, rubric) {
     const { table } = this, at = member.rows.get(rubric);
     if (at === undefined) return make("td", {}, "");
-    const score = table.number("score", at), [low, high] = this.scale;
+    const score = table.number("score", at), [low, high] = this.details.get(at).parts.length ? [0, 1] : this.scale;
     const heat = Number.isFinite(score) ? Math.round((50 * (score - low)) / (high - low || 1)) : 0;
     const flag = table.category("flag", at), outcome = table.category("outcome", at);
     const told = `${rubric}, ${this.memberName(member)}: ${Number.isFinite(score) ? score.toFixed(2) : outcome.replace("_", " ")}${this.change(at) ? ` ${this.change(at).textContent}` : ""}${flag ? `, flagged ${flag}` : ""}`;
@@ -103,15 +121,17 @@ export class GroupView {
 
   judgment(at) {
     const { table } = this, probs = table.probs[at], flag = table.category("flag", at);
-    const facts = [`integer ${whole(table.number("integer", at))}`, `entropy ${decimals(table.number("entropy", at))}`, table.category("outcome", at), table.category("judge", at)].filter(Boolean);
+    const integer = table.number("integer", at);
+    const facts = [Number.isFinite(integer) && `integer ${whole(integer)}`, `entropy ${decimals(table.number("entropy", at))}`, table.category("outcome", at), table.category("judge", at)].filter(Boolean);
     const spread = probs && make("div", { class: "spread" }, ...table.labels.flatMap((label, place) => [
       make("span", { text: label }), make("div", {}, make("i", { style: `width: ${probs[place] / 10}%` })), make("span", { text: `${(probs[place] / 10).toFixed(1)} %` })]));
     const member = this.members.find((one) => this.isOpen(one));
     return make("section", { class: "judgment", "aria-live": "polite" },
       make("h3", {}, `${table.category("rubric", at)}, ${this.memberName(member)}: ${decimals(table.number("score", at))}`, flag ? make("span", { class: "flag", text: ` ⚑ ${flag}` }) : null),
       make("div", { class: "parts" },
-        make("div", {}, make("h4", { text: "Feedback" }), make("div", { class: "text", dir: "auto" }, ...plain(this.text("feedback", at) || "(the judge wrote none)")), this.other(at)),
-        make("div", {}, make("h4", { text: facts.join(" · ") }), spread)));
+        make("div", {}, ...(criteriaTable(this.details.get(at)) ?? [make("h4", { text: "Feedback" }),
+          make("div", { class: "text", dir: "auto" }, ...plain(this.text("feedback", at) || "(the judge wrote none)"))]), this.other(at)),
+        make("div", {}, make("h4", { text: facts.join(" · ") }), spread, judgesTable(this.details.get(at), table.category("given_by", at)))));
   }
 
   other(at) {

@@ -4,7 +4,7 @@ import re
 from importlib import resources
 from posixpath import dirname, join, normpath
 
-_FOLDER = "pages/explorer"
+_FOLDER = "explorer/assets"
 _IMPORT = re.compile(r'^import \{[^}]*\} from "([\w./-]+\.js)";\n', re.M)
 _EXPORT = re.compile(r"^export (?=(?:const|class) (\w+))", re.M)
 

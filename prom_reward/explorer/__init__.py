@@ -1,0 +1,1 @@
+"""The judgment explorer: judgments as columns, and the script that shows them in any page."""

@@ -1,0 +1,37 @@
+"""What stands below a score, as one JSON text of a judgment: criteria, judges and comparisons."""
+
+import json
+from typing import Any
+
+from prom_reward.explorer.judged import Judged, Standing
+
+
+def rounded(value: float | None) -> float | None:
+    """Return a number with the four digits that a page shows."""
+    return None if value is None else float(f"{value:.4g}")
+
+
+def details_of(one: Judged) -> str:
+    """Return the JSON text that `explorer/assets/views/details.js` reads; empty if there is nothing.
+
+    It is ASCII, so a lone surrogate stays inside of its JSON string.
+    """
+    told: dict[str, Any] = {
+        "parts": [
+            [part.name, part.weight, rounded(part.value), rounded(part.effect), part.source, part.feedback, part.error]
+            for part in one.parts
+        ],
+        "judges": {name: rounded(score) for name, score in one.judge_scores.items()},
+        "standing": one.standing and _standing(one.standing),
+    }
+    found = {name: value for name, value in told.items() if value}
+    return json.dumps(found, separators=(",", ":")) if found else ""
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    return {
+        "place": standing.place,
+        "score": rounded(standing.score),
+        "error": rounded(standing.standard_error),
+        "meetings": [[one.other, *map(rounded, (one.prob, *one.orders))] for one in standing.meetings],
+    }
