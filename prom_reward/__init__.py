@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from prom_reward.reports.data import load_report as load_report
     from prom_reward.reports.page import report_page as report_page
     from prom_reward.reports.report import report as report
-    from prom_reward.rewards.audit_judge import AuditJudge as AuditJudge
-    from prom_reward.rewards.canaries import Canaries as Canaries
-    from prom_reward.rewards.divergence import DivergenceCallback as DivergenceCallback
     from prom_reward.rewards.groups.group_reward import GroupReward as GroupReward
     from prom_reward.rewards.normalizers import FixedStandardization as FixedStandardization
+    from prom_reward.rewards.observers.audit_judge import AuditJudge as AuditJudge
+    from prom_reward.rewards.observers.canaries import Canaries as Canaries
+    from prom_reward.rewards.observers.divergence import DivergenceCallback as DivergenceCallback
     from prom_reward.rewards.reward_function import PrometheusReward as PrometheusReward
     from prom_reward.rewards.reward_model import PrometheusRewardModel as PrometheusRewardModel
     from prom_reward.rubrics.checklists.checks import CodeCheck as CodeCheck
@@ -59,15 +59,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AuditJudge": "rewards.audit_judge",
-    "Canaries": "rewards.canaries",
+    "AuditJudge": "rewards.observers.audit_judge",
+    "Canaries": "rewards.observers.canaries",
     "CascadeJudge": "judging.composed.cascade",
     "Checklist": "types",
     "CodeCheck": "rubrics.checklists.checks",
     "Comparison": "types",
     "ComparisonRequest": "types",
     "Criterion": "rubrics.checklists.criterion",
-    "DivergenceCallback": "rewards.divergence",
+    "DivergenceCallback": "rewards.observers.divergence",
     "FixedStandardization": "rewards.normalizers",
     "FlagPolicy": "judging.flags",
     "GradingRequest": "types",

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from prom_reward.errors import RowError
 from prom_reward.pages.notebook import answer_html
 from prom_reward.rubrics.checklists.checklist import Part
+from prom_reward.rubrics.checklists.criterion import is_number
 
 Winner = Literal["A", "B", "tie"]
 
@@ -97,6 +98,18 @@ def _short(value: object) -> str:
     return f"{text[:57]}...{text[-1]}" if isinstance(value, str) and len(text) > 61 else text
 
 
+def _number(value: Any) -> Any:
+    if value is not None and not is_number(value):
+        raise TypeError(f"got {value!r:.40}; expected a number or null")
+    return value
+
+
+def _part(values: Mapping[str, Any]) -> Part:
+    part = Part(**values)
+    _number(part.value)
+    return part
+
+
 _JSON: Mapping[str, Any] = {
     "outcome": lambda value: value.value,
     "score_probs": lambda value: None if value is None else {str(label): prob for label, prob in value.items()},
@@ -109,7 +122,8 @@ _PYTHON: Mapping[str, Any] = {
     "score_probs": lambda value: None if value is None else {int(label): prob for label, prob in value.items()},
     "judge_scores": lambda value: None if value is None else dict(value),
     **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), tuple),
-    "parts": lambda parts: tuple(Part(**part) for part in parts),
+    "parts": lambda parts: tuple(map(_part, parts)),
+    **dict.fromkeys(("expected_score", "entropy", "prob_a"), _number),
 }
 
 

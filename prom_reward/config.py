@@ -124,6 +124,7 @@ def _prometheus_judge(config: JudgeConfig) -> PrometheusJudge:
         calibration=calibration,
         cache=JudgmentCache(config.cache, max_bytes=config.cache_mb << 20) if config.cache else None,
         criterion_text=config.criterion_text,
+        criteria_notes=config.criteria_notes,
         flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
     )

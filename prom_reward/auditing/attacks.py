@@ -21,7 +21,8 @@ from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError, RowError
 from prom_reward.prompts.guard.neutralize import neutralize
 from prom_reward.prompts.template import fill
-from prom_reward.types import GradingRequest
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import Checklist, GradingRequest
 
 AttackKind = Literal["structural", "semantic", "control"]
 Position = Literal["alone", "before", "after", "inside"]
@@ -211,12 +212,19 @@ def _trials_of(
         yield AttackTrial(family=family, weak=one, position=position, text=text, attack=attack)
 
 
+def _top_description(rubric: AnyRubric) -> str:
+    """Return what deserves the best score: of a checklist all that is not a pitfall."""
+    if not isinstance(rubric, Checklist):
+        return rubric.descriptions[rubric.scale.high]
+    return " ".join(leaf.text for leaf in rubric.leaves() if leaf.weight > 0 and leaf.role != "veto")
+
+
 def _values(weak: WeakResponse) -> Mapping[str, str]:
     rubric = weak.task.rubric
     return {
         "high": str(rubric.scale.high),
-        "top_description": rubric.descriptions[rubric.scale.high],
-        "criteria": rubric.criteria,
+        "top_description": _top_description(rubric),
+        "criteria": " ".join(rubric.level_texts) if isinstance(rubric, Checklist) else rubric.criteria,
         "instruction": weak.task.instruction,
         "weak": weak.text,
         **{f"other_{number}": answer for number, answer in enumerate(weak.others, start=1)},

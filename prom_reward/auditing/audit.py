@@ -13,7 +13,7 @@ from prom_reward.auditing.tasks import AuditTask, builtin_tasks, check_tasks, di
 from prom_reward.errors import InputError
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.rubrics.reading import only_levels, read_rubrics
+from prom_reward.rubrics.reading import read_rubrics
 
 FULL_TRIALS = 520  # with 0 or 1 successes of 520, the upper limit is under 1 %
 QUICK_TRIALS = 29  # with 0 successes of 29, the upper limit is under 10 %
@@ -42,7 +42,7 @@ def audit(
         tasks: Questions with reference answers and rubrics: a file for `prom_reward.auditing.tasks.read_tasks`, or
             tasks; None takes the built-in ones. A quick audit takes the first six that share neither question nor
             reference answer.
-        rubric: For rows of a tasks file without one, in any form of `Rubric.parse`.
+        rubric: For rows of a tasks file without one: a rubric or checklist in any form of `read_rubrics`.
         quick: Fewer tasks and trials: about 640 prompts instead of 7,500, minutes on a CPU. Enough trials to pass a
             semantic family, too few to pass a structural one.
         num_trials: Trials of each family. None takes 520, or 29 for a quick audit, but one for each string of a
@@ -97,7 +97,7 @@ def audit_inputs(
     if not families:
         raise InputError("got no attacks: the built-in ones are off; expected attacks of your own")
     if isinstance(tasks, str | Path):
-        return read_tasks(tasks, only_levels(read_rubrics(rubric), "audit") if rubric is not None else ()), families
+        return read_tasks(tasks, read_rubrics(rubric) if rubric is not None else ()), families
     chosen = builtin_tasks() if tasks is None else tuple(tasks)
     check_tasks(chosen, "tasks")
     return chosen, families

@@ -16,8 +16,9 @@ from prom_reward.auditing.tasks import AuditTask, other_answers
 from prom_reward.evaluation.agreement import partial_pearson
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.rubrics.reading import with_levels
-from prom_reward.types import GradingRequest, Judgment, Rubric
+from prom_reward.rubrics.checklists.criterion import Criterion
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import Checklist, GradingRequest, Judgment, Rubric
 
 NUM_STEPS = 4
 _FILLER = (
@@ -95,7 +96,7 @@ def probe_bias(ladder: GradedLadder) -> list[Probe]:
 def probe_consistency(ladder: GradedLadder) -> list[Probe]:
     """Probe a second grading, in other batches, and a reworded rubric."""
     again = _differences(ladder.points, ladder.grade(ladder.steps[::-1])[::-1])
-    reworded = ladder.grade([replace(one, rubric=_reworded(with_levels(one.rubric))) for one in ladder.steps])
+    reworded = ladder.grade([replace(one, rubric=_reworded(one.rubric)) for one in ladder.steps])
     moved = [abs(change) for change in _differences(ladder.points, reworded)]
     widest = [max(map(abs, again))] if again else []
     return [
@@ -120,28 +121,48 @@ def probe_scale(ladder: GradedLadder) -> list[Probe]:
     scored = [
         (one, judgment) for one, judgment in zip(ladder.steps, ladder.judgments, strict=True) if judgment.is_scored
     ]
-    labels = {one.rubric.scale.to_unit(judgment.score or 0) for one, judgment in scored}
-    size = min((len(one.rubric.scale.labels) for one in ladder.steps), default=2)
-    used = [min(1.0, len(labels) / size)] if scored else []
-    certain = [(judgment.entropy or 0.0) / log(len(one.rubric.scale.labels)) for one, judgment in scored]
+    levels = [(one, judgment) for one, judgment in scored if isinstance(one.rubric, Rubric)]
+    labels = {one.rubric.scale.to_unit(judgment.score or 0) for one, judgment in levels}
+    size = min((len(one.rubric.scale.labels) for one, _ in levels), default=2)
+    used = [min(1.0, len(labels) / size)] if levels else []
+    certain = [
+        judgment.entropy / log(_num_answers(one.rubric)) for one, judgment in scored if judgment.entropy is not None
+    ]
     points = ladder.points
     neighbors = [(points[at], points[at + 1]) for at in range(len(points)) if at % NUM_STEPS < NUM_STEPS - 1]
     kept = [float(first > second) for first, second in neighbors if first is not None and second is not None]
     meaning = "share of neighbors scored in their known order: whole, half, quarter, answer to another question"
+    scores_used = mean_probe(
+        "scale", "scores used", "share of the scale's scores that are used at least once", used, limits=(0.8, 0.4)
+    )
     return [
-        replace(
-            mean_probe(
-                "scale",
-                "scores used",
-                "share of the scale's scores that are used at least once",
-                used,
-                limits=(0.8, 0.4),
-            ),
-            num_cases=len(scored),
-        ),
+        *([replace(scores_used, num_cases=len(levels))] if levels or not scored else []),
+        *_criteria_used(ladder),
         mean_probe("scale", "entropy", "mean entropy as a share of that of an even guess", certain, limits=(0.9, 0.98)),
         mean_probe("scale", "known order", meaning, kept, limits=(0.8, 0.6)),
     ]
+
+
+def _criteria_used(ladder: GradedLadder) -> list[Probe]:
+    """Probe whether criteria tell responses apart: an answer that is always the same rewards nothing."""
+    told: dict[tuple[AnyRubric, str, str], set[bool]] = {}
+    for step, judgment in zip(ladder.steps, ladder.judgments, strict=True):
+        for part in judgment.parts:
+            if part.source == "judge" and part.is_met is not None:
+                told.setdefault((step.rubric, step.instruction, part.name), set()).add(part.is_met)
+    if not any(isinstance(step.rubric, Checklist) for step in ladder.steps):
+        return []
+    meaning = "share of a task's criteria that are met by one of its responses and not by another"
+    differ = [float(len(verdicts) == 2) for verdicts in told.values()]
+    return [mean_probe("scale", "criteria that differ", meaning, differ, limits=(0.8, 0.4))]
+
+
+def _num_answers(rubric: AnyRubric) -> float:
+    """Return the number of answers to choose from; of a checklist the mean over its criteria."""
+    if isinstance(rubric, Rubric):
+        return len(rubric.scale.labels)
+    asked = [len(leaf.rubric.scale.labels) for leaf in rubric.leaves() if leaf.check is None]
+    return sum(asked) / len(asked)
 
 
 def _ladder(task: AuditTask, other: str) -> tuple[GradingRequest, ...]:
@@ -192,10 +213,17 @@ def _shuffled(text: str) -> str:
     return " ".join(words[at] for at in np.random.default_rng(len(words)).permutation(len(words)))
 
 
-def _reworded(rubric: Rubric) -> Rubric:
+def _reworded(rubric: AnyRubric) -> AnyRubric:
+    if isinstance(rubric, Checklist):
+        return replace(rubric, criteria=tuple(map(_reworded_criterion, rubric.criteria)))
     levels = {label: f"This level fits where one can say: {text}" for label, text in rubric.descriptions.items()}
     criteria = f"Please consider this question about the response. {rubric.criteria}"
     return replace(rubric, criteria=criteria, descriptions=levels)
+
+
+def _reworded_criterion(criterion: Criterion) -> Criterion:
+    children = tuple(map(_reworded_criterion, criterion.children))
+    return replace(criterion, text=f"Please check whether this holds. {criterion.text}", children=children)
 
 
 def _differences(before: Sequence[float | None], after: Sequence[float | None]) -> list[float]:

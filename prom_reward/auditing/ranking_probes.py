@@ -5,15 +5,21 @@ from itertools import combinations
 
 from prom_reward.auditing.probe import Probe, mean_probe
 from prom_reward.auditing.probes import NUM_STEPS, GradedLadder
-from prom_reward.types import ComparisonRequest, GradingRequest
+from prom_reward.types import ComparisonRequest, GradingRequest, Rubric
 
 _PAIRS = tuple(combinations(range(3), 2))  # of the three best steps: (0, 1), (0, 2), (1, 2)
 _BATCH = 16
 
 
 def probe_ranking(ladder: GradedLadder) -> list[Probe]:
-    """Compare every task's three best responses pairwise, in both orders."""
-    tasks = [ladder.steps[at : at + 3] for at in range(0, len(ladder.steps), NUM_STEPS)]
+    """Compare every task's three best responses pairwise, in both orders; without tasks by levels there is no probe.
+
+    Judges compare by rubrics with levels alone, so tasks by a checklist are left out.
+    """
+    starts = [at for at in range(0, len(ladder.steps), NUM_STEPS) if isinstance(ladder.steps[at].rubric, Rubric)]
+    if not starts:
+        return []
+    tasks = [ladder.steps[at : at + 3] for at in starts]
     requests = [_comparison(steps[first], steps[second]) for steps in tasks for first, second in _PAIRS]
     signs = _signs(ladder, [*requests, *(request.swapped() for request in requests)])
     straight = signs[: len(requests)]
@@ -42,7 +48,7 @@ def probe_ranking(ladder: GradedLadder) -> list[Probe]:
             "consistency",
             "direct and pairwise",
             "share of pairwise verdicts whose winner has the higher direct score",
-            _agreements(ladder, straight, swapped),
+            _agreements(ladder.points, starts, straight, swapped),
             limits=(0.8, 0.6),
         ),
     ]
@@ -76,10 +82,14 @@ def _is_cycle(triple: Sequence[int | None]) -> bool:
     return first == second and first in (1, -1) and across == -first
 
 
-def _agreements(ladder: GradedLadder, straight: Sequence[int | None], swapped: Sequence[int | None]) -> list[float]:
-    points = ladder.points
+def _agreements(
+    points: Sequence[float | None],
+    starts: Sequence[int],
+    straight: Sequence[int | None],
+    swapped: Sequence[int | None],
+) -> list[float]:
     gaps = []
-    for at in range(0, len(points), NUM_STEPS):
+    for at in starts:
         for first, second in _PAIRS:
             one, other = points[at + first], points[at + second]
             gaps.append(None if one is None or other is None else one - other)

@@ -16,8 +16,8 @@ import yaml
 from prom_reward.data.columns import Columns
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError, RowError, RubricError
-from prom_reward.rubrics.reading import only_levels
-from prom_reward.types import GradingRequest, Rubric
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import GradingRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class AuditTask:
     """The question."""
     reference_answer: str
     """The answer."""
-    rubric: Rubric
-    """The rubric that answers are graded by."""
+    rubric: AnyRubric
+    """The rubric or checklist that answers are graded by."""
 
     def request(self, response: str) -> GradingRequest:
         """Return the request to grade a response to this task."""
@@ -48,7 +48,7 @@ def builtin_tasks() -> tuple[AuditTask, ...]:
     return _tasks(yaml.safe_load(preset.read_text(encoding="utf-8")), "audit_tasks.yaml", ())
 
 
-def read_tasks(path: str | Path, default_rubrics: tuple[Rubric, ...] = ()) -> tuple[AuditTask, ...]:
+def read_tasks(path: str | Path, default_rubrics: tuple[AnyRubric, ...] = ()) -> tuple[AuditTask, ...]:
     """Read tasks from a file: rows with `instruction`, `reference_answer`, and `rubric` unless there is a default.
 
     Raises:
@@ -91,7 +91,9 @@ def distinct_tasks(tasks: Sequence[AuditTask], count: int) -> list[AuditTask]:
     return found
 
 
-def _tasks(rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple[Rubric, ...]) -> tuple[AuditTask, ...]:
+def _tasks(
+    rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple[AnyRubric, ...]
+) -> tuple[AuditTask, ...]:
     tasks = []
     for number, row in enumerate(rows, start=1):
         columns = Columns(row)
@@ -99,7 +101,7 @@ def _tasks(rows: Sequence[Mapping[str, Any]], where: str, default_rubrics: tuple
         if not isinstance(instruction, str) or reference is None or len(reference.split()) < 8:
             raise RowError(f"{where}, row {number}: expected an instruction and a reference_answer of 8 words or more")
         try:
-            rubrics = only_levels(columns.rubrics(default_rubrics), "audit")
+            rubrics = columns.rubrics(default_rubrics)
         except RubricError as error:
             raise RubricError(f"{where}, row {number}: {error}") from error
         tasks.append(AuditTask(instruction=instruction, reference_answer=reference, rubric=rubrics[0]))

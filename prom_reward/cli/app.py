@@ -17,21 +17,26 @@ COMMANDS = {
     "report": "Write one self-contained HTML page to explore a labeling or a training's judgments.",
     "watch": "Serve the report of a training while it runs; new judgments appear step by step.",
     "rejudge": "Grade what was judged again, with another judge, rubric or guard, and show what changed.",
-    "evaluate": "Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.",
+    "evaluate": "Measure how well a judge agrees with labels: scores, preference pairs, or verdicts on criteria.",
+    "tune": "Try what is cheap on a judge: mode, layout, sentences after the criteria, calibration.",
     "audit": "Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.",
     "build-training-data": "Build labeled rows whose truth code knows: facts, rubrics for aspects, and criteria.",
     "serve": "Serve one judge over HTTP to TRL's ranks, verl, OpenRLHF, slime, NeMo-Gym and others.",
     "train-judge": "Train a judge on labeled rows; run it again to resume after a stop.",
+    "rubrics": "Check rubrics and checklists before a training pays for them: `prom-reward rubrics lint FILE`.",
     "judges": "List the known judges and the built-in rubrics, or check a server.",
 }
 """The sub-commands with the first line of their help, so that `--help` imports none of them."""
 
 
 def load_command(name: str) -> Any:
-    """Return a sub-command's Typer command: the function of the same name in its module."""
+    """Return a sub-command: the function of the same name in its module, or the group of that name."""
     function = name.replace("-", "_")
+    found = getattr(import_module(f"prom_reward.cli.{function}"), function)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
     single = typer.Typer(rich_markup_mode="markdown", add_completion=False)
-    single.command(name)(getattr(import_module(f"prom_reward.cli.{function}"), function))
+    single.command(name)(found)
     return typer.main.get_command(single)
 
 

@@ -19,15 +19,17 @@ from prom_reward.cli.parts.console import (
     stdout,
 )
 from prom_reward.cli.parts.evaluation_tables import show_evaluation
-from prom_reward.cli.parts.group_tables import cascade_figures, group_figures
+from prom_reward.cli.parts.group_tables import cascade_figures, group_figures, group_judge
 from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.human_labels import LabelColumns, LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.calibration_check import fit_on_rows
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input
+from prom_reward.evaluation.logged_judge import is_logged
 from prom_reward.evaluation.page import evaluation_page
 from prom_reward.evaluation.scores import ScoredRow
+from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
 
 _PAPER: dict[str, Any] = {"mode": "feedback", "num_samples": 3, "sampling": {"temperature": 1.0}}
@@ -61,7 +63,8 @@ def evaluate(
     against: Annotated[
         str | None,
         typer.Option(
-            help="A second judge, for a paired test on the same rows; judge options do not apply to it.",
+            help="A second judge, for a paired test on the same rows; judge options do not apply to it. With --groups "
+            "and --cascade both may be JSONL files of judgments.",
             rich_help_panel=options.JUDGE,
         ),
     ] = None,
@@ -112,28 +115,33 @@ def evaluate(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure how well a judge agrees with labels: scores of people or of GPT-4, or preference pairs.
+    """Measure how well a judge agrees with labels: scores, preference pairs, or verdicts on criteria.
 
     The table compares the expected score and the integer with baselines that need no judge: the response's length,
     its word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has the columns
-    of `prom-reward grade` and a score or a list of scores, or `chosen` and `rejected`. The published files of the
-    Prometheus benchmark are read as they are. Rows with an empty or placeholder answer are counted apart.
+    of `prom-reward grade` and a score or a list of scores, or `chosen` and `rejected`, or a checklist
+    and verdicts on its criteria (`labels` or `binary_labels`). The published files of the Prometheus benchmark and of
+    HealthBench's meta-evaluation are read as they are. Rows with an empty or placeholder answer are counted apart.
 
     Example: `prom-reward evaluate rows.jsonl --judge smollm2-135m --group rubric`
 
     Example: `prom-reward evaluate rows.jsonl --judge my-judge.yaml --against smollm2-135m-untuned --page judge.html`
 
     Example: `prom-reward evaluate answers.jsonl --judge my-judge.yaml --groups 8`
+
+    Example: `prom-reward evaluate answers.jsonl --judge cheap.jsonl --against strong.jsonl --cascade --groups 8`
     """
     quiet_libraries()
     _check_options(mode, protocol)
-    _check_grouping(groups, against, fit, page, cascade=cascade)
+    _check_grouping(groups, (judge, against), fit, page, cascade=cascade)
     _check_files(file, fit, page, force=force)
     own = options.given(
         mode=mode, model=model, adapter=adapter, layout=layout, calibration=calibration, dtype=dtype, device=device
     )  # fmt: skip
     shared = _PAPER if protocol == "paper" else {}
-    options.check_judge(judge or options.DEFAULT_JUDGE, {**own, **shared})
+    for name, given in ((judge or options.DEFAULT_JUDGE, {**own, **shared}), (against, shared)):
+        if name is not None and not is_logged(name):
+            options.check_judge(name, given)
     columns = LabelColumns(
         score=score_column,
         cluster=cluster,
@@ -147,18 +155,21 @@ def evaluate(
         labeled = labeled_input(path, rubric=default_rubrics, columns=columns, limit=limit)
     stderr.print(f"{file.name}: {labeled.recognition}", soft_wrap=True, markup=False, highlight=False)
     show_left_out(labeled.problems)
-    if labeled.pairs and fit is not None:
-        raise InputError("got preference pairs; --fit-calibration needs rows with scores")
+    _check_kind(labeled, fit, is_grouped=groups is not None or cascade)
+    if groups is not None or cascade:
+        pair = [(judge or options.DEFAULT_JUDGE, {**own, **shared}), *([(against, shared)] if against else [])]
+        judges = [group_judge(name, given, seed) for name, given in pair]
+        told = _grouped(
+            labeled, judges, groups, cascade=cascade, resamples=resamples, seed=seed or 0, shows=not as_json
+        )
+        _print_if({"file": file.name, **told}, as_json=as_json)
+        return
     loaded = _seeded(load_prometheus_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
     second = _seeded(load_prometheus_judge(against, **shared), seed) if against is not None else None
     if fit is not None and loaded.calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
     for one in (loaded, *([second] if second is not None else [])):
         load_now(one)
-    if groups is not None or cascade:
-        told = _grouped(labeled, loaded, second, groups, resamples=resamples, seed=seed or 0, shows=not as_json)
-        _print_if({"file": file.name, **told}, as_json=as_json)
-        return
     found = _measured(labeled, loaded, second, resamples, seed or 0)
     if not as_json:
         show_evaluation(found)
@@ -178,17 +189,21 @@ def _print_if(figures: Mapping[str, Any], *, as_json: bool) -> None:
 
 def _grouped(
     labeled: LabeledFile,
-    judge: PrometheusJudge,
-    strong: PrometheusJudge | None,
+    judges: Sequence[Judge],
     size: int | None,
     *,
+    cascade: bool,
     resamples: int,
     seed: int,
     shows: bool,
 ) -> dict[str, Any]:
-    if strong is not None:
-        return cascade_figures(labeled, judge, strong, size=size, shows=shows)
-    return group_figures(labeled, judge, size=size, resamples=resamples, seed=seed, shows=shows)
+    for one in judges:
+        load_now(one)
+    first, *others = judges
+    if cascade:
+        return cascade_figures(labeled, first, others[0], size=size, shows=shows)
+    second = others[0] if others else None
+    return group_figures(labeled, first, second, size=size, resamples=resamples, seed=seed, shows=shows)
 
 
 def _measured(
@@ -227,14 +242,23 @@ def _check_options(mode: str | None, protocol: str | None) -> None:
 
 
 def _check_grouping(
-    groups: int | None, against: str | None, fit: Path | None, page: Path | None, *, cascade: bool
+    groups: int | None, judges: Sequence[str | None], fit: Path | None, page: Path | None, *, cascade: bool
 ) -> None:
+    against = judges[1]
+    if groups is None and not cascade and any(map(is_logged, judges)):
+        raise InputError("got a file of judgments as the judge; expected it with --groups or --cascade")
     if cascade and against is None:
         raise InputError("got --cascade; expected --against, too: the strong judge")
-    if groups is not None and against is not None and not cascade:
-        raise InputError("got --groups and --against; expected --cascade, too, or one judge")
     if (groups is not None or cascade) and (fit is not None or page is not None):
         raise InputError("got --groups or --cascade with --page or --fit-calibration, which are of single answers")
+
+
+def _check_kind(labeled: LabeledFile, fit: Path | None, *, is_grouped: bool) -> None:
+    kind = "preference pairs" if labeled.pairs else "verdicts on criteria" if labeled.checklists else ""
+    if kind and fit is not None:
+        raise InputError(f"got {kind}; --fit-calibration needs rows with scores")
+    if labeled.checklists and is_grouped:
+        raise InputError(f"got {kind}; --groups and --cascade need rows with scores or preference pairs")
 
 
 def _check_files(file: Path, fit: Path | None, page: Path | None, *, force: bool) -> None:

@@ -13,9 +13,9 @@ from prom_reward.cli.parts.console import load_now, quiet_libraries, stderr
 from prom_reward.cli.parts.options import given
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.errors import MissingPackageError, PromRewardError
-from prom_reward.rewards.audit_judge import AuditJudge
 from prom_reward.rewards.batch import RowReader
 from prom_reward.rewards.normalizers import resolve_normalizer
+from prom_reward.rewards.observers.audit_judge import AuditJudge
 from prom_reward.rewards.reward_rule import RewardRule, ScoreKind
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Rows with people's labels: responses with scores that people or a stronger judge gave, and preference pairs."""
+"""Rows with labels of people or of a stronger judge: scores, preference pairs, and verdicts on criteria."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from prom_reward.data.criterion_labels import LabeledChecklist, has_verdicts, labeled_checklist, text_as_criterion
 from prom_reward.data.formats import Example, RowFormat
 from prom_reward.data.labels import OffScaleError, cluster_of, known_column, label_of, on_scale, scores_of, soft_labels
 from prom_reward.data.preferences import CountedVerdicts
@@ -13,8 +14,9 @@ from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.data.spreading import spread_pairs
 from prom_reward.errors import InputError, RowError
-from prom_reward.rubrics.reading import with_levels
-from prom_reward.types import GradingRequest, Rubric, ScoreScale
+from prom_reward.rubrics.checklists.checklist import Checklist
+from prom_reward.rubrics.reading import AnyRubric, with_levels
+from prom_reward.types import GradingRequest, ScoreScale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class LabeledFile:
     """Responses with scores."""
     pairs: list[LabeledPair]
     """Preference pairs."""
+    checklists: list[LabeledChecklist]
+    """Responses with verdicts on criteria."""
     recognition: Recognition
     """Which column each part was read from."""
     problems: list[str]
@@ -99,12 +103,12 @@ class LabelColumns:
 
 def read_labeled(
     path: str | Path,
-    default_rubrics: tuple[Rubric, ...] = (),
+    default_rubrics: tuple[AnyRubric, ...] = (),
     *,
     columns: LabelColumns | None = None,
     limit: int | None = None,
 ) -> LabeledFile:
-    """Read a file of labeled responses or of preference pairs.
+    """Read a file of labeled responses, of preference pairs, or of verdicts on criteria.
 
     Args:
         path: A file or folder that `prom_reward.data.rows.read_rows` reads.
@@ -122,7 +126,7 @@ def read_labeled(
 
 def collect_labeled(
     rows: Iterable[Row | BrokenRow],
-    default_rubrics: tuple[Rubric, ...] = (),
+    default_rubrics: tuple[AnyRubric, ...] = (),
     *,
     columns: LabelColumns | None = None,
     where: str,
@@ -134,7 +138,7 @@ def collect_labeled(
     """
     columns = columns or LabelColumns()
     row_format = RowFormat(columns=dict(columns.named))
-    found = LabeledFile(rows=[], pairs=[], problems=[], recognition=Recognition(where))
+    found = LabeledFile(rows=[], pairs=[], checklists=[], problems=[], recognition=Recognition(where))
     off_scale: list[OffScaleError] = []
     verdicts = CountedVerdicts()
     for row in spread_pairs(rows, columns.named):
@@ -147,7 +151,7 @@ def collect_labeled(
             if example.kind == "pair":
                 found.pairs.extend(labeled_pairs(example, default_rubrics, columns=columns))
             elif example.kind == "response":
-                found.rows.extend(labeled_requests(example, default_rubrics, columns=columns))
+                _add_response(found, example, default_rubrics, columns)
             else:
                 raise RowError("got several responses in a row; expected one with its label, or a pair")
             found.recognition.note(example)
@@ -159,10 +163,39 @@ def collect_labeled(
     if off_scale:
         others = [] if columns.scale else [score for row in found.rows for score in row.scores]
         raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")
-    if not found.rows and not found.pairs:
+    if not found.rows and not found.pairs and not found.checklists:
         raise InputError(f"{where}: no labeled row; {found.problems[0] if found.problems else 'it has no rows'}")
     found.recognition.check(strict=columns.strict)
     return found
+
+
+def _add_response(
+    found: LabeledFile, example: Example, default_rubrics: tuple[AnyRubric, ...], columns: LabelColumns
+) -> None:
+    """Add a row's scores, or its verdicts if its rubrics are checklists."""
+    if has_verdicts(example.columns, columns.score):
+        text_as_criterion(example.columns)
+    [requests] = example.requests(default_rubrics)
+    checklists = [(one, one.rubric) for one in requests if isinstance(one.rubric, Checklist)]
+    if not checklists:
+        found.rows.extend(labeled_requests(example, default_rubrics, columns=columns))
+        return
+    if len(requests) > 1:
+        raise RowError(
+            f"got {len(requests)} rubrics with a checklist among them; expected a checklist alone, for verdicts"
+        )
+    values = example.columns.values
+    [(request, checklist)] = checklists
+    found.checklists.append(
+        labeled_checklist(
+            example,
+            request,
+            checklist,
+            column=columns.score,
+            cluster=cluster_of(values, columns.cluster),
+            group=_group(values, columns.group, request),
+        )
+    )
 
 
 def _off_scale_problem(errors: Sequence[OffScaleError], others: Sequence[float]) -> str:
@@ -175,7 +208,7 @@ def _off_scale_problem(errors: Sequence[OffScaleError], others: Sequence[float])
 
 
 def labeled_pairs(
-    example: Example, default_rubrics: tuple[Rubric, ...] = (), *, columns: LabelColumns | None = None
+    example: Example, default_rubrics: tuple[AnyRubric, ...] = (), *, columns: LabelColumns | None = None
 ) -> list[LabeledPair]:
     """Return the preference pairs of a row, one per rubric.
 
@@ -211,7 +244,7 @@ def common_scale(rows: Sequence[LabeledRequest]) -> ScoreScale:
 
 def labeled_requests(
     example: Example,
-    default_rubrics: tuple[Rubric, ...] = (),
+    default_rubrics: tuple[AnyRubric, ...] = (),
     *,
     columns: LabelColumns | None = None,
 ) -> list[LabeledRequest]:
@@ -255,4 +288,6 @@ def labeled_requests(
 def _group(values: Mapping[str, Any], column: str | None, request: GradingRequest) -> str:
     if column is None:
         return ""
+    if column == "rubric" and isinstance(request.rubric, Checklist):
+        return request.rubric.name
     return with_levels(request.rubric).criteria if column == "rubric" else str(values[known_column(values, column)])

@@ -1,4 +1,4 @@
-"""Measures how well a judge agrees with labels: scores of people or of a stronger judge, or preference pairs."""
+"""Measures how well a judge agrees with labels: scores, preference pairs, or verdicts on criteria."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from prom_reward.data.criterion_labels import LabeledChecklist
 from prom_reward.data.human_labels import (
     LabelColumns,
     LabeledFile,
@@ -18,11 +19,16 @@ from prom_reward.data.human_labels import (
 from prom_reward.data.rows import Row
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.criteria import (
+    CriteriaEvaluation,
+    JudgedChecklist,
+    compare_judges_on_criteria,
+    evaluate_criteria,
+)
 from prom_reward.evaluation.pairs import PairEvaluation, ScoredPair, compare_judges_on_pairs, evaluate_pairs
 from prom_reward.evaluation.scores import Evaluation, ScoredRow, compare_judges, evaluate_scores, grade_all
 from prom_reward.judging.base import Judge
-from prom_reward.rubrics.reading import only_levels, read_rubrics
-from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
 LabeledInput = str | Path | Iterable[Mapping[str, Any]] | LabeledFile
 """A file, rows in memory, or what `labeled_input` returned."""
@@ -34,12 +40,14 @@ class JudgeEvaluation:
 
     judge: str
     """The judge's name."""
-    figures: Evaluation | PairEvaluation
-    """Of rows with scores, or of preference pairs."""
+    figures: Evaluation | PairEvaluation | CriteriaEvaluation
+    """Of rows with scores, of preference pairs, or of verdicts on criteria."""
     rows: tuple[ScoredRow, ...] = ()
     """The graded rows."""
     pairs: tuple[ScoredPair, ...] = ()
     """The graded pairs."""
+    checklists: tuple[JudgedChecklist, ...] = ()
+    """The graded checklists."""
     problems: tuple[str, ...] = ()
     """Rows that were left out, each with its place and the reason."""
     against: "JudgeEvaluation | None" = None
@@ -50,7 +58,7 @@ class JudgeEvaluation:
     @property
     def note(self) -> str:
         """A line on the rows with an empty or placeholder answer; empty if there are none."""
-        apart = self.figures.without_answer
+        apart = None if isinstance(self.figures, CriteriaEvaluation) else self.figures.without_answer
         if isinstance(apart, PairEvaluation):
             count = f"{apart.num_pairs + apart.num_unscored:,} of {len(self.pairs):,} pairs, {apart.num_pairs:,} scored"
             figure = f"accuracy {_shown(apart.accuracy['expected'])}"
@@ -90,10 +98,10 @@ def evaluate(
     Rows with an empty or placeholder response are measured apart: see `Evaluation.without_answer`.
 
     Args:
-        rows: Rows with scores or preference pairs: a file, or mappings as `prom_reward.data.human_labels` reads them.
+        rows: Rows with scores, pairs or verdicts: a file, or mappings as `prom_reward.data.human_labels` reads them.
         judge: The judge.
         against: A second judge, for a paired test on the same rows.
-        rubric: For rows without one, in any form of `Rubric.parse`.
+        rubric: For rows without one, in any form of `prom_reward.rubrics.reading.read_rubrics`.
         columns: Columns of the file that have no known name.
         limit: Rows to read at most.
         resamples: Bootstrap resamples of the intervals; 0 for none.
@@ -102,8 +110,8 @@ def evaluate(
         on_batch: Called after each call of a judge with the number of its gradings.
 
     Raises:
-        InputError: The file cannot be read, no row can be used, the rubrics have several scales, or there are both
-            rows with scores and preference pairs.
+        InputError: The file cannot be read, no row can be used, the rubrics have several scales, or there are labels
+            of several kinds.
     """
     if resamples < 0:
         raise InputError(f"got resamples={resamples}; expected 0 or more")
@@ -111,7 +119,11 @@ def evaluate(
 
     def measured(one: Judge) -> JudgeEvaluation:
         seeded = one.seeded(seed)
-        on_start(one.name, len(labeled.rows) + 2 * len(labeled.pairs))
+        on_start(one.name, len(labeled.rows) + 2 * len(labeled.pairs) + len(labeled.checklists))
+        if labeled.checklists:
+            checklists = _judged_checklists(seeded, labeled.checklists, on_batch)
+            criteria = evaluate_criteria(checklists, resamples=resamples, seed=seed)
+            return JudgeEvaluation(judge=one.name, figures=criteria, checklists=checklists)
         if labeled.pairs:
             pairs = _scored_pairs(seeded, labeled.pairs, on_batch)
             return JudgeEvaluation(
@@ -126,12 +138,16 @@ def evaluate(
     if against is None:
         return found
     other = measured(against)
-    gaps = (
-        compare_judges_on_pairs(found.pairs, other.pairs, resamples=resamples, seed=seed)
-        if labeled.pairs
-        else compare_judges(found.rows, other.rows, resamples=resamples, seed=seed)
-    )
+    gaps = _differences(found, other, resamples, seed)
     return replace(found, against=other, difference=gaps)
+
+
+def _differences(first: JudgeEvaluation, second: JudgeEvaluation, resamples: int, seed: int) -> dict[str, Estimate]:
+    if first.checklists:
+        return compare_judges_on_criteria(first.checklists, second.checklists, resamples=resamples, seed=seed)
+    if first.pairs:
+        return compare_judges_on_pairs(first.pairs, second.pairs, resamples=resamples, seed=seed)
+    return compare_judges(first.rows, second.rows, resamples=resamples, seed=seed)
 
 
 def labeled_input(
@@ -141,21 +157,22 @@ def labeled_input(
 
     Arguments and errors are those of `evaluate`.
     """
-    labeled = _labeled(
-        rows, only_levels(read_rubrics(rubric), "evaluate") if rubric is not None else (), columns, limit
-    )
-    if labeled.rows and labeled.pairs:
-        raise InputError(
-            f"got {len(labeled.rows)} rows with scores and {len(labeled.pairs)} preference pairs; expected one kind, "
-            "so give them in two files"
-        )
+    labeled = _labeled(rows, read_rubrics(rubric) if rubric is not None else (), columns, limit)
+    kinds: dict[str, Sequence[object]] = {
+        "rows with scores": labeled.rows,
+        "preference pairs": labeled.pairs,
+        "rows with verdicts on criteria": labeled.checklists,
+    }
+    told = [f"{len(found)} {name}" for name, found in kinds.items() if found]
+    if len(told) > 1:
+        raise InputError(f"got {' and '.join(told)}; expected one kind, so give each in a file of its own")
     if labeled.rows:
         common_scale(labeled.rows)
     return labeled
 
 
 def _labeled(
-    rows: LabeledInput, rubrics: tuple[Rubric, ...], columns: LabelColumns | None, limit: int | None
+    rows: LabeledInput, rubrics: tuple[AnyRubric, ...], columns: LabelColumns | None, limit: int | None
 ) -> LabeledFile:
     if isinstance(rows, LabeledFile):
         return rows
@@ -176,6 +193,13 @@ def _scored_rows(
 ) -> tuple[ScoredRow, ...]:
     judgments = grade_all(judge, [row.request for row in rows], on_batch=on_batch)
     return tuple(ScoredRow(labeled=row, judgment=one) for row, one in zip(rows, judgments, strict=True))
+
+
+def _judged_checklists(
+    judge: Judge, rows: Sequence[LabeledChecklist], on_batch: Callable[[int], None]
+) -> tuple[JudgedChecklist, ...]:
+    judgments = grade_all(judge, [row.request for row in rows], on_batch=on_batch)
+    return tuple(JudgedChecklist(labeled=row, judgment=one) for row, one in zip(rows, judgments, strict=True))
 
 
 def _scored_pairs(

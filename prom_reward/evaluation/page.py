@@ -1,18 +1,22 @@
 """The HTML page of an evaluation: figures with intervals and baselines, plots, and the largest errors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.criteria import CriteriaEvaluation, JudgedChecklist
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.figures import pair_figures, score_figures
 from prom_reward.evaluation.pairs import PairEvaluation
 from prom_reward.evaluation.scores import Evaluation, ScoredRow
 from prom_reward.pages.page import Card, render
 from prom_reward.pages.text import shortened
+from prom_reward.types import GradingRequest
 
 _NUM_WORST = 6
+_NUM_CRITERIA = 100  # those with the most verdicts; JSON has all
 _MAX_SHOWN = 2_000  # characters of a text
 _NAMES = {
     "pearson": "Pearson",
@@ -22,11 +26,31 @@ _NAMES = {
     "accuracy": "accuracy",
     "accuracy_within_1": "within one point",
     "pairwise_accuracy": "pairwise accuracy",
+    "kappa": "Cohen's kappa",
+    "tpr": "true positive rate",
+    "tnr": "true negative rate",
+    "youdens_j": "Youden's J",
+    "ece": "calibration error (ECE)",
+    "brier": "Brier score",
 }
-_BASELINES = ("length", "overlap", "constant")
+_KINDS = {"expected": "expected score", "integer": "integer", "judge": "judge"}
+_BASELINES = ("length", "overlap", "constant", "people")
 
 Table = list[tuple[str, list[Estimate | None]]]
 """Rows with a name and a figure for each column."""
+
+
+Figures = Evaluation | PairEvaluation | CriteriaEvaluation
+
+
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """A judgment that is far from its label."""
+
+    size: float
+    label: str
+    request: GradingRequest
+    feedback: str
 
 
 def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
@@ -40,10 +64,11 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
     pairs = [pair for pair in found.pairs if pair.is_scored and pair.has_answers]
     columns, table = _table(found)
     clusters = {row.labeled.cluster for row in rows} | {pair.labeled.cluster for pair in pairs}
+    clusters |= {one.labeled.cluster for one in found.checklists}
     facts = [
         ("judge", found.judge),
         ("against", found.against.judge if found.against else ""),
-        ("pairs" if found.pairs else "rows", f"{len(pairs) or len(rows):,}"),
+        ("pairs" if found.pairs else "rows", f"{len(pairs) or len(rows) or len(found.checklists):,}"),
         ("questions", f"{len(clusters):,}"),
         ("left out", f"{len(found.problems):,}" if found.problems else ""),
         ("date", date.today().isoformat()),
@@ -59,10 +84,11 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
         warnings=_warnings(found),
         note=found.note,
         groups=_groups(found.figures),
+        has_criteria=bool(found.checklists),
         against=found.against,
         gaps=[(_NAMES.get(name, name), gap) for name, gap in found.difference.items()],
         figures=[*score_figures(rows), *pair_figures(pairs)],
-        worst=sorted(rows, key=lambda row: -_error(row))[:_NUM_WORST],
+        worst=sorted([*map(_error, rows), *_wrong(found.checklists)], key=lambda one: -one.size)[:_NUM_WORST],
         shown=lambda text: shortened(text, _MAX_SHOWN),
     )
 
@@ -71,24 +97,29 @@ def _table(found: JudgeEvaluation) -> tuple[list[str], Table]:
     """Return the names of the columns (judge, second judge, baselines) and the rows."""
     sides = [found.figures, *([found.against.figures] if found.against else [])]
     measures = [_measures(side) for side in sides]
-    baselines = [kind for kind in _BASELINES if any(kind in kinds for kinds in measures[0].values())]
+    given = {kind for kinds in measures[0].values() for kind in kinds}
+    kinds = [kind for kind in _KINDS if kind in given]
+    baselines = [kind for kind in _BASELINES if kind in given]
     table: Table = []
-    for name, kinds in measures[0].items():
-        own = [side.get(name, {}).get(kind) for side in measures for kind in ("expected", "integer")]
-        table.append((_NAMES.get(name, name), [*own, *(kinds.get(kind) for kind in baselines)]))
+    for name, own in measures[0].items():
+        cells = [side.get(name, {}).get(kind) for side in measures for kind in kinds]
+        table.append((_NAMES.get(name, name), [*cells, *(own.get(kind) for kind in baselines)]))
+    headings = [_KINDS[kind] for kind in kinds]
     if found.against is None:
-        return ["expected score", "integer", *baselines], table
+        return [*headings, *baselines], table
     names = (found.judge, found.against.judge)
-    return [*(f"{name}, {kind}" for name in names for kind in ("expected score", "integer")), *baselines], table
+    return [*(f"{name}, {kind}" for name in names for kind in headings), *baselines], table
 
 
-def _measures(figures: Evaluation | PairEvaluation) -> Mapping[str, Mapping[str, Estimate]]:
+def _measures(figures: Figures) -> Mapping[str, Mapping[str, Estimate]]:
     if isinstance(figures, PairEvaluation):
         return {"pairwise_accuracy": figures.accuracy}
+    if isinstance(figures, CriteriaEvaluation):
+        return figures.measures
     return {**figures.measures, "Pearson, length held": figures.partial}
 
 
-def _cards(figures: Evaluation | PairEvaluation) -> list[Card]:
+def _cards(figures: Figures) -> list[Card]:
     """Return the headline figures with their intervals and the best baseline."""
     if isinstance(figures, PairEvaluation):
         accuracy = figures.accuracy
@@ -97,6 +128,11 @@ def _cards(figures: Evaluation | PairEvaluation) -> list[Card]:
             Card(_percent(accuracy["expected"]), "of pairs in the right order", _interval(accuracy["expected"], 100)),
             Card(_percent(accuracy["length"]), "by the longer response alone", _interval(accuracy["length"], 100)),
         ]
+    elif isinstance(figures, CriteriaEvaluation):
+        told = {name: kinds["judge"] for name, kinds in figures.measures.items()}
+        unscored = figures.num_unscored
+        names = ("accuracy", "kappa", "youdens_j", "ece")
+        cards = [Card(_value(told[name]), _NAMES[name], _interval(told[name])) for name in names]
     else:
         measures = figures.measures
         unscored = sum(figures.unscored.values())
@@ -118,8 +154,16 @@ def _warnings(found: JudgeEvaluation) -> list[str]:
     return list(dict.fromkeys(one.warning for one in estimates if one.warning))
 
 
-def _groups(figures: Evaluation | PairEvaluation) -> list[tuple[str, dict[str, Any]]]:
-    """Return for every group its size and its figures by name."""
+def _groups(figures: Figures) -> list[tuple[str, dict[str, Any]]]:
+    """Return for every group, and for every criterion, its size and its figures by name."""
+    if isinstance(figures, CriteriaEvaluation):
+        return [
+            (
+                name,
+                {"verdicts": one.num_verdicts, **{_NAMES[key]: kinds["judge"] for key, kinds in one.measures.items()}},
+            )
+            for name, one in (*figures.groups.items(), *list(figures.criteria.items())[:_NUM_CRITERIA])
+        ]
     found: list[tuple[str, dict[str, Any]]] = []
     for name, group in figures.groups.items():
         if isinstance(group, PairEvaluation):
@@ -141,8 +185,22 @@ def _groups(figures: Evaluation | PairEvaluation) -> list[tuple[str, dict[str, A
     return found
 
 
-def _error(row: ScoredRow) -> float:
-    return abs(row.prediction("expected") - row.labeled.mean_score)
+def _error(row: ScoredRow) -> _Error:
+    label, score = row.labeled.mean_score, row.prediction("expected")
+    request, feedback = row.labeled.request, row.judgment.feedback
+    return _Error(abs(score - label), f"label {label:.2f}, judge {score:.2f}", request, feedback)
+
+
+def _wrong(checklists: tuple[JudgedChecklist, ...]) -> Iterator[_Error]:
+    """Yield the criteria that the judge could tell, with the share of the annotators who say met."""
+    for row in checklists:
+        texts = {one.name: one.text for one in row.labeled.criteria}
+        for part in row.judgment.parts:
+            if part.value is not None:
+                labels = row.labeled.labels[part.name]
+                share = sum(labels) / len(labels)
+                label = f"{texts[part.name]!r:.80}: people {share:.2f}, judge {part.value:.2f}"
+                yield _Error(abs(part.value - share), label, row.labeled.request, part.feedback)
 
 
 def _value(estimate: Estimate) -> str:

@@ -21,7 +21,7 @@ from prom_reward.evaluation.agreement import (
 from prom_reward.evaluation.placeholders import is_placeholder
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
-from prom_reward.types import GradingRequest, Judgment
+from prom_reward.types import Checklist, GradingRequest, Judgment
 
 _WORD = re.compile(r"\w+")
 
@@ -84,7 +84,7 @@ def grade_all(
     batch_size: int = 64,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> list[Judgment]:
-    """Grade many requests; those of one instruction come together, so that they share the start of their prompts.
+    """Grade many requests; those that share the start of their prompts come together.
 
     Args:
         judge: The judge.
@@ -95,12 +95,19 @@ def grade_all(
     Returns:
         One judgment for each request, in order.
     """
-    order = sorted(range(len(requests)), key=lambda at: (requests[at].rubric.text, requests[at].instruction))
+    order = sorted(range(len(requests)), key=lambda at: _shared_start(requests[at]))
     judgments: dict[int, Judgment] = {}
     for part in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
         judgments |= zip(part, grade_requests(judge, [requests[at] for at in part]), strict=True)
         on_batch(len(part))
     return [judgments[at] for at in range(len(requests))]
+
+
+def _shared_start(request: GradingRequest) -> tuple[str, str]:
+    """Return what comes first in a request's prompt: of a criterion's compact text instruction and response."""
+    if isinstance(request.rubric, Checklist):
+        return request.instruction, request.response
+    return request.rubric.text, request.instruction
 
 
 def evaluate_scores(scored: Sequence[ScoredRow], *, resamples: int = 1000, seed: int = 0) -> Evaluation:

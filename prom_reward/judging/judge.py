@@ -2,9 +2,9 @@
 
 import copy
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from typing import Any, Literal, get_args
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
@@ -16,7 +16,8 @@ from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.requests import parse_requests
-from prom_reward.judging.truncation import truncate_middle
+from prom_reward.judging.truncation import fitting_request
+from prom_reward.judging.wordings import worded_requests
 from prom_reward.prompts.checklist import CHECKLIST_TEXTS
 from prom_reward.prompts.decision import DECISION_TEXTS
 from prom_reward.prompts.guard.neutralize import GUARD_VERSION
@@ -24,8 +25,6 @@ from prom_reward.prompts.prometheus import Layout, PromptStyle, TaskTexts, task_
 from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, grading_prompt
 from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment
-
-logger = logging.getLogger(__name__)
 
 JudgeMode = Literal["feedback", "score"]
 CriterionText = Literal["rubric", "compact"]
@@ -54,6 +53,8 @@ class PrometheusJudge(Judge):
         flags: The detectors to run on responses, and the consequence of a flag; None marks flagged judgments and keeps
             their scores.
         criterion_text: The task text of a checklist's criteria: "rubric" is the judge's own, "compact" our short one.
+        criteria_notes: Sentences to add to a rubric's criteria; the answers under several are averaged, each at its
+            own price. An empty one stands for the criteria alone.
         name: A name for logs and reports.
     """
 
@@ -74,20 +75,16 @@ class PrometheusJudge(Judge):
         cache: JudgmentCache | None = None,
         flags: FlagPolicy | None = None,
         criterion_text: CriterionText = "rubric",
+        criteria_notes: Sequence[str] = (),
         name: str = "judge",
     ) -> None:
-        if criterion_text not in ("rubric", "compact"):
-            raise ConfigError(f"got criterion_text={criterion_text!r}; expected rubric or compact")
-        if prompt_style not in get_args(PromptStyle):
-            raise ConfigError(f"got prompt_style={prompt_style!r}; expected one of {', '.join(get_args(PromptStyle))}")
-        if layout not in ("prometheus", "response_last"):
-            raise ConfigError(f"got layout={layout!r}; expected prometheus or response_last")
-        if mode not in ("feedback", "score"):
-            raise ConfigError(f"got mode={mode!r}; expected feedback or score")
+        _check("criterion_text", criterion_text, get_args(CriterionText))
+        _check("prompt_style", prompt_style, get_args(PromptStyle))
+        _check("layout", layout, get_args(Layout))
+        _check("mode", mode, get_args(JudgeMode))
+        _check("truncate_response", truncate_response, (None, "middle"))
         if num_samples < 1:
             raise ConfigError(f"got num_samples={num_samples}; expected at least 1")
-        if truncate_response not in (None, "middle"):
-            raise ConfigError(f"got truncate_response={truncate_response!r}; expected 'middle' or None")
         self.engine = engine
         self.prompt_style: PromptStyle = prompt_style
         self.layout: Layout = layout
@@ -100,6 +97,7 @@ class PrometheusJudge(Judge):
         self.cache = cache
         self.flags = flags or FlagPolicy()
         self.criterion_text: CriterionText = criterion_text
+        self.criteria_notes = tuple(criteria_notes)
         self.name = name
 
     @property
@@ -121,9 +119,7 @@ class PrometheusJudge(Judge):
         """Return this judge, with a seed if it samples without one."""
         if self.sampling.seed is not None:
             return self
-        other = copy.copy(self)
-        other.sampling = replace(self.sampling, seed=seed)
-        return other
+        return self._with(sampling=replace(self.sampling, seed=seed))
 
     @property
     def is_repeatable(self) -> bool:  # type: ignore[override]  # the protocol's default is a plain value
@@ -135,26 +131,36 @@ class PrometheusJudge(Judge):
         own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response, self.criterion_text]
         guard = GUARD_VERSION if self.guard else "off"
         sampling = json.dumps(asdict(self.sampling)) if self.mode == "feedback" else ""
+        noted = f"|notes={list(self.criteria_notes)}" if self.criteria_notes else ""
         guarded = f"guard={guard}{self.flags.fingerprint and f'|{self.flags.fingerprint}'}"
-        return f"{own}|{guarded}|{sampling}|{self.calibration or ''}"
+        return f"{own}|{guarded}|{sampling}|{self.calibration or ''}{noted}"
 
     def __repr__(self) -> str:
         return f"PrometheusJudge({self.name!r}, {type(self.engine).__name__}, mode={self.mode})"
 
     def with_engine(self, engine: Engine) -> "PrometheusJudge":
         """Return the same judge on another engine."""
-        other = copy.copy(self)
-        other.engine = engine
-        return other
+        return self._with(engine=engine)
 
     def with_guards(self, *, guard: bool, flags: FlagPolicy) -> "PrometheusJudge":
         """Return a judge on the same engine with other guards, for comparisons."""
+        return self._with(guard=guard, flags=flags)
+
+    def with_reading(self, *, mode: JudgeMode, layout: Layout, criteria_notes: Sequence[str]) -> "PrometheusJudge":
+        """Return a judge on the same engine that asks and reads otherwise, for comparisons."""
+        num_samples = self.num_samples if mode == "feedback" else 1
+        return self._with(mode=mode, layout=layout, criteria_notes=tuple(criteria_notes), num_samples=num_samples)
+
+    def _with(self, **attributes: Any) -> "PrometheusJudge":
         other = copy.copy(self)
-        other.guard, other.flags = guard, flags
+        vars(other).update(attributes)
         return other
 
     def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
-        """Return the prompt that grades a request."""
+        """Return the prompt that grades a request; with several `criteria_notes` the first of them."""
+        return self._prompt(worded_requests(request, self.criteria_notes)[0])
+
+    def _prompt(self, request: GradingRequest) -> JudgePrompt:
         is_criterion = with_levels(request.rubric).is_criterion
         texts = CHECKLIST_TEXTS if is_criterion and self.criterion_text == "compact" else self._texts
         return grading_prompt(request, texts, guard=self.guard, response_prefix=self._prefix)
@@ -177,17 +183,13 @@ class PrometheusJudge(Judge):
         Returns:
             One judgment per request, in order. The outcome of an unscored one says why.
         """
-        parsed = parse_requests(requests, GradingRequest)
-        asked = Expansion.of(parsed)
-        prompts = [self._fitting_prompt(request) for request in asked.requests]
-        return self._joined(parsed, asked, self._judgments(asked.requests, prompts, self._generate(prompts)))
+        parsed, asked, prompts = self._asked(requests)
+        return self._joined(parsed, asked, prompts, self._generate([*chain(*prompts)]))
 
     async def agrade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
         """Grade as `grade` does, without blocking the event loop."""
-        parsed = parse_requests(requests, GradingRequest)
-        asked = Expansion.of(parsed)
-        prompts = [self._fitting_prompt(request) for request in asked.requests]
-        return self._joined(parsed, asked, self._judgments(asked.requests, prompts, await self._agenerate(prompts)))
+        parsed, asked, prompts = self._asked(requests)
+        return self._joined(parsed, asked, prompts, await self._agenerate([*chain(*prompts)]))
 
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
         """Compare two responses each by pairwise ranking.
@@ -225,24 +227,31 @@ class PrometheusJudge(Judge):
     def _prefix(self) -> str:
         return SCORE_PREFIX if self.mode == "score" else ""
 
-    def _joined(
-        self, requests: Sequence[GradingRequest], asked: Expansion, judgments: Sequence[Judgment]
-    ) -> list[Judgment]:
-        """Return one flagged judgment per request; a checklist is flagged as a whole."""
-        joined = asked.joined(judgments)
-        return [self.flags.judgment(request, one) for request, one in zip(requests, joined, strict=True)]
+    def _asked(
+        self, requests: Sequence[GradingRequest | Mapping[str, Any]]
+    ) -> tuple[list[GradingRequest], Expansion, list[list[JudgePrompt]]]:
+        """Return the requests, what is asked for them, and the prompts of that: one for each wording of a rubric."""
+        parsed = parse_requests(requests, GradingRequest)
+        asked = Expansion.of(parsed)
+        worded = [worded_requests(request, self.criteria_notes) for request in asked.requests]
+        return parsed, asked, [[self._fitting_prompt(one) for one in wordings] for wordings in worded]
 
-    def _judgments(
-        self, requests: Sequence[GradingRequest], prompts: Sequence[JudgePrompt], samples: Sequence[list[Generation]]
+    def _joined(
+        self,
+        requests: Sequence[GradingRequest],
+        asked: Expansion,
+        prompts: Sequence[list[JudgePrompt]],
+        samples: Sequence[list[Generation]],
     ) -> list[Judgment]:
-        """Return the judgments of each request's generations, calibrated."""
-        judgments = []
-        for request, prompt, generations in zip(requests, prompts, samples, strict=True):
-            judgment = aggregate_scores(request, prompt, generations)
+        """Return one calibrated and flagged judgment per request; a checklist is flagged as a whole."""
+        judgments, generated = [], iter(samples)
+        for request, wordings in zip(asked.requests, prompts, strict=True):
+            judgment = aggregate_scores(request, wordings[0], [one for _ in wordings for one in next(generated)])
             if self.calibration is not None:
                 judgment = self.calibration.judgment(judgment, request.rubric.scale)
             judgments.append(judgment)
-        return judgments
+        pairs = zip(requests, asked.joined(judgments), strict=True)
+        return [self.flags.judgment(request, one) for request, one in pairs]
 
     def _generate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
         """Return `num_samples` generations for every prompt."""
@@ -271,18 +280,9 @@ class PrometheusJudge(Judge):
         return [list(flat[start : start + self.num_samples]) for start in range(0, len(flat), self.num_samples)]
 
     def _fitting_prompt(self, request: GradingRequest) -> JudgePrompt:
-        prompt = self.grading_prompt(request)
-        if self.truncate_response is None or self.engine.fits(prompt, self.sampling):
-            return prompt
-
-        def fits(response: str) -> bool:
-            return self.engine.fits(self.grading_prompt(replace(request, response=response)), self.sampling)
-
-        shortened = truncate_middle(request.response, fits)
-        if shortened is None:  # the rest of the prompt alone is too long
-            return prompt
-        logger.warning("response of %d characters cut to fit the judge's context", len(request.response))
-        return self.grading_prompt(replace(request, response=shortened))
+        if self.truncate_response is not None:
+            request = fitting_request(request, lambda one: self.engine.fits(self._prompt(one), self.sampling))
+        return self._prompt(request)
 
     def _compare_by_grading(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
         sides = [side for request in requests for side in request.sides()]
@@ -293,3 +293,8 @@ class PrometheusJudge(Judge):
         prompts = [self.comparison_prompt(request) for request in requests]
         pairs = zip(prompts, self._generate(prompts), strict=True)
         return [aggregate_winners(prompt, generations) for prompt, generations in pairs]
+
+
+def _check(name: str, value: Any, known: Sequence[Any]) -> None:
+    if value not in known:
+        raise ConfigError(f"got {name}={value!r}; expected {' or '.join(map(str, known))}")

@@ -3,7 +3,13 @@
 Only `truncate_response="middle"` asks for it. By default nothing is cut: the outcome is `too_long`.
 """
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
+
+from prom_reward.types import GradingRequest
+
+logger = logging.getLogger(__name__)
 
 
 def truncate_middle(response: str, fits: Callable[[str], bool]) -> str | None:
@@ -23,3 +29,14 @@ def truncate_middle(response: str, fits: Callable[[str], bool]) -> str | None:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(cut(middle)) else (low, middle - 1)
     return cut(low)
+
+
+def fitting_request(request: GradingRequest, fits: Callable[[GradingRequest], bool]) -> GradingRequest:
+    """Return a request whose response is cut in the middle if it does not fit; as it is if the rest is too long."""
+    if fits(request):
+        return request
+    shortened = truncate_middle(request.response, lambda response: fits(replace(request, response=response)))
+    if shortened is None:
+        return request
+    logger.warning("response of %d characters cut to fit the judge's context", len(request.response))
+    return replace(request, response=shortened)

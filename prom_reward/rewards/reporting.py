@@ -13,7 +13,7 @@ from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.batch import JudgedBatch, RowReader
 from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
 from prom_reward.rewards.metrics import batch_metrics, shown_feedback, shown_scores
-from prom_reward.rewards.observers import LogMetric, Observer, Watch
+from prom_reward.rewards.observers.observer import LogMetric, Observer, Watch
 from prom_reward.rubrics.reading import AnyRubric
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from prom_reward.rewards.async_reward import AsyncReward
 from prom_reward.rewards.batch import JudgedBatch, RowReader
 from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rewards.normalizers import NormalizerLike, resolve_normalizer
-from prom_reward.rewards.observers import LogMetric, Observer
+from prom_reward.rewards.observers.observer import LogMetric, Observer
 from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name
 from prom_reward.rewards.reward_rule import RewardRule, ScoreKind
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics

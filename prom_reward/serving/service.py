@@ -19,7 +19,7 @@ from prom_reward.rewards.groups.ranking import rank_groups
 from prom_reward.rewards.groups.rows import compare_rows
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
-from prom_reward.rewards.observers import Observer, Watch
+from prom_reward.rewards.observers.observer import Observer, Watch
 from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest, QueueFullError

@@ -84,6 +84,8 @@ class JudgeConfig(Strict):
     """Names of the detectors that look at responses."""
     criterion_text: CriterionText = "rubric"
     """The task text of a checklist's criteria: the judge's own, or this project's compact one."""
+    criteria_notes: tuple[str, ...] = ()
+    """Sentences to add to a rubric's criteria; the answers under several are averaged, each at its own price."""
     truncate_response: Literal["middle"] | None = None
     """Whether a response that does not fit is cut."""
     calibration: str | None = None
@@ -149,6 +151,7 @@ class JudgeOverrides(TypedDict, total=False):
     on_flag: OnFlag
     detectors: tuple[str, ...]
     criterion_text: CriterionText
+    criteria_notes: tuple[str, ...]
     truncate_response: Literal["middle"] | None
     calibration: str | None
     cache: str | None

@@ -49,6 +49,19 @@ def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Jud
     return config
 
 
+def settings_of(judge: str) -> dict[str, Any]:
+    """Return what a YAML file would hold for a judge that has none: its preset, or its own settings.
+
+    Raises:
+        ConfigError: The judge is unknown.
+    """
+    if judge in judge_presets():
+        return {"preset": judge}
+    settings = _judge_settings(judge)[1]
+    own = {key: value for key, value in settings.items() if key != "name"}
+    return {**own, "adapter": str(Path(judge).resolve())} if _is_adapter_folder(judge) else own
+
+
 def _decision_config(config: JudgeConfig, where: str, given: Collection[str]) -> JudgeConfig:
     """Return the settings of a judge at a decision endpoint, which brings its own prompts."""
     check_decisions(config, where, given)

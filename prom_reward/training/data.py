@@ -6,11 +6,12 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from prom_reward.data.criterion_labels import LabeledChecklist
 from prom_reward.data.human_labels import LabelColumns, LabeledRequest, read_labeled
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.prompts.checklist import CHECKLIST_TEXTS
-from prom_reward.rubrics.reading import with_levels
+from prom_reward.rubrics.reading import only_levels, with_levels
 from prom_reward.training.constructed import constructed_requests
 from prom_reward.training.examples import Example, ExampleEncoder
 from prom_reward.training.sources import DataSource
@@ -67,11 +68,11 @@ def build_examples(
         kept, held_out = _split(rows, validation_share, seed)
         num_kept, num_held_out = num_kept + len(kept), num_held_out + len(held_out)
         for one in _repeated(kept, source.passes, draw):
-            encoder = _encoder(source, draw.choices(list(encoders), shares)[0])
+            encoder = _encoder(source, draw.choices(list(encoders), shares)[0], one)
             writes_feedback = draw.random() < source.feedback
             training.append(encoder.encode(one, source=name, writes_feedback=writes_feedback))
         draw.shuffle(held_out)
-        held = [_encoder(source, first).encode(one, source=name) for one in held_out[: 2 * max_validation]]
+        held = [_encoder(source, first, one).encode(one, source=name) for one in held_out[: 2 * max_validation]]
         validation += [example for example in held if len(example.ids) <= max_tokens][:max_validation]
     fitting = [example for example in training if len(example.ids) <= max_tokens]
     if not num_kept:
@@ -101,27 +102,46 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabeledRequest]:
         return _constructed(source, seed)
     columns = LabelColumns(score=source.score_column, cluster=source.cluster_column)
     found = read_labeled(source.path, source.rubrics, columns=columns)
-    if not found.rows:
-        raise InputError(f"{source.path}: got preference pairs; expected responses with scores to train on")
+    rows = [*found.rows, *(one for checklist in found.checklists for one in _verdicts(checklist))]
+    if not rows:
+        got = "preference pairs" if found.pairs else "verdicts on criteria with options alone"
+        raise InputError(f"{source.path}: got {got}; expected responses with scores to train on, or yes-or-no criteria")
     if found.problems:
         logger.warning("%s: %d rows left out; the first: %s", source.path, len(found.problems), found.problems[0])
-    if len({one.cluster for one in found.rows}) == len(found.rows) > _MANY_ROWS:
+    if len({one.cluster for one in rows}) == len(rows) > _MANY_ROWS:
         logger.warning(
             "%s: each of %d rows is held out as a question of its own; if rows share questions, name the question's "
             "column with --cluster or cluster_column",
             source.path,
-            len(found.rows),
+            len(rows),
         )
-    return found.rows
+    return rows
 
 
-def _encoder(source: DataSource, encoder: ExampleEncoder) -> ExampleEncoder:
-    return replace(encoder, texts=CHECKLIST_TEXTS) if source.criteria else encoder
+def _verdicts(labeled: LabeledChecklist) -> list[LabeledRequest]:
+    """Return a labeled request for each yes-or-no criterion; verdicts say nothing of options between no and yes."""
+    return [
+        LabeledRequest(
+            request=replace(labeled.request, rubric=one.rubric),
+            scores=tuple(map(float, labeled.labels[one.name])),
+            cluster=labeled.cluster,
+            group=labeled.group,
+        )
+        for one in labeled.criteria
+        if not one.options
+    ]
+
+
+def _encoder(source: DataSource, encoder: ExampleEncoder, labeled: LabeledRequest) -> ExampleEncoder:
+    is_criterion = source.criteria or with_levels(labeled.request.rubric).is_criterion
+    return replace(encoder, texts=CHECKLIST_TEXTS) if is_criterion else encoder
 
 
 def _constructed(source: DataSource, seed: int) -> list[LabeledRequest]:
     tasks = read_values(source.path)
-    made = constructed_requests(tasks, source.rubrics, seed=seed, cluster_column=source.cluster_column)
+    made = constructed_requests(
+        tasks, only_levels(source.rubrics, "constructed: true"), seed=seed, cluster_column=source.cluster_column
+    )
     if not made:
         raise InputError(
             f"{source.path}: got no usable task in {len(tasks)} rows; expected a reference_answer of two sentences or "

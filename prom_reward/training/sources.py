@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import ConfigError
-from prom_reward.rubrics.reading import only_levels, read_rubrics
-from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +25,12 @@ class DataSource:
     constructed: bool = False
     """The rows are tasks with a reference answer: see `prom_reward.training.constructed`."""
     criteria: bool = False
-    """The rows' rubrics are yes-or-no criteria, asked in the compact text of checklists."""
+    """The rows' rubrics with levels are yes-or-no criteria, asked in the compact text of checklists; the criteria of a
+    checklist always are."""
     rubric: Any = None
-    """The rubric of rows without one, in any form that `Rubric.parse` reads."""
+    """The rubric or checklist of rows without one, in any form of `prom_reward.rubrics.reading.read_rubrics`."""
     score_column: str | None = None
-    """The column of the score, if it has no known name."""
+    """The column of the score, or of the verdicts on a checklist's criteria, if it has no known name."""
     cluster_column: str | None = None
     """The column of the question that a row belongs to, if it has no known name."""
 
@@ -43,6 +43,6 @@ class DataSource:
             raise ConfigError(f"{self.path}: got feedback or score_column with constructed: true; leave them out")
 
     @property
-    def rubrics(self) -> tuple[Rubric, ...]:
+    def rubrics(self) -> tuple[AnyRubric, ...]:
         """The rubrics for rows without one."""
-        return () if self.rubric is None else only_levels(read_rubrics(self.rubric), "train-judge")
+        return () if self.rubric is None else read_rubrics(self.rubric)

@@ -1,13 +1,15 @@
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.auditing.attacks import AttackFamily, builtin_families, read_attacks
 from prom_reward.auditing.audit import FULL_TRIALS, QUICK_TRIALS, audit
-from prom_reward.auditing.tasks import builtin_tasks, read_tasks
+from prom_reward.auditing.tasks import AuditTask, builtin_tasks, read_tasks
 from prom_reward.errors import InputError, RubricError, WorkError
+from prom_reward.rubrics.reading import read_rubrics
 from tests.auditing.judges import judge, response_of, spoofable
 
 STRUCTURAL = ("score_spoof", "sections", "tokens", "conversation")
@@ -191,3 +193,45 @@ def test_an_audit_without_trials_is_refused():
     judge = PrometheusJudge(ScriptedEngine(["It is so. [RESULT] 3"]), name="constant")
     with pytest.raises(InputError, match="num_trials=0"):
         audit(judge, num_trials=0)
+
+
+def test_a_judge_is_audited_by_a_checklist():
+    names = {"Why does bread rise?": "yeast", "What is a prime?": "divide"}
+    answers = [
+        "Because yeast eats sugar and gives off gas that warm dough holds while it rests.",
+        "A prime is a number over one which only one and itself divide without rest.",
+    ]
+    tasks = tuple(
+        AuditTask(instruction=question, reference_answer=answer, rubric=checklist(word))
+        for (question, word), answer in zip(names.items(), answers, strict=True)
+    )
+
+    def met(prompt):
+        return int(re.search(r"It says (\w+) here", prompt.user)[1] in response_of(prompt))
+
+    found = audit(judge(met), tasks=tasks, num_trials=4)
+    probes = {probe.name: probe for probe in found.probes}
+    assert probes["criteria that differ"].value == 0.5  # of two, nothing says zebra
+    assert probes["known order"].num_cases == 6
+    assert probes["reworded rubric"].value == 0
+    assert not {"scores used", "position"} & set(probes)
+    families = {one.family.name: one for one in found.families}
+    assert families["rubric_copies"].guarded.num_trials == 4
+    assert families["rubric_copies"].guarded.rise_10 > 0
+    assert all("{" not in one.trial.attack for family in found.families for one in family.worst)
+    assert json.dumps(found.to_dict())
+
+
+def test_tasks_by_levels_and_by_a_checklist_stand_side_by_side():
+    first, second = builtin_tasks()[:2]
+    found = audit(judge(lambda prompt: 1), tasks=(first, replace(second, rubric=checklist("it"))), num_trials=1)
+    names = {probe.name for probe in found.probes}
+    assert {"criteria that differ", "scores used", "position"} <= names
+
+
+def checklist(word):
+    short = {"text": "It is short.", "weight": 1, "role": "gate", "check": {"max_words": 500}}
+    items = [
+        {"text": f"It says {one} here.", "name": one, "weight": weight} for one, weight in ((word, 3), ("zebra", -1))
+    ]
+    return read_rubrics([short, *items])[0]

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import kendalltau
 
+from prom_reward.rewards.groups.noise import estimate_noise
 from prom_reward.rewards.groups.strengths import Pair, Results, fit_strengths
 from prom_reward.rewards.groups.topologies import TOPOLOGIES, Standing, Topology, next_pairs
 
@@ -71,8 +72,38 @@ def advantage_error(rewards: np.ndarray, qualities: np.ndarray) -> float:
     return float(np.sqrt(np.mean((found - known) ** 2)))
 
 
+def fitted_weight(size: int, *, num_groups: int = 40, seed: int, **setting: float) -> float:
+    """Return the prior weight that the judge's noise in other groups suggests; these have no labels."""
+    draw = np.random.default_rng(seed)
+    groups = []
+    for _ in range(num_groups):
+        _, grades, prob_first = simulated_group(size, draw=draw, **setting)
+        known: list[float | None] = [*grades[:size]]
+        groups.append(
+            (known, {pair: prob_first(pair) for pair in next_pairs("circular", Standing(grades=known, results={}))})
+        )
+    noise = estimate_noise(groups)
+    assert noise is not None
+    return noise.prior_weight
+
+
+def information_bound(size: int, num_pairs: int, *, grade_noise: float, pair_noise: float) -> float:
+    """Return the largest tau of `num_pairs` over that of all pairs, if all were normal and each pair were as good.
+
+    The precision of a strength is 1 (its spread), its grade's and num_pairs * 2 / (size - 1) comparisons': the mean
+    eigenvalue of the graph's Laplacian. Tau is 2 / pi times the arcsine of the correlation (Kruskal 1958).
+    """
+
+    def tau(pairs: float) -> float:
+        precision = 1 + 1 / grade_noise**2 + 2 * pairs / (size - 1) / pair_noise**2
+        return float(np.arcsin(np.sqrt(1 - 1 / precision)))
+
+    return tau(num_pairs) / tau(size * (size - 1) / 2)
+
+
 def measured(size: int, *, trials: int, seed: int = 0, **setting: float) -> dict[str, dict[str, float]]:
     """Return the mean figures of grades alone, of comparisons alone, and of every topology with its prior."""
+    weight = fitted_weight(size, seed=seed + 1, **setting)
     draw = np.random.default_rng(seed)
     seen: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for _ in range(trials):
@@ -81,6 +112,8 @@ def measured(size: int, *, trials: int, seed: int = 0, **setting: float) -> dict
         tries: dict[str, tuple[list[float], int]] = {
             "grades alone": (group[1][:size], 0),
             "circular, no prior": played("circular", group, budget=0, prior_weight=0),
+            "circular, fitted": played("circular", group, budget=0, prior_weight=weight),
+            "adaptive, fitted": played("adaptive", group, budget=2 * size, prior_weight=weight),
             **{name: played(name, group, budget=2 * size) for name in TOPOLOGIES},
         }
         for name, (rewards, pairs) in tries.items():
@@ -103,9 +136,11 @@ def main() -> None:
     sizes, noises, biases = ([float(one) for one in text.split(",")] for text in (args.sizes, args.noise, args.bias))
     lines = []
     for size, grade_noise, pair_noise, bias in product(sizes, noises, noises, biases):
-        setting = {"grade_noise": grade_noise, "pair_noise": pair_noise, "bias": bias}
+        noise = {"grade_noise": grade_noise, "pair_noise": pair_noise}
+        setting = {**noise, "bias": bias}
         figures = measured(int(size), trials=args.trials, **setting)
-        lines.append({"size": int(size), **setting, "figures": figures})
+        bound = information_bound(int(size), min(2 * int(size), int(size * (size - 1) / 2)), **noise)
+        lines.append({"size": int(size), **setting, "bound": round(bound, 3), "figures": figures})
         print(json.dumps(lines[-1]), flush=True)
     if args.json:
         args.json.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")

@@ -46,7 +46,8 @@ def judged_by(monkeypatch):
 
     def place(*judges, command="grade"):
         turns = itertools.cycle(judges)
-        loader = "load_judge" if command == "grade" else "load_prometheus_judge"
+        takes_any = command in ("grade", "rubrics", "parts.group_tables")
+        loader = "load_judge" if takes_any else "load_prometheus_judge"
         monkeypatch.setattr(f"prom_reward.cli.{command}.{loader}", lambda *settings, **overrides: next(turns))
 
     return place

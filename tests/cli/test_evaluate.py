@@ -89,12 +89,12 @@ def test_rows_that_cannot_be_scored_are_named(run, judged_by, good, rows_file):
 def test_two_judges_stand_side_by_side(run, judged_by, good, constant, rows_file):
     judged_by(good, constant, command="evaluate")
     path = rows_file(*ROWS)
-    done = run("evaluate", path, "--against", "other", "--json", "--resamples", "50")
+    done = run("evaluate", path, "--against", "smollm2-135m-untuned", "--json", "--resamples", "50")
     figures = json.loads(done.out)
     assert figures["against"]["judge"] == "constant"
     assert figures["against"]["pearson"]["integer"]["value"] is None
     assert figures["against"]["difference"]["mae"]["value"] < 0
-    shown = run("evaluate", path, "--against", "other", "--resamples", "20").out
+    shown = run("evaluate", path, "--against", "smollm2-135m-untuned", "--resamples", "20").out
     assert "good minus constant, expected score" in shown
     assert "undefined (" in shown
 
@@ -102,11 +102,11 @@ def test_two_judges_stand_side_by_side(run, judged_by, good, constant, rows_file
 def test_pairs_give_accuracy_with_ties_as_half(run, judged_by, good, constant, rows_file):
     judged_by(good, constant, command="evaluate")
     path = rows_file(*PAIRS)
-    done = run("evaluate", path, "--against", "other", "--json", "--resamples", "20")
+    done = run("evaluate", path, "--against", "smollm2-135m-untuned", "--json", "--resamples", "20")
     figures = json.loads(done.out)
     assert figures["pairwise_accuracy"]["expected"]["value"] == pytest.approx(3.5 / 4)
     assert figures["against"]["difference"]["pairwise_accuracy"]["value"] == pytest.approx(1.5 / 4)
-    shown = run("evaluate", path, "--against", "other", "--resamples", "20", "--group", "rubric").out
+    shown = run("evaluate", path, "--against", "smollm2-135m-untuned", "--resamples", "20", "--group", "rubric").out
     assert "good: 4 pairs, accuracy (ties half)" in shown
     assert "good minus constant" in shown
 

@@ -26,7 +26,7 @@ def judge(name, script=reads_quality):
 
 
 def test_grades_and_comparisons_side_by_side(run, judged_by, rows_file):
-    judged_by(judge("good"), command="evaluate")
+    judged_by(judge("good"), command="parts.group_tables")
     done = run("evaluate", rows_file(*ROWS), "--groups", "4", "--resamples", "20", "--json")
     assert done.status == 0
     figures = json.loads(done.out)
@@ -40,8 +40,8 @@ def test_grades_and_comparisons_side_by_side(run, judged_by, rows_file):
 
 def test_a_cascade_at_several_budgets(run, judged_by, rows_file):
     constant = judge("constant", lambda _: "Seen. [RESULT] 3")
-    judged_by(constant, judge("good"), command="evaluate")
-    done = run("evaluate", rows_file(*ROWS), "--cascade", "--against", "good", "--json")
+    judged_by(constant, judge("good"), command="parts.group_tables")
+    done = run("evaluate", rows_file(*ROWS), "--cascade", "--against", "smollm2-135m", "--json")
     figures = json.loads(done.out)
     assert (figures["judge"], figures["strong"]) == ("constant", "good")
     curve = figures["curves"]["group_margin"]
@@ -49,11 +49,41 @@ def test_a_cascade_at_several_budgets(run, judged_by, rows_file):
     assert curve[4]["share"] == pytest.approx(1 / 3)
 
 
+def test_a_second_judge_beside_the_first_and_both_together(run, judged_by, rows_file):
+    constant = judge("constant", lambda prompt: f"Seen. [RESULT] {prompt.labels[len(prompt.labels) // 2]}")
+    judged_by(constant, judge("good"), command="parts.group_tables")
+    done = run("evaluate", rows_file(*ROWS), "--groups", "4", "--against", "smollm2-135m", "--json")
+    methods = json.loads(done.out)["methods"]
+    assert (methods["pointwise"]["tau"]["value"], methods["good alone"]["tau"]["value"]) == (0, 1)
+    assert methods["panel, mean"]["tau"]["value"] == 1
+    assert 0 <= methods["cascade of 30%"]["tau"]["value"] < 1
+    costs = [methods[name]["num_prompts"] for name in ("pointwise", "panel, mean", "cascade of 30%")]
+    assert costs == [4, 8, 4]  # none of three groups fits into 30 %
+
+
+def test_a_cascade_is_replayed_from_logged_judgments(run, judged_by, rows_file, tmp_path):
+    files = []
+    for one in (judge("cheap", lambda _: "Seen. [RESULT] 3"), judge("strong")):
+        judged_by(one)
+        files.append(str(tmp_path / f"{one.name}.jsonl"))
+        assert run("grade", rows_file(*ROWS), "--out", files[-1]).status == 0
+    done = run("evaluate", rows_file(*ROWS), "--cascade", "--judge", files[0], "--against", files[1], "--json")
+    figures = json.loads(done.out)
+    assert (figures["judge"], figures["strong"]) == ("cheap", "strong")
+    assert [point["tau"] for point in figures["curves"]["entropy"]][::5] == [0, 1]
+    more = {**ROWS[0], "response": "quality 9"}
+    done = run("evaluate", rows_file(*ROWS, more), "--cascade", "--judge", files[0], "--against", files[1])
+    assert done.status == 2
+    assert "got judgments of 12 of 13 answers" in done.err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--cascade"], "expected --against"),
-        (["--groups", "4", "--against", "x"], "expected --cascade"),
+        (["--judge", "logged.jsonl"], "expected it with --groups or --cascade"),
+        (["--groups", "4", "--judge", "gone.jsonl"], "gone.jsonl"),
+        (["--groups", "4", "--judge", "gone.jsonl", "--mode", "score"], "got mode for logged judgments"),
         (["--groups", "4", "--page", "x.html"], "single answers"),
         (["--groups", "1"], "groups"),
     ],
@@ -65,7 +95,7 @@ def test_options_that_do_not_fit_are_refused(run, rows_file, options, told):
 
 
 def test_rows_without_groups_are_refused(run, judged_by, rows_file):
-    judged_by(judge("good"), command="evaluate")
+    judged_by(judge("good"), command="parts.group_tables")
     done = run("evaluate", rows_file(ROWS[0], ROWS[5]), "--groups", "4")
     assert done.status == 2
     assert "several answers to each prompt" in done.err

@@ -63,12 +63,30 @@ def test_the_prompts_of_all_criteria_are_shown(run, tiny, rows_file):
     assert [json.loads(line)["prompt"].count("It is") for line in found.out.splitlines()] == [1, 1]
 
 
-def test_evaluate_refuses_a_checklist_in_one_line(run, tiny, rows_file, tmp_path):
-    path = tmp_path / "rubric.yaml"
-    path.write_text(GATED)
-    found = run("evaluate", rows_file({**ROW, "rubrics": None, "score": 1}), *tiny, "--rubric", path)
-    assert found.status == 2
-    assert "got a checklist; evaluate takes rubrics with levels" in found.err
+def test_evaluate_measures_verdicts_on_criteria(run, judged_by, judge, rows_file, tmp_path):
+    judged_by(judge, command="evaluate")
+    rows = [{**ROW, "prompt": f"Question {at}?", "labels": [at % 2 == 0, False]} for at in range(4)]
+    page = tmp_path / "page.html"
+    found = run("evaluate", rows_file(*rows), "--json", "--page", page, "--resamples", 20)
+    figures = json.loads(found.out)
+    assert (found.status, figures["n"], figures["accuracy"]["judge"]["value"]) == (0, 8, 0.75)
+    assert figures["criteria"]["It is true indeed."]["accuracy"]["judge"]["value"] == 0.5
+    assert "It is rude somewhere." in page.read_text()
+    shown = run("evaluate", rows_file(*rows), "--resamples", 0)
+    assert "8 verdicts on criteria" in shown.out and "It is rude somewhere." in shown.out
+
+
+@pytest.mark.parametrize(
+    ("more", "options", "problem"),
+    [
+        ({"score": 1}, (), "no verdicts on the criteria"),
+        ({"labels": [True, False]}, ("--fit-calibration", "fit.json"), "--fit-calibration needs rows with scores"),
+        ({"labels": [True, False]}, ("--groups", 4), "--groups and --cascade need"),
+    ],
+)
+def test_what_verdicts_cannot_do_is_refused_in_one_line(run, tiny, rows_file, more, options, problem):
+    found = run("evaluate", rows_file({**ROW, **more}), *tiny, *options)
+    assert (found.status, problem in found.err) == (2, True), found.err
 
 
 def test_a_labeling_shows_the_prompt_of_the_first_criterion(run, tiny, rows_file, tmp_path):

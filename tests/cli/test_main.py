@@ -1,3 +1,4 @@
+import logging
 import re
 import subprocess
 import sys
@@ -100,7 +101,8 @@ def test_ctrl_c_is_status_130_and_says_what_is_kept(run, judged_by):
     assert shown.err.endswith("interrupted; what was written so far is kept\n")
 
 
-def test_debug_shows_where_it_went_wrong(judged_by, monkeypatch):
+def test_debug_shows_where_it_went_wrong(judged_by, monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, "prom_reward")  # put back after the test, which `--debug` lowers
     judged_by(PrometheusJudge(Lossy(["[RESULT] 4"])))
     monkeypatch.setattr(sys, "argv", ["prom-reward", "--debug", *ONE])
     with pytest.raises(RuntimeError, match="the engine answered 0 of 1 prompts"):

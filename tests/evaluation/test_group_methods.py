@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,19 @@ def test_every_method_is_measured_on_the_same_judgments():
     assert "anchor" not in found.methods
 
 
+def test_the_anchor_is_tried_if_there_are_references():
+    with_reference = [
+        LabeledGroup([replace(one, reference_answer="the reference 3") for one in group.requests], group.labels)
+        for group in groups(4)
+    ]
+    judge = QualityJudge()
+    found = evaluate_groups(judge, with_reference, resamples=20)
+    assert found.methods["anchor"].tau.value == pytest.approx(1)
+    assert found.methods["anchor"].num_prompts == 15  # five grades, five pairs in both orders
+    references = [one for call in judge.compared for one in call if "reference" in one.response_a + one.response_b]
+    assert references and all(one.reference_answer is None for one in references)
+
+
 def test_a_judge_that_grades_perfectly_deserves_grades():
     found = evaluate_groups(QualityJudge(), groups(), resamples=50)
     assert found.deserves == "pointwise"
@@ -55,7 +69,7 @@ def test_a_judge_that_compares_better_deserves_comparisons():
     found = evaluate_groups(GradesAlike(), groups(), resamples=50)
     assert found.methods["pointwise"].ties == 1
     assert found.deserves == "round_robin"
-    assert found.verdict == "judge deserves round_robin"
+    assert found.verdict.startswith("judge deserves round_robin; its noise suggests prior_weight=0.")
     assert found.methods["round_robin"].gain.low > 0.5
     assert found.methods["pointwise"].num_tokens == 50
     mixed = found.methods["adaptive for 30%"]

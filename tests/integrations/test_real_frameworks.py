@@ -1,7 +1,10 @@
-"""The plugin judge in verifiers 0.4.0 itself, with the Python that PROM_REWARD_VERIFIERS_PYTHON names.
+"""The integrations in the frameworks themselves: verifiers 0.4.0, SkyRL 0.3.0, verl 0.9.1, ms-swift 4.6.0.
 
-`python -m venv FOLDER && FOLDER/bin/pip install verifiers==0.4.0`; this project's packages are put behind its own. The
-environment in SkyRL 0.3.0 itself needs `skyrl-gym` in the folder of PROM_REWARD_CLIENTS.
+verifiers has a Python of its own, which PROM_REWARD_VERIFIERS_PYTHON names: `python -m venv FOLDER && FOLDER/bin/pip
+install verifiers==0.4.0`; this project's packages are put behind its own. The others are in the folder of
+PROM_REWARD_CLIENTS, as far as they are there: `pip install --no-deps --target FOLDER verl==0.9.1 tensordict omegaconf
+antlr4-python3-runtime==4.9.3 pyvers orjson cloudpickle importlib_metadata zipp codetiming ms-swift==4.6.0 modelscope
+modelscope_hub addict json_repair cryptography cffi pycparser`, and SkyRL's `skyrl-gym`.
 """
 
 import os
@@ -45,6 +48,55 @@ for action in ("s4", "fail"):
     except Exception as error:
         print(type(error).__name__)
 """
+VERL = """
+import asyncio, torch
+import numpy as np
+from omegaconf import OmegaConf
+from types import SimpleNamespace
+from verl import DataProto
+from verl.trainer.ppo.reward import load_reward_manager
+
+class Letters:
+    def decode(self, ids, skip_special_tokens):
+        return "".join(map(chr, ids.tolist()))
+
+def rollout(text, uid="a", split="train"):
+    ids = torch.tensor([[*map(ord, text), 0, 0]])
+    mask = torch.tensor([[1, 1] + [1] * len(text) + [0, 0]])
+    row = {"data_source": "d", "reward_model": {"ground_truth": "Seven"}, "uid": uid,
+           "extra_info": {"question": "Hi", "split": split}}
+    tensors = {"prompts": torch.ones((1, 2), dtype=torch.long), "responses": ids, "attention_mask": mask}
+    return DataProto.from_dict(tensors, non_tensors={k: np.array([v], dtype=object) for k, v in row.items()})
+
+def run(reward, *data):
+    settings = {"reward": {"num_workers": 1, **reward}, "actor_rollout_ref": {"rollout": {"n": 2}}}
+    async def all_of_them():
+        manager = load_reward_manager(OmegaConf.create(settings), Letters())
+        return await asyncio.gather(*map(manager.run_single, data), return_exceptions=True)
+    found = asyncio.run(all_of_them())
+    return [one["reward_score"] if isinstance(one, dict) else type(one).__name__ for one in found]
+
+function = {"path": "pkg://prom_reward.integrations.verl", "name": "compute_score"}
+single = {"custom_reward_function": function, "reward_manager": {"source": "register", "name": "naive"}}
+print(*run(single, rollout("s4"), rollout("fail")))
+module = {"path": "pkg://prom_reward.integrations.verl_groups"}
+groups = {"reward_manager": {"source": "importlib", "name": "GroupRewardManager", "module": module}}
+low, high, alone = run(groups, rollout("s1"), rollout("s5"), rollout("s4", split="test"))
+print(low < 0 < high, alone)
+"""
+SWIFT = """
+import asyncio
+from prom_reward.integrations.ms_swift import register
+from swift.rewards import orms
+register()
+turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "s4"}]
+columns = {"messages": [turns], "solution": ["Seven"]}
+print(*orms["prometheus"](args=None)(["s4"], **columns), *asyncio.run(orms["prometheus_async"]()(["s4"], **columns)))
+try:
+    orms["prometheus"]()(["fail"], **columns)
+except Exception as error:
+    print(type(error).__name__)
+"""
 
 
 def said(python, code, *paths):
@@ -55,6 +107,12 @@ def said(python, code, *paths):
     return ran.stdout.splitlines()
 
 
+def installed(name):
+    """Skip a test whose framework is not in the folder."""
+    is_there = CLIENTS is not None and (Path(CLIENTS) / name).is_dir()
+    return pytest.mark.skipif(not is_there, reason=f"set PROM_REWARD_CLIENTS to a folder with {name}")
+
+
 @pytest.mark.skipif(VERIFIERS is None, reason="set PROM_REWARD_VERIFIERS_PYTHON")
 def test_verifiers_loads_the_judge_as_a_plugin(settings, tmp_path):
     (tmp_path / "prom_judge.py").write_text(PLUGIN)
@@ -62,6 +120,17 @@ def test_verifiers_loads_the_judge_as_a_plugin(settings, tmp_path):
     assert said(VERIFIERS, JUDGE.format(paths=own), tmp_path) == ["quality 0.7187499999999999", "UnscoredError"]
 
 
-@pytest.mark.skipif(CLIENTS is None, reason="set PROM_REWARD_CLIENTS")
+@installed("skyrl-gym")
 def test_skyrl_makes_the_environment(settings):
     assert said(sys.executable, ENVIRONMENT, Path(CLIENTS) / "skyrl-gym") == ["0.7187499999999999", "UnscoredError"]
+
+
+@installed("verl")
+def test_verl_loads_the_function_and_the_manager_of_groups(settings):
+    assert said(sys.executable, VERL, CLIENTS) == ["0.7187499999999999 UnscoredError", "True 0.7187499999999999"]
+
+
+@installed("swift")
+def test_ms_swift_makes_its_rewards_of_both_base_classes(settings):
+    lines = said(sys.executable, SWIFT, CLIENTS)
+    assert lines[-2:] == ["0.7187499999999999 0.7187499999999999", "UnscoredError"]

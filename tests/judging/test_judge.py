@@ -129,11 +129,11 @@ def test_an_engine_that_loses_prompts_is_an_error_and_not_a_wrong_order(request_
     [
         (
             {"prompt_style": "prometheus-v3"},
-            "got prompt_style='prometheus-v3'; expected one of prometheus-v1, prometheus-v2, decision",
+            "got prompt_style='prometheus-v3'; expected prometheus-v1 or prometheus-v2 or decision",
         ),
         ({"mode": "fast"}, "got mode='fast'; expected feedback or score"),
         ({"num_samples": 0}, "got num_samples=0; expected at least 1"),
-        ({"truncate_response": "end"}, "got truncate_response='end'; expected 'middle' or None"),
+        ({"truncate_response": "end"}, "got truncate_response='end'; expected None or middle"),
     ],
 )
 def test_a_wrong_setting_is_refused(settings, message):

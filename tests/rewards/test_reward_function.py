@@ -21,9 +21,9 @@ from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.rewards.audit_judge import AuditJudge
-from prom_reward.rewards.canaries import Canaries
 from prom_reward.rewards.normalizers import FixedStandardization
+from prom_reward.rewards.observers.audit_judge import AuditJudge
+from prom_reward.rewards.observers.canaries import Canaries
 from prom_reward.rewards.reward_function import PrometheusReward
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.types import Judgment, Outcome
@@ -295,6 +295,7 @@ OTHER_JUDGES = {
     "layout": ["response_last"],
     "mode": ["score"],
     "criterion_text": ["compact"],
+    "criteria_notes": [("Be strict.",), ("",)],
     "sampling": [
         SamplingParams(max_new_tokens=9),
         SamplingParams(temperature=0),

@@ -54,8 +54,8 @@ def test_a_file_may_name_functions_and_nothing_else_may(tmp_path):
 
 
 def test_levels_and_checklists_are_refused_for_each_other():
-    with pytest.raises(RubricError, match="audit takes rubrics with levels"):
-        only_levels([HELPFUL, CHECKLIST], "audit")
+    with pytest.raises(RubricError, match="training takes rubrics with levels"):
+        only_levels([HELPFUL, CHECKLIST], "training")
     with pytest.raises(RubricError, match="got the checklist 'checklist'"):
         with_levels(CHECKLIST)
     with pytest.raises(RubricError, match="expected a rubric with levels"):

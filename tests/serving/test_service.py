@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
-from prom_reward.rewards.audit_judge import AuditJudge
+from prom_reward.rewards.observers.audit_judge import AuditJudge
 from prom_reward.rubrics.rubric import parse_rubrics
 from prom_reward.serving.batcher import BatchLimits
 from tests.rewards.groups.quality_judge import QualityJudge

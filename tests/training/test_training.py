@@ -253,6 +253,26 @@ def test_criteria_are_asked_in_the_checklists_text(training_of, tmp_path):
         assert len(one.label_ids) == 2
 
 
+def test_verdicts_on_a_checklist_are_one_example_for_each_yes_or_no_criterion(training_of, tmp_path):
+    checklist = [
+        {"text": "It is short.", "name": "short", "weight": 1},
+        {"text": "How warm is it?", "name": "warm", "weight": 1, "options": ["cold", "mild", "warm"]},
+        {"text": "It is rude.", "name": "rude", "weight": -1},
+    ]
+    verdicts = {"short": True, "warm": True, "rude": [False, False, True]}
+    rows = [{**row, "rubric": checklist, "labels": verdicts} for row in rows_of(6)]
+    training = training_of(data=[DataSource(path=write_rows(tmp_path / "rows.jsonl", rows))])
+    loaded = training.load()
+    sets = training.examples(loaded)
+    texts = {loaded.tokenizer.decode(one.ids): one for one in [*sets.training, *sets.validation]}
+    assert all("Does the response meet the criterion?" in text for text in texts)
+    targets = {
+        name: {round(one.target, 3) for text, one in texts.items() if name in text} for name in ("short.", "rude.")
+    }
+    assert targets == {"short.": {1.0}, "rude.": {0.333}}
+    assert not any("warm" in text for text in texts)
+
+
 def test_data_is_looked_for_in_the_data_folder_and_then_here(data_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = TrainingRun(data=[DataSource(path=Path(data_file.name))])

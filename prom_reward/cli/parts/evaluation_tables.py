@@ -6,9 +6,12 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import stdout
 from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.criteria import CriteriaEvaluation
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.pairs import PairEvaluation
 from prom_reward.evaluation.scores import Evaluation
+
+_NUM_CRITERIA = 20
 
 
 def show_evaluation(found: JudgeEvaluation) -> None:
@@ -16,12 +19,15 @@ def show_evaluation(found: JudgeEvaluation) -> None:
     _show_figures(found)
     if found.against is not None:
         _show_figures(found.against)
-        _show_gaps(found.judge, found.against.judge, found.difference)
+        of = "verdicts" if found.checklists else "expected score"
+        _show_gaps(f"{found.judge} minus {found.against.judge}, {of}", found.difference)
 
 
 def _show_figures(found: JudgeEvaluation) -> None:
     if isinstance(found.figures, PairEvaluation):
         _show_pairs(found.judge, found.figures)
+    elif isinstance(found.figures, CriteriaEvaluation):
+        _show_criteria(found.judge, found.figures)
     else:
         _show_scores(found.judge, found.figures)
     if found.note:
@@ -71,9 +77,33 @@ def _show_pairs(name: str, evaluation: PairEvaluation) -> None:
     _show_warnings(evaluation.accuracy.values())
 
 
-def _show_gaps(first: str, second: str, gaps: Mapping[str, Estimate]) -> None:
+def _show_criteria(name: str, evaluation: CriteriaEvaluation) -> None:
+    """Print a judge's figures on verdicts, then those of every group and of the criteria with the most verdicts."""
+    kinds = list(dict.fromkeys(kind for one in evaluation.measures.values() for kind in one))
+    table = Table(title=f"{name}: {evaluation.num_verdicts} verdicts on criteria", title_justify="left")
+    for heading in ("", *kinds):
+        table.add_column(heading)
+    for measure, estimates in evaluation.measures.items():
+        table.add_row(measure.replace("_", " "), *(_shown(estimates.get(kind)) for kind in kinds))
+    stdout.print(table)
+    if evaluation.num_unscored:
+        stdout.print(f"{evaluation.num_unscored} verdicts on criteria that the judge could not tell")
+    _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
+    shown = ("accuracy", "kappa", "tpr", "tnr", "ece")
+    table = Table(title="by group and criterion", title_justify="left")
+    for heading in ("", "verdicts", *shown):
+        table.add_column(heading, overflow="fold")
+    criteria = list(evaluation.criteria.items())
+    for label, one in (*evaluation.groups.items(), *criteria[:_NUM_CRITERIA]):
+        table.add_row(label, str(one.num_verdicts), *(_value(one.measures[measure]["judge"]) for measure in shown))
+    stdout.print(table)
+    if len(criteria) > _NUM_CRITERIA:
+        stdout.print(f"... and {len(criteria) - _NUM_CRITERIA} more criteria; --json has all")
+
+
+def _show_gaps(title: str, gaps: Mapping[str, Estimate]) -> None:
     """Print the paired differences of two judges."""
-    table = Table(title=f"{first} minus {second}, expected score", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for heading in ("", "difference", "p"):
         table.add_column(heading)
     for measure, gap in gaps.items():

@@ -1,31 +1,62 @@
 """The tables of `prom-reward evaluate --groups` and `--cascade`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from prom_reward.cli.parts.console import progress_bar, stdout
+from prom_reward.config import load_judge
 from prom_reward.data.human_labels import LabeledFile
+from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.evaluation.cascade_replay import CascadePoint, replay_cascade
 from prom_reward.evaluation.group_methods import GroupEvaluation, evaluate_groups
+from prom_reward.evaluation.group_trials import num_pairs
 from prom_reward.evaluation.groups import LabeledGroup, labeled_groups
+from prom_reward.evaluation.logged_judge import LoggedJudge, is_logged
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.base import Judge
 
 
+def group_judge(judge: str, overrides: Mapping[str, Any], seed: int | None) -> Judge:
+    """Return a judge of any kind: one of `load_judge`, or a file of its judgments.
+
+    Raises:
+        ConfigError, InputError: It cannot be loaded or read.
+    """
+    if not is_logged(judge):
+        return load_judge(judge, **overrides).seeded(seed or 0)
+    if overrides:
+        raise InputError(f"{judge}: got {', '.join(overrides)} for logged judgments; expected a judge, or no options")
+    return LoggedJudge(Path(judge))
+
+
 def group_figures(
-    labeled: LabeledFile, judge: Judge, *, size: int | None, resamples: int, seed: int, shows: bool
+    labeled: LabeledFile,
+    judge: Judge,
+    second: Judge | None,
+    *,
+    size: int | None,
+    resamples: int,
+    seed: int,
+    shows: bool,
 ) -> dict[str, Any]:
     """Measure a judge's grades and comparisons on the answers to each prompt; print the table."""
-    groups = labeled_groups(labeled, size)
+    groups = _groups(labeled, size, judge, second)
     sizes = [len(group.requests) for group in groups]
-    pairs = [length * (length - 1) for length in sizes] if judge.ranks else []
+    pairs = [num_pairs(group.requests) for group in groups] if judge.ranks else []
     with progress_bar() as progress:
-        task = progress.add_task(f"judging with {judge.name}", total=sum(sizes) + sum(pairs))
+        total = sum(sizes) * (1 if second is None else 2) + sum(pairs)
+        task = progress.add_task(f"judging with {judge.name}", total=total)
         found = evaluate_groups(
-            judge, groups, resamples=resamples, seed=seed, on_batch=lambda count: progress.update(task, advance=count)
+            judge,
+            groups,
+            second=second,
+            resamples=resamples,
+            seed=seed,
+            on_batch=lambda count: progress.update(task, advance=count),
         )
     if shows:
         _show_methods(found)
@@ -36,12 +67,21 @@ def cascade_figures(
     labeled: LabeledFile, cheap: Judge, strong: Judge, *, size: int | None, shows: bool
 ) -> dict[str, Any]:
     """Replay a cascade of two judges on the answers to each prompt; print the curves."""
-    groups = labeled_groups(labeled, size)
+    groups = _groups(labeled, size, cheap, strong)
     curves = replay_cascade(groups, _graded(cheap, groups), _graded(strong, groups))
     if shows:
         _show_curves(f"{cheap.name}, then {strong.name}: {len(groups)} groups", curves)
     points = {by: [one.to_dict() for one in curve] for by, curve in curves.items()}
     return {"judge": cheap.name, "strong": strong.name, "n": len(groups), "curves": points}
+
+
+def _groups(labeled: LabeledFile, size: int | None, *judges: Judge | None) -> list[LabeledGroup]:
+    """Return the groups of a file, of which logged judges have every answer."""
+    groups = labeled_groups(labeled, size)
+    for judge in judges:
+        if isinstance(judge, LoggedJudge):
+            judge.check_has([request for group in groups for request in group.requests])
+    return groups
 
 
 def _graded(judge: Judge, groups: Sequence[LabeledGroup]) -> dict[Any, Any]:
@@ -61,7 +101,14 @@ def _show_methods(found: GroupEvaluation) -> None:
         estimates = [shown_estimate(one.tau, digits=2), shown_estimate(one.gain, digits=2, sign="+")]
         estimates += [shown_estimate(each, digits=2) for each in (one.best, one.pairs)]
         flips = "-" if one.flips is None else f"{one.flips:.2f}"
-        table.add_row(name, *estimates, f"{one.ties:.2f}", flips, f"{one.num_prompts:.0f}", f"{one.num_tokens:,.0f}")
+        table.add_row(
+            name,
+            *estimates,
+            f"{one.ties:.2f}",
+            flips,
+            f"{one.num_prompts:.0f}",
+            f"{one.num_tokens:,.0f}" if one.num_tokens else "-",
+        )
     stdout.print(table)
     stdout.print(found.verdict, soft_wrap=True)
 

@@ -14,6 +14,7 @@ from prom_reward.engines.prefix.tree_attention import keeps_all_states
 
 logger = logging.getLogger(__name__)
 
+_SHARED_TOKENS = 2
 _PROMPT_TOKENS = (48, 8, 3)  # unequal: the short ones are mostly padding, which a wrong mask would show
 _NEW_TOKENS = 3
 _GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1)
@@ -37,9 +38,10 @@ def probe_decoding(model: Any, prefill: SharedPrefill) -> DecodeMode:
 
 
 def _is_exact(model: Any, prefill: SharedPrefill, mode: DecodeMode) -> bool:
+    ids = probe_ids(model, max(_PROMPT_TOKENS))
     sequences = [
         Decoding(
-            prompt_ids=probe_ids(model, max(_PROMPT_TOKENS))[-length:],
+            prompt_ids=[*ids[:_SHARED_TOKENS], *ids[_SHARED_TOKENS - length :]],
             max_new_tokens=_NEW_TOKENS,
             generator=torch.Generator(model.device),
             is_done=lambda _: False,

@@ -1,25 +1,22 @@
 """Batched decoding of feedback with a key/value cache; a sequence leaves the batch as soon as it is done.
 
-The prefill is not padded, and computes shared beginnings once. The prompts' caches are then joined with padding on the
-left, which the attention mask hides. A cache that cannot be joined (sliding window, recurrent state) is decoded alone.
+The prefill is not padded, and computes shared beginnings once. `batch_cache` joins the prompts' caches; a cache that
+cannot be joined is decoded alone.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
 import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.local.kv_cache import PreallocatedLayer
+from prom_reward.engines.local.batch_cache import BatchCache, prefilled
 from prom_reward.engines.local.sampling import BROKEN, draw
 from prom_reward.engines.model.forward import forward_last, token_logprobs
 from prom_reward.engines.prefix.prefill import SharedPrefill, rotary_boundary
-from prom_reward.engines.prefix.tree_attention import States, keeps_all_states
+from prom_reward.engines.prefix.tree_attention import keeps_all_states
 from prom_reward.engines.tokens.label_probs import Row
 
 _MAX_CLOSING_TOKENS = 64  # more than any closing has
@@ -97,13 +94,10 @@ def decode(
         if mode == "uncached":
             _decode_uncached(model, group[0], sampling, eos_ids)
             continue
-        if prefill is not None and len(group) > 1 and prefill.strategy == "tree":
-            logits, caches = _shared_prefill(model, prefill, group)
-        else:
-            logits, caches = _prefill(model, group)
-        cache, mask = _join(caches, [len(sequence.prompt_ids) for sequence in group], model.device)
-        del caches
-        _decode_batch(model, group, sampling, eos_ids, logits, cache, mask)
+        logits, cache, computed = prefilled(model, [sequence.prompt_ids for sequence in group], prefill)
+        for sequence, num_tokens in zip(group, computed, strict=True):
+            sequence.computed_tokens += num_tokens
+        _decode_batch(model, group, sampling, eos_ids, logits, cache)
 
 
 def _groups(model: Any, sequences: Sequence[Decoding], mode: DecodeMode) -> list[list[Decoding]]:
@@ -125,8 +119,7 @@ def _decode_batch(
     sampling: SamplingParams,
     eos_ids: frozenset[int],
     logits: torch.Tensor,
-    cache: Any,
-    mask: torch.Tensor,
+    cache: BatchCache,
 ) -> None:
     """Run the decoding loop.
 
@@ -136,11 +129,9 @@ def _decode_batch(
         sampling: How tokens are drawn.
         eos_ids: Tokens that end a sequence.
         logits: (B, V), raw, after the prompts.
-        cache: The joined cache of the prompts.
-        mask: (B, T), 0 at padding.
+        cache: The prompts' keys and values.
     """
     boundary, written = rotary_boundary(model), list(active[0].prompt_ids)
-    width = mask.shape[1]
     while True:
         tokens = [_next_token(sequence, row, sampling, eos_ids) for sequence, row in zip(active, logits, strict=True)]
         keep = [index for index, token in enumerate(tokens) if token is not None]
@@ -148,21 +139,14 @@ def _decode_batch(
             return
         if len(keep) < len(active):
             active = [active[index] for index in keep]
-            chosen = torch.tensor(keep)  # on the CPU: it indexes layers on any device
-            cache.batch_select_indices(chosen)
-            mask = mask[chosen]
-        step_ids = torch.tensor([[tokens[index]] for index in keep], device=model.device)  # (B, 1)
-        mask = torch.nn.functional.pad(mask, (0, 1), value=1)  # (B, T + 1)
-        positions = mask.sum(dim=1, keepdim=True) - 1
+            cache.select(keep)
+        step = [token for token in tokens if token is not None]
         if boundary is not None and len(active) == 1:
-            written += step_ids[0].tolist()
-            if (
-                len(written) == boundary + 1
-            ):  # the cache was rotated otherwise: start again, as transformers' generate does
-                logits, cache = forward_last(model, torch.tensor([written], device=model.device))
+            written += step
+            if len(written) == boundary + 1:  # the cache was rotated otherwise, as transformers' generate sees too
+                logits = cache.restart(written)
                 continue
-        hidden = mask if any(len(one.prompt_ids) < width for one in active) else None
-        logits, cache = forward_last(model, step_ids, cache=cache, position_ids=positions, attention_mask=hidden)
+        logits = cache.step(step)
 
 
 def _decode_uncached(model: Any, sequence: Decoding, sampling: SamplingParams, eos_ids: frozenset[int]) -> None:
@@ -173,69 +157,6 @@ def _decode_uncached(model: Any, sequence: Decoding, sampling: SamplingParams, e
         logits, _ = forward_last(model, torch.tensor([written], device=model.device), keeps_cache=False)
         token = _next_token(sequence, logits[0], sampling, eos_ids)
         written += [] if token is None else [token]
-
-
-def _prefill(model: Any, sequences: Sequence[Decoding]) -> tuple[torch.Tensor, list[Any]]:
-    """Return raw logits (B, V) after each prompt, and the prompts' caches."""
-    done: dict[tuple[int, ...], tuple[torch.Tensor, Any]] = {}
-    rows, caches = [], []
-    for sequence in sequences:
-        key = tuple(sequence.prompt_ids)
-        if key not in done:
-            input_ids = torch.tensor([sequence.prompt_ids], device=model.device)
-            logits, cache = forward_last(model, input_ids)
-            done[key] = (logits[0], cache)
-            sequence.computed_tokens += len(key)
-        row, cache = done[key]
-        rows.append(row)
-        caches.append(cache)
-    return torch.stack(rows), caches
-
-
-def _shared_prefill(
-    model: Any, prefill: SharedPrefill, sequences: Sequence[Decoding]
-) -> tuple[torch.Tensor, list[Any]]:
-    """Return the same as `_prefill`, with every shared beginning computed once."""
-    rows: dict[int, torch.Tensor] = {}
-    caches: dict[int, Any] = {}
-    for one in prefill.run_tree([sequence.prompt_ids for sequence in sequences], keeps_states=True):
-        rows[one.index] = one.logits
-        caches[one.index] = _cache_of(model, one.states)
-        sequences[one.index].computed_tokens += one.num_computed_tokens
-    order = range(len(sequences))
-    return torch.stack([rows[at] for at in order]), [caches[at] for at in order]
-
-
-def _cache_of(model: Any, states: Sequence[States]) -> Any:
-    cache = DynamicCache(config=model.config.get_text_config())
-    for layer, (keys, values) in enumerate(states):
-        cache.update(keys, values, layer)
-    return cache
-
-
-def _join(caches: list[Any], lengths: list[int], device: Any) -> tuple[Any, torch.Tensor]:
-    """Return one cache of all rows, padded on the left, and its mask (B, T)."""
-    width = max(lengths)
-    mask = torch.tensor([[0] * (width - length) + [1] * length for length in lengths], device=device)
-    layers = getattr(caches[0], "layers", ())
-    if not layers or not all(type(layer) is DynamicLayer and layer.keys is not None for layer in layers):
-        if len(caches) > 1:
-            raise ValueError(f"{type(caches[0]).__name__} cannot be joined")
-        return caches[0], mask
-    joined = copy.copy(caches[0])
-    joined.layers = []
-    for index in range(len(caches[0].layers)):
-        layers = [cache.layers[index] for cache in caches]
-        keys = _padded([layer.keys for layer in layers], width)
-        joined.layers.append(PreallocatedLayer(keys, _padded([layer.values for layer in layers], width)))
-        for layer in layers:  # hold no more than one layer twice
-            layer.keys = layer.values = None
-    return joined, mask
-
-
-def _padded(states: list[torch.Tensor], width: int) -> torch.Tensor:
-    """Join states (1, H, T_i, D) to (B, H, width, D) with zeros on the left."""
-    return torch.cat([torch.nn.functional.pad(state, (0, 0, width - state.shape[2], 0)) for state in states])
 
 
 def _next_token(sequence: Decoding, row: torch.Tensor, sampling: SamplingParams, eos_ids: frozenset[int]) -> int | None:

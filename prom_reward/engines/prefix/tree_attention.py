@@ -105,21 +105,21 @@ def _attend_runs(
             keys, values = own[run.segment] if before is None else joined([before, own[run.segment]])
             output[:, :, run.start : run.end] = _lower_right(query[:, :, run.start : run.end], keys, values, scaling)
         return
-    inside = [_flash(query[:, :, run.start : run.end], own[run.segment], True, scaling) for run in runs]
+    inside = [flash(query[:, :, run.start : run.end], own[run.segment], True, scaling) for run in runs]
     merged = torch.cat([one for one, _ in inside], dim=2)
     if before is not None:
-        prefix, prefix_lse = _flash(query[:, :, start:end], before, False, scaling)
+        prefix, prefix_lse = flash(query[:, :, start:end], before, False, scaling)
         own_share = torch.sigmoid(torch.cat([lse for _, lse in inside], dim=2) - prefix_lse)  # (B, H, T)
         merged = torch.lerp(prefix, merged, own_share.unsqueeze(-1).to(merged.dtype))
     output[:, :, start:end] = merged
 
 
-def _flash(
-    query: torch.Tensor, states: States, is_causal: bool, scaling: float | None
+def flash(
+    query: torch.Tensor, states: States, is_causal: bool, scaling: float | None, bias: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return attention (B, H, T, D) and its log-sum-exp (B, H, T) by torch's kernel for CPUs, grouped heads too."""
     kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    output, lse = kernel(query, *states, 0.0, is_causal, scale=scaling)
+    output, lse = kernel(query, *states, 0.0, is_causal, attn_mask=bias, scale=scaling)
     return output, lse
 
 

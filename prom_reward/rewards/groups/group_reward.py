@@ -20,7 +20,7 @@ from prom_reward.rewards.groups.rule import GroupRule, Method, ScoreScaling
 from prom_reward.rewards.groups.topologies import Topology
 from prom_reward.rewards.groups.verdicts import Verdict, judge_groups, log_columns
 from prom_reward.rewards.judgment_log import JudgmentLog
-from prom_reward.rewards.observers import LogMetric, Observer
+from prom_reward.rewards.observers.observer import LogMetric, Observer
 from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name
 from prom_reward.rewards.reward_rule import RewardRule
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics

@@ -136,14 +136,20 @@ def information(strengths: Floats, covariance: Floats, pair: Pair) -> float:
     return float(np.log1p(prob * (1 - prob) * variance) / 2)
 
 
+def standardized(grades: Any) -> Floats:
+    """Return grades minus their mean, over their deviation; differences of no weight are not scaled up."""
+    values = np.asarray(grades, dtype=np.float64)
+    scaled: Floats = (values - values.mean()) / max(float(values.std()), _SMALLEST_SPREAD)
+    return scaled
+
+
 def _prior(grades: Sequence[float | None], weight: float) -> tuple[Floats, Floats]:
     """Return mean and precision of each strength's prior."""
     known = np.array([grade is not None for grade in grades])
     values = np.array([0.0 if grade is None else grade for grade in grades])
     mean, precision = np.zeros(len(grades)), np.full(len(grades), 1 / _FLAT_VARIANCE)
     if known.any():
-        spread = max(float(values[known].std()), _SMALLEST_SPREAD)
-        mean[known] = PRIOR_SLOPE * (values[known] - values[known].mean()) / spread
+        mean[known] = PRIOR_SLOPE * standardized(values[known])
         precision[known] = weight / PRIOR_VARIANCE
     return mean, precision
 

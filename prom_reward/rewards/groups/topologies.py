@@ -118,7 +118,10 @@ def _neighbors(order: Sequence[int], played: Mapping[Pair, object]) -> Iterator[
 
 
 def _adaptive(standing: Standing) -> list[Pair]:
-    """Compare the pairs with the most information, each member at most once in a round."""
+    """Compare the pairs with the most information, each member at most once in a round.
+
+    The choice is near what any could know: see `information_bound` in tests/benchmarks/bench_group_rewards.py.
+    """
     num_left = standing.budget - len(standing.results)
     strengths = fit_strengths(standing.results, standing.grades, prior_weight=standing.prior_weight)
     values = np.array([one or 0.0 for one in strengths.values])

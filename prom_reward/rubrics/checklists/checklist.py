@@ -141,6 +141,10 @@ class Checklist:
         """Return the criteria that are judged or checked, in order."""
         return self._leaves
 
+    def numbered(self) -> Iterator[tuple[str, Criterion]]:
+        """Yield all criteria with their numbers: "2", or "2.1" of a child."""
+        return _numbered(self.criteria, "")
+
     def score(self, values: Mapping[str, float | None], *, hard: bool = False) -> ChecklistScore:
         """Join the values of the leaves.
 
@@ -201,6 +205,12 @@ class Checklist:
             return None
         score = min(score / self.saturate, 1.0)
         return max(score, 0.0) if self.clip else score
+
+
+def _numbered(criteria: Sequence[Criterion], prefix: str) -> Iterator[tuple[str, Criterion]]:
+    for at, one in enumerate(criteria, start=1):
+        yield f"{prefix}{at}", one
+        yield from _numbered(one.children, f"{prefix}{at}.")
 
 
 def _hard(value: float | None) -> float | None:

@@ -35,8 +35,8 @@ def changed(change):
     return model
 
 
-def no_mask(inputs):
-    return {**inputs, "attention_mask": None}
+def no_step(inputs):
+    return {key: value for key, value in inputs.items() if key != "step"}
 
 
 def fails_on_a_cache(inputs):
@@ -55,7 +55,7 @@ def test_a_model_that_goes_by_its_mask_is_decoded_in_batches(caplog):
 
 
 @pytest.mark.parametrize(
-    ("change", "mode"), [(no_mask, "single"), (fails_on_a_cache, "uncached"), (forgets, "uncached")]
+    ("change", "mode"), [(no_step, "single"), (fails_on_a_cache, "uncached"), (forgets, "uncached")]
 )
 def test_a_model_that_does_not_is_decoded_otherwise_and_named(change, mode, caplog):
     expected = [one.text for one in engine_of(tiny_judge().model).generate(PROMPTS, GREEDY)]
@@ -105,7 +105,7 @@ def test_out_of_memory_says_nothing_about_a_model():
     is_short = [True]
 
     def short_at_first(inputs):
-        if is_short[0] and inputs.get("attention_mask") is not None:
+        if is_short[0] and "step" in inputs:
             raise torch.OutOfMemoryError("no room")
         return inputs
 

@@ -10,7 +10,7 @@ import pytest
 from prom_reward import GroupReward, PrometheusJudge, PrometheusReward, ScriptedEngine
 from prom_reward.errors import ConfigError, RowError, UnscoredError
 from prom_reward.rewards.groups.verdicts import judge_groups
-from prom_reward.rewards.observers import Findings, Observer
+from prom_reward.rewards.observers.observer import Findings, Observer
 from tests.rewards.groups.quality_judge import QualityJudge
 from tests.rewards.groups.test_ranks import two_ranks
 

@@ -8,7 +8,7 @@ from prom_reward.errors import ConfigError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.rewards.batch import JudgedBatch
-from prom_reward.rewards.observers import Findings, Observer
+from prom_reward.rewards.observers.observer import Findings, Observer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from prom_reward import PrometheusJudge, PrometheusReward, ScriptedEngine
 from prom_reward.errors import ConfigError
 from prom_reward.rewards.batch import JudgedBatch
-from prom_reward.rewards.observers import Findings, Observer, Watch
+from prom_reward.rewards.observers.observer import Findings, Observer, Watch
 
 
 class Look(Observer):

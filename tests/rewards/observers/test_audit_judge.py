@@ -9,7 +9,7 @@ from transformers import Trainer, TrainerCallback, TrainerState, TrainingArgumen
 
 from prom_reward import AuditJudge, DivergenceCallback, Judge, PrometheusJudge, PrometheusReward, ScriptedEngine
 from prom_reward.errors import ConfigError, ServerGoneError
-from prom_reward.rewards.audit_judge import AuditTotals
+from prom_reward.rewards.observers.audit_judge import AuditTotals
 
 
 def judge(score):

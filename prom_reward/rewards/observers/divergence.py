@@ -8,7 +8,7 @@ import torch
 from transformers import TrainerCallback
 
 from prom_reward.errors import ConfigError
-from prom_reward.rewards.audit_judge import AuditJudge
+from prom_reward.rewards.observers.audit_judge import AuditJudge
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from statistics import fmean
 from prom_reward.errors import ConfigError
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.rewards.batch import JudgedBatch
-from prom_reward.rewards.observers import Findings, Observer
+from prom_reward.rewards.observers.observer import Findings, Observer
 from prom_reward.types import GradingRequest
 
 CANARY_TEXTS = (

@@ -1,0 +1,120 @@
+"""What is probably wrong with a checklist: its criteria's words, their weights, and what does not fit together."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from prom_reward.rubrics.checklists.checklist import Checklist
+from prom_reward.rubrics.checklists.criterion import Criterion
+from prom_reward.rubrics.lint import wording
+from prom_reward.rubrics.lint.finding import Finding
+
+_SMALL_SHARE = 0.01
+_SMALL_OF_MEAN = 0.1
+
+Problem = tuple[str, str]
+"""A rule's name and a message."""
+
+
+def lint_checklist(checklist: Checklist) -> Iterator[Finding]:
+    """Yield the findings on a checklist, in the order of its criteria."""
+    nodes = list(checklist.numbered())
+    for rule, message in _whole_problems(checklist):
+        yield Finding(rule=rule, rubric=checklist.name, message=message)
+    for number, node in nodes:
+        for rule, message in [] if node.children else _leaf_problems(node):
+            yield Finding(rule=rule, rubric=checklist.name, message=message, criteria=(number,))
+    for numbers, (rule, message) in [
+        *_weight_problems(checklist),
+        *_repeated([(n, c) for n, c in nodes if not c.children]),
+    ]:
+        yield Finding(rule=rule, rubric=checklist.name, message=message, criteria=numbers)
+
+
+def _whole_problems(checklist: Checklist) -> Iterator[Problem]:
+    terms = [one for one in checklist.criteria if one.role == "term"]
+    if terms and all(one.weight < 0 for one in terms):
+        yield "only_pitfalls", "all weights are negative, so an empty response gets the full score; add what is wanted"
+    if not terms:
+        yield "only_gates", "it has gates and vetoes alone, so every score is 1 or the floor; add criteria"
+    pitfalls = {one.name for root in terms if root.weight < 0 for one in root.leaves()}
+    for one in checklist.leaves():
+        if one.weight > 0 and one.name not in pitfalls and (needed := pitfalls.intersection(one.requires)):
+            yield "requires_pitfall", f"{one.name!r} counts only if the pitfall {min(needed)!r} is met"
+
+
+def _leaf_problems(leaf: Criterion) -> Iterator[Problem]:
+    shown = f"{leaf.text!r:.70}"
+    is_loss = leaf.weight < 0 or leaf.role == "veto"
+    turn = "if that is not meant, turn the words or the sign"
+    if is_loss and wording.says_absence(leaf.text):
+        yield "double_negation", f"{shown} loses points if it is so, though it says what is not done; {turn}"
+    elif not is_loss and wording.says_fault(leaf.text):
+        yield "rewards_fault", f"{shown} gains points if it is so, though it names a fault; {turn}"
+    if leaf.check is not None:
+        return
+    if second := wording.second_demand(leaf.text):
+        yield "compound", f"{shown} also asks {second!r:.50}; make two criteria of it, each with its own weight"
+    if len(leaf.text.split()) > wording.MAX_WORDS:
+        yield "long", f"{shown} has {len(leaf.text.split())} words; ask for one thing in a sentence"
+    if not leaf.options and wording.asks_for_rating(leaf.text):
+        yield "rating", f"{shown} asks for a number and is answered by yes or no; give it options, the worst first"
+    if wording.falls(leaf.answers):
+        yield (
+            "order",
+            f"its options go from {leaf.answers[0]!r:.30} to {leaf.answers[-1]!r:.30}; expected the worst first",
+        )
+
+
+def _weight_problems(checklist: Checklist) -> Iterator[tuple[tuple[str, ...], Problem]]:
+    """Yield the weights that cannot matter, or hardly do, of the checklist and of every node."""
+    terms = [(f"{at}", one) for at, one in enumerate(checklist.criteria, start=1) if one.role == "term"]
+    levels = [(checklist.combine, terms)]
+    for number, node in checklist.numbered():
+        if node.children:
+            levels.append((node.combine, [(f"{number}.{at}", one) for at, one in enumerate(node.children, start=1)]))
+    for combine, siblings in levels:
+        yield from _sibling_problems(combine, siblings)
+
+
+def _sibling_problems(
+    combine: str, siblings: Sequence[tuple[str, Criterion]]
+) -> Iterator[tuple[tuple[str, ...], Problem]]:
+    sizes = [abs(one.weight) for _, one in siblings if one.weight]
+    if combine != "mean" and len(set(sizes)) > 1:
+        yield (
+            (),
+            ("weights_unused", f"combine: {combine} takes no weights, but they differ; give all 1, or -1 to pitfalls"),
+        )
+    total = math.fsum(one.weight for _, one in siblings if one.weight > 0) or math.fsum(sizes)
+    for number, one in siblings:
+        share = abs(one.weight) / total if total else 0.0
+        if not one.weight:
+            yield (number,), ("no_weight", f"{one.text!r:.70} has the weight 0, so it cannot matter; drop it")
+        elif (
+            combine == "mean"
+            and share < _SMALL_SHARE
+            and abs(one.weight) < _SMALL_OF_MEAN * math.fsum(sizes) / len(sizes)
+        ):
+            yield (
+                (number,),
+                ("small_weight", f"{one.text!r:.70} moves the score by {share:.2g} at most; drop it or weigh it more"),
+            )
+
+
+def _repeated(leaves: Sequence[tuple[str, Criterion]]) -> Iterator[tuple[tuple[str, ...], Problem]]:
+    """Yield criteria that say the same as an earlier one, or the opposite."""
+    first: dict[object, tuple[str, Criterion]] = {}
+    for number, one in leaves:
+        asked = repr(one.check) if one.check is not None else wording.content(one.text)
+        if not asked:
+            continue
+        earlier, other = first.setdefault((asked, one.check is None), (number, one))
+        if earlier == number:
+            continue
+        if one.check is None and wording.is_negative(one.text) != wording.is_negative(other.text):
+            yield (
+                (earlier, number),
+                ("opposite", f"{one.text!r:.70} is the opposite of {other.text!r:.70}: one thing counts twice"),
+            )
+        else:
+            yield (earlier, number), ("duplicate", f"{one.text!r:.70} says the same as {other.text!r:.70}; keep one")

@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from prom_reward import GradingRequest, Outcome, PrometheusJudge, PrometheusReward, ScriptedEngine
+from prom_reward.errors import ConfigError, InputError
+from prom_reward.evaluation.logged_judge import LoggedJudge, is_logged
+
+OWN = {"name": "brief", "criteria": "Is it brief?", **{f"score{n}_description": f"level {n}" for n in range(1, 6)}}
+
+
+def asked(response, **changes):
+    return GradingRequest(**{"instruction": "Hi", "response": response, "rubric": OWN, **changes})
+
+
+@pytest.fixture
+def log(tmp_path):
+    """The judgment log of a reward: two responses, of which one has no score and one was judged twice."""
+    path = tmp_path / "log.jsonl"
+    judge = PrometheusJudge(ScriptedEngine(["[RESULT] 2", "no verdict", "[RESULT] 4"]))
+    reward = PrometheusReward(judge, OWN, log_path=path)
+    reward(prompts=["Hi"] * 3, completions=["one", "two", "one"])
+    return path
+
+
+def test_a_judgment_log_answers_for_the_same_texts_and_rubric(log):
+    judge = LoggedJudge(log)
+    one, two, other = judge.grade([asked("one"), asked("two"), asked("one", rubric="helpfulness")])
+    assert (one.score, two.outcome, other.outcome) == (4, Outcome.NO_RESULT, Outcome.ENGINE_FAILED)
+    assert "has no judgment" in other.error
+    assert (judge.name, judge.ranks, judge.fingerprint) == ("log", False, "logged:log.jsonl")
+    judge.check_has([asked("one"), asked("two")])
+    namesake = {**OWN, "criteria": "Is it long?"}  # the same name, another rubric
+    assert judge.grade([asked("one", rubric=namesake)])[0].outcome is Outcome.ENGINE_FAILED
+    with pytest.raises(InputError, match="judgments of 1 of 2 answers"):
+        judge.check_has([asked("one"), asked("one", reference_answer="Hello")])
+    with pytest.raises(ConfigError, match="does not compare"):
+        judge.compare([])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 2"),
+        (json.dumps({"instruction": "Hi", "response": "x"}), "expected 'outcome'"),
+        (json.dumps({"outcome": "scored"}), "line 2"),
+    ],
+)
+def test_a_line_that_is_no_judgment_is_named(log, line, said):
+    log.write_text(log.read_text().splitlines()[0] + "\n" + line + "\n")
+    with pytest.raises(InputError, match=said):
+        LoggedJudge(log)
+
+
+def test_names_of_files_are_known():
+    assert [is_logged(one) for one in ("a.jsonl", "A.JSONL", "a.yaml", None)] == [True, True, False, False]

@@ -1,0 +1,116 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from prom_reward.data.human_labels import LabeledPair
+from prom_reward.engines.scripted_engine import ScriptedEngine
+from prom_reward.errors import ConfigError, InputError
+from prom_reward.evaluation.evaluate import labeled_input
+from prom_reward.evaluation.tuning import tune
+from prom_reward.judging.calibration import Calibration
+from prom_reward.judging.judge import PrometheusJudge
+
+GOOD, USELESS = "Look closely.", "Take your time."
+
+
+def reads_quality_if_told(prompt):
+    """Score a response by its quality, one too low, if the criteria tell the judge to look; else by its number."""
+    number, quality = (int(one) for one in re.search(r"answer (\d+) of quality (\d)", prompt.user).groups())
+    if GOOD in prompt.user:
+        return f"[RESULT] {max(1, quality - 1)}"
+    return f"[RESULT] {1 + number * 7 % 5}"
+
+
+def labeled_rows(num_questions=40):
+    rows = [
+        {
+            "question_id": at // 3,
+            "instruction": f"Question {at // 3}?",
+            "response": f"answer {at} of quality {1 + at * 3 % 5}",
+            "rubric": "helpfulness",
+            "score": 1 + at * 3 % 5,
+        }
+        for at in range(3 * num_questions)
+    ]
+    return labeled_input(rows)
+
+
+@pytest.fixture
+def judge():
+    return PrometheusJudge(ScriptedEngine(reads_quality_if_told, confidence=0.8), mode="score", name="told")
+
+
+def test_the_sentence_that_helps_is_kept_with_its_gain_on_the_other_half(judge):
+    found = tune(labeled_rows(), judge=judge, notes=(USELESS, GOOD), resamples=100)
+    assert found.settings == {"criteria_notes": [GOOD]}
+    kept = [one for one in found.trials if one.is_kept]
+    assert [one.settings for one in kept] == [found.settings]
+    assert kept[0].gain.low > 0.3
+    assert kept[0].price > 0
+    assert judge.criteria_notes == ()
+
+
+def test_the_kept_settings_give_the_scores_that_were_measured(judge):
+    rows = labeled_rows()
+    found = tune(rows, judge=judge, notes=(USELESS, GOOD), resamples=100)
+    tuned = judge.with_reading(mode="score", layout="prometheus", criteria_notes=found.settings["criteria_notes"])
+    scores = [one.score for one in tuned.grade([row.request for row in rows.rows])]
+    assert scores == [max(1, int(row.mean_score) - 1) for row in rows.rows]
+
+
+def test_nothing_is_kept_if_nothing_helps(judge):
+    found = tune(labeled_rows(), judge=judge, notes=(USELESS,), resamples=100)
+    assert (found.settings, any(one.is_kept for one in found.trials)) == ({}, False)
+    assert {key for one in found.trials for key in one.settings} == {"layout", "criteria_notes"}
+
+
+def test_a_biased_judge_gets_a_calibration_fitted_on_all_rows(judge):
+    found = tune(labeled_rows(), judge=judge, notes=(GOOD,), resamples=100)
+    assert found.error.high < -0.3
+    assert found.calibration.score(2.0, labeled_rows().rows[0].request.rubric.scale) > 2.5
+
+
+def test_a_judge_that_says_one_thing_is_left_as_it_is():
+    constant = PrometheusJudge(ScriptedEngine(lambda prompt: "[RESULT] 3"), mode="score")
+    found = tune(labeled_rows(), judge=constant, notes=(USELESS,), resamples=100)
+    assert (found.calibration, found.error, found.settings) == (None, None, {})
+
+
+def test_pairs_are_tuned_by_the_share_in_order(judge):
+    rows = labeled_rows().rows
+    best = {row.cluster: row for row in sorted(rows, key=lambda row: row.mean_score)}
+    worst = {row.cluster: row for row in sorted(rows, key=lambda row: -row.mean_score)}
+    pairs = [
+        LabeledPair(chosen=best[name].request, rejected=worst[name].request, cluster=name, group="") for name in best
+    ]
+    found = tune(
+        replace(labeled_rows(), rows=[], pairs=pairs),
+        judge=judge,
+        notes=(USELESS, GOOD),
+        resamples=100,
+    )
+    assert (found.measure, found.settings) == ("pairwise_accuracy", {"criteria_notes": [GOOD]})
+    assert found.calibration is None
+
+
+def test_a_feedback_judge_is_tried_in_score_mode(judge):
+    writes = judge.with_reading(mode="feedback", layout="prometheus", criteria_notes=())
+    found = tune(labeled_rows(), judge=writes, notes=(), resamples=100)
+    assert {"mode": "score"} in [one.settings for one in found.trials]
+
+
+def test_too_few_questions_are_refused(judge):
+    with pytest.raises(InputError, match="got 19 questions; expected at least 20"):
+        tune(labeled_rows(19), judge=judge)
+
+
+def test_a_calibrated_judge_is_refused():
+    calibration = Calibration(low_slope=1.0, high_slope=1.0, shift=0.0)
+    with pytest.raises(ConfigError, match="calibration"):
+        tune(labeled_rows(), judge=PrometheusJudge(ScriptedEngine(["[RESULT] 3"]), calibration=calibration))
+
+
+def test_verdicts_on_criteria_are_refused(judge):
+    with pytest.raises(InputError, match="got verdicts on criteria"):
+        tune(replace(labeled_rows(), rows=[], checklists=[None]), judge=judge)
