@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prom_reward.data.columns import COLUMN_NAMES, Columns
-from prom_reward.data.unread import unread_columns
+from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import RowError, RubricError
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue, transcript

@@ -4,7 +4,7 @@ import pytest
 
 from prom_reward.data.columns import Columns, value_at
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.unread import unread_columns
+from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import ConfigError, RubricError
 from prom_reward.rubrics.rubric import Rubric
 

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.unread import unread_columns
+from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import RowError
 from prom_reward.rubrics.rubric import Rubric
 
