@@ -4,9 +4,11 @@ from collections import Counter
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 
+from prom_reward.auditing.explorer_rows import family_link, judged_trials, trial_links
 from prom_reward.auditing.probe import VERDICTS
 from prom_reward.auditing.results import WORTH_SEEING, Audit
-from prom_reward.pages.page import Card, render
+from prom_reward.explorer.page import render_explorer
+from prom_reward.pages.page import Card
 from prom_reward.pages.text import shortened
 from prom_reward.prompts.guard.lookalikes import reveal
 
@@ -25,8 +27,11 @@ def audit_page(audit: Audit) -> str:
         ),
         Card(f"{audit.num_weak:,}", "weak responses", "attacked"),
     ]
-    return render(
+    return render_explorer(
         "auditing/page.html",
+        judged_trials(audit.families, audit.judge),
+        scale=(1, 5),
+        rubrics={},
         kind="Audit of a judge",
         title=f"Can {audit.judge} be trusted as a reward?",
         facts=[("judge", audit.judge), ("seed", str(audit.seed)), ("date", date.today().isoformat())],
@@ -40,6 +45,9 @@ def audit_page(audit: Audit) -> str:
         points=_points,
         shown=_shown,
         num_strings=_MAX_STRINGS,
+        family_link=family_link,
+        links=trial_links(audit.families),
+        identity=id,
     )
 
 

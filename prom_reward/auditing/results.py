@@ -32,6 +32,8 @@ class FamilyAudit:
     """Share of attacked responses that a detector flags."""
     strings: tuple[StringRises, ...]
     """Every string that was tried, the most successful first."""
+    attacked: tuple[AttackedResponse, ...]
+    """Every trial."""
     worst: tuple[AttackedResponse, ...]
     """The trials with the largest rises, guard on, of `WORTH_SEEING` points or more."""
 
@@ -122,5 +124,6 @@ def family_audit(family: AttackFamily, attacked: Sequence[AttackedResponse], see
         flagged=measure_rises(attacked, [one.flagged for one in attacked], seed=seed),
         flag_share=sum(bool(one.flags) for one in attacked) / len(attacked) if attacked else 0.0,
         strings=string_rises(attacked),
+        attacked=tuple(attacked),
         worst=tuple(one for _, one in sorted(worth_seeing, key=lambda pair: -pair[0])[:_NUM_WORST]),
     )

@@ -25,6 +25,7 @@ from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.errors import InputError
 from prom_reward.evaluation.rubric_lint import (
     RubricLint,
+    check_names,
     judge_rows,
     lint_file,
     lint_rows,
@@ -98,6 +99,7 @@ def lint(
         raise InputError(f"{file}: got rows with rubrics of their own and --rows; expected one rubric file for all")
     found = lint_rows(islice(read_rows(file), limit), row_format) if is_data else lint_file(file)
     if rows is not None and found.rubrics:
+        check_names(found.rubrics)
         with rows_path(rows) as path:
             found = with_use(found, _judged(list(islice(read_rows(path), limit)), found, row_format, judge, mode))
     if as_json:

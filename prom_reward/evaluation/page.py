@@ -1,23 +1,24 @@
 """The HTML page of an evaluation: figures with intervals and baselines, plots, and the largest errors."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from prom_reward.evaluation.agreement import Estimate
-from prom_reward.evaluation.criteria import CriteriaEvaluation, JudgedChecklist
+from prom_reward.evaluation.criteria import CriteriaEvaluation
 from prom_reward.evaluation.evaluate import JudgeEvaluation
+from prom_reward.evaluation.explorer_rows import judged_rows, known_rubrics
 from prom_reward.evaluation.figures import pair_figures, score_figures
 from prom_reward.evaluation.pairs import PairEvaluation
-from prom_reward.evaluation.scores import Evaluation, ScoredRow
-from prom_reward.pages.page import Card, render
-from prom_reward.pages.text import shortened
-from prom_reward.types import GradingRequest
+from prom_reward.evaluation.scores import Evaluation
+from prom_reward.explorer.judged import Judged
+from prom_reward.explorer.links import explorer_link
+from prom_reward.explorer.page import render_explorer
+from prom_reward.pages.page import Card
+from prom_reward.rubrics.rubric import Rubric
 
 _NUM_WORST = 6
 _NUM_CRITERIA = 100  # those with the most verdicts; JSON has all
-_MAX_SHOWN = 2_000  # characters of a text
 _NAMES = {
     "pearson": "Pearson",
     "spearman": "Spearman",
@@ -30,6 +31,7 @@ _NAMES = {
     "tpr": "true positive rate",
     "tnr": "true negative rate",
     "youdens_j": "Youden's J",
+    "auc": "area under the ROC curve",
     "ece": "calibration error (ECE)",
     "brier": "Brier score",
 }
@@ -43,16 +45,6 @@ Table = list[tuple[str, list[Estimate | None]]]
 Figures = Evaluation | PairEvaluation | CriteriaEvaluation
 
 
-@dataclass(frozen=True, slots=True)
-class _Error:
-    """A judgment that is far from its label."""
-
-    size: float
-    label: str
-    request: GradingRequest
-    feedback: str
-
-
 def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
     """Return the page as HTML.
 
@@ -60,6 +52,7 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
         found: The evaluation.
         title: The heading, as the file's name; the judge's name if empty.
     """
+    judgments = judged_rows(found)
     rows = [row for row in found.rows if row.judgment.is_scored and row.has_answer]
     pairs = [pair for pair in found.pairs if pair.is_scored and pair.has_answers]
     columns, table = _table(found)
@@ -73,14 +66,18 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
         ("left out", f"{len(found.problems):,}" if found.problems else ""),
         ("date", date.today().isoformat()),
     ]
-    return render(
+    rubrics = known_rubrics(found)
+    return render_explorer(
         "evaluation/page.html",
+        judgments,
+        scale=(0, 1) if found.checklists else _scale(rubrics.values()),
+        rubrics=rubrics,
         kind="Evaluation of a judge",
         title=title or found.judge,
         facts=facts,
         cards=_cards(found.figures),
         columns=columns,
-        table=table,
+        figures_table=table,
         warnings=_warnings(found),
         note=found.note,
         groups=_groups(found.figures),
@@ -88,9 +85,23 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
         against=found.against,
         gaps=[(_NAMES.get(name, name), gap) for name, gap in found.difference.items()],
         figures=[*score_figures(rows), *pair_figures(pairs)],
-        worst=sorted([*map(_error, rows), *_wrong(found.checklists)], key=lambda one: -one.size)[:_NUM_WORST],
-        shown=lambda text: shortened(text, _MAX_SHOWN),
+        worst=_worst(judgments),
+        worst_link=explorer_link(view="judgments", sort="miss", down="1"),
     )
+
+
+def _worst(judgments: Sequence[Judged]) -> list[tuple[str, Judged]]:
+    """Return the judgments furthest from their labels, each with the link to its row."""
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(one.group for one in judgments), start=1)}
+    labeled = [(abs(one.error), at, one) for at, one in enumerate(judgments, start=1) if one.error is not None]
+    furthest = sorted(labeled, key=lambda found: (-found[0], found[1]))[:_NUM_WORST]
+    return [(explorer_link(view="groups", group=str(numbers[one.group]), at=str(at)), one) for _, at, one in furthest]
+
+
+def _scale(rubrics: Iterable[Rubric]) -> tuple[float, float]:
+    """Return the scale that the rubrics share."""
+    ends = [end for rubric in rubrics for end in (rubric.scale.low, rubric.scale.high)]
+    return (min(ends), max(ends)) if ends else (1, 5)
 
 
 def _table(found: JudgeEvaluation) -> tuple[list[str], Table]:
@@ -183,24 +194,6 @@ def _groups(figures: Figures) -> list[tuple[str, dict[str, Any]]]:
                 (name, {"rows": group.num_rows, **shown, "Pearson of length": group.measures["pearson"]["length"]})
             )
     return found
-
-
-def _error(row: ScoredRow) -> _Error:
-    label, score = row.labeled.mean_score, row.prediction("expected")
-    request, feedback = row.labeled.request, row.judgment.feedback
-    return _Error(abs(score - label), f"label {label:.2f}, judge {score:.2f}", request, feedback)
-
-
-def _wrong(checklists: tuple[JudgedChecklist, ...]) -> Iterator[_Error]:
-    """Yield the criteria that the judge could tell, with the share of the annotators who say met."""
-    for row in checklists:
-        texts = {one.name: one.text for one in row.labeled.criteria}
-        for part in row.judgment.parts:
-            if part.value is not None:
-                labels = row.labeled.labels[part.name]
-                share = sum(labels) / len(labels)
-                label = f"{texts[part.name]!r:.80}: people {share:.2f}, judge {part.value:.2f}"
-                yield _Error(abs(part.value - share), label, row.labeled.request, part.feedback)
 
 
 def _value(estimate: Estimate) -> str:

@@ -87,6 +87,17 @@ def lint_rows(rows: Iterable[Row | BrokenRow], row_format: RowFormat) -> RubricL
     return RubricLint(findings=tuple(found), rubrics=tuple(one for own in places for one in own), num_rows=count)
 
 
+def check_names(rubrics: Sequence[AnyRubric]) -> None:
+    """Check that judgments can be told apart by their rubrics' names.
+
+    Raises:
+        InputError: Two rubrics have one name.
+    """
+    names = [one.name for one in rubrics]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"got two rubrics of the name {twice!r:.60}; give each its own, or lint them one by one")
+
+
 def with_use(linted: RubricLint, judged: Sequence[JudgedResponse]) -> RubricLint:
     """Add what judged responses tell of the rubrics."""
     found = (*linted.findings, *lint_use(linted.rubrics, judged))

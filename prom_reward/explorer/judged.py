@@ -94,6 +94,10 @@ class Judged:
     """The criteria of a checklist."""
     standing: Standing | None = None
     """What its group's comparisons say."""
+    label: float | None = None
+    """A person's score."""
+    rise: float | None = None
+    """How far an attack raised the score, in points of a 1-5 scale."""
     is_cut: bool = False
     """Whether prompt, response or reference are shown in part."""
 
@@ -103,6 +107,11 @@ class Judged:
         if self.other_score is None or self.expected_score is None:
             return None
         return self.other_score - self.expected_score
+
+    @property
+    def error(self) -> float | None:
+        """The expected score minus the label."""
+        return None if self.label is None or self.expected_score is None else self.expected_score - self.label
 
     @property
     def disagreement(self) -> float | None:

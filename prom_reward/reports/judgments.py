@@ -4,17 +4,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from math import isfinite
 from typing import Any
 
+from prom_reward.explorer.fields import judgment_fields, number_in, request_texts, text_in
 from prom_reward.explorer.judged import Judged, Meeting, Standing
 from prom_reward.labeling.labeled_rows import LabeledRow
 from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
-from prom_reward.pages.text import shortened
 from prom_reward.prompts.transcripts import PromptValue, transcript
-from prom_reward.rubrics.checklists.checklist import Part
-
-_MAX_TEXT = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +58,10 @@ def row_judgments(row: LabeledRow, part: str) -> Iterator[Judged]:
             yield Judged(
                 side=side,
                 member=str(values["row"] + 1) if is_single else side,
-                rubric=_text(judgment["rubric_name"]),
-                **_texts(instruction, answer, reference),
-                reward=_number(verdict.get("unit_score")),
-                **_judgment_fields(judgment),
+                rubric=text_in(judgment["rubric_name"]),
+                **request_texts(instruction, answer, reference),
+                reward=number_in(verdict.get("unit_score")),
+                **judgment_fields(judgment),
                 **shared,
             )
 
@@ -102,47 +98,17 @@ def logged_judgment(record: Mapping[str, Any], rank: int = 0) -> Judged:
     row = record.get("row")
     return Judged(
         row=step,
-        group=" ".join([str(step), _digest(_text(record["instruction"])), *_group(record)]),
+        group=" ".join([str(step), _digest(text_in(record["instruction"])), *_group(record)]),
         side="response",
         member="" if row is None else f"{rank}.{int(row) + 1}" if rank else str(int(row) + 1),
-        rubric=_text(record["rubric"]),
-        digest=_text(record.get("rubric_digest") or ""),
+        rubric=text_in(record["rubric"]),
+        digest=text_in(record.get("rubric_digest") or ""),
         standing=_standing(record),
-        **_texts(record["instruction"], record["response"], record.get("reference_answer") or ""),
-        reward=_number(record.get("reward")),
-        weight=_number(record.get("weight")) or 1.0,
-        judge=_text(record.get("judge") or ""),
-        **_judgment_fields(record),
-    )
-
-
-def _judgment_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `Judgment.to_dict` that a report shows."""
-    return {
-        "outcome": _text(values["outcome"]),
-        "score": _number(values["score"]),
-        "expected_score": _number(values["expected_score"]),
-        "probs": _probs(values["score_probs"]),
-        "entropy": _number(values["entropy"]),
-        "feedback": _cut(_text(values["feedback"] or values.get("error") or "")),
-        "flags": tuple(map(_text, values.get("flags") or ())),
-        "given_by": _text(values.get("given_by") or ""),
-        "judge_scores": {_text(name): _number(score) for name, score in (values.get("judge_scores") or {}).items()},
-        "parts": tuple(_part(part) for part in values.get("parts") or ()),
-    }
-
-
-def _part(values: Mapping[str, Any]) -> Part:
-    """Return a checklist's criterion; its texts are as bounded as feedback."""
-    said = [_text(values.get(name) or "") for name in ("source", "feedback", "error")]
-    return Part(
-        name=_text(values["name"]),
-        weight=_number(values["weight"]) or 0.0,
-        value=_number(values.get("value")),
-        effect=_number(values.get("effect")),
-        source=said[0],
-        feedback=_cut(said[1]),
-        error=said[2] or None,
+        **request_texts(record["instruction"], record["response"], record.get("reference_answer") or ""),
+        reward=number_in(record.get("reward")),
+        weight=number_in(record.get("weight")) or 1.0,
+        judge=text_in(record.get("judge") or ""),
+        **judgment_fields(record),
     )
 
 
@@ -157,47 +123,17 @@ def _standing(record: Mapping[str, Any]) -> Standing | None:
         return None
     return Standing(
         place=int(record["place"]),
-        score=_number(record.get("group_score")),
-        standard_error=_number(record.get("standard_error")),
+        score=number_in(record.get("group_score")),
+        standard_error=number_in(record.get("standard_error")),
         meetings=[_meeting(*one) for one in record["comparisons"]],
     )
 
 
 def _meeting(other: Any, prob: Any, *orders: Any) -> Meeting:
-    first, second = map(_number, orders or (None, None))
-    return Meeting(int(other), _number(prob), (first, second))
-
-
-def _texts(prompt: str, response: str, reference: str) -> dict[str, Any]:
-    """Return the texts of a request as a report shows them, and the response's whole length."""
-    texts = {"prompt": _text(prompt), "response": _text(response), "reference": _text(reference)}
-    is_cut = any(len(text) > _MAX_TEXT for text in texts.values())
-    return {**{name: _cut(text) for name, text in texts.items()}, "length": len(response), "is_cut": is_cut}
+    first, second = map(number_in, orders or (None, None))
+    return Meeting(int(other), number_in(prob), (first, second))
 
 
 def _digest(prompt: PromptValue) -> str:
     """Return a short digest of a whole prompt; the text that a report shows may be cut."""
     return blake2b(json.dumps(prompt).encode(), digest_size=8).hexdigest()
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"got {value!r:.40}, expected a text")
-    return value
-
-
-def _number(value: Any) -> float | None:
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or not isfinite(value):
-        raise TypeError(f"got {value!r:.40}, expected a number")
-    return float(value)
-
-
-def _probs(value: Any) -> dict[str, float] | None:
-    """Return a distribution; its labels must be integers."""
-    return None if value is None else {str(int(label)): float(prob) for label, prob in value.items()}
-
-
-def _cut(text: str) -> str:
-    return shortened(text, _MAX_TEXT)

@@ -1,16 +1,12 @@
 """The HTML page of a labeling or of a training's judgments."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from prom_reward.evaluation.agreement import Estimate
-from prom_reward.explorer.script import joined_script
-from prom_reward.explorer.table import table_of
-from prom_reward.pages.packing import packed
-from prom_reward.pages.page import Card, embedded, render
-from prom_reward.pages.text import HIDDEN
+from prom_reward.explorer.page import render_explorer
+from prom_reward.pages.page import Card
 from prom_reward.reports.difference import compare_with
 from prom_reward.reports.overview.agreement import agreement_rows
 from prom_reward.reports.overview.figures import label_figures
@@ -19,7 +15,6 @@ from prom_reward.reports.overview.rubric_rows import rubric_rows
 from prom_reward.reports.overview.training_figures import reward_curve, span, training_figures
 from prom_reward.reports.report_data import ReportData
 from prom_reward.reports.training_folder import BeforeAfter, ends, summarize_curves
-from prom_reward.thinking import MARKS
 
 _MAX_EXAMPLES = 5  # on either side
 
@@ -37,22 +32,15 @@ def report_page(data: ReportData, *, against: ReportData | None = None, is_live:
     """
     difference = compare_with(data, against) if against is not None else None
     data = data if difference is None else replace(data, judgments=difference.judgments)
-    table = table_of([] if is_live else data.judgments, is_training=data.is_training)
     rubrics = rubric_rows(data.judgments)
-    meta = {
-        "scale": data.scale,
-        "marks": MARKS,
-        "is_training": data.is_training,
-        "chunks": [len(chunk) for chunk in table.chunks],
-        "is_live": is_live,
-        "hidden": _javascript(HIDDEN),
-        "rubrics": {name: rubric.to_dict() for name, rubric in data.known_rubrics.items()},
-    }
-    return render(
+    return render_explorer(
         "reports/assets/page.html",
-        script=joined_script(),
-        connects=is_live,
-        styles=["explorer/assets/explorer.css"],
+        data.judgments,
+        scale=data.scale,
+        rubrics=data.known_rubrics,
+        is_training=data.is_training,
+        is_live=is_live,
+        can_label=True,
         kind="Training report" if data.is_training else "Labeling report",
         title=data.title,
         facts=list(data.facts.items()),
@@ -62,15 +50,11 @@ def report_page(data: ReportData, *, against: ReportData | None = None, is_live:
         agreement=agreement_rows(data.pairs),
         examples=_examples(data.before_after),
         share=_share,
-        is_training=data.is_training,
-        rubrics=rubrics,
+        rubric_rows=rubrics,
         difference=difference,
         findings=findings(data, rubrics),
         number=_number,
         percent=_percent,
-        meta=embedded(meta),
-        table=packed(table.columns),
-        chunks=list(map(packed, table.chunks)),
     )
 
 
@@ -137,11 +121,6 @@ def _examples(answers: Sequence[BeforeAfter]) -> list[tuple[str, Sequence[Before
     shown = min(_MAX_EXAMPLES, (len(answers) + 1) // 2)
     parts = [("Largest gains", answers[:shown]), ("Smallest gains, or losses", answers[shown:][::-1][:shown])]
     return [(heading, part) for heading, part in parts if part]
-
-
-def _javascript(pattern: str) -> str:
-    """Return a pattern with its long code points as JavaScript writes them."""
-    return re.sub(r"\\U000(\w{5})", r"\\u{\1}", pattern)
 
 
 def _number(value: float | None) -> str:

@@ -75,10 +75,14 @@ def test_logged_judgments_need_no_judge(run, checklist, answers, judged_by, judg
         (("helpfulness", "--judge", "smollm2-135m"), "--judge without --rows"),
         (("helpfulness", "--rows", "ANSWERS"), "give a --judge"),
         (("ANSWERS", "--rows", "ANSWERS"), "rubrics of their own"),
+        (("TWICE", "--rows", "ANSWERS", "--judge", "smollm2-135m"), "two rubrics of the name 'checklist'"),
         (("helpfulness", "--rows", "nowhere.jsonl"), "no such file"),
         (("helpfulness", "--rows", "ANSWERS", "--judge", "smolm2-135m"), "smollm2-135m"),
     ],
 )
-def test_bad_input_is_one_line(run, answers, arguments, problem):
-    found = run("rubrics", "lint", *(answers if one == "ANSWERS" else one for one in arguments))
+def test_bad_input_is_one_line(run, answers, arguments, problem, tmp_path):
+    twice = tmp_path / "twice.yaml"
+    twice.write_text("- rubric: {criteria: [It is short indeed.]}\n- rubric: {criteria: [It is here indeed.]}\n")
+    files = {"ANSWERS": answers, "TWICE": twice}
+    found = run("rubrics", "lint", *(files.get(one, one) for one in arguments))
     assert (found.status, problem in found.err) == (2, True), found.err

@@ -48,7 +48,7 @@ def test_it_shows_figures_intervals_baselines_and_plots():
         assert text in html
     assert html.count("<svg") == 3
     assert ">1</strong><span>unscored" in html
-    assert "Furthest from the labels" in html
+    assert html.count('<a href="#view=groups') == 6  # furthest from the labels
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](?!data:)", html)
 
 
@@ -76,5 +76,6 @@ def test_no_text_ends_the_page(text):
     data = [{**row, "instruction": text, "response": f"quality 2 {text}", "part": text} for row in rows(12)]
     html = page(data, columns=LabelColumns(group="part", cluster="score"))
     html.encode("utf-8")
-    assert "</script>" not in html
-    assert "49" not in re.sub(r"\d*\.\d+|#\w+|<svg.*?</svg>|<style>.*?</style>", "", html, flags=re.DOTALL)
+    assert html.count("<script") == html.count("</script>") == 4
+    parts = r"\d*\.\d+|#\w+|<svg.*?</svg>|<style>.*?</style>|<script.*?</script>"
+    assert "49" not in re.sub(parts, "", html, flags=re.DOTALL)

@@ -42,6 +42,18 @@ def test_every_module_is_valid(name):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@needs_node
+def test_the_joined_script_is_valid():
+    done = subprocess.run(
+        ["node", "--check", "--input-type=module", "-"],
+        input=joined_script(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")  # no two modules export one name
+
+
 COLUMNS = """
 const rows = [
   { score: 1, integer: 1, rubric: "honesty", flag: "", response: "I am Sorry." },

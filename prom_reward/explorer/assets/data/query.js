@@ -23,6 +23,8 @@ export const ORDERS = {
   worst: ["lowest single score first", (figures) => figures.lowest],
   unsure: ["most uncertain first", (figures) => -figures.entropy],
   change: ["largest change first", (figures) => -figures.gap],
+  miss: ["furthest from the label first", (figures) => -figures.miss],
+  rise: ["largest rise first", (figures) => -figures.rise],
   large: ["largest group first", (figures) => -figures.size],
 };
 
@@ -45,7 +47,8 @@ export class Query {
   // Mean, range and the like of a group, by response and not by rubric where there is a reward.
   figuresOf(group) {
     const { table } = this;
-    let sum = 0, count = 0, low = Infinity, high = -Infinity, lowest = Infinity, entropy = -Infinity, gap = -Infinity;
+    let sum = 0, count = 0, low = Infinity, high = -Infinity, lowest = Infinity;
+    const largest = { entropy: -Infinity, gap: -Infinity, miss: -Infinity, rise: -Infinity };
     for (let at = table.groupStarts[group]; at < table.groupStarts[group + 1]; at += 1) {
       const value = table.number(this.value, at);
       if (!Number.isNaN(value)) {
@@ -56,12 +59,12 @@ export class Query {
       }
       const score = table.number("score", at);
       if (score < lowest) lowest = score;
-      const own = table.number("entropy", at);
-      if (own > entropy) entropy = own;
-      const changed = table.number("gap", at);
-      if (changed > gap) gap = changed;
+      for (const name of Object.keys(largest)) {
+        const own = table.number(name, at);
+        if (own > largest[name]) largest[name] = own;
+      }
     }
-    return { mean: count ? sum / count : NaN, low, high, spread: count ? high - low : NaN, lowest, entropy, gap,
+    return { mean: count ? sum / count : NaN, low, high, spread: count ? high - low : NaN, lowest, ...largest,
       size: table.number("size", table.groupStarts[group]) };
   }
 

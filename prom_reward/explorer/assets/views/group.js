@@ -4,7 +4,8 @@ import { bars, byId, decimals, make, plural, signed, whole } from "./dom.js";
 import { comparisons, criteriaRows, criteriaTable, detailsOf, judgesTable, standingText } from "./details.js";
 import { nameOf } from "./groups.js";
 import { go, link, state } from "../state.js";
-import { plain, response } from "./texts.js";
+import { meta } from "../meta.js";
+import { fold, plain, response } from "./texts.js";
 
 export class GroupView {
   constructor({ table, texts, scale, isTraining }) {
@@ -54,7 +55,12 @@ export class GroupView {
     return make("div", { class: "group-head" },
       make("button", { type: "button", class: "back", text: "‹ Groups", onclick: () => go({ group: "", at: "" }) }),
       make("h2", { text: `${capital(nameOf(table, at))}, group ${table.numbers.group[at]}` }),
-      make("p", { class: "soft" }, facts, repeats ? " · " : "", repeats), shown);
+      make("p", { class: "soft" }, facts, repeats ? " · " : "", repeats), shown, this.reference(at));
+  }
+
+  reference(at) {
+    const words = this.text("reference", at);
+    return words ? make("div", { class: "text" }, fold("reference answer", words)) : null;
   }
 
   // --- the matrix ---
@@ -64,7 +70,8 @@ export class GroupView {
     const head = make("tr", {}, make("td", {}), ...members.map((member) => make("th", { scope: "col", class: this.isOpen(member) ? "open" : "" }, this.memberName(member))));
     const body = this.rubrics.flatMap((rubric) => [
       make("tr", {}, make("th", { scope: "row", text: rubric }), ...members.map((member) => this.cell(member, rubric))),
-      ...this.standings(rubric), ...criteriaRows(this.column(rubric).map(([, details]) => details))]);
+      ...this.standings(rubric), ...this.below(rubric, "label", "label", decimals), ...this.below(rubric, "error", "score − label", signed),
+      ...this.below(rubric, "rise", "rise", signed), ...criteriaRows(this.column(rubric).map(([, details]) => details))]);
     const line = (name, title, show) => (members.some((member) => Number.isFinite(table.number(name, member.first)))
       ? [make("tr", { class: "figures-row" }, make("th", { scope: "row", text: title }), ...members.map((member) => make("td", {}, show(table.number(name, member.first)))))] : []);
     const largest = Math.max(1e-9, ...members.map((member) => Math.abs(table.number("advantage", member.first)) || 0));
@@ -85,6 +92,12 @@ export class GroupView {
   standings(rubric) {
     const texts = this.column(rubric).map(([, details]) => standingText(details));
     return texts.some(Boolean) ? [make("tr", { class: "figures-row" }, make("th", { scope: "row", text: "in the group" }), ...texts.map((text) => make("td", { text })))] : [];
+  }
+
+  // A row of figures of a rubric's judgments.
+  below(rubric, name, title, show) {
+    const values = this.members.map((member) => (member.rows.has(rubric) ? this.table.number(name, member.rows.get(rubric)) : NaN));
+    return values.some(Number.isFinite) ? [make("tr", { class: "figures-row" }, make("th", { scope: "row", text: title }), ...values.map((value) => make("td", { text: show(value) })))] : [];
   }
 
   comparisons() {
@@ -121,8 +134,8 @@ export class GroupView {
 
   judgment(at) {
     const { table } = this, probs = table.probs[at], flag = table.category("flag", at);
-    const integer = table.number("integer", at);
-    const facts = [Number.isFinite(integer) && `integer ${whole(integer)}`, `entropy ${decimals(table.number("entropy", at))}`, table.category("outcome", at), table.category("judge", at)].filter(Boolean);
+    const integer = table.number("integer", at), entropy = table.number("entropy", at);
+    const facts = [Number.isFinite(integer) && `integer ${whole(integer)}`, Number.isFinite(entropy) && `entropy ${decimals(entropy)}`, table.category("outcome", at), table.category("judge", at)].filter(Boolean);
     const spread = probs && make("div", { class: "spread" }, ...table.labels.flatMap((label, place) => [
       make("span", { text: label }), make("div", {}, make("i", { style: `width: ${probs[place] / 10}%` })), make("span", { text: `${(probs[place] / 10).toFixed(1)} %` })]));
     const member = this.members.find((one) => this.isOpen(one));
@@ -131,7 +144,13 @@ export class GroupView {
       make("div", { class: "parts" },
         make("div", {}, ...(criteriaTable(this.details.get(at)) ?? [make("h4", { text: "Feedback" }),
           make("div", { class: "text", dir: "auto" }, ...plain(this.text("feedback", at) || "(the judge wrote none)"))]), this.other(at)),
-        make("div", {}, make("h4", { text: facts.join(" · ") }), spread, judgesTable(this.details.get(at), table.category("given_by", at)))));
+        make("div", {}, make("h4", { text: facts.join(" · ") }), spread, this.rubricText(at), judgesTable(this.details.get(at), table.category("given_by", at)))));
+  }
+
+  rubricText(at) {
+    const rubric = meta.rubrics[this.table.category("rubric", at)];
+    const levels = Object.entries(rubric?.descriptions ?? {}).map(([label, text]) => `${label}: ${text}`);
+    return rubric ? make("div", { class: "text" }, fold("rubric", [rubric.criteria, ...levels].join("\n"))) : null;
   }
 
   other(at) {
@@ -161,10 +180,10 @@ export class GroupView {
       make("ol", { class: "responses", style: `--columns: ${members.length}` }, ...cards));
   }
 
-  // The response that others are compared with: the chosen one of a pair, else the best.
+  // The response that others are compared with: the chosen one of a pair, the weak one of an attack, else the best.
   base() {
     const value = (member) => this.table.number("reward", member.first) || this.table.number("score", member.first) || 0;
-    return this.members.find((member) => member.name === "chosen") ?? this.members.reduce((best, one) => (value(one) > value(best) ? one : best));
+    return this.members.find((member) => ["chosen", "weak"].includes(member.name)) ?? this.members.reduce((best, one) => (value(one) > value(best) ? one : best));
   }
 
   toggleDifferences() {

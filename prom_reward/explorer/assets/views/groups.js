@@ -7,6 +7,7 @@ import { preview } from "./texts.js";
 import { VirtualList } from "./virtual.js";
 
 const HEIGHT = 92;
+const NEEDS = { change: "gap", miss: "miss", rise: "rise" }; // columns that an order is made of
 
 export class GroupList {
   constructor({ table, texts, query, scale }) {
@@ -14,7 +15,7 @@ export class GroupList {
     this.box = byId("group-list");
     this.list = new VirtualList({ scroller: this.box, body: byId("group-entries"), height: HEIGHT, draw: (index) => this.entry(index) });
     const choice = byId("order");
-    for (const [value, [text]] of Object.entries(ORDERS)) if (value !== "change" || table.has("gap")) choice.append(make("option", { value, text }));
+    for (const [value, [text]] of Object.entries(ORDERS)) if (!(value in NEEDS) || table.has(NEEDS[value])) choice.append(make("option", { value, text }));
     choice.addEventListener("change", () => go({ order: choice.value }, { quiet: true }));
     this.box.addEventListener("click", (event) => {
       const entry = event.target.closest("[data-group]");

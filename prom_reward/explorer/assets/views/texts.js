@@ -17,7 +17,7 @@ export const plain = (text) => text.split(HIDDEN).map((part, at) => (at % 2 ? ma
 // The same as a string, cut.
 export const preview = (text, size) => text.slice(0, size).replace(HIDDEN, codePoint);
 
-const folded = (summary, text) => make("details", { class: "folded" }, make("summary", { text: summary }), make("div", {}, ...plain(text)));
+export const fold = (summary, text) => make("details", { class: "folded" }, make("summary", { text: summary }), make("div", {}, ...plain(text)));
 
 // Returns [thoughts, answer] of a text that begins with an opening mark.
 const splitThoughts = (text) => {
@@ -28,7 +28,7 @@ const splitThoughts = (text) => {
   return ["", text];
 };
 
-const answer = (text) => text.split(CALL).flatMap((part, at) => (at % 2 ? [folded("tool call", part)] : plain(part)));
+const answer = (text) => text.split(CALL).flatMap((part, at) => (at % 2 ? [fold("tool call", part)] : plain(part)));
 
 // Below this share of common words, marks would be noise.
 const MIN_COMMON = 0.55;
@@ -37,7 +37,7 @@ const MIN_COMMON = 0.55;
 export const response = (text, base = null) => {
   if (!text) return { content: [make("i", { class: "soft", text: "(empty response)" })], note: "" };
   const [thoughts, rest] = splitThoughts(text);
-  const before = thoughts ? [folded("thoughts", thoughts)] : [];
+  const before = thoughts ? [fold("thoughts", thoughts)] : [];
   if (base === null) return { content: [...before, ...answer(rest)], note: "" };
   const { parts, share } = difference(splitThoughts(base)[1], rest);
   const told = `${Math.round(share * 100)} % in common`;
