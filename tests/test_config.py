@@ -325,10 +325,7 @@ def test_a_decision_endpoint_is_a_judge_with_prompts_of_its_own(api):
     ("settings", "problem"),
     [
         ({"mode": "feedback"}, "got mode='feedback' and api='systemone', which writes no text; expected mode: score"),
-        (
-            {"num_samples": 3},
-            "got num_samples and api='systemone'; it writes its model's prompt: leave num_samples out",
-        ),
+        ({"layout": "response_last"}, "got layout and api='systemone'; it writes its model's prompt: leave layout out"),
         ({"tokenizer": "a/b"}, "name its model in `server`: leave tokenizer out"),
         ({"preset": "prometheus-7b-v2.0"}, "got a preset and a decision endpoint"),
         ({"server": ServerSource(url="http://a", api="chat")}, "got api='systemone' beside server.api='chat'"),
