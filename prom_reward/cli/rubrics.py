@@ -1,5 +1,6 @@
 """`prom-reward rubrics lint`: what is probably wrong with a rubric or checklist."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,7 @@ from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.errors import InputError
 from prom_reward.evaluation.rubric_lint import (
     RubricLint,
+    check_names,
     judge_rows,
     lint_file,
     lint_rows,
@@ -33,6 +35,7 @@ from prom_reward.evaluation.rubric_lint import (
     with_use,
 )
 
+_NUM_SHOWN = 20  # findings of each rule
 _DATA_ENDINGS = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 rubrics = typer.Typer(rich_markup_mode="markdown", add_completion=False, no_args_is_help=True)
@@ -98,6 +101,7 @@ def lint(
         raise InputError(f"{file}: got rows with rubrics of their own and --rows; expected one rubric file for all")
     found = lint_rows(islice(read_rows(file), limit), row_format) if is_data else lint_file(file)
     if rows is not None and found.rubrics:
+        check_names(found.rubrics)
         with rows_path(rows) as path:
             found = with_use(found, _judged(list(islice(read_rows(path), limit)), found, row_format, judge, mode))
     if as_json:
@@ -132,8 +136,14 @@ def _judged(
 
 
 def _show(file: str, found: RubricLint) -> None:
+    counts = Counter[str]()
     for one in found.findings:
-        stdout.print(str(one), soft_wrap=True, highlight=False)
+        counts[one.rule] += 1
+        if counts[one.rule] <= _NUM_SHOWN:
+            stdout.print(str(one), soft_wrap=True, highlight=False)
+    for rule, count in counts.items():
+        if count > _NUM_SHOWN:
+            stdout.print(f"... and {count - _NUM_SHOWN} more {rule}; --json has all", highlight=False)
     told = found.to_dict()
-    counts = ", ".join(f"{told[name]} {name}" for name in ("rubrics", "criteria", "rows", "errors", "warnings"))
-    stderr.print(f"{file}: {counts}", soft_wrap=True, highlight=False)
+    summary = ", ".join(f"{told[name]} {name}" for name in ("rubrics", "criteria", "rows", "errors", "warnings"))
+    stderr.print(f"{file}: {summary}", soft_wrap=True, highlight=False)

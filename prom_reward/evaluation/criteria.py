@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from prom_reward.data.criterion_labels import LabeledChecklist
-from prom_reward.evaluation.agreement import Estimate, Measure, Statistic, difference, estimate
+from prom_reward.evaluation.agreement import MIN_CLUSTERS, Estimate, Measure, Statistic, difference, estimate
 from prom_reward.evaluation.verdicts import VERDICT_MEASURES, accuracy
 from prom_reward.types import Judgment
 
@@ -71,7 +71,8 @@ class CriteriaEvaluation:
     """For each measure of VERDICT_MEASURES the estimate of the "judge"; for accuracy also of "constant", the more
     frequent verdict, and of "people", one annotator against each of the others, if criteria have several."""
     criteria: Mapping[str, "CriteriaEvaluation"] = field(default_factory=dict)
-    """The same for every criterion, by its text, those with the most verdicts first."""
+    """The same for every criterion, by its text, those with the most verdicts first; with intervals if it has verdicts
+    on ten questions or more."""
     groups: Mapping[str, "CriteriaEvaluation"] = field(default_factory=dict)
     """The same for every group of rows."""
 
@@ -99,12 +100,16 @@ def evaluate_criteria(judged: Sequence[JudgedChecklist], *, resamples: int = 100
     def measured(kept: Sequence[Verdict]) -> CriteriaEvaluation:
         return _measured(kept, resamples, seed)
 
+    def measured_alone(kept: Sequence[Verdict]) -> CriteriaEvaluation:
+        is_wide = len({one.cluster for one in kept}) >= MIN_CLUSTERS  # sets may have thousands of criteria
+        return _measured(kept, resamples if is_wide else 0, seed)
+
     criteria = _parts(verdicts, lambda one: one.criterion)
     groups = _parts(verdicts, lambda one: one.group)
     by_size = sorted(criteria, key=lambda text: -len(criteria[text]))
     return replace(
         measured(verdicts),
-        criteria={text: measured(criteria[text]) for text in by_size},
+        criteria={text: measured_alone(criteria[text]) for text in by_size},
         groups={name: measured(groups[name]) for name in sorted(groups) if name},
     )
 

@@ -31,6 +31,7 @@ _NAMES = {
     "tpr": "true positive rate",
     "tnr": "true negative rate",
     "youdens_j": "Youden's J",
+    "auc": "area under the ROC curve",
     "ece": "calibration error (ECE)",
     "brier": "Brier score",
 }

@@ -87,6 +87,17 @@ def lint_rows(rows: Iterable[Row | BrokenRow], row_format: RowFormat) -> RubricL
     return RubricLint(findings=tuple(found), rubrics=tuple(one for own in places for one in own), num_rows=count)
 
 
+def check_names(rubrics: Sequence[AnyRubric]) -> None:
+    """Check that judgments can be told apart by their rubrics' names.
+
+    Raises:
+        InputError: Two rubrics have one name.
+    """
+    names = [one.name for one in rubrics]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"got two rubrics of the name {twice!r:.60}; give each its own, or lint them one by one")
+
+
 def with_use(linted: RubricLint, judged: Sequence[JudgedResponse]) -> RubricLint:
     """Add what judged responses tell of the rubrics."""
     found = (*linted.findings, *lint_use(linted.rubrics, judged))
@@ -94,7 +105,7 @@ def with_use(linted: RubricLint, judged: Sequence[JudgedResponse]) -> RubricLint
 
 
 def matching(judged: Sequence[JudgedResponse], rubrics: Sequence[AnyRubric]) -> list[JudgedResponse]:
-    """Return responses with the judgments by these rubrics alone: checklists are known by their criteria's names.
+    """Return responses with the judgments by these rubrics alone: checklists are known by their criteria.
 
     Raises:
         InputError: There is none.
@@ -164,4 +175,7 @@ def _by(judgments: Mapping[str, Judgment], rubrics: Sequence[AnyRubric]) -> dict
 def _is_by(rubric: AnyRubric, name: str, judgment: Judgment) -> bool:
     if not isinstance(rubric, Checklist):
         return rubric.name == name and not judgment.parts
-    return [leaf.name for leaf in rubric.leaves()] == [part.name for part in judgment.parts]
+    texts = {leaf.name: leaf.text for leaf in rubric.leaves()}  # a log of an older release has no texts
+    return list(texts) == [part.name for part in judgment.parts] and all(
+        part.text in ("", texts[part.name]) for part in judgment.parts
+    )

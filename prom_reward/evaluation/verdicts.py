@@ -41,6 +41,20 @@ def youdens_j(probs: Floats, met: Floats) -> float | None:
     return None if rates[0] is None or rates[1] is None else rates[0] + rates[1] - 1
 
 
+def auc(probs: Floats, met: Floats) -> float | None:
+    """Return the share of pairs, one met and one not, in which the met one has the higher P(met), ties as half.
+
+    It is the area under the ROC curve (Hanley and McNeil 1982), whatever the threshold. None if all are alike.
+    """
+    from scipy import stats  # here, as it takes a second to import
+
+    num_met, num_not = int((met > 0).sum()), int((met == 0).sum())
+    if not num_met or not num_not:
+        return None
+    ranks = float(stats.rankdata(probs)[met > 0].sum())
+    return (ranks - num_met * (num_met + 1) / 2) / (num_met * num_not)
+
+
 def calibration_error(probs: Floats, met: Floats) -> float | None:
     """Return the expected calibration error in ten equal bins of P(met) (Guo et al. 2017, arXiv:1706.04599)."""
     if not len(met):
@@ -61,6 +75,7 @@ VERDICT_MEASURES: Mapping[str, Measure] = {
     "tpr": true_positive_rate,
     "tnr": true_negative_rate,
     "youdens_j": youdens_j,
+    "auc": auc,
     "ece": calibration_error,
     "brier": brier,
 }

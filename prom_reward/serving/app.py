@@ -15,7 +15,7 @@ from prom_reward.serving.page import REFRESH_S, live_page
 from prom_reward.serving.protocols import own
 from prom_reward.serving.protocols.decisions import decisions
 from prom_reward.serving.protocols.llama_factory import score_evaluation
-from prom_reward.serving.protocols.nemo_gym import compare, verify
+from prom_reward.serving.protocols.nemo_gym import close_session, compare, seed_session, verify
 from prom_reward.serving.protocols.openrlhf import get_reward
 from prom_reward.serving.protocols.slime import rm
 from prom_reward.serving.protocols.systemone import systemone
@@ -31,6 +31,8 @@ POST_ROUTES: Mapping[str, Handler] = {
     "/get_reward": get_reward,
     "/rm": rm,
     "/verify": verify,
+    "/seed_session": seed_session,
+    "/close_session": close_session,
     "/compare": compare,
     "/v1/score/evaluation": score_evaluation,
     "/v1/decisions": decisions,

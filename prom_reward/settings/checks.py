@@ -13,7 +13,7 @@ _DEVICES = ("cpu", "cuda", "mps", "xpu")
 _GPU_FILES = ("nvidia*", "nvmap", "kfd", "dxg")  # NVIDIA's driver, Jetson's, AMD's, Windows Subsystem for Linux
 _PROMPT_KEYS = (
     *("prompt_style", "layout", "conversation", "chat_template_kwargs", "tokenizer", "model", "context_length"),
-    *("sampling", "num_samples", "criterion_text", "truncate_response"),
+    *("criterion_text", "truncate_response"),
 )
 _LOCAL_KEYS = ("adapter", "dtype", "device", "device_map", "quantization", "offload", "decode_batch_size")
 
@@ -56,7 +56,7 @@ def _check_url(config: JudgeConfig, where: str, given: Collection[str]) -> None:
 
 
 def check_decisions(config: JudgeConfig, where: str, given: Collection[str]) -> None:
-    """Raise ConfigError for settings of prompts and of written text that a decision endpoint has no use for."""
+    """Raise ConfigError for settings of prompts, which a decision endpoint writes itself; it writes no text."""
     api = config.server.api if config.server is not None else None
     if "mode" in given and config.mode == "feedback":
         raise ConfigError(f"{where}: got mode='feedback' and api={api!r}, which writes no text; expected mode: score")

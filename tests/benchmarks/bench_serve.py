@@ -185,20 +185,23 @@ def rate(judge_name: str, num_rounds: int) -> dict:
         def ask(body: dict) -> float:
             return session.post(f"{url}/v1/grade", json=body, timeout=600).json()["judgments"][0]["expected_score"]
 
-        def timed(work) -> tuple[float, list[float]]:
+        def timed(work) -> tuple[float, list]:
             start = time.perf_counter()
             found = work()
             return time.perf_counter() - start, found
 
         for _ in range(num_rounds):
-            own_s, own = timed(lambda: [one.expected_score for one in judge.grade(asked)])
+            own_s, graded = timed(lambda: judge.grade(asked))
+            own = [one.expected_score for one in graded]
             together_s, together = timed(lambda: list(pool.map(ask, bodies)))
             alone_s, _ = timed(lambda: [ask(body) for body in bodies[::4]])
             off = max(abs(one - other) for one, other in zip(own, together, strict=True))
             rounds.append({"own_s": own_s, "together_s": together_s, "alone_s": 4 * alone_s, "largest_difference": off})
         batches = service.metrics.values()["prom_reward_batch_size_count"]
+    tokens = [sum(getattr(one, f"num_{kind}_tokens") for one in graded) for kind in ("prompt", "computed")]
     return {
         "judge": judge_name,
+        "tokens_alone_over_together": tokens[0] / tokens[1],
         "rounds": rounds,
         "batches": batches,
         "together_over_own": median(one["own_s"] / one["together_s"] for one in rounds),

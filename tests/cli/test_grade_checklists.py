@@ -34,9 +34,9 @@ def test_rows_are_graded_by_their_checklists(run, judged_by, judge, rows_file, t
     [row] = map(json.loads, out.read_text().splitlines())
     assert (row["id"], row["rubric_name"], row["outcome"]) == ("a", "checklist", "scored")
     assert row["expected_score"] == pytest.approx(1.0)
-    assert [(part["name"], part["weight"]) for part in row["parts"]] == [
-        ("it_is_true_indeed", 3),
-        ("it_is_rude_somewhere", -2),
+    assert [(part["name"], part["text"], part["weight"]) for part in row["parts"]] == [
+        ("it_is_true_indeed", "It is true indeed.", 3),
+        ("it_is_rude_somewhere", "It is rude somewhere.", -2),
     ]
 
 

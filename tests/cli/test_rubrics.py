@@ -68,6 +68,15 @@ def test_logged_judgments_need_no_judge(run, checklist, answers, judged_by, judg
     assert "never_met: summary 3: 'jargon'" in found.out
 
 
+def test_rows_with_rubrics_of_their_own_are_linted(run, rows_file):
+    rows = [{"prompt": "Q", "rubrics": [{"criterion": f"Avoids the word {at}.", "points": -1}]} for at in range(25)]
+    found = run("rubrics", "lint", rows_file(*rows, {"prompt": "Q"}))
+    assert (found.status, "26 rows, 1 errors, 50 warnings" in found.err) == (1, True)
+    assert found.out.count("warning double_negation") == 20
+    assert "... and 5 more double_negation" in found.out
+    assert "error unreadable: row: no rubric" in found.out and "(line 26)" in found.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -75,10 +84,14 @@ def test_logged_judgments_need_no_judge(run, checklist, answers, judged_by, judg
         (("helpfulness", "--judge", "smollm2-135m"), "--judge without --rows"),
         (("helpfulness", "--rows", "ANSWERS"), "give a --judge"),
         (("ANSWERS", "--rows", "ANSWERS"), "rubrics of their own"),
+        (("TWICE", "--rows", "ANSWERS", "--judge", "smollm2-135m"), "two rubrics of the name 'checklist'"),
         (("helpfulness", "--rows", "nowhere.jsonl"), "no such file"),
         (("helpfulness", "--rows", "ANSWERS", "--judge", "smolm2-135m"), "smollm2-135m"),
     ],
 )
-def test_bad_input_is_one_line(run, answers, arguments, problem):
-    found = run("rubrics", "lint", *(answers if one == "ANSWERS" else one for one in arguments))
+def test_bad_input_is_one_line(run, answers, arguments, problem, tmp_path):
+    twice = tmp_path / "twice.yaml"
+    twice.write_text("- rubric: {criteria: [It is short indeed.]}\n- rubric: {criteria: [It is here indeed.]}\n")
+    files = {"ANSWERS": answers, "TWICE": twice}
+    found = run("rubrics", "lint", *(files.get(one, one) for one in arguments))
     assert (found.status, problem in found.err) == (2, True), found.err

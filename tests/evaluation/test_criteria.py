@@ -42,6 +42,7 @@ def test_a_judge_is_measured_on_verdicts():
         "tpr": 1,
         "tnr": 1,
         "youdens_j": 1,
+        "auc": 1,
         "ece": 0.2,
         "brier": 0.04,
     }
@@ -50,11 +51,21 @@ def test_a_judge_is_measured_on_verdicts():
     assert "people" not in found.measures["accuracy"]
 
 
+def test_a_checklist_may_be_given_for_all_rows():
+    rows = [{name: value for name, value in one.items() if name != "rubric"} for one in RIGHT]
+    assert measured(rows, rubric=ITEMS).to_dict() == measured(RIGHT).to_dict()
+
+
 def test_every_criterion_and_group_has_its_own_figures():
     wrong = [{**one, "labels": [one["labels"][0], not one["labels"][1]]} for one in RIGHT]
     found = measured(wrong, columns=LabelColumns(group="part"))
     told = {text: one.measures["accuracy"]["judge"].value for text, one in found.criteria.items()}
     assert told == {"It says alpha here.": 1.0, "It says beta here.": 0.0}
+    alone = found.criteria["It says alpha here."].measures["accuracy"]["judge"]
+    assert (alone.low, measured(wrong[:9]).criteria["It says alpha here."].measures["accuracy"]["judge"].low) == (
+        1,
+        None,
+    )
     assert {name: one.num_verdicts for name, one in found.groups.items()} == {"x": 12, "y": 12}
     assert found.to_dict()["criteria"]["It says beta here."]["accuracy"]["judge"]["value"] == 0
 

@@ -21,6 +21,13 @@ def test_measures_by_hand():
     assert measured("brier") == pytest.approx(np.mean((PROBS - MET) ** 2))
 
 
+def test_auc_counts_pairs_and_ties_as_half():
+    pairs = [(one > other) + 0.5 * (one == other) for one in PROBS[MET > 0] for other in PROBS[MET == 0]]
+    assert measured("auc") == pytest.approx(np.mean(pairs))
+    assert measured("auc", [0.4, 0.3, 0.3, 0.1], [1, 1, 0, 0]) == 3.5 / 4
+    assert measured("auc", [0.4, 0.3], [1, 1]) is None
+
+
 def test_calibration_error_is_the_gap_of_each_bin_by_its_size():
     probs, met = [0.05] * 4 + [0.95] * 4 + [1.0] * 2, [0, 0, 0, 1, 1, 1, 0, 0, 1, 1]
     assert measured("ece", probs, met) == pytest.approx(0.4 * 0.2 + 0.6 * abs((4 * 0.95 + 2) / 6 - 4 / 6))

@@ -225,10 +225,36 @@ def test_the_checklist_example_trains_on_pitfalls_and_a_gate(
         assert 0 <= record["reward"] <= 1
 
 
+def test_the_group_example_sends_one_of_two_groups_to_the_strong_judge(
+    tiny_judge_folder, tiny_adapter_judge, tmp_path, monkeypatch, capsys
+):
+    arguments = ["grpo_groups.py", "--dataset", "configs/questions.jsonl", "--max-steps", "2"]
+    arguments += ["--policy", str(tiny_judge_folder), "--cheap", str(tiny_judge_folder)]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--strong", str(tiny_adapter_judge), "--output-dir", str(tmp_path)])
+    runpy.run_path("training_examples/grpo_groups.py", run_name="__main__")
+    said = capsys.readouterr().out
+    assert "judged by: cheap 8, strong 8" in said
+    assert all(float(value) > 0 for value in said.partition("by step: ")[2].split())
+    records = [json.loads(line) for line in (tmp_path / "judgments.jsonl").read_text().splitlines()]
+    judges: dict[tuple, set] = {}
+    for record in records:
+        judges.setdefault((record["step"], record["group"]), set()).add(record["given_by"])
+    assert sorted(map(sorted, judges.values())) == [["cheap"], ["cheap"], ["strong"], ["strong"]]
+
+
 def test_every_example_is_run_by_one_of_these_tests():
     names = {path.stem for path in (ROOT / "training_examples").iterdir() if path.suffix == ".py"}
     labelings = {"label_then_dpo", "label_then_reward_model"}
-    trainings = {"grpo", "grpo_checklists", "rloo", "online_dpo", "grpo_lora_shared_judge", "ppo", "reward_hack"}
+    trainings = {
+        "grpo",
+        "grpo_checklists",
+        "grpo_groups",
+        "rloo",
+        "online_dpo",
+        "grpo_lora_shared_judge",
+        "ppo",
+        "reward_hack",
+    }
     assert names == trainings | labelings
     folders = {path.name for path in (ROOT / "training_examples").iterdir() if (path / "__main__.py").exists()}
     assert folders == {path.name for path in (ROOT / "tests/training_examples").iterdir() if path.is_dir()}
@@ -244,7 +270,7 @@ def test_the_labeling_config_names_weighted_rubrics():
 
 
 @pytest.mark.parametrize(("name", "model"), [("label_then_dpo", "--policy"), ("label_then_reward_model", "--base")])
-def test_the_labelling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, capsys, name, model):
+def test_the_labeling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, capsys, name, model):
     judge = tmp_path / "judge.yaml"
     judge.write_text(yaml.safe_dump({"model": str(tiny_judge_folder), "mode": "score", "dtype": "float32"}))
     data = tmp_path / "pairs.jsonl"

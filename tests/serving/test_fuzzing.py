@@ -27,6 +27,8 @@ VALID = {
             "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "s4"}]}]
         },
     },
+    "/seed_session": {"responses_create_params": {"input": "Hi"}},
+    "/close_session": {"resources_session_id": "a"},
     "/compare": {
         "conversation_history": [{"role": "user", "content": "Hi"}],
         "response_objs": [{"output": [{"role": "assistant", "content": "s4"}]}],

@@ -89,7 +89,7 @@ def _show_criteria(name: str, evaluation: CriteriaEvaluation) -> None:
     if evaluation.num_unscored:
         stdout.print(f"{evaluation.num_unscored} verdicts on criteria that the judge could not tell")
     _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
-    shown = ("accuracy", "kappa", "tpr", "tnr", "ece")
+    shown = ("accuracy", "kappa", "tpr", "tnr", "auc", "ece")
     table = Table(title="by group and criterion", title_justify="left")
     for heading in ("", "verdicts", *shown):
         table.add_column(heading, overflow="fold")
@@ -122,9 +122,9 @@ def _shown(estimate: Estimate | None) -> str:
         return ""
     if estimate.value is None:
         return f"undefined ({estimate.undefined})"
-    interval = "" if estimate.low is None else f" [{estimate.low:.2f}, {estimate.high:.2f}]"
-    return f"{estimate.value:.3f}{interval}"
+    interval = "" if estimate.low is None else f" [{estimate.low:z.2f}, {estimate.high:z.2f}]"
+    return f"{estimate.value:z.3f}{interval}"
 
 
 def _value(estimate: Estimate) -> str:
-    return "-" if estimate.value is None else f"{estimate.value:.2f}"
+    return "-" if estimate.value is None else f"{estimate.value:z.2f}"

@@ -32,6 +32,8 @@ class Part:
     """The judge's feedback."""
     error: str | None = None
     """Why there is no value."""
+    text: str = ""
+    """The criterion as the judge read it, so that a log of rows' own checklists can be read alone."""
 
     @property
     def is_met(self) -> bool | None:
@@ -156,7 +158,13 @@ class Checklist:
         told = self._told(given)
         score = self._joined(told)
         parts = tuple(
-            Part(name=leaf.name, weight=leaf.weight, value=told[leaf.name], effect=self._effect(leaf, told, score))
+            Part(
+                name=leaf.name,
+                weight=leaf.weight,
+                value=told[leaf.name],
+                effect=self._effect(leaf, told, score),
+                text=leaf.text,
+            )
             for leaf in self._leaves
         )
         return ChecklistScore(score=score, parts=parts)

@@ -1,5 +1,7 @@
 """NeMo-Gym's resources server: `/verify` for one rollout, `/compare` for the responses to one prompt.
 
+Its agents seed a session before each rollout and close it afterwards, and give up on a server that answers neither.
+
 Its response model needs a number as the reward, and only newer versions know that `mask_sample` makes it void. An
 unscored rollout is therefore status 503, unless the row asks for a masked one.
 """
@@ -24,6 +26,17 @@ from prom_reward.types import GradingRequest
 _PRINCIPLE_LEVELS = ("not at all", "in small part", "in part, with clear gaps", "for the most part", "fully")
 
 
+async def seed_session(_service: JudgeService, _body: Body) -> object:
+    """Any row -> `{}`: a judge keeps no sessions."""
+    return {}
+
+
+async def close_session(_service: JudgeService, body: Body) -> object:
+    """`{"resources_session_id"}`, or anything -> the same id, or `{}`."""
+    name = "resources_session_id"
+    return {name: body[name]} if name in body else {}
+
+
 async def verify(service: JudgeService, body: Body) -> object:
     """`{"responses_create_params", "response", and the row's fields}` -> the same with `reward`; unscored: status 503.
 
@@ -34,10 +47,10 @@ async def verify(service: JudgeService, body: Body) -> object:
     rollout = Rollout(prompt=_prompt(params), completion=_output(required(body, "response")), columns=columns)
     [found] = await service.reward([rollout])
     if found.problem is None:
-        return {**body, "reward": found.reward, "mask_sample": False, "failure_reason": None}
+        return {**body, "reward": found.reward, "mask_sample": False, "failure_reason": None, "failure_kind": None}
     if body.get("on_unscored") != "mask":
         raise UnscoredError(found.problem)
-    failed = {"failure_reason": found.problem, "_ng_failure_class": "judge_failed"}
+    failed = {"failure_reason": found.problem, "failure_kind": "judge_failed", "_ng_failure_class": "judge_failed"}
     return {**body, "reward": 0.0, "mask_sample": True, **failed}
 
 

@@ -35,7 +35,15 @@ def test_an_unscored_rollout_is_503_unless_its_row_asks_for_a_masked_one(client)
     masked = verify(client, "fail", on_unscored="mask").json()
     assert masked["mask_sample"] is True
     assert "engine_failed" in masked["failure_reason"]
-    assert masked["_ng_failure_class"] == "judge_failed"
+    assert masked["failure_kind"] == masked["_ng_failure_class"] == "judge_failed"
+
+
+def test_an_agents_session_begins_and_ends(client):
+    row = {"responses_create_params": PARAMS, "expected_answer": "Seven"}
+    assert client.post("/seed_session", json=row).json() == {}
+    assert client.post("/close_session", json={}).json() == {}
+    closed = client.post("/close_session", json={"resources_session_id": "a", "episode_id": "b"})
+    assert closed.json() == {"resources_session_id": "a"}
 
 
 def better(prompt):
