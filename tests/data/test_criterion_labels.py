@@ -67,7 +67,7 @@ def test_a_column_of_another_name_is_named():
 
 
 def test_a_column_that_the_row_lacks_is_replaced_by_no_other():
-    with pytest.raises(InputError, match="no verdicts on the criteria.*expected one of doctor"):
+    with pytest.raises(InputError, match=r"no verdicts on the criteria.*expected one of doctor"):
         labels(LabelColumns(score="doctor"), rubric=[{**ITEMS[0], "met": True}])
 
 
