@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 MARKS = (
     *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "thoughts", "reasoning", "scratchpad")),
+    ("<longcat_think>", "</longcat_think>"),
     ("<seed:think>", "</seed:think>"),
     ("[think]", "[/think]"),
     ("◁think▷", "◁/think▷"),
@@ -19,8 +20,10 @@ MARKS = (
     ("<|start_thinking|>", "<|end_thinking|>"),
     ("<unused94>thought", "<unused95>"),
     ("<|channel>thought", "<channel|>"),
+    ("[unused16]", "[unused17]"),
+    ("<|im_start|>think", "<|im_start|>answer"),
 )
-"""Opening and closing marks in lower case: of DeepSeek-R1, Qwen3, Seed-OSS, Magistral, Kimi, Sky-T1, Command A ..."""
+"""Opening and closing marks in lower case: of DeepSeek-R1, Qwen3, Seed-OSS, Magistral, Kimi, Sky-T1, s1 ..."""
 # Only ASCII letters go by either case: "ı" and "ſ" would match "i" and "s", and no mark is written with them.
 _ANY_OPEN, _ANY_CLOSE = (f"(?ai:{'|'.join(map(re.escape, marks))})" for marks in zip(*MARKS, strict=True))
 _OPEN = re.compile(rf"\s*(?:(?:<\|start\|>|<\|im_start\|>)assistant\s*)?({_ANY_OPEN})", re.I)
@@ -32,7 +35,9 @@ _CLOSE_OF = {opening: re.compile(re.escape(closing), re.I | re.A) for opening, c
 # stands quoted or as a word of a sentence, as in an answer about the marks.
 _QUOTES = "`\"'“”«»()[]"
 _LONE_CLOSE = re.compile(rf"(?:^[ \t]*|(?<![\s{re.escape(_QUOTES)}])){_ANY_CLOSE}(?![{re.escape(_QUOTES)}])", re.M)
-_SOLUTION_MARK = re.compile(r"\A\s*<\|begin_of_solution\|>|<\|end_of_solution\|>\s*\Z")
+_SOLUTION_MARK = re.compile(
+    r"\A\s*<\|(?:begin_of_solution|start_response)\|>|<\|end_(?:of_solution|response)\|>\s*\Z", re.I | re.A
+)
 _HARMONY = re.compile(
     r"<\|channel\|>\s*(?P<channel>\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(?P<text>.*?)"
     r"(?:<\|end\|>|<\|return\|>|<\|call\|>|(?=<\|start\|>)|\Z)",

@@ -300,7 +300,7 @@ def test_any_body_of_a_server_is_a_reply_or_says_why_not(content):
 
 @FUZZ
 @given(contents, st.data())
-def test_any_labelling_and_any_log_is_read_or_one_of_our_errors(tmp_path, content, data):
+def test_any_labeling_and_any_log_is_read_or_one_of_our_errors(tmp_path, content, data):
     folder, log = LabelFolder(tmp_path / "labels"), tmp_path / "log.jsonl"
     kept = {"about": {"input": "i", "judge": "j"}, "kind": "response", "method": "grade", "columns": {}, "rubrics": []}
     manifest = {**kept, "judge": "j", "reference_answer": None, "shard_size": 2, "machine": {}}

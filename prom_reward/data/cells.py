@@ -1,12 +1,18 @@
 """The values of cells: texts, messages in any layout, messages stored as text, numbers and missing values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from typing import Any
 
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message, parsed_text
-from prom_reward.prompts.messages import dialogue_messages, listed_messages, read_messages, stored_messages
+from prom_reward.prompts.messages import (
+    dialogue_messages,
+    listed_messages,
+    read_messages,
+    stored_messages,
+    turn_messages,
+)
 from prom_reward.prompts.transcripts import PromptValue
 
 DIALOGUE_END = "\n\nAssistant:"
@@ -19,6 +25,30 @@ _ROLE_KEYS = frozenset({"role", "from", "speaker", "author", "sender"})
 def is_missing(value: Any) -> bool:
     """Whether a value stands for none: None, or the NaN that tables keep instead."""
     return value is None or (isinstance(value, float) and isnan(value))
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value holds nothing: a blank text, or a list or mapping of such, as Arrow pads structs with None."""
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, Mapping):
+        return all(map(is_empty, value.values()))
+    return all(map(is_empty, value)) if isinstance(value, list | tuple) else is_missing(value)
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Yield the texts and numbers in a value, without the roles of messages."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            if key not in ("role", "from"):
+                yield from texts_of(one)
+    elif isinstance(value, Sequence):
+        for one in value:
+            yield from texts_of(one)
+    elif isinstance(value, int | float) and not is_missing(value):
+        yield str(value)
 
 
 def number_text(value: float) -> str:
@@ -42,7 +72,15 @@ def read_text(value: Any) -> PromptValue:
         value = [value]
     if not isinstance(value, Sequence) or not all(isinstance(message, Mapping) for message in value):
         raise RowError(f"got {type(value).__name__} as a text; expected a string or a list of messages")
-    return [{key: item for key, item in message.items() if item is not None} for message in value]
+    kept = [{key: item for key, item in message.items() if item is not None} for message in value]
+    return [message for one in kept for message in turn_messages(one)]
+
+
+def is_list_of_texts(text: str) -> bool:
+    """Whether a text is a stored list of texts."""
+    stripped = text.strip()
+    value = parsed_text(stripped) if stripped.startswith("[") and stripped.endswith("]") else None
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
 
 
 def read_answer(value: Any) -> PromptValue:

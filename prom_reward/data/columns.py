@@ -1,10 +1,10 @@
 """The one table of column names, and the columns of a row by role."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prom_reward.data.cells import is_missing, number_text
+from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
 from prom_reward.rubrics.formats import is_file, json_value
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
@@ -16,7 +16,7 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "system": (
         *("system", "system_prompt", "system_message", "systemInstruction", "system_instruction"),
-        "developer_prompt",
+        *("developer_prompt", "instructions", "preamble", "meta_instruction"),
     ),
     "input": ("input",),
     "history": ("history",),
@@ -51,7 +51,6 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 _FLAT_RUBRIC = re.compile(r"(?:orig_)?(?:criteria|score\d{1,9}_description)")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d{1,9})\]")
 _PATH = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?\d{1,9}\])*")
-_UNWARNED_ROLES = ("id", "chosen", "rejected")
 _RUBRIC_LIKE = re.compile(
     r"(?:.*_)?(?:rubrics?|criteri(?:a|on|ons)|checklists?|grading_(?:notes|guidelines?)|marking_scheme)(?:_(?:list|text|items|json))?",
     re.IGNORECASE,
@@ -148,7 +147,7 @@ class Columns:
             RubricError: They cannot be read.
         """
         value = self.get("rubric")
-        if not _is_empty(value):
+        if not is_empty(value):
             return _parsed(value, self.read["rubric"])
         if (elsewhere := self._checklist_elsewhere()) is not None:
             self.read["rubric"], found = elsewhere
@@ -177,23 +176,6 @@ class Columns:
     def forget(self, role: str) -> None:
         """Note that the column of a role was not read after all."""
         self.read.pop(role, None)
-
-    def unread(self) -> list[str]:
-        """Return the columns whose meaning is known and that nobody read, unless they repeat what was read."""
-        taken = {name.partition(".")[0].partition("[")[0] for name in self.read.values()}
-        if any(name.startswith("orig_") for name in taken):  # the others are the whole prompt and the judge's answer
-            taken |= {"instruction", "input", "output"}
-        seen = "\n".join(_texts([self.values.get(name) for name in taken]))
-        names = (name for role in COLUMN_NAMES if role not in _UNWARNED_ROLES for name in COLUMN_NAMES[role])
-        return [name for name in names if name not in taken and self._is_unread(name, seen)] + self._own_systems()
-
-    def _own_systems(self) -> list[str]:
-        """Return UltraFeedback's system texts, which are another for each response."""
-        path = f"{self.read.get('responses', '')}[0].custom_system_prompt"
-        return [path] if value_at(self.values, path) else []
-
-    def _is_unread(self, name: str, seen: str) -> bool:
-        return name in self.values and any(text.strip() not in seen for text in _texts(self.values[name]))
 
     def _names(self, role: str) -> tuple[str, ...]:
         return (self._named[role],) if role in self._named else COLUMN_NAMES[role]
@@ -258,33 +240,10 @@ def _reference_checklist(value: Any) -> Any:
     return written if is_checklist else None
 
 
-def _is_empty(value: Any) -> bool:
-    """Whether a value holds nothing: a blank text, or a list or mapping of such, as Arrow pads structs with None."""
-    if isinstance(value, str):
-        return not value.strip()
-    if isinstance(value, Mapping):
-        return all(map(_is_empty, value.values()))
-    return all(map(_is_empty, value)) if isinstance(value, list | tuple) else is_missing(value)
-
-
 def _rubric_like(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield the columns, and the keys of mappings such as verl's `extra_info`, that are named like a rubric."""
     for name, value in values.items():
-        if _RUBRIC_LIKE.fullmatch(str(name)) and any(text.strip() for text in _texts(value)):
+        if _RUBRIC_LIKE.fullmatch(str(name)) and any(text.strip() for text in texts_of(value)):
             yield str(name)
         elif isinstance(value, Mapping):
             yield from (f"{name}.{one}" for one in _rubric_like(value))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            if key not in ("role", "from"):
-                yield from _texts(one)
-    elif isinstance(value, Sequence):
-        for one in value:
-            yield from _texts(one)
-    elif isinstance(value, int | float) and not is_missing(value):
-        yield str(value)

@@ -10,6 +10,7 @@ from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_n
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.errors import RowError, RubricError
+from prom_reward.prompts.content import Message
 from prom_reward.prompts.prompt_parts import components
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.rubrics.reading import AnyRubric
@@ -57,7 +58,6 @@ class Example:
             RubricError: The row's rubric cannot be read, or there is none.
         """
         rubrics = self.columns.rubrics(default_rubrics)
-        texts = [transcript(self.prompt, self._shown(response)) for response in self.responses]
         return [
             [
                 GradingRequest(
@@ -65,8 +65,12 @@ class Example:
                 )
                 for rubric in rubrics
             ]
-            for instruction, response in texts
+            for instruction, response in self.texts()
         ]
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Return for each response the instruction and the response as a judge reads them; errors as in `requests`."""
+        return [transcript(self.prompt, self._shown(response)) for response in self.responses]
 
     def _shown(self, response: PromptValue) -> PromptValue:
         """Return a response for the judge: the space after "Assistant:" belongs to the training text alone."""
@@ -158,9 +162,40 @@ class RowFormat:
                 )
         if response is not None and "responses" not in self.columns:
             columns.forget("responses")
-            return "response", [read_answer(response)]
+            answer = read_answer(response)
+            if "response" not in self.columns and columns.read["response"] in _AMBIGUOUS:
+                _check_only_answer(columns, answer)
+            return "response", [answer]
         columns.forget("response")
+        if "responses" not in self.columns:
+            _check_no_steps(columns, several)
         return "responses", [] if several is None else _several(several)
+
+
+def _check_only_answer(columns: Columns, answer: PromptValue) -> None:
+    """Refuse an answer beside a conversation that ends in another: the first may be the reference."""
+    name, value = columns.read["response"], columns.get("messages")
+    columns.forget("messages")
+    read: Sequence[Message] = ()
+    with suppress(RowError):  # messages that are not understood end in no answer
+        read = messages_of(read_text(value or "")) or ()
+    if read and read[-1].role == "assistant" and said(read[-1].text) != said(answer):
+        raise RowError(
+            f"got {name!r} and a conversation that ends in another answer; name the one to judge with --column "
+            f"response={name} or --column response=messages[-1].content"
+        )
+
+
+def _check_no_steps(columns: Columns, several: Any) -> None:
+    """Refuse the steps of one answer, each with its label, as TRL keeps them for stepwise supervision."""
+    labels = columns.values.get("labels")
+    are_steps = isinstance(labels, Sequence) and bool(labels) and all(isinstance(one, bool) for one in labels)
+    if are_steps and isinstance(several, Sequence) and len(several) == len(labels or ()):
+        name = columns.read["responses"]
+        raise RowError(
+            f"got {name!r} with a label for each, which may be the steps of one answer; expected whole answers: say so "
+            f"with --column responses={name}"
+        )
 
 
 def _prompt(columns: Columns, answers: Sequence[PromptValue]) -> PromptValue | None:

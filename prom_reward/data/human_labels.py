@@ -9,6 +9,7 @@ from typing import Any
 from prom_reward.data.criterion_labels import LabeledChecklist, has_verdicts, labeled_checklist, text_as_criterion
 from prom_reward.data.formats import Example, RowFormat
 from prom_reward.data.labels import OffScaleError, cluster_of, known_column, label_of, on_scale, scores_of, soft_labels
+from prom_reward.data.preferences import CountedVerdicts
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.data.spreading import spread_pairs
@@ -42,7 +43,7 @@ class LabeledRequest:
 
     @property
     def label_probs(self) -> dict[int, float]:
-        """The share of every label; a fractional score is split between its two neighbours."""
+        """The share of every label; a fractional score is split between its two neighbors."""
         return soft_labels(self.scores, self.request.rubric.scale)
 
     @property
@@ -116,7 +117,8 @@ def read_labeled(
         limit: The most rows to read.
 
     Raises:
-        InputError: The file cannot be read, none of its rows can be used, or a label leaves the scale.
+        InputError: The file cannot be read, none of its rows can be used, a label leaves the scale, or its verdicts
+            number the answers otherwise.
     """
     rows = islice(read_rows(path), limit)
     return collect_labeled(rows, default_rubrics, columns=columns, where=str(path))
@@ -138,10 +140,12 @@ def collect_labeled(
     row_format = RowFormat(columns=dict(columns.named))
     found = LabeledFile(rows=[], pairs=[], checklists=[], problems=[], recognition=Recognition(where))
     off_scale: list[OffScaleError] = []
+    verdicts = CountedVerdicts()
     for row in spread_pairs(rows, columns.named):
         if isinstance(row, BrokenRow):
             found.problems.append(f"{row.place}: {row.problem}")
             continue
+        verdicts.note(row.values)
         try:
             example = row_format.example(row.values)
             if example.kind == "pair":
@@ -155,6 +159,7 @@ def collect_labeled(
             off_scale.append(error)
         except InputError as error:
             found.problems.append(f"{row.place}: {error}")
+    verdicts.check(where)
     if off_scale:
         others = [] if columns.scale else [score for row in found.rows for score in row.scores]
         raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")

@@ -63,7 +63,7 @@ def _split_messages(
     """Cut off the messages that both sides begin with: all but the last at most, since the answers may be equal."""
     shared = 0
     for one, other in zip(chosen[:-1], rejected[:-1], strict=False):
-        if one != other:
+        if one != other and messages_of([one]) != messages_of([other]):  # other keys, such as a time, may differ
             break
         shared += 1
     if not shared or any(_asks(side[shared:]) for side in (chosen, rejected)):

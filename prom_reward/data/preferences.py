@@ -1,12 +1,12 @@
 """Rows that name the better one of two answers: which columns hold the answers, and how each verdict is written."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prom_reward.data.cells import is_missing
 from prom_reward.data.columns import Columns
-from prom_reward.errors import RowError
+from prom_reward.errors import InputError, RowError
 
 SIDES = (
     ("orig_response_A", "orig_response_B"),  # Preference-Collection
@@ -48,29 +48,72 @@ def voted_sides(columns: Columns) -> tuple[Any, Any] | None:
         first, second = (values.get(name) for name in names)
         if is_missing(first) or is_missing(second):
             continue
-        verdict = next((name for name in VERDICTS if not is_missing(values.get(name))), None)
-        if verdict is None:
+        verdicts = [name for name in VERDICTS if not is_missing(values.get(name))]
+        if not verdicts:
             raise RowError(
                 f"got {names[0]} and {names[1]} and no column that says which is better; expected one of "
                 f"{', '.join(VERDICTS)}, or name both with --column chosen=... --column rejected=..."
             )
-        columns.take(*names, verdict)
-        return (first, second) if _is_first_better(values, verdict, names) else (second, first)
+        columns.take(*names, verdicts[0])
+        return (first, second) if _is_first_better(values, verdicts, names) else (second, first)
     return None
 
 
-def _is_first_better(values: Mapping[str, Any], verdict: str, names: tuple[str, str]) -> bool:
+class CountedVerdicts:
+    """Finds files whose numbered verdicts count the answers from another number than the columns' names do."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, tuple[str, str]], set[float]] = {}
+
+    def note(self, values: Mapping[str, Any]) -> None:
+        """Take in a row."""
+        sides = next((pair for pair in SIDES if not any(is_missing(values.get(name)) for name in pair)), None)
+        verdict = next((name for name in VERDICTS if not is_missing(values.get(name))), None)
+        if sides and verdict and sides[0][-1].isdigit() and verdict not in _SIGNED:
+            number = _number(values[verdict])
+            if number is not None:
+                self._seen.setdefault((verdict, sides), set()).add(number)
+
+    def check(self, where: str) -> None:
+        """Refuse a file with verdicts that name neither answer, in which one of the answers is never preferred.
+
+        Raises:
+            InputError: Half of its verdicts would be left out, and the others turned round.
+        """
+        for (verdict, sides), numbers in self._seen.items():
+            low, high = (int(name[-1]) for name in sides)
+            named = {sides[number >= (low + high) / 2] for number in numbers if low <= number <= high}
+            if len(named) == 1 and not all(low <= number <= high for number in numbers):
+                shown = ", ".join(f"{number:g}" for number in sorted(numbers)[:5])
+                raise InputError(
+                    f"{where}: got {verdict} = {shown}, which may count the answers from another number than "
+                    f"{sides[0]} and {sides[1]}; expected {low} and {high}: rename these columns, or drop the ties"
+                )
+
+
+def _is_first_better(values: Mapping[str, Any], verdicts: Sequence[str], names: tuple[str, str]) -> bool:
+    verdict, *others = verdicts
     value = values[verdict]
-    number = _number(value)
-    lead = _lead_of_text(values, value, names) if number is None else _lead_of_number(number, verdict, names)
+    lead = _lead(values, verdict, names)
+    if against := next((other for other in others if _lead(values, other, names) * lead < 0), None):
+        raise RowError(
+            f"got {verdict}={value!r:.40} and {against}={values[against]!r:.40}, which name different answers; "
+            "expected one verdict"
+        )
     if lead:
         return lead > 0
     numbered = f"{names[0]} or {names[1]}" if names[1][-1].isdigit() else "A or B"
     raise RowError(f"got {verdict}={value!r:.40}, which names neither answer; expected {numbered} (a tie is no pair)")
 
 
+def _lead(values: Mapping[str, Any], verdict: str, names: tuple[str, str]) -> float:
+    """Return a number over 0 if a verdict prefers the first answer, under 0 for the second, 0 if it cannot be told."""
+    number = _number(values[verdict])
+    return _lead_of_text(values, values[verdict], names) if number is None else _lead_of_number(number, verdict, names)
+
+
 def _lead_of_number(number: float, verdict: str, names: tuple[str, str]) -> float:
-    """Return a number over 0 if the first answer is better, under 0 for the second, 0 if it cannot be told.
+    """As `_lead`, of a number.
 
     Numbers are the answers' own (`response_0`, `output_1`): 1.9 is nearer to 2, as AlpacaEval writes it. Answers with
     letters have no numbers, except that SHP's `labels` is 1 for A and 0 for B.
@@ -85,7 +128,7 @@ def _lead_of_number(number: float, verdict: str, names: tuple[str, str]) -> floa
 
 
 def _lead_of_text(values: Mapping[str, Any], value: Any, names: tuple[str, str]) -> float:
-    """As `_lead_of_number`, of a text: a column's name, a model's name of `model_a` or `model_b`, `A`, or `A>B`."""
+    """As `_lead`, of a text: a column's name, a model's name of `model_a` or `model_b`, `A`, or `A>B`."""
     text = str(value).strip().strip("[]").strip() if isinstance(value, str) else ""
     models = tuple(values.get(name) for name in ("model_a", "model_b"))
     for pair in (names, models):

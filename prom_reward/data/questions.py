@@ -3,7 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prom_reward.data.cells import DIALOGUE_END, cut_answer, holds, messages_of, read_text, said
+from prom_reward.data.cells import (
+    DIALOGUE_END,
+    cut_answer,
+    holds,
+    is_list_of_texts,
+    messages_of,
+    read_text,
+    said,
+)
 from prom_reward.data.columns import Columns
 from prom_reward.errors import RowError
 from prom_reward.prompts.messages import read_messages
@@ -32,6 +40,10 @@ def bare_prompt(columns: Columns) -> PromptValue | None:
     if given is None:
         return None
     prompt = read_text(given)
+    if isinstance(prompt, str) and is_list_of_texts(
+        prompt
+    ):  # the turns of a dialogue, as the arena's CSV files keep them
+        raise RowError(f"got a list of texts as the prompt: {prompt!r:.60}; expected a text, or messages with roles")
     return prompt if extra is None else _with_input(prompt, read_text(extra))
 
 

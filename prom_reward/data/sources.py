@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from prom_reward.data.formats import KINDS, Kind, RowFormat
+from prom_reward.data.preferences import CountedVerdicts
 from prom_reward.data.rows import BrokenRow, Row, RowIterator, read_rows
 from prom_reward.errors import InputError, RowError
 
@@ -45,14 +46,17 @@ def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[
     peeked = list(islice(rows, _PEEKED))
     found: dict[Kind, str] = {}
     first_problem = ""
+    verdicts = CountedVerdicts()
     for row in peeked:
         try:
             if isinstance(row, Row):
+                verdicts.note(row.values)
                 found.setdefault(row_format.kind(row.values), row.place)
             else:
                 first_problem = first_problem or f"{row.place}: {row.problem}"
         except RowError as error:
             first_problem = first_problem or f"{row.place}: {error}"
+    verdicts.check(where)
     if not peeked:
         raise InputError(f"{where}: it has no rows; expected at least one")
     if not found:

@@ -215,12 +215,6 @@ def _other_judge(source: ServerSource) -> str:
 
 
 def _json(request: GradingRequest | ComparisonRequest) -> dict[str, Any]:
-    """Return a request's fields as JSON values that UTF-8 can hold."""
+    """Return a request's fields as JSON values."""
     fields = {name: getattr(request, name) for name in request.__slots__ if name != "rubric"}
-    texts = {name: None if value is None else _whole(value) for name, value in fields.items()}
-    return {**texts, "rubric": request.rubric.to_dict()}
-
-
-def _whole(text: str) -> str:
-    """Return a text with its lone surrogates, which UTF-8 has not, as replacement characters."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return {**fields, "rubric": request.rubric.to_dict()}

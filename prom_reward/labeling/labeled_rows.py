@@ -13,6 +13,7 @@ from prom_reward.labeling.verdicts import PAIR_COLUMNS, RANKING_COLUMNS, SIDES, 
 from prom_reward.prompts.messages import read_messages
 from prom_reward.prompts.transcripts import PromptValue
 
+_TEMPLATE_BLOCKS = ("text", "image", "image_url", "video", "audio")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 ADDED_COLUMNS: Mapping[Kind, frozenset[str]] = {
@@ -130,5 +131,13 @@ def _as_messages(text: PromptValue, role: str) -> PromptValue:
 
 
 def _is_foreign(text: PromptValue) -> bool:
-    """Whether a text is messages in another layout than OpenAI's."""
-    return not isinstance(text, str) and any(one.get("role") not in _ROLES or "content" not in one for one in text)
+    """Whether a text is messages in another layout than those that chat templates read."""
+    return not isinstance(text, str) and any(
+        one.get("role") not in _ROLES or "content" not in one or _has_foreign_blocks(one["content"]) for one in text
+    )
+
+
+def _has_foreign_blocks(content: Any) -> bool:
+    """Whether a content holds blocks of an API alone, as OpenAI's `output_text` or Anthropic's thinking."""
+    blocks = content if isinstance(content, list) else []
+    return any(isinstance(one, Mapping) and one.get("type", "text") not in _TEMPLATE_BLOCKS for one in blocks)

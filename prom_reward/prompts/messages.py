@@ -25,6 +25,8 @@ _ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 _TEXT_KEYS = ("content", "value", "parts", "text", "message")
 _OTHER_CONTENT_KEYS = ("refusal", "audio", "tool_calls", "function_call")
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
+_TYPED_ROLES = ("human", "ai", "system", "user", "assistant", "tool")  # LangChain's messages name their role `type`
+_TURN_KEYS = (("input", "output"), ("human", "assistant"), ("user", "assistant"), ("question", "answer"))
 _DIALOGUE_TURNS = tuple(
     (
         re.compile(rf"(?:\A\s*|\n\n)(?:({human})|{assistant}): ?"),
@@ -53,6 +55,15 @@ def read_messages(value: Any, what: str = "messages", *, default_role: str | Non
         role = default_role if number == len(items) else None
         found += _read(item, f"{what}, message {number}", role)
     return _with_own_thoughts(found)
+
+
+def turn_messages(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the messages of a turn that holds a question and its answer, as Capybara's do; a message as it is."""
+    keys = next((keys for keys in _TURN_KEYS if item.keys() == set(keys)), None)
+    if keys is None:
+        return [item]
+    turn = zip(("user", "assistant"), keys, strict=True)
+    return [{"role": role, "content": item[key]} for role, key in turn if item[key]]
 
 
 def stored_messages(text: str) -> list[Message] | None:
@@ -130,6 +141,10 @@ def _read(item: Any, place: str, default_role: str | None = None) -> Iterator[Me
         parts.add(item)
         yield from parts.messages("assistant", "")
         return
+    if written is None and item.get("type") in _TYPED_ROLES:
+        written = item["type"]
+    if written is None and default_role is None:
+        raise RowError(f"{place}: got no role but the keys {', '.join(map(str, item))}; expected 'role' and 'content'")
     role = _role(written or default_role, place)
     content = _content(item, place)
     if role == "call":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prom_reward.data.columns import COLUMN_NAMES, Columns
+from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import RowError, RubricError
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue, transcript
@@ -77,7 +78,7 @@ class RowReader:
             row.take("prompt")
             row.own_rubrics()
             row.reference()
-            return [name for name in row.unread() if row.values[name] != prompt]
+            return [name for name in unread_columns(row) if row.values[name] != prompt]
         return []
 
     def _rows(self, columns: Mapping[str, Any], length: int) -> list[Columns]:

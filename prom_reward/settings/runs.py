@@ -39,7 +39,7 @@ class GradingRun(Strict):
 
 
 class LabelingRun(Strict):
-    """A labelling of a data set, as `prom-reward label --config` reads it; see `prom_reward.label`."""
+    """A labeling of a data set, as `prom-reward label --config` reads it; see `prom_reward.label`."""
 
     judge: str | dict[str, Any] = "smollm2-135m"
     """A preset, a folder, a YAML file, or a judge's settings."""

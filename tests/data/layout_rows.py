@@ -22,6 +22,12 @@ LAYOUTS = {
         "preferred_output": YES,
         "non_preferred_output": NO,
     },
+    "OpenAI Responses": {
+        "instructions": S,
+        "input": Q,
+        "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": A}]}],
+    },
+    "Capybara": {"conversation": [{"input": Q, "output": A}], "source": "x"},
     "Anthropic": {"system": [{"type": "text", "text": S}], "messages": ASK + YES},
     "Gemini": {
         "systemInstruction": {"parts": [{"text": S}]},

@@ -4,6 +4,7 @@ import pytest
 
 from prom_reward.data.columns import Columns, value_at
 from prom_reward.data.formats import RowFormat
+from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import ConfigError, RubricError
 from prom_reward.rubrics.rubric import Rubric
 
@@ -38,30 +39,6 @@ def test_a_reference_is_read_as_text(value, reference):
 def test_a_default_rubric_never_covers_a_rows_own(more):
     with pytest.raises(RubricError, match=f"column '{next(iter(more))}'"):
         example({"prompt": "Q", "completion": "A", **more}).requests(HELPFUL)
-
-
-@pytest.mark.parametrize(
-    ("more", "unread"),
-    [
-        ({"question": "Another question?"}, ["question"]),
-        ({"answer": "42"}, ["answer"]),
-        ({"instruction": "Hi?"}, []),  # it repeats the prompt
-        ({"messages": ASK + YES}, []),
-        ({"system": ""}, []),
-        ({"tools": [{"name": "search"}]}, ["tools"]),
-        ({"responses": ["Another one."]}, ["responses"]),
-    ],
-)
-def test_columns_of_known_meaning_that_stay_unread_are_named(more, unread):
-    found = example({"prompt": "Hi?", "response": "Yes.", **more})
-    found.requests(HELPFUL)
-    assert found.columns.unread() == unread
-
-
-def test_a_system_text_of_each_response_is_named_as_unread():
-    answers = [{"response": "Yes.", "custom_system_prompt": "Be kind."}, {"response": "No."}]
-    found = example({"instruction": "Hi?", "completions": answers}).columns.unread()
-    assert found == ["completions[0].custom_system_prompt"]
 
 
 @pytest.mark.parametrize("name", ["grading_criteria", "judge_rubric", "Checklist", "reward_model", "extra_info"])
@@ -166,7 +143,7 @@ def test_a_rows_checklist_is_found_under_the_names_of_public_sets(row):
         ("Invents a diagnosis.", -6),
     ]
     assert columns.reference() is None
-    assert columns.unread() == []
+    assert unread_columns(columns) == []
 
 
 def test_a_rows_questions_are_a_checklist():

@@ -137,6 +137,7 @@ def test_nested_nulls_are_empty_texts():
         ),
         ({"prompt": "a", "chosen": ["b"], "rejected": ["c", "d"]}, "got 2 answers as 'rejected'"),
         ({"prompt": "a", "completions": []}, "got [] as the responses"),
+        ({"prompt": "a", "completions": ["b", "c"], "labels": [True, False]}, "the steps of one answer"),
         ({"prompt": "a", "completions": "b"}, "got 'b' as the responses"),
         ({"prompt": "a", "completions": [{"model": "x"}]}, "got an answer with the keys model"),
         ({"completion": "b"}, "no instruction; got the columns completion"),

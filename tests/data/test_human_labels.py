@@ -144,6 +144,14 @@ def test_the_labeled_data_is_read_whole(data_folder, name, rows, pairs):
     assert (len(found.rows), len(found.pairs), found.problems) == (rows, pairs, [])
 
 
+def test_verdicts_that_count_from_another_number_refuse_the_file(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{"prompt": "Q?", "output_1": "a", "output_2": "b", "label": at} for at in (1, 0)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(InputError, match="label = 0, 1, which may count the answers from another number"):
+        read_labeled(path, HELPFUL)
+
+
 def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [{"instruction": f"Q{at}?", "response": f"A{at}.", "score": at} for at in range(1, 11)]

@@ -4,6 +4,7 @@ import re
 import pytest
 
 from prom_reward.data.formats import RowFormat
+from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import RowError
 from prom_reward.rubrics.rubric import Rubric
 
@@ -43,6 +44,9 @@ def read(row):
         ({"prompt": Q, "response": json.dumps(ASK + YES)}, Q),
         ({"prompt": ASK, "completion": SYSTEM + ASK + YES}, BOTH),
         ({"completion": ASK + YES}, Q),
+        ({"instructions": S, "input": ASK, "output": YES}, BOTH),  # OpenAI's Responses
+        ({"preamble": S, "conversation": [{"input": Q, "output": A}]}, BOTH),  # Capybara's turns
+        ({"messages": [{"type": "human", "content": Q}, {"type": "ai", "content": A}]}, Q),  # LangChain
     ],
 )
 def test_the_instruction_holds_system_text_and_input_once(row, instruction):
@@ -65,6 +69,7 @@ def test_the_instruction_holds_system_text_and_input_once(row, instruction):
         ({"prompt": Q, "completions": [ASK + YES, ASK + NO]}, Q),
         ({"prompt": Q, "chosen": {"response": A}, "rejected": {"response": B}}, Q),
         ({"messages": ASK + YES, "rejected_messages": ASK + NO}, Q),
+        ({"chosen": ASK + YES, "rejected": [{**ASK[0], "time": 1}, *NO]}, Q),
     ],
 )
 def test_a_pairs_prompt_is_read_once(row, instruction):
@@ -92,6 +97,9 @@ def test_history_stands_before_the_question(history):
         ),
         ({"question": Q, "answer": "gold", "responses": [A, B]}, "--column responses=responses"),
         ({"conversation": "Why does bread rise?"}, "got a text in 'conversation'"),
+        ({"prompt": json.dumps([Q, S]), "response": A}, "got a list of texts as the prompt"),
+        ({"problem": Q, "answer": "4", "messages": ASK + YES}, "--column response=messages[-1].content"),
+        ({"messages": [{"input": Q, "output": A, "more": B}, *YES]}, "got no role but the keys input, output, more"),
     ],
 )
 def test_what_would_lose_words_is_refused(row, said):
@@ -105,4 +113,4 @@ def test_an_answer_may_be_written_as_a_dialogue():
 
 def test_another_prompt_beside_a_conversation_is_named_as_unread():
     example = RowFormat(columns={}).example({"context": "Bread is baked.", "messages": ASK + YES})
-    assert example.columns.unread() == ["context"]
+    assert unread_columns(example.columns) == ["context"]

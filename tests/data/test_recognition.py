@@ -1,17 +1,24 @@
 import pytest
 
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.recognition import Recognition
+from prom_reward.data.recognition import Recognition, unread_columns
 from prom_reward.errors import InputError
 from prom_reward.rubrics.rubric import parse_rubrics
+
+HELPFUL = parse_rubrics("helpfulness")
+ASK, YES = [{"role": "user", "content": "Hi?"}], [{"role": "assistant", "content": "Yes."}]
+
+
+def example(values):
+    return RowFormat(columns={}).example(values)
 
 
 def recognized(*rows):
     found = Recognition("rows.jsonl")
     for row in rows:
-        example = RowFormat(columns={}).example(row)
-        example.requests(parse_rubrics("helpfulness"))
-        found.note(example)
+        read = example(row)
+        read.requests(HELPFUL)
+        found.note(read)
     return found
 
 
@@ -35,3 +42,31 @@ def test_columns_of_known_meaning_that_stay_unread_are_a_warning_once_or_an_erro
 def test_a_file_without_unread_columns_is_silent(caplog):
     recognized({"prompt": "Hi?", "response": "Yes.", "source": "x"}).check(strict=True)
     assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("more", "unread"),
+    [
+        ({"question": "Another question?"}, ["question"]),
+        ({"answer": "42"}, ["answer"]),
+        ({"instruction": "Hi?"}, []),  # it repeats the prompt
+        ({"messages": ASK + YES}, []),
+        ({"system": ""}, []),
+        ({"tools": [{"name": "search"}]}, ["tools"]),
+        ({"responses": ["Another one."]}, ["responses"]),
+        ({"choices": ["Rome", "Oslo"]}, ["choices"]),
+        ({"retrieved_contexts": ["Rome is old."]}, ["retrieved_contexts"]),
+        ({"image": {"bytes": b"GIF", "path": None}, "images": []}, ["image"]),
+        ({"Reference Answer": "No.", "System": "Be brief."}, ["System", "Reference Answer"]),
+    ],
+)
+def test_columns_of_known_meaning_that_stay_unread_are_named(more, unread):
+    found = example({"prompt": "Hi?", "response": "Yes.", **more})
+    found.requests(HELPFUL)
+    assert unread_columns(found.columns) == unread
+
+
+def test_a_system_text_of_each_response_is_named_as_unread():
+    answers = [{"response": "Yes.", "custom_system_prompt": "Be kind."}, {"response": "No."}]
+    found = example({"instruction": "Hi?", "completions": answers})
+    assert unread_columns(found.columns) == ["completions[0].custom_system_prompt"]

@@ -147,9 +147,9 @@ def test_it_travels_as_its_configuration_and_answers_the_same_elsewhere(make):
     if isinstance(engine, AdapterEngine):
         pytest.skip("it stays in its policy's process; tested in test_adapter_engine.py")
     expected = engine.generate([*SCORE, FEEDBACK[0]], GREEDY)
-    travelled = pickle.loads(pickle.dumps(engine))
-    assert travelled.fingerprint == engine.fingerprint
-    assert plain(travelled.generate([*SCORE, FEEDBACK[0]], GREEDY)) == same(expected)
+    traveled = pickle.loads(pickle.dumps(engine))
+    assert traveled.fingerprint == engine.fingerprint
+    assert plain(traveled.generate([*SCORE, FEEDBACK[0]], GREEDY)) == same(expected)
 
 
 @pytest.mark.parametrize("labels", [("1", "2", "3", "4", "5"), ("A", "B"), tuple(str(n) for n in range(1, 11))])

@@ -1,11 +1,7 @@
-"""One process of two whose batches differ in every way that could change what is logged.
-
-differing_ranks.py MODEL_FOLDER OUT
-"""
+"""A training of two processes whose batches differ in every way that could change what is logged."""
 
 import json
 import os
-import sys
 from pathlib import Path
 
 from datasets import Dataset
@@ -14,7 +10,7 @@ from transformers import AutoTokenizer
 from prom_reward import AuditJudge, Canaries, Judge, Judgment, Outcome, PrometheusReward
 from tests.integration.trainers import STANDARD, make
 
-RANK = int(os.environ["RANK"])
+RANK = int(os.environ.get("RANK", "0"))
 
 
 class ByRank(Judge):
@@ -45,8 +41,8 @@ class FailsOnOneRank(ByRank):
         return super().grade(requests)
 
 
-def main() -> None:
-    folder, out = sys.argv[1], Path(sys.argv[2])
+def train_differing_ranks(folder: str, out: Path) -> None:
+    """Train on this rank, and write what was logged to `logged.json`."""
     rows = [{**row, "rubric": rubric} for row, rubric in zip(STANDARD, ("helpfulness", "reasoning"), strict=True)]
     rewards = [
         PrometheusReward(
@@ -77,7 +73,3 @@ def main() -> None:
         history = [entry for entry in trainer.state.log_history if "reward" in entry]
         tables = [Dataset.from_parquet(str(path)).to_list() for path in sorted(out.rglob("completions_*.parquet"))]
         (out / "logged.json").write_text(json.dumps({"history": history, "tables": tables}, default=str))
-
-
-if __name__ == "__main__":
-    main()

@@ -271,7 +271,7 @@ def test_the_labeling_config_names_weighted_rubrics():
 
 
 @pytest.mark.parametrize(("name", "model"), [("label_then_dpo", "--policy"), ("label_then_reward_model", "--base")])
-def test_the_labelling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, capsys, name, model):
+def test_the_labeling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, capsys, name, model):
     judge = tmp_path / "judge.yaml"
     judge.write_text(yaml.safe_dump({"model": str(tiny_judge_folder), "mode": "score", "dtype": "float32"}))
     data = tmp_path / "pairs.jsonl"

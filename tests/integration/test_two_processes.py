@@ -62,12 +62,20 @@ def check_rows(ranks, judge_folder, adapter=None):
     )
 
 
+@pytest.fixture(scope="module")
+def grpo_folder(tiny_judge_folder, tmp_path_factory):
+    """The logs of both trainings under GRPO: two processes need most of their time to import their libraries."""
+    out = tmp_path_factory.mktemp("grpo")
+    train("GRPO", tiny_judge_folder, out)
+    return out
+
+
 @pytest.mark.slow
-def test_a_group_that_is_split_across_ranks(tiny_judge_folder, tmp_path):
-    ranks = train("GRPO", tiny_judge_folder, tmp_path)
+def test_a_group_that_is_split_across_ranks(tiny_judge_folder, grpo_folder):
+    ranks = logged(grpo_folder, "log")
     check_rows(ranks, tiny_judge_folder)
     for step in range(2):  # the four rollouts of a step are one group, two on each rank
-        table = Dataset.from_parquet(str(next(tmp_path.rglob(f"completions_*{step + 1}.parquet"))))
+        table = Dataset.from_parquet(str(next(grpo_folder.glob(f"completions/completions_*{step + 1}.parquet"))))
         own = [record for rank in ranks for record in rank if record["step"] == step]
         assert len({record["instruction"] for record in own}) == 1
         rewards = torch.tensor(rewards_of_one_process(tiny_judge_folder, own))
@@ -75,7 +83,7 @@ def test_a_group_that_is_split_across_ranks(tiny_judge_folder, tmp_path):
         assert sorted(table["helpful"]) == pytest.approx(sorted(rewards.tolist()), abs=1e-5)
         assert sorted(table["advantage"]) == pytest.approx(sorted(advantages.tolist()), abs=1e-2)
 
-    check_grouped(logged(tmp_path, "groups"))
+    check_grouped(logged(grpo_folder, "groups"))
 
 
 def check_grouped(ranks):
@@ -94,21 +102,19 @@ def check_grouped(ranks):
 
 
 @pytest.mark.slow
-def test_ranks_whose_batches_differ_log_the_same_names_under_every_release(tiny_judge_folder, tmp_path):
+def test_ranks_whose_batches_differ_log_the_same_names_under_every_release(grpo_folder):
     """TRL before 1.14 hangs if one rank logs a metric that the other does not."""
-    script = ROOT / "tests/integration/differing_ranks.py"
-    launch(*TORCHRUN, script, tiny_judge_folder, tmp_path)
-    logged = json.loads((tmp_path / "logged.json").read_text())
-    assert len(logged["history"]) == len(logged["tables"]) == 2
-    for entry in logged["history"]:
+    found = json.loads((grpo_folder / "differing/logged.json").read_text())
+    assert len(found["history"]) == len(found["tables"]) == 2
+    for entry in found["history"]:
         for name in ("one", "two"):
             assert entry[f"{name}/judge/flagged"] == 1.5  # 0 on rank 0, 3 on rank 1
             assert entry[f"{name}/judge/outcome/no_result"] == 0.5
             assert entry[f"{name}/judge/entropy"] == 0.5
             assert entry[f"{name}/judge/unit_score"] == pytest.approx(0.5625)
             assert entry[f"{name}/judge/canary/failed"] == 0
-    assert logged["history"][0]["one/audit/failed"] == 0.5
-    for row in [row for table in logged["tables"] for row in table]:
+    assert found["history"][0]["one/audit/failed"] == 0.5
+    for row in [row for table in found["tables"] for row in table]:
         assert [row[f"{name}/judge_feedback"] for name in ("one", "two")] == [
             f"{name} on {row['prompt']}" for name in ("one", "two")
         ]

@@ -1,6 +1,6 @@
 """One process of two that train together; `test_two_processes.py` starts it with torchrun.
 
-two_processes.py TRAINER JUDGE_FOLDER OUT
+two_processes.py TRAINER JUDGE_FOLDER OUT; with GRPO a second training, of `differing_ranks.py`, goes to OUT/differing
 """
 
 import sys
@@ -10,6 +10,7 @@ from peft import LoraConfig
 from transformers import AutoTokenizer
 
 from prom_reward import Comparison, GroupReward, Judge, Judgment, Outcome, PrometheusReward, load_judge
+from tests.integration.differing_ranks import train_differing_ranks
 from tests.integration.trainers import STANDARD, make
 
 
@@ -51,6 +52,8 @@ def main() -> None:
     if adapter:
         reward.share_policy(trainer)
     trainer.train()
+    if name == "GRPO":
+        train_differing_ranks(judge_folder, out / "differing")
 
 
 if __name__ == "__main__":

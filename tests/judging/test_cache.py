@@ -284,10 +284,10 @@ def test_an_entry_of_another_version_is_asked_for_again(judge_of, request_of, pa
 def test_it_travels_as_its_path(judge_of, request_of):
     judge, _ = judge_of()
     [first] = judge.grade([request_of("a")])
-    travelled = pickle.loads(pickle.dumps(judge.cache))
-    other = PrometheusJudge(ScriptedEngine(["none"]), mode="score", cache=travelled)
+    traveled = pickle.loads(pickle.dumps(judge.cache))
+    other = PrometheusJudge(ScriptedEngine(["none"]), mode="score", cache=traveled)
     assert other.grade([request_of("a")]) == [first]
-    travelled.close()
+    traveled.close()
 
 
 def test_it_can_be_asked_for_by_load_judge(path, tiny_judge_folder, request_of):

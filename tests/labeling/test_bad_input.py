@@ -31,6 +31,11 @@ def test_mixed_formats_are_refused_with_their_places(labeled):
         labeled([GOOD, GOOD, {"prompt": "Hi?", "completion": "Yes."}])
 
 
+def test_verdicts_that_count_from_another_number_refuse_the_file(labeled):
+    with pytest.raises(InputError, match="label = 0, 1, which may count the answers from another number"):
+        labeled([{"prompt": "Q?", "output_1": "a", "output_2": "b", "label": at} for at in (1, 0)])
+
+
 def test_a_row_of_another_kind_far_behind_is_a_problem_of_its_own(labeled):
     rows, [problem], _ = labeled([GOOD] * 70 + [{"prompt": "Hi?", "completion": "Yes."}])
     assert len(rows) == 70

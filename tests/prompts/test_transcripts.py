@@ -179,7 +179,7 @@ def test_inline_thinking_is_shown_on_request_only(thinking):
         ("q", 5, "got a completion of type int"),
         ([{"role": "user", "content": 5}], "a", "prompt, message 1: got 5 as content"),
         ([{"role": "critic", "content": "hi"}], "a", "prompt, message 1: unknown role 'critic'"),
-        ([{"content": "hi"}], "a", "prompt, message 1: got the role None"),
+        ([{"content": "hi"}], "a", "prompt, message 1: got no role but the keys content"),
     ],
 )
 def test_what_is_no_conversation_is_refused(prompt, completion, message):

@@ -163,7 +163,7 @@ def test_the_page_asks_for_nothing_on_the_network(folder_of):
     assert len(page) < 130_000
 
 
-def test_a_large_labelling_shows_all_numbers_and_a_part_of_the_texts(folder_of):
+def test_a_large_labeling_shows_all_numbers_and_a_part_of_the_texts(folder_of):
     folder = folder_of([*pairs(60), {"prompt": "broken", "chosen": "x", "rejected": "y"}], failing)
     data = load_report(folder, max_judgments=10)
     assert data.num_judgments == len(data.judgments) + 112 == 122

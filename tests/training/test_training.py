@@ -66,7 +66,7 @@ def test_a_pack_gives_the_logits_of_its_examples_one_by_one(training_of):
     examples = training.examples(loaded).training
     with torch.no_grad(), packs_attention(loaded.model) as shares:
         assert shares
-        pack, *_ = pack_examples(examples, max_tokens=4096, seed=0)
+        pack, *_ = pack_examples(examples, max_tokens=1500, seed=0)
         together = pack_logits(loaded.model, pack, range(len(pack.ids)))
         assert len(pack.examples) > 2
         assert len(pack.ids) < sum(len(one.ids) for one in pack.examples)
@@ -271,6 +271,14 @@ def test_verdicts_on_a_checklist_are_one_example_for_each_yes_or_no_criterion(tr
     }
     assert targets == {"short.": {1.0}, "rude.": {0.333}}
     assert not any("warm" in text for text in texts)
+
+
+def test_criteria_with_options_are_left_out_with_a_word(tmp_path, caplog):
+    warm = {"text": "How warm is it?", "weight": 1, "options": ["cold", "mild", "warm"]}
+    rows = [{**row, "rubric": [warm, {"text": "It is short.", "weight": 1}], "labels": [1, 0]} for row in rows_of(6)]
+    found = read_source(DataSource(path=write_rows(tmp_path / "rows.jsonl", rows)))
+    assert {one.request.rubric.criteria for one in found} == {"It is short."}
+    assert f"{len(rows)} verdicts on criteria with options left out" in caplog.text
 
 
 def test_data_is_looked_for_in_the_data_folder_and_then_here(data_file, tmp_path, monkeypatch):

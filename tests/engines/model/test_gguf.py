@@ -92,7 +92,7 @@ def test_the_plain_weights_equal_those_that_transformers_reads(folder):
     assert_equal_bit_for_bit(*loaded_both_ways(folder, GGUF_FILE))
 
 
-@pytest.mark.full  # test_plain_logits.py compares the scores that they give
+@pytest.mark.full  # 30 s; the small file above has the same types of blocks
 @pytest.mark.slow
 def test_the_plain_weights_of_a_real_judge_equal_those_that_transformers_reads(smollm2_folder):
     plain = AutoModelForCausalLM.from_pretrained(smollm2_folder)

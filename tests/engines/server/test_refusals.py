@@ -3,7 +3,9 @@
 import pytest
 
 from prom_reward import GradingRequest, load_judge
+from prom_reward.engines.base import SamplingParams
 from prom_reward.errors import ConfigError
+from prom_reward.types import JudgePrompt
 from tests.fault_server import FaultServer
 
 REQUEST = GradingRequest(instruction="Name a prime.", response="Seven.", rubric="helpfulness")
@@ -27,8 +29,10 @@ def serve():
         server.close()
 
 
-def graded(at, **settings):
-    judge = load_judge(at.url, mode="feedback", **{"server": {"api": "chat", "max_retries": 0}, **settings})
+def graded(at, name="", **settings):
+    """Grade by what a server serves, or by the weights of a named judge that it serves."""
+    settings = {"server": {"api": "chat", "max_retries": 0}, **settings, **({"url": at.url} if name else {})}
+    judge = load_judge(name or at.url, mode="feedback", **settings)
     try:
         return judge.grade([REQUEST])[0]
     finally:
@@ -52,6 +56,35 @@ def test_api_chat_asks_no_other_endpoint(serve, status):
     server = serve(lambda path, body: reply() if path.endswith("/chat/completions") else status)
     assert graded(server).score == 4
     assert not [one for one in server.requests if one.path.endswith("/v1/completions")]
+
+
+def both(path, body):
+    if path.endswith("/chat/completions"):
+        return reply()
+    return {"choices": [{"text": "Good. [RESULT] 4", "finish_reason": "stop"}], "usage": {"prompt_tokens": 9}}
+
+
+@pytest.mark.parametrize(("name", "path"), [("prometheus-7b-v2.0", "/completions"), ("", "/chat/completions")])
+def test_auto_tries_the_endpoint_that_it_will_use(serve, name, path):
+    """A chat template that only the server has needs chat; a conversation that is known here needs completions."""
+    server = serve(both)
+    assert graded(server, name, server={"api": "auto", "model": "judge", "max_retries": 0}).score == 4
+    assert {request.path.removeprefix("/v1") for request in server.posts} == {path}
+
+
+def test_auto_falls_back_if_completions_are_refused(serve):
+    server = serve(lambda path, body: reply() if path.endswith("/chat/completions") else 404)
+    settings = {"server": {"api": "auto", "model": "judge", "max_retries": 0}}
+    assert graded(server, "prometheus-7b-v2.0", **settings).score == 4
+
+
+def test_half_a_surrogate_pair_ends_no_request(serve):
+    server = serve(both)
+    judge = load_judge(server.url, mode="feedback", server={"api": "chat"})
+    [answer, _] = judge.engine.generate([JudgePrompt("You judge.", "a\ud800b"), JudgePrompt("", "c")], SamplingParams())
+    judge.engine.close()
+    assert answer.error is None
+    assert "a\ufffdb" in str([request.body for request in server.posts])
 
 
 def test_a_server_that_refuses_everything_is_quoted(serve):

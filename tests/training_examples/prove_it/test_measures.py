@@ -104,7 +104,7 @@ def test_answers_longer_than_a_length_are_counted(tmp_path):
     assert {one.before["over 8 tokens"] for one in found} == {0}
 
 
-def test_a_labelling_of_each_judge_is_kept_and_not_made_again(tmp_path):
+def test_a_labeling_of_each_judge_is_kept_and_not_made_again(tmp_path):
     found = measured(tmp_path)
 
     def never(prompt):
