@@ -32,6 +32,8 @@ class _Use:
     shown: str
     values: Floats
     """How far it is met, in [0, 1] (N); NaN if nobody could tell."""
+    is_checked: bool = False
+    """Whether code decides, which may count words."""
 
     def finding(self, rule: str, message: str, rows: Sequence[str] = ()) -> Finding:
         return Finding(
@@ -65,7 +67,7 @@ def _uses(rubric: AnyRubric, judgments: Sequence[Judgment | None]) -> Iterator[_
         parts = [{part.name: part for part in one.parts if part.source != "nobody"} if one else {} for one in judgments]
         for number, leaf in ((number, one) for number, one in rubric.numbered() if not one.children):
             values = [told[leaf.name].value if leaf.name in told else None for told in parts]
-            yield _Use(rubric.name, number, f"{leaf.name!r:.60}", _floats(values))
+            yield _Use(rubric.name, number, f"{leaf.name!r:.60}", _floats(values), is_checked=leaf.check is not None)
     else:
         scores = [one.expected_score if one else None for one in judgments]
         units = [None if score is None else rubric.scale.to_unit(score) for score in scores]
@@ -93,7 +95,7 @@ def _alone(use: _Use, lengths: Floats, places: Sequence[str]) -> Iterator[Findin
         yield use.finding(
             "never_met", f"is met in none of {len(told)} rows (most {high:.2f}): it tells nothing apart", rows
         )
-    follows = spearman(values, lengths[told])
+    follows = None if use.is_checked else spearman(values, lengths[told])
     if follows is not None and abs(follows) >= MAX_LENGTH_CORRELATION:
         ends = sorted(told, key=lambda at: lengths[at])
         shown = [places[at] for at in (*ends[:_NUM_SHOWN], *ends[-_NUM_SHOWN:])]
