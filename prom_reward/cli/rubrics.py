@@ -119,7 +119,7 @@ def _judged(
     if judge is None:
         if not any(isinstance(row, Row) and holds_judgment(row) for row in rows):
             raise InputError("got rows without judgments for --rows; give a --judge to judge them")
-        judged, broken = judged_responses(rows)
+        judged, broken = judged_responses(rows, row_format)
         show_left_out([f"{row.place}: {row.problem}" for row in broken])
         if not judged:
             raise InputError("got no row for --rows whose judgment can be read")

@@ -176,6 +176,12 @@ def test_labels_are_given_blind_by_keys_and_read_by_evaluate(opened, tmp_path):
     assert errors(driver) == []
 
 
+def test_a_rubric_may_have_a_name_of_javascripts_own(opened, tmp_path):
+    page, log = tmp_path / "report.html", write_log(tmp_path / "log.jsonl", steps=1, rubrics=("constructor",))
+    page.write_text(report_page(load_report(log)), encoding="utf-8")
+    assert errors(opened("#view=label", at=page)) == []
+
+
 def test_pairs_are_groups_of_two(opened, tmp_path):
     source = write_rows(tmp_path / "rows.jsonl", pairs(12))
     label(source, judge=scripted_judge(), out=tmp_path / "out", rubric="helpfulness")

@@ -9,15 +9,15 @@ RUBRICS = ("helpfulness", "honesty")
 STEPS, PROMPTS, SIZE = 30, 3, 4
 
 
-def write_log(path, *, steps=STEPS, prompts=PROMPTS, size=SIZE):
+def write_log(path, *, steps=STEPS, prompts=PROMPTS, size=SIZE, rubrics=RUBRICS):
     """A training's log of two rubrics; the last response of the first group is hostile and flagged."""
     draw = random.Random(0)
     with path.open("w", encoding="utf-8") as file:
         for step in range(steps):
             for row in range(prompts * size):
-                scores = [draw.uniform(1, 5) for _ in RUBRICS]
+                scores = [draw.uniform(1, 5) for _ in rubrics]
                 is_hostile = (step, row) == (0, size - 1)
-                for rubric, score in zip(RUBRICS, scores, strict=True):
+                for rubric, score in zip(rubrics, scores, strict=True):
                     probs = {str(label): max(0.0, 1 - abs(label - score)) for label in range(1, 6)}
                     record = {
                         "step": step, "row": row, "judge": "scripted", "rubric": rubric, "outcome": "scored",
