@@ -17,6 +17,7 @@ TOKENIZER = tiny_tokenizer()
 GREEDY = SamplingParams(max_new_tokens=6, temperature=0, top_p=1, repetition_penalty=1)
 TASKS = ("Is water wet?", "Sing.", "Name a town, and tell me why you like it so much. " * 3)
 RANDOM = pytest.mark.xfail(reason="hashes prompts of over 64 tokens at random, even in eval mode")
+REFUSED = ("gemma4_unified_assistant", "xmod")  # needs another model's states; needs a language
 TOLERANCE = 1e-2  # nats; a wrong mask or cache moves a log-probability by far more
 
 
@@ -75,6 +76,8 @@ def test_scores_and_feedback_equal_plain_forward_passes(architecture):
     try:
         engine.load()
     except ModelLoadError as refusal:
+        assert architecture in REFUSED, refusal
         pytest.skip(str(refusal))
+    assert architecture not in REFUSED
     check_scores(engine, model)
     check_feedback(engine, model)
