@@ -315,7 +315,9 @@ def test_a_decision_endpoint_is_a_judge_with_prompts_of_its_own(api):
     assert judge.engine.identity == f"{api}:http://127.0.0.1:8000/v1|judge"
     same = load_judge({"url": "http://127.0.0.1:8000", "server": {"api": api, "model": "judge"}}, mode="score")
     assert same.engine.source == judge.engine.source
-    longer = load_judge("http://127.0.0.1:8000", api=api, server={"extra_body": {"priority": 1}})
+    longer = load_judge(
+        "http://127.0.0.1:8000", api=api, sampling={"seed": 1}, server={"extra_body": {"priority": 1}}
+    )  # sampling has no effect, as in score mode elsewhere
     assert longer.engine.identity == f"{api}:http://127.0.0.1:8000/v1||{{'priority': 1}}"
 
 
@@ -323,10 +325,7 @@ def test_a_decision_endpoint_is_a_judge_with_prompts_of_its_own(api):
     ("settings", "problem"),
     [
         ({"mode": "feedback"}, "got mode='feedback' and api='systemone', which writes no text; expected mode: score"),
-        (
-            {"num_samples": 3},
-            "got num_samples and api='systemone'; it writes its model's prompt: leave num_samples out",
-        ),
+        ({"layout": "response_last"}, "got layout and api='systemone'; it writes its model's prompt: leave layout out"),
         ({"tokenizer": "a/b"}, "name its model in `server`: leave tokenizer out"),
         ({"preset": "prometheus-7b-v2.0"}, "got a preset and a decision endpoint"),
         ({"server": ServerSource(url="http://a", api="chat")}, "got api='systemone' beside server.api='chat'"),
@@ -340,6 +339,12 @@ def test_settings_that_a_decision_endpoint_has_no_use_for_are_refused(settings, 
         judge_config("prometheus-7b-v2.0", url="http://a", api="systemone")
     with pytest.raises(ConfigError, match="prompt_style='decision' without a decision endpoint"):
         judge_config("smollm2-135m", prompt_style="decision")
+
+
+@pytest.mark.parametrize("api", ["auto", "chat"])
+def test_a_server_that_writes_text_does_not_get_questions_without_their_levels(api):
+    with pytest.raises(ConfigError, match="prompt_style='decision' without a decision endpoint"):
+        judge_config("http://a", api=api, prompt_style="decision")
 
 
 def test_a_preset_can_be_served_and_keeps_its_prompts():

@@ -105,7 +105,7 @@ def with_use(linted: RubricLint, judged: Sequence[JudgedResponse]) -> RubricLint
 
 
 def matching(judged: Sequence[JudgedResponse], rubrics: Sequence[AnyRubric]) -> list[JudgedResponse]:
-    """Return responses with the judgments by these rubrics alone: checklists are known by their criteria's names.
+    """Return responses with the judgments by these rubrics alone: checklists are known by their criteria.
 
     Raises:
         InputError: There is none.
@@ -175,4 +175,7 @@ def _by(judgments: Mapping[str, Judgment], rubrics: Sequence[AnyRubric]) -> dict
 def _is_by(rubric: AnyRubric, name: str, judgment: Judgment) -> bool:
     if not isinstance(rubric, Checklist):
         return rubric.name == name and not judgment.parts
-    return [leaf.name for leaf in rubric.leaves()] == [part.name for part in judgment.parts]
+    texts = {leaf.name: leaf.text for leaf in rubric.leaves()}  # a log of an older release has no texts
+    return list(texts) == [part.name for part in judgment.parts] and all(
+        part.text in ("", texts[part.name]) for part in judgment.parts
+    )

@@ -64,7 +64,7 @@ async def group_rewards(rollouts: Sequence[Rollout]) -> list[float | None]:
     reward = configured_reward()
     rule = GroupRule(topology=cast(Topology, os.environ.get(TOPOLOGY) or "adaptive"))
     requests = [_asked(*rollout)[1] for rollout in rollouts]
-    found = await asyncio.to_thread(compare_rows, reward.judge, rule, reward.rule, requests, is_one_group=True)
+    found = await asyncio.to_thread(compare_rows, reward.judge, rule, reward.rule, requests, group_size=len(rollouts))
     return [one.reward for one in found]
 
 

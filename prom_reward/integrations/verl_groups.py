@@ -3,17 +3,21 @@
 `reward.reward_manager.source=importlib reward.reward_manager.name=GroupRewardManager reward.num_workers=1
 reward.reward_manager.module.path=pkg://prom_reward.integrations.verl_groups`. An unscored rollout gets the mean of its
 group, which moves no advantage. Rows whose `extra_info.split` is not "train" (validation) are graded one by one.
+A group that stays incomplete is an error.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.integrations.configured import Rollout, filled, group_rewards
 from prom_reward.integrations.verl import compute_score, rollout
 from prom_reward.serving.gathering import Gathering
 
 if TYPE_CHECKING:
     GroupRewardManager: Any
+
+_LONGEST_WAIT_S = 3600.0  # a long answer may come long after the first of its group
 
 __all__ = ["GroupRewardManager"]
 
@@ -32,7 +36,7 @@ def __getattr__(name: str) -> Any:
                 told = f"got reward.num_workers={config.reward.num_workers}; expected 1, where all of a group meets"
                 raise ConfigError(f"{told} (it only waits for the judge's server)")
             self._size = int(config.actor_rollout_ref.rollout.n)
-            self._groups: Gathering[Rollout, float] = Gathering()
+            self._groups: Gathering[Rollout, float] = Gathering(longest_wait_s=_LONGEST_WAIT_S)
 
         async def run_single(self, data: Any) -> dict[str, Any]:
             """Return the reward of a rollout, whose last sequence counts."""
@@ -44,7 +48,8 @@ def __getattr__(name: str) -> Any:
                 found = await compute_score(row["data_source"], text, truth, extra)
             else:
                 members = [rollout(text, truth, extra)]
-                [score] = await self._groups.results(row["uid"], self._size, members, _compared)
+                whole = partial(_compared, size=self._size)
+                [score] = await self._groups.results(row["uid"], self._size, members, whole)
                 found = {"score": score}
             return {"reward_score": found["score"], "reward_extra_info": found}
 
@@ -57,5 +62,10 @@ def __getattr__(name: str) -> Any:
     return GroupRewardManager
 
 
-async def _compared(rollouts: list[Rollout]) -> list[float]:
+async def _compared(rollouts: list[Rollout], size: int) -> list[float]:
+    if len(rollouts) < size:
+        raise UnscoredError(
+            f"got {len(rollouts)} of {size} rollouts to a prompt within {_LONGEST_WAIT_S:g} s; expected all, since "
+            "these alone would be misplaced (is it a row for validation whose extra_info.split is missing?)"
+        )
     return filled(await group_rewards(rollouts))

@@ -97,6 +97,9 @@ def unscored_reason(judgments: Sequence[Judgment]) -> str:
     """Return why a row has no reward."""
     failed = next((judgment for judgment in judgments if not judgment.is_scored), None)
     if failed is None:
-        return "a response was graded, but its normalizer gave None for its score, or its comparisons failed"
+        return (
+            "a response was graded, but its normalizer gave None for its score, its comparisons failed, or the rest of "
+            "its group did not come"
+        )
     reason = f" ({failed.error})" if failed.error else ""
     return f"a response could not be scored: {failed.outcome.value}{reason}"

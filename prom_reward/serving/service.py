@@ -116,7 +116,7 @@ class JudgeService:
         self._recording = threading.Lock()
         self._rankers = ThreadPoolExecutor(_MAX_RANKERS, "prom-reward-rank")
         self._read_rubrics = read_rubrics
-        self._groups: Gathering[list[GradingRequest], RewardedRollout] = Gathering(
+        self._groups: Gathering[Rollout, RewardedRollout] = Gathering(
             longest_wait_s=self.batcher.limits.max_group_wait_s
         )
         self.is_judging = False
@@ -131,7 +131,7 @@ class JudgeService:
         """Judge what arrives until `close`, and then what still waits."""
         self.is_judging = True
         await self.batcher.run()
-        self._rankers.shutdown()
+        await asyncio.to_thread(self._rankers.shutdown)  # its threads ask this loop once more
 
     def close(self) -> None:
         """Take no more requests."""
@@ -190,21 +190,22 @@ class JudgeService:
         Raises:
             RubricError, RowError: A rollout cannot be read, or is no member of its group.
         """
-        requests = self._requests(rollouts)
         if group is None:
-            return await self._compared(requests, rule, is_one_group=False)
-        whole = partial(self._compared, rule=rule, is_one_group=True)
-        return await self._groups.results((group.name, rule), group.size, requests, whole)
+            return await self._compared(rollouts, rule)
+        self._requests(rollouts)  # refused before it waits if it cannot be read
+        whole = partial(self._compared, rule=rule, group_size=group.size)
+        return await self._groups.results((group.name, rule), group.size, rollouts, whole)
 
     async def rank(self, group: Sequence[GradingRequest], rule: GroupRule) -> Ranking:
         """Rank the responses to one instruction by grades and comparisons; see `rank_groups`."""
         return (await self._with_queued_judge(lambda judge: rank_groups(judge, [list(group)], rule)))[0]
 
     async def _compared(
-        self, requests: list[list[GradingRequest]], rule: GroupRule, *, is_one_group: bool
+        self, rollouts: Sequence[Rollout], rule: GroupRule, group_size: int | None = None
     ) -> list[RewardedRollout]:
+        requests = self._requests(rollouts)  # at once: the default rubrics may be read again while a group gathers
         found = await self._with_queued_judge(
-            lambda judge: compare_rows(judge, rule, self.rule, requests, is_one_group=is_one_group)
+            lambda judge: compare_rows(judge, rule, self.rule, requests, group_size=group_size)
         )
         return [
             RewardedRollout(one.reward, tuple(row), one.judgments) for row, one in zip(requests, found, strict=True)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from prom_reward.engines.model.source import lacks_config, load_error, resolve_path
+from prom_reward.engines.server.source import DECISION_APIS
 from prom_reward.errors import ConfigError
 from prom_reward.settings.judges import JudgeConfig
 
@@ -13,7 +14,7 @@ _DEVICES = ("cpu", "cuda", "mps", "xpu")
 _GPU_FILES = ("nvidia*", "nvmap", "kfd", "dxg")  # NVIDIA's driver, Jetson's, AMD's, Windows Subsystem for Linux
 _PROMPT_KEYS = (
     *("prompt_style", "layout", "conversation", "chat_template_kwargs", "tokenizer", "model", "context_length"),
-    *("sampling", "num_samples", "criterion_text", "truncate_response"),
+    *("criterion_text", "truncate_response"),
 )
 _LOCAL_KEYS = ("adapter", "dtype", "device", "device_map", "quantization", "offload", "decode_batch_size")
 
@@ -33,7 +34,8 @@ def check_engine(config: JudgeConfig, where: str, given: Collection[str]) -> Non
         )
     if config.url is not None:
         _check_url(config, where, given)
-    elif config.prompt_style == "decision":
+    asks_questions = config.server is not None and config.server.api in DECISION_APIS
+    if config.prompt_style == "decision" and not asks_questions:
         raise ConfigError(f"{where}: got prompt_style='decision' without a decision endpoint; give url and api")
     if config.vllm and config.engine != "vllm":
         raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
@@ -56,7 +58,7 @@ def _check_url(config: JudgeConfig, where: str, given: Collection[str]) -> None:
 
 
 def check_decisions(config: JudgeConfig, where: str, given: Collection[str]) -> None:
-    """Raise ConfigError for settings of prompts and of written text that a decision endpoint has no use for."""
+    """Raise ConfigError for settings of prompts, which a decision endpoint writes itself; it writes no text."""
     api = config.server.api if config.server is not None else None
     if "mode" in given and config.mode == "feedback":
         raise ConfigError(f"{where}: got mode='feedback' and api={api!r}, which writes no text; expected mode: score")

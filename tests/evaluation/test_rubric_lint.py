@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from prom_reward.data.formats import RowFormat
@@ -42,5 +44,8 @@ def test_judgments_are_matched_with_their_rubric():
     other = Judgment(outcome=Outcome.SCORED, expected_score=3.0)
     row = JudgedResponse(place="line 1", instruction="Q", response="A", judgments={"renamed": own, "checklist": other})
     assert matching([row], [checklist])[0].judgments == {"checklist": own}
+    elsewhere = replace(own, parts=(replace(parts[0], text="Names the author."),))
+    with pytest.raises(InputError, match="expected some by 'checklist'"):
+        matching([replace(row, judgments={"checklist": elsewhere})], [checklist])
     with pytest.raises(InputError, match="'checklist, renamed'; expected some by 'helpfulness'"):
         matching([row], read_rubrics("helpfulness"))

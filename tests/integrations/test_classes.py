@@ -9,6 +9,7 @@ import torch
 from prom_reward.errors import ConfigError, RowError, UnscoredError
 from prom_reward.integrations import configured, ms_swift, skyrl, verifiers, verl_groups
 from prom_reward.integrations.openenv import judge_rubric
+from prom_reward.serving.gathering import Gathering
 
 S4 = pytest.approx(0.71875)
 
@@ -106,6 +107,9 @@ def test_verls_manager_compares_the_rollouts_of_a_group(settings, framework, mon
     assert asyncio.run(run(verl_data("s4", uid="b", split="test"))) == [S4]
     with pytest.raises(UnscoredError, match="none of 3 rollouts"):
         asyncio.run(run(*(verl_data("fail", uid="c") for _ in range(3))))
+    manager._groups = Gathering(longest_wait_s=0.01)
+    with pytest.raises(UnscoredError, match=r"got 2 of 3 rollouts to a prompt.*extra_info\.split"):
+        asyncio.run(run(verl_data("s1", uid="d"), verl_data("s5", uid="d")))
 
 
 def test_openenvs_rubric_reads_action_and_observation(settings, framework):

@@ -1,14 +1,18 @@
+import asyncio
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
+from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.observers.audit_judge import AuditJudge
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.serving.batcher import BatchLimits
+from prom_reward.serving.batcher import BatchLimits, Group
+from prom_reward.serving.service import Rollout
 from tests.rewards.groups.quality_judge import QualityJudge
-from tests.serving.scripted_service import client_of, word_score
+from tests.serving.scripted_service import client_of, served, word_score
 
 
 def post(client, *completions):
@@ -64,6 +68,51 @@ def test_groups_that_come_in_parts_are_compared_once_whole_or_when_the_server_st
         assert left.result().status_code == 429
     assert low < middle < high
     assert low + middle + high == pytest.approx(0, abs=1e-6)
+
+
+def rows_of_a_group(name, size, text, **columns):
+    rows = [{"prompt": "Hi", "completion": text, **columns}]
+    return {"rows": rows, "group": {"name": name, "size": size}, "topology": "round_robin"}
+
+
+def test_a_member_whose_group_does_not_come_has_no_reward():
+    with client_of(QualityJudge(), limits=BatchLimits(max_wait_s=0, max_group_wait_s=0.01)) as client:
+        [row] = client.post("/v1/reward", json=rows_of_a_group("a", 8, "answer 4")).json()["rows"]
+        [alone] = client.post("/v1/reward", json=rows_of_a_group("b", 1, "answer 4")).json()["rewards"]
+    assert (row["reward"], row["judgments"][0]["expected_score"]) == (None, 4)
+    assert "did not come" in row["problem"]
+    assert alone == 0
+
+
+def test_a_group_is_read_by_the_same_rubrics_if_they_are_read_again_while_it_gathers():
+    with (
+        client_of(QualityJudge(), read_rubrics=lambda: parse_rubrics("honesty")) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        first = pool.submit(client.post, "/v1/reward", json=rows_of_a_group("a", 2, "answer 1"))
+        while not client.service._groups._open:
+            pass
+        client.post("/v1/reload", json={})
+        [high] = client.post("/v1/reward", json=rows_of_a_group("a", 2, "answer 4")).json()["rewards"]
+        assert first.result().json()["rewards"] == [pytest.approx(-high)]
+    assert {request.rubric.name for request in client.service.judge.graded[0]} == {"honesty"}
+
+
+def test_a_server_stops_while_a_group_is_compared_that_nobody_waits_for():
+    async def run():
+        judge = QualityJudge(fails=lambda request: time.sleep(0.05))
+        service, _ = served(judge)
+        judging = asyncio.create_task(service.run())
+        rollouts = [Rollout(prompt="Hi", completion=f"answer {one}", columns={}) for one in (1, 4)]
+        asking = asyncio.create_task(service.reward_by_comparing(rollouts, GroupRule(), Group("a", 2)))
+        while not judge.graded:
+            await asyncio.sleep(0)
+        asking.cancel()
+        service.close()
+        await judging
+        return judge
+
+    assert asyncio.run(run()).compared == []
 
 
 def test_a_server_that_stops_judges_what_it_took():

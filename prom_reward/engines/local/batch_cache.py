@@ -38,7 +38,8 @@ class BatchCache:
         self._model = model
         self._cache = _joined(caches, width)
         self._padding = [width - length for length in lengths]
-        self._mask = torch.tensor([[0] * (width - length) + [1] * length for length in lengths], device=model.device)
+        rows = [[0] * (width - length) + [1] * length for length in lengths]
+        self._mask = torch.tensor(rows, dtype=torch.long, device=model.device)  # of no tokens it would be float
         self._shared = shared
         self._num_shared = shared[0][0].shape[2] if shared else 0
 

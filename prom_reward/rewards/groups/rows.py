@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from prom_reward.errors import RowError
 from prom_reward.judging.base import Judge
 from prom_reward.rewards.groups.members import Member, grouped
 from prom_reward.rewards.groups.rule import GroupRule
@@ -16,7 +17,7 @@ class ComparedRow:
     """A row's reward, and what its group says about it."""
 
     reward: float | None
-    """None if neither a grade nor a comparison joins it to the others."""
+    """None if neither a grade nor a comparison joins it to the others, or if no other one came."""
     verdicts: Sequence[Verdict]
     """One for each rubric."""
 
@@ -32,7 +33,7 @@ def compare_rows(
     reward_rule: RewardRule,
     rows: Sequence[Sequence[GradingRequest]],
     *,
-    is_one_group: bool = False,
+    group_size: int | None = None,
 ) -> list[ComparedRow]:
     """Return the reward of each row, in order.
 
@@ -41,18 +42,26 @@ def compare_rows(
         rule: The pairs to compare, and how they become scores.
         reward_rule: Joins the rubrics of a row; its `on_unscored` may be a number.
         rows: The requests of each row, one for each rubric.
-        is_one_group: All rows are one group; else those with one instruction, rubrics and reference are.
+        group_size: The size of the group that all rows are; one row of a larger group is compared with nothing, so it
+            has no reward. None: those with one instruction, rubrics and reference are a group.
 
     Raises:
         RowError: The rows of one group have different instructions, rubrics or references.
         ConfigError: The judge cannot make the rule's comparisons.
     """
-    members = [Member(group="" if is_one_group else _key(row), requests=row) for row in rows]
+    if group_size is not None and len({len(row) for row in rows}) > 1:
+        raise RowError(
+            f"got {', '.join(str(len(row)) for row in rows)} rubrics in the rows of one group; expected equal"
+        )
+    is_alone = group_size is not None and len(rows) == 1 < group_size
+    members = [Member(group=_key(row) if group_size is None else "", requests=row) for row in rows]
     judged = judge_groups(judge, rule, members, dict(enumerate(grouped(members, None))))
     verdicts = dict(pair for group in judged for pair in group.verdicts())
     return [
         ComparedRow(
-            reward_rule.combined([request.rubric for request in row], [one.reward for one in verdicts[at]]),
+            reward_rule.combined(
+                [request.rubric for request in row], [None if is_alone else one.reward for one in verdicts[at]]
+            ),
             verdicts[at],
         )
         for at, row in enumerate(rows)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.criterion import Criterion
@@ -17,34 +18,48 @@ Problem = tuple[str, str]
 
 def lint_checklist(checklist: Checklist) -> Iterator[Finding]:
     """Yield the findings on a checklist, in the order of its criteria."""
-    nodes = list(checklist.numbered())
-    for rule, message in _whole_problems(checklist):
+    leaves = list(_leaves(checklist.criteria))
+    for rule, message in _whole_problems(checklist, {one.leaf.name for one in leaves if one.is_loss}):
         yield Finding(rule=rule, rubric=checklist.name, message=message)
-    for number, node in nodes:
-        for rule, message in [] if node.children else _leaf_problems(node):
-            yield Finding(rule=rule, rubric=checklist.name, message=message, criteria=(number,))
-    for numbers, (rule, message) in [
-        *_weight_problems(checklist),
-        *_repeated([(n, c) for n, c in nodes if not c.children]),
-    ]:
+    for one in leaves:
+        for rule, message in _leaf_problems(one.leaf, is_loss=one.is_loss):
+            yield Finding(rule=rule, rubric=checklist.name, message=message, criteria=(one.number,))
+    for numbers, (rule, message) in [*_weight_problems(checklist), *_repeated(leaves)]:
         yield Finding(rule=rule, rubric=checklist.name, message=message, criteria=numbers)
 
 
-def _whole_problems(checklist: Checklist) -> Iterator[Problem]:
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A criterion in its place."""
+
+    number: str
+    leaf: Criterion
+    is_loss: bool
+    """Whether points are lost if it is met: a veto, or an odd number of negative weights on the way to it."""
+
+
+def _leaves(criteria: Sequence[Criterion], prefix: str = "", *, is_loss: bool = False) -> Iterator[_Leaf]:
+    for at, one in enumerate(criteria, start=1):
+        turned = is_loss != (one.weight < 0 or one.role == "veto")
+        if one.children:
+            yield from _leaves(one.children, f"{prefix}{at}.", is_loss=turned)
+        else:
+            yield _Leaf(f"{prefix}{at}", one, turned)
+
+
+def _whole_problems(checklist: Checklist, losses: set[str]) -> Iterator[Problem]:
     terms = [one for one in checklist.criteria if one.role == "term"]
     if terms and all(one.weight < 0 for one in terms):
         yield "only_pitfalls", "all weights are negative, so an empty response gets the full score; add what is wanted"
     if not terms:
         yield "only_gates", "it has gates and vetoes alone, so every score is 1 or the floor; add criteria"
-    pitfalls = {one.name for root in terms if root.weight < 0 for one in root.leaves()}
     for one in checklist.leaves():
-        if one.weight > 0 and one.name not in pitfalls and (needed := pitfalls.intersection(one.requires)):
+        if one.name not in losses and (needed := losses.intersection(one.requires)):
             yield "requires_pitfall", f"{one.name!r} counts only if the pitfall {min(needed)!r} is met"
 
 
-def _leaf_problems(leaf: Criterion) -> Iterator[Problem]:
+def _leaf_problems(leaf: Criterion, *, is_loss: bool) -> Iterator[Problem]:
     shown = f"{leaf.text!r:.70}"
-    is_loss = leaf.weight < 0 or leaf.role == "veto"
     turn = "if that is not meant, turn the words or the sign"
     if is_loss and wording.says_absence(leaf.text):
         yield "double_negation", f"{shown} loses points if it is so, though it says what is not done; {turn}"
@@ -101,10 +116,10 @@ def _sibling_problems(
             )
 
 
-def _repeated(leaves: Sequence[tuple[str, Criterion]]) -> Iterator[tuple[tuple[str, ...], Problem]]:
+def _repeated(leaves: Sequence[_Leaf]) -> Iterator[tuple[tuple[str, ...], Problem]]:
     """Yield criteria that say the same as an earlier one, or the opposite."""
     first: dict[object, tuple[str, Criterion]] = {}
-    for number, one in leaves:
+    for number, one in ((leaf.number, leaf.leaf) for leaf in leaves):
         asked = repr(one.check) if one.check is not None else wording.content(one.text)
         if not asked:
             continue

@@ -25,7 +25,7 @@ def plain(model, rows):
     return torch.stack([model(input_ids=torch.tensor([row])).logits[0, -1] for row in rows])
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "mixtral", "mistral"])
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "mixtral", "gpt2", "mistral"])
 @pytest.mark.parametrize("prompts", PROMPTS.values(), ids=PROMPTS)
 def test_steps_give_the_logits_of_plain_passes_also_after_rows_have_left(architecture, prompts):
     model = tiny_model(architecture, VOCABULARY)

@@ -52,6 +52,13 @@ def test_children_have_their_own_numbers_and_weights():
     assert found(tree) == [("no_weight", "1.2")]
 
 
+def test_a_child_of_a_pitfall_is_a_loss():
+    pitfall = {"text": "Style", "weight": -1, "children": [{"text": "Avoids jargon.", "weight": 1}]}
+    assert found(GOOD, pitfall) == [("double_negation", "2.1")]
+    pitfall["children"] += [{"text": "Fails to cite a source.", "weight": -1}]
+    assert ("rewards_fault", "2.2") in found(GOOD, pitfall)
+
+
 def test_weights_beside_min_are_not_used():
     assert found(GOOD, {"text": "Says who paid.", "weight": 1}, combine="min") == [("weights_unused",)]
     assert not found(GOOD, {"text": "Says who paid.", "weight": 3}, combine="min")

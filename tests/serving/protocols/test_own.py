@@ -74,6 +74,15 @@ def test_rows_are_compared_with_those_to_the_same_prompt():
     assert answer["rows"][1]["judgments"][0]["expected_score"] == 4
 
 
+def test_the_rows_of_a_named_group_have_equally_many_rubrics():
+    rubrics = ["helpfulness", ["helpfulness", "honesty"]]
+    rows = [{"prompt": "p", "completion": "answer 1", "rubric": one} for one in rubrics]
+    body = {"rows": rows, "topology": "circular", "group": {"name": "a", "size": 2}}
+    with client_of(QualityJudge()) as client:
+        refused = client.post("/v1/reward", json=body)
+    assert (refused.status_code, "got 1, 2 rubrics" in refused.json()["error"]["message"]) == (400, True)
+
+
 def test_a_named_group_has_one_prompt():
     rows = [{"prompt": one, "completion": "answer 1"} for one in "pq"]
     body = {"rows": rows, "topology": "circular", "group": {"name": "a", "size": 2}}
