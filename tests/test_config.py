@@ -341,6 +341,12 @@ def test_settings_that_a_decision_endpoint_has_no_use_for_are_refused(settings, 
         judge_config("smollm2-135m", prompt_style="decision")
 
 
+@pytest.mark.parametrize("api", ["auto", "chat"])
+def test_a_server_that_writes_text_does_not_get_questions_without_their_levels(api):
+    with pytest.raises(ConfigError, match="prompt_style='decision' without a decision endpoint"):
+        judge_config("http://a", api=api, prompt_style="decision")
+
+
 def test_a_preset_can_be_served_and_keeps_its_prompts():
     judge = load_judge("prometheus-7b-v1.0", url="http://127.0.0.1:8000/v1")
     assert judge.prompt_style == "prometheus-v1"

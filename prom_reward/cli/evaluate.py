@@ -158,7 +158,7 @@ def evaluate(
     _check_kind(labeled, fit, is_grouped=groups is not None or cascade)
     if groups is not None or cascade:
         pair = [(judge or options.DEFAULT_JUDGE, {**own, **shared}), *([(against, shared)] if against else [])]
-        judges = [group_judge(name, given, seed) for name, given in pair]
+        judges = [group_judge(name, given, seed, columns.named) for name, given in pair]
         told = _grouped(
             labeled, judges, groups, cascade=cascade, resamples=resamples, seed=seed or 0, shows=not as_json
         )

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_writable, print_json, stdout
+from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.reports.data import load_report
 from prom_reward.reports.overview.agreement import AgreementRow, agreement_rows
@@ -39,7 +40,13 @@ def report(
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(help="Another source that judged the same responses: what changed is shown beside."),
+        typer.Option(
+            help="Another source of the same responses, or of the same prompts: what changed is shown beside."
+        ),
+    ] = None,
+    since: Annotated[
+        int | None,
+        typer.Option(min=1, help="A training's step: what changed after it, on the prompts that stand on both sides."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -58,11 +65,13 @@ def report(
 
     Example: `prom-reward report grpo-output`
     """
+    if against is not None and since is not None:
+        raise InputError("got both --against and --since; expected one of them")
     target = page or default_page(source)
     check_writable(target, force=force or page is None, source=source, option="--page")
     data = load_report(source, group=group, max_judgments=limit, rubrics=rubric or ())
     other = load_report(against, max_judgments=ALL) if against is not None else None
-    target.write_text(report_page(data, against=other), encoding="utf-8")
+    target.write_text(report_page(data, against=other, since=since), encoding="utf-8")
     if as_json:
         print_json({"page": str(target), **report_figures_json(data)})
         return

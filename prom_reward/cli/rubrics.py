@@ -1,5 +1,6 @@
 """`prom-reward rubrics lint`: what is probably wrong with a rubric or checklist."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -34,6 +35,7 @@ from prom_reward.evaluation.rubric_lint import (
     with_use,
 )
 
+_NUM_SHOWN = 20  # findings of each rule
 _DATA_ENDINGS = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 rubrics = typer.Typer(rich_markup_mode="markdown", add_completion=False, no_args_is_help=True)
@@ -117,7 +119,7 @@ def _judged(
     if judge is None:
         if not any(isinstance(row, Row) and holds_judgment(row) for row in rows):
             raise InputError("got rows without judgments for --rows; give a --judge to judge them")
-        judged, broken = judged_responses(rows)
+        judged, broken = judged_responses(rows, row_format)
         show_left_out([f"{row.place}: {row.problem}" for row in broken])
         if not judged:
             raise InputError("got no row for --rows whose judgment can be read")
@@ -134,8 +136,14 @@ def _judged(
 
 
 def _show(file: str, found: RubricLint) -> None:
+    counts = Counter[str]()
     for one in found.findings:
-        stdout.print(str(one), soft_wrap=True, highlight=False)
+        counts[one.rule] += 1
+        if counts[one.rule] <= _NUM_SHOWN:
+            stdout.print(str(one), soft_wrap=True, highlight=False)
+    for rule, count in counts.items():
+        if count > _NUM_SHOWN:
+            stdout.print(f"... and {count - _NUM_SHOWN} more {rule}; --json has all", highlight=False)
     told = found.to_dict()
-    counts = ", ".join(f"{told[name]} {name}" for name in ("rubrics", "criteria", "rows", "errors", "warnings"))
-    stderr.print(f"{file}: {counts}", soft_wrap=True, highlight=False)
+    summary = ", ".join(f"{told[name]} {name}" for name in ("rubrics", "criteria", "rows", "errors", "warnings"))
+    stderr.print(f"{file}: {summary}", soft_wrap=True, highlight=False)

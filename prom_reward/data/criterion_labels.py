@@ -11,6 +11,7 @@ from prom_reward.data.formats import Example
 from prom_reward.errors import RowError, near_miss
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.criterion import Criterion
+from prom_reward.rubrics.checklists.forms import written_criteria
 from prom_reward.types import GradingRequest
 
 LABEL_COLUMNS = ("binary_labels", "labels", "criteria_met", "met")
@@ -101,7 +102,7 @@ def labeled_checklist(
 
 def _labels(columns: Columns, leaves: Sequence[Criterion], column: str | None) -> dict[str, tuple[bool, ...]]:
     name = _label_column(columns.values, column)
-    given = columns.values[name] if name is not None else _inside(columns, leaves)
+    given = columns.values[name] if name is not None else None if column else _inside(columns, leaves)
     if given is None:
         raise RowError(
             f"no verdicts on the criteria; got the columns {shown_names(columns.values)}, expected one of "
@@ -129,9 +130,8 @@ def _label_column(values: Mapping[str, Any], column: str | None) -> str | None:
 
 def _inside(columns: Columns, leaves: Sequence[Criterion]) -> list[Any] | None:
     """Return the verdicts that stand in the criteria themselves, None if there are none."""
-    value = value_at(columns.values, columns.read.get("rubric", ""))
-    items = _written(value)
-    if not isinstance(items, list | tuple) or len(items) != len(leaves):
+    items = written_criteria(value_at(columns.values, columns.read.get("rubric", "")))
+    if len(items) != len(leaves):
         return None
     found = [
         next((item[key] for key in _ITEM_KEYS if item.get(key) is not None), None)
@@ -142,15 +142,22 @@ def _inside(columns: Columns, leaves: Sequence[Criterion]) -> list[Any] | None:
 
 
 def _by_name(given: Mapping[Any, Any], leaves: Sequence[Criterion]) -> dict[str, Any]:
-    names = {leaf.text: leaf.name for leaf in leaves} | {leaf.name: leaf.name for leaf in leaves}
-    found = {}
+    names = {_spaced(leaf.text): leaf.name for leaf in leaves} | {leaf.name: leaf.name for leaf in leaves}
+    found: dict[str, Any] = {}
     for key, value in given.items():
         if is_missing(value):
             continue  # Arrow pads structs
-        if str(key) not in names:
+        name = names.get(str(key)) or names.get(_spaced(str(key)))
+        if name is None:
             raise RowError(f"got a verdict on {key!r:.60}, which is no criterion.{near_miss(str(key), names)}")
-        found[names[str(key)]] = value
+        if name in found:
+            raise RowError(f"got two verdicts on {name!r:.60}; expected one, or a list of several annotators'")
+        found[name] = value
     return found
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _in_order(given: Any, leaves: Sequence[Criterion]) -> dict[str, Any]:

@@ -58,7 +58,6 @@ class Example:
             RubricError: The row's rubric cannot be read, or there is none.
         """
         rubrics = self.columns.rubrics(default_rubrics)
-        texts = [transcript(self.prompt, self._shown(response)) for response in self.responses]
         return [
             [
                 GradingRequest(
@@ -66,8 +65,12 @@ class Example:
                 )
                 for rubric in rubrics
             ]
-            for instruction, response in texts
+            for instruction, response in self.texts()
         ]
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Return for each response the instruction and the response as a judge reads them; errors as in `requests`."""
+        return [transcript(self.prompt, self._shown(response)) for response in self.responses]
 
     def _shown(self, response: PromptValue) -> PromptValue:
         """Return a response for the judge: the space after "Assistant:" belongs to the training text alone."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from prom_reward.answers import Judgment
 from prom_reward.data.judged_rows import JudgedResponse
@@ -20,6 +20,8 @@ MAX_CORRELATION = 0.95
 MAX_LENGTH_CORRELATION = 0.7
 _NUM_SHOWN = 3
 _FLAT = 0.05
+_RESTING = 1e-5
+"""A standard deviation that is too small to go together with anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class _Use:
     shown: str
     values: Floats
     """How far it is met, in [0, 1] (N); NaN if nobody could tell."""
+    is_asked: NDArray[np.bool_]
+    """Whether somebody was to tell (N): no if another rubric judged the row, or a closed gate decided before."""
 
     def finding(self, rule: str, message: str, rows: Sequence[str] = ()) -> Finding:
         return Finding(
@@ -50,14 +54,19 @@ def lint_use(rubrics: Sequence[AnyRubric], judged: Sequence[JudgedResponse]) -> 
         rubrics: The rubrics and checklists, with different names.
         judged: Responses with judgments by them.
     """
-    if len(judged) < MIN_ROWS:
-        message = f"got {len(judged)} judged rows; expected at least {MIN_ROWS} to tell of their use"
-        return [Finding(rule="few_rows", rubric=one.name, message=message) for one in rubrics]
+    counts = {one.name: sum(one.name in row.judgments for row in judged) for one in rubrics}
+    found = [_few(name, count) for name, count in counts.items() if count < MIN_ROWS]
     places = [one.place for one in judged]
     lengths = np.array([float(len(one.response.split())) for one in judged])
-    uses = [use for one in rubrics for use in _uses(one, [row.judgments.get(one.name) for row in judged])]
-    found = [finding for use in uses for finding in _alone(use, lengths, places)]
+    known = [one for one in rubrics if counts[one.name] >= MIN_ROWS]
+    uses = [use for one in known for use in _uses(one, [row.judgments.get(one.name) for row in judged])]
+    found += [finding for use in uses for finding in _alone(use, lengths, places)]
     return found + [finding for one, other in _candidates(uses) for finding in _together(one, other, places)]
+
+
+def _few(rubric: str, count: int) -> Finding:
+    message = f"got {count} judged rows; expected at least {MIN_ROWS} to tell of their use"
+    return Finding(rule="few_rows", rubric=rubric, message=message)
 
 
 def _uses(rubric: AnyRubric, judgments: Sequence[Judgment | None]) -> Iterator[_Use]:
@@ -65,18 +74,19 @@ def _uses(rubric: AnyRubric, judgments: Sequence[Judgment | None]) -> Iterator[_
         parts = [{part.name: part for part in one.parts if part.source != "nobody"} if one else {} for one in judgments]
         for number, leaf in ((number, one) for number, one in rubric.numbered() if not one.children):
             values = [told[leaf.name].value if leaf.name in told else None for told in parts]
-            yield _Use(rubric.name, number, f"{leaf.name!r:.60}", _floats(values))
+            asked = np.array([leaf.name in told for told in parts])
+            yield _Use(rubric.name, number, f"{leaf.name!r:.60}", _floats(values), asked)
     else:
         scores = [one.expected_score if one else None for one in judgments]
         units = [None if score is None else rubric.scale.to_unit(score) for score in scores]
-        yield _Use(rubric.name, "", "the score", _floats(units))
+        yield _Use(rubric.name, "", "the score", _floats(units), np.array([one is not None for one in judgments]))
 
 
 def _alone(use: _Use, lengths: Floats, places: Sequence[str]) -> Iterator[Finding]:
     told = np.flatnonzero(~np.isnan(use.values))
-    if 2 * len(told) < len(places):
-        untold = [places[at] for at in np.flatnonzero(np.isnan(use.values))]
-        yield use.finding("untold", f"could not be told in {len(untold)} of {len(places)} rows", untold)
+    untold = [places[at] for at in np.flatnonzero(use.is_asked & np.isnan(use.values))]
+    if len(untold) > len(told):
+        yield use.finding("untold", f"could not be told in {len(untold)} of {use.is_asked.sum()} rows", untold)
     if len(told) < MIN_ROWS:
         return
     values = use.values[told]
@@ -100,16 +110,19 @@ def _alone(use: _Use, lengths: Floats, places: Sequence[str]) -> Iterator[Findin
         yield use.finding("follows_length", f"follows the number of words (Spearman {follows:+.2f})", shown)
 
 
-def _candidates(uses: Sequence[_Use]) -> list[tuple[_Use, _Use]]:
-    """Return the pairs that may go together: by one product of all that every row tells of, and pairs with gaps."""
-    values = np.array([use.values for use in uses])
-    has_gaps = np.isnan(values).any(axis=1)
-    centered = np.nan_to_num(values - values.mean(axis=1, keepdims=True))
-    sizes = np.linalg.norm(centered, axis=1)
-    unit = centered / np.where(sizes > 0, sizes, 1.0)[:, None]
-    high = np.abs(unit @ unit.T) > MAX_CORRELATION - 1e-6
-    may = high | has_gaps[:, None] | has_gaps[None, :]
-    return [(uses[one], uses[other]) for one, other in combinations(range(len(uses)), 2) if may[one, other]]
+def _candidates(uses: Sequence[_Use]) -> Iterator[tuple[_Use, _Use]]:
+    """Yield the pairs that may go together, from the sums over the rows that tell of both (U, U)."""
+    if not uses:
+        return
+    values = np.array([use.values for use in uses]) - 0.5  # about 0, for the precision of the sums
+    is_told, values = (~np.isnan(values)).astype(float), np.nan_to_num(values)
+    count, own, square = is_told @ is_told.T, values @ is_told.T, values**2 @ is_told.T
+    spread = count * square - own**2
+    shared = count * (values @ values.T) - own * own.T
+    varies = spread > _RESTING**2 * count**2
+    size = np.where(varies & varies.T, spread * spread.T, np.inf)
+    may = (count >= MIN_ROWS) & (shared**2 > (MAX_CORRELATION - 1e-6) ** 2 * size)
+    yield from ((uses[one], uses[other]) for one, other in np.argwhere(np.triu(may, k=1)))
 
 
 def _together(one: _Use, other: _Use, places: Sequence[str]) -> Iterator[Finding]:

@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prom_reward.data.columns import COLUMN_NAMES
-from prom_reward.data.grading import row_requests
+from prom_reward.data.formats import RowFormat
+from prom_reward.data.judged_rows import judged_example
 from prom_reward.data.rows import BrokenRow, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.base import Judge
 from prom_reward.rubrics.reading import rubric_digest
-from prom_reward.rubrics.rubric import builtin_rubric
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
 _Key = tuple[str, str, str | None, str]
-_ANY_RUBRIC = (builtin_rubric("helpfulness"),)  # a log has a rubric's name alone; its place has to be filled
 
 
 class LoggedJudge(Judge):
@@ -24,22 +22,24 @@ class LoggedJudge(Judge):
 
     Args:
         path: The file.
+        columns: Columns of graded rows whose names say nothing, by role, as `--column` gave them to `grade`.
 
     Raises:
         InputError: The file cannot be read, or a line is no judgment.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
         self.name = path.stem
         self._path = path
         self._judgments: dict[_Key, tuple[str, Judgment]] = {}
         """With the digest of the rubric, empty if the file does not tell."""
+        row_format = RowFormat(columns=dict(columns or {}))
         for row in read_rows(path):
             if isinstance(row, BrokenRow):
                 raise InputError(f"{path}: {row.place}: {row.problem}")
             try:
                 digest = str(row.values.get("rubric_digest") or "")
-                self._judgments[_key(row.values)] = digest, Judgment.from_dict(row.values)
+                self._judgments[_key(row.values, row_format)] = digest, Judgment.from_dict(row.values)
             except InputError as error:
                 raise InputError(f"{path}: {row.place}: {error}; expected the file of `prom-reward grade`") from error
 
@@ -76,8 +76,7 @@ def _request_key(request: GradingRequest) -> _Key:
     return request.instruction, request.response, request.reference_answer, request.rubric.name
 
 
-def _key(values: Mapping[str, Any]) -> _Key:
-    name = values.get("rubric_name", values.get("rubric"))
-    kept = {key: value for key, value in values.items() if key not in COLUMN_NAMES["rubric"]}
-    [request] = row_requests(kept, _ANY_RUBRIC)
-    return (*_request_key(request)[:3], str(name))
+def _key(values: Mapping[str, Any], row_format: RowFormat) -> _Key:
+    example = judged_example(values, row_format)
+    [(instruction, response)] = example.texts()
+    return instruction, response, example.reference_answer, str(values.get("rubric_name", values.get("rubric")))

@@ -94,6 +94,10 @@ class Judged:
     """The criteria of a checklist."""
     standing: Standing | None = None
     """What its group's comparisons say."""
+    source: str = ""
+    """The side, if two steps or runs stand beside each other."""
+    shift: float | None = None
+    """The mean score of the second side minus that of the first, on this prompt and rubric."""
     label: float | None = None
     """A person's score."""
     rise: float | None = None

@@ -16,6 +16,12 @@ from prom_reward.pages.text import visible, writable
 
 _CHUNK = 1_000_000  # characters of texts that a page unpacks at a time
 
+
+def _gap(one: Judged) -> float | None:
+    change = one.shift if one.change is None else one.change
+    return None if change is None else abs(change)
+
+
 NUMBERS: Mapping[str, Callable[[Judged], float | None]] = {
     "score": lambda one: one.expected_score,
     "integer": lambda one: one.score,
@@ -25,7 +31,8 @@ NUMBERS: Mapping[str, Callable[[Judged], float | None]] = {
     "length": lambda one: one.length,
     "other": lambda one: one.other_score,
     "change": lambda one: one.change,
-    "gap": lambda one: None if one.change is None else abs(one.change),
+    "shift": lambda one: one.shift,
+    "gap": _gap,
     "label": lambda one: one.label,
     "error": lambda one: one.error,
     "miss": lambda one: None if one.error is None else abs(one.error),
@@ -44,6 +51,7 @@ CATEGORIES: Mapping[str, Callable[[Judged], str]] = {
     "pair": lambda one: one.agreement or "",
     "part": lambda one: one.part,
     "judge": lambda one: one.judge,
+    "source": lambda one: one.source,
     "given_by": lambda one: one.given_by,
 }
 """The categories of a judgment."""
@@ -110,13 +118,15 @@ def table_of(judgments: Sequence[Judged], *, is_training: bool) -> Table:
 def advantages(judgments: Iterable[Judged]) -> list[float | None]:
     """Return each response's reward minus the mean of its group; None without a reward or another response."""
     judgments = list(judgments)
-    rewards: dict[str, dict[str, float]] = defaultdict(dict)
+    rewards: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for one in judgments:
         if one.reward is not None:
-            rewards[one.group][one.member] = one.reward
+            rewards[one.group, one.source][one.member] = one.reward
     means = {group: float(np.mean(list(found.values()))) for group, found in rewards.items() if len(found) > 1}
+    known = [means.get((one.group, one.source)) for one in judgments]
     return [
-        None if one.reward is None or one.group not in means else one.reward - means[one.group] for one in judgments
+        None if one.reward is None or mean is None else one.reward - mean
+        for one, mean in zip(judgments, known, strict=True)
     ]
 
 

@@ -66,6 +66,14 @@ class Difference:
         }
 
 
+def has_same_responses(data: ReportData, other: ReportData) -> bool:
+    """Whether the two judged the same responses: most of the first source's, of the prompts that both have."""
+    prompts = {one.prompt for one in other.judgments}
+    responses = {(one.prompt, one.response, one.length) for one in other.judgments}
+    found = [(one.prompt, one.response, one.length) in responses for one in data.judgments if one.prompt in prompts]
+    return sum(found) > len(found) / 2
+
+
 def compare_with(data: ReportData, other: ReportData) -> Difference:
     """Return the first source's judgments with the second one's scores on the same prompt, response and rubric.
 

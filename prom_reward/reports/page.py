@@ -7,31 +7,36 @@ from typing import Any
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.explorer.page import render_explorer
 from prom_reward.pages.page import Card
-from prom_reward.reports.difference import compare_with
+from prom_reward.reports.difference import Difference, compare_with, has_same_responses
 from prom_reward.reports.overview.agreement import agreement_rows
 from prom_reward.reports.overview.figures import label_figures
 from prom_reward.reports.overview.findings import findings
 from prom_reward.reports.overview.rubric_rows import rubric_rows
 from prom_reward.reports.overview.training_figures import reward_curve, span, training_figures
+from prom_reward.reports.prompt_difference import PromptDifference, compare_prompts
 from prom_reward.reports.report_data import ReportData
 from prom_reward.reports.training_folder import BeforeAfter, ends, summarize_curves
 
 _MAX_EXAMPLES = 5  # on either side
 
 
-def report_page(data: ReportData, *, against: ReportData | None = None, is_live: bool = False) -> str:
+def report_page(
+    data: ReportData, *, against: ReportData | None = None, since: int | None = None, is_live: bool = False
+) -> str:
     """Return the page as HTML.
 
     Args:
         data: The judgments.
-        against: Judgments of the same responses by another judge or rubric, to show beside.
+        against: Judgments of the same responses by another judge or rubric, or of other responses to the same prompts,
+            to show beside.
+        since: A training's step, from 1: the latest answers to each prompt up to it stand beside those after it.
         is_live: Leave the judgments to the events of `prom_reward.reports.live`.
 
     Raises:
-        InputError: The two have no response in common.
+        InputError: The two have no prompt in common.
     """
-    difference = compare_with(data, against) if against is not None else None
-    data = data if difference is None else replace(data, judgments=difference.judgments)
+    found = _compared(data, against, since)
+    data = data if found is None else replace(data, judgments=found.judgments)
     rubrics = rubric_rows(data.judgments)
     return render_explorer(
         "reports/assets/page.html",
@@ -51,11 +56,32 @@ def report_page(data: ReportData, *, against: ReportData | None = None, is_live:
         examples=_examples(data.before_after),
         share=_share,
         rubric_rows=rubrics,
-        difference=difference,
+        difference=found if isinstance(found, Difference) else None,
+        moved=found if isinstance(found, PromptDifference) else None,
+        other_texts=[] if against is None else _other_texts(data, against),
         findings=findings(data, rubrics),
         number=_number,
         percent=_percent,
     )
+
+
+def _compared(data: ReportData, against: ReportData | None, since: int | None) -> Difference | PromptDifference | None:
+    if since is not None:
+        before, after = (
+            [one for one in data.judgments if (one.row <= since) == is_before] for is_before in (True, False)
+        )
+        return compare_prompts(before, after, names=(f"steps to {since}", "later steps"))
+    if against is None:
+        return None
+    if has_same_responses(data, against):
+        return compare_with(data, against)
+    return compare_prompts(data.judgments, against.judgments, names=(data.title, against.title))
+
+
+def _other_texts(data: ReportData, other: ReportData) -> list[str]:
+    """Return the names under which the two sources have rubrics with different texts."""
+    known = {name: found - {""} for name, found in data.digests.items()}
+    return sorted(name for name, found in known.items() if found and (other.digests.get(name, found) - {""}) - found)
 
 
 def report_figures_json(data: ReportData) -> dict[str, Any]:
@@ -85,7 +111,7 @@ def _cards(data: ReportData) -> list[Card]:
             Card(f"{data.outcomes['forced'] / total:.1%}", "were forced", "the judge did not finish by itself")
         )
     values = [score for scores in data.scores.values() for score in scores]
-    if values:
+    if values and data.num_by_checklist in (0, data.num_judgments):  # one scale, so a mean has a meaning
         low, high = data.scale
         cards.append(
             Card(f"{sum(values) / len(values):.2f}", "mean expected score", f"on a scale from {low} to {high}")

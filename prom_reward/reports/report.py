@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from prom_reward.errors import InputError
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page
 
@@ -15,6 +16,7 @@ def report(
     *,
     page: str | Path | None = None,
     against: str | Path | None = None,
+    since: int | None = None,
     group: str | None = None,
     max_judgments: int = 100_000,
     rubrics: Any = (),
@@ -24,7 +26,8 @@ def report(
     Args:
         source: A folder of `prom-reward label` or of a training, or a judgment log.
         page: The file, which is overwritten; None takes `report.html` in the folder, or the log's name with `.html`.
-        against: A second source that judged the same responses.
+        against: A second source that judged the same responses, or other responses to the same prompts.
+        since: A training's step: answers up to it stand beside those to the same prompts after it.
         group: The column whose values are shown separately.
         max_judgments: Judgments with texts, in whole groups.
         rubrics: The rubrics of a log, which holds only their names and digests; as in `load_report`.
@@ -32,10 +35,12 @@ def report(
     Raises:
         InputError: A source cannot be read, or the two have nothing in common.
     """
+    if against is not None and since is not None:
+        raise InputError("got both against= and since=; expected one of them")
     target = Path(page) if page is not None else default_page(Path(source))
     data = load_report(source, group=group, max_judgments=max_judgments, rubrics=rubrics)
     other = load_report(against, max_judgments=ALL) if against is not None else None
-    target.write_text(report_page(data, against=other), encoding="utf-8")
+    target.write_text(report_page(data, against=other, since=since), encoding="utf-8")
     return target
 
 

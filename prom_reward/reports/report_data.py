@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from prom_reward.explorer.judged import Judged
 from prom_reward.reports.judgments import JudgedPair
+from prom_reward.reports.overview.escalations import Escalations
 from prom_reward.reports.training_folder import BeforeAfter, Curve
 from prom_reward.types import Rubric
 
@@ -29,6 +30,8 @@ class ReportData:
     """Judgments by the rubric's name."""
     digests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The digests of the rubrics of each name; that of an older log is empty."""
+    num_by_checklist: int = 0
+    """Those by checklists, whose scores lie on [0, 1]."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """Outcomes of all judgments."""
     agreement: Counter[str] = field(default_factory=Counter)
@@ -55,6 +58,8 @@ class ReportData:
     """A training's score entropies by step."""
     group_rewards: dict[tuple[int, str], dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     """A training's rewards by step and group, then by the response's name."""
+    escalations: Escalations = field(default_factory=Escalations)
+    """A training's judgments by a cascade."""
     curves: dict[str, Curve] = field(default_factory=dict)
     """The trainer's own log, by metric."""
     before_after: list[BeforeAfter] = field(default_factory=list)
@@ -77,6 +82,7 @@ class ReportData:
     def count(self, one: Judged) -> None:
         """Count a judgment."""
         self.num_judgments += 1
+        self.num_by_checklist += bool(one.parts)
         self.rubrics[one.rubric] += 1
         self.digests[one.rubric].add(one.digest)
         self.labels.update((0, 1) if one.parts else map(int, one.probs or ()))
@@ -91,6 +97,7 @@ class ReportData:
 
     def count_step(self, one: Judged) -> None:
         """Count a training's judgment; with several rubrics a row of the batch has several, and one reward."""
+        self.escalations.count(one)
         self.step_outcomes[one.row][one.outcome] += 1
         self.step_lengths[one.row].append(one.length)
         if one.expected_score is not None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from prom_reward.engines.model.source import lacks_config, load_error, resolve_path
+from prom_reward.engines.server.source import DECISION_APIS
 from prom_reward.errors import ConfigError
 from prom_reward.settings.judges import JudgeConfig
 
@@ -33,7 +34,8 @@ def check_engine(config: JudgeConfig, where: str, given: Collection[str]) -> Non
         )
     if config.url is not None:
         _check_url(config, where, given)
-    elif config.prompt_style == "decision":
+    asks_questions = config.server is not None and config.server.api in DECISION_APIS
+    if config.prompt_style == "decision" and not asks_questions:
         raise ConfigError(f"{where}: got prompt_style='decision' without a decision endpoint; give url and api")
     if config.vllm and config.engine != "vllm":
         raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")

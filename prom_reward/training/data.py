@@ -106,6 +106,14 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabeledRequest]:
     if not rows:
         got = "preference pairs" if found.pairs else "verdicts on criteria with options alone"
         raise InputError(f"{source.path}: got {got}; expected responses with scores to train on, or yes-or-no criteria")
+    if num_options := sum(
+        len(labeled.labels[one.name]) for labeled in found.checklists for one in labeled.criteria if one.options
+    ):
+        logger.warning(
+            "%s: %d verdicts on criteria with options left out; met or not says nothing of the answers between",
+            source.path,
+            num_options,
+        )
     if found.problems:
         logger.warning("%s: %d rows left out; the first: %s", source.path, len(found.problems), found.problems[0])
     if len({one.cluster for one in rows}) == len(rows) > _MANY_ROWS:
@@ -140,7 +148,11 @@ def _encoder(source: DataSource, encoder: ExampleEncoder, labeled: LabeledReques
 def _constructed(source: DataSource, seed: int) -> list[LabeledRequest]:
     tasks = read_values(source.path)
     made = constructed_requests(
-        tasks, only_levels(source.rubrics, "constructed: true"), seed=seed, cluster_column=source.cluster_column
+        tasks,
+        only_levels(source.rubrics, "constructed: true"),
+        seed=seed,
+        cluster_column=source.cluster_column,
+        copies_rubric=source.copies_rubric,
     )
     if not made:
         raise InputError(

@@ -45,3 +45,17 @@ def test_a_folder_without_the_trainers_state_says_what_is_missing(run, folder):
     assert done.status == 0
     assert "missing: trainer_state.json" in done.out
     assert "Reward over steps" in (folder / "report.html").read_text()
+
+
+def test_steps_of_a_training_stand_beside_each_other(run, tmp_path, request_of):
+    log = tmp_path / "judgments.jsonl"
+    for step in range(4):
+        requests = [request_of(f"Answer {step}.")]
+        [judgment] = scripted_judge().grade(requests)
+        JudgmentLog(log).append([{"step": step, "row": 0, **judgment_record(requests[0], judgment), "reward": 0.5}])
+    done = run("report", log, "--since", 2)
+    assert done.status == 0, done.err
+    assert "A: steps to 2, B: later steps" in log.with_suffix(".html").read_text()
+    done = run("report", log, "--since", 2, "--against", log)
+    assert done.status == 2
+    assert "got both --against and --since" in done.err

@@ -66,11 +66,17 @@ def test_a_column_of_another_name_is_named():
     assert labels(LabelColumns(score="doctor"), doctor=[True, False, True])["capital"] == (True,)
 
 
+def test_a_column_that_the_row_lacks_is_replaced_by_no_other():
+    with pytest.raises(InputError, match=r"no verdicts on the criteria.*expected one of doctor"):
+        labels(LabelColumns(score="doctor"), rubric=[{**ITEMS[0], "met": True}])
+
+
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
         ({}, "no verdicts on the criteria"),
         ({"labels": {"capitol": True}}, "Did you mean 'capital'"),
+        ({"labels": {"capital": True, "Names the capital.": False}}, "got two verdicts on 'capital'"),
         ({"labels": [True, False]}, "got 2 verdicts for 3 criteria"),
         ({"labels": ["perhaps", True, True]}, "got 'perhaps' as the verdict on 'capital'"),
         ({"labels": [2, True, True]}, "got 2 as the verdict on 'capital'"),
@@ -82,3 +88,13 @@ def test_a_column_of_another_name_is_named():
 def test_what_is_no_verdict_is_refused(more, problem):
     with pytest.raises(InputError, match=problem):
         labels(**more)
+
+
+def test_verdicts_in_the_criteria_of_a_named_checklist_are_found():
+    items = [{"text": "Names the capital.", "weight": 3, "met": "yes"}, {"text": "Names a river.", "weight": 1}]
+    assert labels(rubric={"name": "geography", "criteria": items}) == {"names_the_capital": (True,)}
+
+
+def test_spaces_between_the_words_of_a_criterion_do_not_count():
+    found = labels(rubric=["Names the\ncapital. ", "Names a river."], labels={"Names the  capital.": 1})
+    assert found == {"names_the_capital": (True,)}

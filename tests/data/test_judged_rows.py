@@ -1,3 +1,4 @@
+from prom_reward.data.formats import RowFormat
 from prom_reward.data.judged_rows import holds_judgment, judged_responses
 from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.rewards.judgment_log import judgment_record
@@ -40,6 +41,17 @@ def test_rows_without_a_judgment_are_named():
 
 def test_a_value_that_is_no_number_is_named():
     part = {"name": "a", "weight": 1, "value": "high"}
-    row = {"response": "A", "rubric": "list", "outcome": "scored"}
+    row = {"prompt": "Q", "response": "A", "rubric": "list", "outcome": "scored"}
     found, broken = judged_responses(rows({**row, "parts": [part]}, {**row, "expected_score": "3"}))
     assert (found, ["expected a number" in one.problem for one in broken]) == ([], [True, True])
+
+
+def test_graded_rows_are_read_in_every_layout():
+    verdict = {"rubric_name": "a", "outcome": "scored"}
+    talk = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A B"}]
+    given = [{"messages": talk}, {"prompt": talk[:1], "completion": talk[1:]}, {"asked": "Q", "said": "A B"}]
+    named = RowFormat(columns={"prompt": "asked", "response": "said"})
+    found, broken = judged_responses(rows(*({**one, **verdict} for one in given)), named)
+    assert ([(one.instruction, one.response) for one in found], broken) == ([("Q", "A B")] * 3, [])
+    _, broken = judged_responses(rows({"prompt": "Q", "completions": ["A", "B"], **verdict}))
+    assert "got several responses" in broken[0].problem

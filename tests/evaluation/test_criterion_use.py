@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from prom_reward.data.judged_rows import JudgedResponse
@@ -13,7 +15,7 @@ MIXED = [0.9, 0.1, 0.8, 0.2, 0.3, 0.9, 0.1, 0.6, 0.7, 0.2, 0.4, 0.8]
 
 def judged(lengths=None, **values):
     """Twelve responses; each name has a value for every one of them."""
-    lengths = lengths or [5, 3, 9, 4, 7, 2, 8, 6, 1, 9, 3, 5]
+    lengths = lengths or [5, 3, 9, 4, 7, 2, 8, 6, 1, 9, 3, 5] * 3
     rows = []
     for at in range(len(next(iter(values.values())))):
         parts = tuple(Part(name=name, weight=1, value=given[at]) for name, given in values.items())
@@ -58,6 +60,23 @@ def test_a_criterion_that_follows_length_is_named():
 
 def test_what_nobody_could_tell_is_named_and_counts_for_nothing_else():
     assert rules(a=MIXED, b=[0.9] * 4 + [None] * 8) == [("untold", "2")]
+
+
+def test_rows_that_nobody_was_asked_about_are_not_untold():
+    rubrics, rows = judged(a=MIXED * 3, b=[0.9] * 9 + [None] * 27)
+    closed = [Part(name="b", weight=1, value=None, source="nobody")]
+    for at, row in enumerate(rows[12:], start=12):
+        parts = (row.judgments["list"].parts[0], *closed)
+        rows[at] = replace(row, judgments={"list": replace(row.judgments["list"], parts=parts)})
+    others = [replace(row, judgments={"other": row.judgments["list"]}) for row in rows]
+    assert not lint_use(rubrics, rows + others)
+    assert [one.rule for one in lint_use([replace(rubrics[0], name="other")], rows + others[:9])] == ["few_rows"]
+
+
+def test_gaps_in_other_rows_hide_no_criteria_that_go_together():
+    twin = [0.2, 0.7, *MIXED[2:], *MIXED]
+    assert rules(a=[None, None, *MIXED[2:], *MIXED], b=twin) == [("correlated", "1", "2")]
+    assert not rules(a=[None, *MIXED[1:]], b=[0.5000001, *[0.5] * 11])[1:]  # hardly varies
 
 
 def test_few_rows_tell_nothing():

@@ -38,6 +38,14 @@ def test_a_judgment_log_answers_for_the_same_texts_and_rubric(log):
         judge.compare([])
 
 
+def test_graded_rows_may_have_columns_of_other_names(tmp_path):
+    path = tmp_path / "graded.jsonl"
+    row = {"asked": "Hi", "response": "one", "my_rubric": OWN, "rubric_name": "brief", "outcome": "scored", "score": 2}
+    path.write_text(json.dumps(row) + "\n")
+    judge = LoggedJudge(path, {"prompt": "asked", "rubric": "my_rubric"})
+    assert judge.grade([asked("one")])[0].score == 2
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 import prom_reward
 from prom_reward.explorer.script import joined_script
@@ -128,9 +129,11 @@ def test_search_finds_words_in_either_case_and_not_across_texts():
     const chunks = [["One İstanbul", "two"], ["END", "start"]];
     const texts = {{ chunks, starts: [0, 2, 4], isComplete: true }};
     const search = new Search(texts);
-    const words = ["o", "STANBUL", "two", "ul\\ntwo", "t", "none"];
+    const words = ["o", "STANBUL", "two", "ul\\ntwo", "t", "none", "wo", "start"];
     console.log(JSON.stringify(words.map((word) => [...search.hits(word)])));"""
-    assert run(code) == [[1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0] * 4, [1, 1, 0, 1], [0] * 4]
+    assert run(code) == [
+        [1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0] * 4, [1, 1, 0, 1], [0] * 4, [0, 1, 0, 0], [0, 0, 0, 1],
+    ]  # fmt: skip
 
 
 @needs_node
@@ -165,3 +168,16 @@ def test_agreement_without_spread_or_prompts_has_no_value_and_no_interval():
 def test_a_quarter_of_the_width_needs_sixteen_times_the_labels():
     code = f"{joined_script('data/agreement.js')}\nconsole.log(JSON.stringify([[0.2, 0.6], [0.5, 0.55]].map("
     assert run(f"{code}([low, high]) => moreFor(40, {{ low, high }}, 0.1))));") == [600, 0]
+
+
+@needs_node
+@settings(max_examples=5, deadline=None)
+@given(st.lists(st.lists(st.text("abew \u00e9", max_size=12), min_size=1, max_size=6), min_size=1, max_size=3))
+def test_search_marks_the_texts_that_hold_a_word(chunks):
+    words = ["a", "ab", "we", "bew", "wéa", "ee", "abab"]
+    starts = [0, *np.cumsum([len(chunk) for chunk in chunks]).tolist()]
+    code = f"""{joined_script("data/search.js")}
+    const search = new Search({json.dumps({"chunks": chunks, "starts": starts, "isComplete": True})});
+    console.log(JSON.stringify({json.dumps(words)}.map((word) => [...search.hits(word)])));"""
+    everything = [text for chunk in chunks for text in chunk]
+    assert run(code) == [[int(word in text) for text in everything] for word in words]

@@ -60,3 +60,6 @@ def test_an_advantage_is_of_responses_and_not_of_rubrics():
     rows += [judged(member=2, rubric="a", reward=0.4), judged(member=3, rubric="a")]
     assert advantages(rows) == [pytest.approx(0.3), pytest.approx(0.3), pytest.approx(-0.3), None]
     assert advantages([judged(reward=0.5)]) == [None]  # alone in its group
+    sides = [judged(member=f"{side} {at}", source=side, reward=reward) for side, at, reward in
+             (("A", 1, 0.2), ("A", 2, 0.4), ("B", 1, 0.8), ("B", 2, 0.6))]  # fmt: skip
+    assert advantages(sides) == [pytest.approx(value) for value in (-0.1, 0.1, 0.1, -0.1)]

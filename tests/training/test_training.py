@@ -273,6 +273,14 @@ def test_verdicts_on_a_checklist_are_one_example_for_each_yes_or_no_criterion(tr
     assert not any("warm" in text for text in texts)
 
 
+def test_criteria_with_options_are_left_out_with_a_word(tmp_path, caplog):
+    warm = {"text": "How warm is it?", "weight": 1, "options": ["cold", "mild", "warm"]}
+    rows = [{**row, "rubric": [warm, {"text": "It is short.", "weight": 1}], "labels": [1, 0]} for row in rows_of(6)]
+    found = read_source(DataSource(path=write_rows(tmp_path / "rows.jsonl", rows)))
+    assert {one.request.rubric.criteria for one in found} == {"It is short."}
+    assert f"{len(rows)} verdicts on criteria with options left out" in caplog.text
+
+
 def test_data_is_looked_for_in_the_data_folder_and_then_here(data_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = TrainingRun(data=[DataSource(path=Path(data_file.name))])

@@ -20,8 +20,8 @@ from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.base import Judge
 
 
-def group_judge(judge: str, overrides: Mapping[str, Any], seed: int | None) -> Judge:
-    """Return a judge of any kind: one of `load_judge`, or a file of its judgments.
+def group_judge(judge: str, overrides: Mapping[str, Any], seed: int | None, columns: Mapping[str, str]) -> Judge:
+    """Return a judge of any kind: one of `load_judge`, or a file of its judgments with these columns by role.
 
     Raises:
         ConfigError, InputError: It cannot be loaded or read.
@@ -30,7 +30,7 @@ def group_judge(judge: str, overrides: Mapping[str, Any], seed: int | None) -> J
         return load_judge(judge, **overrides).seeded(seed or 0)
     if overrides:
         raise InputError(f"{judge}: got {', '.join(overrides)} for logged judgments; expected a judge, or no options")
-    return LoggedJudge(Path(judge))
+    return LoggedJudge(Path(judge), columns)
 
 
 def group_figures(

@@ -80,11 +80,13 @@ def advantage_shares(judgments: Sequence[Judged], scales: dict[str, tuple[int, i
     A reward is the sum of weight x score on [0, 1], so a term's share is the sum over groups of its covariance with the
     reward, over that of the reward's variance. Responses that lack a rubric's score are left out.
     """
-    terms: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    terms: dict[tuple[str, str], dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for one in judgments:
         if one.expected_score is not None:
             low, high = scales[one.rubric]
-            terms[one.group][one.member][one.rubric] = one.weight * (one.expected_score - low) / max(1, high - low)
+            terms[one.group, one.source][one.member][one.rubric] = (
+                one.weight * (one.expected_score - low) / max(1, high - low)
+            )
     sums: dict[str, float] = defaultdict(float)
     for members in terms.values():
         names = sorted(set.union(*map(set, members.values())))

@@ -41,6 +41,8 @@ def training_figures(data: ReportData) -> list[Figure]:
         _rewards(data),
         _criteria(data),
         _judges(data),
+        _escalations(data),
+        _gains(data),
         _outcomes(data),
         _lengths(data),
         _entropies(data),
@@ -117,6 +119,31 @@ def _judges(data: ReportData) -> Figure | None:
     marks = [*_curve(own, "reward's judge", BLUE), *_curve(second, "audit judge", VIOLET)]
     note = "The same responses under both. If only the reward's judge rises, the policy has learned to please it."
     return Figure(title="Reward's judge and audit judge", note=note, plot=_steps(marks, "mean score, 0 to 1", (0, 1)))
+
+
+def _escalations(data: ReportData) -> Figure | None:
+    """Share of a cascade's judgments that the strong judge gave."""
+    shares = data.escalations.shares()
+    if not shares:
+        return None
+    curve = [(step, 100 * share) for step, share in shares.items()]
+    note = f"Share of judgments that went to the cascade's strong judge: {_first_and_last(curve, '.0f')}, in %."
+    return Figure(title="Escalations", note=note, plot=_steps(_curve(curve, "strong", VIOLET), "% escalated", (0, 100)))
+
+
+def _gains(data: ReportData) -> Figure | None:
+    """How far the strong judge's scores lie from the cheap judge's."""
+    changes = {step: found for step, found in sorted(data.escalations.changes.items()) if found}
+    if not changes:
+        return None
+    curve = [(step, float(np.mean(found))) for step, found in changes.items()]
+    changed = data.escalations.best_changed() or 0.0
+    note = (
+        f"How far its scores lie from the cheap judge's, mean of a step: {_first_and_last(curve, '.2f')}. "
+        f"{changed:.0%} of the groups that it changed have another best response."
+    )
+    plot = _steps(_curve(curve, "strong", VIOLET), "points of the scale")
+    return Figure(title="What escalations change", note=note, plot=plot)
 
 
 def _outcomes(data: ReportData) -> Figure | None:

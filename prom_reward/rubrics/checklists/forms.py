@@ -27,7 +27,7 @@ _CHECKLIST_KEYS = ("name", "combine", "saturate", "floor", "clip", "weight")
 def looks_like_checklist(value: Any) -> bool:
     """Whether a value has the form of a checklist and not of a rubric with levels."""
     try:
-        items = _items(value)
+        items = written_criteria(value)
     except RubricError:  # `parse_checklist` says why
         return True
     mappings = [one for one in items if isinstance(one, Mapping)]
@@ -57,7 +57,7 @@ def parse_checklist(value: Any, *, name: str = "checklist", allows_code: bool = 
         return value
     if is_too_deep(value):
         raise RubricError("got a checklist that is nested too deeply; write it flatter")
-    items = _items(value)
+    items = written_criteria(value)
     if not items:
         raise RubricError(
             f"got {value!r:.80} as a checklist; expected a list of criteria, each a text or a mapping with a text and "
@@ -86,7 +86,7 @@ def _own_fields(given: Mapping[Any, Any]) -> dict[str, Any]:
     return own
 
 
-def _items(value: Any) -> list[Any]:
+def written_criteria(value: Any) -> list[Any]:
     """Return the written criteria of a value, empty if it holds none."""
     if isinstance(value, Mapping):
         return _mapping_items(value)
@@ -99,7 +99,7 @@ def _mapping_items(value: Mapping[Any, Any]) -> list[Any]:
     if "descriptions" in value or any(is_level_key(str(key)) for key in value):
         return []
     children = first(value, CHILD_KEYS)
-    return list(children) if children else _items(first(value, _LIST_KEYS))
+    return list(children) if children else written_criteria(first(value, _LIST_KEYS))
 
 
 def _lifted(item: Any) -> Any:
@@ -116,7 +116,7 @@ def _text_items(text: str) -> list[Any]:
             value = json.loads(text)
         except (ValueError, RecursionError):
             return list_items(text)
-        return [] if is_too_deep(value) else _items(value)
+        return [] if is_too_deep(value) else written_criteria(value)
     return list_items(text)
 
 

@@ -54,5 +54,5 @@ def _lint_set(rubrics: Sequence[AnyRubric]) -> Iterator[Finding]:
 
 def _asks(rubric: AnyRubric) -> object:
     if isinstance(rubric, Checklist):
-        return sorted(wording.content(leaf.text) for leaf in rubric.leaves())
+        return sorted((wording.content(leaf.text), wording.is_negative(leaf.text)) for leaf in rubric.leaves())
     return wording.content(rubric.criteria), tuple(rubric.descriptions.values())

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 MAX_WORDS = 80
+_MAX_READ = 2_000  # characters that patterns are searched in: some take the square of a text's length
 
 _SUBJECT = r"\s*(?:(?:the|this|its?)\s+)?(?:(?:response|answer|text|summary|model|assistant|it)\s+)?"
 _ABSENCE = re.compile(
@@ -63,15 +64,16 @@ def says_fault(text: str) -> bool:
 
 def second_demand(text: str) -> str | None:
     """Return where a text begins to ask for a second thing; None if it asks for one."""
-    found = _SECOND_DEMAND.search(text)
+    found = _SECOND_DEMAND.search(text, 0, _MAX_READ)
     if found:
         return found[0].strip()
-    return text[numbered.start() :] if (numbered := _NUMBERED.search(text)) else None
+    numbered = _NUMBERED.search(text, 0, _MAX_READ)
+    return text[numbered.start() :] if numbered else None
 
 
 def asks_for_rating(text: str) -> bool:
     """Whether a text asks for a number, which yes and no cannot be."""
-    return bool(_RATING.search(text))
+    return bool(_RATING.search(text, 0, _MAX_READ))
 
 
 def content(text: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What stands below a score: criteria, judges and comparisons of a group, in a real browser."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +52,19 @@ def compared(tmp_path_factory):
     return page_of(reward, folder)
 
 
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory):
+    """A training that answers one prompt at two steps."""
+    folder = tmp_path_factory.mktemp("steps")
+    reward = GroupReward(scripted_judge(), "helpfulness", num_generations=3, log_path=folder / "log.jsonl")
+    for step in range(2):
+        completions = [f"{said} at step {step}" for said in BATCH["completions"]]
+        reward(prompts=BATCH["prompts"], completions=completions, trainer_state=SimpleNamespace(global_step=step))
+    page = folder / "report.html"
+    page.write_text(report_page(load_report(reward.log.path), since=1), encoding="utf-8")
+    return page
+
+
 def test_criteria_are_rows_and_say_what_code_decided(opened):
     driver = opened("#view=groups&group=1")
     wait(driver, "document.querySelector('.matrix')")
@@ -87,8 +101,20 @@ def test_comparisons_show_who_beats_whom_in_both_orders(opened, compared):
     assert errors(driver) == []
 
 
+def test_two_sides_stand_beside_each_other_and_only_their_own_comparisons_are_shown(opened, twice):
+    driver = opened("#view=groups&group=1", at=twice)
+    wait(driver, "document.querySelector('.versus')")
+    assert texts(driver, ".matrix thead th") == ["A #1", "A #2", "A #3", "B #1", "B #2", "B #3"]
+    assert texts(driver, ".versus thead th") == ["A #1", "A #2", "A #3"]
+    assert "helpfulness: B" in texts(driver, ".group-head p")[0]
+    assert "mark what A #" in texts(driver, ".toggle")[0]
+    click(driver, ".matrix tr:first-child td:last-child .cell")
+    wait(driver, "document.querySelector('.versus thead th').textContent === 'B #1'")
+    assert errors(driver) == []
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
-@pytest.mark.parametrize("name", ["page", "compared"])
+@pytest.mark.parametrize("name", ["page", "compared", "twice"])
 def test_they_fit_the_window_and_axe_finds_nothing(opened, seen_as, axe, request, name, width, scheme):
     seen_as(width, scheme)
     driver = opened("#view=groups&group=1", at=request.getfixturevalue(name))

@@ -50,6 +50,12 @@ def test_a_second_demand_is_found(text, second):
     assert second_demand(text) == second
 
 
+@pytest.mark.parametrize("text", ["(1) " * 50_000, "rate " * 50_000, "and " * 50_000, "the " * 50_000])
+def test_a_text_of_any_length_is_read(text):
+    assert second_demand(text) is None
+    assert not (asks_for_rating(text) or says_fault(text) or says_absence(text))
+
+
 def test_texts_are_compared_by_their_content():
     assert content("The response names the finding.") == content("Naming of the findings")
     assert content("Names the finding.") != content("Names the author.")

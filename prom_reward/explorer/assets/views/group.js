@@ -48,7 +48,7 @@ export class GroupView {
   heading(at) {
     const { table } = this, part = table.category("part", at), seen = table.number("seen", at), pair = table.category("pair", at);
     const facts = [plural(table.number("size", at), "response"), part, pair && `the judge ${pair === "tie" ? "ties" : pair}`,
-      Number.isFinite(table.number("margin", at)) && `margin ${signed(table.number("margin", at))}`].filter(Boolean).join(" · ");
+      ...this.shifts(), Number.isFinite(table.number("margin", at)) && `margin ${signed(table.number("margin", at))}`].filter(Boolean).join(" · ");
     const repeats = seen > 1 ? make("a", { href: link({ view: "groups", find: "", where: `prompt == ${quoted(this.text("prompt", at))}` }), text: `this prompt stands in ${whole(seen)} groups` }) : null;
     const words = this.text("prompt", at);
     const shown = make("div", { class: "text prompt-text", dir: "auto", tabindex: "0", role: "region", "aria-label": "Prompt" }, ...plain(words));
@@ -56,6 +56,13 @@ export class GroupView {
       make("button", { type: "button", class: "back", text: "‹ Groups", onclick: () => go({ group: "", at: "" }) }),
       make("h2", { text: `${capital(nameOf(table, at))}, group ${table.numbers.group[at]}` }),
       make("p", { class: "soft" }, facts, repeats ? " · " : "", repeats), shown, this.reference(at));
+  }
+
+  // How far the second side lies from the first, by rubric.
+  shifts() {
+    const rows = this.table.rowsOf(this.shown);
+    return this.rubrics.map((rubric) => [rubric, rows.find((at) => this.table.category("rubric", at) === rubric)])
+      .filter(([, at]) => Number.isFinite(this.table.number("shift", at))).map(([rubric, at]) => `${rubric}: B ${signed(this.table.number("shift", at))} to A`);
   }
 
   reference(at) {
@@ -100,8 +107,10 @@ export class GroupView {
     return values.some(Number.isFinite) ? [make("tr", { class: "figures-row" }, make("th", { scope: "row", text: title }), ...values.map((value) => make("td", { text: show(value) })))] : [];
   }
 
+  // Of the open response's own group: two sides that stand beside each other were not compared.
   comparisons() {
-    return comparisons(this.column(this.table.category("rubric", this.open)));
+    const side = this.table.category("source", this.open), column = this.column(this.table.category("rubric", this.open));
+    return comparisons(column.filter((_, at) => this.table.category("source", this.members[at].first) === side));
   }
 
   memberName(member) {
@@ -183,7 +192,9 @@ export class GroupView {
   // The response that others are compared with: the chosen one of a pair, the weak one of an attack, else the best.
   base() {
     const value = (member) => this.table.number("reward", member.first) || this.table.number("score", member.first) || 0;
-    return this.members.find((member) => ["chosen", "weak"].includes(member.name)) ?? this.members.reduce((best, one) => (value(one) > value(best) ? one : best));
+    const first = this.members.filter((member) => this.table.category("source", member.first) === "A");
+    return this.members.find((member) => ["chosen", "weak"].includes(member.name))
+      ?? (first.length ? first : this.members).reduce((best, one) => (value(one) > value(best) ? one : best));
   }
 
   toggleDifferences() {

@@ -18,6 +18,7 @@ const COLUMNS = (table, texts) => [
   ["error", 76, (at) => signed(table.number("error", at))],
   ["rise", 76, (at) => signed(table.number("rise", at))],
   ["other", 76, (at) => decimals(table.number("other", at))],
+  ["shift", 76, (at) => signed(table.number("shift", at))],
   ["change", 80, (at) => signed(table.number("change", at))],
   ["entropy", 104, (at) => make("span", { class: "spread-cell" }, bars(table.probs[at], table.labels), decimals(table.number("entropy", at))), "spread"],
   ["reward", 74, (at) => decimals(table.number("reward", at), 3)],

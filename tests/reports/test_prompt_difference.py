@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import pytest
+
+from prom_reward.errors import InputError
+from prom_reward.reports.difference import has_same_responses
+from prom_reward.reports.page import report_page
+from prom_reward.reports.prompt_difference import compare_prompts
+from prom_reward.reports.report_data import ReportData
+from prom_reward.rubrics.reading import rubric_digest
+from prom_reward.types import Rubric
+from tests.explorer.judged import judged
+
+
+def run(step, *scores, prompt="p", rubric="r", said="Response"):
+    """A group's judgments at a step, in a run of its own kind of responses."""
+    return [
+        judged(step=step, member=at, score=score, prompt=prompt, rubric=rubric, group=f"{step} {prompt}",
+               response=f"{said} {at} of {step}")
+        for at, score in enumerate(scores, start=1)
+    ]  # fmt: skip
+
+
+def source(title, judgments):
+    data = ReportData(title=title, judgments=list(judgments), is_training=True)
+    for one in judgments:
+        data.count(one)
+        data.count_step(one)
+    return data
+
+
+def compared(first, second):
+    return compare_prompts(first, second, names=("one", "two"))
+
+
+def test_the_latest_groups_of_a_prompt_stand_side_by_side():
+    found = compared([*run(1, 1.0, 1.0), *run(2, 2.0, 3.0)], [*run(5, 5.0), *run(4, 1.0), *run(3, 9.0, prompt="q")])
+    assert [(one.member, one.source, one.expected_score, one.shift) for one in found.judgments] == [
+        ("A #1", "A", 2.0, 2.5), ("A #2", "A", 3.0, 2.5), ("B #1", "B", 5.0, 2.5),
+    ]  # fmt: skip
+    assert len({one.group for one in found.judgments}) == 1
+    assert (found.num_prompts, found.num_alone) == (1, 1)
+
+
+def test_a_rubrics_change_is_over_prompts_and_not_over_responses():
+    first = [*run(1, 1.0, 2.0, 3.0, prompt="p"), *run(1, 4.0, prompt="q")]
+    second = [*run(2, 4.0, prompt="p"), *run(2, 3.0, 3.0, prompt="q"), *run(2, 5.0, prompt="p", rubric="new")]
+    [row] = compared(first, second).rows  # the rubric that one side lacks has no change
+    assert (row.rubric, row.num_prompts, row.first, row.second) == ("r", 2, 3.0, 3.5)
+    assert (row.change.value, row.share_up) == (0.5, 0.5)
+
+
+def test_without_a_prompt_in_common_it_is_one_line():
+    with pytest.raises(InputError, match="one and two have no prompt in common"):
+        compared(run(1, 1.0), run(2, 1.0, prompt="q"))
+
+
+def test_two_runs_are_matched_by_prompt_and_one_log_judged_twice_by_response():
+    first = source("first", run(1, 1.0, 2.0, 3.0))
+    again = source("again", run(1, 3.0, 3.0, 3.0))
+    other = source("other", [*run(1, 3.0), *run(1, 4.0, 5.0, 4.0, said="Other")])  # one response by chance
+    assert has_same_responses(first, again)
+    assert not has_same_responses(first, other)
+    page = report_page(first, against=other)
+    assert "A: first, B: other" in page
+    assert "The same responses judged twice" not in page
+    assert "The same responses judged twice" in report_page(first, against=again)
+
+
+def test_the_steps_of_a_training_are_two_sides():
+    data = source("log", [*run(1, 1.0, 2.0), *run(9, 4.0, 5.0)])
+    page = report_page(data, since=4)
+    assert "A: steps to 4, B: later steps" in page
+    assert ">+3.00" in page
+    with pytest.raises(InputError, match="steps to 9 and later steps have no prompt in common"):
+        report_page(data, since=9)
+
+
+def test_rubrics_of_one_name_with_different_texts_are_named():
+    texts = [replace(Rubric.parse("honesty"), criteria=criteria) for criteria in ("Honest?", "Truly honest?")]
+    sides = [
+        source(str(at), [replace(one, digest=rubric_digest(text)) for one in run(1, 1.0)])
+        for at, text in enumerate(texts)
+    ]
+    assert "different texts under the rubric's name r<" in report_page(sides[0], against=sides[1])
+    assert "different texts" not in report_page(sides[0], against=sides[0])
