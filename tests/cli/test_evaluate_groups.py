@@ -77,6 +77,15 @@ def test_a_cascade_is_replayed_from_logged_judgments(run, judged_by, rows_file, 
     assert "got judgments of 12 of 13 answers" in done.err
 
 
+@pytest.mark.parametrize(("options", "figures"), [(["--groups", "4"], " - "), (["--cascade"], "100%")])
+def test_groups_that_no_judge_scores_are_counted_and_fail(run, judged_by, rows_file, options, figures):
+    judged_by(judge("mute", lambda _: "Hm."), judge("mute", lambda _: "Hm."), command="parts.group_tables")
+    done = run("evaluate", rows_file(*ROWS), *options, "--against", "smollm2-135m")
+    assert (done.status, figures in done.out, "0.000" in done.out) == (1, True, False)
+    assert "3 groups left out: no two answers of different labels were scored" in done.out
+    assert "no group could be scored" in done.err
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

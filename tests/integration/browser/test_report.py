@@ -33,15 +33,15 @@ RUBRICS = ("helpfulness", "honesty")
 STEPS, PROMPTS, SIZE = 30, 3, 4
 
 
-def write_log(path, *, steps=STEPS, prompts=PROMPTS, size=SIZE):
+def write_log(path, *, steps=STEPS, prompts=PROMPTS, size=SIZE, rubrics=RUBRICS):
     """A training's log of two rubrics; the last response of the first group is hostile and flagged."""
     draw = random.Random(0)
     with path.open("w", encoding="utf-8") as file:
         for step in range(steps):
             for row in range(prompts * size):
-                scores = [draw.uniform(1, 5) for _ in RUBRICS]
+                scores = [draw.uniform(1, 5) for _ in rubrics]
                 is_hostile = (step, row) == (0, size - 1)
-                for rubric, score in zip(RUBRICS, scores, strict=True):
+                for rubric, score in zip(rubrics, scores, strict=True):
                     probs = {str(label): max(0.0, 1 - abs(label - score)) for label in range(1, 6)}
                     record = {
                         "step": step, "row": row, "judge": "scripted", "rubric": rubric, "outcome": "scored",
@@ -203,6 +203,12 @@ def test_labels_are_given_blind_by_keys_and_read_by_evaluate(opened, tmp_path):
     driver = opened("#view=label")  # kept in the browser
     assert texts(driver, "#label-progress")[0].startswith("2 labels, 1 not sure, of 720")
     assert errors(driver) == []
+
+
+def test_a_rubric_may_have_a_name_of_javascripts_own(opened, tmp_path):
+    page, log = tmp_path / "report.html", write_log(tmp_path / "log.jsonl", steps=1, rubrics=("constructor",))
+    page.write_text(report_page(load_report(log)), encoding="utf-8")
+    assert errors(opened("#view=label", at=page)) == []
 
 
 def test_pairs_are_groups_of_two(opened, tmp_path):
