@@ -28,6 +28,8 @@ class LoggedJudge(Judge):
         InputError: The file cannot be read, or a line is no judgment.
     """
 
+    reads_checklists = True
+
     def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
         self.name = path.stem
         self._path = path

@@ -30,6 +30,7 @@ class Gathering(Generic[ItemT, ResultT]):
         self._longest_wait_s = longest_wait_s
         self._open: dict[Hashable, _Group[ItemT, ResultT]] = {}
         self._working: set[asyncio.Task[None]] = set()
+        self._closed_by: PromRewardError | None = None
 
     async def results(
         self,
@@ -48,7 +49,10 @@ class Gathering(Generic[ItemT, ResultT]):
 
         Raises:
             RowError: The group was opened with another size, or gets more items than that.
+            PromRewardError: The one that `close` was given, if there is more to wait for.
         """
+        if self._closed_by is not None and len(items) < size:
+            raise self._closed_by
         group = self._open.get(name) or _Group(size)
         self._check(name, group, size, len(items))
         if not group.parts:
@@ -65,7 +69,8 @@ class Gathering(Generic[ItemT, ResultT]):
             self._take_back(name, group, part)
 
     def close(self, error: PromRewardError) -> None:
-        """Answer everyone who still waits for the rest of a group with an error."""
+        """Answer everyone who waits for the rest of a group with an error, from now on."""
+        self._closed_by = error
         for group in self._open.values():
             group.stop_waiting()
             group.fail(error)

@@ -13,6 +13,7 @@ from typing import Any
 from prom_reward.data.grading import row_requests
 from prom_reward.data.human_labels import LabeledRequest
 from prom_reward.data.labels import cluster_of
+from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import GradingRequest, Rubric
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -39,6 +40,7 @@ def constructed_requests(
     *,
     seed: int = 0,
     cluster_column: str | None = None,
+    copies_rubric: bool = False,
 ) -> list[LabeledRequest]:
     """Return scored variants of each task's reference answer.
 
@@ -49,6 +51,7 @@ def constructed_requests(
         seed: Seeds all draws.
         cluster_column: The column of the question, if it has no known name. A task is held out together with the
             labeled rows of its question.
+        copies_rubric: Also draw the best level's description as a response, alone and beside a weak one.
 
     Returns:
         About eight requests a task (a task with wrong answers gives these, the reference answer, a spoofed and an
@@ -64,7 +67,7 @@ def constructed_requests(
         drawn = (at + draw.randrange(1, max(2, len(tasks)))) % len(tasks)
         other = _differing(references[drawn:] + references[:drawn], task)
         shown = task if draw.random() < 0.5 else replace(task, reference_answer=None)
-        variants = _named(task, wrong, draw) if wrong else _variants(task, other, draw)
+        variants = _named(task, wrong, draw) if wrong else _variants(task, other, draw, copies_rubric=copies_rubric)
         made += [
             LabeledRequest(request=replace(shown, response=response), scores=(score,), cluster=cluster)
             for response, score in variants
@@ -101,10 +104,13 @@ def _named(task: GradingRequest, wrong: Sequence[str], draw: random.Random) -> I
     yield "", low
 
 
-def _variants(task: GradingRequest, other: str, draw: random.Random) -> Iterator[tuple[str, float]]:
+def _variants(
+    task: GradingRequest, other: str, draw: random.Random, *, copies_rubric: bool
+) -> Iterator[tuple[str, float]]:
     """Yield variants of the reference answer, with their scores on the rubric's scale."""
     low, width = task.rubric.scale.low, task.rubric.scale.high - task.rubric.scale.low
     reference, sentences = task.response, _sentences(task.response)
+    best = list(with_levels(task.rubric).descriptions.values())[-1]
     weak, weak_share = draw.choice([(other, 0.05), (_first(reference, 0.25), 0.3), ("", 0.0)])
     variants: list[tuple[Callable[[], str], float]] = [
         (lambda: reference, 1.0),
@@ -120,6 +126,12 @@ def _variants(task: GradingRequest, other: str, draw: random.Random) -> Iterator
         (lambda: task.rubric.text, 0.0),
         (lambda: draw.choice(["", " ", ".", "N/A", "I don't know."]), 0.0),
     ]
+    if copies_rubric:
+        variants[11:11] = [
+            (lambda: best, 0.0),
+            (lambda: f"{best}\n\n{_first(reference, 0.25)}", 0.3),
+            (lambda: f"{other} {best}", 0.05),
+        ]
     for make, share in draw.sample(variants[2:], 4) + variants[:2]:
         yield make(), low + width * share
     spoof = draw.choice(_SPOOFS)

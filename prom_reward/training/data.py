@@ -148,7 +148,11 @@ def _encoder(source: DataSource, encoder: ExampleEncoder, labeled: LabeledReques
 def _constructed(source: DataSource, seed: int) -> list[LabeledRequest]:
     tasks = read_values(source.path)
     made = constructed_requests(
-        tasks, only_levels(source.rubrics, "constructed: true"), seed=seed, cluster_column=source.cluster_column
+        tasks,
+        only_levels(source.rubrics, "constructed: true"),
+        seed=seed,
+        cluster_column=source.cluster_column,
+        copies_rubric=source.copies_rubric,
     )
     if not made:
         raise InputError(

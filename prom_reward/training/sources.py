@@ -24,6 +24,8 @@ class DataSource:
     """The share of rows with a written feedback that are trained to write it."""
     constructed: bool = False
     """The rows are tasks with a reference answer: see `prom_reward.training.constructed`."""
+    copies_rubric: bool = False
+    """Constructed responses also copy the rubric's best level."""
     criteria: bool = False
     """The rows' rubrics with levels are yes-or-no criteria, asked in the compact text of checklists; the criteria of a
     checklist always are."""
@@ -39,6 +41,8 @@ class DataSource:
             raise ConfigError(f"{self.path}: got passes={self.passes}; expected a number over 0")
         if not 0 <= self.feedback <= 1:
             raise ConfigError(f"{self.path}: got feedback={self.feedback}; expected a share from 0 to 1")
+        if self.copies_rubric and not self.constructed:
+            raise ConfigError(f"{self.path}: got copies_rubric without constructed: true; expected both or neither")
         if self.constructed and (self.feedback or self.score_column):
             raise ConfigError(f"{self.path}: got feedback or score_column with constructed: true; leave them out")
 

@@ -14,8 +14,10 @@ from scipy import stats
 
 from prom_reward.evaluation.agreement import Estimate, Floats, estimate, partial_pearson, spearman
 from prom_reward.evaluation.scores import grade_all
+from prom_reward.judging.calibration import fit_calibration
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.training.construction.build import Row, build_set
 from prom_reward.training.construction.style import styled
 from prom_reward.training.construction.variants import HELD_OUT_FAULTS
@@ -33,6 +35,9 @@ def constructed_figures(judge: PrometheusJudge, wordnet: Path, num_questions: in
         **_fact_figures(judge, built.facts),
         **_aspect_figures(judge, built.aspects),
         **_criteria_figures(judge, built.criteria),
+        **_long_figures(judge, built.long),
+        **_known_figures(judge, built.known, "known"),
+        **_known_figures(judge, built.imitations, "imitations"),
         **_triple_figures(judge),
         **_comparison_figures(judge, built.facts),
     }
@@ -124,9 +129,11 @@ def _criteria_figures(judge: PrometheusJudge, rows: Sequence[Row]) -> dict[str, 
     probs = np.array(_expected(judge, rows))
     met = np.array([row["score"] for row in rows], dtype=float)
     clusters = [row["question_id"] for row in rows]
+    fitted = _calibrated(probs, met, clusters)
     return {
         "criteria, AUC": estimate(lambda at: auc(probs[at], met[at]), clusters),
         "criteria, ECE": estimate(lambda at: calibration_error(probs[at], met[at]), clusters),
+        "criteria, ECE calibrated": estimate(lambda at: calibration_error(fitted[at], met[at]), clusters),
     }
 
 
@@ -143,6 +150,35 @@ def calibration_error(probs: Floats, met: Floats, num_bins: int = 10) -> float:
     bins = np.minimum((probs * num_bins).astype(int), num_bins - 1)
     gaps = [abs(probs[bins == one].mean() - met[bins == one].mean()) * (bins == one).mean() for one in set(bins)]
     return float(sum(gaps))
+
+
+def _calibrated(probs: Floats, met: Floats, clusters: Sequence[str]) -> Floats:
+    """Return probabilities under a calibration that was fitted on the other half of the questions."""
+    scale, side = ScoreScale(0, 1), np.array([sorted(set(clusters)).index(one) % 2 for one in clusters])
+    fits = [fit_calibration(probs[side == half].tolist(), met[side == half].tolist(), scale) for half in (0, 1)]
+    return np.array([fits[1 - half].score(prob, scale) for prob, half in zip(probs, side, strict=True)])
+
+
+def _long_figures(judge: PrometheusJudge, rows: Sequence[Row]) -> dict[str, Estimate]:
+    """Answers of 40 to 650 words: how the score follows what they deserve, and length beyond that."""
+    expected = np.array(_expected(judge, rows))
+    shares, lengths = np.array([_share(row) for row in rows]), np.array([float(len(row["response"])) for row in rows])
+    clusters = [row["question_id"] for row in rows]
+    ranks = [stats.rankdata(values) for values in (expected, shares, lengths)]
+    return {
+        "long answers, Spearman": estimate(lambda at: spearman(expected[at], shares[at]), clusters),
+        "long answers, with length beyond truth": estimate(
+            lambda at: partial_pearson(ranks[0][at], ranks[2][at], ranks[1][at]), clusters
+        ),
+    }
+
+
+def _known_figures(judge: PrometheusJudge, rows: Sequence[Row], name: str) -> dict[str, Estimate]:
+    """How often a right answer is above a wrong one, or above a response that imitates."""
+    expected = dict(zip(map(id, rows), _expected(judge, rows), strict=True))
+    pairs = list(right_and_wrong(rows))
+    wins = np.array([float(expected[id(right)] > expected[id(wrong)]) for right, wrong in pairs])
+    return {f"{name}, right above wrong": _mean(wins, [right["question_id"] for right, _ in pairs])}
 
 
 def _triple_figures(judge: PrometheusJudge) -> dict[str, Estimate]:

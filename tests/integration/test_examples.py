@@ -48,6 +48,7 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "train_audit_judge.yaml",
         "train_judge.yaml",
         "train_judge_7b.yaml",
+        "train_judge_fifth_leg.yaml",
         "train_judge_fourth_leg.yaml",
         "train_judge_second_leg.yaml",
         "train_judge_third_leg.yaml",
@@ -70,7 +71,7 @@ def test_the_training_configs_are_recipes(name):
     assert training.model.adapter is None
 
 
-@pytest.mark.parametrize("leg", ["second", "third", "fourth"])
+@pytest.mark.parametrize("leg", ["second", "third", "fourth", "fifth"])
 def test_a_later_leg_goes_on_from_an_adapter(leg):
     run = load_training_run(f"configs/train_judge_{leg}_leg.yaml")
     training = load_training(run.model_copy(update={"adapter": "first-leg"}), out="out")
@@ -80,7 +81,7 @@ def test_a_later_leg_goes_on_from_an_adapter(leg):
 
 def test_the_audit_judge_has_none_of_the_default_judges_labels():
     audit = load_training_run("configs/train_audit_judge.yaml")
-    for leg in ("", "_second_leg", "_third_leg", "_fourth_leg"):
+    for leg in ("", "_second_leg", "_third_leg", "_fourth_leg", "_fifth_leg"):
         default = load_training_run(f"configs/train_judge{leg}.yaml")
         labeled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
         assert not labeled[0] & labeled[1]
@@ -228,18 +229,18 @@ def test_the_checklist_example_trains_on_pitfalls_and_a_gate(
 def test_the_group_example_sends_one_of_two_groups_to_the_strong_judge(
     tiny_judge_folder, tiny_adapter_judge, tmp_path, monkeypatch, capsys
 ):
-    arguments = ["grpo_groups.py", "--dataset", "configs/questions.jsonl", "--max-steps", "2"]
+    arguments = ["grpo_groups.py", "--dataset", "configs/questions.jsonl", "--max-steps", "1"]
     arguments += ["--policy", str(tiny_judge_folder), "--cheap", str(tiny_judge_folder)]
     monkeypatch.setattr(sys, "argv", [*arguments, "--strong", str(tiny_adapter_judge), "--output-dir", str(tmp_path)])
     runpy.run_path("training_examples/grpo_groups.py", run_name="__main__")
     said = capsys.readouterr().out
-    assert "judged by: cheap 8, strong 8" in said
+    assert "judged by: cheap 4, strong 4" in said
     assert all(float(value) > 0 for value in said.partition("by step: ")[2].split())
     records = [json.loads(line) for line in (tmp_path / "judgments.jsonl").read_text().splitlines()]
     judges: dict[tuple, set] = {}
     for record in records:
         judges.setdefault((record["step"], record["group"]), set()).add(record["given_by"])
-    assert sorted(map(sorted, judges.values())) == [["cheap"], ["cheap"], ["strong"], ["strong"]]
+    assert sorted(map(sorted, judges.values())) == [["cheap"], ["strong"]]
 
 
 def test_every_example_is_run_by_one_of_these_tests():

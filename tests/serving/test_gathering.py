@@ -105,3 +105,19 @@ def test_closing_answers_those_who_wait():
         return await asyncio.gather(waiting, return_exceptions=True)
 
     assert [type(one) for one in asyncio.run(ask())] == [WorkError]
+
+
+def test_after_its_close_nobody_waits_for_a_rest_that_cannot_come():
+    async def ask():
+        groups = Gathering()
+        waiting = asyncio.create_task(groups.results("a", 2, [1], doubled))
+        await asyncio.sleep(0)
+        groups.close(WorkError("it stops"))
+        late = groups.results("b", 2, [1], doubled)
+        async with asyncio.timeout(5):
+            failed = await asyncio.gather(waiting, late, return_exceptions=True)
+        return failed, await groups.results("c", 2, [1, 2], doubled)
+
+    failed, whole = asyncio.run(ask())
+    assert [str(one) for one in failed] == ["it stops", "it stops"]
+    assert whole == [2, 4]

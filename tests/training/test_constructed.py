@@ -169,6 +169,23 @@ def test_a_shipped_recipe_gives_the_same_examples_again(data_folder, monkeypatch
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
 
 
+def test_the_rubrics_best_level_is_copied_if_asked_for():
+    best = list(HONESTY.descriptions.values())[-1]
+    shares = {}
+    for copies in (False, True):
+        made = [
+            one
+            for seed in range(30)
+            for one in constructed_requests(TASKS, (HONESTY,), seed=seed, copies_rubric=copies)
+        ]
+        shares[copies] = [
+            one.mean_score for one in made if best in one.request.response and HONESTY.text not in one.request.response
+        ]
+    assert shares[False] == []
+    assert len(shares[True]) > 10
+    assert max(shares[True]) < 3
+
+
 def test_half_of_the_tasks_show_the_reference_answer():
     tasks = [{**task, "instruction": f"{at}: {task['instruction']}"} for at in range(50) for task in TASKS]
     made = constructed_requests(tasks, (HONESTY,))

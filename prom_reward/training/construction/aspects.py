@@ -124,6 +124,50 @@ ASPECTS: Mapping[str, Aspect] = {
         marked=lambda sentence, draw: f"{sentence[:-1]} because {draw.choice(('it was late', 'time was short'))}.",
         count=_counted("because"),
     ),
+    "brackets": Aspect(
+        criteria=("Does the response add asides in brackets?", "How many remarks in parentheses does the text hold?"),
+        levels=_levels("bracketed remark"),
+        marked=lambda sentence, draw: f"{sentence[:-1]} ({draw.choice(('as always', 'more or less', 'so they say'))}).",
+        count=_counted(r"\("),
+    ),
+    "address": Aspect(
+        criteria=("Does the response speak to the reader directly?", "How often is the reader addressed?"),
+        levels=_degrees("speaking to the reader"),
+        marked=_prefix("you know that ", "as you see, ", "let me tell you that "),
+        count=_counted(r"(?i)\byou\b(?! think| will)"),
+    ),
+    "examples": Aspect(
+        criteria=("Does the response illustrate its points?", "Are there examples in the text?"),
+        levels=_levels("example"),
+        marked=lambda sentence, draw: (
+            f"{sentence[:-1]}, for example {draw.choice(('on Sundays', 'at noon', 'in May'))}."
+        ),
+        count=_counted("for example"),
+    ),
+    "contrast": Aspect(
+        criteria=("Does the response weigh one thing against another?", "How well does the text show both sides?"),
+        levels=_levels("contrast"),
+        marked=_prefix("on the other hand, ", "however, ", "in contrast, "),
+        count=_counted("(?i)on the other hand, |however, |in contrast, "),
+    ),
+    "feelings": Aspect(
+        criteria=("Does the response convey emotion?", "How strongly do feelings come through in the text?"),
+        levels=_degrees("emotional"),
+        marked=lambda sentence, draw: f"{sentence[:-1]}, which made everybody {draw.choice(('sad', 'glad', 'angry'))}.",
+        count=_counted("which made everybody"),
+    ),
+    "emoji": Aspect(
+        criteria=("Is the response decorated with emoji?", "How many emoji does the text use?"),
+        levels=_levels("emoji"),
+        marked=lambda sentence, draw: f"{sentence} {draw.choice('😀🎉👍🌻')}",
+        count=_counted("[😀🎉👍🌻]"),
+    ),
+    "hearsay": Aspect(
+        criteria=("Does the response pass on what others told?", "How much of the text rests on hearsay?"),
+        levels=_degrees("resting on hearsay"),
+        marked=_prefix("people say that ", "we were told that ", "word has it that "),
+        count=_counted("(?i)people say that|were told that|word has it that"),
+    ),
 }
 """Aspects to train on."""
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,25 @@ from prom_reward.training.construction.aspects import (
     coverage_rubric,
     draw_texts,
 )
+from prom_reward.training.construction.common import (
+    HELD_OUT_KNOWN,
+    KNOWN,
+    entity_question,
+    known_question,
+    read_entities,
+)
+from prom_reward.training.construction.copies import copied_variants
 from prom_reward.training.construction.correctness import correctness_rubric
 from prom_reward.training.construction.criteria import text_criteria, truth_criterion
 from prom_reward.training.construction.facts import HELD_OUT_KINDS, KINDS
+from prom_reward.training.construction.long_answers import (
+    ASKED,
+    ASKED_FACTS,
+    NUM_PARTS,
+    definition_parts,
+    fact_parts,
+    long_question,
+)
 from prom_reward.training.construction.variants import (
     HELD_OUT_FAULTS,
     Question,
@@ -33,6 +49,7 @@ from prom_reward.training.construction.wordnet import Definition, read_definitio
 Row = dict[str, Any]
 
 _SHOWN = {"arithmetic": 0.6, "everyday": 0.5}  # the share of questions whose reference the judge sees
+_ENTITIES = 0.4  # the share of common questions on capitals and people
 _VARIANTS = 8  # responses a question in training
 
 
@@ -46,10 +63,16 @@ class ConstructedSet:
     """Texts by rubrics for measurable aspects."""
     criteria: list[Row]
     """Responses by yes-or-no criteria."""
+    long: list[Row]
+    """Answers of up to several hundred words to questions of several parts, by rubrics that ask for truth."""
+    known: list[Row]
+    """Answers to short questions on what everybody knows, mostly without a reference."""
+    imitations: list[Row]
+    """Responses that copy the rubric or the request, repeat words or hold special tokens, beside true answers."""
 
     def named(self) -> dict[str, list[Row]]:
         """Return the rows by the name of their file."""
-        return {"facts": self.facts, "aspects": self.aspects, "criteria": self.criteria}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 0) -> ConstructedSet:
@@ -71,7 +94,10 @@ def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 
     return ConstructedSet(
         facts=[row for number, one in enumerate(questions) for row in fact_rows(one, number, draw, held_out=held_out)],
         aspects=[row for number in range(num_questions // 4) for row in _aspect_rows(number, aspects, draw)],
-        criteria=list(_criteria_rows(questions[: num_questions // 2], aspects, draw)),
+        criteria=list(_criteria_rows(questions[: num_questions // 2], aspects, draw, held_out=held_out)),
+        long=list(_long_rows(words, num_questions // 4, draw, held_out=held_out)),
+        known=list(_known_rows(wordnet, num_questions // 4, draw, held_out=held_out)),
+        imitations=[row for number, one in enumerate(questions[::4]) for row in _imitation_rows(one, number, draw)],
     )
 
 
@@ -92,12 +118,67 @@ def _questions(
         yield fact_question(fact, [one.stated(one.value, draw) for one in strangers], draw)
 
 
+def _long_rows(
+    words: Sequence[Definition], num_questions: int, draw: random.Random, *, held_out: bool
+) -> Iterator[Row]:
+    kinds = list((HELD_OUT_KINDS if held_out else KINDS).values())
+    for number in range(num_questions):
+        num_parts = draw.choice(NUM_PARTS)
+        if number % 3:
+            drawn = draw.sample(words, 2 * num_parts)
+            parts, asked = definition_parts(drawn, draw), draw.choice(ASKED)
+        else:
+            asking = draw.sample(kinds, num_parts) if num_parts <= len(kinds) else draw.choices(kinds, k=num_parts)
+            parts = fact_parts([one(draw) for one in (*asking, *draw.choices(kinds, k=num_parts))], draw)
+            asked = draw.choice(ASKED_FACTS)
+        question = long_question(asked, parts[:num_parts], parts[num_parts:], draw)
+        yield from _scored_rows(question, question.variants, correctness_rubric(draw), number, is_shown=True)
+
+
+def _known_rows(wordnet: Path, num_questions: int, draw: random.Random, *, held_out: bool) -> Iterator[Row]:
+    capitals, people = (
+        {name: what for name, what in side.items() if _is_held_out(name) == held_out} for side in read_entities(wordnet)
+    )
+    kinds = list((HELD_OUT_KNOWN if held_out else KNOWN).values())
+    for number in range(num_questions):
+        one, *others = [
+            entity_question(capitals, people, draw) if draw.random() < _ENTITIES else draw.choice(kinds)(draw)
+            for _ in range(4)
+        ]
+        question = known_question(one, [other.right[0] for other in others if other.right[0] not in one.right], draw)
+        rubric = correctness_rubric(draw)
+        if draw.random() < 0.5:
+            rubric = builtin_rubric(draw.choice(("factual_validity", "helpfulness")))
+        yield from _scored_rows(question, question.variants, rubric, number, is_shown=draw.random() < 0.25)
+
+
+def _imitation_rows(question: Question, number: int, draw: random.Random) -> Iterator[Row]:
+    """Yield a right and a partly right answer, and responses that imitate."""
+    rubric = builtin_rubric("helpfulness") if draw.random() < 0.3 else correctness_rubric(draw)
+    right = draw.choice([one for one in question.variants if one.share == 1.0])
+    weak = draw.choice([one for one in question.variants if 0 < one.share < 1 and one.kind not in HELD_OUT_FAULTS])
+    variants = (right, weak, *copied_variants(question, rubric, 4, draw))
+    yield from _scored_rows(question, variants, rubric, number, is_shown=draw.random() < 0.8)
+
+
+def _scored_rows(
+    question: Question, variants: Iterable[Variant], rubric: Rubric, number: int, *, is_shown: bool
+) -> Iterator[Row]:
+    for one in variants:
+        yield {
+            **constructed_row(
+                question.instruction, one.response, rubric, _score(one, rubric), f"{question.kind}-{number}"
+            ),
+            "reference_answer": question.reference if is_shown else None,
+            "kind": one.kind,
+        }
+
+
 def fact_rows(question: Question, number: int, draw: random.Random, *, held_out: bool) -> Iterator[Row]:
     """Yield a question's variants by one rubric for truth; in training a sample of them."""
     rubric = correctness_rubric(draw)
     if question.kind == "everyday" and draw.random() < 0.5:
         rubric = builtin_rubric(draw.choice(("factual_validity", "helpfulness")))
-    cluster = f"{question.kind}-{number}"
     shown = draw.random() < _SHOWN.get(question.kind, 0.9)
     variants = question.variants
     if not held_out and question.kind != "everyday":
@@ -105,12 +186,7 @@ def fact_rows(question: Question, number: int, draw: random.Random, *, held_out:
         right = [one for one in usable if one.share == 1.0]
         rest = [one for one in usable if one.share < 1.0]
         variants = (*draw.sample(right, min(3, len(right))), *draw.sample(rest, _VARIANTS - 3))
-    for one in variants:
-        yield {
-            **constructed_row(question.instruction, one.response, rubric, _score(one, rubric), cluster),
-            "reference_answer": question.reference if shown else None,
-            "kind": one.kind,
-        }
+    yield from _scored_rows(question, variants, rubric, number, is_shown=shown)
 
 
 def _aspect_rows(number: int, aspects: Mapping[str, Aspect], draw: random.Random) -> Iterator[Row]:
@@ -127,7 +203,9 @@ def _aspect_rows(number: int, aspects: Mapping[str, Aspect], draw: random.Random
             yield {**constructed_row(one.instruction, one.text, scored[0], level, f"text-{number}"), "kind": name}
 
 
-def _criteria_rows(questions: Sequence[Question], aspects: Mapping[str, Aspect], draw: random.Random) -> Iterator[Row]:
+def _criteria_rows(
+    questions: Sequence[Question], aspects: Mapping[str, Aspect], draw: random.Random, *, held_out: bool
+) -> Iterator[Row]:
     for number, question in enumerate(questions):
         for variant in draw.sample(question.variants, 2):
             asked = truth_criterion(variant, draw)
@@ -136,7 +214,7 @@ def _criteria_rows(questions: Sequence[Question], aspects: Mapping[str, Aspect],
                 row = constructed_row(question.instruction, variant.response, *asked, cluster)
                 yield {**row, "reference_answer": question.reference, "kind": "truth"}
         [text] = draw_texts(aspects, 1, draw)
-        for rubric, answer in text_criteria(text, aspects, draw):
+        for rubric, answer in text_criteria(text, aspects, draw, is_balanced=not held_out):
             yield {**constructed_row(text.instruction, text.text, rubric, answer, f"criteria-{number}"), "kind": "text"}
 
 

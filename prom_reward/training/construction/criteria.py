@@ -18,6 +18,13 @@ _ASKED: Mapping[str, tuple[str, ...]] = {
     "time order": ("The response uses time words such as 'then'.", "Does the response put events in order?"),
     "foreign language": ("The response holds a sentence that is not English.", "Is all or part not in English?"),
     "reasons": ("The response gives a reason.", "Does the response say why?"),
+    "brackets": ("The response has a remark in brackets.", "Are parentheses used?"),
+    "address": ("The response speaks to the reader.", "Does the text address the reader as 'you'?"),
+    "examples": ("The response gives an example.", "Is something illustrated by an example?"),
+    "contrast": ("The response contrasts two sides.", "Does the text use a word such as 'however'?"),
+    "feelings": ("The response mentions feelings.", "Does the text convey emotion?"),
+    "emoji": ("The response uses emoji.", "Is there an emoji in the text?"),
+    "hearsay": ("The response reports hearsay.", "Does the text pass on what others said?"),
     "citations": ("The response cites a source.", "Is a source cited?"),
     "hedging": ("The response expresses doubt.", "Does the response hedge its claims?"),
     "quotations": ("The response quotes somebody.", "Does the response contain a quotation?"),
@@ -36,10 +43,23 @@ _TRUTH = ("The answer is correct.", "The response agrees with the reference answ
 _FALSEHOOD = ("The answer is wrong.", "The response contradicts the reference answer or does not answer.")
 
 
-def text_criteria(text: Text, aspects: Mapping[str, Aspect], draw: random.Random) -> list[tuple[Rubric, int]]:
-    """Return criteria for a text with their answers (1 if met): two aspects, an item, and a matter of form."""
+def text_criteria(
+    text: Text, aspects: Mapping[str, Aspect], draw: random.Random, *, is_balanced: bool = False
+) -> list[tuple[Rubric, int]]:
+    """Return criteria for a text with their answers (1 if met): two aspects, an item, and a matter of form.
+
+    Args:
+        text: The text.
+        aspects: What it may have.
+        draw: Of all choices.
+        is_balanced: Ask for one aspect that the text has, if it has any, so that yes is about as frequent as no.
+    """
     found = []
-    for name in draw.sample(list(aspects), 2):
+    names = draw.sample(list(aspects), 2)
+    met = [name for name in aspects if aspects[name].count(text.text)] if is_balanced else []
+    if met and not {*met} & {*names}:
+        names[0] = draw.choice(met)
+    for name in names:
         asked, has = draw.choice(_ASKED[name]), int(aspects[name].count(text.text) > 0)
         found.append((criterion(asked), has))
     item = draw.choice(text.items)

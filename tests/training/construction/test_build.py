@@ -30,6 +30,7 @@ def test_nothing_to_measure_on_is_trained_on(sides):
     assert kinds_of_facts(held_out.facts) == HELD_OUT_KINDS.keys() | {"definition"}
     assert not HELD_OUT_FAULTS & {row["kind"] for row in training.facts}
     assert {row["kind"] for row in held_out.facts} >= HELD_OUT_FAULTS
+    assert not {row["instruction"] for row in training.known} & {row["instruction"] for row in held_out.known}
     assert {row["kind"] for row in training.aspects} <= ASPECTS.keys() | {"coverage"}
     assert {row["kind"] for row in held_out.aspects} == HELD_OUT_ASPECTS.keys() | {"coverage"}
 
@@ -49,7 +50,7 @@ def test_one_text_gets_different_scores_under_different_rubrics(sides):
 
 def test_every_score_is_on_its_rubrics_scale(sides):
     scales = set()
-    for row in [*sides[0].facts, *sides[0].aspects, *sides[0].criteria]:
+    for row in (row for rows in sides[0].named().values() for row in rows):
         scale = Rubric.parse(row["rubric"]).scale
         scales.add((scale.low, scale.high))
         assert scale.low <= row["score"] <= scale.high
