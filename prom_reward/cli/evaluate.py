@@ -163,6 +163,7 @@ def evaluate(
             labeled, judges, groups, cascade=cascade, resamples=resamples, seed=seed or 0, shows=not as_json
         )
         _print_if({"file": file.name, **told}, as_json=as_json)
+        _check_figures(told, file, fit, unit="group")
         return
     loaded = _seeded(load_prometheus_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
     second = _seeded(load_prometheus_judge(against, **shared), seed) if against is not None else None
@@ -227,10 +228,10 @@ def _measured(
         )
 
 
-def _check_figures(figures: Mapping[str, Any], file: Path, fit: Path | None) -> None:
+def _check_figures(figures: Mapping[str, Any], file: Path, fit: Path | None, *, unit: str = "response") -> None:
     """Fail after the figures that could be measured if others could not."""
     if not figures["n"]:
-        stderr.print(f"{file}: no response could be scored")
+        stderr.print(f"{file}: no {unit} could be scored")
         raise typer.Exit(1)
     if problem := figures.get("calibration", {}).get("problem"):
         raise InputError(f"{fit}: not written; {problem}")

@@ -21,21 +21,31 @@ class CascadePoint:
     """The largest share of the answers that the strong judge grades."""
     share: float
     """The share that it graded: groups go as a whole."""
-    best: float
-    """Best-of-n accuracy."""
-    tau: float
-    """Kendall's tau with the labels."""
+    best: float | None
+    """Best-of-n accuracy; None without groups."""
+    tau: float | None
+    """Kendall's tau with the labels; None without groups."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON values."""
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class CascadeReplay:
+    """A cascade at all budgets."""
+
+    num_groups: int
+    """Groups in which both judges scored two answers of different labels; the others are left out."""
+    curves: Mapping[str, Sequence[CascadePoint]]
+    """The points of each way to choose groups, in the order of `BUDGETS`."""
+
+
 def replay_cascade(
     groups: Sequence[LabeledGroup],
     cheap: Mapping[GradingRequest, Judgment],
     strong: Mapping[GradingRequest, Judgment],
-) -> dict[str, list[CascadePoint]]:
+) -> CascadeReplay:
     """Return the curve of each way to choose groups; see `prom_reward.judging.composed.cascade.CascadeJudge`.
 
     Args:
@@ -53,7 +63,7 @@ def replay_cascade(
     for by in get_args(EscalateBy):
         order = sorted(known, key=lambda at: decidedness(groups[at].requests, both[at][0], by))
         curves[by] = [_point(order, [len(group.labels) for group in groups], measured, budget) for budget in BUDGETS]
-    return curves
+    return CascadeReplay(len(known), curves)
 
 
 def _point(
@@ -70,6 +80,6 @@ def _point(
     return CascadePoint(
         budget=budget,
         share=sum(sizes[at] for at in escalated) / total if total else 0.0,
-        best=fmean([one.best for one in taken] or [0.0]),
-        tau=fmean([one.tau for one in taken] or [0.0]),
+        best=fmean([one.best for one in taken]) if taken else None,
+        tau=fmean([one.tau for one in taken]) if taken else None,
     )

@@ -52,6 +52,8 @@ class GroupEvaluation:
     """Their answers."""
     methods: Mapping[str, MethodFigures]
     """The figures of each method."""
+    num_unscored: int = 0
+    """The other groups."""
     prior_weight: float | None = None
     """The weight of the grades that the judge's noise suggests for `GroupReward`; None if it does not rank."""
 
@@ -64,6 +66,8 @@ class GroupEvaluation:
     @property
     def verdict(self) -> str:
         """One sentence that says which method this judge deserves."""
+        if not self.num_groups:
+            return f"{self.judge} scored no two answers of different labels in any group"
         best, length = self.methods[self.deserves].tau.value, self.methods[LENGTH].tau.value
         if (best or 0) <= (length or 0):
             return f"{self.judge} orders these answers no better than their length: take another judge"
@@ -75,9 +79,9 @@ class GroupEvaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON values."""
         methods = {name: one.to_dict() for name, one in self.methods.items()}
-        told = {"judge": self.judge, "n": self.num_groups, "answers": self.num_answers}
-        told["prior_weight"] = self.prior_weight
-        return {**told, "methods": methods, "deserves": self.deserves, "verdict": self.verdict}
+        counts = {"n": self.num_groups, "unscored": self.num_unscored, "answers": self.num_answers}
+        told = {"prior_weight": self.prior_weight, "deserves": self.deserves, "verdict": self.verdict}
+        return {"judge": self.judge, **counts, "methods": methods, **told}
 
 
 def evaluate_groups(
@@ -127,6 +131,7 @@ def evaluate_groups(
     return GroupEvaluation(
         judge=judge.name,
         num_groups=len(known),
+        num_unscored=len(groups) - len(known),
         num_answers=sum(len(groups[at].requests) for at in known),
         methods={name: measured(name, rows) for name, rows in tried.items()},
         prior_weight=prior_weight(recorded, [group.requests for group in groups]),

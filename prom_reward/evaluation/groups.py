@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class LabeledGroup:
     requests: Sequence[GradingRequest]
     """The answers, each once."""
     labels: Sequence[float]
-    """The label of each: people's mean score, or 1 for the preferred one of a pair and 0 for the other."""
+    """The label of each: people's mean score, or the share of its pairs that prefer it; the mean over several rows."""
 
     @property
     def cluster(self) -> str:
@@ -49,10 +50,11 @@ def labeled_groups(labeled: LabeledFile, size: int | None = None) -> list[Labele
     Raises:
         InputError: There is no group with different labels.
     """
-    found: dict[GradingRequest, dict[GradingRequest, float]] = {}
+    found: dict[GradingRequest, dict[GradingRequest, list[float]]] = {}
     for request, label in _labeled(labeled):
-        found.setdefault(replace(request, response=""), {}).setdefault(request, label)
-    groups = [part for answers in found.values() for part in _parts(list(answers.items()), size)]
+        found.setdefault(replace(request, response=""), {}).setdefault(request, []).append(label)
+    means = [[(request, fmean(labels)) for request, labels in answers.items()] for answers in found.values()]
+    groups = [part for answers in means for part in _parts(answers, size)]
     if not groups:
         raise InputError("got no prompt with two answers of different labels; expected several answers to each prompt")
     return groups

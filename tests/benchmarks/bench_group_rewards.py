@@ -11,7 +11,7 @@ advantages (rewards minus their mean, over their deviation), `pairs` the mean nu
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -101,9 +101,17 @@ def information_bound(size: int, num_pairs: int, *, grade_noise: float, pair_noi
     return tau(num_pairs) / tau(size * (size - 1) / 2)
 
 
-def measured(size: int, *, trials: int, seed: int = 0, **setting: float) -> dict[str, dict[str, float]]:
-    """Return the mean figures of grades alone, of comparisons alone, and of every topology with its prior."""
-    weight = fitted_weight(size, seed=seed + 1, **setting)
+def measured(
+    size: int,
+    *,
+    trials: int,
+    seed: int = 0,
+    fits: bool = True,
+    names: Sequence[Topology] = TOPOLOGIES,
+    **setting: float,
+) -> dict[str, dict[str, float]]:
+    """Return the mean figures of grades alone, of comparisons alone, and of topologies with their prior."""
+    weight = fitted_weight(size, seed=seed + 1, **setting) if fits else None
     draw = np.random.default_rng(seed)
     seen: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for _ in range(trials):
@@ -112,10 +120,11 @@ def measured(size: int, *, trials: int, seed: int = 0, **setting: float) -> dict
         tries: dict[str, tuple[list[float], int]] = {
             "grades alone": (group[1][:size], 0),
             "circular, no prior": played("circular", group, budget=0, prior_weight=0),
-            "circular, fitted": played("circular", group, budget=0, prior_weight=weight),
-            "adaptive, fitted": played("adaptive", group, budget=2 * size, prior_weight=weight),
-            **{name: played(name, group, budget=2 * size) for name in TOPOLOGIES},
+            **{name: played(name, group, budget=2 * size) for name in names},
         }
+        if weight is not None:
+            tries["circular, fitted"] = played("circular", group, budget=0, prior_weight=weight)
+            tries["adaptive, fitted"] = played("adaptive", group, budget=2 * size, prior_weight=weight)
         for name, (rewards, pairs) in tries.items():
             tau = kendalltau(rewards, qualities).statistic
             seen[name].append((tau, advantage_error(np.array(rewards), qualities), pairs))

@@ -17,6 +17,7 @@ TOKENIZER = tiny_tokenizer()
 GREEDY = SamplingParams(max_new_tokens=6, temperature=0, top_p=1, repetition_penalty=1)
 TASKS = ("Is water wet?", "Sing.", "Name a town, and tell me why you like it so much. " * 3)
 RANDOM = pytest.mark.xfail(reason="hashes prompts of over 64 tokens at random, even in eval mode")
+REFUSED = ("gemma4_unified_assistant", "xmod")  # needs another model's states; needs a language
 TOLERANCE = 1e-2  # nats; a wrong mask or cache moves a log-probability by far more
 
 
@@ -72,9 +73,9 @@ def test_scores_and_feedback_equal_plain_forward_passes(architecture):
     except Exception as error:
         pytest.skip(f"transformers builds no tiny one: {type(error).__name__}: {error}")
     engine = engine_of(model)
-    try:
-        engine.load()
-    except ModelLoadError as refusal:
-        pytest.skip(str(refusal))
+    if architecture in REFUSED:
+        with pytest.raises(ModelLoadError, match="expected a causal LM"):
+            engine.load()
+        return
     check_scores(engine, model)
     check_feedback(engine, model)

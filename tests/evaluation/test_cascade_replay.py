@@ -26,7 +26,7 @@ def make(count):
 def test_the_closest_groups_go_first_and_the_ends_are_the_judges_themselves():
     groups = make(10)
     cheap = judged(groups, [score for at in range(10) for score in (3, 3.1 + at if at > 1 else 2.9 - at / 100)])
-    curves = replay_cascade(groups, cheap, judged(groups, [1, 5] * 10))
+    curves = replay_cascade(groups, cheap, judged(groups, [1, 5] * 10)).curves
     assert [point.budget for point in curves["group_margin"]] == list(BUDGETS)
     assert [point.best for point in curves["group_margin"]] == [0.8, 0.9, 1, 1, 1, 1]
     assert [point.share for point in curves["group_margin"]] == [0, 0.1, 0.2, 0.3, 0.5, 1]
@@ -36,6 +36,6 @@ def test_the_closest_groups_go_first_and_the_ends_are_the_judges_themselves():
 
 def test_a_group_that_a_judge_could_not_score_is_left_out():
     groups = make(2)
-    curves = replay_cascade(groups, judged(groups, [1, 5, 1, 5]), judged(groups, [None, 5, 5, 1]))
-    assert [curves["group_margin"][at].best for at in (0, -1)] == [1, 0]
-    assert replay_cascade([], {}, {})["random"][0].best == 0
+    found = replay_cascade(groups, judged(groups, [1, 5, 1, 5]), judged(groups, [None, 5, 5, 1]))
+    assert (found.num_groups, [found.curves["group_margin"][at].best for at in (0, -1)]) == (1, [1, 0])
+    assert replay_cascade([], {}, {}).curves["random"][0].best is None

@@ -17,7 +17,7 @@ def rows(*answers):
 def test_the_answers_to_a_prompt_are_a_group():
     [group] = labeled_groups(rows(("p", "a", 1), ("q", "b", 2), ("p", "c", 4), ("p", "a", 5)))
     assert [one.response for one in group.requests] == ["a", "c"]
-    assert (list(group.labels), group.cluster) == ([1, 4], "p")
+    assert (list(group.labels), group.cluster) == ([3, 4], "p")  # of two rows with one answer the mean
 
 
 def test_a_prompt_with_many_answers_gives_several_groups():
@@ -30,6 +30,12 @@ def test_a_preference_pair_is_a_group():
     labeled = labeled_input([{"prompt": "p", "chosen": "good", "rejected": "bad"}], rubric="helpfulness")
     [group] = labeled_groups(labeled)
     assert dict(zip([one.response for one in group.requests], group.labels, strict=True)) == {"good": 1, "bad": 0}
+
+
+def test_an_answer_of_several_pairs_is_labeled_by_the_share_that_prefer_it():
+    pairs = [{"prompt": "p", "chosen": one, "rejected": other} for one, other in (("b", "c"), ("a", "b"), ("a", "c"))]
+    [group] = labeled_groups(labeled_input(pairs, rubric="helpfulness"))
+    assert dict(zip([one.response for one in group.requests], group.labels, strict=True)) == {"b": 0.5, "c": 0, "a": 1}
 
 
 @pytest.mark.parametrize("answers", [[("p", "a", 1), ("q", "b", 2)], [("p", "a", 3), ("p", "b", 3)]])

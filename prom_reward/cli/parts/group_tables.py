@@ -68,11 +68,14 @@ def cascade_figures(
 ) -> dict[str, Any]:
     """Replay a cascade of two judges on the answers to each prompt; print the curves."""
     groups = _groups(labeled, size, cheap, strong)
-    curves = replay_cascade(groups, _graded(cheap, groups), _graded(strong, groups))
+    found = replay_cascade(groups, _graded(cheap, groups), _graded(strong, groups))
+    num_unscored = len(groups) - found.num_groups
     if shows:
-        _show_curves(f"{cheap.name}, then {strong.name}: {len(groups)} groups", curves)
-    points = {by: [one.to_dict() for one in curve] for by, curve in curves.items()}
-    return {"judge": cheap.name, "strong": strong.name, "n": len(groups), "curves": points}
+        _show_curves(f"{cheap.name}, then {strong.name}: {found.num_groups} groups", found.curves)
+        _show_unscored(num_unscored)
+    points = {by: [one.to_dict() for one in curve] for by, curve in found.curves.items()}
+    counts = {"n": found.num_groups, "unscored": num_unscored}
+    return {"judge": cheap.name, "strong": strong.name, **counts, "curves": points}
 
 
 def _groups(labeled: LabeledFile, size: int | None, *judges: Judge | None) -> list[LabeledGroup]:
@@ -110,6 +113,7 @@ def _show_methods(found: GroupEvaluation) -> None:
             f"{one.num_tokens:,.0f}" if one.num_tokens else "-",
         )
     stdout.print(table)
+    _show_unscored(found.num_unscored)
     stdout.print(found.verdict, soft_wrap=True)
 
 
@@ -119,5 +123,14 @@ def _show_curves(title: str, curves: Mapping[str, Sequence[CascadePoint]]) -> No
     for by in curves:
         table.add_column(by)
     for points in zip(*curves.values(), strict=True):
-        table.add_row(f"{points[0].budget:.0%}", *(f"{one.best:.3f} ({one.tau:.2f})" for one in points))
+        table.add_row(f"{points[0].budget:.0%}", *map(_shown, points))
     stdout.print(table)
+
+
+def _shown(point: CascadePoint) -> str:
+    return "-" if point.best is None else f"{point.best:.3f} ({point.tau:.2f})"
+
+
+def _show_unscored(count: int) -> None:
+    if count:
+        stdout.print(f"{count} groups left out: no two answers of different labels were scored", soft_wrap=True)

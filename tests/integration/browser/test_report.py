@@ -1,9 +1,6 @@
 """The explorer in a real browser: no error, no request, group, filter, sorting, keyboard, text that stays text."""
 
 import json
-import random
-import socket
-import threading
 
 import pytest
 
@@ -23,36 +20,10 @@ from tests.integration.browser.driving import (
     wait,
     write,
 )
+from tests.integration.browser.training_log import HOSTILE, RUBRICS, SHOWN, SIZE, write_log
 from tests.labeling.label_inputs import pairs, scripted_judge, write_rows
 
 pytestmark = pytest.mark.browser
-
-HOSTILE = "</script><script>document.title = 'taken'</script><b>bold</b> \u202ehidden\u200b"
-SHOWN = HOSTILE.replace("\u202e", "\\u{202e}").replace("\u200b", "\\u{200b}")
-RUBRICS = ("helpfulness", "honesty")
-STEPS, PROMPTS, SIZE = 30, 3, 4
-
-
-def write_log(path, *, steps=STEPS, prompts=PROMPTS, size=SIZE):
-    """A training's log of two rubrics; the last response of the first group is hostile and flagged."""
-    draw = random.Random(0)
-    with path.open("w", encoding="utf-8") as file:
-        for step in range(steps):
-            for row in range(prompts * size):
-                scores = [draw.uniform(1, 5) for _ in RUBRICS]
-                is_hostile = (step, row) == (0, size - 1)
-                for rubric, score in zip(RUBRICS, scores, strict=True):
-                    probs = {str(label): max(0.0, 1 - abs(label - score)) for label in range(1, 6)}
-                    record = {
-                        "step": step, "row": row, "judge": "scripted", "rubric": rubric, "outcome": "scored",
-                        "instruction": f"Question {row // size} of step {step}?", "score": round(score),
-                        "response": HOSTILE if is_hostile else f"The answer {row % size} of step {step} is long.",
-                        "feedback": f"Feedback by {rubric}.", "expected_score": score, "score_probs": probs,
-                        "entropy": draw.random(), "flags": ["judge_text"] if is_hostile else [],
-                        "weight": 1.0, "reward": sum(scores) / 10,
-                    }  # fmt: skip
-                    file.write(json.dumps(record) + "\n")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +176,12 @@ def test_labels_are_given_blind_by_keys_and_read_by_evaluate(opened, tmp_path):
     assert errors(driver) == []
 
 
+def test_a_rubric_may_have_a_name_of_javascripts_own(opened, tmp_path):
+    page, log = tmp_path / "report.html", write_log(tmp_path / "log.jsonl", steps=1, rubrics=("constructor",))
+    page.write_text(report_page(load_report(log)), encoding="utf-8")
+    assert errors(opened("#view=label", at=page)) == []
+
+
 def test_pairs_are_groups_of_two(opened, tmp_path):
     source = write_rows(tmp_path / "rows.jsonl", pairs(12))
     label(source, judge=scripted_judge(), out=tmp_path / "out", rubric="helpfulness")
@@ -238,40 +215,6 @@ def test_a_second_source_stands_beside_and_the_largest_change_comes_first(opened
     assert errors(driver) == []
 
 
-def test_judgments_of_a_running_training_appear(browser, tmp_path):
-    uvicorn = pytest.importorskip("uvicorn")
-    from prom_reward.reports.live.app import make_app
-
-    log = tmp_path / "judgments.jsonl"
-    lines = write_log(tmp_path / "whole.jsonl", steps=4).read_text(encoding="utf-8").splitlines(keepends=True)
-    part = len(lines) // 4
-    server = uvicorn.Server(
-        uvicorn.Config(make_app(tmp_path, log, poll_s=0.05), log_config=None, timeout_graceful_shutdown=1)
-    )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            browser.get(f"http://127.0.0.1:{listening.getsockname()[1]}/#view=groups")
-            wait(browser, "document.getElementById('live').textContent === 'waiting for judgments'")
-            log.write_text("".join(lines[: 2 * part]), encoding="utf-8")
-            wait(browser, "document.getElementById('count').textContent === '6 of 6 groups'")
-            click(browser, "[data-tab=judgments]")
-            write(browser, "where", 'rubric == "honesty"', "24 of 48 judgments")
-            with log.open("a", encoding="utf-8") as file:
-                file.write("".join(lines[2 * part :]))
-            wait(browser, "document.getElementById('count').textContent === '48 of 96 judgments'")
-            assert "live, step 4" in texts(browser, "#live")[0]
-            browser.get(browser.current_url.partition("#")[0] + "#view=groups&group=12")
-            wait(browser, "document.querySelector('#group h2')?.textContent === 'Step 4, group 12'")
-            assert texts(browser, ".matrix thead th") == ["#9", "#10", "#11", "#12"]
-            assert errors(browser) == []
-        finally:
-            browser.get("about:blank")
-            server.should_exit = True
-            thread.join(20)
-
-
 @pytest.mark.parametrize("link", ["", "#view=groups&group=1", "#view=judgments", "#view=label"])
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_every_view_fits_its_window_and_axe_finds_nothing(opened, seen_as, axe, width, scheme, link):
@@ -287,7 +230,7 @@ def test_a_hundred_thousand_judgments_are_drawn_on_demand(opened, tmp_path):
     page.write_text(report_page(load_report(write_log(tmp_path / "log.jsonl", steps=1000, prompts=7, size=7))), "utf-8")
     driver = opened("#view=judgments", at=page)
     write(driver, "find", "answer 3 999", "26 of 98,000 judgments")
-    write(driver, "find", "answer", "98,000 of 98,000 judgments")
+    write(driver, "find", "answer", "97,998 of 98,000 judgments")  # all but the hostile response
     driver.execute_script("const box = document.getElementById('judgment-table'); box.scrollTop = box.scrollHeight")
-    wait(driver, "document.querySelector('#judgment-rows .row:last-child').dataset.index === '97999'")
+    wait(driver, "document.querySelector('#judgment-rows .row:last-child').dataset.index === '97997'")
     assert len(texts(driver, "#judgment-rows .row")) < 60
