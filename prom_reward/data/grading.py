@@ -11,7 +11,7 @@ from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.errors import InputError, RowError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
-from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.rubrics.reading import AnyRubric, rubric_digest
 from prom_reward.types import GradingRequest, Judgment
 
 PLAIN = RowFormat(columns={})
@@ -94,6 +94,10 @@ def grade_batch(judge: Judge, batch: RequestBatch) -> list[dict[str, Any]]:
 
 def graded_row(values: Mapping[str, Any], request: GradingRequest, judgment: Judgment) -> dict[str, Any]:
     """Return a row with its judgment; a column of the row that has a judgment's name becomes `input_NAME`."""
-    verdict = {"rubric_name": request.rubric.name, **judgment.to_columns()}
+    verdict = {
+        "rubric_name": request.rubric.name,
+        "rubric_digest": rubric_digest(request.rubric),
+        **judgment.to_columns(),
+    }
     kept = {f"input_{name}" if name in verdict else name: value for name, value in values.items()}
     return {**kept, **verdict}

@@ -36,6 +36,8 @@ class _Use:
     """How far it is met, in [0, 1] (N); NaN if nobody could tell."""
     is_asked: NDArray[np.bool_]
     """Whether somebody was to tell (N): no if another rubric judged the row, or a closed gate decided before."""
+    is_checked: bool = False
+    """Whether code decides, which may count words."""
 
     def finding(self, rule: str, message: str, rows: Sequence[str] = ()) -> Finding:
         return Finding(
@@ -75,7 +77,8 @@ def _uses(rubric: AnyRubric, judgments: Sequence[Judgment | None]) -> Iterator[_
         for number, leaf in ((number, one) for number, one in rubric.numbered() if not one.children):
             values = [told[leaf.name].value if leaf.name in told else None for told in parts]
             asked = np.array([leaf.name in told for told in parts])
-            yield _Use(rubric.name, number, f"{leaf.name!r:.60}", _floats(values), asked)
+            is_checked = leaf.check is not None
+            yield _Use(rubric.name, number, f"{leaf.name!r:.60}", _floats(values), asked, is_checked)
     else:
         scores = [one.expected_score if one else None for one in judgments]
         units = [None if score is None else rubric.scale.to_unit(score) for score in scores]
@@ -103,7 +106,7 @@ def _alone(use: _Use, lengths: Floats, places: Sequence[str]) -> Iterator[Findin
         yield use.finding(
             "never_met", f"is met in none of {len(told)} rows (most {high:.2f}): it tells nothing apart", rows
         )
-    follows = spearman(values, lengths[told])
+    follows = None if use.is_checked else spearman(values, lengths[told])
     if follows is not None and abs(follows) >= MAX_LENGTH_CORRELATION:
         ends = sorted(told, key=lambda at: lengths[at])
         shown = [places[at] for at in (*ends[:_NUM_SHOWN], *ends[-_NUM_SHOWN:])]

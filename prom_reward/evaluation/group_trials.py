@@ -48,6 +48,7 @@ class Recorded(Judge):
     """
 
     fingerprint = "recorded"
+    reads_checklists = True
 
     def __init__(
         self,

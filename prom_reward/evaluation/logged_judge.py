@@ -28,18 +28,21 @@ class LoggedJudge(Judge):
         InputError: The file cannot be read, or a line is no judgment.
     """
 
+    reads_checklists = True
+
     def __init__(self, path: Path, columns: Mapping[str, str] | None = None) -> None:
         self.name = path.stem
         self._path = path
-        self._judgments: dict[_Key, tuple[str, Judgment]] = {}
-        """With the digest of the rubric, empty if the file does not tell."""
+        self._judgments: dict[_Key, dict[str, Judgment]] = {}
+        """By the digest of the rubric, empty if the file does not tell."""
         row_format = RowFormat(columns=dict(columns or {}))
         for row in read_rows(path):
             if isinstance(row, BrokenRow):
                 raise InputError(f"{path}: {row.place}: {row.problem}")
             try:
                 digest = str(row.values.get("rubric_digest") or "")
-                self._judgments[_key(row.values, row_format)] = digest, Judgment.from_dict(row.values)
+                found = self._judgments.setdefault(_key(row.values, row_format), {})
+                found[digest] = Judgment.from_dict(row.values)
             except InputError as error:
                 raise InputError(f"{path}: {row.place}: {error}; expected the file of `prom-reward grade`") from error
 
@@ -63,8 +66,8 @@ class LoggedJudge(Judge):
             )
 
     def _found(self, request: GradingRequest) -> Judgment | None:
-        digest, judgment = self._judgments.get(_request_key(request), ("", None))
-        return judgment if digest in ("", rubric_digest(request.rubric)) else None
+        found = self._judgments.get(_request_key(request), {})
+        return found.get(rubric_digest(request.rubric), found.get(""))
 
 
 def is_logged(judge: str | None) -> bool:

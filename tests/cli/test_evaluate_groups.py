@@ -77,6 +77,23 @@ def test_a_cascade_is_replayed_from_logged_judgments(run, judged_by, rows_file, 
     assert "got judgments of 12 of 13 answers" in done.err
 
 
+def test_pairs_by_a_checklist_are_measured_by_any_judge_and_from_logs(run, judged_by, rows_file, tmp_path):
+    by = {"rubric": ["It is right.", "It is clear."]}
+    pairs = [{"prompt": f"Question {at}?", "chosen": "right", "rejected": "wrong, but longer", **by} for at in range(3)]
+    says = PrometheusJudge(ScriptedEngine(lambda one: f"So. [RESULT] {int('wrong' not in one.user)}", confidence=0.8))
+    judged_by(says, command="parts.group_tables")
+    log = tmp_path / "log.jsonl"
+    done = run("evaluate", rows_file(*pairs), "--groups", "2", "--json")
+    assert json.loads(done.out)["methods"]["pointwise"]["tau"]["value"] == 1
+    judged_by(says)
+    answers = [
+        {"prompt": one["prompt"], "response": one[side], **by} for one in pairs for side in ("chosen", "rejected")
+    ]
+    assert run("grade", rows_file(*answers), "--out", log).status == 0
+    logged = run("evaluate", rows_file(*pairs), "--cascade", "--judge", log, "--against", log, "--json")
+    assert [json.loads(logged.out)["curves"]["random"][at]["tau"] for at in (0, -1)] == [1, 1]
+
+
 @pytest.mark.parametrize(("options", "figures"), [(["--groups", "4"], " - "), (["--cascade"], "100%")])
 def test_groups_that_no_judge_scores_are_counted_and_fail(run, judged_by, rows_file, options, figures):
     judged_by(judge("mute", lambda _: "Hm."), judge("mute", lambda _: "Hm."), command="parts.group_tables")

@@ -22,7 +22,7 @@ COLLECTION = {
     **{f"orig_{name}": text for name, text in LEVELS.items()},
     "output": "Feedback [RESULT] 4",
 }
-FIELDS = {"rubric_name", "outcome", "score", "expected_score", "score_probs"}
+FIELDS = {"rubric_name", "rubric_digest", "outcome", "score", "expected_score", "score_probs"}
 FIELDS |= {"entropy", "sampled_scores", "feedback", "is_partial", "flags", "error"}
 
 

@@ -5,6 +5,7 @@ import pytest
 from prom_reward.data.judged_rows import JudgedResponse
 from prom_reward.evaluation.criterion_use import MIN_ROWS, lint_use
 from prom_reward.rubrics.checklists.checklist import Checklist, Part
+from prom_reward.rubrics.checklists.checks import CodeCheck
 from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.rubric import builtin_rubric
 from prom_reward.types import Judgment, Outcome
@@ -56,6 +57,12 @@ def test_a_criterion_that_follows_length_is_named():
     [found] = lint_use(*judged(lengths, a=MIXED))
     assert found.rule == "follows_length"
     assert set(found.rows) >= {"line 2", "line 7", "line 1"}  # shortest and longest
+
+
+def test_a_check_may_follow_length():
+    [checklist], rows = judged([round(20 * value) for value in MIXED], a=MIXED)
+    checked = replace(checklist.criteria[0], check=CodeCheck("max_words", 9))
+    assert not lint_use([replace(checklist, criteria=(checked,))], rows)
 
 
 def test_what_nobody_could_tell_is_named_and_counts_for_nothing_else():

@@ -3,6 +3,8 @@ import json
 import pytest
 
 from prom_reward import GradingRequest, Outcome, PrometheusJudge, PrometheusReward, ScriptedEngine
+from prom_reward.data.grading import batch_rows, grade_batch
+from prom_reward.data.rows import Row
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.evaluation.logged_judge import LoggedJudge, is_logged
 
@@ -44,6 +46,20 @@ def test_graded_rows_may_have_columns_of_other_names(tmp_path):
     path.write_text(json.dumps(row) + "\n")
     judge = LoggedJudge(path, {"prompt": "asked", "rubric": "my_rubric"})
     assert judge.grade([asked("one")])[0].score == 2
+
+
+def test_judgments_under_rubrics_of_one_name_are_told_apart(tmp_path):
+    path = tmp_path / "graded.jsonl"
+    judge = PrometheusJudge(ScriptedEngine(lambda prompt: f"[RESULT] {2 if 'brief' in prompt.user else 4}"))
+    rows = [
+        {"prompt": "Hi", "response": "one", "rubric": {**OWN, "criteria": f"Is it {how}?"}} for how in ("brief", "long")
+    ]
+    [batch] = batch_rows([Row("line", row) for row in rows], ())
+    path.write_text("".join(json.dumps(row) + "\n" for row in grade_batch(judge, batch)))
+    found = LoggedJudge(path).grade([asked("one", rubric=row["rubric"]) for row in rows])
+    assert [one.score for one in found] == [2, 4]
+    edited = {**OWN, "criteria": "Is it kind?"}
+    assert not LoggedJudge(path).grade([asked("one", rubric=edited)])[0].is_scored
 
 
 @pytest.mark.parametrize(
