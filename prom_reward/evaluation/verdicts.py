@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from prom_reward.evaluation.agreement import Floats, Measure
+from prom_reward.rubrics.checklists.criterion import MET
 
-_MET = 0.5
 _NUM_BINS = 10
 
 
 def accuracy(probs: Floats, met: Floats) -> float | None:
     """Return the share of verdicts that the judge gives too; None without any."""
-    return float(((probs >= _MET) == (met > 0)).mean()) if len(met) else None
+    return float(((probs >= MET) == (met > 0)).mean()) if len(met) else None
 
 
 def kappa(probs: Floats, met: Floats) -> float | None:
@@ -20,19 +20,19 @@ def kappa(probs: Floats, met: Floats) -> float | None:
     observed = accuracy(probs, met)
     if observed is None:
         return None
-    says, is_met = float((probs >= _MET).mean()), float(met.mean())
+    says, is_met = float((probs >= MET).mean()), float(met.mean())
     by_chance = says * is_met + (1 - says) * (1 - is_met)
     return (observed - by_chance) / (1 - by_chance) if by_chance < 1 - 1e-12 else None
 
 
 def true_positive_rate(probs: Floats, met: Floats) -> float | None:
     """Return the share of what is met that the judge calls met; None if nothing is met."""
-    return float((probs[met > 0] >= _MET).mean()) if (met > 0).any() else None
+    return float((probs[met > 0] >= MET).mean()) if (met > 0).any() else None
 
 
 def true_negative_rate(probs: Floats, met: Floats) -> float | None:
     """Return the share of what is not met that the judge calls not met; None if everything is met."""
-    return float((probs[met == 0] < _MET).mean()) if (met == 0).any() else None
+    return float((probs[met == 0] < MET).mean()) if (met == 0).any() else None
 
 
 def youdens_j(probs: Floats, met: Floats) -> float | None:
