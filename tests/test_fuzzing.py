@@ -20,7 +20,7 @@ from prom_reward.auditing.tasks import read_tasks
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import row_requests
-from prom_reward.data.human_labels import LabelColumns, collect_labeled
+from prom_reward.data.labels.human_labels import LabelColumns, collect_labeled
 from prom_reward.data.rows import BrokenRow, Row, count_rows, read_rows
 from prom_reward.engines.model.adapter_stamp import read_stamp
 from prom_reward.engines.server.replies import label_logprobs_by_text, parse_answer, read_reply, token_at

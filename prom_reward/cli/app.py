@@ -32,7 +32,7 @@ COMMANDS = {
 def load_command(name: str) -> Any:
     """Return a sub-command: the function of the same name in its module, or the group of that name."""
     function = name.replace("-", "_")
-    found = getattr(import_module(f"prom_reward.cli.{function}"), function)
+    found = getattr(import_module(f"prom_reward.cli.commands.{function}"), function)
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
     single = typer.Typer(rich_markup_mode="markdown", add_completion=False)

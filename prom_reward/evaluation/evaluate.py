@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from prom_reward.data.criterion_labels import LabeledChecklist
-from prom_reward.data.human_labels import (
+from prom_reward.data.labels.criterion_labels import LabeledChecklist
+from prom_reward.data.labels.human_labels import (
     LabelColumns,
     LabeledFile,
     LabeledPair,
@@ -19,7 +19,7 @@ from prom_reward.data.human_labels import (
 from prom_reward.data.rows import Row
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import Estimate
-from prom_reward.evaluation.criteria import (
+from prom_reward.evaluation.checklists.criteria import (
     CriteriaEvaluation,
     JudgedChecklist,
     compare_judges_on_criteria,
@@ -98,7 +98,7 @@ def evaluate(
     Rows with an empty or placeholder response are measured apart: see `Evaluation.without_answer`.
 
     Args:
-        rows: Rows with scores, pairs or verdicts: a file, or mappings as `prom_reward.data.human_labels` reads them.
+        rows: Rows with scores, pairs or verdicts: a file, or mappings as `data.labels.human_labels` reads them.
         judge: The judge.
         against: A second judge, for a paired test on the same rows.
         rubric: For rows without one, in any form of `prom_reward.rubrics.reading.read_rubrics`.

@@ -6,8 +6,8 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from prom_reward.data.human_labels import LabeledPair
-from prom_reward.evaluation.criteria import JudgedChecklist
+from prom_reward.data.labels.human_labels import LabeledPair
+from prom_reward.evaluation.checklists.criteria import JudgedChecklist
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.pairs import ScoredPair
 from prom_reward.evaluation.scores import ScoredRow

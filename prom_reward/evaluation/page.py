@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from prom_reward.evaluation.agreement import Estimate
-from prom_reward.evaluation.criteria import CriteriaEvaluation
+from prom_reward.evaluation.checklists.criteria import CriteriaEvaluation
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.explorer_rows import judged_rows, known_rubrics
 from prom_reward.evaluation.figures import pair_figures, score_figures

@@ -44,9 +44,9 @@ def run(monkeypatch, capsys):
 def judged_by(monkeypatch):
     """Puts judges of the test's own, in turn, in the place of those that a command would load."""
 
-    def place(*judges, command="grade"):
+    def place(*judges, command="commands.grade"):
         turns = itertools.cycle(judges)
-        takes_any = command in ("grade", "rubrics", "parts.group_tables")
+        takes_any = command in ("commands.grade", "commands.rubrics", "parts.group_tables")
         loader = "load_judge" if takes_any else "load_prometheus_judge"
         monkeypatch.setattr(f"prom_reward.cli.{command}.{loader}", lambda *settings, **overrides: next(turns))
 

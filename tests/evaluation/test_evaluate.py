@@ -4,7 +4,7 @@ import re
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine, evaluate
-from prom_reward.data.human_labels import LabelColumns
+from prom_reward.data.labels.human_labels import LabelColumns
 from prom_reward.errors import InputError
 from prom_reward.evaluation.evaluate import labeled_input
 

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine, evaluate
-from prom_reward.data.human_labels import LabelColumns
+from prom_reward.data.labels.human_labels import LabelColumns
 from prom_reward.evaluation.page import evaluation_page
 
 

@@ -35,7 +35,7 @@ def test_the_demo_grades_and_trains(monkeypatch, capsys):
 
 def test_the_demo_in_json_without_training(monkeypatch, capsys):
     judge = PrometheusJudge(ScriptedEngine([f"[RESULT] {score}" for score in (4, 2, 2, 3, 1, 1)]))
-    monkeypatch.setattr("prom_reward.cli.demo.load_prometheus_judge", lambda name: judge)
+    monkeypatch.setattr("prom_reward.cli.commands.demo.load_prometheus_judge", lambda name: judge)
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, "--steps", "0", "--json")
     assert end.value.code == 0

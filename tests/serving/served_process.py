@@ -14,7 +14,7 @@ _RUN = """
 import sys
 from prom_reward import PrometheusJudge, ScriptedEngine
 from {module} import {function} as script
-import prom_reward.cli.serve as command
+import prom_reward.cli.commands.serve as command
 import time
 
 def slow(prompt):

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import stdout
 from prom_reward.evaluation.agreement import Estimate
-from prom_reward.evaluation.criteria import CriteriaEvaluation
+from prom_reward.evaluation.checklists.criteria import CriteriaEvaluation
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.pairs import PairEvaluation
 from prom_reward.evaluation.scores import Evaluation

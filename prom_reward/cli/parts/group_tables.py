@@ -8,14 +8,14 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import progress_bar, stdout
 from prom_reward.config import load_judge
-from prom_reward.data.human_labels import LabeledFile
+from prom_reward.data.labels.human_labels import LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
-from prom_reward.evaluation.cascade_replay import CascadePoint, replay_cascade
-from prom_reward.evaluation.group_methods import GroupEvaluation, evaluate_groups
-from prom_reward.evaluation.group_trials import num_pairs
-from prom_reward.evaluation.groups import LabeledGroup, labeled_groups
-from prom_reward.evaluation.logged_judge import LoggedJudge, is_logged
+from prom_reward.evaluation.groups.cascade_replay import CascadePoint, replay_cascade
+from prom_reward.evaluation.groups.labeled_groups import LabeledGroup, labeled_groups
+from prom_reward.evaluation.groups.logged_judge import LoggedJudge, is_logged
+from prom_reward.evaluation.groups.methods import GroupEvaluation, evaluate_groups
+from prom_reward.evaluation.groups.trials import num_pairs
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.base import Judge
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from prom_reward.data.human_labels import read_labeled
+from prom_reward.data.labels.human_labels import read_labeled
 from prom_reward.labeling.labeling import label
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page

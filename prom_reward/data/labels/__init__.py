@@ -1,0 +1,1 @@
+"""What people or a judge said of a row: scores, preferences, verdicts on criteria, judgments."""

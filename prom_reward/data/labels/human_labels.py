@@ -1,0 +1,306 @@
+"""Rows with labels of people or of a stronger judge: scores, preference pairs, and verdicts on criteria."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from prom_reward.data.formats import Example, RowFormat
+from prom_reward.data.labels.criterion_labels import (
+    LabeledChecklist,
+    has_verdicts,
+    labeled_checklist,
+    text_as_criterion,
+)
+from prom_reward.data.labels.row_labels import (
+    OffScaleError,
+    cluster_of,
+    known_column,
+    label_of,
+    on_scale,
+    scores_of,
+    soft_labels,
+)
+from prom_reward.data.preferences import CountedVerdicts
+from prom_reward.data.recognition import Recognition
+from prom_reward.data.rows import BrokenRow, Row, read_rows
+from prom_reward.data.spreading import spread_pairs
+from prom_reward.errors import InputError, RowError
+from prom_reward.rubrics.checklists.checklist import Checklist
+from prom_reward.rubrics.reading import AnyRubric, with_levels
+from prom_reward.types import GradingRequest, ScoreScale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabeledRequest:
+    """A response with the scores that it was given."""
+
+    request: GradingRequest
+    """What a judge is asked."""
+    scores: tuple[float, ...]
+    """The annotators' scores on the rubric's scale, at least one; fractions are fine."""
+    cluster: str
+    """The question or document that it belongs to: rows of one cluster are not independent."""
+    feedback: str | None = None
+    """A written feedback that goes with the scores."""
+    feedback_score: float | None = None
+    """The score of the annotator who wrote it; None if it goes with all scores."""
+    group: str = ""
+    """The part of the data that it is reported under."""
+
+    @property
+    def mean_score(self) -> float:
+        """The mean of the annotators' scores."""
+        return sum(self.scores) / len(self.scores)
+
+    @property
+    def label_probs(self) -> dict[int, float]:
+        """The share of every label; a fractional score is split between its two neighbors."""
+        return soft_labels(self.scores, self.request.rubric.scale)
+
+    @property
+    def feedback_probs(self) -> dict[int, float]:
+        """The same of the scores that the feedback goes with."""
+        scores = self.scores if self.feedback_score is None else (self.feedback_score,)
+        return soft_labels(scores, self.request.rubric.scale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabeledPair:
+    """Two responses of which people preferred one."""
+
+    chosen: GradingRequest
+    """The preferred response."""
+    rejected: GradingRequest
+    """The other one, by the same rubric."""
+    cluster: str
+    """The prompt that it belongs to."""
+    group: str = ""
+    """The part of the data that it is reported under."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabeledFile:
+    """What a labeled file holds."""
+
+    rows: list[LabeledRequest]
+    """Responses with scores."""
+    pairs: list[LabeledPair]
+    """Preference pairs."""
+    checklists: list[LabeledChecklist]
+    """Responses with verdicts on criteria."""
+    recognition: Recognition
+    """Which column each part was read from."""
+    problems: list[str]
+    """Rows that cannot be used, each with its place and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelColumns:
+    """Where a file keeps what has no known name, and how its scores are read; None takes the known names."""
+
+    score: str | None = None
+    """The score, or a list of several annotators'."""
+    cluster: str | None = None
+    """Which rows belong to one question or document."""
+    group: str | None = None
+    """The part of the data to report under; "rubric" takes the criteria."""
+    scale: ScoreScale | None = None
+    """The scale of the scores, if it is not the rubric's: they are mapped linearly."""
+    strict: bool = False
+    """Refuse a file in which a column of known meaning stays unread, instead of warning."""
+    named: Mapping[str, str] = field(default_factory=dict)
+    """A column or path for each role whose name says nothing; see `prom_reward.data.columns.COLUMN_NAMES`."""
+
+
+def read_labeled(
+    path: str | Path,
+    default_rubrics: tuple[AnyRubric, ...] = (),
+    *,
+    columns: LabelColumns | None = None,
+    limit: int | None = None,
+) -> LabeledFile:
+    """Read a file of labeled responses, of preference pairs, or of verdicts on criteria.
+
+    Args:
+        path: A file or folder that `prom_reward.data.rows.read_rows` reads.
+        default_rubrics: For rows without a rubric.
+        columns: Columns without a known name.
+        limit: The most rows to read.
+
+    Raises:
+        InputError: The file cannot be read, none of its rows can be used, a label leaves the scale, or its verdicts
+            number the answers otherwise.
+    """
+    rows = islice(read_rows(path), limit)
+    return collect_labeled(rows, default_rubrics, columns=columns, where=str(path))
+
+
+def collect_labeled(
+    rows: Iterable[Row | BrokenRow],
+    default_rubrics: tuple[AnyRubric, ...] = (),
+    *,
+    columns: LabelColumns | None = None,
+    where: str,
+) -> LabeledFile:
+    """Collect labeled responses and preference pairs from rows; arguments as in `read_labeled`.
+
+    Raises:
+        InputError: No row can be used, or a label leaves the scale; the message begins with `where`.
+    """
+    columns = columns or LabelColumns()
+    row_format = RowFormat(columns=dict(columns.named))
+    found = LabeledFile(rows=[], pairs=[], checklists=[], problems=[], recognition=Recognition(where))
+    off_scale: list[OffScaleError] = []
+    verdicts = CountedVerdicts()
+    for row in spread_pairs(rows, columns.named):
+        if isinstance(row, BrokenRow):
+            found.problems.append(f"{row.place}: {row.problem}")
+            continue
+        verdicts.note(row.values)
+        try:
+            example = row_format.example(row.values)
+            if example.kind == "pair":
+                found.pairs.extend(labeled_pairs(example, default_rubrics, columns=columns))
+            elif example.kind == "response":
+                _add_response(found, example, default_rubrics, columns)
+            else:
+                raise RowError("got several responses in a row; expected one with its label, or a pair")
+            found.recognition.note(example)
+        except OffScaleError as error:
+            off_scale.append(error)
+        except InputError as error:
+            found.problems.append(f"{row.place}: {error}")
+    verdicts.check(where)
+    if off_scale:
+        others = [] if columns.scale else [score for row in found.rows for score in row.scores]
+        raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")
+    if not found.rows and not found.pairs and not found.checklists:
+        raise InputError(f"{where}: no labeled row; {found.problems[0] if found.problems else 'it has no rows'}")
+    found.recognition.check(strict=columns.strict)
+    return found
+
+
+def _add_response(
+    found: LabeledFile, example: Example, default_rubrics: tuple[AnyRubric, ...], columns: LabelColumns
+) -> None:
+    """Add a row's scores, or its verdicts if its rubrics are checklists."""
+    if has_verdicts(example.columns, columns.score):
+        text_as_criterion(example.columns)
+    [requests] = example.requests(default_rubrics)
+    checklists = [(one, one.rubric) for one in requests if isinstance(one.rubric, Checklist)]
+    if not checklists:
+        found.rows.extend(labeled_requests(example, default_rubrics, columns=columns))
+        return
+    if len(requests) > 1:
+        raise RowError(
+            f"got {len(requests)} rubrics with a checklist among them; expected a checklist alone, for verdicts"
+        )
+    values = example.columns.values
+    [(request, checklist)] = checklists
+    found.checklists.append(
+        labeled_checklist(
+            example,
+            request,
+            checklist,
+            column=columns.score,
+            cluster=cluster_of(values, columns.cluster),
+            group=_group(values, columns.group, request),
+        )
+    )
+
+
+def _off_scale_problem(errors: Sequence[OffScaleError], others: Sequence[float]) -> str:
+    """Say why a file is refused as a whole: its other labels may be on the wrong scale too."""
+    scores, scale = [*(error.score for error in errors), *others], errors[0].scale
+    return (
+        f"labels from {min(scores):g} to {max(scores):g}, of which {len(errors)} rows leave the scale {scale.low} to "
+        f"{scale.high}; expected labels on the rubric's scale: map them with --label-scale LOW-HIGH"
+    )
+
+
+def labeled_pairs(
+    example: Example, default_rubrics: tuple[AnyRubric, ...] = (), *, columns: LabelColumns | None = None
+) -> list[LabeledPair]:
+    """Return the preference pairs of a row, one per rubric.
+
+    Raises:
+        RowError, RubricError: As `prom_reward.data.formats.Example.requests`.
+    """
+    columns = columns or LabelColumns()
+    values = example.columns.values
+    cluster = cluster_of(values, columns.cluster)
+    return [
+        LabeledPair(
+            chosen=chosen,
+            rejected=rejected,
+            cluster=cluster or chosen.instruction,
+            group=_group(values, columns.group, chosen),
+        )
+        for chosen, rejected in zip(*example.requests(default_rubrics), strict=True)
+    ]
+
+
+def common_scale(rows: Sequence[LabeledRequest]) -> ScoreScale:
+    """Return the scale that all rows' rubrics have.
+
+    Raises:
+        InputError: There are several.
+    """
+    scales = sorted({(row.request.rubric.scale.low, row.request.rubric.scale.high) for row in rows})
+    if len(scales) > 1:
+        shown = " and ".join(f"{low} to {high}" for low, high in scales)
+        raise InputError(f"got rubrics on the scales {shown}; expected one scale, so measure each in a file of its own")
+    return rows[0].request.rubric.scale
+
+
+def labeled_requests(
+    example: Example,
+    default_rubrics: tuple[AnyRubric, ...] = (),
+    *,
+    columns: LabelColumns | None = None,
+) -> list[LabeledRequest]:
+    """Return the labeled requests of a row with one response, one per rubric.
+
+    Args:
+        example: A row with a score or a list of scores (`gpt4_score`, `human_score`, `orig_score` or `score`) and
+            perhaps a feedback (`orig_feedback`, `gpt4_feedback` or `feedback`; of a list the first). A
+            Feedback-Collection row may hold both in `output` alone.
+        default_rubrics: For rows without a rubric.
+        columns: Columns without a known name; rows of one `question_id`, `doc`, `idx` or instruction belong
+            together.
+
+    Raises:
+        RowError: There is no score, or it is no number.
+        OffScaleError: A score is not on the rubric's scale.
+        RubricError: There is no rubric, or it cannot be read.
+    """
+    columns = columns or LabelColumns()
+    values = example.columns.values
+    label, feedback, num_feedbacks = label_of(values, columns.score)
+    scores = scores_of(label)
+    cluster = cluster_of(values, columns.cluster)
+    [requests] = example.requests(default_rubrics)
+    found = []
+    for request in requests:
+        own = on_scale(scores, with_levels(request.rubric).scale, columns.scale)
+        found.append(
+            LabeledRequest(
+                request=request,
+                scores=own,
+                cluster=cluster or request.instruction,
+                feedback=feedback or None,
+                feedback_score=own[0] if feedback and num_feedbacks == len(own) else None,
+                group=_group(values, columns.group, request),
+            )
+        )
+    return found
+
+
+def _group(values: Mapping[str, Any], column: str | None, request: GradingRequest) -> str:
+    if column is None:
+        return ""
+    if column == "rubric" and isinstance(request.rubric, Checklist):
+        return request.rubric.name
+    return with_levels(request.rubric).criteria if column == "rubric" else str(values[known_column(values, column)])

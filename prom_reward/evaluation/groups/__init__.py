@@ -1,0 +1,1 @@
+"""Answers to one prompt put in order: by grades, comparisons and cascades."""

@@ -1,0 +1,188 @@
+"""Every method's scores for labeled groups, from what the judges said once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+from prom_reward.evaluation.groups.labeled_groups import LabeledGroup
+from prom_reward.evaluation.scores import grade_all
+from prom_reward.judging.base import Judge
+from prom_reward.judging.composed.cascade import CascadeJudge
+from prom_reward.judging.composed.escalation import decidedness, score_of
+from prom_reward.judging.composed.panel import PanelJudge
+from prom_reward.rewards.groups.contest import Ranking
+from prom_reward.rewards.groups.noise import estimate_noise
+from prom_reward.rewards.groups.ranking import rank_groups
+from prom_reward.rewards.groups.rule import GroupRule
+from prom_reward.rewards.groups.topologies import TOPOLOGIES
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+
+POINTWISE, LENGTH = "pointwise", "length"
+_SHARE = 0.3  # of the groups that a mixture compares, or that go to the second judge
+
+Groups = Sequence[Sequence[GradingRequest]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One method on one group."""
+
+    scores: Sequence[float | None]
+    """One for each answer."""
+    num_prompts: int = 0
+    """Prompts, both orders of a pair as two."""
+    num_tokens: int = 0
+    """Tokens of these prompts and of the judge's answers."""
+    flips: Sequence[bool] = ()
+    """Of each pair, whether its verdict changes with the order."""
+
+
+class Recorded(Judge):
+    """Asks a judge once for everything that any method may need, and answers from that.
+
+    Args:
+        judge: The judge.
+        groups: The groups.
+        on_batch: Called after each call of the judge with the number of its prompts.
+        name: Another name than the judge's; then only grades are recorded.
+    """
+
+    fingerprint = "recorded"
+    reads_checklists = True
+
+    def __init__(
+        self,
+        judge: Judge,
+        groups: Sequence[LabeledGroup],
+        on_batch: Callable[[int], None],
+        *,
+        name: str | None = None,
+    ) -> None:
+        self.name, self._ranks = name or judge.name, judge.ranks and name is None
+        asked = list(dict.fromkeys(request for group in groups for request in group.requests))
+        self._judgments = dict(zip(asked, grade_all(judge, asked, on_batch=on_batch), strict=True))
+        self._comparisons: dict[ComparisonRequest, Comparison] = {}
+        for group in groups if self._ranks else ():
+            pairs = [_pair(first, second) for first, second in permutations(group.requests, 2)]
+            pairs += _with_reference(group.requests)
+            self._comparisons |= zip(pairs, judge.compare(pairs), strict=True)
+            on_batch(len(pairs))
+
+    @property
+    def ranks(self) -> bool:
+        """Whether comparisons were recorded."""
+        return self._ranks
+
+    def grade(self, requests: Sequence[GradingRequest]) -> list[Judgment]:
+        """Return the recorded grades."""
+        return [self._judgments[request] for request in requests]
+
+    def compare(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
+        """Return the recorded comparisons."""
+        return [self._comparisons[request] for request in requests]
+
+
+def num_pairs(group: Sequence[GradingRequest]) -> int:
+    """Return the number of comparisons that are recorded of a group."""
+    return len(group) * (len(group) - 1) + len(_with_reference(group))
+
+
+def tried_methods(judge: Recorded, second: Recorded | None, groups: Groups) -> dict[str, list[Tried]]:
+    """Return every method's scores and costs for each group."""
+    graded = [judge.grade(group) for group in groups]
+    found = {
+        LENGTH: [Tried([float(len(one.response)) for one in group]) for group in groups],
+        POINTWISE: [_graded(row) for row in graded],
+        **{
+            name: [_ranked(one, judge) for one in rank_groups(judge, groups, rule)]
+            for name, rule in _rules(judge, groups)
+        },
+    }
+    margins = [decidedness(group, row, "group_margin") for group, row in zip(groups, graded, strict=True)]
+    closest = sorted(range(len(groups)), key=margins.__getitem__)[: round(_SHARE * len(groups))]
+    found[f"adaptive for {_SHARE:.0%}"] = [
+        found["adaptive" if at in closest else POINTWISE][at] for at in range(len(groups))
+    ]
+    return found if second is None else {**found, **_with_second(judge, second, groups)}
+
+
+def prior_weight(judge: Recorded, groups: Groups) -> float | None:
+    """Return the weight of grades that the judge's noise suggests for `GroupReward`; None if too little is known."""
+    found = []
+    for ranking, group in zip(rank_groups(judge, groups, GroupRule(topology="round_robin")), groups, strict=True):
+        scores = [score_of(one) for one in ranking.judgments]
+        grades = [None if one is None else group[0].rubric.scale.to_unit(one) for one in scores]
+        found.append((grades, {(pair.first, pair.second): pair.prob_first for pair in ranking.pairs}))
+    noise = estimate_noise(found) if judge.ranks else None
+    return None if noise is None else noise.prior_weight
+
+
+def _rules(judge: Judge, groups: Groups) -> list[tuple[str, GroupRule]]:
+    has_anchor = judge.ranks and all(group[0].reference_answer is not None for group in groups)
+    names = [name for name in TOPOLOGIES if name != "anchor" or has_anchor]
+    ignoring = ("round_robin, grades ignored", GroupRule(topology="round_robin", prior_weight=0))
+    return [*((str(name), GroupRule(topology=name)) for name in names), ignoring]
+
+
+def _with_second(judge: Recorded, second: Recorded, groups: Groups) -> dict[str, list[Tried]]:
+    """Return the methods that need a second judge."""
+    asked = [request for group in groups for request in group]
+    made: Mapping[str, Judge] = {
+        f"{second.name} alone": second,
+        f"cascade of {_SHARE:.0%}": CascadeJudge(judge, second, budget=_SHARE),
+        "panel, mean": PanelJudge([judge, second]),
+        "panel, lower bound": PanelJudge([judge, second], aggregate="lower_bound"),
+    }
+    found = {}
+    for name, one in made.items():
+        answers = iter(one.grade(asked))
+        found[name] = [
+            _joined([next(answers) for _ in group], [*([judge] if one is not second else []), second], group)
+            for group in groups
+        ]
+    return found
+
+
+def _joined(answers: Sequence[Judgment], judges: Sequence[Recorded], group: Sequence[GradingRequest]) -> Tried:
+    """Return what answers of several judges cost: of a cascade the second one's only if they are its."""
+    first, *others = judges
+    used = [first, *(one for one in others if answers[0].given_by != first.name)]
+    parts = [_graded(one.grade(group)) for one in used]
+    num_prompts, num_tokens = sum(one.num_prompts for one in parts), sum(one.num_tokens for one in parts)
+    return Tried([score_of(one) for one in answers], num_prompts, num_tokens)
+
+
+def _graded(answers: Sequence[Judgment]) -> Tried:
+    return Tried([score_of(one) for one in answers], len(answers), _num_tokens(answers))
+
+
+def _ranked(ranking: Ranking, judge: Judge) -> Tried:
+    scores = [None if one is None else one.value for one in ranking.scores]
+    sides = [side for pair in ranking.pairs for side in (pair.forward, pair.backward)] if judge.ranks else []
+    flips = [pair.follows_order for pair in ranking.pairs if pair.prob_first is not None] if judge.ranks else []
+    tokens = _num_tokens([*ranking.judgments, *sides])
+    return Tried(scores, len(ranking.judgments) + len(sides), tokens, flips)
+
+
+def _num_tokens(answers: Sequence[Judgment | Comparison]) -> int:
+    return sum(one.num_prompt_tokens + one.num_generated_tokens for one in answers)
+
+
+def _with_reference(group: Sequence[GradingRequest]) -> list[ComparisonRequest]:
+    """Return both orders of each answer with the reference answer, which is no reference for itself."""
+    reference = group[0].reference_answer
+    if reference is None:
+        return []
+    bare = [replace(one, reference_answer=None) for one in group]
+    pairs = [_pair(one, replace(one, response=reference)) for one in bare if one.response != reference]
+    return [order for pair in pairs for order in (pair, pair.swapped())]
+
+
+def _pair(first: GradingRequest, second: GradingRequest) -> ComparisonRequest:
+    return ComparisonRequest(
+        instruction=first.instruction,
+        response_a=first.response,
+        response_b=second.response,
+        rubric=first.rubric,
+        reference_answer=first.reference_answer,
+    )

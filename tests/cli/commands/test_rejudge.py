@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
+from tests.labeling.label_inputs import scripted_judge
+
+
+@pytest.fixture
+def log(tmp_path, request_of):
+    """A judgment log of four responses, all with a 1."""
+    requests = [request_of(f"Answer {number}.") for number in range(4)]
+    judged = zip(requests, scripted_judge(lambda prompt: "Bad. [RESULT] 1").grade(requests), strict=True)
+    path = tmp_path / "judgments.jsonl"
+    JudgmentLog(path).append({"step": 0, "row": at, **judgment_record(*one)} for at, one in enumerate(judged))
+    return path
+
+
+def by_number(prompt):
+    number = next(number for number in range(4) if f"Answer {number}." in prompt.user)
+    return f"Better. [RESULT] {number + 1}"
+
+
+def test_a_log_is_graded_again_and_shown_beside_the_first_judge(run, judged_by, log, tmp_path):
+    judged_by(scripted_judge(by_number), command="commands.rejudge")
+    done = run("rejudge", log, "--out", tmp_path / "again", "--json")
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    assert found["matched"] == 4
+    assert found["rubrics"]["helpfulness"]["n"] == 4
+    assert found["rubrics"]["helpfulness"]["change"] > 1
+    assert "What changed most" in (tmp_path / "again" / "report.html").read_text()
+
+
+def test_a_second_run_asks_the_judge_for_nothing(run, judged_by, log, tmp_path):
+    asked = []
+
+    def counting(prompt):
+        asked.append(prompt)
+        return by_number(prompt)
+
+    judged_by(scripted_judge(counting), command="commands.rejudge")
+    assert run("rejudge", log).status == 0
+    labels = (tmp_path / "judgments-rejudged" / "labels.jsonl").read_bytes()
+    done = run("rejudge", log)
+    assert done.status == 0, done.err
+    assert len(asked) == 4
+    assert "4 judgments beside their first ones" in done.out
+    assert (tmp_path / "judgments-rejudged" / "labels.jsonl").read_bytes() == labels
+
+
+def test_a_rubric_without_a_text_is_one_line(run, judged_by, log):
+    log.write_text(log.read_text().replace('"rubric": "helpfulness"', '"rubric": "mine"'))
+    judged_by(scripted_judge(by_number), command="commands.rejudge")
+    done = run("rejudge", log)
+    assert done.status == 2
+    assert "only the name of the rubric 'mine'" in done.err
+
+
+def test_a_report_takes_a_second_source(run, judged_by, log, tmp_path):
+    judged_by(scripted_judge(by_number), command="commands.rejudge")
+    assert run("rejudge", log, "--out", tmp_path / "again").status == 0
+    page = tmp_path / "page.html"
+    assert run("report", log, "--against", tmp_path / "again", "--page", page).status == 0
+    assert "Beside rows.jsonl" in page.read_text()

@@ -1,0 +1,164 @@
+import json
+
+import pytest
+
+from prom_reward.data.formats import RowFormat
+from prom_reward.data.labels.human_labels import (
+    LabelColumns,
+    labeled_pairs,
+    labeled_requests,
+    read_labeled,
+)
+from prom_reward.errors import InputError, RowError
+from prom_reward.types import Rubric, ScoreScale
+
+HELPFUL = (Rubric.parse("helpfulness"),)
+ROW = {"instruction": "Say hi.", "response": "Hi."}
+PAIR = {"prompt": "Say hi.", "chosen": "Hi.", "rejected": "No."}
+
+
+def read(values):
+    return RowFormat(columns={}).example(values)
+
+
+@pytest.mark.parametrize(
+    ("columns", "scores", "feedback"),
+    [
+        ({"score": 4}, (4.0,), None),
+        ({"score": "2.5", "feedback": "Short."}, (2.5,), "Short."),
+        ({"gpt4_score": [4, 5, 5], "gpt4_feedback": ["Good.", "Fine.", "Yes."]}, (4.0, 5.0, 5.0), "Good."),
+        ({"orig_score": "3", "orig_feedback": "So so.", "output": "Other. [RESULT] 1"}, (3.0,), "So so."),
+        ({"output": "Feedback: Weak. [RESULT] 2"}, (2.0,), "Weak."),
+    ],
+)
+def test_scores_and_feedback_stand_where_data_sets_keep_them(columns, scores, feedback):
+    [found] = labeled_requests(read({**ROW, **columns}), HELPFUL)
+    assert (found.scores, found.feedback) == (scores, feedback)
+    assert found.mean_score == sum(scores) / len(scores)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({}, "no score; got the columns instruction, response, expected one of gpt4_score, human_score"),
+        ({"score": "good"}, "got 'good' as the score; expected a number or a list of numbers"),
+        ({"score": []}, r"got \[\] as the score"),
+        ({"score": 7}, "got the score 7; expected 1 to 5"),
+        ({"score": float("nan")}, "no score"),
+        ({"score": 10**400}, "got 1000.* as the score; expected a number or a list of numbers"),
+    ],
+)
+def test_a_row_without_a_label_on_the_scale_says_so(columns, message):
+    with pytest.raises(RowError, match=message):
+        labeled_requests(read({**ROW, **columns}), HELPFUL)
+
+
+@pytest.mark.parametrize(
+    ("feedbacks", "score"), [(["Good.", "Fine."], 4.0), (["Good."], None), ("Good.", None), ([], None)]
+)
+def test_the_first_of_as_many_feedbacks_as_scores_is_the_first_annotators(feedbacks, score):
+    values = {"instruction": "i", "response": "r", "rubric": "honesty", "score": [4, 5], "feedback": feedbacks}
+    assert labeled_requests(read(values))[0].feedback_score == score
+
+
+def test_columns_without_a_known_name_are_told():
+    row = {**ROW, "grade": 3, "topic": "greetings", "who": "a"}
+    [found] = labeled_requests(read(row), HELPFUL, columns=LabelColumns(score="grade", cluster="who", group="topic"))
+    assert (found.scores, found.cluster, found.group) == ((3.0,), "a", "greetings")
+    [found] = labeled_requests(read(row), HELPFUL, columns=LabelColumns(score="grade", group="rubric"))
+    assert (found.cluster, found.group) == ("Say hi.", HELPFUL[0].criteria)
+    with pytest.raises(RowError, match="no column 'subject'; got grade, instruction, response, topic, who"):
+        labeled_requests(read(row), HELPFUL, columns=LabelColumns(score="grade", group="subject"))
+
+
+def test_a_pair_becomes_two_requests_by_one_rubric():
+    [pair] = labeled_pairs(read({**PAIR, "source": "mine"}), HELPFUL, columns=LabelColumns(group="source"))
+    assert (pair.chosen.response, pair.rejected.response) == ("Hi.", "No.")
+    assert (pair.chosen.instruction, pair.cluster, pair.group) == ("Say hi.", "Say hi.", "mine")
+
+
+def whole_prompt(instruction, response):
+    rubric = "\n".join(["[Is it good?]", *(f"Score {score}: Level {score}." for score in range(1, 6))])
+    sections = {
+        "Task Description:": "Grade it.",
+        "The instruction to evaluate:": instruction,
+        "Response to evaluate:": response,
+        "Reference Answer (Score 5):": "Ideal.",
+        "Score Rubrics:": rubric,
+        "Feedback:": "",
+    }
+    return "\n\n".join(f"###{header}\n{text}" for header, text in sections.items())
+
+
+def test_a_pair_may_be_two_whole_prompts_as_the_published_hhh_file_has_them():
+    prompts = {f"{side}_instruction": whole_prompt("Why?", side) for side in ("chosen", "rejected")}
+    values = {"source": "harmless", **prompts}
+    assert read(values).kind == "pair"
+    (pair,) = labeled_pairs(read(values), columns=LabelColumns(group="source"))
+    assert (pair.chosen.instruction, pair.chosen.response, pair.rejected.response) == ("Why?", "chosen", "rejected")
+    assert (pair.cluster, pair.group) == ("Why?", "harmless")
+    assert pair.chosen.rubric.criteria == "Is it good?"
+
+
+def test_whole_prompts_of_one_question_belong_together():
+    rows = [{"instruction": whole_prompt("Why?", response), "score": 3} for response in ("One.", "Two.")]
+    assert [one.cluster for row in rows for one in labeled_requests(read(row))] == ["Why?", "Why?"]
+
+
+def test_a_file_keeps_its_good_rows_and_names_the_others(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{**ROW, "score": 4}, {**ROW}, PAIR]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
+    found = read_labeled(path, HELPFUL)
+    assert (len(found.rows), len(found.pairs)) == (1, 1)
+    assert [problem.partition(":")[0] for problem in found.problems] == ["line 2", "line 4"]
+    assert not read_labeled(path, HELPFUL, limit=1).problems
+
+
+def test_a_file_without_labels_is_one_clear_error(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("")
+    with pytest.raises(InputError, match="no labeled row; it has no rows"):
+        read_labeled(path)
+    path.write_text(json.dumps(ROW) + "\n")
+    with pytest.raises(InputError, match="no labeled row; line 1: no score"):
+        read_labeled(path, HELPFUL)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "rows", "pairs"),
+    [
+        ("prometheus/mt_bench_eval", 80, 0),
+        ("prometheus/mt_bench_train", 240, 0),
+        ("prometheus/hhh", 0, 221),
+        ("train/mtbench_gpt4", 2872, 0),
+        ("train/saf", 1476, 0),
+        ("train/summaries", 4688, 0),
+        ("pairs/pandalm", 0, 894),
+        ("pairs/llmbar_natural", 0, 100),
+    ],
+)
+def test_the_labeled_data_is_read_whole(data_folder, name, rows, pairs):
+    found = read_labeled(data_folder / f"{name}.jsonl", HELPFUL)
+    assert (len(found.rows), len(found.pairs), found.problems) == (rows, pairs, [])
+
+
+def test_verdicts_that_count_from_another_number_refuse_the_file(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{"prompt": "Q?", "output_1": "a", "output_2": "b", "label": at} for at in (1, 0)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(InputError, match="label = 0, 1, which may count the answers from another number"):
+        read_labeled(path, HELPFUL)
+
+
+def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{"instruction": f"Q{at}?", "response": f"A{at}.", "score": at} for at in range(1, 11)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(InputError, match=r"labels from 1 to 10, of which 5 rows leave the scale 1 to 5.*--label-scale"):
+        read_labeled(path, HELPFUL)
+    found = read_labeled(path, HELPFUL, columns=LabelColumns(scale=ScoreScale(1, 10)))
+    assert [row.scores[0] for row in found.rows] == pytest.approx([1 + 4 * at / 9 for at in range(10)])
+    with pytest.raises(InputError, match="labels from 10 to 10, of which 1 rows leave the scale 0 to 9"):
+        read_labeled(path, HELPFUL, columns=LabelColumns(scale=ScoreScale(0, 9)))
