@@ -104,6 +104,6 @@ def _tasks(
             rubrics = columns.rubrics(default_rubrics)
         except RubricError as error:
             raise RubricError(f"{where}, row {number}: {error}") from error
-        tasks.append(AuditTask(instruction=instruction, reference_answer=reference, rubric=rubrics[0]))
+        tasks += [AuditTask(instruction=instruction, reference_answer=reference, rubric=one) for one in rubrics]
     check_tasks(tasks, where)
     return tuple(tasks)

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -6,7 +7,7 @@ from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.auditing.attacks import AttackFamily, draw_trials, weak_responses
 from prom_reward.auditing.audit import audit
 from prom_reward.auditing.probes import NUM_STEPS, graded_ladder
-from prom_reward.auditing.tasks import builtin_tasks, check_tasks, distinct_tasks, other_answers
+from prom_reward.auditing.tasks import builtin_tasks, check_tasks, distinct_tasks, other_answers, read_tasks
 from prom_reward.errors import InputError
 
 ONE, TWO, THREE = builtin_tasks()[:3]
@@ -40,6 +41,19 @@ def test_rows_of_one_question_do_not_make_the_reference_the_worst_response():
         assert {best.response, worst.response} == {ONE.reference_answer, TWO.reference_answer}
     for weak in weak_responses(tasks):
         assert weak.task.reference_answer not in (weak.text, *weak.others)
+
+
+def test_a_row_with_several_rubrics_is_a_task_for_each(tmp_path):
+    path = tmp_path / "tasks.jsonl"
+    rows = [
+        {"instruction": one.instruction, "reference_answer": one.reference_answer, "rubric": ["helpfulness", "honesty"]}
+        for one in (ONE, TWO)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tasks = read_tasks(path)
+    assert [(task.instruction, task.rubric.name) for task in tasks] == [
+        (one.instruction, name) for one in (ONE, TWO) for name in ("helpfulness", "honesty")
+    ]
 
 
 def test_a_quick_audit_takes_questions_that_differ():

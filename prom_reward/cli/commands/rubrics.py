@@ -93,6 +93,8 @@ def lint(
     quiet_libraries()
     if judge is not None and rows is None:
         raise InputError("got --judge without --rows; expected the rows that it judges")
+    if mode is not None and judge is None:
+        raise InputError("got --mode without --judge; expected the judge of --rows")
     if judge is not None:
         options.check_judge(judge, options.given(mode=mode))
     row_format = RowFormat(columns=options.named_columns(column))

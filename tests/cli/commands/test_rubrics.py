@@ -82,6 +82,7 @@ def test_rows_with_rubrics_of_their_own_are_linted(run, rows_file):
     [
         (("nowhere.yaml",), "cannot read"),
         (("helpfulness", "--judge", "smollm2-135m"), "--judge without --rows"),
+        (("helpfulness", "--mode", "score"), "--mode without --judge"),
         (("helpfulness", "--rows", "ANSWERS"), "give a --judge"),
         (("ANSWERS", "--rows", "ANSWERS"), "rubrics of their own"),
         (("TWICE", "--rows", "ANSWERS", "--judge", "smollm2-135m"), "two rubrics of the name 'checklist'"),
