@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prom_reward.data.labels.human_labels import common_scale
+from prom_reward.data.labels.labeled_rows import common_scale
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.evaluation.scores import ScoredRow
 from prom_reward.judging.calibration import Calibration, fit_calibration

@@ -7,15 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.data.labels.criterion_labels import LabeledChecklist
-from prom_reward.data.labels.human_labels import (
-    LabelColumns,
-    LabeledFile,
-    LabeledPair,
-    LabeledRequest,
-    collect_labeled,
-    common_scale,
-    read_labeled,
-)
+from prom_reward.data.labels.human_labels import LabelColumns, collect_labeled, read_labeled
+from prom_reward.data.labels.labeled_rows import LabeledFile, LabeledPair, LabeledRequest, common_scale
 from prom_reward.data.rows import Row
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import Estimate

@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from prom_reward.data.labels.human_labels import LabeledPair
+from prom_reward.data.labels.labeled_rows import LabeledPair
 from prom_reward.evaluation.checklists.criteria import JudgedChecklist
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.pairs import ScoredPair

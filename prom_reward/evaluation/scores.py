@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prom_reward.data.labels.human_labels import LabeledRequest
+from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.evaluation.agreement import (
     MEASURES,
     Estimate,

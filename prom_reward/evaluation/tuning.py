@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prom_reward.data.labels.human_labels import LabeledFile, LabeledPair, LabeledRequest, common_scale
+from prom_reward.data.labels.labeled_rows import LabeledFile, LabeledPair, LabeledRequest, common_scale
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.evaluation.agreement import MIN_CLUSTERS, Estimate, difference, mean_absolute_error
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate

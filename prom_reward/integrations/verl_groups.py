@@ -33,7 +33,7 @@ def __getattr__(name: str) -> Any:
         def __init__(self, config: Any, tokenizer: Any, compute_score: Any, **_settings: Any) -> None:
             super().__init__(config, tokenizer, compute_score)
             if config.reward.num_workers != 1:
-                told = f"got reward.num_workers={config.reward.num_workers}; expected 1, where all of a group meets"
+                told = f"got reward.num_workers={config.reward.num_workers}; expected 1, so that groups meet"
                 raise ConfigError(f"{told} (it only waits for the judge's server)")
             self._size = int(config.actor_rollout_ref.rollout.n)
             self._groups: Gathering[Rollout, float] = Gathering(longest_wait_s=_LONGEST_WAIT_S)

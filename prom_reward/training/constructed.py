@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from prom_reward.data.grading import row_requests
-from prom_reward.data.labels.human_labels import LabeledRequest
+from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.data.labels.row_labels import cluster_of
 from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import GradingRequest, Rubric

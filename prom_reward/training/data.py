@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prom_reward.data.labels.criterion_labels import LabeledChecklist
-from prom_reward.data.labels.human_labels import LabelColumns, LabeledRequest, read_labeled
+from prom_reward.data.labels.human_labels import LabelColumns, read_labeled
+from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.prompts.checklist import CHECKLIST_TEXTS

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from prom_reward.data.labels.human_labels import LabeledRequest
+from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.engines.tokens.encoding import LabelTokens, num_shared
 from prom_reward.errors import InputError
 from prom_reward.prompts.guard.neutralize import neutralize

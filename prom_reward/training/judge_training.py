@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from prom_reward.data.labels.human_labels import LabeledRequest
+from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.engines.model.adapters import adapter_folder
 from prom_reward.engines.model.devices import resolve_device
 from prom_reward.engines.model.identity import folder_digest

@@ -21,7 +21,8 @@ import torch
 from constructed_measures import constructed_figures
 
 from prom_reward import PrometheusJudge, load_judge
-from prom_reward.data.labels.human_labels import LabelColumns, LabeledFile, read_labeled
+from prom_reward.data.labels.human_labels import LabelColumns, read_labeled
+from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.evaluation.pairs import PairEvaluation, ScoredPair, evaluate_pairs
 from prom_reward.evaluation.scores import Evaluation, ScoredRow, evaluate_scores, grade_all

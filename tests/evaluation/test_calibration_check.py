@@ -1,6 +1,6 @@
 import pytest
 
-from prom_reward.data.labels.human_labels import LabeledRequest
+from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError
 from prom_reward.evaluation.calibration_check import fit_on_rows

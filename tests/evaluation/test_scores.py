@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from prom_reward.data.labels.human_labels import LabeledPair, LabeledRequest
+from prom_reward.data.labels.labeled_rows import LabeledPair, LabeledRequest
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.evaluation.pairs import ScoredPair, compare_judges_on_pairs, evaluate_pairs
 from prom_reward.evaluation.scores import ScoredRow, compare_judges, evaluate_scores, grade_all, word_overlap

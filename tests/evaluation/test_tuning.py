@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from prom_reward.data.labels.human_labels import LabeledPair
+from prom_reward.data.labels.labeled_rows import LabeledPair
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.evaluation.evaluate import labeled_input

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import example, given, strategies as st
 
-from prom_reward.data.labels.human_labels import LabeledRequest
+from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens

@@ -22,7 +22,8 @@ from prom_reward.cli.parts.evaluation_tables import show_evaluation
 from prom_reward.cli.parts.group_tables import cascade_figures, group_figures, group_judge
 from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_prometheus_judge, load_rubric
-from prom_reward.data.labels.human_labels import LabelColumns, LabeledFile
+from prom_reward.data.labels.human_labels import LabelColumns
+from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.calibration_check import fit_on_rows
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input

@@ -20,7 +20,8 @@ from prom_reward.cli.parts.console import (
 )
 from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_prometheus_judge, load_rubric
-from prom_reward.data.labels.human_labels import LabelColumns, LabeledFile
+from prom_reward.data.labels.human_labels import LabelColumns
+from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.evaluation.evaluate import labeled_input

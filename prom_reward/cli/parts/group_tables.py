@@ -8,7 +8,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import progress_bar, stdout
 from prom_reward.config import load_judge
-from prom_reward.data.labels.human_labels import LabeledFile
+from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.evaluation.groups.cascade_replay import CascadePoint, replay_cascade

@@ -6,7 +6,7 @@ from statistics import fmean
 
 import numpy as np
 
-from prom_reward.data.labels.human_labels import LabeledFile
+from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.types import GradingRequest
 

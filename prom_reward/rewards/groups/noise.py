@@ -35,7 +35,7 @@ class JudgeNoise:
 
     @property
     def prior_weight(self) -> float:
-        """The weight of the grades for `fit_strengths`, where it stands beside comparisons of a fixed precision."""
+        """The weight of the grades for `fit_strengths` beside comparisons of a fixed precision."""
         left = self.spread * (1 - self.reliability**2)
         return _CURVATURE * self.pair_noise**2 * PRIOR_VARIANCE / left
 

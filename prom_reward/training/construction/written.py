@@ -6,7 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from prom_reward.data.labels.human_labels import LabeledPair, read_labeled
+from prom_reward.data.labels.human_labels import read_labeled
+from prom_reward.data.labels.labeled_rows import LabeledPair
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.rubrics.reading import with_levels

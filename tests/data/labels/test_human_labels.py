@@ -3,12 +3,7 @@ import json
 import pytest
 
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.labels.human_labels import (
-    LabelColumns,
-    labeled_pairs,
-    labeled_requests,
-    read_labeled,
-)
+from prom_reward.data.labels.human_labels import LabelColumns, labeled_pairs, labeled_requests, read_labeled
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import Rubric, ScoreScale
 

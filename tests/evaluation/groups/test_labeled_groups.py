@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward.data.labels.human_labels import LabeledFile
+from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.evaluate import labeled_input
 from prom_reward.evaluation.groups.labeled_groups import labeled_groups, measure_order
