@@ -28,7 +28,7 @@ def judgment_fields(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _part(values: Mapping[str, Any]) -> Part:
     """Return a checklist's criterion; its texts are as bounded as feedback."""
-    said = [text_in(values.get(name) or "") for name in ("source", "feedback", "error")]
+    said = [text_in(values.get(name) or "") for name in ("source", "feedback", "error", "text")]
     return Part(
         name=text_in(values["name"]),
         weight=number_in(values["weight"]) or 0.0,
@@ -37,6 +37,7 @@ def _part(values: Mapping[str, Any]) -> Part:
         source=said[0],
         feedback=_cut(said[1]),
         error=said[2] or None,
+        text=said[3],
     )
 
 

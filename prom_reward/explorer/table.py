@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from prom_reward.explorer.details import details_of, rounded
+from prom_reward.explorer.details import criteria_of, details_of, rounded
 from prom_reward.explorer.judged import Judged
 from prom_reward.pages.text import visible, writable
 
@@ -62,6 +62,7 @@ TEXTS: Mapping[str, Callable[[Judged], str]] = {
     "reference": lambda one: one.reference,
     "other_feedback": lambda one: one.other_feedback,
     "details": details_of,
+    "criteria": criteria_of,
 }
 """The texts of a judgment."""
 

@@ -7,7 +7,7 @@ from prom_reward.explorer.judged import Judged
 from prom_reward.reports.judgments import JudgedPair
 from prom_reward.reports.overview.escalations import Escalations
 from prom_reward.reports.training_folder import BeforeAfter, Curve
-from prom_reward.types import Rubric
+from prom_reward.rubrics.reading import AnyRubric
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class ReportData:
     """The trainer's own log, by metric."""
     before_after: list[BeforeAfter] = field(default_factory=list)
     """Answers of a training's first and last policy."""
-    known_rubrics: dict[str, Rubric] = field(default_factory=dict)
+    known_rubrics: dict[str, AnyRubric] = field(default_factory=dict)
     """The rubrics whose text is known, by name."""
     judgments: list[Judged] = field(default_factory=list)
     """The judgments with texts, in order."""

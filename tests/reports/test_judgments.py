@@ -108,7 +108,7 @@ def test_a_log_without_digests_says_that_its_rubrics_are_unknown(tmp_path):
 def test_a_checklist_can_be_given_and_is_held_to_its_digest(tmp_path):
     reward = PrometheusReward(scripted_judge(), replace(FACTS, weight=3.0), log_path=tmp_path / "log.jsonl")
     logged(reward)
-    assert load_report(reward.log.path, rubrics=FACTS).known_rubrics == {}  # people label by levels
+    assert load_report(reward.log.path, rubrics=FACTS).known_rubrics == {FACTS.name: FACTS}
     with pytest.raises(InputError, match="another text"):
         load_report(reward.log.path, rubrics=replace(FACTS, saturate=0.5))
 

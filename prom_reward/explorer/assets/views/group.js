@@ -158,8 +158,10 @@ export class GroupView {
 
   rubricText(at) {
     const rubric = meta.rubrics[this.table.category("rubric", at)];
-    const levels = Object.entries(rubric?.descriptions ?? {}).map(([label, text]) => `${label}: ${text}`);
-    return rubric ? make("div", { class: "text" }, fold("rubric", [rubric.criteria, ...levels].join("\n"))) : null;
+    if (!rubric) return null;
+    const levels = Object.entries(rubric.descriptions ?? {}).map(([label, text]) => `${label}: ${text}`);
+    const criteria = Array.isArray(rubric.criteria) ? rubric.criteria.map(({ name, text }) => `${name}: ${text}`) : [rubric.criteria];
+    return make("div", { class: "text" }, fold("rubric", [...criteria, ...levels].join("\n")));
   }
 
   other(at) {
