@@ -124,6 +124,7 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
         **_rubrics_and_date(data, folder / "labels.jsonl"),
         "folder": str(folder),
     }
+    data.digests.update({name: set(found) for name, found in texts.items()})
     data.known_rubrics = {name: next(iter(found.values())) for name, found in texts.items() if len(found) == 1}
     if group is None and len(parts) > _MAX_PARTS:  # ids, not groups
         data.pairs = [replace(pair, part="") for pair in data.pairs]
