@@ -40,6 +40,9 @@ NUMBERS: Mapping[str, Callable[[Judged], float | None]] = {
     "disagreement": lambda one: one.disagreement,
     "group_score": lambda one: None if one.standing is None else one.standing.score,
     "standard_error": lambda one: None if one.standing is None else one.standing.standard_error,
+    "read": lambda one: one.tokens.get("read"),
+    "computed": lambda one: one.tokens.get("computed"),
+    "written": lambda one: one.tokens.get("written"),
     "cut": lambda one: 1 if one.is_cut else None,
 }
 """The numbers of a judgment by the name that a filter gives them."""

@@ -26,6 +26,10 @@ class ReportData:
     """Number of all judgments."""
     labels: set[int] = field(default_factory=set)
     """The labels of the rubrics' scales, as far as distributions and scores show them."""
+    tokens: Counter[str] = field(default_factory=Counter)
+    """Sums of the judgments' token counts, by name."""
+    num_with_tokens: int = 0
+    """Judgments whose judge tells them."""
     rubrics: Counter[str] = field(default_factory=Counter)
     """Judgments by the rubric's name."""
     digests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -89,6 +93,8 @@ class ReportData:
         if one.score is not None:
             self.labels.add(int(one.score))
         self.outcomes[one.outcome] += 1
+        self.tokens.update({name: count for name, count in one.tokens.items() if count is not None})
+        self.num_with_tokens += one.tokens.get("read") is not None
         if one.expected_score is not None:
             self.scores[one.rubric, one.side].append(one.expected_score)
             self.lengths.append((one.length, one.expected_score))

@@ -144,7 +144,7 @@ export class GroupView {
   judgment(at) {
     const { table } = this, probs = table.probs[at], flag = table.category("flag", at);
     const integer = table.number("integer", at), entropy = table.number("entropy", at);
-    const facts = [Number.isFinite(integer) && `integer ${whole(integer)}`, Number.isFinite(entropy) && `entropy ${decimals(entropy)}`, table.category("outcome", at), table.category("judge", at)].filter(Boolean);
+    const facts = [Number.isFinite(integer) && `integer ${whole(integer)}`, Number.isFinite(entropy) && `entropy ${decimals(entropy)}`, table.category("outcome", at), table.category("judge", at), this.tokens(at)].filter(Boolean);
     const spread = probs && make("div", { class: "spread" }, ...table.labels.flatMap((label, place) => [
       make("span", { text: label }), make("div", {}, make("i", { style: `width: ${probs[place] / 10}%` })), make("span", { text: `${(probs[place] / 10).toFixed(1)} %` })]));
     const member = this.members.find((one) => this.isOpen(one));
@@ -154,6 +154,11 @@ export class GroupView {
         make("div", {}, ...(criteriaTable(this.details.get(at)) ?? [make("h4", { text: "Feedback" }),
           make("div", { class: "text", dir: "auto" }, ...plain(this.text("feedback", at) || "(the judge wrote none)"))]), this.other(at)),
         make("div", {}, make("h4", { text: facts.join(" · ") }), spread, this.rubricText(at), judgesTable(this.details.get(at), table.category("given_by", at)))));
+  }
+
+  tokens(at) {
+    const [read, computed, written] = ["read", "computed", "written"].map((name) => this.table.number(name, at));
+    return Number.isFinite(read) && `tokens: ${whole(read)} read, ${whole(computed)} computed, ${whole(written)} written`;
   }
 
   rubricText(at) {
