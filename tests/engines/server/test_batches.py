@@ -29,7 +29,7 @@ def short_waits(monkeypatch):
 
 
 def yes_or_no(prompt):
-    return f" {level(prompt) % 2}"
+    return " 1" if "number 1" in prompt or "number 4" in prompt else " 0"
 
 
 def is_together(body):
@@ -74,7 +74,7 @@ def test_the_criteria_of_a_response_are_one_request_with_the_answers_of_single_o
         server, engine = opened(serve, answer)
         [found[name]] = PrometheusJudge(engine, mode="score").grade([request])
         assert len(server.posts) == (1 if name == "together" else len(CRITERIA))
-    assert len({part.value for part in found["alone"].parts} - {None}) > 1
+    assert [part.value for part in found["alone"].parts] == [0, 1, 0, 0, 1]
     assert found["together"].parts == found["alone"].parts
     assert found["together"].expected_score == found["alone"].expected_score
     assert found["together"].num_prompt_tokens == pytest.approx(found["alone"].num_prompt_tokens, rel=0.1)
