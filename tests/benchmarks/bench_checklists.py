@@ -45,7 +45,7 @@ def request(count: int, response: str = RESPONSE) -> GradingRequest:
     )
 
 
-def group(shape: tuple, seed: int = 0) -> list[GradingRequest]:
+def group_requests(shape: tuple, seed: int = 0) -> list[GradingRequest]:
     """A group's requests of random words: responses to one instruction, by one checklist."""
     num_responses, response, num_criteria, criterion, instruction = shape
     draw = random.Random(seed)
@@ -63,7 +63,7 @@ def compare_orders(name: str) -> list[dict[str, object]]:
     render, tokenizer = prompt_renderer(name), load_tokenizer(model_source(judge_config(name)))
     table: list[dict[str, object]] = []
     for shape, sizes in SHAPES.items():
-        requests = Expansion.of(group(sizes)).requests
+        requests = Expansion.of(group_requests(sizes)).requests
         row: dict[str, object] = {"shape": shape}
         for order in ("compact", "criterion_first"):
             judge = PrometheusJudge(ScriptedEngine([]), mode="score", criterion_text=order)
@@ -74,11 +74,17 @@ def compare_orders(name: str) -> list[dict[str, object]]:
     return table
 
 
-def seconds(judge, calls) -> float:
-    start = time.perf_counter()
+def seconds(judge, calls) -> tuple[float, float]:
+    """Return the time of calls by the clock, and the processor time of all threads."""
+    start, processor = time.perf_counter(), time.process_time()
     for requests in calls:
         judge.grade(requests)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - processor
+
+
+def over_one(times: dict[str, list[float]]) -> dict[str, float]:
+    """Return the medians over that of one criterion."""
+    return {name: round(median(found) / median(times["1"]), 2) for name, found in times.items()}
 
 
 def main() -> None:
@@ -97,16 +103,19 @@ def main() -> None:
     runs["one call each"] = [[one] for one in Expansion.of([request(largest)]).requests]
     seconds(judge, [[request(2)]])
     times: dict[str, list[float]] = {name: [] for name in runs}
+    processor: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(options.repeats):
         for name, calls in runs.items():
-            times[name].append(seconds(judge, calls))
-    one = median(times["1"])
+            by_clock, by_processor = seconds(judge, calls)
+            times[name].append(by_clock)
+            processor[name].append(by_processor)
     group = judge.grade([request(16, f"{RESPONSE} Version {at}.") for at in range(8)])
     found = {
         "judge": options.judge,
         "cpu": torch.cpu.get_capabilities().get("cpu_name"),
         "threads": torch.get_num_threads(),
-        "over_one": {name: round(median(times[name]) / one, 2) for name in times},
+        "over_one": over_one(times),
+        "processor_time_over_one": over_one(processor),
         f"one_call_each_over_one_call_at_{largest}": round(
             median(times["one call each"]) / median(times[str(largest)]), 2
         ),
