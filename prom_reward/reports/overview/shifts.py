@@ -106,10 +106,8 @@ def _correlation(one: Curve, other: Curve) -> float:
 
 def _level(row: RubricRow, curve: Curve, step: int) -> Level:
     low, high = row.scale
-    before, after = (
-        float(np.mean([value for at, value in curve.items() if (at < step) == is_before]))
-        for is_before in (True, False)
-    )
+    parts = [[value for at, value in curve.items() if (at < step) == is_before] for is_before in (True, False)]
+    before, after = (float(np.mean(part)) for part in parts)
     return Level(row.name, low + before * (high - low), low + after * (high - low))
 
 
