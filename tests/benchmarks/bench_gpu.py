@@ -126,7 +126,7 @@ def _written(judge: PrometheusJudge, prompts: list[JudgePrompt], num_tokens: int
         Decoding(
             prompt_ids=batches.tokens.context_ids(prompt),
             max_new_tokens=num_tokens,
-            generator=torch.Generator(batches.loaded.device),
+            seed=0,
             is_done=lambda _: False,
         )
         for prompt in prompts

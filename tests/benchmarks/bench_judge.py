@@ -181,23 +181,30 @@ def show(rows: list[dict]) -> None:
         )
 
 
+def about_machine() -> dict:
+    """Return the machine and the code that figures were measured on."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {
+        "threads": torch.get_num_threads(),
+        "cpu": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
+        "torch": torch.__version__,
+        "commit": commit.stdout.strip(),
+    }
+
+
 @torch.inference_mode()
 def about(judge: PrometheusJudge, name: str, vllm: VLLM | None = None) -> dict:
-    """Return what the figures were measured on."""
+    """Return the judge, the texts and the machine that figures were measured on."""
     loaded = judge.engine.loaded
     is_cuda = loaded.device.type == "cuda"
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     return {
         "model": name,
         "dtype": loaded.dtype,
         "device": torch.cuda.get_device_name(loaded.device) if is_cuda else str(loaded.device),
         "prefixes": judge.engine.batches.prefill.strategy,
-        "threads": torch.get_num_threads(),
-        "cpu": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
         "texts": texts(),
-        "torch": torch.__version__,
         "vllm": vllm.version if vllm else None,
-        "commit": commit.stdout.strip(),
+        **about_machine(),
     }
 
 
