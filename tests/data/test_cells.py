@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from prom_reward.data.cells import cut_answer, holds, is_whole, number_text, read_answer, read_text
+from prom_reward.data.cells import cut_answer, holds, is_empty, is_whole, number_text, read_answer, read_text
 from prom_reward.errors import RowError
 
 ASK, YES = [{"role": "user", "content": "Hi?"}], [{"role": "assistant", "content": "Yes."}]
@@ -69,3 +69,9 @@ def test_the_last_answer_is_cut_off():
 def test_texts_are_held_whatever_the_spaces():
     assert holds([{"role": "user", "content": "Do  it.\n\nNow"}], "Do it. Now")
     assert not holds("Do it.", "Do that.")
+
+
+def test_nothing_is_empty_in_every_form():
+    for value in (None, float("nan"), "", " ", [], {}, [None], {"a": None, "b": ""}, "[]", "{}", "null"):
+        assert is_empty(value), value
+    assert not any(map(is_empty, (0, "0", "[1]", [0], {"a": 0})))
