@@ -19,6 +19,8 @@ DIALOGUE_END = "\n\nAssistant:"
 """How Anthropic's HH-RLHF ends the prompt inside of `chosen` and `rejected`."""
 
 _ANSWER_KEYS = ("response", "completion", "answer", "text", "content", "generation", "output", "value")
+_PASSAGE_KEYS = ("text", "content", "page_content", "passage", "body", "snippet")
+_SOURCE_KEYS = ("id", "doc_id", "docid", "url", "source")
 _ROLE_KEYS = frozenset({"role", "from", "speaker", "author", "sender"})
 
 
@@ -74,6 +76,23 @@ def read_text(value: Any) -> PromptValue:
         raise RowError(f"got {type(value).__name__} as a text; expected a string or a list of messages")
     kept = [{key: item for key, item in message.items() if item is not None} for message in value]
     return [message for one in kept for message in turn_messages(one)]
+
+
+def passages_text(value: Any) -> str | None:
+    """Return passages as one text: a text, texts, or mappings such as `{"title": ..., "text": ...}`; else None."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    texts = [one if isinstance(one, str) else _passage(one) for one in parts]
+    found = [text.strip() for text in texts if text is not None]
+    return "\n\n".join(found) if len(found) == len(parts) and all(found) else None
+
+
+def _passage(value: Any) -> str | None:
+    """Return a passage with its title; None if the mapping holds other words too, or is a message."""
+    words = {key: text for key, text in value.items() if isinstance(text, str)} if isinstance(value, Mapping) else {}
+    told = [words.get("title"), *(words[key] for key in _PASSAGE_KEYS if key in words)]
+    if len(told) != 2 or not words.keys() <= {"title", *_PASSAGE_KEYS, *_SOURCE_KEYS}:
+        return None
+    return "\n".join(filter(None, told))
 
 
 def is_list_of_texts(text: str) -> bool:

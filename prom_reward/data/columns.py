@@ -19,11 +19,15 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
         *("developer_prompt", "instructions", "preamble", "meta_instruction"),
     ),
     "input": ("input",),
+    "context": (
+        *("context", "contexts", "retrieved_contexts", "retrieval_context", "passage", "passages", "document"),
+        *("documents", "article", "story", "support", "background", "knowledge"),
+    ),
     "history": ("history",),
     "messages": ("messages", "conversations", "conversation", "dialog", "dialogue", "contents"),
     "response": (
         *("orig_response", "response", "completion", "model_output", "model_response", "prediction", "generation"),
-        *("generated_text", "output", "answer"),
+        *("actual_output", "generated_text", "output", "answer"),
     ),
     "responses": ("completions", "responses", "generations", "answers", "outputs", "candidates"),
     "chosen": (
@@ -37,7 +41,7 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "reference_answer": (
         *("orig_reference_answer", "reference_answer", "reference", "reference_response", "ground_truth"),
         *("gold_answer", "ideal_answer", "expected_answer", "expected_output", "target", "solution", "gts"),
-        "reward_model.ground_truth",
+        *("best_answer", "correct_answer", "reward_model.ground_truth"),
     ),
     "rubric": (
         *("rubric", "score_rubric", "score_rubrics", "grading_rubric", "scoring_rubric", "rubrics", "Rubrics"),

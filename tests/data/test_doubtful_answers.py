@@ -1,0 +1,47 @@
+import pytest
+
+from prom_reward.data.formats import RowFormat
+from prom_reward.errors import RowError
+
+Q = "Which is a fruit?"
+CHOICES = ["hammer", "pear"]
+
+
+def example(row, **named):
+    return RowFormat(columns=named).example(row)
+
+
+@pytest.mark.parametrize(
+    ("row", "choices"),
+    [
+        ({"question": Q, "choices": CHOICES, "answer": 1}, "choices"),  # MMLU
+        ({"question": Q, "choices": CHOICES, "answer": " B"}, "choices"),
+        ({"question": Q, "choices": {"text": CHOICES, "label": ["A", "B"]}, "answer": "(B)"}, "choices"),
+        ({"article": "A pear fell.", "question": Q, "options": CHOICES, "answer": "B"}, "options"),  # RACE
+        ({"question": Q, "option_a": "hammer", "option_b": "pear", "output": "b."}, "option_a"),
+        ({"question": Q, "A": "hammer", "B": "pear", "answer": "B"}, "A"),  # MMLU's CSV files
+    ],
+)
+def test_a_key_to_choices_is_no_response(row, choices):
+    with pytest.raises(RowError, match=f"and '{choices}', to which it may be the key"):
+        example(row)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": Q, "choices": CHOICES, "answer": "The pear."},
+        {"question": "2 + 2?", "answer": 4},
+        {"question": "2 + 2?", "choices": [], "answer": "4"},
+        {"question": Q, "choices": CHOICES, "response": "B"},  # a model's own
+    ],
+)
+def test_answers_in_words_and_answers_without_choices_are_responses(row):
+    given = row.get("response", row.get("answer"))
+    assert example(row).responses == (str(given),)
+
+
+def test_a_key_that_is_named_is_taken():
+    row = {"question": Q, "choices": CHOICES, "answer": 1}
+    assert example(row, response="answer").responses == ("1",)
+    assert example({**row, "text": "B"}, response="text").responses == ("B",)
