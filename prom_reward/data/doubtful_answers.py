@@ -1,4 +1,4 @@
-"""Refuses answers that may be something else: a reference, the steps of one answer, or a key to choices."""
+"""Refuses answers that may be something else: a reference, the steps of one answer, a key or an index."""
 
 import re
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ CHOICES = (
 )
 """The choices of a question, in one column or in one for each, as they are written in lower case."""
 
+_NUMBER = re.compile(r"[0-9]{1,3}(?:\.0)?")
 _KEY = re.compile(r"\(?(?:[A-Ja-j]|[0-9])[).]?")
 
 
@@ -37,6 +38,22 @@ def check_no_key(columns: Columns, answer: PromptValue) -> None:
         raise RowError(
             f"got {name}={answer.strip()!r} and {choices!r}, to which it may be the key; expected a response: name it "
             f"with --column response=..., or this one with --column response={name}"
+        )
+
+
+def check_no_index(columns: Columns, chosen: Any, rejected: Any) -> None:
+    """Refuse two numbers as the sides of a pair beside several responses: they may count these, from 0 or from 1.
+
+    Raises:
+        RowError: It is so.
+    """
+    several = columns.get("responses")
+    columns.forget("responses")
+    are_numbers = all(_NUMBER.fullmatch(str(side)) for side in (chosen, rejected))
+    if are_numbers and isinstance(several, list | tuple) and len(several) > 1:
+        raise RowError(
+            f"got chosen={chosen} and rejected={rejected} beside several responses, which they may count; expected the "
+            "answers themselves: name one with --column chosen=... and --column rejected=..., as responses[0]"
         )
 
 

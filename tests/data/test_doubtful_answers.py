@@ -45,3 +45,18 @@ def test_a_key_that_is_named_is_taken():
     row = {"question": Q, "choices": CHOICES, "answer": 1}
     assert example(row, response="answer").responses == ("1",)
     assert example({**row, "text": "B"}, response="text").responses == ("B",)
+
+
+@pytest.mark.parametrize(("chosen", "rejected"), [(0, 1), ("1", "2"), (1.0, 0.0)])
+def test_two_numbers_beside_several_responses_are_no_pair(chosen, rejected):
+    row = {"prompt": Q, "responses": ["The pear.", "The hammer."], "chosen": chosen, "rejected": rejected}
+    with pytest.raises(RowError, match="beside several responses, which they may count"):
+        example(row)
+    named = example(row, chosen="responses[0]", rejected="responses[1]")
+    assert named.responses == ("The pear.", "The hammer.")
+
+
+def test_numbers_and_texts_may_be_answers_of_a_pair():
+    assert example({"prompt": "2 + 2?", "chosen": 4, "rejected": 5}).responses == ("4", "5")
+    several = {"prompt": Q, "responses": ["The pear.", "A pear."], "chosen": "A pear.", "rejected": "1"}
+    assert example(several).responses == ("A pear.", "1")
