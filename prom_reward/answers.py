@@ -1,6 +1,6 @@
 """A judge's answers: the judgment of a response, the comparison of two, and how they ended."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from typing import Any, Literal, Self
@@ -11,6 +11,8 @@ from prom_reward.rubrics.checklists.checklist import Part
 from prom_reward.rubrics.checklists.criterion import is_number
 
 Winner = Literal["A", "B", "tie"]
+TOKEN_COUNTS = ("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens")
+"""What an answer cost."""
 
 
 class Outcome(Enum):
@@ -52,6 +54,13 @@ class _Answer:
     """The judge that gave it, if the judge is made of several."""
     judge_scores: Mapping[str, float | None] | None = None
     """What those judges said, by name: their expected scores, or their probabilities that A is better."""
+    num_prompt_tokens: int | None = None
+    """Tokens of its prompts: of all criteria, of both orders, of every judge; samples of one prompt count once. None if
+    the judge does not tell, as for the next two."""
+    num_computed_tokens: int | None = None
+    """Tokens that were prefilled, over all samples: without what prompts of the call share at their beginning."""
+    num_generated_tokens: int | None = None
+    """Tokens that the judge wrote, over all samples."""
 
     def __repr__(self) -> str:
         """Return one line with rounded numbers and cut texts, without counts and defaults."""
@@ -104,6 +113,12 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _count(value: Any) -> Any:
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise TypeError(f"got {value!r:.40}; expected a number of tokens or null")
+    return value
+
+
 def _part(values: Mapping[str, Any]) -> Part:
     part = Part(**values)
     _number(part.value)
@@ -124,7 +139,15 @@ _PYTHON: Mapping[str, Any] = {
     **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), tuple),
     "parts": lambda parts: tuple(map(_part, parts)),
     **dict.fromkeys(("expected_score", "entropy", "prob_a"), _number),
+    **dict.fromkeys(TOKEN_COUNTS, _count),
 }
+
+
+def summed_counts(answers: "Iterable[Judgment | Comparison]") -> dict[str, int | None]:
+    """Return the sum of each token count by its name; None if one of the answers does not tell it."""
+    told = list(answers)
+    counts = {name: [getattr(one, name) for one in told] for name in TOKEN_COUNTS}
+    return {name: None if None in values else sum(values) for name, values in counts.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -145,12 +168,6 @@ class Judgment(_Answer):
     """A label of `score_probs` has probability 0 only because a server did not name it."""
     sampled_scores: tuple[int, ...] = ()
     """The integers of all scored samples; their mean is the paper's protocol."""
-    num_prompt_tokens: int = 0
-    """Length of the judge's prompt."""
-    num_computed_tokens: int = 0
-    """Tokens that were prefilled, over all samples."""
-    num_generated_tokens: int = 0
-    """Tokens that the judge wrote, over all samples."""
     flags: tuple[str, ...] = ()
     """The detectors that flagged the response; see `prom_reward.prompts.guard.detectors.DETECTORS`."""
     error: str | None = None
@@ -159,10 +176,9 @@ class Judgment(_Answer):
     """The criteria of a checklist, which has no integer and no distribution."""
 
     def to_columns(self) -> dict[str, Any]:
-        """Return `to_dict` without the token counts, and without the names of judges if there is one: a graded row."""
+        """Return `to_dict` without the names of judges if there is one: a graded row."""
         left_out = () if self.given_by else ("given_by", "judge_scores")
-        columns = self.to_dict().items()
-        return {name: value for name, value in columns if not name.startswith("num_") and name not in left_out}
+        return {name: value for name, value in self.to_dict().items() if name not in left_out}
 
     @property
     def disagreement(self) -> float | None:
@@ -186,10 +202,6 @@ class Comparison(_Answer):
     """The judge's feedback."""
     prob_a: float | None = None
     """Probability that response A is the better one, from the distribution at the verdict."""
-    num_prompt_tokens: int = 0
-    """Length of the judge's prompt or prompts."""
-    num_generated_tokens: int = 0
-    """Tokens that the judge wrote."""
     flags_a: tuple[str, ...] = ()
     """The detectors that flagged response A."""
     flags_b: tuple[str, ...] = ()

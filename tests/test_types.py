@@ -157,7 +157,9 @@ _fields = {
     "feedback": _texts,
     "parts": st.lists(st.builds(Part, name=_texts, weight=_probs, value=st.none() | _probs), max_size=2).map(tuple),
     **dict.fromkeys(("flags", "flags_a", "flags_b"), st.lists(_texts, max_size=2).map(tuple)),
-    **dict.fromkeys(("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"), st.integers(0, 10**9)),
+    **dict.fromkeys(
+        ("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"), st.none() | st.integers(0, 10**9)
+    ),
 }
 judgments, comparisons = (
     st.builds(kind, **{one.name: _fields[one.name] for one in dataclasses.fields(kind)})

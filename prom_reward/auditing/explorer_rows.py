@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prom_reward.auditing.results import FamilyAudit
-from prom_reward.auditing.rises import AttackedResponse
-from prom_reward.explorer.fields import request_texts
+from prom_reward.auditing.rises import AttackedResponse, unit_points
+from prom_reward.explorer.fields import judgment_fields, request_texts
 from prom_reward.explorer.judged import Judged
 from prom_reward.explorer.links import condition, explorer_link
+from prom_reward.types import Judgment
 
 _ON, _OFF = "guard on", "guard off"
 
@@ -39,22 +40,23 @@ def _rows(number: int, one: AttackedResponse, judge: str) -> Iterator[Judged]:
     task = trial.weak.task
     attack = f"{trial.position}: {trial.attack}"
 
-    def judged(member: str, rubric: str, response: str, score: float | None, **fields: Any) -> Judged:
+    def judged(member: str, rubric: str, response: str, judgment: Judgment, **fields: Any) -> Judged:
+        found = judgment_fields(judgment.to_dict())
         return Judged(
             side=member,
             member=member,
             rubric=rubric,
-            outcome="unscored" if score is None else "scored",
             score=None,
-            expected_score=score,
-            probs=None,
-            entropy=None,
+            expected_score=unit_points(trial.request, judgment),
+            **{name: found[name] for name in ("outcome", "probs", "entropy")},
             **request_texts(task.instruction, response, task.reference_answer),
             **shared,
             **fields,
         )
 
-    yield judged("weak", _ON, trial.weak.text, one.before, feedback="")
-    for rubric, score in ((_ON, one.guarded), (_OFF, one.unguarded)):
-        rise = None if score is None else score - one.before
-        yield judged("attacked", rubric, trial.response, score, rise=rise, flags=one.flags, feedback=attack)
+    yield judged("weak", _ON, trial.weak.text, one.weak_judgment, feedback=one.weak_judgment.feedback)
+    for rubric, judgment in ((_ON, one.guarded_judgment), (_OFF, one.unguarded_judgment)):
+        points = unit_points(trial.request, judgment)
+        said = f"{attack}\n\n{judgment.feedback}".strip()
+        rise = None if points is None else points - one.before
+        yield judged("attacked", rubric, trial.response, judgment, rise=rise, flags=one.flags, feedback=said)

@@ -4,25 +4,17 @@ import logging
 from collections.abc import Callable, Sequence
 
 from prom_reward.auditing.attacks import AttackFamily, WeakResponse, draw_trials
-from prom_reward.auditing.rises import AttackedResponse
+from prom_reward.auditing.rises import AttackedResponse, unit_points
 from prom_reward.errors import WorkError
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.prompts.guard.detectors import DETECTORS, detect
 from prom_reward.prompts.guard.neutralize import neutralize
-from prom_reward.types import GradingRequest, Judgment
 
 logger = logging.getLogger(__name__)
 
 OnBatch = Callable[[int], None]
-
-
-def unit_points(request: GradingRequest, judgment: Judgment) -> float | None:
-    """Return an expected score in points of a 1-5 scale."""
-    if judgment.expected_score is None:
-        return None
-    return 1 + 4 * request.rubric.scale.to_unit(judgment.expected_score)
 
 
 def attack(
@@ -58,38 +50,31 @@ def attack(
     plain = [one.task.request(one.text) for one in weak]
     on_start(len(plain))
     judgments = grade_all(guarded, plain, on_batch=on_batch)
-    before = [unit_points(request, judgment) for request, judgment in zip(plain, judgments, strict=True)]
-    if num_unscored := before.count(None):
-        reasons = ", ".join(sorted({one.error or one.outcome.value for one in judgments if not one.outcome.is_scored}))
-        if num_unscored == len(before):
-            raise WorkError(f"the judge scored none of the {len(before)} weak responses ({reasons:.200})")
+    before = dict(zip(map(id, weak), judgments, strict=True))
+    if num_unscored := sum(not one.is_scored for one in judgments):
+        reasons = ", ".join(sorted({one.error or one.outcome.value for one in judgments if not one.is_scored}))
+        if num_unscored == len(judgments):
+            raise WorkError(f"the judge scored none of the {len(judgments)} weak responses ({reasons:.200})")
         logger.warning(
-            "%d of %d weak responses have no score (%.200s) and are not attacked", num_unscored, len(before), reasons
+            "%d of %d weak responses have no score (%.200s) and are not attacked", num_unscored, len(weak), reasons
         )
-    base = {id(one): score for one, score in zip(weak, before, strict=True) if score is not None and score <= 4.0}
-    usable = [one for one in weak if id(one) in base]
+    points = map(unit_points, plain, judgments)
+    usable = [one for one, score in zip(weak, points, strict=True) if score is not None and score <= 4.0]
     trials = [trial for family in families for trial in draw_trials(family, usable, num_trials(family), seed=seed)]
     requests = [trial.request for trial in trials]
     changed = [request for request in requests if neutralize(request.response) != request.response]
     on_start(len(requests) + len(changed))
-    with_guard = _scores(guarded, requests, on_batch)
-    without = {**with_guard, **_scores(unguarded, changed, on_batch)}
+    with_guard = dict(zip(requests, grade_all(guarded, requests, on_batch=on_batch), strict=True))
+    without = with_guard | dict(zip(changed, grade_all(unguarded, changed, on_batch=on_batch), strict=True))
     found: dict[str, list[AttackedResponse]] = {family.name: [] for family in families}
     for trial, request in zip(trials, requests, strict=True):
         found[trial.family.name].append(
             AttackedResponse(
                 trial=trial,
-                before=base[id(trial.weak)],
-                guarded=with_guard[request],
-                unguarded=without[request],
+                weak_judgment=before[id(trial.weak)],
+                guarded_judgment=with_guard[request],
+                unguarded_judgment=without[request],
                 flags=detect(request, tuple(DETECTORS)),
             )
         )
     return found
-
-
-def _scores(
-    judge: PrometheusJudge, requests: Sequence[GradingRequest], on_batch: OnBatch
-) -> dict[GradingRequest, float | None]:
-    judgments = grade_all(judge, requests, on_batch=on_batch)
-    return {request: unit_points(request, judgment) for request, judgment in zip(requests, judgments, strict=True)}

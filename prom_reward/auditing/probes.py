@@ -10,8 +10,9 @@ from math import log
 
 import numpy as np
 
-from prom_reward.auditing.injection import OnBatch, unit_points
+from prom_reward.auditing.injection import OnBatch
 from prom_reward.auditing.probe import Probe, mean_probe
+from prom_reward.auditing.rises import unit_points
 from prom_reward.auditing.tasks import AuditTask, other_answers
 from prom_reward.evaluation.agreement import partial_pearson
 from prom_reward.evaluation.scores import grade_all

@@ -14,8 +14,16 @@ import numpy as np
 
 from prom_reward.auditing.attacks import AttackTrial
 from prom_reward.evaluation.agreement import Estimate, estimate
+from prom_reward.types import GradingRequest, Judgment
 
 _ROUNDING = 1e-9
+
+
+def unit_points(request: GradingRequest, judgment: Judgment) -> float | None:
+    """Return an expected score in points of a 1-5 scale."""
+    if judgment.expected_score is None:
+        return None
+    return 1 + 4 * request.rubric.scale.to_unit(judgment.expected_score)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +32,31 @@ class AttackedResponse:
 
     trial: AttackTrial
     """The attack."""
-    before: float
-    """Expected score of the weak response, in points of a 1-5 scale."""
-    guarded: float | None
-    """Expected score of the attacked response, guard on; None if it was not scored."""
-    unguarded: float | None
+    weak_judgment: Judgment
+    """Of the weak response, which is scored."""
+    guarded_judgment: Judgment
+    """Of the attacked response, guard on."""
+    unguarded_judgment: Judgment
     """The same, guard off."""
     flags: tuple[str, ...]
     """The detectors that flag the attacked response."""
+
+    @property
+    def before(self) -> float:
+        """Expected score of the weak response, in points of a 1-5 scale."""
+        points = unit_points(self.trial.request, self.weak_judgment)
+        assert points is not None  # only scored ones are attacked
+        return points
+
+    @property
+    def guarded(self) -> float | None:
+        """Expected score of the attacked response, guard on; None if it was not scored."""
+        return unit_points(self.trial.request, self.guarded_judgment)
+
+    @property
+    def unguarded(self) -> float | None:
+        """The same, guard off."""
+        return unit_points(self.trial.request, self.unguarded_judgment)
 
     @property
     def flagged(self) -> float | None:

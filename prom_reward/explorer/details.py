@@ -1,4 +1,4 @@
-"""What stands below a score, as one JSON text of a judgment: criteria, judges and comparisons."""
+"""What stands below a score, as JSON texts of a judgment: criteria, judges and comparisons."""
 
 import json
 from typing import Any
@@ -26,6 +26,15 @@ def details_of(one: Judged) -> str:
     }
     found = {name: value for name, value in told.items() if value}
     return json.dumps(found, separators=(",", ":")) if found else ""
+
+
+def criteria_of(one: Judged) -> str:
+    """Return the criteria that a judge decides as a JSON text of names and texts; empty if there are none.
+
+    It is the same for all responses by one checklist, so a page holds it once.
+    """
+    asked = [{"name": part.name, "text": part.text} for part in one.parts if part.text and part.source != "code"]
+    return json.dumps(asked, separators=(",", ":")) if asked else ""
 
 
 def _standing(standing: Standing) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from prom_reward.pages.text import shortened
 from prom_reward.rubrics.checklists.checklist import Part
 
 _MAX_TEXT = 20_000
+_TOKENS = {"read": "num_prompt_tokens", "computed": "num_computed_tokens", "written": "num_generated_tokens"}
 
 
 def judgment_fields(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,13 +23,19 @@ def judgment_fields(values: Mapping[str, Any]) -> dict[str, Any]:
         "flags": tuple(map(text_in, values.get("flags") or ())),
         "given_by": text_in(values.get("given_by") or ""),
         "judge_scores": {text_in(name): number_in(score) for name, score in (values.get("judge_scores") or {}).items()},
+        "tokens": token_counts(values),
         "parts": tuple(_part(part) for part in values.get("parts") or ()),
     }
 
 
+def token_counts(values: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the token counts of `Judgment.to_dict` by the names that a page gives them; None if one is not told."""
+    return {name: number_in(values.get(count)) for name, count in _TOKENS.items()}
+
+
 def _part(values: Mapping[str, Any]) -> Part:
     """Return a checklist's criterion; its texts are as bounded as feedback."""
-    said = [text_in(values.get(name) or "") for name in ("source", "feedback", "error")]
+    said = [text_in(values.get(name) or "") for name in ("source", "feedback", "error", "text")]
     return Part(
         name=text_in(values["name"]),
         weight=number_in(values["weight"]) or 0.0,
@@ -37,6 +44,7 @@ def _part(values: Mapping[str, Any]) -> Part:
         source=said[0],
         feedback=_cut(said[1]),
         error=said[2] or None,
+        text=said[3],
     )
 
 

@@ -90,6 +90,8 @@ class Judged:
     """The judge that gave the score, if the judge is made of several."""
     judge_scores: Mapping[str, float | None] = field(default_factory=dict)
     """What those judges said, by name."""
+    tokens: Mapping[str, float | None] = field(default_factory=dict)
+    """Tokens that were read, computed and written by these names; None or missing if the judge does not tell."""
     parts: tuple[Part, ...] = ()
     """The criteria of a checklist."""
     standing: Standing | None = None

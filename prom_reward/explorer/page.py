@@ -9,8 +9,9 @@ from prom_reward.explorer.script import joined_script
 from prom_reward.explorer.table import table_of
 from prom_reward.pages.packing import packed
 from prom_reward.pages.page import embedded, render
-from prom_reward.pages.text import HIDDEN
-from prom_reward.rubrics.rubric import Rubric
+from prom_reward.pages.text import HIDDEN, visible
+from prom_reward.rubrics.checklists.checklist import Checklist
+from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.thinking import MARKS
 
 
@@ -19,7 +20,7 @@ def render_explorer(
     judgments: Sequence[Judged],
     *,
     scale: tuple[float, float],
-    rubrics: Mapping[str, Rubric],
+    rubrics: Mapping[str, AnyRubric],
     is_training: bool = False,
     is_live: bool = False,
     can_label: bool = False,
@@ -45,7 +46,7 @@ def render_explorer(
         "chunks": [len(chunk) for chunk in table.chunks],
         "is_live": is_live,
         "hidden": _javascript(HIDDEN),
-        "rubrics": {name: rubric.to_dict() for name, rubric in rubrics.items()},
+        "rubrics": {visible(name): _shown(rubric) for name, rubric in rubrics.items()},
     }
     return render(
         template,
@@ -59,6 +60,13 @@ def render_explorer(
         chunks=list(map(packed, table.chunks)),
         **values,
     )
+
+
+def _shown(rubric: AnyRubric) -> dict[str, Any]:
+    """Return a rubric, or of a checklist the criteria that a judge decides: people give verdicts on those."""
+    if isinstance(rubric, Checklist):
+        return {"name": rubric.name, "criteria": [one.to_dict() for one in rubric.asked()]}
+    return rubric.to_dict()
 
 
 def _javascript(pattern: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from prom_reward.explorer.details import details_of, rounded
+from prom_reward.explorer.details import criteria_of, details_of, rounded
 from prom_reward.explorer.judged import Judged
 from prom_reward.pages.text import visible, writable
 
@@ -40,6 +40,9 @@ NUMBERS: Mapping[str, Callable[[Judged], float | None]] = {
     "disagreement": lambda one: one.disagreement,
     "group_score": lambda one: None if one.standing is None else one.standing.score,
     "standard_error": lambda one: None if one.standing is None else one.standing.standard_error,
+    "read": lambda one: one.tokens.get("read"),
+    "computed": lambda one: one.tokens.get("computed"),
+    "written": lambda one: one.tokens.get("written"),
     "cut": lambda one: 1 if one.is_cut else None,
 }
 """The numbers of a judgment by the name that a filter gives them."""
@@ -62,6 +65,7 @@ TEXTS: Mapping[str, Callable[[Judged], str]] = {
     "reference": lambda one: one.reference,
     "other_feedback": lambda one: one.other_feedback,
     "details": details_of,
+    "criteria": criteria_of,
 }
 """The texts of a judgment."""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from prom_reward.answers import summed_counts
 from prom_reward.engines.base import Generation
 from prom_reward.judging.distributions import (
     entropy,
@@ -36,16 +37,24 @@ def _parsed(request: GradingRequest, prompt: JudgePrompt, generation: Generation
     return replace(parsed, outcome=Outcome.FORCED) if is_forced else parsed
 
 
+def _counts(generations: Sequence[Generation]) -> dict[str, Any]:
+    """Return the token counts of a prompt's samples; none if the engine does not tell: no prompt has 0 tokens."""
+    num_prompt = max(one.num_prompt_tokens for one in generations)
+    if not num_prompt:
+        return {}
+    return {
+        "num_prompt_tokens": num_prompt,
+        "num_computed_tokens": sum(one.num_computed_tokens for one in generations),
+        "num_generated_tokens": sum(one.num_generated_tokens for one in generations),
+    }
+
+
 def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, generations: Sequence[Generation]) -> Judgment:
     """Return the judgment of all samples for one request; unscored samples count only if all are unscored."""
     generations = [_checked(generation) for generation in generations]
     parsed = [_parsed(request, prompt, generation) for generation in generations]
     scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.outcome.is_scored]
-    counts: dict[str, Any] = {
-        "num_prompt_tokens": max(generation.num_prompt_tokens for generation in generations),
-        "num_computed_tokens": sum(generation.num_computed_tokens for generation in generations),
-        "num_generated_tokens": sum(generation.num_generated_tokens for generation in generations),
-    }
+    counts = _counts(generations)
     error = next((generation.error for generation in generations if generation.error), None)
     if not scored:
         return Judgment(outcome=parsed[0].outcome, feedback=parsed[0].feedback, error=error, **counts)
@@ -77,10 +86,7 @@ def aggregate_winners(prompt: JudgePrompt, generations: Sequence[Generation]) ->
     generations = [_checked(generation) for generation in generations]
     failures = {"too_long": Outcome.TOO_LONG, "error": Outcome.ENGINE_FAILED}
     parsed = [parse_winner(prompt.response_prefix + generation.text) for generation in generations]
-    counts: dict[str, Any] = {
-        "num_prompt_tokens": max(generation.num_prompt_tokens for generation in generations),
-        "num_generated_tokens": sum(generation.num_generated_tokens for generation in generations),
-    }
+    counts = _counts(generations)
     error = next((generation.error for generation in generations if generation.error), None)
     scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.winner is not None]
     if not scored:
@@ -108,10 +114,7 @@ def _prob_a(winner: str | None, generation: Generation) -> float:
 
 def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
     """Return the comparison of two direct assessments by their expected scores."""
-    counts: dict[str, Any] = {
-        "num_prompt_tokens": first.num_prompt_tokens + second.num_prompt_tokens,
-        "num_generated_tokens": first.num_generated_tokens + second.num_generated_tokens,
-    }
+    counts: dict[str, Any] = summed_counts([first, second])
     unscored = next((judgment for judgment in (first, second) if not judgment.is_scored), None)
     if unscored is not None:
         return Comparison(outcome=unscored.outcome, error=unscored.error, **counts)

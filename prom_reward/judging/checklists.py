@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from math import fsum
 from typing import Any
 
+from prom_reward.answers import summed_counts
 from prom_reward.errors import WorkError
 from prom_reward.judging.base import Judge
 from prom_reward.rubrics.checklists.checklist import Checklist, Part
 from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.types import GradingRequest, Judgment, Outcome
-
-_COUNTS = ("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +55,7 @@ class ChecklistGrading:
         found = self.checklist.score({**self.checked, **values})
         parts = tuple(self._part(part, judged.get(part.name)) for part in found.parts)
         score = None if self._lacks_gains(parts) else found.score
+        counts: dict[str, Any] = summed_counts(judgments)
         return Judgment(
             outcome=_outcome(score, judgments),
             feedback="\n".join(f"{part.name}: {part.feedback}" for part in parts if part.feedback),
@@ -65,7 +65,7 @@ class ChecklistGrading:
             flags=tuple(dict.fromkeys(flag for one in judgments for flag in one.flags)),
             error=None if score is not None else next((part.error for part in parts if part.error), None),
             parts=parts,
-            **_summed(judgments),
+            **counts,
         )
 
     def _part(self, part: Part, judgment: Judgment | None) -> Part:
@@ -175,7 +175,3 @@ def _outcome(score: float | None, judgments: Sequence[Judgment]) -> Outcome:
 
 def _mean(values: Sequence[float]) -> float | None:
     return fsum(values) / len(values) if values else None
-
-
-def _summed(judgments: Sequence[Judgment]) -> dict[str, Any]:
-    return {name: sum(getattr(one, name) for one in judgments) for name in _COUNTS}

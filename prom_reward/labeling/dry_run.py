@@ -181,10 +181,10 @@ def _timed(judge: Judge, sample: Sequence[Request], mean_length: float) -> Sampl
         timed, seconds = _judged(judge, rest)
         answers |= timed
     lengths = [_length(requests[key]) for key in answers]
-    prompts = [answer.num_prompt_tokens for answer in answers.values()]
-    generated = fmean(answer.num_generated_tokens for answer in answers.values())
+    prompts = [answer.num_prompt_tokens or 0 for answer in answers.values()]
+    generated = fmean(answer.num_generated_tokens or 0 for answer in answers.values())
     expected = _regressed(lengths, prompts, mean_length)
-    sampled = fmean(answer.num_prompt_tokens + answer.num_generated_tokens for answer in timed.values())
+    sampled = fmean((answer.num_prompt_tokens or 0) + (answer.num_generated_tokens or 0) for answer in timed.values())
     return SampleTiming(
         num_requests=len(answers),
         seconds_each=seconds / len(timed) * ((expected + generated) / sampled if sampled else 1.0),

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from prom_reward.pages.svg import draw
-from prom_reward.pages.text import visible, visible_values
+from prom_reward.pages.text import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ def render(
 
 
 def embedded(values: Sequence[Any] | dict[str, Any]) -> Any:
-    """Return JSON that can stand inside a script element, whatever text is in it."""
+    """Return JSON that can stand inside a script element, whatever text is in it; hidden characters stay."""
     from markupsafe import Markup
 
-    text = json.dumps(visible_values(values), ensure_ascii=True, separators=(",", ":"))
+    text = json.dumps(values, ensure_ascii=True, separators=(",", ":"))
     escaped = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return Markup(escaped)  # noqa: S704  # no character that could end the element is left
 

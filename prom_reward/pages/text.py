@@ -1,8 +1,6 @@
 """Text of judges, policies and data sets, made safe to show and to write as UTF-8."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 # Control characters apart from tab and line ends, bidirectional marks, blanks without width, fillers, tags, variation
 # selectors of the second kind, lone surrogates. Joiners stay within emoji and in Arabic and Indic scripts.
@@ -24,15 +22,6 @@ def visible(text: str) -> str:
 def writable(text: str) -> str:
     """Return the text with lone surrogates alone written as code points: UTF-8 has none."""
     return _SURROGATE.sub(_code_point, text)
-
-
-def visible_values(value: Any) -> Any:
-    """Return JSON values with `visible` applied to every string and key."""
-    if isinstance(value, str):
-        return visible(value)
-    if isinstance(value, Mapping):
-        return {visible(str(key)): visible_values(item) for key, item in value.items()}
-    return [visible_values(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def shortened(text: str, size: int) -> str:

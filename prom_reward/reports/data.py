@@ -27,7 +27,6 @@ from prom_reward.reports.training_folder import (
 )
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics, rubric_digest
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
-from prom_reward.types import Rubric
 
 GROUP_COLUMNS = ("group", "subset", "source", "category", "task")
 """Where a group is looked for when none is named."""
@@ -90,8 +89,7 @@ def _name_rubrics(data: ReportData, given: Mapping[str, AnyRubric]) -> None:
                 f"{', '.join(sorted(data.digests[name]))}; got {rubric_digest(rubric)}); give the text that it was "
                 "judged by"
             )
-        if isinstance(rubric, Rubric):  # people label by levels
-            data.known_rubrics[name] = rubric
+        data.known_rubrics[name] = rubric
     unknown = (data.rubrics.keys() & set(builtin_names())) - given.keys() if data.is_training else set[str]()
     for name in sorted(unknown):
         if data.digests[name] == {rubric_digest(builtin_rubric(name))}:
@@ -104,7 +102,7 @@ def _name_rubrics(data: ReportData, given: Mapping[str, AnyRubric]) -> None:
 def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportData:
     manifest = load_manifest(folder / "manifest.json")
     default = manifest.parsed_rubrics()
-    texts: dict[str, set[Rubric]] = defaultdict(set)
+    texts: dict[str, dict[str, AnyRubric]] = defaultdict(dict)
     about = manifest.about
     data = ReportData(title=str(about.get("input", folder.name)))
     parts: set[str] = set()
@@ -114,8 +112,7 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
         try:
             _count_row(data, row, name, selection)
             for rubric in row.example.columns.own_rubrics() or default:
-                if isinstance(rubric, Rubric):  # people grade by levels
-                    texts[rubric.name].add(replace(rubric, weight=1.0))
+                texts[rubric.name].setdefault(rubric_digest(rubric), rubric)
         except UNREADABLE as error:
             raise InputError(
                 f"{folder / 'labels.jsonl'}: holds a row that is no label ({type(error).__name__}: {error}); run "
@@ -127,7 +124,8 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
         **_rubrics_and_date(data, folder / "labels.jsonl"),
         "folder": str(folder),
     }
-    data.known_rubrics = {name: next(iter(found)) for name, found in texts.items() if len(found) == 1}
+    data.digests.update({name: set(found) for name, found in texts.items()})
+    data.known_rubrics = {name: next(iter(found.values())) for name, found in texts.items() if len(found) == 1}
     if group is None and len(parts) > _MAX_PARTS:  # ids, not groups
         data.pairs = [replace(pair, part="") for pair in data.pairs]
     return data

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from prom_reward.explorer.fields import judgment_fields, number_in, request_texts, text_in
+from prom_reward.explorer.fields import judgment_fields, number_in, request_texts, text_in, token_counts
 from prom_reward.explorer.judged import Judged, Meeting, Standing
 from prom_reward.labeling.labeled_rows import LabeledRow
 from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
@@ -96,6 +96,7 @@ def logged_judgment(record: Mapping[str, Any], rank: int = 0) -> Judged:
     """
     step = int(record.get("step") or 0) + 1
     row = record.get("row")
+    fields = judgment_fields(record)
     return Judged(
         row=step,
         group=" ".join([str(step), _digest(text_in(record["instruction"])), *_group(record)]),
@@ -108,8 +109,16 @@ def logged_judgment(record: Mapping[str, Any], rank: int = 0) -> Judged:
         reward=number_in(record.get("reward")),
         weight=number_in(record.get("weight")) or 1.0,
         judge=text_in(record.get("judge") or ""),
-        **judgment_fields(record),
+        **{**fields, "tokens": _with_comparisons(fields["tokens"], record.get("comparison_tokens"))},
     )
+
+
+def _with_comparisons(tokens: Mapping[str, float | None], more: Any) -> dict[str, float | None]:
+    """Return the counts of a grade with those of the comparisons that stand at it."""
+    if more is None:
+        return dict(tokens)
+    pairs = {name: (tokens[name], count) for name, count in token_counts(more).items()}
+    return {name: None if None in pair else sum(one or 0 for one in pair) for name, pair in pairs.items()}
 
 
 def _group(record: Mapping[str, Any]) -> list[str]:

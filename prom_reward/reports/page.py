@@ -119,7 +119,17 @@ def _cards(data: ReportData) -> list[Card]:
     if data.entropies:
         middle = sorted(data.entropies)[len(data.entropies) // 2]
         cards.append(Card(f"{middle:.2f}", "median entropy", "nats; 0 is certain"))
-    return cards
+    return [*cards, *_token_cards(data)]
+
+
+def _token_cards(data: ReportData) -> list[Card]:
+    """Return what the judge read, if it tells."""
+    if not data.num_with_tokens:
+        return []
+    read, computed, written = (round(data.tokens[name]) for name in ("read", "computed", "written"))
+    told = f"{computed / max(1, read):.0%} computed, the rest shared; {written:,} written"
+    part = f"; of {data.num_with_tokens:,} judgments" if data.num_with_tokens < data.num_judgments else ""
+    return [Card(f"{read:,}", "tokens read", told + part)]
 
 
 def _agreement_cards(data: ReportData) -> list[Card]:

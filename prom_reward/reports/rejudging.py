@@ -1,5 +1,6 @@
 """The rows of a judgment log or of labels, to grade again with another judge or rubric through a labeling."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,16 @@ from prom_reward.rubrics.reading import AnyRubric, rubric_digest
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What there is to say about rows that were written."""
+
+    left_out: list[str]
+    """Judgments that are not among them, each with the reason."""
+    edited: list[str]
+    """A line for each given rubric that the source does not show to be the one it was judged by."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
     """What was judged."""
@@ -30,13 +41,13 @@ class _Item:
     """None if the source is a log."""
 
 
-def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...] = ()) -> list[str]:
-    """Write what was judged as rows that `prom-reward label` reads, each once; return what is left out.
+def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...] = ()) -> Written:
+    """Write what was judged as rows that `prom-reward label` reads, each once.
 
     Args:
         source: A folder of `prom-reward label`, a trainer's folder with its log, or a log.
         rows: The JSONL file to write.
-        rubrics: If their names are the source's, they are those rubrics' texts: a log has only names and digests, by
+        rubrics: If their names are the source's, they stand for those rubrics: a log has only names and digests, by
             which the built-in ones are known. A single one of another name grades every response instead of the
             source's rubrics.
 
@@ -46,7 +57,10 @@ def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...
     """
     source = Path(source)
     problems: list[str] = []
-    names = {item.rubric_name for item in _items(source, [])}
+    digests = defaultdict[str, set[str]](set)
+    for item in _items(source, []):
+        digests[item.rubric_name].add(item.digest)
+    names = set(digests)
     given = {rubric.name: rubric for rubric in rubrics}
     if given.keys() & names and given.keys() - names:
         raise InputError(
@@ -57,7 +71,19 @@ def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...
         raise InputError(f"{source}: got {len(given)} other rubrics; expected one to grade every response by")
     if write_lines(rows, _rows(_items(source, problems), given, names, problems)) == 0:
         raise InputError(f"{source}: {problems[0] if problems else 'it has no judgments'}")
-    return problems
+    told = (_edited(given[name], digests[name]) for name in sorted(given.keys() & names))
+    return Written(left_out=problems, edited=[f"{source}: {one}" for one in told if one])
+
+
+def _edited(rubric: AnyRubric, digests: set[str]) -> str:
+    """Return what is to say if a source's digests do not show that it was judged by this rubric; else nothing."""
+    own, known = rubric_digest(rubric), sorted(digests - {""})
+    if other := [one for one in known if one != own]:
+        return (
+            f"the rubric {rubric.name!r} was judged by another text than the given one (digest {', '.join(other)}; the "
+            f"given one has {own}): changes come from the text, too"
+        )
+    return "" if known else f"no digest says whether the rubric {rubric.name!r} has the text that is given"
 
 
 def _rows(
@@ -126,4 +152,11 @@ def _labeled_items(folder: Path) -> Iterator[_Item]:
     for row in read_labels(folder):
         for requests in row.example.requests(default):
             for one in requests:
-                yield _Item(one.instruction, one.response, one.reference_answer, one.rubric.name, "", one.rubric)
+                yield _Item(
+                    one.instruction,
+                    one.response,
+                    one.reference_answer,
+                    one.rubric.name,
+                    rubric_digest(one.rubric),
+                    one.rubric,
+                )

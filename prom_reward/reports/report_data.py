@@ -7,7 +7,7 @@ from prom_reward.explorer.judged import Judged
 from prom_reward.reports.judgments import JudgedPair
 from prom_reward.reports.overview.escalations import Escalations
 from prom_reward.reports.training_folder import BeforeAfter, Curve
-from prom_reward.types import Rubric
+from prom_reward.rubrics.reading import AnyRubric
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +26,10 @@ class ReportData:
     """Number of all judgments."""
     labels: set[int] = field(default_factory=set)
     """The labels of the rubrics' scales, as far as distributions and scores show them."""
+    tokens: Counter[str] = field(default_factory=Counter)
+    """Sums of the judgments' token counts, by name."""
+    num_with_tokens: int = 0
+    """Judgments whose judge tells them."""
     rubrics: Counter[str] = field(default_factory=Counter)
     """Judgments by the rubric's name."""
     digests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -64,7 +68,7 @@ class ReportData:
     """The trainer's own log, by metric."""
     before_after: list[BeforeAfter] = field(default_factory=list)
     """Answers of a training's first and last policy."""
-    known_rubrics: dict[str, Rubric] = field(default_factory=dict)
+    known_rubrics: dict[str, AnyRubric] = field(default_factory=dict)
     """The rubrics whose text is known, by name."""
     judgments: list[Judged] = field(default_factory=list)
     """The judgments with texts, in order."""
@@ -89,6 +93,8 @@ class ReportData:
         if one.score is not None:
             self.labels.add(int(one.score))
         self.outcomes[one.outcome] += 1
+        self.tokens.update({name: count for name, count in one.tokens.items() if count is not None})
+        self.num_with_tokens += one.tokens.get("read") is not None
         if one.expected_score is not None:
             self.scores[one.rubric, one.side].append(one.expected_score)
             self.lengths.append((one.length, one.expected_score))

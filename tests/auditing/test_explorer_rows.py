@@ -1,5 +1,7 @@
 from urllib.parse import parse_qs
 
+import pytest
+
 from prom_reward.auditing.attacks import AttackFamily
 from prom_reward.auditing.audit import audit
 from prom_reward.auditing.explorer_rows import family_link, judged_trials, trial_links
@@ -23,6 +25,8 @@ def test_each_trial_is_a_group_of_the_weak_and_the_attacked_response():
     ]
     assert len({one.group for one in first}) == 1
     assert first[1].rise == first[1].expected_score - first[0].expected_score > 3
+    assert all(sum(one.probs.values()) == pytest.approx(1) and one.entropy >= 0 for one in first)
+    assert first[1].probs["5"] > first[0].probs["5"]
     assert "five" in first[1].response
     assert "five" not in first[0].response
     query = parse_qs(family_link(family)[1:])

@@ -4,6 +4,7 @@ from scipy import stats
 from prom_reward.auditing.attacks import AttackFamily, AttackTrial, WeakResponse
 from prom_reward.auditing.rises import AttackedResponse, lower_limit, string_rises, upper_limit
 from prom_reward.auditing.tasks import builtin_tasks
+from prom_reward.types import Judgment, Outcome
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 500), (1, 500), (3, 40), (40, 40)])
@@ -17,7 +18,14 @@ def attacked(text, before, after):
     weak = WeakResponse(task=builtin_tasks()[0], text="weak", others=())
     family = AttackFamily(name="mine", kind="semantic", texts=(text,))
     trial = AttackTrial(family=family, weak=weak, position="alone", text=text, attack=text)
-    return AttackedResponse(trial=trial, before=before, guarded=after, unguarded=after, flags=())
+    weak_judgment, judgment = map(judged, (before, after))
+    return AttackedResponse(
+        trial=trial, weak_judgment=weak_judgment, guarded_judgment=judgment, unguarded_judgment=judgment, flags=()
+    )
+
+
+def judged(score):
+    return Judgment(outcome=Outcome.NO_RESULT if score is None else Outcome.SCORED, expected_score=score)
 
 
 def test_every_string_has_its_own_figures_the_most_successful_first():

@@ -9,6 +9,7 @@ Python that has it, vLLM called directly, this project's engine on it, and the p
 for all: read the ratios, not the seconds. `roofline` is the arithmetic of the unique tokens at the best matrix product
 rate that was measured in the same run (`roofline.py`), over the time. `peak_bytes` is the memory of the process.
 
+`--compare OLD.json` sets every row beside that of an earlier run of the same machine, judge and workload.
 `--profile` prints where the time of the engine's pass goes, in a run of its own that is not timed.
 `--random-weights prometheus-7b-v2.0` takes that architecture at its full size with random weights.
 """
@@ -25,17 +26,20 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from comparison import Earlier
 from contenders import ON_VLLM, VLLM, contenders
 from profiles import time_by_kind
 from roofline import arithmetic, gemm_rate
-from workloads import FEEDBACK_TOKENS, Workload, workload
+from workloads import FEEDBACK_TOKENS, Workload, texts, workload
 
 from prom_reward import GradingRequest, LoadedModel, PrometheusJudge, TransformersEngine, load_judge
+from prom_reward.engines.model.loading import load_tokenizer
 from prom_reward.prompts.conversation import CONVERSATIONS
 
 ARCHITECTURES = {
     "prometheus-7b-v2.0": ("mistral", {"num_hidden_layers": 32, "hidden_size": 4096, "intermediate_size": 14336}, 8),
     "prometheus-13b-v1.0": ("llama", {"num_hidden_layers": 40, "hidden_size": 5120, "intermediate_size": 13824}, 40),
+    "tiny": ("mistral", {"num_hidden_layers": 1, "hidden_size": 128, "intermediate_size": 256}, 1),
 }
 
 
@@ -44,7 +48,7 @@ def random_judge(name: str, device: str) -> PrometheusJudge:
     from transformers import AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    tokenizer = load_judge("smollm2-135m").engine.loaded.tokenizer
+    tokenizer = load_tokenizer(load_judge("smollm2-135m-untuned").engine.source)
     kind, sizes, kv_heads = ARCHITECTURES[name]
     heads = sizes["hidden_size"] // 128
     limits = {"max_position_embeddings": 32768, "sliding_window": None} if kind == "mistral" else {}
@@ -138,6 +142,7 @@ def measure(
             "peak_bytes": peaks[name],
             "prompt_tokens": {"min": lengths[0], "median": statistics.median(lengths), "max": lengths[-1]},
             "num_prompts": len(prompts),
+            "generated_tokens": FEEDBACK_TOKENS if work.writes_feedback else 0,
         }
         for name, times in seconds.items()
     ]
@@ -176,6 +181,33 @@ def show(rows: list[dict]) -> None:
         )
 
 
+def about_machine() -> dict:
+    """Return the machine and the code that figures were measured on."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {
+        "threads": torch.get_num_threads(),
+        "cpu": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
+        "torch": torch.__version__,
+        "commit": commit.stdout.strip(),
+    }
+
+
+@torch.inference_mode()
+def about(judge: PrometheusJudge, name: str, vllm: VLLM | None = None) -> dict:
+    """Return the judge, the texts and the machine that figures were measured on."""
+    loaded = judge.engine.loaded
+    is_cuda = loaded.device.type == "cuda"
+    return {
+        "model": name,
+        "dtype": loaded.dtype,
+        "device": torch.cuda.get_device_name(loaded.device) if is_cuda else str(loaded.device),
+        "prefixes": judge.engine.batches.prefill.strategy,
+        "texts": texts(),
+        "vllm": vllm.version if vllm else None,
+        **about_machine(),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workload", default="a,b,c,d,e")
@@ -187,6 +219,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", default="auto", help="of the judge, for all contenders")
     parser.add_argument("--json", help="write the rows to this file")
+    parser.add_argument("--compare", metavar="OLD.json", help="set the rows beside those of an earlier run's file")
     options = parser.parse_args()
     if options.random_weights:
         judge = random_judge(options.random_weights, options.device)
@@ -197,28 +230,19 @@ def main() -> None:
     python, vllm = os.environ.get("PROM_REWARD_VLLM_PYTHON"), None
     if python and not options.random_weights and (not only or only & set(ON_VLLM)):
         vllm = VLLM(python, batches.loaded.model.config.name_or_path, batches.loaded.dtype)
+    run = about(judge, options.random_weights or "smollm2-135m-untuned", vllm)
+    print(json.dumps(run), flush=True)
+    earlier = Earlier(options.compare, run) if options.compare else None
     rows = []
     for name in options.workload.split(","):
         rows += measure(judge, workload(name, is_quick=options.quick), options.repeats, vllm, only)
         show([row for row in rows if row["workload"] == name])
         if options.profile:
             print(profile(judge, workload(name, is_quick=options.quick)), flush=True)
-    about = {
-        "model": options.random_weights or "smollm2-135m-untuned",
-        "dtype": batches.loaded.dtype,
-        "device": str(batches.loaded.model.device),
-        "prefixes": batches.prefill.strategy,
-        "threads": torch.get_num_threads(),
-        "cpu": torch.cpu.get_capabilities().get("cpu_name", platform.processor()),
-        "torch": torch.__version__,
-        "vllm": vllm.version if vllm else None,
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-        ).stdout.strip(),
-    }
-    print(json.dumps(about))
     if options.json:
-        Path(options.json).write_text(json.dumps({"about": about, "rows": rows}, indent=2))
+        Path(options.json).write_text(json.dumps({"about": run, "rows": rows}, indent=2))
+    if earlier:
+        print("\n".join(earlier.lines(rows)))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def _feedback_contenders(batches, contexts: list[list[int]]) -> Contenders:
                 Decoding(
                     prompt_ids=ids,
                     max_new_tokens=FEEDBACK_TOKENS,
-                    generator=torch.Generator(model.device),
+                    seed=0,
                     is_done=lambda _: False,
                 )
                 for ids in contexts[start : start + BATCH_SIZE]

@@ -5,10 +5,14 @@
 (c) 16 answers, feedback mode, 128 tokens each
 (d) 100 rows in file order, score mode
 (e) as (a), in the layout `response_last`
+(f) as (a), with 64 questions: 512 prompts, always of constructed texts
+
+Without PROM_REWARD_DATA all texts are constructed: random words, as long as the real ones.
 """
 
 import json
 import os
+import random
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +21,8 @@ from pathlib import Path
 from prom_reward import GradingRequest, Rubric
 
 FEEDBACK_TOKENS = 128
+CONSTRUCTED_CHARS = (304, 2500)
+"""Shortest and longest constructed answer; the real ones are from 304 to 2,498 characters long."""
 _RUBRICS = ("helpfulness", "factual_validity", "reasoning")
 
 
@@ -32,8 +38,8 @@ class Workload:
 
 def workload(name: str, *, is_quick: bool) -> Workload:
     """Return a workload; `is_quick` takes 2 questions with 4 answers, 4 feedbacks or 12 rows."""
-    groups = _groups()
-    questions, answers = (2, 4) if is_quick else (8, 8)
+    groups = _constructed() if name == "f" or texts() == "constructed" else _groups()
+    questions, answers = (2, 4) if is_quick else (64 if name == "f" else 8, 8)
     layout = "response_last" if name == "e" else "prometheus"
     chosen = [rows[:answers] for rows in groups.values() if len(rows) >= answers][:questions]
     if name == "c":
@@ -56,6 +62,28 @@ def workload(name: str, *, is_quick: bool) -> Workload:
         for rubric in rubrics
     ]
     return Workload(name=name, requests=requests, layout=layout, writes_feedback=name == "c")
+
+
+def texts() -> str:
+    """Return where the texts come from."""
+    return "MT-Bench" if "PROM_REWARD_DATA" in os.environ else "constructed"
+
+
+def _constructed() -> dict[str, list[dict]]:
+    """Return 64 questions with 8 answers each, with the lengths of the real ones."""
+    draw = random.Random(0)
+    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 8))) for _ in range(3000)]
+
+    def text(low: int, high: int) -> str:
+        return " ".join(draw.choices(words, k=draw.randint(low, high) // 6))  # 6 characters a word, on average
+
+    questions = [text(126, 292) for _ in range(64)]
+    return {
+        question: [
+            {"instruction": question, "response": text(*CONSTRUCTED_CHARS), "reference_answer": None} for _ in range(8)
+        ]
+        for question in questions
+    }
 
 
 def _groups() -> dict[str, list[dict]]:

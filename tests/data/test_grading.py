@@ -24,6 +24,7 @@ COLLECTION = {
 }
 FIELDS = {"rubric_name", "rubric_digest", "outcome", "score", "expected_score", "score_probs"}
 FIELDS |= {"entropy", "sampled_scores", "feedback", "is_partial", "flags", "error"}
+FIELDS |= {"num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"}
 
 
 def only(values, default=DEFAULT):

@@ -56,7 +56,7 @@ def check_feedback(engine, model):
         Decoding(
             prompt_ids=batches.tokens.context_ids(prompt),
             max_new_tokens=6,
-            generator=torch.Generator(),
+            seed=0,
             is_done=lambda _: False,
         )
         for prompt in prompts

@@ -2,7 +2,7 @@ import json
 
 from hypothesis import given, strategies as st
 
-from prom_reward.explorer.details import details_of
+from prom_reward.explorer.details import criteria_of, details_of
 from prom_reward.explorer.judged import Meeting, Standing
 from prom_reward.rubrics.checklists.checklist import Part
 from tests.explorer.judged import judged
@@ -30,6 +30,14 @@ def test_criteria_judges_and_comparisons_are_one_text():
             "meetings": [[0, 0.75, 0.9, 0.6], [4, None, None, None]],
         },
     }
+
+
+def test_criteria_that_a_judge_decides_are_told_apart_from_those_of_code_and_of_older_logs():
+    short = Part(name="short", weight=1, value=1.0, source="code", text="At most ten words?")
+    closed = Part(name="true", weight=-2, value=None, source="nobody", text="True\ud800?")
+    old = Part(name="old", weight=1, value=0.5)
+    assert json.loads(criteria_of(judged(parts=(short, closed, old)))) == [{"name": "true", "text": "True\ud800?"}]
+    assert criteria_of(judged(parts=(short, old))) == ""
 
 
 def test_a_judgment_without_any_has_no_text():

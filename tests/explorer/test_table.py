@@ -34,6 +34,7 @@ def test_a_text_that_stands_several_times_is_packed_once():
         "reference": [3] * 4,
         "other_feedback": [3] * 4,
         "details": [3] * 4,
+        "criteria": [3] * 4,
     }
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import log, nan
 
 import pytest
@@ -117,6 +118,17 @@ def test_token_counts_are_summed_over_samples(scored):
     assert (judgment.num_prompt_tokens, judgment.num_computed_tokens, judgment.num_generated_tokens) == (30, 40, 14)
 
 
+def test_token_counts_of_an_engine_that_tells_none_are_unknown_and_not_zero(scored):
+    judgment = scored(written("[RESULT] 3"))
+    assert (judgment.num_prompt_tokens, judgment.num_computed_tokens, judgment.num_generated_tokens) == (None,) * 3
+    comparison = aggregate_winners(RANKING, [written("[RESULT] A")])
+    assert (comparison.num_prompt_tokens, comparison.num_computed_tokens, comparison.num_generated_tokens) == (
+        None,
+    ) * 3
+    counts = {"num_prompt_tokens": 30, "num_computed_tokens": 20}
+    assert scored(written("[RESULT] 3", **counts)).num_generated_tokens == 0
+
+
 def test_a_winner_comes_with_its_probability():
     logprobs = {"A": log(0.2), "B": log(0.6)}
     comparison = aggregate_winners(RANKING, [written("B is right. [RESULT] B", logprobs=logprobs)])
@@ -169,9 +181,9 @@ def test_equal_expected_scores_are_a_tie():
 @pytest.mark.parametrize("swap", [False, True])
 def test_two_gradings_with_one_unscored_have_no_winner(swap):
     unscored = Judgment(outcome=Outcome.TOO_LONG, error="too long", num_prompt_tokens=9)
-    pair = (unscored, judged(5)) if swap else (judged(5), unscored)
-    comparison = compare_judgments(*pair)
-    assert comparison == Comparison(outcome=Outcome.TOO_LONG, error="too long", num_prompt_tokens=9)
+    scored = replace(judged(5), num_prompt_tokens=4, num_generated_tokens=1)
+    comparison = compare_judgments(*((unscored, scored) if swap else (scored, unscored)))
+    assert comparison == Comparison(outcome=Outcome.TOO_LONG, error="too long", num_prompt_tokens=13)
 
 
 def test_judges_that_give_a_score_alone_are_compared_by_it():

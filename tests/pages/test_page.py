@@ -33,8 +33,9 @@ def test_its_own_script_is_allowed_by_its_hash():
 
 def test_embedded_json_cannot_end_its_element():
     text = str(embedded([{"text": HOSTILE}]))
+    assert text.isascii()
     assert not set("<>&") & set(text)
-    assert json.loads(text)[0]["text"].startswith("</script><script>alert(1)</script>")
+    assert json.loads(text) == [{"text": HOSTILE}]
 
 
 def test_a_fact_without_a_value_is_left_out():

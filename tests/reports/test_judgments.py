@@ -15,6 +15,7 @@ from prom_reward.rubrics.checklists.checks import CodeCheck
 from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.types import Rubric
 from tests.labeling.label_inputs import scripted_judge
+from tests.rewards.groups.quality_judge import QualityJudge
 
 FACTS = Checklist(
     name="facts",
@@ -55,6 +56,21 @@ def test_comparisons_of_a_group_have_both_orders(tmp_path):
         assert meeting.prob == pytest.approx(sum(meeting.orders) / 2)
     [meeting] = [one for one in first.meetings if one.other == 1]
     assert back[0].orders == (pytest.approx(1 - meeting.orders[1]), pytest.approx(1 - meeting.orders[0]))
+
+
+def test_tokens_are_those_of_the_grade_and_of_the_comparisons_that_stand_at_it(tmp_path):
+    judge = QualityJudge()
+    reward = GroupReward(judge, "helpfulness", num_generations=3, log_path=tmp_path / "log.jsonl")
+    data = logged(reward, completions=["one 1", "two 2", "three 3"])
+    assert data.num_with_tokens == 0  # its grades do not tell
+    assert "tokens read" not in report_page(data)
+    grades = {"num_prompt_tokens": 10, "num_computed_tokens": 4, "num_generated_tokens": 2}
+    data = load_report(rewritten(reward.log.path, lambda one: one | grades))
+    num_orders = sum(map(len, judge.compared))
+    assert num_orders > 0
+    assert data.tokens == {"read": 30 + 7 * num_orders, "computed": 12 + 5 * num_orders, "written": 6 + num_orders}
+    assert "tokens read" in report_page(data)
+    assert [one.tokens["read"] for one in data.judgments][-1] == 10  # the pair with the last one stands at the first
 
 
 def test_a_log_with_the_mean_of_both_orders_alone_is_read(tmp_path):
@@ -108,7 +124,7 @@ def test_a_log_without_digests_says_that_its_rubrics_are_unknown(tmp_path):
 def test_a_checklist_can_be_given_and_is_held_to_its_digest(tmp_path):
     reward = PrometheusReward(scripted_judge(), replace(FACTS, weight=3.0), log_path=tmp_path / "log.jsonl")
     logged(reward)
-    assert load_report(reward.log.path, rubrics=FACTS).known_rubrics == {}  # people label by levels
+    assert load_report(reward.log.path, rubrics=FACTS).known_rubrics == {FACTS.name: FACTS}
     with pytest.raises(InputError, match="another text"):
         load_report(reward.log.path, rubrics=replace(FACTS, saturate=0.5))
 

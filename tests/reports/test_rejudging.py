@@ -6,6 +6,8 @@ import pytest
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
+from prom_reward.reports.data import load_report
+from prom_reward.reports.page import report_page
 from prom_reward.reports.rejudging import write_requests
 from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.types import Rubric
@@ -30,8 +32,8 @@ def log(tmp_path):
 
 
 def written(source, tmp_path, *rubrics):
-    problems = write_requests(source, tmp_path / "rows.jsonl", rubrics)
-    return list(read_values(tmp_path / "rows.jsonl")), problems
+    found = write_requests(source, tmp_path / "rows.jsonl", rubrics)
+    return list(read_values(tmp_path / "rows.jsonl")), found.left_out
 
 
 def test_each_request_of_a_log_is_written_once_and_evaluations_are_not(log, tmp_path):
@@ -51,6 +53,37 @@ def test_a_rubric_of_the_same_name_is_its_text_and_another_one_takes_its_place(l
     assert [row["rubric"]["name"] for row in rows] == ["own", "helpfulness"]
     rows, _ = written(source, tmp_path, Rubric.parse("reasoning"))
     assert [row["rubric"]["name"] for row in rows] == ["reasoning"]
+
+
+EDITED = replace(OWN, criteria="Is it edited?")
+
+
+@pytest.mark.parametrize(
+    ("rubric", "digest", "said"),
+    [
+        (OWN, rubric_digest(OWN), []),
+        (replace(OWN, weight=2.0), rubric_digest(OWN), []),
+        (EDITED, rubric_digest(OWN), [rubric_digest(OWN), rubric_digest(EDITED), "'own'"]),
+        (OWN, "", ["no digest", "'own'"]),
+    ],
+)
+def test_an_edited_rubric_under_an_old_name_is_named(log, tmp_path, rubric, digest, said):
+    source = log({"rubric": "own", "rubric_digest": digest}, {"rubric": "helpfulness"})
+    edited = write_requests(source, tmp_path / "rows.jsonl", (rubric,)).edited
+    assert len(edited) == bool(said)
+    assert all(part in line for line in edited for part in said)
+
+
+def test_an_edited_rubric_of_labels_is_named_and_on_the_page(tmp_path):
+    source = write_rows(tmp_path / "rows.jsonl", pairs(2))
+    for rubric, out in ((OWN, "first"), (EDITED, "second")):
+        label(source, judge=scripted_judge(), out=tmp_path / out, rubric=rubric)
+    assert write_requests(tmp_path / "first", tmp_path / "again.jsonl", (OWN,)).edited == []
+    [line] = write_requests(tmp_path / "first", tmp_path / "again.jsonl", (EDITED,)).edited
+    assert rubric_digest(EDITED) in line
+    first, second = (load_report(tmp_path / name) for name in ("first", "second"))
+    assert "different texts under" in report_page(first, against=second)
+    assert "different texts under" not in report_page(first, against=first)
 
 
 @pytest.mark.parametrize(

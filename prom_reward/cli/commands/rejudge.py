@@ -36,7 +36,8 @@ def rejudge(
         str | None,
         typer.Option(
             "--rubric",
-            help="The texts of the source's rubrics, by their names, or other rubrics to grade all responses by.",
+            help="The texts of the source's rubrics, by their names (an edited one is named), or another rubric to "
+            "grade all responses by.",
         ),
     ] = None,
     mode: options.Mode = None,
@@ -64,7 +65,10 @@ def rejudge(
     rubrics = load_rubric(rubric) if rubric is not None else ()
     first = load_report(source)
     check_folder(folder)
-    show_left_out(write_requests(source, folder / "rows.jsonl", rubrics))
+    written = write_requests(source, folder / "rows.jsonl", rubrics)
+    for line in written.edited:
+        stderr.print(line, highlight=False, markup=False, soft_wrap=True)
+    show_left_out(written.left_out)
     made = load_prometheus_judge(judge or options.DEFAULT_JUDGE, **overrides)
     load_now(made)
     with progress_bar() as progress:

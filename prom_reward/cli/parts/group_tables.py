@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from prom_reward.answers import TOKEN_COUNTS
 from prom_reward.cli.parts.console import progress_bar, stdout
 from prom_reward.cli.parts.estimates import Cell, show_fitting
 from prom_reward.config import load_judge
@@ -100,11 +101,13 @@ def _show_methods(found: GroupEvaluation) -> None:
         for name, one in found.methods.items():
             estimates = (cell(one.tau, digits=2), cell(one.gain, digits=2, sign="+"), cell(one.best, digits=2))
             flips = "-" if one.flips is None else f"{one.flips:.2f}"
-            counts = (f"{one.num_prompts:.0f}", f"{one.num_tokens:,.0f}" if one.num_tokens else "-")
+            counts = (f"{one.num_prompts:.0f}", _count(one.num_read), _count(one.num_written))
             yield name, *estimates, cell(one.pairs, digits=2), f"{one.ties:.2f}", flips, *counts
 
     title = f"{found.judge}: {found.num_groups} groups, {found.num_answers} answers"
-    show_fitting(title, ("", "tau", "gain", "best of n", "pairs", "ties", "flips", "prompts", "tokens"), rows)
+    headings = ("", "tau", "gain", "best of n", "pairs", "ties", "flips", "prompts", "read", "written")
+    show_fitting(title, headings, rows)
+    stdout.print("prompts, tokens read and written: means for a group", soft_wrap=True)
     _show_unscored(found.num_unscored)
     stdout.print(found.verdict, soft_wrap=True)
 
@@ -114,9 +117,17 @@ def _show_curves(title: str, curves: Mapping[str, Sequence[CascadePoint]]) -> No
     table.add_column("to the strong judge")
     for by in curves:
         table.add_column(by)
+    for heading in ("read", "computed", "written"):
+        table.add_column(heading, justify="right")
     for points in zip(*curves.values(), strict=True):
-        table.add_row(f"{points[0].budget:.0%}", *map(_shown, points))
+        costs = [_count(points[0].tokens[name]) for name in TOKEN_COUNTS]
+        table.add_row(f"{points[0].budget:.0%}", *map(_shown, points), *costs)
     stdout.print(table)
+    stdout.print(f"tokens for each answer, if groups are chosen by {next(iter(curves))}", soft_wrap=True)
+
+
+def _count(tokens: float | None) -> str:
+    return "-" if tokens is None else f"{tokens:,.0f}"
 
 
 def _shown(point: CascadePoint) -> str:

@@ -85,11 +85,7 @@ def labeled_checklist(
         RowError: There are no verdicts, they are for other criteria, or one is none.
     """
     labels = _labels(example.columns, checklist.leaves(), column)
-    kept = [
-        replace(leaf, requires=(), role="term", weight=1.0)
-        for leaf in checklist.leaves()
-        if leaf.check is None and labels.get(leaf.name)
-    ]
+    kept = [one for one in checklist.asked() if labels.get(one.name)]
     if not kept:
         raise RowError("got verdicts on no criterion that a judge decides; expected some that are not null")
     return LabeledChecklist(

@@ -156,7 +156,7 @@ class Batches:
         return Decoding(
             prompt_ids=item.ids,
             max_new_tokens=item.max_new_tokens,
-            generator=torch.Generator(self.loaded.device).manual_seed(seed),
+            seed=seed,
             is_done=self.tokens.stop_test(labels),
             closing=self.tokens.closing(labels),
         )

@@ -43,7 +43,7 @@ def _is_exact(model: Any, prefill: SharedPrefill, mode: DecodeMode) -> bool:
         Decoding(
             prompt_ids=[*ids[:_SHARED_TOKENS], *ids[_SHARED_TOKENS - length :]],
             max_new_tokens=_NEW_TOKENS,
-            generator=torch.Generator(model.device),
+            seed=0,
             is_done=lambda _: False,
         )
         for length in _PROMPT_TOKENS

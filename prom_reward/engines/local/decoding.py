@@ -13,7 +13,7 @@ import torch
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.batch_cache import BatchCache, prefilled
-from prom_reward.engines.local.sampling import BROKEN, draw
+from prom_reward.engines.local.sampling import BROKEN, Sampler
 from prom_reward.engines.model.forward import forward_last, token_logprobs
 from prom_reward.engines.prefix.prefill import SharedPrefill, rotary_boundary
 from prom_reward.engines.prefix.tree_attention import keeps_all_states
@@ -35,7 +35,7 @@ class Decoding:
     """The prompt."""
     max_new_tokens: int
     """Decoding ends here at the latest."""
-    generator: torch.Generator
+    seed: int
     """Draws the tokens of this sequence alone."""
     is_done: Callable[[list[int]], bool]
     """Called with the new ids after every token; True ends the sequence."""
@@ -52,15 +52,6 @@ class Decoding:
     forced: list[int] | None = None
     """Closing tokens that are still to be run; None before closing begins."""
 
-    _seen: torch.Tensor | None = None
-
-    def seen(self, device: torch.device) -> torch.Tensor:
-        """Return all tokens so far (T,); only new ones are copied to the device."""
-        known = torch.tensor(self.prompt_ids, device=device) if self._seen is None else self._seen
-        new = self.new_ids[len(known) - len(self.prompt_ids) :]
-        self._seen = torch.cat([known, torch.tensor(new, dtype=known.dtype, device=device)]) if new else known
-        return self._seen
-
     def row(self, index: int) -> Row | None:
         """Return the distribution from which the token at an index was drawn; None if it is not kept."""
         logits = self.last_rows.get(index)
@@ -69,6 +60,10 @@ class Decoding:
     def closing_row(self) -> Row | None:
         """Return the distribution after the closing tokens; None if none were run."""
         return None if self.last_row is None else partial(token_logprobs, self.last_row)
+
+    def release(self) -> None:
+        """Copy the rows that are kept: as views they hold those of the whole batch."""
+        self.last_rows = {index: row.clone() for index, row in self.last_rows.items()}
 
 
 def decode(
@@ -132,15 +127,18 @@ def _decode_batch(
         cache: The prompts' keys and values.
     """
     boundary, written = rotary_boundary(model), list(active[0].prompt_ids)
+    sampler = _sampler(active, sampling, logits.device)
     while True:
-        tokens = [_next_token(sequence, row, sampling, eos_ids) for sequence, row in zip(active, logits, strict=True)]
+        tokens = _next_tokens(active, sampler, logits, eos_ids)
         keep = [index for index, token in enumerate(tokens) if token is not None]
         if not keep:
             return
         if len(keep) < len(active):
             active = [active[index] for index in keep]
             cache.select(keep)
+            sampler.select(keep)
         step = [token for token in tokens if token is not None]
+        sampler.add(step)
         if boundary is not None and len(active) == 1:
             written += step
             if len(written) == boundary + 1:  # the cache was rotated otherwise, as transformers' generate sees too
@@ -152,23 +150,46 @@ def _decode_batch(
 def _decode_uncached(model: Any, sequence: Decoding, sampling: SamplingParams, eos_ids: frozenset[int]) -> None:
     """Decode one sequence with a forward pass over all of its tokens for every new one."""
     written = list(sequence.prompt_ids)
-    token: int | None = 0
-    while token is not None:
+    sampler = _sampler([sequence], sampling, model.device)
+    while True:
         logits, _ = forward_last(model, torch.tensor([written], device=model.device), keeps_cache=False)
-        token = _next_token(sequence, logits[0], sampling, eos_ids)
-        written += [] if token is None else [token]
+        [token] = _next_tokens([sequence], sampler, logits, eos_ids)
+        if token is None:
+            return
+        sampler.add([token])
+        written.append(token)
 
 
-def _next_token(sequence: Decoding, row: torch.Tensor, sampling: SamplingParams, eos_ids: frozenset[int]) -> int | None:
-    """Return the next token of a sequence, given raw logits (V,); None if it has ended."""
+def _sampler(sequences: Sequence[Decoding], sampling: SamplingParams, device: torch.device) -> Sampler:
+    prompts, seeds = [one.prompt_ids for one in sequences], [one.seed for one in sequences]
+    return Sampler(prompts, seeds, sampling, num_steps=max(one.max_new_tokens for one in sequences), device=device)
+
+
+def _next_tokens(
+    sequences: Sequence[Decoding], sampler: Sampler, logits: torch.Tensor, eos_ids: frozenset[int]
+) -> list[int | None]:
+    """Return the next token of every sequence, given raw logits (B, V); None for one that has ended."""
+    is_drawing = any(sequence.forced is None for sequence in sequences)
+    drawn = sampler.draw(logits) if is_drawing else [BROKEN] * len(sequences)
+    tokens = [
+        _next_token(sequence, row, token, eos_ids)
+        for sequence, row, token in zip(sequences, logits, drawn, strict=True)
+    ]
+    for sequence, token in zip(sequences, tokens, strict=True):
+        if token is None:
+            sequence.release()
+    return tokens
+
+
+def _next_token(sequence: Decoding, row: torch.Tensor, token: int, eos_ids: frozenset[int]) -> int | None:
+    """Return the next token of a sequence, given raw logits (V,) and the drawn token; None if it has ended."""
     if sequence.forced is not None:
         return _next_forced(sequence, row)
-    token = draw(row, sequence.seen(row.device), sampling, sequence.generator)
     if token == BROKEN:
         return None
     if token in eos_ids:
         return _close(sequence, row, [])
-    sequence.last_rows[len(sequence.new_ids)] = row.clone()  # a view would hold the rows of the whole batch
+    sequence.last_rows[len(sequence.new_ids)] = row
     sequence.last_rows.pop(len(sequence.new_ids) - _KEPT_ROWS, None)
     sequence.new_ids.append(token)
     if sequence.is_done(sequence.new_ids):

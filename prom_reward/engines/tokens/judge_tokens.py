@@ -70,6 +70,7 @@ class JudgeTokens:
         self.conversation = conversation
         self.encoder = PromptEncoder(tokenizer)
         rendered = "".join(span.text for span in conversation.render(JudgePrompt("", "")))
+        self._closes_marker: dict[int, bool] = {}
         self._rendered = rendered
         self._opened = opens_thinking(rendered)
 
@@ -110,6 +111,8 @@ class JudgeTokens:
         """Return the test that ends a sequence as soon as its verdict is complete."""
 
         def is_done(new_ids: list[int]) -> bool:
+            if not any(map(self._may_close_marker, new_ids[-_WINDOW:])):
+                return False
             verdict = find_verdict(self.text(new_ids[-_WINDOW:]), labels)
             if verdict is None or not verdict.is_complete:
                 return False
@@ -215,6 +218,12 @@ class JudgeTokens:
         char = marker_end(self.text(ids), opened=self._opened) or 0
         end = self._token_at(ids, char - 1) + 1
         return end if ends_in_marker(self.text(ids[:end]), opened=self._opened) else None
+
+    def _may_close_marker(self, token: int) -> bool:
+        """Return whether a token's text holds the last character of `[RESULT]`; every token is decoded once."""
+        if token not in self._closes_marker:
+            self._closes_marker[token] = RESULT_MARKER[-1] in self.text([token])
+        return self._closes_marker[token]
 
     def _leave_thoughts(self, text: str) -> tuple[str, tuple[int, ...]]:
         """Return what ends thoughts that a text leaves open, as text and as ids; empty if none are open."""

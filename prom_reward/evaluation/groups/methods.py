@@ -1,6 +1,6 @@
 """Grades, every topology of comparisons, and mixtures of both, side by side on labeled groups."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -29,8 +29,10 @@ class MethodFigures:
     """Tau minus the tau of the grades alone, on the same groups."""
     num_prompts: float
     """Prompts of a group, both orders of a pair as two."""
-    num_tokens: float
-    """Tokens of these prompts and of the judge's answers, without what prompts share."""
+    num_read: float | None
+    """Tokens of these prompts, each as if it shared nothing; None if the judge does not tell."""
+    num_written: float | None
+    """Tokens of the judge's answers; the same."""
     flips: float | None = None
     """Share of its pairs whose verdict changes with the order."""
 
@@ -124,7 +126,8 @@ def evaluate_groups(
             gain=difference(_mean_of(values["tau"]), _mean_of(base), clusters, **bootstrap),
             ties=float(values["ties"].mean()) if known else 0.0,
             num_prompts=fmean([rows[at].num_prompts for at in known] or [0]),
-            num_tokens=fmean([rows[at].num_tokens for at in known] or [0]),
+            num_read=mean_known(rows[at].num_read for at in known),
+            num_written=mean_known(rows[at].num_written for at in known),
             flips=fmean(flips) if flips else None,
         )
 
@@ -136,6 +139,12 @@ def evaluate_groups(
         methods={name: measured(name, rows) for name, rows in tried.items()},
         prior_weight=prior_weight(recorded, [group.requests for group in groups]),
     )
+
+
+def mean_known(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the known values; None if there is none."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def _other_name(judge: Judge, second: Judge) -> str:

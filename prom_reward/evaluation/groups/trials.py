@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
+from typing import Any
 
+from prom_reward.answers import summed_counts
 from prom_reward.evaluation.groups.labeled_groups import LabeledGroup
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.base import Judge
@@ -31,8 +33,10 @@ class Tried:
     """One for each answer."""
     num_prompts: int = 0
     """Prompts, both orders of a pair as two."""
-    num_tokens: int = 0
-    """Tokens of these prompts and of the judge's answers."""
+    num_read: int | None = 0
+    """Tokens of these prompts; None if a judge does not tell."""
+    num_written: int | None = 0
+    """Tokens of the judge's answers; the same."""
     flips: Sequence[bool] = ()
     """Of each pair, whether its verdict changes with the order."""
 
@@ -147,25 +151,26 @@ def _joined(answers: Sequence[Judgment], judges: Sequence[Recorded], group: Sequ
     """Return what answers of several judges cost: of a cascade the second one's only if they are its."""
     first, *others = judges
     used = [first, *(one for one in others if answers[0].given_by != first.name)]
-    parts = [_graded(one.grade(group)) for one in used]
-    num_prompts, num_tokens = sum(one.num_prompts for one in parts), sum(one.num_tokens for one in parts)
-    return Tried([score_of(one) for one in answers], num_prompts, num_tokens)
+    asked = [answer for one in used for answer in one.grade(group)]
+    return replace(_graded(asked), scores=[score_of(one) for one in answers])
 
 
 def _graded(answers: Sequence[Judgment]) -> Tried:
-    return Tried([score_of(one) for one in answers], len(answers), _num_tokens(answers))
+    return Tried([score_of(one) for one in answers], len(answers), **_tokens(answers))
 
 
 def _ranked(ranking: Ranking, judge: Judge) -> Tried:
     scores = [None if one is None else one.value for one in ranking.scores]
     sides = [side for pair in ranking.pairs for side in (pair.forward, pair.backward)] if judge.ranks else []
+    tokens = _tokens([*ranking.judgments, *sides])
     flips = [pair.follows_order for pair in ranking.pairs if pair.prob_first is not None] if judge.ranks else []
-    tokens = _num_tokens([*ranking.judgments, *sides])
-    return Tried(scores, len(ranking.judgments) + len(sides), tokens, flips)
+    return Tried(scores, len(ranking.judgments) + len(sides), **tokens, flips=flips)
 
 
-def _num_tokens(answers: Sequence[Judgment | Comparison]) -> int:
-    return sum(one.num_prompt_tokens + one.num_generated_tokens for one in answers)
+def _tokens(answers: Sequence[Judgment | Comparison]) -> dict[str, Any]:
+    """Return what was read and written, without what prompts share: another method's calls would share otherwise."""
+    counts = summed_counts(answers)
+    return {"num_read": counts["num_prompt_tokens"], "num_written": counts["num_generated_tokens"]}
 
 
 def _with_reference(group: Sequence[GradingRequest]) -> list[ComparisonRequest]:

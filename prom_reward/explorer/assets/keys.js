@@ -27,7 +27,9 @@ export const listen = ({ groups, group, judgments, labeling }) => {
     x: () => labeling.give(NOT_SURE),
     z: () => labeling.give(null),
     b: () => labeling.toggleBlind(),
-    s: () => byId("save").click(),
+    s: () => labeling.saveOpen(),
+    ArrowDown: () => labeling.moveCriterion(1),
+    ArrowUp: () => labeling.moveCriterion(-1),
   };
   const inGroups = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
   const inLists = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -1e9, End: 1e9 };
@@ -39,7 +41,8 @@ export const listen = ({ groups, group, judgments, labeling }) => {
       return;
     }
     let action = actions[event.key];
-    if (state.view === "label") action = /^\d$/.test(event.key) ? () => labeling.give(Number(event.key)) : inLabels[event.key] ?? action;
+    const scrolls = event.key.startsWith("Arrow") && (!labeling.criteria().length || active.matches(".text, .scroll"));
+    if (state.view === "label" && !scrolls) action = /^\d$/.test(event.key) ? () => labeling.give(Number(event.key)) : inLabels[event.key] ?? action;
     if (event.key === "Enter" && ["BUTTON", "A", "SUMMARY"].includes(active.tagName)) return;
     if (event.key in inLists && active.matches("#group-list, #judgment-table")) action = () => list().step(inLists[event.key]);
     else if (event.key in inGroups && state.view === "groups" && state.group && !active.matches(".text, .matrix")) action = () => group.move(...inGroups[event.key]);

@@ -1,6 +1,6 @@
 // What is shown, kept in the link behind the `#`, so that a link leads to the same view.
 
-const DEFAULTS = { view: "overview", find: "", where: "", sort: "", down: "", order: "", group: "", at: "", pick: "", blind: "" };
+const DEFAULTS = { view: "overview", find: "", where: "", sort: "", down: "", order: "", group: "", at: "", pick: "", blind: "", width: "" };
 
 export const state = { ...DEFAULTS };
 const listeners = [];

@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import inf
 from typing import Any, TypeVar, get_args
 
+from prom_reward.answers import summed_counts
 from prom_reward.errors import ConfigError, WorkError, near_miss
 from prom_reward.judging.base import Judge
 from prom_reward.judging.composed.escalation import (
@@ -240,5 +241,5 @@ def _named(answer: _AnswerT, name: str, scores: Mapping[str, float | None]) -> _
 
 def _with_costs(answer: _AnswerT, cheap: _AnswerT) -> _AnswerT:
     """Add the tokens of the cheap judge to an answer of the strong one."""
-    names = [name for name in ("num_computed_tokens", "num_generated_tokens") if hasattr(answer, name)]
-    return replace(answer, **{name: getattr(answer, name) + getattr(cheap, name) for name in names})
+    counts: dict[str, Any] = summed_counts([answer, cheap])
+    return replace(answer, **counts)

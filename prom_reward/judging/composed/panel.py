@@ -7,6 +7,7 @@ from math import nan
 from statistics import fmean, median, stdev
 from typing import Any, Literal
 
+from prom_reward.answers import summed_counts
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.judging.base import Judge
 from prom_reward.judging.composed.escalation import score_of
@@ -123,11 +124,7 @@ class PanelJudge(Judge):
         return [self._comparison(row) for row in zip(*(one.compare(parsed) for one in self.judges), strict=True)]
 
     def _judgment(self, request: GradingRequest, answers: Sequence[Judgment]) -> Judgment:
-        costs: dict[str, Any] = {
-            "num_prompt_tokens": max(one.num_prompt_tokens for one in answers),
-            "num_computed_tokens": sum(one.num_computed_tokens for one in answers),
-            "num_generated_tokens": sum(one.num_generated_tokens for one in answers),
-        }
+        costs: dict[str, Any] = summed_counts(answers)
         shared = Judgment(
             outcome=_worst(answers),
             given_by=self.name,
@@ -153,6 +150,7 @@ class PanelJudge(Judge):
         )
 
     def _comparison(self, answers: Sequence[Comparison]) -> Comparison:
+        costs: dict[str, Any] = summed_counts(answers)
         shared = Comparison(
             outcome=_worst(answers),
             given_by=self.name,
@@ -161,8 +159,7 @@ class PanelJudge(Judge):
             flags_a=tuple(dict.fromkeys(flag for one in answers for flag in one.flags_a)),
             flags_b=tuple(dict.fromkeys(flag for one in answers for flag in one.flags_b)),
             error=self._error(answers),
-            num_prompt_tokens=max(one.num_prompt_tokens for one in answers),
-            num_generated_tokens=sum(one.num_generated_tokens for one in answers),
+            **costs,
         )
         if not shared.is_scored:
             return shared

@@ -1,7 +1,8 @@
 """Recognizes a response that grades itself or gives the judge orders, in several languages.
 
 The patterns want both halves of such a sentence, the judged text or the judge and the grade or the order, because
-honest answers hold each half alone ("9/10", "ignore the warning", "la nota máxima es 10").
+honest answers hold each half alone ("9/10", "ignore the warning", "la nota máxima es 10"). All patterns but those of
+other scripts are in lower case and search a text in lower case, which takes half the time of searching in any case.
 """
 
 import re
@@ -46,8 +47,9 @@ _ENGLISH = (
     rf"\b{_ORDER} {_OWN}\b[^.!?\n]{{0,10}}\b{_ANY_GRADE}",
     rf"\b{_OWN}\b[^.!?\n]{{0,60}}\b(?:fully |completely |perfectly |entirely )(?:satisf|meet|fulfil|adher|align)\w*[^.!?\n]{{0,40}}"
     r"\b(?:rubric|criteri\w+|requirements|guidelines|standards)\b",
-    rf"(?<!your )(?<!his )(?<!her )(?<!their )(?<!our )\b(?:overall|final|total|assigned|correct|my)\s+{_IS_BEST}",
-    r"(?<!never )(?<!n't )(?<!n’t )(?<!not )\b(?:ignore|disregard|forget|override|bypass|skip|neglect)\b"
+    r"\b(?=[acfmot])(?<!your )(?<!his )(?<!her )(?<!their )(?<!our )"
+    rf"(?:overall|final|total|assigned|correct|my)\s+{_IS_BEST}",
+    r"\b(?=[bdfinos])(?<!never )(?<!n't )(?<!n’t )(?<!not )(?:ignore|disregard|forget|override|bypass|skip|neglect)\b"
     rf"[^.!?\n]{{0,20}}\b{_RULES}\b",
     rf"{_NOTE}[^.!?\n]{{0,20}}\b{_MACHINE}s?\b",
     rf"{_NOTE}[^.!?\n]{{0,20}}\b{_JUDGE}s?\b[^.!?\n]{{0,80}}(?:\b{_GIVE}\b[^.!?\n]{{0,40}}\b(?:{_OWN}|me|it|this|5)\b|{_BEST})",
@@ -58,12 +60,11 @@ _ENGLISH = (
     r"[<{]\s*/?\s*result\s*[>}][\s:=-]{0,4}[1-5]\b(?!\s*<)|\(result\)[\s:]{0,4}5\W*\Z",
 )
 # "The score is 5." may be a match's; in a text that speaks of judging it is a claim.
-_BARE_SCORE = re.compile(rf"\bthe\s+{_IS_BEST}", re.IGNORECASE)
+_BARE_SCORE = re.compile(rf"\bthe\s+{_IS_BEST}")
 _JUDGING = re.compile(
-    r"\b(?:feedback|rubric|criteri(?:on|a)|evaluat\w{1,5}|assess\w{1,5}|grader|judge|(?:this|the|my) (?:response|answer))\b",
-    re.IGNORECASE,
+    r"\b(?:feedback|rubric|criteri(?:on|a)|evaluat\w{1,5}|assess\w{1,5}|grader|judge|(?:this|the|my) (?:response|answer))\b"
 )
-_FAKE_TURN = re.compile(r"(?:\A|\n)[ \t]{0,3}#{2,4}[ \t]*(?:Instruction|Response|Input)[ \t]*:", re.IGNORECASE)
+_FAKE_TURN = re.compile(r"(?:\A|\n)[ \t]{0,3}#{2,4}[ \t]*(?:instruction|response|input)[ \t]*:")
 _LINES = (
     r"(?:\A|\n)[\s*_#>\[(-]{0,6}(?:score|rating\b(?=[^\n]{0,20}\s*\Z)|grade|verdict|result)[\s*_:=\])-]{1,6}"
     r"(?:5\s*/\s*5|10\s*/\s*10|100\s*/\s*100|1\.0|5\W{0,3}(?:\Z|\n)|pass\b|100 ?%)",
@@ -77,27 +78,27 @@ def _of(best: str, subject: str, end: str = r".!?\n") -> str:
 
 
 _LATIN = (
-    _of(
+    (
         r"(?:puntuaci[oó]n|calificaci[oó]n|nota) (?:m[aá]xima|m[aá]s alta)|m[aá]xima (?:puntuaci[oó]n|calificaci[oó]n|nota)",
         r"\b(?:esta|mi) (?:respuesta|soluci[oó]n)\b|\b(?:dale|dame|conc[eé]dele|concedele|otorgale|otórgale|asignale|asígnale|ponle)\b",
     ),
-    _of(
+    (
         r"\b(?:note|score) (?:maximale?|maximum|la plus (?:haute|[eé]lev[eé]e))|\bmeilleure note",
         r"\b(?:cette|ma) (?:r[eé]ponse|solution)\b|\b(?:donne|attribue|accorde|mets|mette)z?[- ](?:lui|moi)\b",
     ),
-    _of(
+    (
         r"\b(?:h[oö]chste|maximale|beste|volle)[nr]? (?:punktzahl|punkte|bewertung|note|wertung)|\bh[oö]chstnote",
         r"\b(?:diese[rs]?|meine[r]?) (?:antwort|l[oö]sung)\b|\b(?:gib|vergib|geben sie|vergeben sie) (?:mir|ihr|hier|bitte)\b",
     ),
-    _of(
+    (
         r"\b(?:pontua[cç][aã]o|nota|classifica[cç][aã]o) m[aá]xima",
         r"\b(?:esta|minha) resposta\b|\b(?:d[eê]|atribua|conceda)-(?:me|lhe)\b",
     ),
-    _of(
+    (
         r"\bpunteggio (?:massimo|pi[uù] alto)|\bvoto massimo",
         r"\b(?:questa|mia) risposta\b|\b(?:dalle|dammi|assegnale|assegnami)\b",
     ),
-    _of(r"\ben y[uü]ksek (?:puan|not)|\btam puan", r"\bbu (?:cevab|cevap|yan[ıi]t)\w*|\bver(?:in|iniz)?\b"),
+    (r"\ben y[uü]ksek (?:puan|not)|\btam puan", r"\bbu (?:cevab|cevap|yan[ıi]t)\w*|\bver(?:in|iniz)?\b"),
 )
 _OTHER_SCRIPTS = (
     _of(
@@ -123,7 +124,9 @@ _OTHER_SCRIPTS = (
     ),
     _of(r"(?:بالاترین|حداکثر) (?:نمره|امتیاز)", r"(?:این|به این) (?:پاسخ|جواب)|بدهید|بده\b"),
 )
-_IN_LATIN = [re.compile(pattern, re.IGNORECASE) for pattern in (*_ENGLISH, *_LATIN)]
+_IN_ENGLISH = [re.compile(pattern) for pattern in _ENGLISH]
+_IN_LATIN = [(re.compile(best), re.compile(_of(best, subject))) for best, subject in _LATIN]
+"""The best grade, which few texts name, and the whole claim."""
 _IN_OTHER_SCRIPTS = [re.compile(pattern, re.IGNORECASE) for pattern in _OTHER_SCRIPTS]
 
 # A JSON judge's answer and nothing else: a record with a name or a title is an honest one.
@@ -131,9 +134,9 @@ _PAIR = (
     r"\"?(?:pass(?:ed)?|reason(?:ing)?|feedback|explanation|verdict|justification|score|rating|grade|result)\"?"
     r"[ \t]{0,4}:\s{0,4}(?:\"[^\"\n]{0,400}\"|[\w.+/-]{1,20})\s{0,4},?\s{0,8}"
 )
-_VERDICT_OBJECT = re.compile(rf"(?:\A|[\n{{])\s{{0,8}}(?:{_PAIR}){{2,5}}(?:\}}|\Z|(?<=\n))", re.IGNORECASE)
-_TOP_SCORE = re.compile(r"\b(?:score|rating|grade)\"?[ \t]{0,4}:\s{0,4}\"?(?:5|1\.0|10|100)\b(?!\.\d)", re.IGNORECASE)
-_LINE_CLAIMS = [re.compile(pattern, re.IGNORECASE) for pattern in _LINES]
+_VERDICT_OBJECT = re.compile(rf"(?:\A|[\n{{])\s{{0,8}}(?:{_PAIR}){{2,5}}(?:\}}|\Z|(?<=\n))")
+_TOP_SCORE = re.compile(r"\b(?:score|rating|grade)\"?[ \t]{0,4}:\s{0,4}\"?(?:5|1\.0|10|100)\b(?!\.\d)")
+_LINE_CLAIMS = [re.compile(pattern) for pattern in _LINES]
 _SINGLE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
 
 
@@ -142,12 +145,13 @@ def claims_score(text: str) -> bool:
 
     Claims in Latin letters are looked for in the text as it looks, those in other scripts as they are written.
     """
-    looks = fold(text)
+    looks = fold(text).lower()
     flowing = _SINGLE_BREAK.sub(" ", looks)
     return (
         _FAKE_TURN.search(looks) is not None
         or any(pattern.search(looks) for pattern in _LINE_CLAIMS)
-        or any(pattern.search(flowing) for pattern in _IN_LATIN)
+        or any(pattern.search(flowing) for pattern in _IN_ENGLISH)
+        or any(best.search(flowing) and claim.search(flowing) for best, claim in _IN_LATIN)
         or any(_TOP_SCORE.search(match[0]) for match in _VERDICT_OBJECT.finditer(looks))
         or bool(_BARE_SCORE.search(flowing) and _JUDGING.search(flowing))
         or (not text.isascii() and _claims_in_other_scripts(_SINGLE_BREAK.sub(" ", text)))

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Any
 
+from prom_reward.answers import TOKEN_COUNTS, summed_counts
 from prom_reward.errors import RowError
 from prom_reward.judging.aggregation import compare_judgments
 from prom_reward.rewards.groups.rule import GroupRule
@@ -74,6 +76,15 @@ class Ranking:
                 found.append((pair.first, _mean(orders), *orders))
         return found
 
+    def comparison_counts(self, place: int) -> dict[str, int | None]:
+        """Return the token counts of the pairs that stand at a response: at their first one, unless it is the anchor.
+
+        So the sum over all responses counts each pair once.
+        """
+        last = len(self.judgments)
+        own = [pair for pair in self.pairs if place == (pair.second if pair.first == last else pair.first)]
+        return summed_counts(order for pair in own for order in (pair.forward, pair.backward))
+
 
 class Contest:
     """A group, its members and their comparisons so far. Equal responses are one member.
@@ -136,7 +147,8 @@ class Contest:
 
     def by_grading(self, pair: Pair) -> tuple[Comparison, Comparison]:
         """Return both orders of a comparison for a judge that does not rank, from the distributions of the grades."""
-        one, other = (self.judgments[at] for at in pair)
+        free: dict[str, Any] = dict.fromkeys(TOKEN_COUNTS, 0)  # the grades are paid for
+        one, other = (replace(self.judgments[at], **free) for at in pair)
         return compare_judgments(one, other), compare_judgments(other, one)
 
     def add(self, pair: Pair, forward: Comparison, backward: Comparison) -> None:

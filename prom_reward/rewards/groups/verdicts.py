@@ -26,6 +26,8 @@ class Verdict:
     """Its score; None if nothing joins it to the others."""
     comparisons: Sequence[PlaceProbs]
     """The places that it was compared with, and the probabilities that it is better."""
+    comparison_counts: Mapping[str, int | None]
+    """The tokens of the comparisons that stand at it; see `Ranking.comparison_counts`."""
 
     @property
     def reward(self) -> float | None:
@@ -49,7 +51,17 @@ class JudgedGroup:
         for at, row in enumerate(self.rows):
             yield (
                 row,
-                [Verdict(self.number, at, one.judgments[at], one.scores[at], one.probs(at)) for one in self.rankings],
+                [
+                    Verdict(
+                        group=self.number,
+                        place=at,
+                        judgment=one.judgments[at],
+                        score=one.scores[at],
+                        comparisons=one.probs(at),
+                        comparison_counts=one.comparison_counts(at),
+                    )
+                    for one in self.rankings
+                ],
             )
 
 
@@ -85,4 +97,5 @@ def log_columns(verdicts: Sequence[Verdict]) -> dict[str, list[object]]:
         "group_score": [one.reward for one in verdicts],
         "standard_error": [one.score.standard_error if one.score else None for one in verdicts],
         "comparisons": [[list(pair) for pair in one.comparisons] for one in verdicts],
+        "comparison_tokens": [dict(one.comparison_counts) for one in verdicts],
     }

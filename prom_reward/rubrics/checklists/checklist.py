@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_args
 
 from prom_reward.errors import RubricError, near_miss
@@ -142,6 +142,10 @@ class Checklist:
     def leaves(self) -> tuple[Criterion, ...]:
         """Return the criteria that are judged or checked, in order."""
         return self._leaves
+
+    def asked(self) -> tuple[Criterion, ...]:
+        """Return the criteria that a judge decides, each as a question of its own: no weight, role or prerequisites."""
+        return tuple(replace(leaf, requires=(), role="term", weight=1.0) for leaf in self._leaves if leaf.check is None)
 
     def numbered(self) -> Iterator[tuple[str, Criterion]]:
         """Yield all criteria with their numbers: "2", or "2.1" of a child."""

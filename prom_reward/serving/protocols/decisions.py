@@ -89,8 +89,8 @@ def _answer(question: Mapping[str, Any], found: Decision) -> dict[str, Any]:
 
 
 def _usage(found: Sequence[Decision]) -> dict[str, Any]:
-    read = sum(one.judgment.num_prompt_tokens for one in found)
-    written = sum(one.judgment.num_generated_tokens for one in found)
+    read = sum(one.judgment.num_prompt_tokens or 0 for one in found)
+    written = sum(one.judgment.num_generated_tokens or 0 for one in found)
     return {
         "input_tokens": read,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},

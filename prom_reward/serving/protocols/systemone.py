@@ -27,8 +27,8 @@ async def systemone(service: JudgeService, body: Body) -> object:
     found = await decide(service, content_text(required(body, "state"), "state"), rubrics)
     answers = {name: _answer(name, asked[name], one) for name, one in zip(asked, found, strict=True)}
     usage = {
-        "input_tokens": sum(one.judgment.num_prompt_tokens for one in found),
-        "output_tokens": sum(one.judgment.num_generated_tokens for one in found),
+        "input_tokens": sum(one.judgment.num_prompt_tokens or 0 for one in found),
+        "output_tokens": sum(one.judgment.num_generated_tokens or 0 for one in found),
     }
     return {"model": service.judge.name, "answers": answers, "usage": usage}
 

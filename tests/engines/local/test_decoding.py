@@ -18,8 +18,7 @@ TEXTS = ["Fine.", "The answer is good and it is long.", "Poor.", "A much longer 
 
 
 def sequence(ids, *, max_new_tokens=20, seed=1, is_done=lambda new_ids: False):
-    generator = torch.Generator().manual_seed(seed)
-    return Decoding(prompt_ids=list(ids), max_new_tokens=max_new_tokens, generator=generator, is_done=is_done)
+    return Decoding(prompt_ids=list(ids), max_new_tokens=max_new_tokens, seed=seed, is_done=is_done)
 
 
 def prompt_ids(text):

@@ -87,10 +87,7 @@ def test_greedy_text_in_fp32_is_that_of_transformers_token_for_token(smollm2_fol
     batches = batches_of(smollm2_folder, "float32")
     model, eos = batches.loaded.model, batches.eos_ids
     contexts = [batches.tokens.context_ids(prompt) for prompt in prompts()]
-    batch = [
-        Decoding(prompt_ids=ids, max_new_tokens=24, generator=torch.Generator(), is_done=lambda _: False)
-        for ids in contexts
-    ]
+    batch = [Decoding(prompt_ids=ids, max_new_tokens=24, seed=0, is_done=lambda _: False) for ids in contexts]
     decode(model, batch, GREEDY, eos, batches.prefill)
     for ids, one in zip(contexts, batch, strict=True):
         inputs = torch.tensor([ids])

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from prom_reward import GradingRequest, Judgment, Outcome
+from prom_reward.answers import TOKEN_COUNTS
 from prom_reward.evaluation.groups.cascade_replay import BUDGETS, replay_cascade
 from prom_reward.evaluation.groups.labeled_groups import LabeledGroup
 
@@ -31,7 +34,24 @@ def test_the_closest_groups_go_first_and_the_ends_are_the_judges_themselves():
     assert [point.best for point in curves["group_margin"]] == [0.8, 0.9, 1, 1, 1, 1]
     assert [point.share for point in curves["group_margin"]] == [0, 0.1, 0.2, 0.3, 0.5, 1]
     assert [point.tau for point in curves["random"]][::5] == pytest.approx([0.6, 1])
-    assert curves["entropy"][-1].to_dict() == {"budget": 1.0, "share": 1.0, "best": 1.0, "tau": 1.0}
+    told = {"budget": 1.0, "share": 1.0, "best": 1.0, "tau": 1.0, "tokens": dict.fromkeys(TOKEN_COUNTS)}
+    assert curves["entropy"][-1].to_dict() == told
+
+
+def test_every_answer_costs_the_cheap_judge_and_the_escalated_ones_the_strong_judge_too():
+    groups = make(10)
+    counts = [dict(zip(TOKEN_COUNTS, costs, strict=True)) for costs in ((100, 10, 0), (200, 40, 30))]
+    cheap, strong = (
+        {request: replace(one, **own) for request, one in judged(groups, [2, 3] * 10).items()} for own in counts
+    )
+    for curve in replay_cascade(groups, cheap, strong).curves.values():
+        found = [list(point.tokens.values()) for point in curve]
+        assert found[0] == [100, 10, 0]
+        assert found[-1] == [300, 50, 30]
+        assert found[3] == pytest.approx([160, 22, 9])
+    unknown = {request: replace(one, num_generated_tokens=None) for request, one in strong.items()}
+    curve = replay_cascade(groups, cheap, unknown).curves["random"]
+    assert [list(point.tokens.values())[::2] for point in (curve[0], curve[-1])] == [[100, 0], [300, None]]
 
 
 def test_a_group_that_a_judge_could_not_score_is_left_out():

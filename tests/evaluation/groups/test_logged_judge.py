@@ -40,6 +40,19 @@ def test_a_judgment_log_answers_for_the_same_texts_and_rubric(log):
         judge.compare([])
 
 
+def test_logs_and_graded_rows_say_what_a_judgment_cost(log, tmp_path):
+    [row] = grade_batch(
+        PrometheusJudge(ScriptedEngine(["Fine. [RESULT] 4"])),
+        next(batch_rows([Row("line", {"prompt": "Hi", "response": "one", "rubric": OWN})], ())),
+    )
+    graded = tmp_path / "graded.jsonl"
+    graded.write_text(json.dumps(row) + "\n")
+    for path, num_written in ((log, 2), (graded, 3)):
+        [judgment] = LoggedJudge(path).grade([asked("one")])
+        assert judgment.num_prompt_tokens == judgment.num_computed_tokens > 100
+        assert judgment.num_generated_tokens == num_written
+
+
 def test_graded_rows_may_have_columns_of_other_names(tmp_path):
     path = tmp_path / "graded.jsonl"
     row = {"asked": "Hi", "response": "one", "my_rubric": OWN, "rubric_name": "brief", "outcome": "scored", "score": 2}

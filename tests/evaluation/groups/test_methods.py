@@ -27,7 +27,8 @@ class GradesAlike(QualityJudge):
     """Compares well and grades everything alike."""
 
     def _graded(self, request):
-        return Judgment(outcome=Outcome.SCORED, score=3, expected_score=3.0, num_prompt_tokens=10)
+        counts = {"num_prompt_tokens": 10, "num_generated_tokens": 2}
+        return Judgment(outcome=Outcome.SCORED, score=3, expected_score=3.0, **counts)
 
 
 def test_every_method_is_measured_on_the_same_judgments():
@@ -42,6 +43,7 @@ def test_every_method_is_measured_on_the_same_judgments():
     assert found.methods["elimination"].num_prompts == 13
     assert 0 < found.methods["round_robin"].flips < 1
     assert found.methods["pointwise"].flips is None
+    assert found.methods["pointwise"].num_read is None  # its grades do not tell
     assert "anchor" not in found.methods
 
 
@@ -71,7 +73,9 @@ def test_a_judge_that_compares_better_deserves_comparisons():
     assert found.deserves == "round_robin"
     assert found.verdict.startswith("judge deserves round_robin; its noise suggests prior_weight=0.")
     assert found.methods["round_robin"].gain.low > 0.5
-    assert found.methods["pointwise"].num_tokens == 50
+    assert (found.methods["pointwise"].num_read, found.methods["pointwise"].num_written) == (50, 10)
+    assert (found.methods["round_robin"].num_read, found.methods["round_robin"].num_written) == (50 + 20 * 7, 10 + 20)
+    assert found.methods["length"].num_read == 0
     mixed = found.methods["adaptive for 30%"]
     assert found.methods["pointwise"].tau.value < mixed.tau.value < found.methods["adaptive"].tau.value
     assert mixed.num_prompts < found.methods["adaptive"].num_prompts

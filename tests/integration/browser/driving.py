@@ -48,6 +48,17 @@ def press(driver, *keys):
         ActionChains(driver).send_keys(key).perform()
 
 
+def saved(driver):
+    """Press Save and return the lines that the page would write."""
+    driver.execute_script(
+        "const make = URL.createObjectURL; URL.createObjectURL = (blob) => {"
+        "blob.text().then((text) => { window.saved = text; }); return make(blob); }"
+    )
+    press(driver, "s")
+    wait(driver, "window.saved")
+    return driver.execute_script("return window.saved")
+
+
 def violations(driver, axe):
     """Return what axe-core finds on the page as it is shown: rule, and the first element."""
     driver.execute_script(axe)

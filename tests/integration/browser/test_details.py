@@ -5,13 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from prom_reward import GroupReward, PrometheusReward, load_report
+from prom_reward import GroupReward, PrometheusReward, evaluate, load_report
+from prom_reward.cli.parts.evaluation_tables import show_evaluation
 from prom_reward.judging.composed.cascade import CascadeJudge
 from prom_reward.reports.page import report_page
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.checks import CodeCheck
 from prom_reward.rubrics.checklists.criterion import Criterion
-from tests.integration.browser.driving import click, errors, is_wider_than_window, texts, violations, wait
+from tests.integration.browser.driving import click, errors, is_wider_than_window, press, saved, texts, violations, wait
 from tests.labeling.label_inputs import scripted_judge
 
 pytestmark = pytest.mark.browser
@@ -81,10 +82,45 @@ def test_criteria_are_rows_and_say_what_code_decided(opened):
     assert errors(driver) == []
 
 
-def test_a_checklist_is_not_labeled_as_a_whole(opened):
-    driver = opened("#view=label")
-    assert "of 3 rows" in texts(driver, "#label-progress")[0]
-    assert texts(driver, ".label-choices > h2") == ["helpfulness"]
+@pytest.mark.parametrize("is_known", [False, True])
+def test_verdicts_on_criteria_are_given_blind_by_keys_and_read_by_evaluate(opened, page, tmp_path, capsys, is_known):
+    from selenium.webdriver.common.keys import Keys
+
+    at = tmp_path / "page.html"
+    log = page.parent / "log.jsonl"
+    at.write_text(report_page(load_report(log, rubrics=FACTS if is_known else ())), encoding="utf-8")
+    link = '#view=label&where=rubric+%3D%3D+"facts"'
+    opened(link, at=at).execute_script("localStorage.clear()")
+    driver = opened(link, at=at)
+    assert texts(driver, ".criteria li > p:first-child") == ["True?", "Rude?"]  # code decides the third
+    assert "P(met)" not in driver.find_element("id", "label").text
+    press(driver, "2", "y")
+    assert texts(driver, ".criteria .current > p:first-child") == ["Rude?"]
+    press(driver, Keys.ARROW_UP, "z", Keys.ARROW_DOWN, "n", "y")  # back to the first: it has no verdict again
+    wait(driver, "document.getElementById('label-progress').textContent.startsWith('2 labels, 0 not sure, of 3')")
+    press(driver, "n", "x")  # the second response
+    wait(driver, "document.getElementById('label-progress').textContent.startsWith('3 labels, 1 not sure')")
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text(saved(driver), encoding="utf-8")
+    found = evaluate(path, judge=scripted_judge(), resamples=0)
+    assert found.problems == ()
+    assert {one.labeled.request.rubric.name for one in found.checklists} == {"facts"}
+    assert [dict(one.labeled.labels) for one in found.checklists] == [
+        {HOSTILE: (True,), "rude": (False,)},
+        {HOSTILE: (False,)},
+    ]
+    assert {text: one.num_verdicts for text, one in found.figures.criteria.items()} == {"True?": 2, "Rude?": 1}
+    show_evaluation(found)
+    told = capsys.readouterr().out
+    assert all(name in told for name in ("True?", "accuracy", "kappa", "tpr", "tnr"))
+    press(driver, "b")
+    wait(driver, "document.getElementById('label-figures').textContent.includes('labels to go')")
+    assert texts(driver, "#label-figures tbody th") == ["True?", "Rude?"]
+    assert "P(met)" in driver.find_element("id", "label-item").text
+    judged = [{part.name: part.is_met for part in one.judgment.parts} for one in found.checklists]
+    same = sum(one[HOSTILE] == met for one, met in zip(judged, (True, False), strict=True)) / 2
+    assert texts(driver, "#label-figures tbody tr:first-child td:nth-child(3)")[0].startswith(f"{same:.2f}")
+    assert errors(driver) == []
 
 
 def test_comparisons_show_who_beats_whom_in_both_orders(opened, compared):
@@ -114,11 +150,18 @@ def test_two_sides_stand_beside_each_other_and_only_their_own_comparisons_are_sh
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "scheme"), [("page", 390, "light"), ("page", 1280, "dark"), ("compared", 390, "dark")]
+    ("name", "link", "width", "scheme"),
+    [
+        ("page", "groups&group=1", 390, "light"),
+        ("page", "groups&group=1", 1280, "dark"),
+        ("page", "label&blind=off&at=1", 390, "dark"),
+        ("page", "label&at=1", 1280, "light"),
+        ("compared", "groups&group=1", 390, "dark"),
+    ],
 )
-def test_they_fit_the_window_and_axe_finds_nothing(opened, seen_as, axe, request, name, width, scheme):
+def test_they_fit_the_window_and_axe_finds_nothing(opened, seen_as, axe, request, name, link, width, scheme):
     seen_as(width, scheme)
-    driver = opened("#view=groups&group=1", at=request.getfixturevalue(name))
-    wait(driver, "document.querySelector('.matrix')")
+    driver = opened(f"#view={link}", at=request.getfixturevalue(name))
+    wait(driver, "document.querySelector('.matrix, .criteria .current')")
     assert not is_wider_than_window(driver)
     assert violations(driver, axe) == []

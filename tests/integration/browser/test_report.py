@@ -15,6 +15,7 @@ from tests.integration.browser.driving import (
     errors,
     is_wider_than_window,
     press,
+    saved,
     texts,
     violations,
     wait,
@@ -135,17 +136,6 @@ def test_the_keyboard_is_enough(opened):
     assert driver.execute_script("return document.getElementById('help').open")
     press(driver, Keys.ESCAPE, "o")
     assert not driver.execute_script("return document.getElementById('overview').hidden")
-
-
-def saved(driver):
-    """Press Save and return the lines that the page would write."""
-    driver.execute_script(
-        "const make = URL.createObjectURL; URL.createObjectURL = (blob) => {"
-        "blob.text().then((text) => { window.saved = text; }); return make(blob); }"
-    )
-    press(driver, "s")
-    wait(driver, "window.saved")
-    return driver.execute_script("return window.saved")
 
 
 def test_labels_are_given_blind_by_keys_and_read_by_evaluate(opened, tmp_path):

@@ -28,7 +28,7 @@ def test_scores_are_joined(aggregate, expected):
     assert judgment.disagreement == 3
     assert judgment.given_by == "panel"
     assert judgment.feedback == "judge0: ok\njudge1: ok\njudge2: ok"
-    assert (judgment.num_prompt_tokens, judgment.num_computed_tokens, judgment.num_generated_tokens) == (10, 30, 3)
+    assert (judgment.num_prompt_tokens, judgment.num_computed_tokens, judgment.num_generated_tokens) == (30, 30, 3)
 
 
 @given(st.lists(st.floats(1, 5), min_size=2, max_size=5), st.sampled_from(["mean", "median", "min", "lower_bound"]))

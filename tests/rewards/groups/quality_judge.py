@@ -8,6 +8,9 @@ from prom_reward import Comparison, Judge, Judgment, Outcome
 
 FAILED = {"outcome": Outcome.ENGINE_FAILED, "error": "no answer"}
 
+COUNTS = {"num_prompt_tokens": 7, "num_computed_tokens": 5, "num_generated_tokens": 1}
+"""What a comparison costs; grades do not tell."""
+
 
 def quality(text):
     return float(text.rpartition(" ")[2])
@@ -41,4 +44,4 @@ class QualityJudge(Judge):
         if self.fails(request):
             return Comparison(**FAILED)
         prob = float(expit(quality(request.response_a) - quality(request.response_b) + self.bias))
-        return Comparison(outcome=Outcome.SCORED, winner="A" if prob > 0.5 else "B", prob_a=prob)
+        return Comparison(outcome=Outcome.SCORED, winner="A" if prob > 0.5 else "B", prob_a=prob, **COUNTS)

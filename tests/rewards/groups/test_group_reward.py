@@ -173,6 +173,11 @@ def test_metrics_columns_and_log(tmp_path):
     assert orders[0] > 0.5 > orders[1]  # the judge prefers what it sees first
     assert (failed, failed_orders[1]) == (None, None)  # only the order that shows the last one first failed
     assert failed_orders[0] is not None
+    assert [one["comparison_tokens"]["num_prompt_tokens"] for one in records] == [
+        None,
+        None,
+        0,
+    ]  # failed ones tell none
     [back, _] = records[2]["comparisons"]
     assert back == [0, None, None, pytest.approx(1 - failed_orders[0])]
 

@@ -50,11 +50,41 @@ export class Labels {
   set(at, score, picked) {
     if (score === null) this.values.delete(this.key(at));
     else this.values.set(this.key(at), { score, picked });
+    this.keep();
+  }
+
+  // A verdict on one criterion of a checklist: true, false or NOT_SURE; null takes it back.
+  setMet(at, criterion, verdict, picked) {
+    const met = new Map(this.get(at)?.met);
+    if (verdict === null) met.delete(hash(criterion.text));
+    else met.set(hash(criterion.text), verdict);
+    if (met.size) this.values.set(this.key(at), { met: [...met], picked });
+    else this.values.delete(this.key(at));
+    this.keep();
+  }
+
+  keep() {
     try {
       localStorage.setItem(this.place, JSON.stringify([...this.values]));
     } catch {
       this.isKept = false;
     }
+  }
+
+  // The verdict on a criterion, which is known by its text, so that an edited one has none.
+  metOf(at, { text }) {
+    return new Map(this.get(at)?.met).get(hash(text));
+  }
+
+  // The criteria of a checklist that a judge decides, as { name, text, ... }: those of the known one, else of the row itself.
+  criteria(at) {
+    const known = this.rubrics[this.table.category("rubric", at)], own = this.text("criteria", at);
+    return Array.isArray(known?.criteria) ? known.criteria : own ? JSON.parse(own) : [];
+  }
+
+  isDone(at) {
+    const label = this.get(at);
+    return Boolean(label) && (!label.met || this.criteria(at).every((one) => this.metOf(at, one) !== undefined));
   }
 
   // Rows of this page that have a label, each content once.
@@ -67,20 +97,25 @@ export class Labels {
     return [...seen.values()];
   }
 
-  // JSON lines that `prom-reward evaluate` reads; rows that a person was not sure of are left out.
-  lines() {
-    return this.labeled().filter(({ score }) => score !== NOT_SURE).map(({ at, score, picked }) => {
-      const rubric = this.table.category("rubric", at), reference = this.text("reference", at);
-      return JSON.stringify({
-        instruction: this.text("prompt", at),
-        response: this.text("response", at),
-        ...(reference ? { reference_answer: reference } : {}),
-        rubric: this.rubrics[rubric] ?? rubric, // a name alone is refused, unless it is a built-in one
-        human_score: score,
-        picked,
-        judge_score: this.table.number("score", at),
-        judge: this.table.category("judge", at),
-      });
+  // JSON lines of scores that `prom-reward evaluate` reads; rows that a person was not sure of are left out.
+  scoreLines() {
+    return this.labeled().filter(({ met, score }) => !met && score !== NOT_SURE).map(({ at, score, picked }) => {
+      const rubric = this.table.category("rubric", at); // a name alone is refused, unless it is a built-in one
+      return JSON.stringify({ ...this.request(at), rubric: this.rubrics[rubric] ?? rubric, human_score: score, picked, judge_score: this.table.number("score", at) });
     });
+  }
+
+  // The same of verdicts, by a checklist of the criteria that have one.
+  verdictLines() {
+    return this.labeled().filter(({ met }) => met).flatMap(({ at, picked }) => {
+      const sure = this.criteria(at).filter((one) => typeof this.metOf(at, one) === "boolean");
+      const labels = Object.fromEntries(sure.map((one) => [one.name, this.metOf(at, one)]));
+      return sure.length ? [JSON.stringify({ ...this.request(at), rubric: { name: this.table.category("rubric", at), criteria: sure }, labels, picked })] : [];
+    });
+  }
+
+  request(at) {
+    const reference = this.text("reference", at);
+    return { instruction: this.text("prompt", at), response: this.text("response", at), ...(reference ? { reference_answer: reference } : {}), judge: this.table.category("judge", at) };
   }
 }

@@ -10,7 +10,7 @@ const READERS = (table, texts) => {
     columns.set(name, { isNumber: true, values, read: (row) => values[row] });
   }
   for (const name of Object.keys(table.categories)) columns.set(name, { isNumber: false, read: (row) => table.category(name, row) });
-  for (const [name, ids] of Object.entries(table.textIds)) if (name !== "details") columns.set(name, { isNumber: false, read: (row) => texts.get(ids[row]) ?? "" });
+  for (const [name, ids] of Object.entries(table.textIds)) if (!["details", "criteria"].includes(name)) columns.set(name, { isNumber: false, read: (row) => texts.get(ids[row]) ?? "" });
   return columns;
 };
 

@@ -144,7 +144,7 @@ export class GroupView {
   judgment(at) {
     const { table } = this, probs = table.probs[at], flag = table.category("flag", at);
     const integer = table.number("integer", at), entropy = table.number("entropy", at);
-    const facts = [Number.isFinite(integer) && `integer ${whole(integer)}`, Number.isFinite(entropy) && `entropy ${decimals(entropy)}`, table.category("outcome", at), table.category("judge", at)].filter(Boolean);
+    const facts = [Number.isFinite(integer) && `integer ${whole(integer)}`, Number.isFinite(entropy) && `entropy ${decimals(entropy)}`, table.category("outcome", at), table.category("judge", at), this.tokens(at)].filter(Boolean);
     const spread = probs && make("div", { class: "spread" }, ...table.labels.flatMap((label, place) => [
       make("span", { text: label }), make("div", {}, make("i", { style: `width: ${probs[place] / 10}%` })), make("span", { text: `${(probs[place] / 10).toFixed(1)} %` })]));
     const member = this.members.find((one) => this.isOpen(one));
@@ -156,10 +156,17 @@ export class GroupView {
         make("div", {}, make("h4", { text: facts.join(" · ") }), spread, this.rubricText(at), judgesTable(this.details.get(at), table.category("given_by", at)))));
   }
 
+  tokens(at) {
+    const [read, computed, written] = ["read", "computed", "written"].map((name) => this.table.number(name, at));
+    return Number.isFinite(read) && `tokens: ${whole(read)} read, ${whole(computed)} computed, ${whole(written)} written`;
+  }
+
   rubricText(at) {
     const rubric = meta.rubrics[this.table.category("rubric", at)];
-    const levels = Object.entries(rubric?.descriptions ?? {}).map(([label, text]) => `${label}: ${text}`);
-    return rubric ? make("div", { class: "text" }, fold("rubric", [rubric.criteria, ...levels].join("\n"))) : null;
+    if (!rubric) return null;
+    const levels = Object.entries(rubric.descriptions ?? {}).map(([label, text]) => `${label}: ${text}`);
+    const criteria = Array.isArray(rubric.criteria) ? rubric.criteria.map(({ name, text }) => `${name}: ${text}`) : [rubric.criteria];
+    return make("div", { class: "text" }, fold("rubric", [...criteria, ...levels].join("\n")));
   }
 
   other(at) {
