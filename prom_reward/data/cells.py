@@ -84,8 +84,8 @@ def passages_text(value: Any) -> str | None:
     """Return passages as one text: a text, texts, or mappings such as `{"title": ..., "text": ...}`; else None."""
     parts = value if isinstance(value, list | tuple) else [value]
     texts = [one if isinstance(one, str) else _passage(one) for one in parts]
-    found = [text.strip() for text in texts if text is not None]
-    return "\n\n".join(found) if len(found) == len(parts) and all(found) else None
+    found = [text.strip() for text in texts if text]
+    return "\n\n".join(found) if found and len(found) == len(parts) else None
 
 
 def _passage(value: Any) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from prom_reward.data.cells import DIALOGUE_END, cut_answer, is_whole, messages_of, read_answer, read_text, said
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names
-from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_key, check_no_steps, check_only_answer
+from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_key, check_no_steps, check_not_gold, check_only_answer
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.errors import RowError, RubricError
@@ -164,6 +164,7 @@ class RowFormat:
             answer = read_answer(response)
             if "response" not in self.columns and columns.read["response"] in AMBIGUOUS:
                 check_no_key(columns, answer)
+                check_not_gold(columns)
                 check_only_answer(columns, answer)
             return "response", [answer]
         columns.forget("response")

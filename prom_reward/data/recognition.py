@@ -10,8 +10,16 @@ from prom_reward.data.doubtful_answers import CHOICES
 from prom_reward.data.formats import KINDS, Example, Kind
 from prom_reward.errors import InputError
 
-QUESTION_PARTS = (*CHOICES, "image", "images", "video", "videos", "audio", "audios", "table", "schema", "paragraphs")
+QUESTION_PARTS = (
+    *(*CHOICES, "constraints", "persona", "evidence", "fact", "facts", "hint", "hints", "starter_code"),
+    *("table", "schema", "paragraphs", "few_shot_examples", "demonstrations", "files", "attachments"),
+    *(f"{name}{end}" for name in ("image", "video", "audio") for end in ("", "s", "_url", "_urls", "_path", "_paths")),
+)
 """Parts of a question that no layout reads: without them the judge sees another question."""
+_SEVERAL_REFERENCES = (
+    *("references", "reference_answers", "golden_answers", "gold_answers", "correct_answers", "ground_truths"),
+    "gold",  # often the index of a choice
+)
 
 _UNWARNED_ROLES = ("id", "chosen", "rejected")
 
@@ -81,7 +89,10 @@ def _spelling(name: object) -> str:
 
 
 _WARNED = [name for role in COLUMN_NAMES if role not in _UNWARNED_ROLES for name in COLUMN_NAMES[role]]
-_KNOWN = {_spelling(name): place for place, name in reversed(list(enumerate([*_WARNED, *QUESTION_PARTS])))}
+_KNOWN = {
+    _spelling(name): place
+    for place, name in reversed(list(enumerate([*_WARNED, *QUESTION_PARTS, *_SEVERAL_REFERENCES])))
+}
 
 
 def _says_more(columns: Columns, name: str, seen: str) -> bool:
