@@ -82,6 +82,22 @@ def _row(token: str, num_logprobs: int) -> dict[str, float]:
     return {token: log(0.8), **dict.fromkeys(others, log(0.05))}
 
 
+def several(answer):
+    """Take lists of prompts as vLLM does: each is answered, with its place, and the counts are those of all."""
+
+    def answer_all(path: str, body: dict):
+        prompts = body.get("prompt")
+        if not isinstance(prompts, list) or isinstance(prompts[0], int):
+            return answer(path, body)
+        made = [answer(path, {**body, "prompt": prompt}) for prompt in prompts]
+        if any(isinstance(one, int) for one in made):
+            return next(one for one in made if isinstance(one, int))
+        usage = {name: sum(one["usage"][name] for one in made) for name in made[0]["usage"]}
+        return {"choices": [{**one["choices"][0], "index": at} for at, one in enumerate(made)], "usage": usage}
+
+    return answer_all
+
+
 class ModelServer:
     """Answers completions like vLLM: token ids, log-probabilities of chosen ids, sampling with a seed."""
 

@@ -11,6 +11,7 @@ from prom_reward.pages.packing import packed
 from prom_reward.pages.page import embedded, render
 from prom_reward.pages.text import HIDDEN, visible
 from prom_reward.rubrics.checklists.checklist import Checklist
+from prom_reward.rubrics.checklists.criterion import MET
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.thinking import MARKS
 
@@ -42,6 +43,7 @@ def render_explorer(
     meta = {
         "scale": scale,
         "marks": MARKS,
+        "met": MET,
         "is_training": is_training,
         "chunks": [len(chunk) for chunk in table.chunks],
         "is_live": is_live,

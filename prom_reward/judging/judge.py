@@ -18,7 +18,7 @@ from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.requests import parse_requests
 from prom_reward.judging.truncation import fitting_request
 from prom_reward.judging.wordings import worded_requests
-from prom_reward.prompts.checklist import CHECKLIST_TEXTS
+from prom_reward.prompts.checklist import CRITERION_TEXTS
 from prom_reward.prompts.decision import DECISION_TEXTS
 from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import Layout, PromptStyle, TaskTexts, task_texts
@@ -27,7 +27,7 @@ from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment
 
 JudgeMode = Literal["feedback", "score"]
-CriterionText = Literal["rubric", "compact"]
+CriterionText = Literal["rubric", "compact", "criterion_first"]
 
 
 class PrometheusJudge(Judge):
@@ -52,7 +52,7 @@ class PrometheusJudge(Judge):
         cache: Keeps the engine's answers, so that nothing is asked for twice.
         flags: The detectors to run on responses, and the consequence of a flag; None marks flagged judgments and keeps
             their scores.
-        criterion_text: The task text of a checklist's criteria: "rubric" is the judge's own, "compact" our short one.
+        criterion_text: The task text of a checklist's criteria: "rubric" is the judge's own; for ours see `prompts/`.
         criteria_notes: Sentences to add to a rubric's criteria; the answers under several are averaged, each at its
             own price. An empty one stands for the criteria alone.
         name: A name for logs and reports.
@@ -162,7 +162,7 @@ class PrometheusJudge(Judge):
 
     def _prompt(self, request: GradingRequest) -> JudgePrompt:
         is_criterion = with_levels(request.rubric).is_criterion
-        texts = CHECKLIST_TEXTS if is_criterion and self.criterion_text == "compact" else self._texts
+        texts = CRITERION_TEXTS.get(self.criterion_text, self._texts) if is_criterion else self._texts
         return grading_prompt(request, texts, guard=self.guard, response_prefix=self._prefix)
 
     @property

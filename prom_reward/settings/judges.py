@@ -83,7 +83,7 @@ class JudgeConfig(Strict):
     detectors: tuple[str, ...] = tuple(DETECTORS)
     """Names of the detectors that look at responses."""
     criterion_text: CriterionText = "rubric"
-    """The task text of a checklist's criteria: the judge's own, or this project's compact one."""
+    """The task text of a checklist's criteria: the judge's own, or a compact one with the criterion last or first."""
     criteria_notes: tuple[str, ...] = ()
     """Sentences to add to a rubric's criteria; the answers under several are averaged, each at its own price."""
     truncate_response: Literal["middle"] | None = None

@@ -21,7 +21,7 @@ from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt
 from tests import fake_vllm
 from tests.fault_server import FaultServer
-from tests.served_models import ModelServer
+from tests.served_models import ModelServer, several
 
 GREEDY = SamplingParams(max_new_tokens=12, temperature=0, repetition_penalty=1, seed=1)
 SAMPLED = SamplingParams(max_new_tokens=12, temperature=1, seed=7)
@@ -81,7 +81,7 @@ SERVERS = {}
 def server(tiny_folder):
     """The model of `tiny_folder` behind a server, for the engines that need one."""
     loaded = load_model(ModelSource(model=str(tiny_folder), dtype="float32", device="cpu"))
-    SERVERS[tiny_folder] = FaultServer(ModelServer(loaded))
+    SERVERS[tiny_folder] = FaultServer(several(ModelServer(loaded)))
     yield
     SERVERS.pop(tiny_folder).close()
 

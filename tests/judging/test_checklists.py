@@ -177,7 +177,7 @@ def test_a_judge_that_loses_a_judgment_is_an_error():
         graded(Short(None), Checklist(criteria=(criterion("true"),)))
 
 
-@pytest.mark.parametrize("criterion_text", ["rubric", "compact"])
+@pytest.mark.parametrize("criterion_text", ["rubric", "compact", "criterion_first"])
 def test_criteria_asked_together_are_answered_as_each_alone(criterion_text):
     engine = TransformersEngine(tiny_judge(), conversation=CONVERSATIONS["mistral"], context_length=2048)
     model = PrometheusJudge(engine, mode="score", criterion_text=criterion_text)
@@ -189,3 +189,14 @@ def test_criteria_asked_together_are_answered_as_each_alone(criterion_text):
         {name: value for one in alone for name, value in values(one).items()}, abs=1e-4
     )
     assert 0 < together.num_computed_tokens < sum(one.num_computed_tokens for one in alone)
+
+
+def test_short_answers_under_long_criteria_cost_less_with_the_criterion_first():
+    engine = TransformersEngine(tiny_judge(), conversation=CONVERSATIONS["mistral"], context_length=2048)
+    checklist = Checklist(criteria=tuple(criterion(f"{name} and " + "in plain words " * 9) for name in "abcd"))
+    computed = {}
+    for text in ("compact", "criterion_first"):
+        model = PrometheusJudge(engine, mode="score", criterion_text=text)
+        found = model.grade([request(checklist, answer) for answer in ("Yes.", "No.", "Maybe.", "Two.")])
+        computed[text] = sum(one.num_computed_tokens for one in found)
+    assert computed["criterion_first"] < 0.7 * computed["compact"]

@@ -133,5 +133,6 @@ _SHOWN: "dict[str, Callable[[EndpointAbilities], str]]" = {
     "score mode, forced verdicts": lambda endpoint: _yes(endpoint.continues_answer),
     "score distribution": _distribution,
     "prompts as token ids": lambda endpoint: _yes(endpoint.takes_token_ids),
+    "several prompts a request": lambda endpoint: _yes(endpoint.takes_several),
     "repetition penalty": lambda endpoint: _yes(endpoint.takes_penalty),
 }

@@ -6,7 +6,7 @@ likeliest tokens at that place.
 """
 
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -22,6 +22,7 @@ from prom_reward.errors import ConfigError
 from prom_reward.thinking import answer_start, opening_mark, thoughts_closing
 from prom_reward.types import RESULT_MARKER, JudgePrompt
 
+_Row = Mapping[int, float]  # log-probabilities by token id
 _VERDICT_TOKENS = 6  # enough for " **(4" if a judge decorates its verdict
 _TOO_LONG = re.compile(
     r"context (?:length|window|size)|too (?:long|many tokens)|maximum .{0,40}(?:tokens|length)", re.I
@@ -68,8 +69,33 @@ class ServerAnswers:
         await self._requests.ask(self._requests.context(prompt), usage, max_tokens=1)
         return usage.num_prompt
 
-    async def answer(self, prompt: JudgePrompt, sampling: SamplingParams, seed: int) -> Generation:
+    async def replies_together(self, prompts: Sequence[JudgePrompt]) -> list[Reply | None]:
+        """Ask for the verdicts of prompts of one kind in one request, each read at once.
+
+        Returns:
+            What `answer` takes as a prompt's reply; None if the prompt has to be asked alone.
+        """
+        if len(prompts) == 1:
+            return [None]
+        contexts = {prompt: self._requests.context(prompt) for prompt in prompts}
+        kept = [prompt for prompt in prompts if self._fits(prompt, contexts[prompt])]
+        if not kept:
+            return [None] * len(prompts)
+        options = self._verdict_options(kept[0])
+        found = await self._requests.ask_together([contexts[prompt] for prompt in kept], **options)
+        replies = dict(zip(kept, found, strict=True))
+        return [replies.get(prompt) for prompt in prompts]
+
+    async def answer(
+        self, prompt: JudgePrompt, sampling: SamplingParams, seed: int, reply: Reply | None = None
+    ) -> Generation:
         """Answer one prompt; see `prom_reward.engines.base.Engine.generate`.
+
+        Args:
+            prompt: The prompt.
+            sampling: How feedback is written.
+            seed: The prompt's own.
+            reply: That of `replies_together`, if there is one.
 
         Raises:
             RequestFailedError: The server gave no answer that can be used.
@@ -81,7 +107,7 @@ class ServerAnswers:
             return self._too_long(length, f"the judge's context takes {self._requests.route.context_length}")
         try:
             if prompt.reads_score_at_once:
-                return self._scored(await self._read(prompt, "", usage), usage)
+                return self._scored(await self._read(prompt, "", usage, reply), usage)
             limit = sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1)
             return await self._feedback(prompt, sampling, seed, limit, usage)
         except RequestFailedError as error:
@@ -96,6 +122,10 @@ class ServerAnswers:
             return None
         verdict = max(len(tail) for tail in self._writer.labels(prompt).tails.values())
         return limit - length - verdict - (0 if prompt.reads_score_at_once else CLOSING_TOKENS)
+
+    def _fits(self, prompt: JudgePrompt, context: Mapping[str, Any]) -> bool:
+        room = self._room(prompt, len(context["prompt"]))
+        return room is None or room >= 0
 
     def _too_long(self, length: int, why: str) -> Generation:
         counted = f"{length} tokens" if length else "too many tokens"
@@ -201,17 +231,22 @@ class ServerAnswers:
             return reply.text
         return self._writer.decode([token for token in ids if token is not None])
 
-    async def _read(self, prompt: JudgePrompt, written: str, usage: Usage) -> _Reading:
+    def _verdict_options(self, prompt: JudgePrompt) -> dict[str, Any]:
+        """Return what asks for a verdict that is only read."""
+        limit = 1 if self._requests.reads_ids else _VERDICT_TOKENS
+        return {"max_tokens": limit, **self._requests.greedy(), **self._requests.rows(prompt)}
+
+    async def _read(self, prompt: JudgePrompt, written: str, usage: Usage, reply: Reply | None = None) -> _Reading:
         """Return the label reading after the marker that the prefix or the written text ends in."""
+        if reply is not None:
+            usage.add(reply)
         if self._requests.reads_ids:
-            return await self._read_labels(self._writer.ids(prompt, written), self._writer.labels(prompt).tails, usage)
-        reply = await self._requests.ask(
-            self._requests.context(prompt, written),
-            usage,
-            max_tokens=_VERDICT_TOKENS,
-            **self._requests.greedy(),
-            **self._requests.rows(prompt),
-        )
+            first = reply.rows[0].by_id() if reply is not None and reply.rows else None
+            ids, labels = self._writer.ids(prompt, written), self._writer.labels(prompt)
+            return await self._read_labels(ids, labels.tails, usage, first)
+        if reply is None:
+            context = self._requests.context(prompt, written)
+            reply = await self._requests.ask(context, usage, **self._verdict_options(prompt))
         verdict = find_verdict(RESULT_MARKER + reply.text, prompt.labels)
         if verdict is None or verdict.text not in prompt.labels:
             return _Reading(reply.text, is_verdict=verdict is not None)
@@ -223,21 +258,19 @@ class ServerAnswers:
             return _Reading(verdict.text)
         return _Reading(max(logprobs_by_text, key=logprobs_by_text.__getitem__), logprobs_by_text)
 
-    async def _read_labels(self, context: list[int], tails: Mapping[str, Tokens], usage: Usage) -> _Reading:
-        logprobs = await self._read_tails(context, tails, usage)
+    async def _read_labels(
+        self, context: list[int], tails: Mapping[str, Tokens], usage: Usage, first_row: _Row | None = None
+    ) -> _Reading:
+        logprobs = await self._read_tails(context, tails, usage, first_row)
         return _Reading(max(logprobs, key=logprobs.__getitem__), logprobs)
 
     async def _read_tails(
-        self,
-        context: list[int],
-        tails: Mapping[str, Tokens],
-        usage: Usage,
-        first_row: Mapping[int, float] | None = None,
+        self, context: list[int], tails: Mapping[str, Tokens], usage: Usage, first_row: _Row | None = None
     ) -> dict[str, float]:
         """Return the labels' log-probabilities after a context, exactly as an in-process engine does."""
-        known: dict[Tokens, Mapping[int, float]] = {}
+        known: dict[Tokens, _Row] = {}
         for prefix, tokens in next_tokens(tails).items():
-            row: Mapping[int, float] = first_row if first_row is not None and not prefix else {}
+            row: _Row = first_row if first_row is not None and not prefix else {}
             if not set(tokens) <= set(row):
                 ids = [*context, *prefix]
                 reply = await self._requests.ask(

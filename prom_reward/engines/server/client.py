@@ -14,7 +14,7 @@ import httpx2
 import openai
 
 from prom_reward.engines.server.circuit_breaker import CircuitBreaker
-from prom_reward.engines.server.rate_limit import Pace
+from prom_reward.engines.server.rate_limit import Pace, Slots
 from prom_reward.engines.server.replies import parse_answer
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats
@@ -54,7 +54,7 @@ class ServerClient:
     def __init__(self, source: ServerSource, stats: ServerStats, pace: Pace | None = None) -> None:
         self._source = source
         self._key = source.read_key()
-        self._slots = asyncio.Semaphore(source.max_in_flight)
+        self._slots = Slots(source.max_in_flight)
         self.breaker = CircuitBreaker(
             server=f"the judge's server {source.url}",
             threshold=source.outage_after,
@@ -67,6 +67,7 @@ class ServerClient:
         self._judging = self._openai(
             source.max_retries, _JudgeHttp(source, self.breaker, stats, key=self._key, pace=pace)
         )
+        self._asking_once = self._judging.with_options(max_retries=0)
         self._probing = self._openai(0, _JudgeHttp(source, None, None, key=self._key))
         if self._key and not source.is_loopback and source.parts.scheme == "http":
             logger.warning("%s: the key goes over plain http, readable on the way; use https", source.url)
@@ -82,15 +83,20 @@ class ServerClient:
         found = listed.get("data")
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else None
 
-    async def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def ask(self, path: str, body: Mapping[str, Any], *, num_prompts: int = 1) -> dict[str, Any]:
         """Return the JSON answer to a request, of a shape that can be read.
+
+        Args:
+            path: The endpoint.
+            body: The request.
+            num_prompts: Those in the body. A request for several is sent once: one of them may be why it failed.
 
         Raises:
             RequestFailedError: This request failed, after its retries; the server answers others.
             ServerGoneError: The server answers nothing.
             ConfigError: It refuses this caller: a wrong key, a wrong model.
         """
-        return await self._answer("POST", path, _encodable({**body, **self._source.extra_body}))
+        return await self._answer("POST", path, _encodable({**body, **self._source.extra_body}), num_prompts)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -109,12 +115,15 @@ class ServerClient:
             http_client=http,
         )
 
-    async def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-        async with self._slots:
+    async def _answer(
+        self, method: str, path: str, body: Mapping[str, Any] | None, num_prompts: int = 1
+    ) -> dict[str, Any]:
+        client = self._judging if num_prompts == 1 else self._asking_once
+        async with self._slots.take(num_prompts):
             was_lost = False
             for _ in range(_MOST_OUTAGES):
                 try:
-                    return await _send(self._judging, method, path, body)
+                    return await _send(client, method, path, body)
                 except openai.APIError as error:
                     reason, status = self._reason(error), getattr(error, "status_code", None)
                     if status is not None and 400 <= status < 500 and status not in (408, 409, 429, *_REFUSALS):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from prom_reward.engines.server.client import RequestFailedError, ServerClient
-from prom_reward.engines.server.replies import Reply, read_reply
+from prom_reward.engines.server.replies import Reply, read_replies, read_reply
 from prom_reward.engines.server.source import SERVED_BY, ApiName
 from prom_reward.errors import ConfigError, near_miss
 
@@ -25,6 +25,7 @@ _MAX_TOKENS_KEYS = ("max_tokens", "max_completion_tokens")
 _SAMPLING: Mapping[str, Any] = {"temperature": 0.5, "top_p": 0.9, "seed": 1}
 _TRIED = {"auto": "completions and no chat completions", "completions": "completions", "chat": "chat completions"}
 _IDS = [11, 12, 13, 14]
+_SHORT = "2 + 2 ="
 _SAMPLE = 'What is 2 + 2? Write it out.\n\n[RESULT] 4: \u00fcber 1,234.5% (naïve) of {"a": [1, 2]}\tdone — \u65e5\u672c'
 
 
@@ -42,6 +43,8 @@ class EndpointAbilities:
     """It takes `repetition_penalty` and `top_k`."""
     continues_answer: bool = False
     """It goes on with a started answer."""
+    takes_several: bool = False
+    """One request may hold several prompts."""
     max_tokens_key: str = "max_tokens"
     """The field that limits the answer's length."""
     left_out: frozenset[str] = frozenset()
@@ -200,16 +203,34 @@ async def _completions(client: ServerClient, model: str, refusals: list[str]) ->
     if takes_ids:
         reply = await ask(prompt=_IDS, logprobs=1, logprob_token_ids=_IDS[:2], return_tokens_as_token_ids=True)
         reads_ids = reply is not None and bool(reply.rows) and set(_IDS[:2]) <= set(reply.rows[0].by_id())
+    together = {"model": model, key: 1, **_kept(left_out), **({"logprobs": top} if top else {})}
+    takes_several = await _takes_several(client, together, [_SHORT, _SAMPLE], text) and (
+        not takes_ids or await _takes_several(client, together, [_IDS[:2], _IDS], ids)
+    )
     return EndpointAbilities(
         takes_token_ids=takes_ids,
         reads_token_ids=reads_ids,
         top_logprobs=top,
         takes_penalty=await ask(prompt=_SAMPLE, **NEUTRAL) is not None,
         continues_answer=True,
+        takes_several=takes_several,
         max_tokens_key=key,
         left_out=left_out,
         num_sample_tokens=text.num_prompt_tokens or None,
     )
+
+
+async def _takes_several(
+    client: ServerClient, body: Mapping[str, Any], prompts: Sequence[str | list[int]], last: Reply | None
+) -> bool:
+    """Whether an endpoint answers several prompts at once, the last as it was answered alone."""
+    try:
+        answer = await client.ask(COMPLETIONS, {**body, "prompt": prompts}, num_prompts=len(prompts))
+    except RequestFailedError:
+        return False
+    replies = read_replies(answer, len(prompts))
+    is_whole = all(reply is not None and bool(reply.rows) == ("logprobs" in body) for reply in replies)
+    return is_whole and last is not None and replies[-1] is not None and replies[-1].text == last.text
 
 
 async def _chat(client: ServerClient, model: str, refusals: list[str]) -> EndpointAbilities | None:

@@ -1,8 +1,9 @@
-"""Spaces requests so that they keep to a rate."""
+"""Limits of the requests to a server: their rate, and how many prompts are under way at once."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 
 class Pace:
@@ -39,3 +40,30 @@ class Pace:
             if left_s > 0:
                 await self._sleep(left_s)
             self._free_at = max(self._clock(), self._free_at) + max(self._request_s, num_tokens * self._token_s)
+
+
+class Slots:
+    """A semaphore of which several places are taken at once.
+
+    Args:
+        count: The places.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._free = asyncio.Semaphore(count)
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def take(self, count: int) -> AsyncIterator[None]:
+        """Hold so many places, at most all; one caller collects at a time, as two halves could block each other."""
+        taken, count = 0, min(count, self._count)
+        try:
+            async with self._turn:
+                while taken < count:
+                    await self._free.acquire()
+                    taken += 1
+            yield
+        finally:
+            for _ in range(taken):
+                self._free.release()

@@ -63,17 +63,25 @@ def parse_answer(content: bytes, *, is_completion: bool) -> tuple[dict[str, Any]
 
 
 def reply_problem(answer: Mapping[str, Any]) -> str | None:
-    """Return the reason why a completion cannot be read; None if it can."""
+    """Return the reason why no choice of a completion can be read; None if one can."""
     choices = answer.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+    if not isinstance(choices, list) or not choices:
         return "the answer has no choices"
-    refusal = _refusal(choices[0])
+    problems = [_problem(answer, choice) for choice in choices]
+    return None if None in problems else problems[0]
+
+
+def _problem(answer: Mapping[str, Any], choice: object) -> str | None:
+    """Return the reason why a choice cannot be read; None if it can."""
+    if not isinstance(choice, dict):
+        return "the answer has no choices"
+    refusal = _refusal(choice)
     if refusal:
         return f"the model refused: {ascii(refusal)[1:200]}"
-    if _text(choices[0]) is None:
-        return f"the answer's first choice has no text (got {json.dumps(choices[0], default=str):.120})"
+    if _text(choice) is None:
+        return f"the answer's first choice has no text (got {json.dumps(choice, default=str):.120})"
     try:
-        reply = read_reply(answer)
+        reply = _reply(answer, choice)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
         return "the answer's log-probabilities or counts have an unknown shape"
     if any(isnan(value) or value > 1e-6 for row in reply.rows for value in row.logprobs.values()):
@@ -82,8 +90,26 @@ def reply_problem(answer: Mapping[str, Any]) -> str | None:
 
 
 def read_reply(answer: Mapping[str, Any]) -> Reply:
-    """Return the first choice of an answer that has no `reply_problem`."""
-    choice = answer["choices"][0]
+    """Return the first readable choice of an answer that has no `reply_problem`."""
+    choices = answer["choices"]
+    readable = choices if len(choices) == 1 else [one for one in choices if _problem(answer, one) is None]
+    return _reply(answer, readable[0])
+
+
+def read_replies(answer: Mapping[str, Any], count: int) -> list[Reply | None]:
+    """Return the replies to several prompts, in their order, each with the counts of all; None for an unreadable one.
+
+    All are None if the choices do not say to which prompt each belongs.
+    """
+    choices = answer["choices"]
+    by_place = {one["index"]: one for one in choices if isinstance(one, dict) and isinstance(one.get("index"), int)}
+    if len(choices) != count or set(by_place) != set(range(count)):
+        return [None] * count
+    ordered = [by_place[place] for place in range(count)]
+    return [_reply(answer, one) if _problem(answer, one) is None else None for one in ordered]
+
+
+def _reply(answer: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
     usage = answer.get("usage") or {}
     details = usage.get("prompt_tokens_details") or {}
     return Reply(

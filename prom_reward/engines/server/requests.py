@@ -1,17 +1,20 @@
 """The requests for one prompt: their bodies and their cost."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.server.client import ServerClient
+from prom_reward.engines.server.client import RequestFailedError, ServerClient
 from prom_reward.engines.server.probe import CHAT, COMPLETIONS, CONTINUE, NEUTRAL, EndpointAbilities
 from prom_reward.engines.server.prompts import PromptWriter
 from prom_reward.engines.server.rate_limit import Pace
-from prom_reward.engines.server.replies import Reply, read_reply
+from prom_reward.engines.server.replies import Reply, read_replies, read_reply
 from prom_reward.engines.tokens.label_probs import Tokens, next_tokens
 from prom_reward.types import JudgePrompt
+
+logger = logging.getLogger(__name__)
 
 _CHARS_A_TOKEN = 4  # for the rate alone, if no tokenizer counts
 
@@ -76,13 +79,41 @@ class ServerRequests:
 
     async def ask(self, context: Mapping[str, Any], usage: Usage, **options: Any) -> Reply:
         """Send one request and add what it cost; raises as `ServerClient.ask` does."""
-        prompt = context.get("prompt") or context.get("messages")
-        num_tokens = len(prompt) if isinstance(prompt, list) and self.uses_ids else len(str(prompt)) // _CHARS_A_TOKEN
-        await self._pace.take(num_tokens + int(options["max_tokens"]))
+        await self._pace.take(self._num_tokens(context) + int(options["max_tokens"]))
         path = CHAT if self.route.is_chat else COMPLETIONS
         reply = read_reply(await self._client.ask(path, self._body(context, options)))
         usage.add(reply)
         return reply
+
+    async def ask_together(self, contexts: Sequence[Mapping[str, Any]], **options: Any) -> list[Reply | None]:
+        """Send several prompts of text completions in one request, once.
+
+        Returns:
+            Their replies, in order; None for a prompt that has to be asked alone. Tokens that the server counted for
+            all are divided by the prompts' lengths.
+        """
+        lengths = [self._num_tokens(one) for one in contexts]
+        await self._pace.take(sum(lengths) + len(lengths) * int(options["max_tokens"]))
+        body = self._body({"prompt": [one["prompt"] for one in contexts]}, options)
+        try:
+            answer = await self._client.ask(COMPLETIONS, body, num_prompts=len(contexts))
+        except RequestFailedError as error:
+            logger.info("a request for %d prompts failed (%s); each is asked alone", len(contexts), error)
+            return [None] * len(contexts)
+        replies = read_replies(answer, len(contexts))
+        total = max(1, sum(lengths))
+        return [reply and self._own(reply, length, total) for reply, length in zip(replies, lengths, strict=True)]
+
+    def _own(self, reply: Reply, length: int, total: int) -> Reply:
+        """Return a reply to one prompt with the tokens of that prompt; llama.cpp counts those of the first alone."""
+        counted = reply.num_prompt_tokens
+        own = length if self.uses_ids and counted else round(counted * length / total)
+        cached = round(reply.num_cached_tokens * own / counted) if counted else 0
+        return replace(reply, num_prompt_tokens=own, num_cached_tokens=cached)
+
+    def _num_tokens(self, context: Mapping[str, Any]) -> int:
+        prompt = context.get("prompt") or context.get("messages")
+        return len(prompt) if isinstance(prompt, list) and self.uses_ids else len(str(prompt)) // _CHARS_A_TOKEN
 
     def _body(self, context: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """Return a request's body in the server's words, without the fields that it refuses."""

@@ -5,16 +5,18 @@ Belongs to one event loop.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.server.answers import ServerAnswers
+from prom_reward.engines.server.batches import Job, batches
 from prom_reward.engines.server.client import RequestFailedError, ServerClient
 from prom_reward.engines.server.probe import ServerAbilities, probe_server, sample_text
 from prom_reward.engines.server.prompts import PromptWriter
 from prom_reward.engines.server.rate_limit import Pace
+from prom_reward.engines.server.replies import Reply
 from prom_reward.engines.server.requests import Route, ServerRequests
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats
@@ -25,7 +27,7 @@ from prom_reward.types import Conversation, JudgePrompt
 logger = logging.getLogger(__name__)
 
 _SEED_BITS = 31  # what every server takes
-_Job = tuple[JudgePrompt, int]
+_Item = TypeVar("_Item")
 
 
 class ServerSession:
@@ -45,7 +47,8 @@ class ServerSession:
     async def answer_all(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer prompts, in order.
 
-        Prompts that begin alike are sent one after another, so that the server's prefix cache hits; equal
+        Prompts that begin alike are sent one after another, so that the server's prefix cache hits; verdicts that are
+        read at once, as those on the criteria of one response, go in one request if the server takes that. Equal
         requests are sent once.
 
         Raises:
@@ -65,7 +68,7 @@ class ServerSession:
                 len(order),
                 failures[0].error,
             )
-        seen: set[_Job] = set()
+        seen: set[Job] = set()
         generations = []
         for job in jobs:
             one = answered[job]
@@ -77,34 +80,58 @@ class ServerSession:
         """Close all connections."""
         await self._client.close()
 
-    async def _run(self, order: Sequence[_Job], sampling: SamplingParams) -> dict[_Job, Generation]:
-        answered: dict[_Job, Generation] = {}
-        pending = iter(order)
-        workers = [
-            asyncio.create_task(self._work(pending, sampling, answered))
-            for _ in range(min(self._source.max_in_flight, len(order)))
-        ]
+    async def _run(self, order: Sequence[Job], sampling: SamplingParams) -> dict[Job, Generation]:
+        answered: dict[Job, Generation] = {}
+        left: list[Job] = []
+
+        async def answer(job: Job, reply: Reply | None = None) -> None:
+            try:
+                answered[job] = await self.answers.answer(job[0], sampling, job[1], reply)
+            except RequestFailedError as error:
+                answered[job] = self._failed(str(error))
+
+        async def answer_together(batch: Sequence[Job]) -> None:
+            replies = await self.answers.replies_together([prompt for prompt, _ in batch])
+            for job, reply in zip(batch, replies, strict=True):
+                if reply is None and len(batch) > 1:
+                    left.append(job)
+                else:
+                    await answer(job, reply)
+
         try:
             async with asyncio.timeout(self._source.batch_deadline_s) as deadline:
-                await asyncio.gather(*workers)
+                await self._side_by_side(batches(order, self._most_together), answer_together)
+                await self._side_by_side(left, answer)
         except TimeoutError:
             if not deadline.expired():
                 raise
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
         for job in order:
             if job not in answered:
                 answered[job] = self._failed(f"not answered within the batch's {self._source.batch_deadline_s:g} s")
         return answered
 
-    async def _work(self, pending: Iterator[_Job], sampling: SamplingParams, answered: dict[_Job, Generation]) -> None:
-        for job in pending:
-            try:
-                answered[job] = await self.answers.answer(job[0], sampling, job[1])
-            except RequestFailedError as error:
-                answered[job] = self._failed(str(error))
+    @property
+    def _most_together(self) -> int:
+        """The most prompts of one request; 1 if one that hangs would leave the others no time."""
+        has_time = self._source.batch_deadline_s >= 2 * self._source.request_timeout_s
+        takes_several = not self.route.is_chat and self.route.abilities.takes_several
+        return self._source.max_in_flight if takes_several and has_time else 1
+
+    async def _side_by_side(self, items: Sequence[_Item], work: Callable[[_Item], Awaitable[None]]) -> None:
+        """Work on items in order, as many at once as may be under way."""
+        pending = iter(items)
+
+        async def work_on() -> None:
+            for item in pending:
+                await work(item)
+
+        workers = [asyncio.create_task(work_on()) for _ in range(min(self._source.max_in_flight, len(items)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
 
     def _failed(self, error: str) -> Generation:
         self._stats.failed()

@@ -43,7 +43,7 @@ class ServerSource:
     api_key_file: str | None = None
     """A file that holds the key, in place of the variable."""
     max_in_flight: int = 64
-    """Requests that are under way at once, over all calls of one process."""
+    """Prompts that are under way at once, over all calls of one process."""
     requests_per_minute: float | None = None
     """Requests are spaced to keep to it; None for no limit."""
     tokens_per_minute: float | None = None

@@ -1,7 +1,7 @@
 """What stands out in judgments, each with a link to the rows that show it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +10,13 @@ from prom_reward.explorer.judged import Judged
 from prom_reward.explorer.links import condition, explorer_link
 from prom_reward.pages.text import shortened
 from prom_reward.reports.overview.rubric_rows import RubricRow
+from prom_reward.reports.overview.shifts import Shift, rubric_shifts
 from prom_reward.reports.overview.training_figures import share_without_spread
 from prom_reward.reports.report_data import ReportData
 
 _MIN_COUNT = 20  # judgments of a rubric, before its figures are called odd
 _CONSTANT = 0.98  # the share of one integer
 _FOLLOWS_LENGTH = 0.5  # Spearman
-_MIN_STEPS = 20
-_JUMP = 0.1  # of the scale
-_MIN_T = 6.0
 _FLAT_SHARE = 0.25  # groups without spread
 
 
@@ -42,7 +40,7 @@ def findings(data: ReportData, rubrics: Sequence[RubricRow]) -> list[Finding]:
         *_unscored(data),
         *_flagged(data.judgments),
         *(one for row in rubrics if row.count >= _MIN_COUNT for one in _odd(row)),
-        *(one for row in rubrics for one in _jump(row, data.step_scores.get(row.name, {}))),
+        *map(_shifted, rubric_shifts(rubrics, data.step_scores)),
         *_repeated(data),
         *_contrary(data),
         *_flat(data),
@@ -81,36 +79,18 @@ def _odd(row: RubricRow) -> Iterator[Finding]:
         yield Finding(title=f"{name} follows length", detail=detail, link=link)
 
 
-def _jump(row: RubricRow, steps: Mapping[int, Sequence[float]]) -> Iterator[Finding]:
-    found = level_shift({step: float(np.mean(scores)) for step, scores in sorted(steps.items())})
-    if found and abs(found[2] - found[1]) >= _JUMP * (row.scale[1] - row.scale[0]):
-        step, before, after = found
-        detail = f"Mean {before:.2f} before, {after:.2f} after, at once: did the judge, the data or the policy change?"
-        link = explorer_link(view="judgments", where=f"{condition('rubric', row.name)} and step >= {step - 1}")
-        yield Finding(title=f"{shortened(row.name, 40)} shifts at step {step}", detail=detail, link=link)
-
-
-def level_shift(curve: Mapping[int, float]) -> tuple[int, float, float] | None:
-    """Return the step at which a curve's level changes at once, with the means before and after.
-
-    The best split into two constant levels must explain the curve clearly better than a straight line does, and the
-    levels must differ by six standard errors.
-    """
-    steps, values = list(curve), np.array(list(curve.values()))
-    count = len(values)
-    margin = max(5, count // 10)
-    if count < _MIN_STEPS:
-        return None
-    splits = [
-        (float(values[:at].var() * at + values[at:].var() * (count - at)), at)
-        for at in range(margin, count - margin + 1)
-    ]
-    rest, at = min(splits)
-    line = np.polyval(np.polyfit(np.arange(count), values, 1), np.arange(count))
-    before, after = float(values[:at].mean()), float(values[at:].mean())
-    error = np.sqrt(rest / count * (1 / at + 1 / (count - at)))
-    is_clear = abs(after - before) > _MIN_T * error and rest < 0.7 * float(((values - line) ** 2).sum())
-    return (steps[at], before, after) if is_clear else None
+def _shifted(shift: Shift) -> Finding:
+    own, beside = shift.own, shift.beside
+    name = shortened(own.name, 40)
+    detail = f"Mean {own.before:.2f} before, {own.after:.2f} after, at once"
+    if beside is not None:
+        detail += f" against {shortened(beside.name, 40)} ({beside.before:.2f} and {beside.after:.2f})"
+    link = explorer_link(view="judgments", where=f"{condition('rubric', own.name)} and step >= {shift.step - 1}")
+    return Finding(
+        title=f"{name} shifts at step {shift.step}",
+        detail=f"{detail}: did the judge, the data or the policy change?",
+        link=link,
+    )
 
 
 def _repeated(data: ReportData) -> Iterator[Finding]:

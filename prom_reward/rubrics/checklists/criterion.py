@@ -145,7 +145,7 @@ class Criterion:
 
 def is_number(value: object) -> bool:
     """Whether a value is a finite number and no boolean."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def short_name(text: str) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.files import is_too_deep
-from prom_reward.rubrics.checklists.checklist import Checklist
+from prom_reward.rubrics.checklists.checklist import MAX_CRITERIA, Checklist
 from prom_reward.rubrics.checklists.criterion import Criterion, is_number, short_name
 from prom_reward.rubrics.checklists.items import CHILD_KEYS, TEXT_KEYS, criterion_fields, first
-from prom_reward.rubrics.checklists.markdown import is_sentence, list_items
+from prom_reward.rubrics.checklists.markdown import check_numbers, is_sentence, list_items
 from prom_reward.rubrics.formats import has_level_lines, is_level_key
 
 _LIST_KEYS = (
@@ -103,7 +103,12 @@ def _mapping_items(value: Mapping[Any, Any]) -> list[Any]:
 
 
 def _lifted(item: Any) -> Any:
-    """Lift PRBench's `annotations` to the criterion that they are of."""
+    """Read a criterion that is JSON text, and lift PRBench's `annotations` to the criterion that they are of."""
+    if isinstance(item, str) and item.lstrip().startswith("{"):
+        try:
+            item = json.loads(item)
+        except (ValueError, RecursionError):
+            return item
     inner = item.get("annotations") if isinstance(item, Mapping) else None
     return {**item, **inner} if isinstance(inner, Mapping) else item
 
@@ -126,8 +131,11 @@ def _has_levels(item: Mapping[Any, Any]) -> bool:
 
 
 def _criteria(items: Sequence[Any]) -> tuple[Criterion, ...]:
+    if len(items) > MAX_CRITERIA:
+        raise RubricError(f"got {len(items)} criteria; expected at most {MAX_CRITERIA}")
     read = [criterion_fields(item, str(number)) for number, item in enumerate(items, start=1)]
     _check_weights(read)
+    check_numbers([one["text"] for one in read if "weight" not in one])
     _give_names(list(_all_fields(read)))
     return tuple(_made(one, str(number)) for number, one in enumerate(read, start=1))
 

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 from prom_reward.errors import RubricError, near_miss
-from prom_reward.rubrics.checklists.checks import CodeCheck
+from prom_reward.rubrics.checklists.checks import CHECKS, CodeCheck
+from prom_reward.rubrics.checklists.criterion import is_number
+from prom_reward.rubrics.checklists.markdown import text_fields
 
 TEXT_KEYS = (
     *("text", "criterion", "criterion_text", "criteria_description", "requirement", "requirements", "rubric_item"),
@@ -28,6 +31,10 @@ _KNOWN_KEYS = {
 _CLASSES = {"essential": 5.0, "important": 3.0, "optional": 1.0, "pitfall": -1.0}
 _CLASS = re.compile(r"\s*(essential|important|optional|pitfall)\s+criteria\s*:\s*", re.IGNORECASE)
 _CLASS_WEIGHT = "_weight"
+_OTHER_WEIGHTS = ("score", "value", "max_points", "max_score", "pts", "marks", "penalty", "deduction")
+_NEGATIVE_KEYS = ("is_negative", "negative", "is_penalty", "is_pitfall")
+_POSITIVE_KEYS = ("is_positive", "positive")
+_NEGATIVE_VALUES = ("negative", "-", "minus", "penalty", "pitfall", "deduction", "undesirable")
 
 
 def criterion_fields(item: Any, number: str) -> dict[str, Any]:
@@ -41,10 +48,10 @@ def criterion_fields(item: Any, number: str) -> dict[str, Any]:
         RubricError: It cannot be read.
     """
     if isinstance(item, str):
-        item = {"text": item}
+        item = text_fields(item)
     if not isinstance(item, Mapping):
         raise RubricError(f"criterion {number}: got {item!r:.60}; expected a text, or a mapping with one")
-    given = {str(key): one for key, one in item.items() if one is not None}
+    given = {str(key): one for key, one in item.items() if one is not None and not (_is_nan(one) and key in _TAG_KEYS)}
     text = first(given, TEXT_KEYS)
     if not isinstance(text, str) or not text.strip():
         raise RubricError(
@@ -54,6 +61,7 @@ def criterion_fields(item: Any, number: str) -> dict[str, Any]:
     rated = None if "text" in given else _CLASS.match(text)  # `text` is our own key: it is taken as it is
     found: dict[str, Any] = {"text": text[rated.end() :].strip() if rated else text.strip()}
     weight = _weight(given, number)
+    _check_sign(given, weight, number)
     if rated:
         weight = _rated_weight(rated[1].lower(), weight, number)
     if weight is not None:
@@ -69,6 +77,10 @@ def criterion_fields(item: Any, number: str) -> dict[str, Any]:
         found["check"] = _check(check, number)
     found["children"] = _children(first(given, CHILD_KEYS), number)
     return found
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and isnan(value)
 
 
 def first(given: Mapping[str, Any], keys: Sequence[str]) -> Any:
@@ -87,13 +99,30 @@ def _names(given: Mapping[str, Any], text: str) -> dict[str, str]:
 def _weight(given: Mapping[str, Any], number: str) -> float | None:
     key = next((key for key in _WEIGHT_KEYS if key in given), None) or _class_key(given, number)
     if key is None:
+        if other := next((key for key in _OTHER_WEIGHTS if is_number(given.get(key))), None):
+            raise RubricError(f"criterion {number}: got {other}={given[other]!r:.40}; expected 'weight' or 'points'")
         return None
     try:
         if isinstance(given[key], bool):
             raise TypeError
         return float(given[key])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RubricError(f"criterion {number}: got {key}={given[key]!r:.40}; expected a number") from None
+
+
+def _check_sign(given: Mapping[str, Any], weight: float | None, number: str) -> None:
+    """Refuse a criterion that another key calls negative: its being met must not become a gain."""
+    for key in given.keys() - _KNOWN_KEYS:
+        said = str(given[key]).strip().lower()
+        is_flag = (key in _NEGATIVE_KEYS and said in ("true", "1")) or (
+            key in _POSITIVE_KEYS and said in ("false", "0")
+        )
+        if (is_flag or said in _NEGATIVE_VALUES) and (weight is None or weight > 0):
+            told = "no weight" if weight is None else f"the weight {weight:g}"
+            raise RubricError(
+                f"criterion {number}: got {key}={given[key]!r:.40} beside {told}; expected a negative weight for what "
+                "should not be"
+            )
 
 
 def _class_key(given: Mapping[str, Any], number: str) -> str | None:
@@ -168,6 +197,8 @@ def _children(value: Any, number: str) -> list[dict[str, Any]]:
 def _check_keys(given: Mapping[str, Any], number: str) -> None:
     """Refuse a key that is nearly one of ours: a `wieght` must not become the weight 1, nor a `rolle` a term."""
     for key in given.keys() - _KNOWN_KEYS:
+        if key in CHECKS:
+            raise RubricError(f"criterion {number}: got the check {key!r} as a key; expected 'check': {{{key!r}: ...}}")
         if not key.endswith(_CLASS_WEIGHT) and (hint := near_miss(key, _STRICT_KEYS, cutoff=0.8)):
             raise RubricError(f"criterion {number}: unknown key {key!r}.{hint}")
 

@@ -1,19 +1,38 @@
 """Checklists as text: Markdown and numbered lists, with weights and classes as data sets write them."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from prom_reward.errors import RubricError
 
-_ITEM = re.compile(r"(?P<indent>[ \t]*)(?:[-*+•]|\d{1,4}[.)])[ \t]+(?:\[[ xX]\][ \t]*)?(?P<text>\S.*)")
+_ITEM = re.compile(
+    r"(?P<indent>[ \t]*)(?:(?:[-*+•]|\d{1,4}[.)])[ \t]+|(?:\d{1,4}[、．]|[・☐☑☒])[ \t]*)(?:\[[ xX]\][ \t]*)?"
+    r"(?P<text>\S.*)"
+)
 _IMPORTANCE = re.compile(r"\s*\(importance:\s*(?P<part>\d{1,4})\s*/\s*(?P<whole>[1-9]\d{0,3})\s*\)\s*", re.IGNORECASE)
+_NUMBER = r"\d{1,4}(?:\.\d{1,4})?"
+_SIGN = "[-+\u2212\u2013]"  # also the minus of typography, and a dash in its place
+_UNIT = "(?:points?|pts?|分|点)"
 _POINTS = re.compile(
-    r"\s*[(\[]\s*(?:(?P<signed>[+-]\d{1,4}(?:\.\d{1,4})?)|weight:?\s*(?P<weight>[+-]?\d{1,4}(?:\.\d{1,4})?)|"
-    r"(?P<points>[+-]?\d{1,4}(?:\.\d{1,4})?))\s*(?(points)(?:points?|pts?))\s*[)\]]\s*",
+    rf"\s*[(\[（【]\s*(?:(?P<signed>{_SIGN}{_NUMBER})|weight:?\s*(?P<weight>{_SIGN}?{_NUMBER})|"
+    rf"(?P<points>{_SIGN}?{_NUMBER}))\s*(?(points){_UNIT}|{_UNIT}?)\s*[)\]）】]\s*",
     re.IGNORECASE,
 )
+_OTHER_POINTS = re.compile(
+    rf"{_SIGN}{_NUMBER}[\s:：].*|{_SIGN}?{_NUMBER}\s*{_UNIT}\s*[-:：–—].*|"
+    rf".*(?:[-:：=|–—]\s*{_SIGN}?{_NUMBER}\s*{_UNIT}\s*[.]?|[(\[（【][^(\[（【]{{0,15}}\d\s*{_UNIT}\s*[)\]）】])",
+    re.IGNORECASE | re.DOTALL,
+)
+_BARE_NUMBER = re.compile(rf"[(\[（【]{_NUMBER}[)\]）】][.]?$|^[(\[（【]{_NUMBER}[)\]）】]")
 _KIND = re.compile(r"\s*\[(hard rule|principle)\]\s*$", re.IGNORECASE)
-_TURNS = re.compile(r"\b(?:not|no|never|avoid|without|pitfalls?|negatives?|penalt\w+)\b|n't", re.IGNORECASE)
+_TURNS = re.compile(
+    r"\b(?:not|no|never|avoid\w*|without|pitfalls?|negatives?|penalt\w+|deductions?|minus|bad|wrong|mistakes?|errors?"
+    r"|fail\w*|faults?|flaws?|flags?|problems?|issues?|weakness\w*|cons|forbidden|prohibited|undesirable"
+    r"|nicht|kein\w*|ohne|verboten\w*|fehler|pas|jamais|sans|éviter|interdit\w*|nunca|sin|evitar|prohibido|não|sem|non|mai"
+    r"|senza|niet|geen|не|нельзя|без)\b|n['’]t\b|不|勿|无|禁|避免|错|ない|避け|誤|않|금지|오류",
+    re.IGNORECASE,
+)
 _MAX_TITLE_WORDS = 3
 _MIN_WORDS = 3
 
@@ -54,7 +73,15 @@ def list_items(text: str) -> list[dict[str, Any]]:
         _check_outside(before, after)
     if short := next((one for one in items if not is_sentence(one)), None):
         raise RubricError(f"got the list item {short!r:.40}; expected a criterion, as a sentence")
-    return [_item(one) for one in items]
+    return [text_fields(one) for one in items]
+
+
+def check_numbers(texts: Sequence[str]) -> None:
+    """Refuse criteria without weights that all have a number in brackets at an end: it may be their weight."""
+    if len(texts) > 1 and all(_BARE_NUMBER.search(text) for text in texts):
+        raise RubricError(
+            f"got a number beside every criterion, as {texts[0]!r:.60}; expected '(5 points)' if it is a weight"
+        )
 
 
 def _check_outside(before: list[str], after: list[str]) -> None:
@@ -68,17 +95,23 @@ def _check_outside(before: list[str], after: list[str]) -> None:
         )
 
 
-def _item(text: str) -> dict[str, Any]:
-    """Read `... (importance: 80/100)` of WildChecklists, `... [Hard Rule]` of OpenRubrics, and `... (-2 points)`."""
+def text_fields(text: str) -> dict[str, Any]:
+    """Read `... (importance: 80/100)` of WildChecklists, `... [Hard Rule]` of OpenRubrics, and `... (-2 points)`.
+
+    Raises:
+        RubricError: It has points in another form.
+    """
     kind = _KIND.search(text)
-    found: dict[str, Any] = {"text": text, "tags": [kind[1].lower()] if kind else []}
+    found: dict[str, Any] = {"tags": [kind[1].lower()] if kind else []}
     if importance := _IMPORTANCE.search(text):
         found["weight"] = int(importance["part"]) / int(importance["whole"])
     elif points := _POINTS.match(text) or _at_end(text):
-        found["weight"] = float(points["signed"] or points["weight"] or points["points"])
+        written = points["signed"] or points["weight"] or points["points"]
+        found["weight"] = float(written.replace("\u2212", "-").replace("\u2013", "-"))
         text = text[: points.start()] + text[points.end() :]
-    found["text"] = _KIND.sub("", _IMPORTANCE.sub(" ", text)).strip()
-    return found
+    elif _OTHER_POINTS.fullmatch(text.strip()):
+        raise RubricError(f"got {text!r:.60}; expected its points in brackets at the end, as '(5 points)' or '(-5)'")
+    return {"criterion": _KIND.sub("", _IMPORTANCE.sub(" ", text)).strip(), **found}
 
 
 def _at_end(text: str) -> re.Match[str] | None:

@@ -36,6 +36,7 @@ def test_a_server_is_checked(run, text_server):
         ["score mode, forced verdicts", "yes", "-"],
         ["score distribution", "labels among the 5 likeliest tokens", "-"],
         ["prompts as token ids", "no", "-"],
+        ["several prompts a request", "no", "-"],
         ["repetition penalty", "no", "-"],
     ]
     assert "context: the server does not say; give context_length" in shown.out

@@ -11,7 +11,7 @@ from prom_reward.judging.parsing import parse_score
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt, Outcome, ScoreScale
 from tests.fault_server import FaultServer
-from tests.served_models import ModelServer
+from tests.served_models import ModelServer, several
 from tests.tiny_models import script_judge
 
 GREEDY = SamplingParams(max_new_tokens=30, temperature=0, repetition_penalty=1)
@@ -37,7 +37,7 @@ def engines(request, tmp_path):
     """The same scripted model in this process and behind a server."""
     judge = script_judge(SCRIPTS, joins_space=request.param)
     judge.tokenizer.save_pretrained(tmp_path)
-    server = FaultServer(ModelServer(judge))
+    server = FaultServer(several(ModelServer(judge)))
     conversation = CONVERSATIONS["tokenizer"]
     far = OpenAIEngine(
         ServerSource(url=server.url), conversation=conversation, tokenizer=ModelSource(model=str(tmp_path))
@@ -84,7 +84,7 @@ def test_thoughts_that_the_template_opens_are_no_verdict(tmp_path):
     near = TransformersEngine(judge, conversation=CONVERSATIONS["tokenizer"]).generate(prompts, GREEDY)
     assert [one.finish_reason for one in near] == ["result", "forced", "forced"]
     for takes_ids in (True, False):
-        serve = ModelServer(judge) if takes_ids else texts_only(ModelServer(judge))
+        serve = several(ModelServer(judge)) if takes_ids else texts_only(ModelServer(judge))
         server = FaultServer(serve)
         source = ServerSource(url=server.url, api="completions")
         far = OpenAIEngine(source, conversation=CONVERSATIONS["tokenizer"], tokenizer=ModelSource(model=str(tmp_path)))

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from prom_reward.engines.server.rate_limit import Pace
+from prom_reward.engines.server.rate_limit import Pace, Slots
 
 
 def waits_of(costs, **rates):
@@ -55,3 +55,27 @@ def test_a_wait_that_is_canceled_takes_no_slot():
         return slow._free_at - slow._clock()
 
     assert asyncio.run(run()) <= 60
+
+
+def test_places_are_taken_together_and_given_back():
+    async def run():
+        slots, held, most = Slots(4), 0, 0
+
+        async def hold(count):
+            nonlocal held, most
+            async with slots.take(count):
+                held += min(count, 4)
+                most = max(most, held)
+                await asyncio.sleep(0)
+                held -= min(count, 4)
+
+        await asyncio.gather(*map(hold, (3, 3, 1, 9, 2, 1)))
+        async with slots.take(3):
+            waiting = asyncio.create_task(hold(2))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        async with asyncio.timeout(5), slots.take(4):
+            return most
+
+    assert asyncio.run(run()) == 4

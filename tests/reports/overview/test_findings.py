@@ -1,10 +1,8 @@
 import random
 from urllib.parse import parse_qs
 
-import pytest
-
 from prom_reward.explorer.links import condition, explorer_link
-from prom_reward.reports.overview.findings import findings, level_shift
+from prom_reward.reports.overview.findings import findings
 from prom_reward.reports.overview.rubric_rows import rubric_rows
 from prom_reward.reports.report_data import ReportData
 from tests.explorer.judged import UNSCORED, judged
@@ -92,23 +90,6 @@ def test_a_prompt_that_comes_far_more_often_than_others():
 def test_groups_without_spread():
     rows = [judged(step=step, member=at, score=noise(step, at), reward=0.5) for step in range(1, 30) for at in range(4)]
     assert "Groups without spread" in found(rows)
-
-
-@pytest.mark.parametrize(
-    ("curve", "expected"),
-    [
-        ([1.0] * 10 + [2.0] * 10, (11, 1.0, 2.0)),
-        ([at / 10 for at in range(40)], None),  # a slope is no jump
-        ([1.0, 2.0] * 20, None),
-        ([1.0] * 15, None),  # too few
-        ([3.0] * 40, None),
-    ],
-)
-def test_level_shifts(curve, expected):
-    draw = random.Random(1)
-    noisy = {step: value + draw.gauss(0, 0.05) for step, value in enumerate(curve, 1)}
-    shift = level_shift(noisy)
-    assert shift == (expected and (expected[0], *(pytest.approx(value, abs=0.05) for value in expected[1:])))
 
 
 def test_conditions_survive_quotes_of_any_kind():

@@ -72,7 +72,7 @@ def test_an_argument_of_another_kind_is_refused_when_it_is_read(value):
 def test_a_check_of_your_own_by_name_is_imported_at_its_first_use():
     check = CodeCheck.parse("keyword:iskeyword")
     assert (check("for"), check("four")) == (True, False)
-    for name, message in [("keyword:nothing", "cannot be imported"), ("no_such_module:x", "cannot be imported"),
+    for name, message in [("keyword:nothing", "has no .nothing"), ("no_such_module:x", "cannot be imported"),
                           ("keyword:kwlist", "got list")]:  # fmt: skip
         with pytest.raises(RubricError, match=message):
             CodeCheck(name).load()

@@ -81,7 +81,7 @@ class DecisionSession:
             return [self._failed(f"not answered within the batch's {deadline_s:g} s") for _ in prompts]
 
     async def _answers(self, prompts: Sequence[JudgePrompt]) -> list[Generation]:
-        """Ask about one document; each question alone if the server refuses them together."""
+        """Ask about one document; a question that the server does not answer among others is asked alone."""
         body = request_body(self._source.api, self.model, prompts)
         num_chars = len(prompts[0].user) + sum(len(one.system) for one in prompts)
         await self._pace.take(num_chars // _CHARS_A_TOKEN)
@@ -94,9 +94,16 @@ class DecisionSession:
         tokens = input_tokens(answer)
         found = read_answers(self._source.api, prompts, answer)
         return [
-            self._failed(one) if isinstance(one, str) else _generation(prompt, one, tokens // len(prompts))
+            await self._unanswered(prompt, one, is_alone=len(prompts) == 1)
+            if isinstance(one, str)
+            else _generation(prompt, one, tokens // len(prompts))
             for prompt, one in zip(prompts, found, strict=True)
         ]
+
+    async def _unanswered(self, prompt: JudgePrompt, reason: str, *, is_alone: bool) -> Generation:
+        if is_alone or reason == REFUSED:
+            return self._failed(reason)
+        return (await self._answers([prompt]))[0]
 
     def _failed(self, error: str) -> Generation:
         self._stats.failed()

@@ -19,7 +19,7 @@ const number = (value) => value ?? NaN;
 export const criteriaRows = (columns) => {
   const criteria = new Map(columns.flatMap(({ parts }) => parts.map((part) => [part.name, part.weight])));
   return [...criteria].map(([name, weight]) => make("tr", { class: "criterion" },
-    make("th", { scope: "row" }, ...plain(name), make("small", { text: weight < 0 ? ` pitfall ${weight}` : ` weight ${weight}` })),
+    make("th", { scope: "row" }, ...plain(name.replaceAll("_", " ")), make("small", { text: weight < 0 ? ` pitfall ${weight}` : ` weight ${weight}` })),
     ...columns.map(({ parts }) => criterionCell(parts.find((part) => part.name === name)))));
 };
 

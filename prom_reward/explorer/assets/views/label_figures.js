@@ -8,7 +8,6 @@ import { detailsOf } from "./details.js";
 import { decimals, make, plural, whole } from "./dom.js";
 import { plain } from "./texts.js";
 
-const MET = 0.5; // as in `prom_reward.rubrics.checklists.criterion`
 const MAX_ROWS = 100;
 const APART = "at most 1 apart"; // always so of a verdict
 
@@ -51,6 +50,6 @@ const verdicts = (table, labels, { at, picked }) => {
   const { parts } = detailsOf(labels.text("details", at));
   return labels.criteria(at).flatMap((one) => {
     const met = labels.metOf(at, one), prob = parts.find((part) => part.name === one.name)?.value ?? NaN;
-    return typeof met !== "boolean" || Number.isNaN(prob) ? [] : [{ title: one.text, isVerdict: true, picked, person: Number(met), judge: Number(prob >= MET), prompt: table.textIds.prompt[at], good: 1 }];
+    return typeof met !== "boolean" || Number.isNaN(prob) ? [] : [{ title: one.text, isVerdict: true, picked, person: Number(met), judge: Number(prob >= meta.met), prompt: table.textIds.prompt[at], good: 1 }];
   });
 };

@@ -87,7 +87,7 @@ export class LabelView {
     announce(verdict === null ? "verdict taken back" : `${told}: ${criterion.text}`);
     this.criterion = verdict === null ? place : this.nextCriterion(place);
     if (this.labels.isDone(this.at)) this.goOn();
-    else this.paint();
+    else this.paintCriterion();
   }
 
   // `y` and `n` for a criterion that is met or not, and on a scale of two.
@@ -113,7 +113,12 @@ export class LabelView {
 
   moveCriterion(by) {
     this.criterion = Math.min(Math.max(0, this.criterion + by), this.criteria().length - 1);
+    this.paintCriterion();
+  }
+
+  paintCriterion() {
     this.paint();
+    byId("label-item").querySelector(".current")?.scrollIntoView({ block: "nearest" });
   }
 
   step(by) {
@@ -149,7 +154,6 @@ export class LabelView {
     byId("save-verdicts").hidden = !this.queue.some((at) => this.isChecklist(at)) && !labeled.some(({ met }) => met);
     byId("label-warning").textContent = this.warning(labeled);
     byId("label-item").replaceChildren(...(this.at === undefined ? [make("p", { class: "empty", text: "No row to label: change the filter, or make this page with report --rubric FILE if its log lacks the texts of criteria." })] : this.item()));
-    byId("label-item").querySelector(".current")?.scrollIntoView({ block: "nearest" });
     byId("label-figures").replaceChildren(...(state.blind === "off" ? labelFigures(this, labeled) : []));
   }
 

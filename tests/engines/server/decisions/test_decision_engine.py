@@ -113,6 +113,23 @@ def test_questions_that_are_refused_together_are_asked_alone(server):
     assert [one.value for one in judgment.parts] == pytest.approx([0.5, 0.5])
 
 
+def test_a_question_without_an_answer_among_others_is_asked_alone(server):
+    def left_out(path, body):
+        found = vllm(path, body)
+        if len(body["questions"]) > 1:
+            found["answers"].pop("question 2")
+        return found
+
+    server.answer = left_out
+    judge = load_judge(server.url, api="systemone")
+    with closing(judge.engine):
+        judge.load()
+        before = len(server.posts)
+        judgment = judge.grade_one(instruction="Hi", response="Hello!", rubric=CHECKLIST)
+    assert [one.value for one in judgment.parts] == pytest.approx([0.5, 0.5])
+    assert len(server.posts) == before + 2
+
+
 def test_the_guard_keeps_a_response_from_posing_as_the_judge(server):
     judge = load_judge(server.url, api="systemone")
     with closing(judge.engine):
