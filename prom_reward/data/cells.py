@@ -32,9 +32,12 @@ def is_missing(value: Any) -> bool:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a value holds nothing: a blank text, or a list or mapping of such, as Arrow pads structs with None."""
+    """Whether a value holds nothing: a blank text, or a list or mapping of such, as Arrow pads structs with None.
+
+    The same in JSON text holds nothing, too.
+    """
     if isinstance(value, str):
-        return not value.strip()
+        return value.strip() in ("", "[]", "{}", "null")
     if isinstance(value, Mapping):
         return all(map(is_empty, value.values()))
     return all(map(is_empty, value)) if isinstance(value, list | tuple) else is_missing(value)

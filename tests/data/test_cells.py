@@ -5,6 +5,7 @@ import pytest
 from prom_reward.data.cells import (
     cut_answer,
     holds,
+    is_empty,
     is_whole,
     messages_of,
     number_text,
@@ -104,3 +105,9 @@ def test_the_author_of_an_answer_is_no_role():
 )
 def test_passages_in_plain_forms_are_one_text(value, text):
     assert passages_text(value) == text
+
+
+def test_nothing_is_empty_in_every_form():
+    for value in (None, float("nan"), "", " ", [], {}, [None], {"a": None, "b": ""}, "[]", "{}", "null"):
+        assert is_empty(value), value
+    assert not any(map(is_empty, (0, "0", "[1]", [0], {"a": 0})))

@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 from datasets import Dataset
@@ -93,7 +94,19 @@ def test_the_server_is_found_to_read_chosen_token_ids(vllm, far):
     assert (found.model, found.context_length) == ("judge", 4096)
     assert found.completions.takes_token_ids and found.completions.reads_token_ids
     assert found.completions.takes_penalty and found.completions.top_logprobs == 20
+    assert found.completions.takes_several
     assert found.chat.continues_answer and found.chat.top_logprobs == 20
+
+
+def test_the_criteria_of_a_response_in_one_request_are_answered_as_each_alone(far, request_of):
+    request = replace(request_of(RESPONSES[1]), rubric=["It names Paris.", "It names a river.", "It is in French now."])
+    [together] = far(mode="score", criterion_text="compact").grade([request])
+    waits = {"outage_deadline_s": 1200, "first_answer_s": 1200, "max_in_flight": 1}  # so each goes by itself
+    [alone] = far(mode="score", criterion_text="compact", server=waits).grade([request])
+    values = [[part.value for part in one.parts] for one in (together, alone)]
+    assert values[0] == pytest.approx(values[1], abs=0.02)
+    assert len({round(value, 3) for value in values[0]}) > 1
+    assert together.num_prompt_tokens == alone.num_prompt_tokens
 
 
 def test_a_feedback_is_written_closed_and_read(far, requests):

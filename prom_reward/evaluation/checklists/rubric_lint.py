@@ -15,8 +15,10 @@ from prom_reward.evaluation.checklists.criterion_use import lint_use
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.base import Judge
 from prom_reward.rubrics.checklists.checklist import Checklist
+from prom_reward.rubrics.formats import file_value, is_file
 from prom_reward.rubrics.lint.finding import Finding
 from prom_reward.rubrics.lint.lint import lint_rubrics
+from prom_reward.rubrics.lint.unread_keys import lint_keys
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 from prom_reward.types import GradingRequest, Judgment
 
@@ -62,7 +64,10 @@ def lint_file(rubric: str | Path) -> RubricLint:
             rule="unreadable", rubric=str(rubric), message=str(error).removeprefix(f"{rubric}: "), level="error"
         )
         return RubricLint(findings=(finding,), rubrics=())
-    return RubricLint(findings=tuple(lint_rubrics(rubrics)), rubrics=rubrics)
+    findings = lint_rubrics(rubrics)
+    if is_file(rubric) and len(rubrics) == 1 and isinstance(rubrics[0], Checklist):
+        findings = [*lint_keys(file_value(rubric), rubrics[0]), *findings]
+    return RubricLint(findings=tuple(findings), rubrics=rubrics)
 
 
 def lint_rows(rows: Iterable[Row | BrokenRow], row_format: RowFormat) -> RubricLint:

@@ -17,11 +17,11 @@ from prom_reward.rubrics.checklists.items import CHILD_KEYS, TEXT_KEYS, criterio
 from prom_reward.rubrics.checklists.markdown import check_numbers, is_sentence, list_items
 from prom_reward.rubrics.formats import has_level_lines, is_level_key
 
-_LIST_KEYS = (
+LIST_KEYS = (
     *("criteria", "rubrics", "Rubrics", "rubric_items", "rubric", "checklist", "scoring_questions", "annotations"),
     "requirements",
 )
-_CHECKLIST_KEYS = ("name", "combine", "saturate", "floor", "clip", "weight")
+CHECKLIST_KEYS = ("name", "combine", "saturate", "floor", "clip", "weight")
 
 
 def looks_like_checklist(value: Any) -> bool:
@@ -76,11 +76,9 @@ def parse_checklist(value: Any, *, name: str = "checklist", allows_code: bool = 
 def _own_fields(given: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the fields of a mapping that are the checklist's own, not those of the row or tree around it."""
     for key in given:
-        if key not in (*_CHECKLIST_KEYS, *_LIST_KEYS) and (
-            hint := near_miss(str(key), _CHECKLIST_KEYS[1:5], cutoff=0.8)
-        ):
+        if key not in (*CHECKLIST_KEYS, *LIST_KEYS) and (hint := near_miss(str(key), CHECKLIST_KEYS[1:5], cutoff=0.8)):
             raise RubricError(f"unknown key {key!r} in a checklist.{hint}")
-    own = {key: given[key] for key in _CHECKLIST_KEYS if given.get(key) is not None}
+    own = {key: given[key] for key in CHECKLIST_KEYS if given.get(key) is not None}
     if first(given, CHILD_KEYS) or not is_number(own.get("weight", 1.0)):
         own.pop("weight", None)  # a tree's root has a weight among no siblings
     return own
@@ -99,7 +97,7 @@ def _mapping_items(value: Mapping[Any, Any]) -> list[Any]:
     if "descriptions" in value or any(is_level_key(str(key)) for key in value):
         return []
     children = first(value, CHILD_KEYS)
-    return list(children) if children else written_criteria(first(value, _LIST_KEYS))
+    return list(children) if children else written_criteria(first(value, LIST_KEYS))
 
 
 def _lifted(item: Any) -> Any:

@@ -23,7 +23,7 @@ _TAG_KEYS = ("tags", "axis", "category", "criteria_category", "task_category", "
 _CHECK_KEYS = ("check", "code")
 _OWN_KEYS = ("combine", "role", "may_abstain")
 _STRICT_KEYS = (*_WEIGHT_KEYS[:2], *_OPTION_KEYS[:1], *_REQUIRES_KEYS[:1], *_CHECK_KEYS, *_OWN_KEYS, "children")
-_KNOWN_KEYS = {
+KNOWN_KEYS = {
     *(*TEXT_KEYS, *CHILD_KEYS, *_WEIGHT_KEYS, *_NAME_KEYS, *_OPTION_KEYS, *_REQUIRES_KEYS, *_TAG_KEYS, *_CHECK_KEYS),
     *(*_OWN_KEYS, "option_values", "title", "annotations"),
     *("rule", "question_en", "composition_types", "constraint_dimensions"),  # of ComplexBench
@@ -112,7 +112,7 @@ def _weight(given: Mapping[str, Any], number: str) -> float | None:
 
 def _check_sign(given: Mapping[str, Any], weight: float | None, number: str) -> None:
     """Refuse a criterion that another key calls negative: its being met must not become a gain."""
-    for key in given.keys() - _KNOWN_KEYS:
+    for key in given.keys() - KNOWN_KEYS:
         said = str(given[key]).strip().lower()
         is_flag = (key in _NEGATIVE_KEYS and said in ("true", "1")) or (
             key in _POSITIVE_KEYS and said in ("false", "0")
@@ -196,7 +196,7 @@ def _children(value: Any, number: str) -> list[dict[str, Any]]:
 
 def _check_keys(given: Mapping[str, Any], number: str) -> None:
     """Refuse a key that is nearly one of ours: a `wieght` must not become the weight 1, nor a `rolle` a term."""
-    for key in given.keys() - _KNOWN_KEYS:
+    for key in given.keys() - KNOWN_KEYS:
         if key in CHECKS:
             raise RubricError(f"criterion {number}: got the check {key!r} as a key; expected 'check': {{{key!r}: ...}}")
         if not key.endswith(_CLASS_WEIGHT) and (hint := near_miss(key, _STRICT_KEYS, cutoff=0.8)):

@@ -49,3 +49,12 @@ def test_judgments_are_matched_with_their_rubric():
         matching([replace(row, judgments={"checklist": elsewhere})], [checklist])
     with pytest.raises(InputError, match="'checklist, renamed'; expected some by 'helpfulness'"):
         matching([row], read_rubrics("helpfulness"))
+
+
+def test_a_file_is_linted_for_keys_that_nothing_reads(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("threshold: 0.5\ncriteria:\n- {text: It is short., min_score: 3}\n")
+    assert [(one.rule, one.criteria) for one in lint_file(path).findings] == [
+        ("unread_key", ()),
+        ("unread_key", ("1",)),
+    ]
