@@ -84,8 +84,11 @@ def read_text(value: Any) -> PromptValue:
 
 
 def passages_text(value: Any) -> str | None:
-    """Return passages as one text: a text, texts, or mappings such as `{"title": ..., "text": ...}`; else None."""
-    parts = value if isinstance(value, list | tuple) else [value]
+    """Return passages as one text: a text, texts, or mappings such as `{"title": ..., "text": ...}`; else None.
+
+    Empty ones do not count.
+    """
+    parts = [one for one in (value if isinstance(value, list | tuple) else [value]) if not is_empty(one)]
     texts = [one if isinstance(one, str) else _passage(one) for one in parts]
     found = [text.strip() for text in texts if text]
     return "\n\n".join(found) if found and len(found) == len(parts) else None

@@ -108,6 +108,10 @@ class Columns:
         """Whether the row has a column for a role, perhaps an empty one."""
         return any(value_at(self.values, name, is_strict=True) is not _ABSENT for name in self._names(role))
 
+    def is_named(self, role: str) -> bool:
+        """Whether the caller said which column plays a role."""
+        return role in self._named
+
     def take(self, *names: str) -> None:
         """Note columns that were read outside of their roles."""
         self.read |= {f"column {name}": name for name in names}
@@ -163,7 +167,7 @@ class Columns:
             return _parsed(found, self.read["rubric"])
         levels = {name: self.values[name] for name in self.values if _FLAT_RUBRIC.fullmatch(str(name))}
         flat = {name: text for name, text in levels.items() if not is_missing(text)}
-        is_named = "rubric" in self._named  # then a column of another name is not meant
+        is_named = self.is_named("rubric")  # then a column of another name is not meant
         if not (flat or is_named) and (like := next(_rubric_like(self.values), None)):
             raise RubricError(
                 f"got a column {like!r} that may be the row's rubric; name it with --column rubric={like}, or with "

@@ -1,12 +1,13 @@
-"""Refuses answers that may be something else: a reference, the steps of one answer, a key or an index."""
+"""Refuses answers that may be something else: a reference, the steps of one answer, a key, the name of another."""
 
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from prom_reward.data.cells import is_empty, messages_of, read_text, said
+from prom_reward.data.cells import is_empty, messages_of, read_text, said, texts_of
 from prom_reward.data.columns import Columns
+from prom_reward.data.preferences import SIDES
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message
 from prom_reward.prompts.transcripts import PromptValue
@@ -20,24 +21,31 @@ CHOICES = (
 )
 """The choices of a question, in one column or in one for each, as they are written in lower case."""
 
-_NUMBER = re.compile(r"[0-9]{1,3}(?:\.0)?")
-_KEY = re.compile(r"\(?(?:[A-Ja-j]|[0-9])[).]?")
+_ONE_KEY = r"\(?(?:[A-Ja-j]|[0-9])[).]?"
+_KEY = re.compile(
+    rf"(?:(?:option|choice|answer)\s*)?{_ONE_KEY}(?:\s*(?:[,;/&]|and)\s*{_ONE_KEY}){{0,9}}|[A-J]{{2,10}}", re.I
+)
+_POINTER = re.compile(
+    r"(?:(?:response|answer|output|completion|model|assistant)[ _]?)?(?:[A-J]|-?[0-9]{1,3}(?:\.0)?)", re.I
+)
 
 
 def check_no_key(columns: Columns, answer: PromptValue) -> None:
-    """Refuse a letter or a number beside choices, as MMLU's: it is the key to the right one and no answer in words.
+    """Refuse letters or a number beside choices, as MMLU's, and a choice's own words: they say which one is right.
 
     Raises:
         RowError: It is so.
     """
-    if not isinstance(answer, str) or not _KEY.fullmatch(answer.strip()):
-        return
     values = columns.values
-    if choices := next((str(name) for name in values if _is_choices(name) and not is_empty(values[name])), None):
+    choices = [name for name in values if _is_choices(name) and not is_empty(values[name])]
+    if not choices or not isinstance(answer, str):
+        return
+    text = answer.strip()
+    if _KEY.fullmatch(text) or any(text == one.strip() for name in choices for one in texts_of(values[name])):
         name = columns.read["response"]
         raise RowError(
-            f"got {name}={answer.strip()!r} and {choices!r}, to which it may be the key; expected a response: name it "
-            f"with --column response=..., or this one with --column response={name}"
+            f"got {name}={text!r:.40} and {str(choices[0])!r}, to which it may be the key; expected a response: name "
+            f"it with --column response=..., or this one with --column response={name}"
         )
 
 
@@ -56,19 +64,25 @@ def check_not_gold(columns: Columns) -> None:
         )
 
 
-def check_no_index(columns: Columns, chosen: Any, rejected: Any) -> None:
-    """Refuse two numbers as the sides of a pair beside several responses: they may count these, from 0 or from 1.
+def check_no_pointers(columns: Columns, chosen: Any, rejected: Any) -> None:
+    """Refuse sides of a pair that may point at answers elsewhere in the row: 0 and 1, A and B, or columns' names.
 
     Raises:
         RowError: It is so.
     """
+    sides = [str(side).strip().lower() for side in (chosen, rejected)]
+    names = {str(name).lower() for name in columns.values}
     several = columns.get("responses")
     columns.forget("responses")
-    are_numbers = all(_NUMBER.fullmatch(str(side)) for side in (chosen, rejected))
-    if are_numbers and isinstance(several, list | tuple) and len(several) > 1:
+    has_answers = (
+        (len(several) > 1 if isinstance(several, list | tuple) else not is_empty(several))
+        or any({one.lower() for one in pair} <= names for pair in SIDES)
+        or all(any(name.endswith(f"_{side}") for name in names) for side in sides)
+    )
+    if names.issuperset(sides) or (has_answers and all(map(_POINTER.fullmatch, sides))):
         raise RowError(
-            f"got chosen={chosen} and rejected={rejected} beside several responses, which they may count; expected the "
-            "answers themselves: name one with --column chosen=... and --column rejected=..., as responses[0]"
+            f"got chosen={str(chosen)!r:.40} and rejected={str(rejected)!r:.40}, which may point at other columns' "
+            "answers; expected the answers themselves: name each, as --column chosen=responses[0]"
         )
 
 

@@ -33,7 +33,8 @@ def bare_prompt(columns: Columns) -> PromptValue | None:
     if columns.read.get("prompt", "").startswith("input."):  # OpenAI's preference files
         columns.forget("input")
         extra = None
-    is_about = columns.read.get("prompt") == "context" and passages_text(given) is not None
+    is_found = columns.read.get("prompt") == "context" and not columns.is_named("prompt")
+    is_about = is_found and passages_text(given) is not None
     if given is None or (is_about and extra is not None):  # a context is the question only if nothing else is
         columns.forget("prompt")
         given, extra = extra, None

@@ -97,8 +97,10 @@ _KNOWN = {
 
 def _says_more(columns: Columns, name: str, seen: str) -> bool:
     value = columns.values[name]
+    if is_empty(value):
+        return False
     texts = list(texts_of(value))
-    is_medium = not texts and name in QUESTION_PARTS and not is_empty(value)
+    is_medium = not texts and name in QUESTION_PARTS
     return is_medium or not all(_stands_in(text.strip(), seen) for text in texts)
 
 
