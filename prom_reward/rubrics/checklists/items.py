@@ -31,10 +31,13 @@ KNOWN_KEYS = {
 _CLASSES = {"essential": 5.0, "important": 3.0, "optional": 1.0, "pitfall": -1.0}
 _CLASS = re.compile(r"\s*(essential|important|optional|pitfall)\s+criteria\s*:\s*", re.IGNORECASE)
 _CLASS_WEIGHT = "_weight"
-_OTHER_WEIGHTS = ("score", "value", "max_points", "max_score", "pts", "marks", "penalty", "deduction")
+_OTHER_WEIGHTS = ("score", "value", "max_points", "max_score", "pts", "marks", "penalty", "deduction", "priority")
 _NEGATIVE_KEYS = ("is_negative", "negative", "is_penalty", "is_pitfall")
-_POSITIVE_KEYS = ("is_positive", "positive")
-_NEGATIVE_VALUES = ("negative", "-", "minus", "penalty", "pitfall", "deduction", "undesirable")
+_POSITIVE_KEYS = ("is_positive", "positive", "is_good", "good", "is_desired", "desired", "expected", "expected_answer")
+_NEGATIVE_VALUES = (
+    *("negative", "neg", "-", "minus", "penalty", "pitfall", "deduction", "bad"),
+    *("undesirable", "undesired", "unwanted"),
+)
 
 
 def criterion_fields(item: Any, number: str) -> dict[str, Any]:
@@ -115,7 +118,7 @@ def _check_sign(given: Mapping[str, Any], weight: float | None, number: str) -> 
     for key in given.keys() - KNOWN_KEYS:
         said = str(given[key]).strip().lower()
         is_flag = (key in _NEGATIVE_KEYS and said in ("true", "1")) or (
-            key in _POSITIVE_KEYS and said in ("false", "0")
+            key in _POSITIVE_KEYS and said in ("false", "0", "no")
         )
         if (is_flag or said in _NEGATIVE_VALUES) and (weight is None or weight > 0):
             told = "no weight" if weight is None else f"the weight {weight:g}"

@@ -13,7 +13,7 @@ _ITEM = re.compile(
 _IMPORTANCE = re.compile(r"\s*\(importance:\s*(?P<part>\d{1,4})\s*/\s*(?P<whole>[1-9]\d{0,3})\s*\)\s*", re.IGNORECASE)
 _NUMBER = r"\d{1,4}(?:\.\d{1,4})?"
 _SIGN = "[-+\u2212\u2013]"  # also the minus of typography, and a dash in its place
-_UNIT = "(?:points?|pts?|分|点)"
+_UNIT = "(?:points?|pts?|marks?|分|点)"
 _POINTS = re.compile(
     rf"\s*[(\[（【]\s*(?:(?P<signed>{_SIGN}{_NUMBER})|weight:?\s*(?P<weight>{_SIGN}?{_NUMBER})|"
     rf"(?P<points>{_SIGN}?{_NUMBER}))\s*(?(points){_UNIT}|{_UNIT}?)\s*[)\]）】]\s*",
@@ -24,7 +24,11 @@ _OTHER_POINTS = re.compile(
     rf".*(?:[-:：=|–—]\s*{_SIGN}?{_NUMBER}\s*{_UNIT}\s*[.]?|[(\[（【][^(\[（【]{{0,15}}\d\s*{_UNIT}\s*[)\]）】])",
     re.IGNORECASE | re.DOTALL,
 )
-_BARE_NUMBER = re.compile(rf"[(\[（【]{_NUMBER}[)\]）】][.]?$|^[(\[（【]{_NUMBER}[)\]）】]")
+_WITH_NUMBER = r"[(\[（【][^(\[（【]{0,15}\d[^(\[（【]{0,15}[)\]）】]"
+_MAYBE_POINTS = re.compile(
+    rf"{_WITH_NUMBER}[.]?$|^{_WITH_NUMBER}|\*\*{_NUMBER}\*\*$|{_NUMBER}\s*(?:{_UNIT}|%)[.]?$", re.IGNORECASE
+)
+_HEADING = re.compile(r"#{1,6} .*|.*[:：][*_]*|\*\*[^*]+\*\*|__[^_]+__")
 _KIND = re.compile(r"\s*\[(hard rule|principle)\]\s*$", re.IGNORECASE)
 _TURNS = re.compile(
     r"\b(?:not|no|never|avoid\w*|without|pitfalls?|negatives?|penalt\w+|deductions?|minus|bad|wrong|mistakes?|errors?"
@@ -45,8 +49,8 @@ def is_sentence(text: str) -> bool:
 def list_items(text: str) -> list[dict[str, Any]]:
     """Return the criteria of a text's list, empty if it holds no list.
 
-    A line that is indented deeper than the first item, or that follows an item without a blank line, belongs to the
-    item before it.
+    A line that is indented deeper than the first item, or that follows an item without a blank line and is no heading,
+    belongs to the item before it.
 
     Raises:
         RubricError: An item is no sentence, or there is text outside of the list that may change what it means.
@@ -65,20 +69,20 @@ def list_items(text: str) -> list[dict[str, Any]]:
             is_open = True
         elif not line.strip():
             is_open = False
-        elif items and (is_open or depth > (indent or 0)):
+        elif items and (depth > (indent or 0) or (is_open and not _HEADING.fullmatch(line.strip()))):
             items[-1] += f"\n{line.strip()}"
         else:
             (after if items else before).append(line.strip())
     if items:
         _check_outside(before, after)
-    if short := next((one for one in items if not is_sentence(one)), None):
+    if short := next((one for one in items if not is_sentence(one) or one.endswith((":", "："))), None):
         raise RubricError(f"got the list item {short!r:.40}; expected a criterion, as a sentence")
     return [text_fields(one) for one in items]
 
 
 def check_numbers(texts: Sequence[str]) -> None:
-    """Refuse criteria without weights that all have a number in brackets at an end: it may be their weight."""
-    if len(texts) > 1 and all(_BARE_NUMBER.search(text) for text in texts):
+    """Refuse criteria without weights that all have a number at an end, as "(5)", "5 %" or "**5**": it may be one."""
+    if len(texts) > 1 and all(_MAYBE_POINTS.search(text) for text in texts):
         raise RubricError(
             f"got a number beside every criterion, as {texts[0]!r:.60}; expected '(5 points)' if it is a weight"
         )

@@ -15,7 +15,7 @@ def weights(value):
     return [(one.text, one.weight) for one in parse_checklist(value).criteria]
 
 
-@pytest.mark.parametrize("key", ["score", "value", "max_points", "penalty"])
+@pytest.mark.parametrize("key", ["score", "value", "max_points", "penalty", "priority"])
 def test_a_number_under_another_key_is_not_taken_as_weight_one(key):
     with pytest.raises(RubricError, match=f"criterion 1: got {key}=3; expected 'weight' or 'points'"):
         parse_checklist([{"criterion": DOSE, key: 3}])
@@ -25,7 +25,10 @@ def test_a_number_under_another_key_is_not_taken_as_weight_one(key):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("type", "negative"), ("sign", "-"), ("polarity", " Penalty"), ("is_negative", True), ("is_positive", "false")],
+    [
+        *(("type", "negative"), ("sign", "-"), ("polarity", " Penalty"), ("is_negative", True)),
+        *(("is_positive", "false"), ("polarity", "neg"), ("desired", False), ("expected_answer", "No")),
+    ],
 )
 def test_a_criterion_that_is_called_negative_needs_a_negative_weight(key, value):
     with pytest.raises(RubricError, match=f"criterion 2: got {key}="):

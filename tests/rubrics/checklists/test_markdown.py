@@ -51,10 +51,14 @@ def test_points_in_another_form_are_refused(written):
             parse_checklist(value)
 
 
-def test_a_bare_number_beside_every_criterion_is_refused_and_beside_one_it_is_text():
-    for value in (["Names a dose (5)", "Invents a diagnosis (3)"], "- [5] Names a dose\n- [3] Invents a diagnosis"):
+@pytest.mark.parametrize("form", ["{} (5)", "[5] {}", "{} (50%)", "{} (x2)", "{} **5**", "{} 5 points", "{} 50 %"])
+def test_a_number_beside_every_criterion_is_refused(form):
+    for value in ([form.format(one) for one in BOTH], [{"criterion": form.format(one)} for one in BOTH]):
         with pytest.raises(RubricError, match="got a number beside every criterion"):
             parse_checklist(value)
+
+
+def test_a_number_beside_one_criterion_is_text():
     assert weights(["Cites the study of Lee (2).", BOTH[0]]) == [("Cites the study of Lee (2).", 1), (BOTH[0], 1)]
 
 
@@ -74,3 +78,17 @@ def test_a_title_that_turns_its_list_around_is_refused(title):
 def test_a_title_that_only_names_the_list_is_left_out():
     for title in ("# Rubric", "Kriterien:", "**Evaluation criteria**"):
         assert len(weights(f"{title}\n- {BOTH[0]}\n- {BOTH[1]}")) == 2
+
+
+@pytest.mark.parametrize("heading", ["Must avoid:", "## Pitfalls", "**Deductions**", "不能："])
+def test_a_heading_inside_of_a_list_is_no_part_of_the_item_before(heading):
+    for between in ("\n", "\n\n"):
+        with pytest.raises(RubricError, match="outside of the list of criteria"):
+            parse_checklist(f"- {BOTH[0]}{between}{heading}\n- {BOTH[1]}")
+    with pytest.raises(RubricError, match="expected a criterion, as a sentence"):
+        parse_checklist(f"1. {BOTH[0]}\n2. The answer must avoid:\n3. {BOTH[1]}")
+
+
+def test_a_wrapped_line_belongs_to_its_item():
+    [(text, _), _] = weights(f"- {BOTH[0]}\nin plain words\n- {BOTH[1]}")
+    assert text == f"{BOTH[0]}\nin plain words"
