@@ -20,13 +20,14 @@ MARKS = (
     ("<|start_thinking|>", "<|end_thinking|>"),
     ("<unused94>thought", "<unused95>"),
     ("<|channel>thought", "<channel|>"),
+    ("<|inner_prefix|>", "<|inner_suffix|>"),
     ("[unused16]", "[unused17]"),
     ("<|im_start|>think", "<|im_start|>answer"),
 )
 """Opening and closing marks in lower case: of DeepSeek-R1, Qwen3, Seed-OSS, Magistral, Kimi, Sky-T1, s1 ..."""
 # Only ASCII letters go by either case: "ı" and "ſ" would match "i" and "s", and no mark is written with them.
 _ANY_OPEN, _ANY_CLOSE = (f"(?ai:{'|'.join(map(re.escape, marks))})" for marks in zip(*MARKS, strict=True))
-_OPEN = re.compile(rf"\s*(?:(?:<\|start\|>|<\|im_start\|>)assistant\s*)?({_ANY_OPEN})", re.I)
+_OPEN = re.compile(rf"[\s\ufeff]*(?:(?:<\|start\|>|<\|im_start\|>)assistant\s*)?({_ANY_OPEN})", re.I)
 _OPEN_AT_END = re.compile(rf"({_ANY_OPEN})\s*\Z")
 _CLOSE = re.compile(_ANY_CLOSE)
 _ANY_OPEN_MARK = re.compile(_ANY_OPEN)

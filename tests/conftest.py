@@ -53,14 +53,32 @@ def smollm2_tokenizer(smollm2_folder):
 
 
 @pytest.fixture(scope="session")
-def tiny_judge_folder(smollm2_tokenizer, tmp_path_factory) -> Path:
-    """A folder with a random one-layer Llama and SmolLM2's tokenizer: loads in milliseconds."""
+def small_tokenizer(smollm2_folder, tmp_path_factory):
+    """SmolLM2's tokenizer with its first 4,096 tokens, which loads in a hundredth of the whole one's time."""
+    import json
+
+    from transformers import AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("small-tokenizer")
+    for name in ("tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(smollm2_folder / name, folder)
+    content = json.loads((smollm2_folder / "tokenizer.json").read_text(encoding="utf-8"))
+    core = content["model"]
+    core["vocab"] = {token: at for token, at in core["vocab"].items() if at < 4096}
+    core["merges"] = [pair for pair in core["merges"] if "".join(pair) in core["vocab"]]
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_judge_folder(small_tokenizer, tmp_path_factory) -> Path:
+    """A folder with a random one-layer Llama and a small tokenizer: loads in milliseconds."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     folder = tmp_path_factory.mktemp("tiny-judge")
     config = LlamaConfig(
-        vocab_size=len(smollm2_tokenizer),
+        vocab_size=len(small_tokenizer),
         hidden_size=16,
         intermediate_size=32,
         num_hidden_layers=1,
@@ -74,7 +92,7 @@ def tiny_judge_folder(smollm2_tokenizer, tmp_path_factory) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         LlamaForCausalLM(config).save_pretrained(folder)
-    smollm2_tokenizer.save_pretrained(folder)
+    small_tokenizer.save_pretrained(folder)
     return folder
 
 

@@ -20,6 +20,8 @@ FAMILIES = [
     "[THINK]Hm.[/THINK]4",
     "◁think▷Hm.◁/think▷4",
     "<longcat_think>Hm.</longcat_think>4",
+    "<|inner_prefix|>Hm.<|inner_suffix|>4",
+    "\ufeff<think>Hm.</think>4",
     "[unused16]Hm.[unused17]4",
     "<|im_start|>think\nHm.<|im_start|>answer\n4",
     "<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>4<|END_RESPONSE|>",

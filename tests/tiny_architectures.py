@@ -15,7 +15,8 @@ _SIZES = (
     (
         _WIDTH,
         "hidden_size n_embd d_model dim embedding_size emb_dim embed_dim hidden_dim input_hidden_size n_embed "
-        "hidden_size_per_layer_input decoder_hidden_size lru_width index_hidden_size attention_hidden_size",
+        "hidden_size_per_layer_input decoder_hidden_size hidden_size_global lru_width index_hidden_size "
+        "attention_hidden_size",
     ),
     (
         _LAYERS,
@@ -25,7 +26,7 @@ _SIZES = (
     (
         _HEADS,
         "num_attention_heads n_head n_heads num_heads decoder_attention_heads encoder_attention_heads "
-        "num_decoder_attention_heads num_encoder_attention_heads linear_num_value_heads",
+        "num_decoder_attention_heads num_encoder_attention_heads linear_num_value_heads linear_num_heads",
     ),
     (
         2,
@@ -42,7 +43,7 @@ _SIZES = (
         _HEAD_DIM,
         "head_dim v_head_dim qk_nope_head_dim qk_rope_head_dim linear_key_head_dim linear_value_head_dim "
         "global_head_dim state_size mamba_d_state ssm_state_size mamba_head_dim mamba_d_head attention_head_dim "
-        "index_head_dim d_kv d_state kv_channels swa_head_dim",
+        "index_head_dim d_kv d_state kv_channels swa_head_dim linear_head_dim",
     ),
     (
         16,
@@ -56,18 +57,30 @@ _SIZES = (
     ),
     (2048, "max_position_embeddings n_positions n_ctx max_seq_len max_seq_length max_sequence_length seq_length"),
 )
+_ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+_TWICE_AS_WIDE = {"attention_hidden_size": 2 * _WIDTH, "attention_head_dim": 2 * _HEAD_DIM}  # attends to the input too
 _SPECIAL = {
     "bamba": {"attn_layer_indices": [1]},
+    "blt": {"encoder_hash_byte_group_vocab": 500},
     "codegen": {"rotary_dim": 4},
-    "dots3_note_text": {"num_key_value_heads": 4},
+    "cohere_compass_text": {"rope_parameters": {kind: _ROPE for kind in ("full_attention", "sliding_attention")}},
+    "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0, "clip_qkv": 8}},
+    "dots3_note_text": {"num_key_value_heads": 4, "head_dim": 16, "per_layer_config": {}},
+    "falcon_h1": {"mamba_d_ssm": 64},
     "gemma3n_text": {"num_kv_shared_layers": 0},
     "gpt_neo": {"attention_types": [[["global", "local"], 2]]},
     "gptj": {"rotary_dim": 4},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "use_mamba_kernels": False},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
     "mamba2": {"num_heads": 8},
+    "qwen4_exp_text": {
+        **{f"indexer_{name}": size for name, size in (("n_heads", 4), ("kv_heads", 1), ("head_dim", 8))},
+        **{"indexer_budget": 16, "indexer_compress_ratio": 4},
+    },
     "reformer": {"is_decoder": True, "axial_pos_embds_dim": [16, 16], "attn_layers": ["local", "lsh"] * 2},
     "xlnet": {"d_inner": 48},
+    "zamba": _TWICE_AS_WIDE,
+    "zamba2": _TWICE_AS_WIDE,
     "zaya": {"num_experts_per_tok": 1},
 }
 
@@ -75,8 +88,19 @@ _SPECIAL = {
 def tiny_config(architecture: str, vocab_size: int) -> Any:
     """A config whose numbers are small, wherever they stand under their usual names."""
     kind = CONFIG_MAPPING[architecture]
-    given = {**_overrides(kind(), vocab_size), **_SPECIAL.get(architecture, {})}
-    return kind(**given)
+    return kind(**_small(kind(), architecture, vocab_size))
+
+
+def _small(usual: Any, architecture: str, vocab_size: int) -> dict[str, Any]:
+    return {**_overrides(usual, vocab_size), **_mixed(usual), **_SPECIAL.get(architecture, {})}
+
+
+def _mixed(usual: Any) -> dict[str, Any]:
+    """Take each kind of layer in turn: the first four of a real model may all be of one."""
+    name = usual.attribute_map.get("layer_types", "layer_types")
+    kinds = list(dict.fromkeys(getattr(usual, name, None) or ()))
+    is_derived = isinstance(getattr(type(usual), name, None), property)
+    return {} if is_derived or len(kinds) < 2 else {name: (kinds * _LAYERS)[:_LAYERS]}
 
 
 def tiny_causal_lm(architecture: str, vocab_size: int) -> Any:
@@ -116,7 +140,7 @@ def _overrides(config: Any, vocab_size: int) -> dict[str, Any]:
         part = getattr(config, name, None)
         if part is not None:
             kind = part.to_dict().get("model_type")
-            found[name] = {**_overrides(part, vocab_size), **({"model_type": kind} if kind else {})}
+            found[name] = {**_small(part, kind, vocab_size), **({"model_type": kind} if kind else {})}
     return found
 
 

@@ -1,12 +1,14 @@
 """The values of cells: texts, messages in any layout, messages stored as text, numbers and missing values."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from math import isnan
 from typing import Any
 
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message, parsed_text
 from prom_reward.prompts.messages import (
+    ROLES,
     dialogue_messages,
     listed_messages,
     read_messages,
@@ -19,7 +21,9 @@ DIALOGUE_END = "\n\nAssistant:"
 """How Anthropic's HH-RLHF ends the prompt inside of `chosen` and `rejected`."""
 
 _ANSWER_KEYS = ("response", "completion", "answer", "text", "content", "generation", "output", "value")
-_ROLE_KEYS = frozenset({"role", "from", "speaker", "author", "sender"})
+_PASSAGE_KEYS = ("text", "content", "page_content", "passage", "body", "snippet")
+_SOURCE_KEYS = ("id", "doc_id", "docid", "url", "source")
+_ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 
 
 def is_missing(value: Any) -> bool:
@@ -79,6 +83,23 @@ def read_text(value: Any) -> PromptValue:
     return [message for one in kept for message in turn_messages(one)]
 
 
+def passages_text(value: Any) -> str | None:
+    """Return passages as one text: a text, texts, or mappings such as `{"title": ..., "text": ...}`; else None."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    texts = [one if isinstance(one, str) else _passage(one) for one in parts]
+    found = [text.strip() for text in texts if text]
+    return "\n\n".join(found) if found and len(found) == len(parts) else None
+
+
+def _passage(value: Any) -> str | None:
+    """Return a passage with its title; None if the mapping holds other words too, or is a message."""
+    words = {key: text for key, text in value.items() if isinstance(text, str)} if isinstance(value, Mapping) else {}
+    told = [words.get("title"), *(words[key] for key in _PASSAGE_KEYS if key in words)]
+    if len(told) != 2 or not words.keys() <= {"title", *_PASSAGE_KEYS, *_SOURCE_KEYS}:
+        return None
+    return "\n".join(filter(None, told))
+
+
 def is_list_of_texts(text: str) -> bool:
     """Whether a text is a stored list of texts."""
     stripped = text.strip()
@@ -92,13 +113,19 @@ def read_answer(value: Any) -> PromptValue:
     Raises:
         RowError: The value holds no answer.
     """
-    if not isinstance(value, Mapping) or _ROLE_KEYS & value.keys():
+    if not isinstance(value, Mapping) or any(map(partial(_names_role, value), _ROLE_KEYS)):
         return read_text(value)
     text = next((value[key] for key in _ANSWER_KEYS if not is_missing(value.get(key))), None)
     if text is None:
         shown = ", ".join(sorted(map(str, value)))
         raise RowError(f"got an answer with the keys {shown}; expected one of {', '.join(_ANSWER_KEYS)}")
     return read_text(text)
+
+
+def _names_role(value: Mapping[str, Any], key: str) -> bool:
+    """Whether a key of an answer names its role; an `author` or a `sender` may also be a person."""
+    written = value.get(key)
+    return written is not None and (key in ("role", "from") or str(written).strip().lower() in ROLES)
 
 
 def messages_of(value: PromptValue, what: str = "messages") -> list[Message] | None:

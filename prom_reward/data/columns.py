@@ -16,14 +16,21 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "system": (
         *("system", "system_prompt", "system_message", "systemInstruction", "system_instruction"),
-        *("developer_prompt", "instructions", "preamble", "meta_instruction"),
+        *("developer", "developer_prompt", "developer_message", "instructions", "preamble", "meta_instruction"),
     ),
     "input": ("input",),
-    "history": ("history",),
+    "context": (
+        *("context", "contexts", "retrieved_contexts", "retrieval_context", "passage", "passages", "document"),
+        *("documents", "article", "story", "support", "background", "knowledge"),
+    ),
+    "history": (
+        *("history", "chat_history", "conversation_history", "dialogue_history", "dialog_history"),
+        *("previous_turns", "previous_messages"),
+    ),
     "messages": ("messages", "conversations", "conversation", "dialog", "dialogue", "contents"),
     "response": (
         *("orig_response", "response", "completion", "model_output", "model_response", "prediction", "generation"),
-        *("generated_text", "output", "answer"),
+        *("actual_output", "generated_text", "output", "answer"),
     ),
     "responses": ("completions", "responses", "generations", "answers", "outputs", "candidates"),
     "chosen": (
@@ -37,13 +44,15 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "reference_answer": (
         *("orig_reference_answer", "reference_answer", "reference", "reference_response", "ground_truth"),
         *("gold_answer", "ideal_answer", "expected_answer", "expected_output", "target", "solution", "gts"),
+        *("best_answer", "correct_answer", "golden_answer", "standard_answer", "ref_answer", "target_answer"),
+        *("ideal_response", "reference_output", "reference_solution", "canonical_solution", "gt"),
         "reward_model.ground_truth",
     ),
     "rubric": (
         *("rubric", "score_rubric", "score_rubrics", "grading_rubric", "scoring_rubric", "rubrics", "Rubrics"),
         *("rubric_items", "checklist", "scoring_questions", "prompt_metadata.rubrics"),
     ),
-    "tools": ("tools", "functions"),
+    "tools": ("tools", "functions", "available_tools"),
     "id": ("id", "prompt_id", "row_id", "uid"),
 }
 """The columns of each role; the first that has a value wins. `--column ROLE=PATH` names another."""

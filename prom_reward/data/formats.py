@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from prom_reward.data.cells import DIALOGUE_END, cut_answer, is_whole, messages_of, read_answer, read_text, said
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names
+from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_key, check_no_steps, check_not_gold, check_only_answer
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.errors import RowError, RubricError
-from prom_reward.prompts.content import Message
 from prom_reward.prompts.prompt_parts import components
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.rubrics.reading import AnyRubric
@@ -24,7 +24,6 @@ KINDS: Mapping[Kind, str] = {
 }
 """The kinds of rows, in words."""
 
-_AMBIGUOUS = ("output", "answer")  # beside several responses, these may be the reference
 _WHOLE_SIDES = ("chosen_instruction", "rejected_instruction")  # of the published HHH file
 
 
@@ -155,7 +154,7 @@ class RowFormat:
         response, several = columns.get("response"), columns.get("responses")
         if response is not None and several is not None and not {"response", "responses"} & self.columns.keys():
             own, other = columns.read["response"], columns.read["responses"]
-            if own in _AMBIGUOUS:
+            if own in AMBIGUOUS:
                 raise RowError(
                     f"got {own!r} and {other!r}; name the answers to judge with --column response={own} or --column "
                     f"responses={other}"
@@ -163,39 +162,15 @@ class RowFormat:
         if response is not None and "responses" not in self.columns:
             columns.forget("responses")
             answer = read_answer(response)
-            if "response" not in self.columns and columns.read["response"] in _AMBIGUOUS:
-                _check_only_answer(columns, answer)
+            if "response" not in self.columns and columns.read["response"] in AMBIGUOUS:
+                check_no_key(columns, answer)
+                check_not_gold(columns)
+                check_only_answer(columns, answer)
             return "response", [answer]
         columns.forget("response")
         if "responses" not in self.columns:
-            _check_no_steps(columns, several)
+            check_no_steps(columns, several)
         return "responses", [] if several is None else _several(several)
-
-
-def _check_only_answer(columns: Columns, answer: PromptValue) -> None:
-    """Refuse an answer beside a conversation that ends in another: the first may be the reference."""
-    name, value = columns.read["response"], columns.get("messages")
-    columns.forget("messages")
-    read: Sequence[Message] = ()
-    with suppress(RowError):  # messages that are not understood end in no answer
-        read = messages_of(read_text(value or "")) or ()
-    if read and read[-1].role == "assistant" and said(read[-1].text) != said(answer):
-        raise RowError(
-            f"got {name!r} and a conversation that ends in another answer; name the one to judge with --column "
-            f"response={name} or --column response=messages[-1].content"
-        )
-
-
-def _check_no_steps(columns: Columns, several: Any) -> None:
-    """Refuse the steps of one answer, each with its label, as TRL keeps them for stepwise supervision."""
-    labels = columns.values.get("labels")
-    are_steps = isinstance(labels, Sequence) and bool(labels) and all(isinstance(one, bool) for one in labels)
-    if are_steps and isinstance(several, Sequence) and len(several) == len(labels or ()):
-        name = columns.read["responses"]
-        raise RowError(
-            f"got {name!r} with a label for each, which may be the steps of one answer; expected whole answers: say so "
-            f"with --column responses={name}"
-        )
 
 
 def _prompt(columns: Columns, answers: Sequence[PromptValue]) -> PromptValue | None:

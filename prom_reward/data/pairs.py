@@ -5,6 +5,7 @@ from typing import Any
 
 from prom_reward.data.cells import cut_answer, is_whole, messages_of, read_answer, read_text
 from prom_reward.data.columns import Columns
+from prom_reward.data.doubtful_answers import check_no_index
 from prom_reward.data.preferences import voted_sides
 from prom_reward.data.questions import agreed_prompt
 from prom_reward.errors import RowError
@@ -19,6 +20,7 @@ def two_sides(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
     """
     chosen, rejected = columns.get("chosen"), columns.get("rejected")
     if chosen is not None and rejected is not None:
+        check_no_index(columns, chosen, rejected)
         return _one(chosen, "chosen"), _one(rejected, "rejected")
     if rejected is not None and (best := _best(columns, _one(rejected, "rejected"))):
         return best

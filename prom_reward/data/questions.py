@@ -9,6 +9,7 @@ from prom_reward.data.cells import (
     holds,
     is_list_of_texts,
     messages_of,
+    passages_text,
     read_text,
     said,
 )
@@ -32,7 +33,9 @@ def bare_prompt(columns: Columns) -> PromptValue | None:
     if columns.read.get("prompt", "").startswith("input."):  # OpenAI's preference files
         columns.forget("input")
         extra = None
-    if given is None:
+    is_about = columns.read.get("prompt") == "context" and passages_text(given) is not None
+    if given is None or (is_about and extra is not None):  # a context is the question only if nothing else is
+        columns.forget("prompt")
         given, extra = extra, None
     if given is None and isinstance(columns.get("history"), str):
         given = columns.get("history")
@@ -98,11 +101,12 @@ def agreed_prompt(stated: PromptValue | None, begun: PromptValue) -> PromptValue
 
 
 def framed(columns: Columns, prompt: PromptValue) -> PromptValue:
-    """Return a prompt after the row's system text and its earlier turns.
+    """Return a prompt after the row's system text and its earlier turns, and before the passages that it asks about.
 
     Raises:
         RowError: The system text or the history is not understood.
     """
+    prompt = _with_passages(columns, prompt)
     system, past = _system(columns.get("system")), _past(columns)
     if system and said(system) and said(system)[0] in said(prompt):  # the prompt holds it already
         system = []
@@ -111,6 +115,16 @@ def framed(columns: Columns, prompt: PromptValue) -> PromptValue:
     if isinstance(prompt, str) and prompt.endswith(DIALOGUE_END) and not past:  # stays a text, as its answers do
         return "\n\n".join([*said(system), prompt.lstrip()])
     return [*system, *past, *_turns(prompt)]
+
+
+def _with_passages(columns: Columns, prompt: PromptValue) -> PromptValue:
+    """Return a prompt with the row's passages after it; what has no plain form, or no place, stays unread."""
+    passages = passages_text(columns.get("context"))
+    is_asked = columns.read.get("context") == columns.read.get("prompt")
+    if passages is None or is_asked or not isinstance(prompt, str) or messages_of(prompt) is not None:
+        columns.forget("context")
+        return prompt
+    return prompt if holds(prompt, passages) else f"{prompt}\n\n{passages}"
 
 
 def _system(value: Any) -> _Turns:

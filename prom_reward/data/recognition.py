@@ -6,14 +6,20 @@ from dataclasses import dataclass, field
 
 from prom_reward.data.cells import is_empty, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, value_at
+from prom_reward.data.doubtful_answers import CHOICES
 from prom_reward.data.formats import KINDS, Example, Kind
 from prom_reward.errors import InputError
 
 QUESTION_PARTS = (
-    *("choices", "options", "contexts", "retrieved_contexts", "retrieval_context", "documents", "passages", "passage"),
-    *("image", "images", "video", "videos", "audio", "audios"),
+    *(*CHOICES, "constraints", "persona", "evidence", "fact", "facts", "hint", "hints", "starter_code"),
+    *("table", "schema", "paragraphs", "few_shot_examples", "demonstrations", "files", "attachments"),
+    *(f"{name}{end}" for name in ("image", "video", "audio") for end in ("", "s", "_url", "_urls", "_path", "_paths")),
 )
 """Parts of a question that no layout reads: without them the judge sees another question."""
+_SEVERAL_REFERENCES = (
+    *("references", "reference_answers", "golden_answers", "gold_answers", "correct_answers", "ground_truths"),
+    "gold",  # often the index of a choice
+)
 
 _UNWARNED_ROLES = ("id", "chosen", "rejected")
 
@@ -83,14 +89,23 @@ def _spelling(name: object) -> str:
 
 
 _WARNED = [name for role in COLUMN_NAMES if role not in _UNWARNED_ROLES for name in COLUMN_NAMES[role]]
-_KNOWN = {_spelling(name): place for place, name in reversed(list(enumerate([*_WARNED, *QUESTION_PARTS])))}
+_KNOWN = {
+    _spelling(name): place
+    for place, name in reversed(list(enumerate([*_WARNED, *QUESTION_PARTS, *_SEVERAL_REFERENCES])))
+}
 
 
 def _says_more(columns: Columns, name: str, seen: str) -> bool:
     value = columns.values[name]
     texts = list(texts_of(value))
     is_medium = not texts and name in QUESTION_PARTS and not is_empty(value)
-    return is_medium or any(text.strip() not in seen for text in texts)
+    return is_medium or not all(_stands_in(text.strip(), seen) for text in texts)
+
+
+def _stands_in(text: str, seen: str) -> bool:
+    """Whether a text stands in another, not as a part of a word: "2" is in "1 + 2", and not in "12"."""
+    begins, ends = (r"(?<!\w)" if text[:1].isalnum() else ""), (r"(?!\w)" if text[-1:].isalnum() else "")
+    return re.search(f"{begins}{re.escape(text)}{ends}", seen) is not None
 
 
 def _own_systems(columns: Columns) -> list[str]:

@@ -1,4 +1,4 @@
-"""A labeling before the work: what its rows are, how many requests and tokens, and the time by judging a sample."""
+"""The work before it is done: what the rows are, how many requests and tokens, and the time by judging a sample."""
 
 import random
 import tempfile
@@ -43,7 +43,7 @@ class SampleTiming:
 
 @dataclass(slots=True, kw_only=True)
 class DryRun:
-    """What a labeling would do."""
+    """What a labeling or grading would do."""
 
     kind: Kind
     """The kind of the rows."""
@@ -112,13 +112,28 @@ def dry_run(
     """
     reader = RowReader(source, split, limit, columns)
     task, rows = open_task(reader, rubric=rubric, method=method, reference_answer=reference_answer)
-    found = _read(rows, task, seed)
+    return forecast(rows, task, judge=judge, seed=seed)
+
+
+def forecast(
+    rows: RowIterator, task: LabelingTask, *, judge: Judge, judges_repeats: bool = False, seed: int = 0
+) -> DryRun:
+    """Read rows to their end and judge a sample of their requests.
+
+    Args:
+        rows: The rows of a source.
+        task: Makes their requests.
+        judge: Judges the sample.
+        judges_repeats: Whether the work judges equal requests once each, as `grade` does, or once.
+        seed: Draws the sample.
+    """
+    found = _read(rows, task, judges_repeats, seed)
     if found.sample:
         found.timing = _timed(judge.seeded(0), found.sample, found.num_characters / found.num_requests)
     return found
 
 
-def _read(rows: RowIterator, task: LabelingTask, seed: int) -> DryRun:
+def _read(rows: RowIterator, task: LabelingTask, judges_repeats: bool, seed: int) -> DryRun:
     """Count the requests of all rows and draw a sample of rows, without holding the others."""
     draw = random.Random(seed)  # noqa: S311  # nothing here is a secret
     found = DryRun(kind=task.kind, recognition=Recognition(task.recognition.where))
@@ -134,7 +149,7 @@ def _read(rows: RowIterator, task: LabelingTask, seed: int) -> DryRun:
                 continue
             found.recognition.note(planned.example)
             requests = list(planned.requests())
-            new = [request for request in requests if index.is_new(request_key(request))]
+            new = [one for one in requests if index.is_new(request_key(one)) or judges_repeats]
             found.num_requests += len(new)
             found.num_repeated += len(requests) - len(new)
             found.num_characters += sum(map(_length, new))

@@ -19,6 +19,7 @@ _RESULT_BLOCKS = ("tool_result", "function_call_output", "web_search_tool_result
 _MEDIA = re.compile(r"(?:input_)?(image|audio|video|file|document)(?:_url|_file)?")
 _RESULT_KEYS = ("content", "output", "response", "result")
 _ARGUMENT_KEYS = ("arguments", "input", "args", "parameters")
+_NAME_KEYS = ("name", "tool_name", "toolName")
 _THOUGHT_TEXT_KEYS = ("thinking", "text", "reasoning", "content", "summary")
 
 
@@ -97,7 +98,7 @@ class Parts:
         elif kind in _RESULT_BLOCKS or isinstance(result, Mapping):
             self.results.append(_result(result if isinstance(result, Mapping) else block))
         elif media := _media(block, kind):
-            self.texts.append(f"[{media}]")
+            self.texts.append(_document(block) or f"[{media}]")
         else:
             shown = kind or ", ".join(sorted(map(str, block)))
             raise RowError(
@@ -146,6 +147,17 @@ def _media(block: Mapping[str, Any], kind: str) -> str:
     return "file" if {"inlineData", "inline_data", "fileData", "file_data"} & block.keys() else ""
 
 
+def _document(block: Mapping[str, Any]) -> str:
+    """Return a document that is given in words, as Anthropic and Cohere take it, on lines of its own; else nothing."""
+    held = first_of(block, ("source", "document"))
+    words = first_of(held, ("data", "content", "text")) if isinstance(held, Mapping) else None
+    if not isinstance(held, Mapping) or held.get("type", "text") not in ("text", "content"):  # base64, a URL
+        return ""
+    text = _plain(words) if _is_blocks(words) else words if isinstance(words, str) else ""
+    title = first_of(block, ("title",)) or first_of(held, ("title",))
+    return f"{title}\n{text}\n\n" if text and isinstance(title, str) else f"{text}\n\n" if text else ""
+
+
 def stored_call(text: Any) -> Any:
     """Return a tool call that is stored as text, parsed; a text that is no mapping is the call's name."""
     if not isinstance(text, str):
@@ -156,7 +168,7 @@ def stored_call(text: Any) -> Any:
 
 def written_call(call: Any, place: str) -> str:
     """Return a tool call as a transcript shows it."""
-    function = (call.get("function") or call) if isinstance(call, Mapping) else None
+    function = (first_of(call, ("function", "custom")) or call) if isinstance(call, Mapping) else None
     if not isinstance(function, Mapping):
         raise RowError(f"{place}: got a tool call of type {type(call).__name__}; expected a mapping with a name")
     arguments: Any = first_of(function, _ARGUMENT_KEYS) or {}
@@ -165,7 +177,7 @@ def written_call(call: Any, place: str) -> str:
             # Arrow pads argument structs with None: an absent argument is not an argument.
             arguments = {key: value for key, value in arguments.items() if value is not None}
         arguments = json.dumps(arguments, ensure_ascii=False, default=str)
-    return f"[calls {function.get('name')} with {arguments}]"
+    return f"[calls {first_of(function, _NAME_KEYS) or 'an unnamed tool'} with {arguments}]"
 
 
 def parsed_text(text: str) -> Any:

@@ -24,8 +24,12 @@ _CALL_ROLES = ("function_call", "tool_call")  # ShareGPT: a turn of the assistan
 _ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 _TEXT_KEYS = ("content", "value", "parts", "text", "message")
 _OTHER_CONTENT_KEYS = ("refusal", "audio", "tool_calls", "function_call")
-_THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
-_TYPED_ROLES = ("human", "ai", "system", "user", "assistant", "tool")  # LangChain's messages name their role `type`
+_THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking", "tool_plan")
+# LangChain's messages name their role `type`, as `dumpd` and as their classes write it.
+_TYPED_ROLES = {
+    **{name: name for name in ("human", "ai", "system", "user", "assistant", "tool")},
+    **{f"{name}Message": name.lower() for name in ("Human", "AI", "System", "Tool")},
+}
 _TURN_KEYS = (("input", "output"), ("human", "assistant"), ("user", "assistant"), ("question", "answer"))
 _DIALOGUE_TURNS = tuple(
     (
@@ -142,7 +146,7 @@ def _read(item: Any, place: str, default_role: str | None = None) -> Iterator[Me
         yield from parts.messages("assistant", "")
         return
     if written is None and item.get("type") in _TYPED_ROLES:
-        written = item["type"]
+        written = _TYPED_ROLES[item["type"]]
     if written is None and default_role is None:
         raise RowError(f"{place}: got no role but the keys {', '.join(map(str, item))}; expected 'role' and 'content'")
     role = _role(written or default_role, place)

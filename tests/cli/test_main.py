@@ -45,18 +45,20 @@ def test_every_command_has_help_with_an_example(run, command):
     assert load_command(command).help.partition("\n")[0] == COMMANDS[command]
 
 
-@pytest.mark.parametrize("arguments", [(), *((command,) for command in COMMANDS)])
-def test_no_help_loads_a_heavy_library(arguments):
+def test_no_help_loads_a_heavy_library():
     heavy = ("scipy", "torch", "transformers", "trl", "datasets", "plotly")
     script = (
         "import sys\n"
         "from prom_reward.cli.main import main\n"
-        f"sys.argv = ['prom-reward', *{arguments!r}, '--help']\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        f"print(*(name for name in {heavy!r} if name in sys.modules), file=sys.stderr, end='')"
+        f"for arguments in {[[], *([command] for command in COMMANDS)]!r}:\n"
+        "    sys.argv = ['prom-reward', *arguments, '--help']\n"
+        "    try:\n        main()\n    except SystemExit as end:\n        assert not end.code\n"
+        f"    if loaded := [name for name in {heavy!r} if name in sys.modules]:\n"
+        "        sys.exit(f'{arguments} loads {loaded}')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("Usage:") == 1 + len(COMMANDS)
 
 
 @pytest.mark.parametrize("arguments", [("grad",), ("grade", "--limt", "3"), ("grade", "--mode", "fast")])

@@ -10,6 +10,8 @@ HH = "\n\nHuman: Why does bread rise?\n\nAssistant: "
 
 LAYOUTS = {
     "Alpaca, LLaMA-Factory": {"instruction": "Answer.", "input": Q, "output": A, "system": S, "history": []},
+    "Dolly": {"instruction": Q, "context": "Dough holds gas.", "response": A, "category": "closed_qa"},
+    "Ragas": {"user_input": Q, "retrieved_contexts": ["Dough holds gas."], "response": A, "reference": A},
     "LLaMA-Factory (DPO)": {
         "conversations": [{"from": "human", "value": Q}],
         "chosen": {"from": "gpt", "value": A},

@@ -2,7 +2,17 @@ import json
 
 import pytest
 
-from prom_reward.data.cells import cut_answer, holds, is_empty, is_whole, number_text, read_answer, read_text
+from prom_reward.data.cells import (
+    cut_answer,
+    holds,
+    is_empty,
+    is_whole,
+    messages_of,
+    number_text,
+    passages_text,
+    read_answer,
+    read_text,
+)
 from prom_reward.errors import RowError
 
 ASK, YES = [{"role": "user", "content": "Hi?"}], [{"role": "assistant", "content": "Yes."}]
@@ -69,6 +79,32 @@ def test_the_last_answer_is_cut_off():
 def test_texts_are_held_whatever_the_spaces():
     assert holds([{"role": "user", "content": "Do  it.\n\nNow"}], "Do it. Now")
     assert not holds("Do it.", "Do that.")
+
+
+def test_the_author_of_an_answer_is_no_role():
+    answer = {"answer_id": 7, "author": "Ada", "pm_score": 2, "text": "Yes."}  # of Stack Exchange
+    assert read_answer(answer) == "Yes."
+    assert messages_of(read_answer({"author": "assistant", "text": "Yes."}))[0].role == "assistant"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (" Rome is old. ", "Rome is old."),
+        (["a", "b"], "a\n\nb"),
+        ([{"title": "T", "text": "a", "url": "u"}, "b"], "T\na\n\nb"),
+        ({"page_content": "a"}, "a"),
+        ([], None),
+        (["a", ""], None),
+        (["a", 1], None),
+        ([{"role": "user", "content": "a"}], None),
+        ([{"title": "T"}], None),
+        ({"title": ["T"], "sentences": [["a"]]}, None),
+        (None, None),
+    ],
+)
+def test_passages_in_plain_forms_are_one_text(value, text):
+    assert passages_text(value) == text
 
 
 def test_nothing_is_empty_in_every_form():

@@ -35,6 +35,15 @@ def read(row):
         ({"instruction": S, "input": Q, "output": A}, BOTH),
         ({"instruction": "Is it prime?", "input": 42, "output": A}, "Is it prime?\n\n42"),
         ({"instruction": S, "input": "", "output": A}, S),
+        ({"instruction": S, "context": Q, "response": A}, BOTH),  # Dolly
+        ({"user_input": S, "retrieved_contexts": ["Dough.", Q], "response": A}, f"{S}\n\nDough.\n\n{Q}"),  # Ragas
+        ({"question": S, "documents": [{"id": "1", "title": "T", "text": Q}], "answer": A}, f"{S}\n\nT\n{Q}"),
+        ({"input": S, "context": [Q], "actual_output": A}, BOTH),  # DeepEval
+        ({"prompt": BOTH, "context": Q, "response": A}, BOTH),  # said once
+        ({"instruction": Q, "context": "", "response": A}, Q),
+        ({"context": Q, "response": A}, Q),
+        ({"prompt": ASK, "documents": ["Dough."], "response": A}, Q),  # has no place; a warning names it
+        ({"question": Q, "context": {"title": ["T"], "sentences": [["Dough."]]}, "answer": A}, Q),
         ({"messages": ASK, "response": A}, Q),
         ({"messages": ASK + YES, "response": A}, Q),
         ({"messages": json.dumps(ASK + YES)}, Q),

@@ -55,7 +55,13 @@ def test_a_file_without_unread_columns_is_silent(caplog):
         ({"tools": [{"name": "search"}]}, ["tools"]),
         ({"responses": ["Another one."]}, ["responses"]),
         ({"choices": ["Rome", "Oslo"]}, ["choices"]),
-        ({"retrieved_contexts": ["Rome is old."]}, ["retrieved_contexts"]),
+        ({"choices": ["H", "i"]}, ["choices"]),  # letters of "Hi?" alone
+        ({"option_a": "Rome", "option_b": "Oslo"}, ["option_a", "option_b"]),
+        ({"retrieved_contexts": ["Rome is old."]}, []),  # it is part of the instruction
+        ({"image_url": "https://x/y.png", "constraints": ["Be brief."]}, ["constraints", "image_url"]),
+        ({"golden_answers": ["Yes.", "Yes!"], "gold": 1}, ["golden_answers", "gold"]),
+        ({"documents": {"titles": ["Rome"]}}, ["documents"]),
+        ({"context": "Rome is old.", "passages": ["Oslo is new."]}, ["passages"]),
         ({"image": {"bytes": b"GIF", "path": None}, "images": []}, ["image"]),
         ({"Reference Answer": "No.", "System": "Be brief."}, ["System", "Reference Answer"]),
     ],

@@ -18,6 +18,13 @@ GREEDY = SamplingParams(max_new_tokens=6, temperature=0, top_p=1, repetition_pen
 TASKS = ("Is water wet?", "Sing.", "Name a town, and tell me why you like it so much. " * 3)
 RANDOM = pytest.mark.xfail(reason="hashes prompts of over 64 tokens at random, even in eval mode")
 REFUSED = ("gemma4_unified_assistant", "xmod")  # needs another model's states; needs a language
+NOT_BUILT = {
+    "dots3_note": "its text model is compared as dots3_note_text",
+    "gemma3n": "its images need timm; its text model is compared as gemma3n_text",
+    "gemma4_assistant": "needs another model's states",
+    "musicgen": "writes the codes of sounds",
+    "musicgen_melody": "writes the codes of sounds",
+}
 TOLERANCE = 1e-2  # nats; a wrong mask or cache moves a log-probability by far more
 
 
@@ -68,10 +75,9 @@ def check_feedback(engine, model):
     "architecture", [pytest.param(name, marks=[RANDOM] if name == "reformer" else []) for name in ARCHITECTURES]
 )
 def test_scores_and_feedback_equal_plain_forward_passes(architecture):
-    try:
-        model = tiny_causal_lm(architecture, len(TOKENIZER))
-    except Exception as error:
-        pytest.skip(f"transformers builds no tiny one: {type(error).__name__}: {error}")
+    if architecture in NOT_BUILT:
+        pytest.skip(NOT_BUILT[architecture])
+    model = tiny_causal_lm(architecture, len(TOKENIZER))
     engine = engine_of(model)
     if architecture in REFUSED:
         with pytest.raises(ModelLoadError, match="expected a causal LM"):

@@ -27,9 +27,10 @@ def test_the_demo_grades_and_trains(monkeypatch, capsys):
     rows = [line for line in shown.splitlines() if re.match(r"│ (complete|short|vague|wrong|off topic|empty)\b", line)]
     assert len(rows) == 6
     assert len({re.search(r"│ ([1-5]\.\d\d) ", line)[1] for line in rows}) > 3
-    assert all(re.search(r"│ [1-5]\.\d\d +│ 1.{5}5 │ 0\.\d\d +│ (yes|NO) +│", line) for line in rows)
-    wrong = [name for name, line in zip(RESPONSES, rows, strict=True) if line.endswith("│ NO    │")]
-    assert f"The judge is wrong on: {', '.join(wrong)}." in shown
+    assert all(re.search(r"│ [1-5]\.\d\d +│ 1.{5}5 │ 0\.\d\d +│ (rightly|WRONGLY) +│", line) for line in rows)
+    wrong = [name for name, line in zip(RESPONSES, rows, strict=True) if line.endswith("│ WRONGLY │")]
+    assert re.search(r"The good one got more in \d of 8 pairs", shown)
+    assert f"Judged wrongly: {', '.join(wrong)}." in shown
     assert re.search(r"│ +1 │ +0\.\d{3} │ +0\.\d{3} │", shown)
 
 

@@ -45,10 +45,10 @@ def train(policy, tokenizer, reward, rows, folder, *, eval_rows=None, **changes)
     return trainer
 
 
-def test_scores_reach_the_trainer_as_unit_rewards(tiny_policy, smollm2_tokenizer, tmp_path):
+def test_scores_reach_the_trainer_as_unit_rewards(tiny_policy, small_tokenizer, tmp_path):
     judge = PrometheusJudge(ScriptedEngine(["Poor. [RESULT] 2", "Good. [RESULT] 4"], confidence=1.0))
     reward = PrometheusReward(judge, rubric="helpfulness", name="helpful")
-    trainer = train(tiny_policy, smollm2_tokenizer, reward, STANDARD, tmp_path)
+    trainer = train(tiny_policy, small_tokenizer, reward, STANDARD, tmp_path)
     steps = [entry for entry in trainer.state.log_history if "reward" in entry]
     assert [round(entry["reward"], 6) for entry in steps] == [0.5, 0.5]
     assert all(entry["rewards/helpful/mean"] == pytest.approx(0.5) for entry in steps)
@@ -57,14 +57,14 @@ def test_scores_reach_the_trainer_as_unit_rewards(tiny_policy, smollm2_tokenizer
     assert all(entry["judge/seconds"] >= 0 and entry["judge/entropy"] == pytest.approx(0, abs=1e-9) for entry in steps)
 
 
-def test_a_conversational_run_sends_the_judge_every_part_of_the_row(tiny_policy, smollm2_tokenizer, tmp_path):
+def test_a_conversational_run_sends_the_judge_every_part_of_the_row(tiny_policy, small_tokenizer, tmp_path):
     engine = ScriptedEngine(["[RESULT] 3"])
     rows = [
         {**row, "reference_answer": f"reference {index}", "rubric": {"criteria": f"criteria {index}?", **levels()}}
         for index, row in enumerate(CONVERSATIONAL)
     ]
     reward = PrometheusReward(PrometheusJudge(engine))
-    train(tiny_policy, smollm2_tokenizer, reward, rows, tmp_path, max_steps=1)
+    train(tiny_policy, small_tokenizer, reward, rows, tmp_path, max_steps=1)
     assert len(engine.prompts) == 4
     for prompt in engine.prompts:
         index = 0 if "Say hello." in prompt.user else 1
@@ -74,27 +74,27 @@ def test_a_conversational_run_sends_the_judge_every_part_of_the_row(tiny_policy,
         assert f"[criteria {index}?]\nScore 1: level 1" in prompt.user
 
 
-def test_unscored_rollouts_are_left_out_and_counted(tiny_policy, smollm2_tokenizer, tmp_path, caplog):
+def test_unscored_rollouts_are_left_out_and_counted(tiny_policy, small_tokenizer, tmp_path, caplog):
     judge = PrometheusJudge(ScriptedEngine(["[RESULT] 5", "no verdict"], confidence=1.0))
     reward = PrometheusReward(judge, rubric="helpfulness")
     with caplog.at_level(logging.CRITICAL):
-        trainer = train(tiny_policy, smollm2_tokenizer, reward, STANDARD, tmp_path, max_steps=1)
+        trainer = train(tiny_policy, small_tokenizer, reward, STANDARD, tmp_path, max_steps=1)
     [entry] = [entry for entry in trainer.state.log_history if "reward" in entry]
     assert entry["judge/outcome/scored"] == entry["judge/outcome/no_result"] == 2
     assert entry[f"rewards/{reward.__name__}/mean"] == pytest.approx(1.0)  # the mean of the scored alone
 
 
-def test_on_unscored_raise_ends_the_training_with_the_reason(tiny_policy, smollm2_tokenizer, tmp_path):
+def test_on_unscored_raise_ends_the_training_with_the_reason(tiny_policy, small_tokenizer, tmp_path):
     judge = PrometheusJudge(ScriptedEngine([RuntimeError("server gone")]))
     reward = PrometheusReward(judge, rubric="helpfulness", on_unscored="raise")
     with pytest.raises(UnscoredError, match=r"could not be scored: engine_failed \(server gone\)"):
-        train(tiny_policy, smollm2_tokenizer, reward, STANDARD, tmp_path)
+        train(tiny_policy, small_tokenizer, reward, STANDARD, tmp_path)
 
 
-def test_feedback_reaches_the_completions_table(tiny_policy, smollm2_tokenizer, tmp_path):
+def test_feedback_reaches_the_completions_table(tiny_policy, small_tokenizer, tmp_path):
     judge = PrometheusJudge(ScriptedEngine(["Well put. [RESULT] 4"], confidence=1.0))
     reward = PrometheusReward(judge, rubric="helpfulness")
-    train(tiny_policy, smollm2_tokenizer, reward, STANDARD, tmp_path, max_steps=1, log_completions=True)
+    train(tiny_policy, small_tokenizer, reward, STANDARD, tmp_path, max_steps=1, log_completions=True)
     tables = list(tmp_path.rglob("completions*.parquet"))
     assert tables
     table = Dataset.from_parquet(str(tables[0]))
@@ -109,12 +109,12 @@ def two_rewards():
     return [one, PrometheusReward(judges[1], "honesty", name="two").as_async()]
 
 
-def test_two_rewards_share_a_table_and_none_vanishes(tiny_policy, smollm2_tokenizer, tmp_path):
+def test_two_rewards_share_a_table_and_none_vanishes(tiny_policy, small_tokenizer, tmp_path):
     rewards = two_rewards()
     evaluates = {"eval_on_start": True, "eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 2}
     trainer = train(
         tiny_policy,
-        smollm2_tokenizer,
+        small_tokenizer,
         rewards,
         STANDARD,
         tmp_path,
@@ -132,12 +132,12 @@ def test_two_rewards_share_a_table_and_none_vanishes(tiny_policy, smollm2_tokeni
     assert entry["one/judge/score/helpfulness"] == entry["two/judge/score/honesty"] == pytest.approx(3)
 
 
-def test_the_judgment_log_tells_training_from_evaluation(tiny_policy, smollm2_tokenizer, tmp_path):
+def test_the_judgment_log_tells_training_from_evaluation(tiny_policy, small_tokenizer, tmp_path):
     log = tmp_path / "judgments.jsonl"
     reward = PrometheusReward(PrometheusJudge(ScriptedEngine(["[RESULT] 3"])), "helpfulness", log_path=log)
     evaluates = {"eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 2}
     other = [{"prompt": "Say something else."}]
-    train(tiny_policy, smollm2_tokenizer, reward, STANDARD, tmp_path, eval_rows=other, **evaluates)
+    train(tiny_policy, small_tokenizer, reward, STANDARD, tmp_path, eval_rows=other, **evaluates)
     records = [json.loads(line) for line in log.read_text().splitlines()]
     assert Counter((record["mode"], record["step"]) for record in records) == {
         ("train", 0): 4,

@@ -55,7 +55,7 @@ ROWS = pytest.mark.parametrize("rows", [PAIRS, CONVERSATIONS, SEVERAL], ids=["pa
 
 
 @ROWS
-def test_reward_trainer(rows, dataset_for, tiny_judge_folder, smollm2_tokenizer, tmp_path):
+def test_reward_trainer(rows, dataset_for, tiny_judge_folder, small_tokenizer, tmp_path):
     from transformers import AutoModelForSequenceClassification
     from trl import RewardConfig, RewardTrainer
 
@@ -63,39 +63,39 @@ def test_reward_trainer(rows, dataset_for, tiny_judge_folder, smollm2_tokenizer,
     data = dataset_for(rows, "reward")
     assert all(margin > 0 for margin in data["margin"])
     arguments = RewardConfig(output_dir=str(tmp_path), **SETTINGS)
-    trained(RewardTrainer(model=model, args=arguments, train_dataset=data, processing_class=smollm2_tokenizer))
+    trained(RewardTrainer(model=model, args=arguments, train_dataset=data, processing_class=small_tokenizer))
 
 
 @ROWS
-def test_dpo_trainer(rows, dataset_for, tiny_policy, smollm2_tokenizer, tmp_path):
+def test_dpo_trainer(rows, dataset_for, tiny_policy, small_tokenizer, tmp_path):
     from trl import DPOConfig, DPOTrainer
 
     arguments = DPOConfig(output_dir=str(tmp_path), **SETTINGS)
     data = dataset_for(rows, "dpo")
-    trained(DPOTrainer(model=tiny_policy, args=arguments, train_dataset=data, processing_class=smollm2_tokenizer))
+    trained(DPOTrainer(model=tiny_policy, args=arguments, train_dataset=data, processing_class=small_tokenizer))
 
 
 @pytest.mark.parametrize("rows", [PAIRS, CONVERSATIONS], ids=["pairs", "conversations"])
-def test_kto_trainer(rows, dataset_for, tiny_policy, smollm2_tokenizer, tmp_path):
+def test_kto_trainer(rows, dataset_for, tiny_policy, small_tokenizer, tmp_path):
     from trl.trainer.kto_config import KTOConfig
     from trl.trainer.kto_trainer import KTOTrainer
 
     arguments = KTOConfig(output_dir=str(tmp_path), **SETTINGS)
     data = dataset_for(rows, "kto")
-    trained(KTOTrainer(model=tiny_policy, args=arguments, train_dataset=data, processing_class=smollm2_tokenizer))
+    trained(KTOTrainer(model=tiny_policy, args=arguments, train_dataset=data, processing_class=small_tokenizer))
 
 
 @pytest.mark.parametrize("rows", [PAIRS, CONVERSATIONS], ids=["pairs", "conversations"])
-def test_sft_trainer(rows, dataset_for, tiny_policy, smollm2_tokenizer, tmp_path):
+def test_sft_trainer(rows, dataset_for, tiny_policy, small_tokenizer, tmp_path):
     from trl import SFTConfig, SFTTrainer
 
     arguments = SFTConfig(output_dir=str(tmp_path), **SETTINGS)
     data = dataset_for(rows, "sft")
-    trained(SFTTrainer(model=tiny_policy, args=arguments, train_dataset=data, processing_class=smollm2_tokenizer))
+    trained(SFTTrainer(model=tiny_policy, args=arguments, train_dataset=data, processing_class=small_tokenizer))
 
 
 @pytest.mark.parametrize("rows", [PAIRS, CONVERSATIONS], ids=["pairs", "conversations"])
-def test_grpo_trainer_with_the_rows_own_rubrics(rows, dataset_for, tiny_policy, smollm2_tokenizer, tmp_path):
+def test_grpo_trainer_with_the_rows_own_rubrics(rows, dataset_for, tiny_policy, small_tokenizer, tmp_path):
     from trl import GRPOConfig, GRPOTrainer
 
     from prom_reward import PrometheusReward
@@ -106,7 +106,7 @@ def test_grpo_trainer_with_the_rows_own_rubrics(rows, dataset_for, tiny_policy, 
         args=GRPOConfig(output_dir=str(tmp_path), **options),
         train_dataset=dataset_for(rows, "grpo"),
         reward_funcs=PrometheusReward(scripted_judge()),  # no rubric of its own: the rows' must arrive
-        processing_class=smollm2_tokenizer,
+        processing_class=small_tokenizer,
     )
     trained(trainer)
     assert all(entry["judge/outcome/scored"] > 0 for entry in trainer.state.log_history if "reward" in entry)

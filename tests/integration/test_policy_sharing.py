@@ -79,7 +79,7 @@ def with_adapter(model):
     ids=["checkpointing", "ref"],
 )
 def test_a_run_is_bit_identical_with_the_judge_on_the_policy(
-    tiny_judge_folder, judge_adapter, smollm2_tokenizer, tmp_path, changes, prepare, lora
+    tiny_judge_folder, judge_adapter, small_tokenizer, tmp_path, changes, prepare, lora
 ):
     # The rewards are scripted; in the second run the judge scores the same rollouts on the policy, too.
     judged = reward_of(tiny_judge_folder, judge_adapter)
@@ -98,7 +98,7 @@ def test_a_run_is_bit_identical_with_the_judge_on_the_policy(
         trainer, gradients = trained(
             tiny_judge_folder,
             kind(PrometheusJudge(ScriptedEngine(script)), "helpfulness", name="scripted"),
-            smollm2_tokenizer,
+            small_tokenizer,
             tmp_path / kind.__name__,
             share=judged if kind is Both else False,
             prepare=prepare,
@@ -118,11 +118,11 @@ def test_a_run_is_bit_identical_with_the_judge_on_the_policy(
 
 
 def test_the_rewards_are_those_of_the_judge_beside_the_policy(
-    tiny_judge_folder, judge_adapter, smollm2_tokenizer, tmp_path
+    tiny_judge_folder, judge_adapter, small_tokenizer, tmp_path
 ):
     log = tmp_path / "log.jsonl"
     reward = reward_of(tiny_judge_folder, judge_adapter, log_path=log)
-    trainer, _ = trained(tiny_judge_folder, reward, smollm2_tokenizer, tmp_path / "out", share=True)
+    trainer, _ = trained(tiny_judge_folder, reward, small_tokenizer, tmp_path / "out", share=True)
     assert isinstance(reward.judge.engine, AdapterEngine)
     records = [json.loads(line) for line in log.read_text().splitlines()]
     beside = reward_of(tiny_judge_folder, judge_adapter)
@@ -135,12 +135,10 @@ def test_the_rewards_are_those_of_the_judge_beside_the_policy(
     assert sum(steps) / 2 == pytest.approx(sum(again) / 8, abs=1e-4)
 
 
-def test_checkpoints_and_resumed_runs_never_meet_the_judge(
-    tiny_judge_folder, judge_adapter, smollm2_tokenizer, tmp_path
-):
+def test_checkpoints_and_resumed_runs_never_meet_the_judge(tiny_judge_folder, judge_adapter, small_tokenizer, tmp_path):
     saving = {"save_strategy": "steps", "save_steps": 1}
     reward = reward_of(tiny_judge_folder, judge_adapter)
-    trained(tiny_judge_folder, reward, smollm2_tokenizer, tmp_path, share=True, **saving)
+    trained(tiny_judge_folder, reward, small_tokenizer, tmp_path, share=True, **saving)
     checkpoint = tmp_path / "checkpoint-1"
     assert not [path for path in checkpoint.iterdir() if path.is_dir()]
     assert not [path for path in tmp_path.rglob("*") if "judge" in path.name]
@@ -150,7 +148,7 @@ def test_checkpoints_and_resumed_runs_never_meet_the_judge(
     resumed = make(
         "GRPO",
         policy,
-        smollm2_tokenizer,
+        small_tokenizer,
         again,
         STANDARD * 4,
         tmp_path / "resumed",
@@ -168,12 +166,12 @@ def test_checkpoints_and_resumed_runs_never_meet_the_judge(
 
 
 @pytest.mark.skipif(not TRAINERS["PPO"].exists, reason="the installed TRL has no PPO; `.ci/run --full` has one")
-def test_ppo_has_its_judge_on_the_policy(tiny_judge_folder, judge_adapter, smollm2_tokenizer, tmp_path):
+def test_ppo_has_its_judge_on_the_policy(tiny_judge_folder, judge_adapter, small_tokenizer, tmp_path):
     reward = reward_of(tiny_judge_folder, judge_adapter)
     trainer = make(
         "PPO",
         tiny_judge_folder,
-        smollm2_tokenizer,
+        small_tokenizer,
         reward,
         CONVERSATIONAL * 4,
         tmp_path,
@@ -189,28 +187,24 @@ def test_ppo_has_its_judge_on_the_policy(tiny_judge_folder, judge_adapter, smoll
     assert not [name for name in saved if "judge" in name or "reward" in name]
 
 
-def test_a_policy_may_be_given_before_its_trainer_is_made(
-    tiny_judge_folder, judge_adapter, smollm2_tokenizer, tmp_path
-):
+def test_a_policy_may_be_given_before_its_trainer_is_made(tiny_judge_folder, judge_adapter, small_tokenizer, tmp_path):
     reward = reward_of(tiny_judge_folder, judge_adapter)
     policy = with_adapter(LlamaForCausalLM.from_pretrained(tiny_judge_folder))
     reward.share_policy(policy)
-    trainer = make("GRPO", policy, smollm2_tokenizer, reward, STANDARD * 4, tmp_path, beta=0.1)
+    trainer = make("GRPO", policy, small_tokenizer, reward, STANDARD * 4, tmp_path, beta=0.1)
     trainer.train()
     assert isinstance(trainer, GRPOTrainer)
     assert list(trainer.model.peft_config) == ["default", "ref"]
 
 
-def test_a_group_reward_shares_the_policy_and_judges_alike(
-    tiny_judge_folder, judge_adapter, smollm2_tokenizer, tmp_path
-):
+def test_a_group_reward_shares_the_policy_and_judges_alike(tiny_judge_folder, judge_adapter, small_tokenizer, tmp_path):
     judge = reward_of(tiny_judge_folder, judge_adapter).judge
     alone, shared = (GroupReward(judge, "helpfulness", topology="circular", name="group") for _ in range(2))
     policy = with_adapter(LlamaForCausalLM.from_pretrained(tiny_judge_folder))
     shared.share_policy(policy)
     batch = {"prompts": ["Hi"] * 3, "completions": ["One.", "Two, and more.", "Three?"]}
     assert shared(**batch) == pytest.approx(alone(**batch), abs=1e-4)
-    trainer = make("GRPO", policy, smollm2_tokenizer, shared, STANDARD * 4, tmp_path)
+    trainer = make("GRPO", policy, small_tokenizer, shared, STANDARD * 4, tmp_path)
     trainer.train()
     assert len(logged_rewards("GRPO", trainer)) == 2
 

@@ -57,12 +57,12 @@ def rows_of(form):
 
 @pytest.mark.parametrize(("name", "form", "mode"), MATRIX)
 def test_a_trainer_trains_on_what_the_judge_said_of_its_rows(
-    name, form, mode, tiny_judge_folder, smollm2_tokenizer, tmp_path
+    name, form, mode, tiny_judge_folder, small_tokenizer, tmp_path
 ):
     engine = ScriptedEngine(by_content, confidence=1.0)
     reward = PrometheusReward(PrometheusJudge(engine), "helpfulness", log_path=tmp_path / "log.jsonl")
     given = reward.as_async() if mode == "async" else reward
-    trainer = make(name, tiny_judge_folder, smollm2_tokenizer, given, rows_of(form), tmp_path / "out")
+    trainer = make(name, tiny_judge_folder, small_tokenizer, given, rows_of(form), tmp_path / "out")
     trainer.train()
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     trained_on = records[TRAINERS[name].num_before :]
@@ -91,12 +91,12 @@ UNSCORED = [
 
 
 @pytest.mark.parametrize("name", UNSCORED)
-def test_what_an_unscored_rollout_means(name, tiny_judge_folder, smollm2_tokenizer, tmp_path, caplog):
+def test_what_an_unscored_rollout_means(name, tiny_judge_folder, small_tokenizer, tmp_path, caplog):
     """One of two rollouts is scored with the best score; the other has no verdict."""
     judge = PrometheusJudge(ScriptedEngine(["[RESULT] 5", "no verdict"], confidence=1.0))
     reward = PrometheusReward(judge, "helpfulness", name="helpful", log_path=tmp_path / "log.jsonl")
     with caplog.at_level(logging.CRITICAL):
-        trainer = make(name, tiny_judge_folder, smollm2_tokenizer, reward, STANDARD * 4, tmp_path / "out")
+        trainer = make(name, tiny_judge_folder, small_tokenizer, reward, STANDARD * 4, tmp_path / "out")
         if TRAINERS[name].unscored == ENDS:
             with pytest.raises(TypeError):
                 trainer.train()

@@ -45,8 +45,8 @@ class Letterbox:
 
 @pytest.mark.full
 @pytest.mark.skipif(not hasattr(templates, "qwen2_5_chat_template"), reason="the installed TRL has no environments")
-def test_an_environment_owns_its_reward(tiny_judge_folder, smollm2_tokenizer, tmp_path):
-    tokenizer = copy.deepcopy(smollm2_tokenizer)
+def test_an_environment_owns_its_reward(tiny_judge_folder, small_tokenizer, tmp_path):
+    tokenizer = copy.deepcopy(small_tokenizer)
     tokenizer.chat_template = templates.qwen2_5_chat_template  # one that TRL knows to take tools
     rows = [{**row, "reference_answer": "Hello!"} for row in CONVERSATIONAL * 4]
     trl = import_module("trl")
@@ -62,25 +62,25 @@ def test_an_environment_owns_its_reward(tiny_judge_folder, smollm2_tokenizer, tm
 
 
 @pytest.mark.parametrize("name", ["SDFT", "SDPO"])
-def test_a_rubric_is_a_teachers_context(name, tiny_judge_folder, smollm2_tokenizer, tmp_path, monkeypatch):
+def test_a_rubric_is_a_teachers_context(name, tiny_judge_folder, small_tokenizer, tmp_path, monkeypatch):
     context = privileged_context("helpfulness", "Hello!")
-    read, seen = type(smollm2_tokenizer).__call__, []
+    read, seen = type(small_tokenizer).__call__, []
 
     def record(self, text=None, *args, **settings):
         seen.extend([text] if isinstance(text, str) else text)
         return read(self, text, *args, **settings)
 
-    monkeypatch.setattr(type(smollm2_tokenizer), "__call__", record)
+    monkeypatch.setattr(type(small_tokenizer), "__call__", record)
     rows = [{**row, "privileged_context": context} for row in STANDARD * 4]
     if name == "SDPO":
         feedback = {"include_environment_feedback": True, "max_prompt_length": 512}
-        trainer = make(name, tiny_judge_folder, smollm2_tokenizer, REWARD, rows, tmp_path, **feedback)
+        trainer = make(name, tiny_judge_folder, small_tokenizer, REWARD, rows, tmp_path, **feedback)
     else:
         trainer = sdft.SDFTTrainer(
             model=AutoModelForCausalLM.from_pretrained(tiny_judge_folder),
             args=sdft.SDFTConfig(**COMMON, **GROUPED, output_dir=str(tmp_path)),
             train_dataset=Dataset.from_list(rows),
-            processing_class=smollm2_tokenizer,
+            processing_class=small_tokenizer,
         )
     trainer.train()
     assert trainer.state.global_step == 2

@@ -149,12 +149,12 @@ class _KillsAtStep(TrainerCallback):
             threading.Timer(20, self._server.start).start()
 
 
-def test_a_grpo_run_survives_the_death_of_the_server(vllm, far, tiny_policy, smollm2_tokenizer, tmp_path, caplog):
+def test_a_grpo_run_survives_the_death_of_the_server(vllm, far, tiny_policy, small_tokenizer, tmp_path, caplog):
     judge = far(mode="score")
     reward = PrometheusReward(judge, rubric="helpfulness", name="helpful", log_path=tmp_path / "log.jsonl")
     trainer = GRPOTrainer(
         model=tiny_policy,
-        processing_class=smollm2_tokenizer,
+        processing_class=small_tokenizer,
         reward_funcs=reward,
         train_dataset=Dataset.from_list([{"prompt": "Say hello."}, {"prompt": "Say goodbye."}]),
         args=GRPOConfig(

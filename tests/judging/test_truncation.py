@@ -52,15 +52,15 @@ def test_a_cut_is_found_in_few_tries():
 @pytest.mark.parametrize(("mode", "longest"), [("score", 1), ("feedback", 12)])
 def test_a_cut_response_takes_the_context_that_the_engine_counts(mode, longest, tiny_judge_folder, request_of):
     options = {"mode": mode, "dtype": "float32", "device": "cpu", "sampling": {"max_new_tokens": 12, "temperature": 0}}
-    judge = load_judge(tiny_judge_folder, context_length=420, truncate_response="middle", **options)
+    judge = load_judge(tiny_judge_folder, context_length=640, truncate_response="middle", **options)
     request = request_of("word " * 400, reference_answer=None)
     [judgment] = judge.grade([request])
-    assert judgment.is_scored and 390 < judgment.num_prompt_tokens < 420
+    assert judgment.is_scored and 610 < judgment.num_prompt_tokens < 640
 
     prompt = judge.grading_prompt(request_of("word " * 20, reference_answer=None))
     tokens = judge.engine.batches.tokens
-    shortest = next(limit for limit in range(1, 420) if tokens.fits(prompt, judge.sampling, limit))
-    assert all(tokens.fits(prompt, judge.sampling, limit) for limit in range(shortest, 420))
+    shortest = next(limit for limit in range(1, 640) if tokens.fits(prompt, judge.sampling, limit))
+    assert all(tokens.fits(prompt, judge.sampling, limit) for limit in range(shortest, 640))
     for limit, fits in ((shortest - longest, False), (shortest - longest + 1, True)):  # without feedback it just fits
         [generation] = judge.engine.batches.answer([prompt], judge.sampling, context_length=limit)
         assert (generation.finish_reason != "too_long") is fits

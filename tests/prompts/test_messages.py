@@ -183,6 +183,36 @@ def test_magistrals_thoughts_are_thoughts():
     ]
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Dough."}},
+        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "Dough."}]}},
+        {"type": "document", "document": {"id": "1", "data": "Dough."}},  # Cohere
+    ],
+)
+def test_the_words_of_a_document_are_read(document):
+    asked = {"role": "user", "content": [document, {"type": "text", "text": "Why?"}]}
+    assert read_messages(asked)[0].text == "Dough.\n\nWhy?"
+
+
+def test_a_document_without_words_is_named():
+    block = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}}
+    assert read_messages({"role": "user", "content": [block]})[0].text == "[document]"
+
+
+def test_custom_and_unnamed_tools_are_shown():
+    calls = [{"type": "custom", "custom": {"name": "run", "input": "ls"}}, {"function": {"arguments": "{}"}}]
+    [message] = read_messages({"role": "assistant", "tool_plan": "I look.", "tool_calls": calls})
+    assert message.calls == ("[calls run with ls]", "[calls an unnamed tool with {}]")
+    assert message.thoughts == "I look."
+
+
+def test_langchains_classes_name_roles():
+    told = [{"type": "HumanMessage", "content": "Hi?"}, {"type": "AIMessage", "content": "Yes."}]
+    assert [(one.role, one.text) for one in read_messages(told)] == [("user", "Hi?"), ("assistant", "Yes.")]
+
+
 def test_a_dialogues_answer_may_hold_paragraphs_that_look_like_turns():
     text = "\n\nHuman: Q?\n\nAssistant: Two ways.\n\nA: yes\n\nH: no"
     assert [one.text for one in dialogue_messages(text)] == ["Q?", "Two ways.\n\nA: yes\n\nH: no"]

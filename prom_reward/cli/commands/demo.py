@@ -81,26 +81,35 @@ def _grade(judge: PrometheusJudge, rubric: Rubric, *, shows_table: bool) -> list
         bars = [distribution_bar(judgment.score_probs) for judgment in judgments]
         _show(rows, bars, title=f"{_QUESTION}  [{rubric.name}]")
         stdout.print(f"{len(rows)} answers graded in {seconds:.1f} s.", highlight=False)
-        _show_mistakes(judge.name, [row["answer"] for row in rows if not row["is_judged_right"]])
+        _show_mistakes(judge.name, rows)
     return rows
 
 
 def _show(rows: list[dict[str, Any]], bars: list[str], *, title: str) -> None:
     table = Table(title=title, title_justify="left")
-    for heading in ("answer", "text", "score", "1-5", "reward", "right"):
+    for heading in ("answer", "text", "in truth", "score", "1-5", "reward", "judged"):
         table.add_column(heading, overflow="fold")
     for row, bar in zip(rows, bars, strict=True):
         text = _ANSWERS[row["answer"]][0]
         shown = text if len(text) <= 60 else f"{text[:57]}..."
         score, reward = ("-" if value is None else f"{value:.2f}" for value in (row["score"], row["reward"]))
-        table.add_row(row["answer"], shown, score, bar, reward, "yes" if row["is_judged_right"] else "NO")
+        truth, verdict = "good" if row["is_good"] else "bad", "rightly" if row["is_judged_right"] else "WRONGLY"
+        table.add_row(row["answer"], shown, truth, score, bar, reward, verdict)
     stdout.print(table)
 
 
-def _show_mistakes(judge: str, wrong: list[str]) -> None:
+def _show_mistakes(judge: str, rows: list[dict[str, Any]]) -> None:
+    """Say which answers are on the wrong side of the scale's middle, and how many pairs are in the right order."""
+    wrong = [row["answer"] for row in rows if not row["is_judged_right"]]
     if wrong:
-        named = f"The judge is wrong on: {', '.join(wrong)}. A good answer should get a reward over .5, any other less."
+        named = f"Judged wrongly: {', '.join(wrong)}. A good answer should get a reward over .5, a bad one less."
     else:
         named = "All answers are on the right side of the scale."
-    text = f"{named} {judge} is a small judge for trying things out; `prom-reward judges` lists others.\n"
+    good, bad = ([row["reward"] for row in rows if row["is_good"] == kind] for kind in (True, False))
+    pairs = [(one, other) for one in good for other in bad if one is not None and other is not None]
+    ordered = sum(one > other for one, other in pairs)
+    order = (
+        f"The good one got more in {ordered} of {len(pairs)} pairs of a good and a bad answer: GRPO learns from that."
+    )
+    text = f"{named}\n{order}\n{judge} is a small judge for trying things out; `prom-reward judges` lists others.\n"
     stdout.print(text, highlight=False)

@@ -11,6 +11,7 @@ import typer
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_writable, load_now, progress_bar, quiet_libraries, stderr, stdout
+from prom_reward.cli.parts.dry_runs import first_prompt, show_dry_run
 from prom_reward.cli.parts.graded import GradedFile, show_judgments
 from prom_reward.cli.parts.options import given, rows_path
 from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_renderer
@@ -22,6 +23,8 @@ from prom_reward.errors import InputError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.labeling.dry_run import forecast
+from prom_reward.labeling.task import LabelingTask
 from prom_reward.runs import load_grading_run
 
 _ONE = "One response"
@@ -77,6 +80,9 @@ def grade(
     truncate_response: options.Truncation = None,
     out: Annotated[Path | None, typer.Option(help="The JSONL file to write.", rich_help_panel=options.OUTPUT)] = None,
     force: options.Force = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what was recognized, a prompt, tokens and time; then stop.")
+    ] = False,
     integer: Annotated[
         bool,
         typer.Option(
@@ -122,7 +128,7 @@ def grade(
     if input is not None and (instruction is not None or response is not None):
         raise InputError("got a file and --instruction or --response; give either the file or one response")
     rubrics = load_rubric(rubric_value) if rubric_value is not None else ()
-    if out is not None:
+    if out is not None and not dry_run:
         check_writable(out, force=force, source=input)
     sampling = given(seed=seed, max_new_tokens=max_new_tokens) or None
     overrides = given(
@@ -134,7 +140,7 @@ def grade(
     if row is not None:
         rubrics = rubrics or load_rubric("helpfulness")
     options.check_judge(judge_settings, overrides)
-    if row is not None and not (as_json or show_prompt or out):
+    if row is not None and not (as_json or show_prompt or out or dry_run):
         requests = row_requests(row.values, rubrics)
         made = load_judge(judge_settings, **overrides)
         load_now(made)
@@ -154,6 +160,14 @@ def grade(
             stderr.print(f"{where}: {recognition}", soft_wrap=True, markup=False, highlight=False)
             recognition.check(strict=strict)
         made = load_judge(judge_settings, **overrides)
+        if dry_run:
+            rows = iter([row]) if row is not None else islice(read_rows(path), limit)
+            task = LabelingTask(
+                kind="response", row_format=row_format, rubrics=rubrics, method="grade", recognition=Recognition(where)
+            )
+            found = forecast(rows, task, judge=made, judges_repeats=True)
+            show_dry_run(found, first_prompt(found.sample, made, judge_settings, overrides), as_json=as_json)
+            return
         render = prompt_renderer(judge_settings, **overrides) if show_prompt else None
         if render is None:
             load_now(made)

@@ -11,25 +11,22 @@ import typer
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_folder, load_now, print_json, progress_bar, quiet_libraries, stderr
-from prom_reward.cli.parts.label_tables import labeling_summary, show_dry_run, show_labeling
-from prom_reward.config import load_prometheus_judge, load_rubric, prompt_renderer
+from prom_reward.cli.parts.dry_runs import first_prompt, show_dry_run
+from prom_reward.cli.parts.label_tables import labeling_summary, show_labeling
+from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.formats import Kind
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
 from prom_reward.errors import InputError
-from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
 from prom_reward.labeling.dry_run import dry_run as try_out
 from prom_reward.labeling.exports import check_formats, export_labels
 from prom_reward.labeling.labeling import Progress, label as label_rows
-from prom_reward.labeling.requests import Request
 from prom_reward.labeling.task import RowReader, open_task
 from prom_reward.rubrics.reading import AnyRubric
-from prom_reward.rubrics.rubric import Rubric
 from prom_reward.runs import load_labeling_run
 from prom_reward.settings.runs import LabelingRun
-from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
 
 _EXPORTS = "Exports"
 _MACHINES = "Resuming and machines"
@@ -268,19 +265,7 @@ def _show_dry_run(run: LabelingRun, judge: PrometheusJudge, overrides: dict[str,
         rubric=load_rubric(run.rubric) if run.rubric is not None else None,
         **run.model_dump(include={"method", "columns", "reference_answer", "split", "limit"}),
     )
-    render = prompt_renderer(run.judge, **overrides)
-    prompt = next(filter(None, (_prompt(judge, request) for request in found.sample)), None)
-    show_dry_run(found, render(prompt) if prompt is not None else None, as_json=as_json)
-
-
-def _prompt(judge: PrometheusJudge, request: Request) -> JudgePrompt | None:
-    """Return a request's first prompt; without ranking both responses are graded. None if checks by code decide."""
-    if isinstance(request, ComparisonRequest) and judge.ranks and isinstance(request.rubric, Rubric):
-        return judge.comparison_prompt(request)
-    response = request.response if isinstance(request, GradingRequest) else request.response_a
-    shared = {name: getattr(request, name) for name in ("instruction", "rubric", "reference_answer")}
-    asked = Expansion.of([GradingRequest(response=response, **shared)]).requests
-    return judge.grading_prompt(asked[0]) if asked else None
+    show_dry_run(found, first_prompt(found.sample, judge, run.judge, overrides), as_json=as_json)
 
 
 def _gpus(given: str | None) -> list[str]:

@@ -1,15 +1,15 @@
 """`prom-reward report`: an HTML page of a labeling or of a training's judgments."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_writable, print_json, stdout
+from prom_reward.cli.parts.estimates import Cell, show_fitting
 from prom_reward.errors import InputError
-from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.reports.data import load_report
 from prom_reward.reports.overview.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.page import report_figures_json, report_page
@@ -76,7 +76,7 @@ def report(
         print_json({"page": str(target), **report_figures_json(data)})
         return
     if rows := agreement_rows(data.pairs):
-        stdout.print(_agreement_table(rows))
+        _show_agreement(rows)
     outcomes = ", ".join(f"{count} {name}" for name, count in data.outcomes.most_common())
     text = f"{target}: {data.num_judgments} judgments ({outcomes}), {len(data.judgments)} of them with their texts"
     stdout.print(text, highlight=False, soft_wrap=True)
@@ -84,11 +84,10 @@ def report(
         stdout.print(f"missing: {file}", highlight=False, soft_wrap=True)
 
 
-def _agreement_table(rows: list[AgreementRow]) -> Table:
-    table = Table(title="Pairs in the given order, ties as half (95 % bootstrap over prompts)", title_justify="left")
-    for heading in ("pairs of", "number", "judge", "its integers", "longer response"):
-        table.add_column(heading, justify="left" if heading == "pairs of" else "right", overflow="fold")
-    for row in rows:
-        cells = [shown_estimate(part) for part in (row.judge, row.integer, row.length)]
-        table.add_row(row.group, str(row.num_pairs), *cells)
-    return table
+def _show_agreement(found: list[AgreementRow]) -> None:
+    def rows(cell: Cell) -> Iterator[Sequence[str]]:
+        for row in found:
+            yield row.group, str(row.num_pairs), *map(cell, (row.judge, row.integer, row.length))
+
+    title = "Pairs in the given order, ties as half (95 % bootstrap over prompts)"
+    show_fitting(title, ("pairs of", "number", "judge", "its integers", "longer response"), rows)

@@ -1,10 +1,11 @@
 """The tables of `prom-reward evaluate`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.table import Table
 
 from prom_reward.cli.parts.console import stdout
+from prom_reward.cli.parts.estimates import Cell, brief, show_fitting
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.evaluation.checklists.criteria import CriteriaEvaluation
 from prom_reward.evaluation.evaluate import JudgeEvaluation
@@ -37,12 +38,8 @@ def _show_figures(found: JudgeEvaluation) -> None:
 def _show_scores(name: str, evaluation: Evaluation) -> None:
     """Print a judge's figures beside the baselines'."""
     kinds = list(dict.fromkeys(kind for one in evaluation.measures.values() for kind in one))
-    table = Table(title=f"{name}: {evaluation.num_rows} rows", title_justify="left")
-    for heading in ("", *kinds):
-        table.add_column(heading)
-    for measure, estimates in {**evaluation.measures, "pearson, length held": evaluation.partial}.items():
-        table.add_row(measure.replace("_", " "), *(_shown(estimates.get(kind)) for kind in kinds))
-    stdout.print(table)
+    measures = {**evaluation.measures, "pearson, length held": evaluation.partial}
+    _show_measures(f"{name}: {evaluation.num_rows} rows", kinds, measures)
     for outcome, count in evaluation.unscored.items():
         stdout.print(f"{count} rows unscored: {outcome}")
     _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
@@ -52,26 +49,24 @@ def _show_scores(name: str, evaluation: Evaluation) -> None:
 
 def _show_groups(groups: Mapping[str, Evaluation]) -> None:
     shown = ("pearson", "spearman", "mae")
-    table = Table(title="by group, expected score (length)", title_justify="left")
-    for heading in ("", "rows", *shown):
-        table.add_column(heading, overflow="fold")
-    for name, one in groups.items():
-        cells = []
-        for measure in shown:
-            length = one.measures[measure].get("length")
-            cells.append(_shown(one.measures[measure]["expected"]) + (f" ({_value(length)})" if length else ""))
-        table.add_row(name, str(one.num_rows), *cells)
-    stdout.print(table)
+
+    def rows(cell: Cell) -> Iterator[Sequence[str]]:
+        for name, one in groups.items():
+            pairs = ((one.measures[measure]["expected"], one.measures[measure].get("length")) for measure in shown)
+            yield name, str(one.num_rows), *(cell(judged, length) for judged, length in pairs)
+
+    show_fitting("by group, expected score (length)", ("", "rows", *shown), rows)
 
 
 def _show_pairs(name: str, evaluation: PairEvaluation) -> None:
     """Print a judge's accuracy on preference pairs beside that of length."""
-    table = Table(title=f"{name}: {evaluation.num_pairs} pairs, accuracy (ties half)", title_justify="left")
-    for heading in ("", "pairs", *evaluation.accuracy):
-        table.add_column(heading)
-    for label, one in {"all": evaluation, **evaluation.groups}.items():
-        table.add_row(label, str(one.num_pairs), *(_shown(estimate) for estimate in one.accuracy.values()))
-    stdout.print(table)
+
+    def rows(cell: Cell) -> Iterator[Sequence[str]]:
+        for label, one in {"all": evaluation, **evaluation.groups}.items():
+            yield label, str(one.num_pairs), *map(cell, one.accuracy.values())
+
+    title = f"{name}: {evaluation.num_pairs} pairs, accuracy (ties half)"
+    show_fitting(title, ("", "pairs", *evaluation.accuracy), rows)
     if evaluation.num_unscored:
         stdout.print(f"{evaluation.num_unscored} pairs unscored")
     _show_warnings(evaluation.accuracy.values())
@@ -80,12 +75,7 @@ def _show_pairs(name: str, evaluation: PairEvaluation) -> None:
 def _show_criteria(name: str, evaluation: CriteriaEvaluation) -> None:
     """Print a judge's figures on verdicts, then those of every group and of the criteria with the most verdicts."""
     kinds = list(dict.fromkeys(kind for one in evaluation.measures.values() for kind in one))
-    table = Table(title=f"{name}: {evaluation.num_verdicts} verdicts on criteria", title_justify="left")
-    for heading in ("", *kinds):
-        table.add_column(heading)
-    for measure, estimates in evaluation.measures.items():
-        table.add_row(measure.replace("_", " "), *(_shown(estimates.get(kind)) for kind in kinds))
-    stdout.print(table)
+    _show_measures(f"{name}: {evaluation.num_verdicts} verdicts on criteria", kinds, evaluation.measures)
     if evaluation.num_unscored:
         stdout.print(f"{evaluation.num_unscored} verdicts on criteria that the judge could not tell")
     _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
@@ -95,7 +85,7 @@ def _show_criteria(name: str, evaluation: CriteriaEvaluation) -> None:
         table.add_column(heading, overflow="fold")
     criteria = list(evaluation.criteria.items())
     for label, one in (*evaluation.groups.items(), *criteria[:_NUM_CRITERIA]):
-        table.add_row(label, str(one.num_verdicts), *(_value(one.measures[measure]["judge"]) for measure in shown))
+        table.add_row(label, str(one.num_verdicts), *(brief(one.measures[measure]["judge"]) for measure in shown))
     stdout.print(table)
     if len(criteria) > _NUM_CRITERIA:
         stdout.print(f"... and {len(criteria) - _NUM_CRITERIA} more criteria; --json has all")
@@ -103,28 +93,28 @@ def _show_criteria(name: str, evaluation: CriteriaEvaluation) -> None:
 
 def _show_gaps(title: str, gaps: Mapping[str, Estimate]) -> None:
     """Print the paired differences of two judges."""
-    table = Table(title=title, title_justify="left")
-    for heading in ("", "difference", "p"):
-        table.add_column(heading)
-    for measure, gap in gaps.items():
-        table.add_row(measure, _shown(gap), "-" if gap.p_value is None else f"{gap.p_value:.3f}")
-    stdout.print(table)
+
+    def rows(cell: Cell) -> Iterator[Sequence[str]]:
+        for measure, gap in gaps.items():
+            yield measure, cell(gap), "-" if gap.p_value is None else f"{gap.p_value:.3f}"
+
+    show_fitting(title, ("", "difference", "p"), rows)
     _show_warnings(gaps.values())
 
 
+def _show_measures(title: str, kinds: Sequence[str], measures: Mapping[str, Mapping[str, Estimate]]) -> None:
+    """Print a row for each measure and a column for each kind of score."""
+
+    def rows(cell: Cell) -> Iterator[Sequence[str]]:
+        for measure, found in measures.items():
+            yield measure.replace("_", " "), *(cell(found.get(kind)) for kind in kinds)
+
+    show_fitting(title, ("", *kinds), rows)
+
+
 def _show_warnings(estimates: Iterable[Estimate]) -> None:
-    for warning in dict.fromkeys(one.warning for one in estimates if one.warning):
+    found = list(estimates)
+    for reason in dict.fromkeys(one.undefined for one in found if one.undefined):
+        stdout.print(f"- is undefined ({reason})", soft_wrap=True)
+    for warning in dict.fromkeys(one.warning for one in found if one.warning):
         stdout.print(f"warning: {warning}", soft_wrap=True)
-
-
-def _shown(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return ""
-    if estimate.value is None:
-        return f"undefined ({estimate.undefined})"
-    interval = "" if estimate.low is None else f" [{estimate.low:z.2f}, {estimate.high:z.2f}]"
-    return f"{estimate.value:z.3f}{interval}"
-
-
-def _value(estimate: Estimate) -> str:
-    return "-" if estimate.value is None else f"{estimate.value:z.2f}"

@@ -1,6 +1,6 @@
 """The tables of `prom-reward evaluate --groups` and `--cascade`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,10 @@ from rich.table import Table
 
 from prom_reward.answers import TOKEN_COUNTS
 from prom_reward.cli.parts.console import progress_bar, stdout
+from prom_reward.cli.parts.estimates import Cell, show_fitting
 from prom_reward.config import load_judge
 from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
-from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.evaluation.groups.cascade_replay import CascadePoint, replay_cascade
 from prom_reward.evaluation.groups.labeled_groups import LabeledGroup, labeled_groups
 from prom_reward.evaluation.groups.logged_judge import LoggedJudge, is_logged
@@ -97,24 +97,16 @@ def _graded(judge: Judge, groups: Sequence[LabeledGroup]) -> dict[Any, Any]:
 
 
 def _show_methods(found: GroupEvaluation) -> None:
+    def rows(cell: Cell) -> Iterator[Sequence[str]]:
+        for name, one in found.methods.items():
+            estimates = (cell(one.tau, digits=2), cell(one.gain, digits=2, sign="+"), cell(one.best, digits=2))
+            flips = "-" if one.flips is None else f"{one.flips:.2f}"
+            counts = (f"{one.num_prompts:.0f}", _count(one.num_read), _count(one.num_written))
+            yield name, *estimates, cell(one.pairs, digits=2), f"{one.ties:.2f}", flips, *counts
+
     title = f"{found.judge}: {found.num_groups} groups, {found.num_answers} answers"
-    table = Table(title=title, title_justify="left")
-    for heading in ("", "tau", "gain", "best of n", "pairs", "ties", "flips", "prompts", "read", "written"):
-        table.add_column(heading)
-    for name, one in found.methods.items():
-        estimates = [shown_estimate(one.tau, digits=2), shown_estimate(one.gain, digits=2, sign="+")]
-        estimates += [shown_estimate(each, digits=2) for each in (one.best, one.pairs)]
-        flips = "-" if one.flips is None else f"{one.flips:.2f}"
-        table.add_row(
-            name,
-            *estimates,
-            f"{one.ties:.2f}",
-            flips,
-            f"{one.num_prompts:.0f}",
-            _count(one.num_read),
-            _count(one.num_written),
-        )
-    stdout.print(table)
+    headings = ("", "tau", "gain", "best of n", "pairs", "ties", "flips", "prompts", "read", "written")
+    show_fitting(title, headings, rows)
     stdout.print("prompts, tokens read and written: means for a group", soft_wrap=True)
     _show_unscored(found.num_unscored)
     stdout.print(found.verdict, soft_wrap=True)

@@ -39,7 +39,10 @@ class TreeSequence:
 
 def keeps_all_states(model: Any) -> bool:
     """Whether every layer attends to all earlier tokens: no sliding window, no recurrent state."""
-    cache = DynamicCache(config=model.config.get_text_config())
+    try:
+        cache = DynamicCache(config=model.config.get_text_config())
+    except AttributeError:  # the config counts no layers, as BLT's, which is made of several models
+        return False
     return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 

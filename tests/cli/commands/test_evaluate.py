@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
+from prom_reward.cli.parts.console import stdout
 from prom_reward.judging.calibration import Calibration
 from prom_reward.types import ScoreScale
 
@@ -74,6 +75,14 @@ def test_the_tables_show_baselines_and_groups(run, judged_by, good, rows_file):
     assert "pearson, length held" in done.out
     assert "overlap" in done.out
     assert re.search(r"│ even +│ 5 ", done.out)
+
+
+def test_a_narrow_window_has_each_interval_below_its_value(run, judged_by, good, rows_file, monkeypatch):
+    judged_by(good, command="commands.evaluate")
+    monkeypatch.setattr(stdout, "width", 80)
+    shown = run("evaluate", rows_file(*ROWS), "--group", "part", "--resamples", "20").out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert re.search(r"^spearman( +\.?[0-9.]+)+ *\n +\[[-.0-9]+, [-.0-9]+\]", shown, re.MULTILINE)
 
 
 def test_rows_that_cannot_be_scored_are_named(run, judged_by, good, rows_file):

@@ -70,7 +70,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run, tiny, source, tmp_pa
     assert "preference pairs" in done.out
     assert "a prompt, as the judge sees it" in done.out
     assert "###Task Description:" in done.out
-    assert "20, of which 0 cannot be labeled" in done.out
+    assert "20, of which 0 would be left out" in done.out
     assert not (tmp_path / "out").exists()
     found = json.loads(run("label", source, *options(tmp_path, "--dry-run", "--json"), *tiny).out)
     assert (found["rows"], found["requests"] + found["repeated"]) == (20, 40)

@@ -9,9 +9,10 @@ from hypothesis import given, settings, strategies as st
 
 from prom_reward.engines.model.forward import forward_last
 from prom_reward.engines.prefix.plan import plan_prefixes
-from prom_reward.engines.prefix.tree_attention import TreeSequence, _lower_right, is_available
+from prom_reward.engines.prefix.tree_attention import TreeSequence, _lower_right, is_available, keeps_all_states
 from prom_reward.engines.prefix.tree_prefill import CPU_PASS_TOKENS, GPU_PASS_TOKENS, TreePrefill
 from prom_reward.engines.prefix.trie import Run
+from tests.tiny_architectures import tiny_causal_lm
 from tests.tiny_models import tiny_model
 
 VOCABULARY = 300
@@ -226,6 +227,12 @@ def test_the_gpus_attention_is_causal_behind_all_that_came_before(heads):
 @pytest.mark.parametrize("architecture", ["mistral", "gemma2", "gemma3_text"])
 def test_windows_are_left_to_other_ways(architecture):
     assert not is_available(tiny_model(architecture, VOCABULARY))
+
+
+def test_a_model_whose_config_counts_no_layers_is_left_to_other_ways():
+    model = tiny_causal_lm("blt", 300)
+    assert not hasattr(model.config, "num_hidden_layers")
+    assert not keeps_all_states(model)
 
 
 def test_a_trie_without_its_shape_is_refused():

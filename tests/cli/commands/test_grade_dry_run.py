@@ -1,0 +1,41 @@
+import json
+
+ROWS = (
+    {"instruction": "Name a prime.", "input": "Below ten.", "output": "Seven.", "choices": ["4", "7"]},
+    {"instruction": "Name a prime.", "input": "Below ten.", "output": "Seven.", "choices": ["4", "7"]},
+    {"instruction": "Name a town.", "output": "Rome."},
+    {"instruction": "Name a river."},
+)
+HELPFUL = ("--rubric", "helpfulness", "--dry-run")
+
+
+def test_it_shows_what_grading_would_read_and_writes_nothing(run, tiny, rows_file, tmp_path):
+    out = tmp_path / "graded.jsonl"
+    out.write_text("of before")
+    done = run("grade", rows_file(*ROWS), *HELPFUL, "--out", out, "--json", *tiny)
+    found = json.loads(done.out)
+    assert (done.status, out.read_text()) == (0, "of before")
+    assert (found["rows"], found["problems"], found["requests"], found["repeated"]) == (4, 1, 3, 0)
+    assert found["columns"] == {"prompt": ["instruction"], "input": ["input"], "response": ["output"]}
+    assert found["unread"] == ["choices"]
+    assert "###The instruction to evaluate:\nName a " in found["prompt"]
+    assert 300 < found["prompt_tokens"] < 3000
+
+
+def test_a_table_names_the_rows_that_would_be_left_out(run, tiny, rows_file):
+    done = run("grade", rows_file(*ROWS), *HELPFUL, *tiny)
+    assert "4, of which 1 would be left out" in done.out
+    assert "from instruction" in done.out
+    assert "###Task Description:" in done.out
+    assert "line 4: no response" in done.err
+
+
+def test_one_response_has_a_dry_run_too(run, tiny):
+    done = run("grade", "--instruction", "Sing.", "--response", "La.", "--dry-run", "--json", *tiny)
+    assert json.loads(done.out)["requests"] == 1
+
+
+def test_pairs_are_refused_as_in_grading(run, tiny, rows_file):
+    done = run("grade", rows_file({"prompt": "a", "chosen": "b", "rejected": "c"}), *HELPFUL, *tiny)
+    assert done.status == 2
+    assert "use `prom-reward label`" in done.err
