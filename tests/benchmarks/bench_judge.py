@@ -125,7 +125,8 @@ def measure(
             took = told["seconds"] if is_told else time.perf_counter() - start
             seconds[name].append(took / len(prompts))
             peaks[name] = max(peaks[name], told["peak_bytes"] if is_told else peak_bytes(model.device))
-    least = arithmetic(model, contexts, FEEDBACK_TOKENS if work.writes_feedback else 0) / max(rates)
+    operations = arithmetic(model, contexts, FEEDBACK_TOKENS if work.writes_feedback else 0)
+    least = operations / max(rates)
     total = sum(map(len, contexts))
     lengths = sorted(map(len, contexts))
     base = seconds[plain]
@@ -137,6 +138,7 @@ def measure(
             "of_plain": statistics.median(mine / its for mine, its in zip(times, base, strict=True)),
             "computed_tokens": computed if name == "engine" else None if vllm and name in vllm.can else total,
             "total_tokens": total,
+            "operations": operations,
             "tokens_per_s": total / len(prompts) / statistics.median(times),
             "roofline": least / len(prompts) / statistics.median(times),
             "peak_bytes": peaks[name],

@@ -4,7 +4,8 @@
 
 Real answers from PROM_REWARD_DATA (dev/mtbench_gpt4.jsonl, the shortest ones), one rubric, score mode. The time should
 be linear in the unique tokens; the peak of the process, less what it had before the weights were loaded, should be
-weights plus what one pass and the longest prompt take, at every size.
+weights plus what one pass and the longest prompt take, at every size. `--layers` cuts the judge: a few layers grow by
+as much as all (`growth_mib`, beyond the first two prompts) in a fraction of the time.
 """
 
 import argparse
@@ -40,21 +41,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="8,32,128,512")
     parser.add_argument("--layout", default="prometheus", choices=("prometheus", "response_last"))
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--layers", type=int, help="the judge's first layers alone")
     parser.add_argument("--json", help="write the rows to this file")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     cpu = torch.device("cpu")
     before = peak_bytes(cpu)
-    judge = load_judge("smollm2-135m-untuned", mode="score", layout=options.layout, device="cpu")
+    judge = load_judge("smollm2-135m-untuned", mode="score", layout=options.layout, device="cpu", dtype=options.dtype)
     everything = requests(max(sizes))
-    judge.grade(everything[:2])  # loads the weights
-    weights = sum(one.numel() * one.element_size() for one in judge.engine.loaded.model.parameters())
+    model = judge.engine.loaded.model
+    weights = sum(one.numel() * one.element_size() for one in model.parameters())
+    if options.layers:
+        model.model.layers, model.config.num_hidden_layers = model.model.layers[: options.layers], options.layers
+    reset_peak(cpu)
+    judge.grade(everything[:2])
+    settled = peak_bytes(cpu)
     rows = []
     for size in sizes:
         reset_peak(cpu)
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         judgments = judge.grade(everything[:size])
-        seconds = time.perf_counter() - start
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu
         tokens = sum(one.num_computed_tokens for one in judgments)
         rows.append(
             {
@@ -62,7 +70,9 @@ def main() -> None:
                 "unique_tokens": tokens,
                 "total_tokens": sum(one.num_prompt_tokens for one in judgments),
                 "s_per_1000_unique_tokens": 1000 * seconds / tokens,
+                "cpu_s": cpu_seconds,
                 "peak_over_weights": (peak_bytes(cpu) - before) / weights,
+                "growth_mib": (peak_bytes(cpu) - settled) / 2**20,
             }
         )
         print(json.dumps(rows[-1]), flush=True)

@@ -30,7 +30,7 @@ class TreeSequence:
     """One forward pass, with the states that it reads from earlier passes and writes for later ones."""
 
     runs: Sequence[Run]
-    """The runs of the sequence, in order."""
+    """The runs of the sequence, in order; tokens after the last one only fill the pass up."""
     kept: frozenset[int]
     """Segments of this pass whose states are written to `states`."""
     states: dict[tuple[int, int], States] = field(repr=False)
@@ -83,6 +83,7 @@ def _attend(
         raise NotImplementedError(f"got attention with {', '.join(unknown) or 'no trie'}; expected plain attention")
     own = {run.segment: (key[:, :, run.start : run.end], value[:, :, run.start : run.end]) for run in tree.runs}
     output = torch.empty_like(query)
+    output[:, :, tree.runs[-1].end :] = 0
     for ancestors, group in groupby(tree.runs, key=lambda run: run.ancestors):
         runs = list(group)
         before = [own.get(segment) or tree.states[module.layer_idx, segment] for segment in ancestors]

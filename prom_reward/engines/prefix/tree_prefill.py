@@ -22,6 +22,7 @@ CPU_PASS_TOKENS = 2048
 """Enough for the full rate of a CPU's matrix products; more would only fall out of its caches."""
 GPU_PASS_TOKENS = 16384
 """Enough to fill a GPU with any model that fits it."""
+_FILLED_DTYPES = (torch.bfloat16, torch.float16)  # for which oneDNN keeps over a MiB for every length of a product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,9 @@ class TreePrefill:
     def _forward(self, trie: Trie, prompts: Sequence[Sequence[int]], sequence: TreeSequence) -> torch.Tensor:
         """Return the raw logits (N, V) after every run that completes a prompt, in order."""
         ids, positions = trie.tokens(prompts, sequence.runs)
+        if self._model.device.type == "cpu" and self._model.dtype in _FILLED_DTYPES:
+            filling = filled(len(ids)) - len(ids)  # tokens that no run holds
+            ids, positions = ids + ids[-1:] * filling, positions + positions[-1:] * filling
         ends = [run.end - 1 for run in sequence.runs if trie.segments[run.segment].ends]
         device = self._model.device
         with tree_attention(self._model):
@@ -96,6 +100,12 @@ class TreePrefill:
             )
         logits: torch.Tensor = output.logits[0]
         return logits
+
+
+def filled(num_tokens: int) -> int:
+    """Return a length that is at most an eighth more; there are eight between a power of two and the next."""
+    step = 1 << max(0, num_tokens.bit_length() - 4)
+    return num_tokens + -num_tokens % step
 
 
 def _completed(trie: Trie, sequence: TreeSequence, logits: torch.Tensor) -> Iterator[tuple[int, int, torch.Tensor]]:
