@@ -5,15 +5,19 @@ content security policy allows nothing from outside, and no script but the page'
 """
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prom_reward.pages.svg import draw
 from prom_reward.pages.text import visible
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,20 @@ def render(
         connects: Whether the script may ask the server that the page came from.
         values: `kind`, `title`, `facts` (pairs of name and value) and `cards` of the frame, and the template's own.
     """
+    from markupsafe import Markup
+
+    page = _environment().get_template(template)
+    return page.render(
+        style=Markup("".join(map(_asset, ["pages/assets/page.css", *styles]))),  # noqa: S704  # the package's own files
+        script=Markup(script),  # noqa: S704  # the same
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() if script else "",
+        connects=connects,
+        **values,
+    )
+
+
+@functools.cache  # it keeps the compiled templates
+def _environment() -> "jinja2.Environment":
     import jinja2
     from markupsafe import Markup
 
@@ -54,13 +72,7 @@ def render(
         finalize=_shown,
     )
     environment.globals |= {"draw": lambda figure: Markup(draw(figure.plot, label=f"{figure.title}. {figure.note}"))}  # noqa: S704  # it escapes
-    return environment.get_template(template).render(
-        style=Markup("".join(map(_asset, ["pages/assets/page.css", *styles]))),  # noqa: S704  # the package's own files
-        script=Markup(script),  # noqa: S704  # the same
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() if script else "",
-        connects=connects,
-        **values,
-    )
+    return environment
 
 
 def embedded(values: Sequence[Any] | dict[str, Any]) -> Any:

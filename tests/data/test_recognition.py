@@ -61,6 +61,7 @@ def test_a_file_without_unread_columns_is_silent(caplog):
         ({"image_url": "https://x/y.png", "constraints": ["Be brief."]}, ["constraints", "image_url"]),
         ({"golden_answers": ["Yes.", "Yes!"], "gold": 1}, ["golden_answers", "gold"]),
         ({"documents": {"titles": ["Rome"]}}, ["documents"]),
+        ({"documents": "[]", "context": "null"}, []),
         ({"context": "Rome is old.", "passages": ["Oslo is new."]}, ["passages"]),
         ({"image": {"bytes": b"GIF", "path": None}, "images": []}, ["image"]),
         ({"Reference Answer": "No.", "System": "Be brief."}, ["System", "Reference Answer"]),

@@ -54,7 +54,9 @@ def criterion_fields(item: Any, number: str) -> dict[str, Any]:
         item = text_fields(item)
     if not isinstance(item, Mapping):
         raise RubricError(f"criterion {number}: got {item!r:.60}; expected a text, or a mapping with one")
-    given = {str(key): one for key, one in item.items() if one is not None and not (_is_nan(one) and key in _TAG_KEYS)}
+    given = {
+        str(key): one for key, one in item.items() if one is not None and not (_is_nan(one) and key not in _WEIGHT_KEYS)
+    }
     text = first(given, TEXT_KEYS)
     if not isinstance(text, str) or not text.strip():
         raise RubricError(
@@ -115,6 +117,9 @@ def _weight(given: Mapping[str, Any], number: str) -> float | None:
 
 def _check_sign(given: Mapping[str, Any], weight: float | None, number: str) -> None:
     """Refuse a criterion that another key calls negative: its being met must not become a gain."""
+    stated = {key: given[key] for key in _WEIGHT_KEYS if is_number(given.get(key))}
+    if min(stated.values(), default=0) < 0 < max(stated.values(), default=0):
+        raise RubricError(f"criterion {number}: got {stated}; expected one weight")
     for key in given.keys() - KNOWN_KEYS:
         said = str(given[key]).strip().lower()
         is_flag = (key in _NEGATIVE_KEYS and said in ("true", "1")) or (

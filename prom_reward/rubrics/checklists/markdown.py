@@ -14,19 +14,29 @@ _IMPORTANCE = re.compile(r"\s*\(importance:\s*(?P<part>\d{1,4})\s*/\s*(?P<whole>
 _NUMBER = r"\d{1,4}(?:\.\d{1,4})?"
 _SIGN = "[-+\u2212\u2013]"  # also the minus of typography, and a dash in its place
 _UNIT = "(?:points?|pts?|marks?|分|点)"
-_POINTS = re.compile(
-    rf"\s*[(\[（【]\s*(?:(?P<signed>{_SIGN}{_NUMBER})|weight:?\s*(?P<weight>{_SIGN}?{_NUMBER})|"
-    rf"(?P<points>{_SIGN}?{_NUMBER}))\s*(?(points){_UNIT}|{_UNIT}?)\s*[)\]）】]\s*",
-    re.IGNORECASE,
+_OPEN, _CLOSE = r"[(\[（【]\s*", r"\s*[)\]）】]"
+_POINTS = (
+    rf"{_OPEN}(?:(?P<signed>{_SIGN}{_NUMBER})|weight\s*[:=]?\s*(?P<weight>{_SIGN}?{_NUMBER})|"
+    rf"(?P<points>{_SIGN}?{_NUMBER}))\s*(?(points){_UNIT}|{_UNIT}?){_CLOSE}"
 )
+_AT_START = re.compile(rf"(?P<kept>[*_]*)\s*{_POINTS}(?P<closed>(?P=kept))?\s*", re.IGNORECASE)
+_AT_END = re.compile(rf"\s*{_POINTS}(?P<kept>[.*_]*)$", re.IGNORECASE)
 _OTHER_POINTS = re.compile(
-    rf"{_SIGN}{_NUMBER}[\s:：].*|{_SIGN}?{_NUMBER}\s*{_UNIT}\s*[-:：–—].*|"
-    rf".*(?:[-:：=|–—]\s*{_SIGN}?{_NUMBER}\s*{_UNIT}\s*[.]?|[(\[（【][^(\[（【]{{0,15}}\d\s*{_UNIT}\s*[)\]）】])",
+    "|".join(
+        (
+            rf"{_SIGN}{_NUMBER}[\s:：].*",  # -3 Is rude
+            rf"{_SIGN}?{_NUMBER}\s*{_UNIT}\s*[-:：–—].*",  # 5 points: names a dose
+            rf".*[-:：=|–—]\s*{_SIGN}?{_NUMBER}\s*{_UNIT}\s*[.]?",  # Names a dose: 5 points
+            rf".*{_OPEN}[^()\[\]（）【】]{{0,15}}\d\s*{_UNIT}{_CLOSE}.*",  # Names a dose (up to 5 points)
+            r"(?:deduct|subtract|minus|take off|penali[sz]e)\b.*\d.*",  # Deduct 3 if it is rude
+            rf".*{_OPEN}(?:negative|penalty|pitfall|deduction){_CLOSE}[.]?",  # Is rude (negative)
+        )
+    ),
     re.IGNORECASE | re.DOTALL,
 )
-_WITH_NUMBER = r"[(\[（【][^(\[（【]{0,15}\d[^(\[（【]{0,15}[)\]）】]"
+_WITH_NUMBER = rf"{_OPEN}[^()\[\]（）【】]{{0,15}}\d[^()\[\]（）【】]{{0,15}}{_CLOSE}"
 _MAYBE_POINTS = re.compile(
-    rf"{_WITH_NUMBER}[.]?$|^{_WITH_NUMBER}|\*\*{_NUMBER}\*\*$|{_NUMBER}\s*(?:{_UNIT}|%)[.]?$", re.IGNORECASE
+    rf"{_WITH_NUMBER}[.*_]*$|^[*_]*{_WITH_NUMBER}|\*\*{_NUMBER}\*\*$|{_NUMBER}\s*(?:{_UNIT}|%)[.*_]*$", re.IGNORECASE
 )
 _HEADING = re.compile(r"#{1,6} .*|.*[:：][*_]*|\*\*[^*]+\*\*|__[^_]+__")
 _KIND = re.compile(r"\s*\[(hard rule|principle)\]\s*$", re.IGNORECASE)
@@ -109,14 +119,11 @@ def text_fields(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {"tags": [kind[1].lower()] if kind else []}
     if importance := _IMPORTANCE.search(text):
         found["weight"] = int(importance["part"]) / int(importance["whole"])
-    elif points := _POINTS.match(text) or _at_end(text):
+    elif points := _AT_START.match(text) or _AT_END.search(text):
         written = points["signed"] or points["weight"] or points["points"]
         found["weight"] = float(written.replace("\u2212", "-").replace("\u2013", "-"))
-        text = text[: points.start()] + text[points.end() :]
+        kept = "" if points.groupdict().get("closed") else points["kept"]
+        text = text[: points.start()] + kept + text[points.end() :]
     elif _OTHER_POINTS.fullmatch(text.strip()):
         raise RubricError(f"got {text!r:.60}; expected its points in brackets at the end, as '(5 points)' or '(-5)'")
     return {"criterion": _KIND.sub("", _IMPORTANCE.sub(" ", text)).strip(), **found}
-
-
-def _at_end(text: str) -> re.Match[str] | None:
-    return next((found for found in _POINTS.finditer(text) if found.end() == len(text)), None)

@@ -39,6 +39,12 @@ def test_a_criterion_that_is_called_negative_needs_a_negative_weight(key, value)
     assert weights([{"criterion": DOSE, "weight": 3, "type": "positive", "is_negative": False}]) == [(DOSE, 3)]
 
 
+def test_two_weights_of_opposite_signs_are_refused():
+    with pytest.raises(RubricError, match=r"criterion 1: got .*expected one weight"):
+        parse_checklist([{"criterion": DIAGNOSIS, "weight": 2, "points": -5}])
+    assert weights([{"criterion": DIAGNOSIS, "weight": -2, "points": -5}]) == [(DIAGNOSIS, -2)]
+
+
 def test_a_check_that_is_written_as_a_key_is_not_lost():
     with pytest.raises(RubricError, match="criterion 1: got the check 'max_words' as a key; expected 'check'"):
         parse_checklist([{"text": "It is short.", "max_words": 60}])
@@ -48,6 +54,12 @@ def test_a_check_that_is_written_as_a_key_is_not_lost():
 def test_what_is_no_number_is_no_weight(weight):
     with pytest.raises(RubricError, match=r"criterion 1: .*expected a number"):
         parse_checklist([{"criterion": DOSE, "points": weight}])
+
+
+def test_what_a_table_keeps_for_none_is_none():
+    [plain] = parse_checklist([DOSE]).criteria
+    padded = dict.fromkeys(("name", "check", "options", "requires", "role"), nan)
+    assert parse_checklist([{"criterion": DOSE, **padded}]).criteria == (plain,)
 
 
 def test_missing_tags_are_no_tags():

@@ -24,8 +24,9 @@ def test_items_have_many_markers(marker):
         (" (5 points)", " (-3 points)"),
         (" (+5)", " (\u22123)"),
         (" [5 pts]", " [\u20133 pts]"),
+        (" (5 marks)", " (-3 marks)"),
         ("（5分）", "（-3 分）"),
-        (" (weight: 5)", " (weight: -3)"),
+        (" (weight: 5)", " (weight=-3)"),
     ],
 )
 def test_points_in_brackets_are_the_weight_in_a_text_and_in_a_list_of_texts(first, second):
@@ -33,9 +34,20 @@ def test_points_in_brackets_are_the_weight_in_a_text_and_in_a_list_of_texts(firs
     assert weights(written) == weights("\n".join(f"- {one}" for one in written)) == [(BOTH[0], 5), (BOTH[1], -3)]
 
 
+def test_points_are_read_beside_marks_and_full_stops():
+    assert weights("- **Names a dose (5 points)**\n- Invents a sign (-3 points).\n- **[-2]** Is rude to users.") == [
+        ("**Names a dose**", 5),
+        ("Invents a sign.", -3),
+        ("Is rude to users.", -2),
+    ]
+
+
 @pytest.mark.parametrize(
     "written",
     [
+        "Names a clear dose (5 points), for adults",
+        "Deduct 3 points if it is rude",
+        "Is rude to users (negative)",
         "Names a clear dose: 5 points",
         "Names a clear dose - 5 pts.",
         "Names a clear dose (worth 5 points)",
@@ -51,7 +63,21 @@ def test_points_in_another_form_are_refused(written):
             parse_checklist(value)
 
 
-@pytest.mark.parametrize("form", ["{} (5)", "[5] {}", "{} (50%)", "{} (x2)", "{} **5**", "{} 5 points", "{} 50 %"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{} (5)",
+        "[5] {}",
+        "{} (50%)",
+        "{} (x2)",
+        "{} **5**",
+        "{} [5/10]",
+        "{} (0-5)",
+        "{} (/5).",
+        "{} 5 points",
+        "{} 50 %",
+    ],
+)
 def test_a_number_beside_every_criterion_is_refused(form):
     for value in ([form.format(one) for one in BOTH], [{"criterion": form.format(one)} for one in BOTH]):
         with pytest.raises(RubricError, match="got a number beside every criterion"):

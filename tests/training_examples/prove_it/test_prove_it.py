@@ -60,7 +60,7 @@ def prove_it():
     module.SETTINGS |= SMALL
     module.TRAINED_TOKENS, module.MEASURED_TOKENS = SMALL["max_completion_length"], 10
     module.FEEDBACK = {"seed": 0, "max_new_tokens": 4}
-    module.compare_runs = partial(compare_runs, resamples=20)
+    module.compare_runs = partial(compare_runs, resamples=5)
     return module
 
 
