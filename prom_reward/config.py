@@ -16,6 +16,7 @@ from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.composed.cascade import CascadeJudge
 from prom_reward.judging.composed.panel import PanelJudge
 from prom_reward.judging.flags import FlagPolicy
+from prom_reward.judging.head import ScoreHead
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.judging.served_judge import ServedJudge, served_judge
 from prom_reward.prompts.conversation import SYSTEM_SEPARATORS, conversation_factory, render_text
@@ -121,10 +122,13 @@ def _prometheus_judge(config: JudgeConfig) -> PrometheusJudge:
         num_samples=config.num_samples,
         guard=config.guard,
         truncate_response=config.truncate_response,
+        level_order=config.level_order,
+        score_temperature=config.score_temperature,
         calibration=calibration,
         cache=JudgmentCache(config.cache, max_bytes=config.cache_mb << 20) if config.cache else None,
         criterion_text=config.criterion_text,
         criteria_notes=config.criteria_notes,
+        head=ScoreHead.load(config.head) if config.head else None,
         flags=FlagPolicy(config.on_flag, config.detectors),
         name=config.name,
     )

@@ -2,13 +2,14 @@
 
 ScoreScale, Rubric, Checklist       the criteria (from `prom_reward.rubrics`)
 GradingRequest, ComparisonRequest   a judge's input
-JudgePrompt, TextSpan               an engine's input, and the parts of its rendered text
+JudgePrompt, Readout, TextSpan      an engine's input, what it may read besides, and the parts of its rendered text
 Outcome, Judgment, Comparison       a judge's output (from `prom_reward.answers`)
 Conversation                        writes a prompt as one model's conversation
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Protocol
 
 from prom_reward.answers import Comparison, Judgment, Outcome, Winner
@@ -28,6 +29,7 @@ __all__ = [
     "JudgePrompt",
     "Judgment",
     "Outcome",
+    "Readout",
     "Rubric",
     "ScoreScale",
     "TextSpan",
@@ -103,6 +105,21 @@ def _check_request(request: "GradingRequest | ComparisonRequest", texts: Sequenc
 
 
 @dataclass(frozen=True, slots=True)
+class Readout:
+    """A linear function of a model's last hidden state."""
+
+    weights: bytes
+    """One little-endian float32 for each hidden unit: bytes hash faster than numbers."""
+    bias: float
+    """What is added."""
+
+    @property
+    def digest(self) -> str:
+        """A digest of weights and bias."""
+        return blake2b(self.weights + repr(self.bias).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class JudgePrompt:
     """A filled prompt before it becomes a conversation of some model."""
 
@@ -116,6 +133,8 @@ class JudgePrompt:
     """The verdicts whose distribution is read after `[RESULT]`."""
     label_texts: tuple[str, ...] = field(default=(), kw_only=True)
     """The meaning of each verdict, for decision endpoints, which take it apart from the text; else empty."""
+    readout: Readout | None = field(default=None, kw_only=True, repr=False)
+    """What to read from the hidden state at the score, besides its distribution; for score mode alone."""
 
     @property
     def reads_score_at_once(self) -> bool:

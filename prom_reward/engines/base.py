@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isnan
-from typing import Any, Literal, Protocol, runtime_checkable
+from math import inf, isfinite, isnan
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from prom_reward.errors import ConfigError
 from prom_reward.types import JudgePrompt
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CLOSING_TOKENS = 16  # more than closing, marker and verdict take in the known tokenizers
 
@@ -62,14 +66,16 @@ class Generation:
     the labels; None without a verdict."""
     is_partial: bool = False
     """Whether labels of `score_logprobs` are minus infinity only because a server did not report them."""
+    readout: float | None = None
+    """The prompt's readout; None if it has none."""
     error: str | None = None
     """Why there is no text."""
 
     @property
     def is_finite(self) -> bool:
-        """Whether no log-probability is NaN and one is over minus infinity; fp16 may overflow."""
+        """Whether no log-probability is NaN, one is over minus infinity, and the readout is finite; fp16 overflows."""
         values = (self.score_logprobs or {"": 0.0}).values()
-        return max(values) > -inf and not any(map(isnan, values))
+        return max(values) > -inf and not any(map(isnan, values)) and isfinite(self.readout or 0.0)
 
 
 def too_long(num_prompt_tokens: int, context_length: int | None) -> Generation:
@@ -115,6 +121,11 @@ class Engine(Protocol):
         """Settings of this machine that can change an answer (device, threads), for JSON; empty for remote weights."""
         return {}
 
+    @property
+    def states_identity(self) -> str:
+        """What hidden states depend on besides the prompt, the same on every machine; empty if none can be read."""
+        return ""
+
     def load(self) -> None:
         """Load the weights now; without it they are loaded at the first use."""
         return
@@ -150,6 +161,17 @@ class Engine(Protocol):
         (`finish_reason` "forced").
         """
         ...
+
+    def states(self, prompts: Sequence[JudgePrompt]) -> "NDArray[np.float32]":
+        """Return the last hidden state (N, H) at the score of each prompt of score mode.
+
+        Raises:
+            ConfigError: The engine cannot read them.
+        """
+        raise ConfigError(
+            f"got {type(self).__name__}, which reads no hidden states; expected a judge that transformers runs in this "
+            "process"
+        )
 
     async def agenerate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer as `generate` does, without blocking the event loop; by default in a thread."""

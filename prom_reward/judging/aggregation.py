@@ -1,7 +1,8 @@
 """Makes one Judgment or Comparison from the generations for one request."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import fsum
 from typing import Any
 
 from prom_reward.answers import summed_counts
@@ -15,6 +16,7 @@ from prom_reward.judging.distributions import (
     one_hot,
     prob_first_is_better,
 )
+from prom_reward.judging.head import shifted
 from prom_reward.judging.parsing import ParsedScore, parse_score, parse_winner
 from prom_reward.types import Comparison, GradingRequest, JudgePrompt, Judgment, Outcome, Winner
 
@@ -51,7 +53,7 @@ def _counts(generations: Sequence[Generation]) -> dict[str, Any]:
 
 def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, generations: Sequence[Generation]) -> Judgment:
     """Return the judgment of all samples for one request; unscored samples count only if all are unscored."""
-    generations = [_checked(generation) for generation in generations]
+    generations = [shifted(_checked(generation), request.rubric.scale) for generation in generations]
     parsed = [_parsed(request, prompt, generation) for generation in generations]
     scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.outcome.is_scored]
     counts = _counts(generations)
@@ -67,18 +69,35 @@ def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, generations: 
         ]
     )
     is_forced = any(one.outcome is Outcome.FORCED for one, _ in scored)
-    return Judgment(
+    judgment = Judgment(
         outcome=Outcome.FORCED if is_forced else Outcome.SCORED,
         feedback=scored[0][0].feedback,
         score=most_frequent(scores, probs),
-        score_probs=probs,
-        expected_score=expected_score(probs),
-        entropy=entropy(probs),
         is_partial=any(generation.is_partial for _, generation in scored),
         sampled_scores=tuple(scores),
         error=error,
         **counts,
     )
+    return with_probs(judgment, probs)
+
+
+def with_probs(judgment: Judgment, probs: Mapping[int, float]) -> Judgment:
+    """Return a judgment with another distribution, and the expected score and entropy of that."""
+    return replace(judgment, score_probs=probs, expected_score=expected_score(probs), entropy=entropy(probs))
+
+
+def tempered(judgment: Judgment, temperature: float) -> Judgment:
+    """Return a judgment with p(k) ** (1 / temperature), normalized, as its distribution; the integer stays.
+
+    Guo et al. 2017, "On Calibration of Modern Neural Networks": over 1 it takes back an overconfident judge's scores
+    from the ends of the scale.
+    """
+    if judgment.score_probs is None:
+        return judgment
+    top = max(judgment.score_probs.values())
+    weights = {label: (prob / top) ** (1 / temperature) for label, prob in judgment.score_probs.items()}
+    total = fsum(weights.values())
+    return with_probs(judgment, {label: weight / total for label, weight in weights.items()})
 
 
 def aggregate_winners(prompt: JudgePrompt, generations: Sequence[Generation]) -> Comparison:

@@ -124,6 +124,7 @@ def _keys(prompts: Sequence[JudgePrompt], sampling: SamplingParams, engine: Sequ
     for prompt in prompts:
         parts: list[object] = [*engine, prompt.system, prompt.user, prompt.response_prefix, list(prompt.labels)]
         parts += [list(prompt.label_texts)] if prompt.label_texts else []
+        parts += [prompt.readout.digest] if prompt.readout else []
         is_drawn = not prompt.reads_score_at_once and sampling.temperature > 0
         if not prompt.reads_score_at_once:
             parts += [asdict(sampling), counts[prompt] if is_drawn else 0]

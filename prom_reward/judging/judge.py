@@ -3,31 +3,26 @@
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from itertools import chain
+from dataclasses import asdict, fields, replace
+from functools import partial
+from math import inf
 from typing import Any, Literal, get_args
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.errors import ConfigError
-from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
+from prom_reward.judging.aggregation import aggregate_winners, compare_judgments
+from prom_reward.judging.asked import Asked
 from prom_reward.judging.base import Judge
-from prom_reward.judging.cache import JudgmentCache, Lookup
+from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
-from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.flags import FlagPolicy
+from prom_reward.judging.head import ScoreHead, states_settings
+from prom_reward.judging.prompting import CriterionText, JudgeMode, Prompting
 from prom_reward.judging.requests import parse_requests
-from prom_reward.judging.truncation import fitting_request
-from prom_reward.judging.wordings import worded_requests
-from prom_reward.prompts.checklist import CRITERION_TEXTS
-from prom_reward.prompts.decision import DECISION_TEXTS
+from prom_reward.judging.samples import Sampler
 from prom_reward.prompts.guard.neutralize import GUARD_VERSION
-from prom_reward.prompts.prometheus import Layout, PromptStyle, TaskTexts, task_texts
-from prom_reward.prompts.template import SCORE_PREFIX, comparison_prompt, grading_prompt
-from prom_reward.rubrics.reading import with_levels
+from prom_reward.prompts.prometheus import Layout, LevelOrder, PromptStyle
 from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment
-
-JudgeMode = Literal["feedback", "score"]
-CriterionText = Literal["rubric", "compact", "criterion_first"]
 
 
 class PrometheusJudge(Judge):
@@ -48,6 +43,7 @@ class PrometheusJudge(Judge):
         truncate_response: In direct assessment, "middle" cuts the middle out of a response that does not fit the
             context together with the longest feedback, and marks the cut with its length; None gives TOO_LONG. In
             pairwise ranking nothing is cut.
+        score_temperature: Over 1 flattens the distributions over a rubric's scores, under 1 sharpens them.
         calibration: A strictly monotone map of the expected scores.
         cache: Keeps the engine's answers, so that nothing is asked for twice.
         flags: The detectors to run on responses, and the consequence of a flag; None marks flagged judgments and keeps
@@ -55,7 +51,13 @@ class PrometheusJudge(Judge):
         criterion_text: The task text of a checklist's criteria: "rubric" is the judge's own; for ours see `prompts/`.
         criteria_notes: Sentences to add to a rubric's criteria; the answers under several are averaged, each at its
             own price. An empty one stands for the criteria alone.
+        level_order: The order in which a rubric's scores are described, the published one or another; "both" averages
+            the answers under both, each at its own price. Criteria keep the order of their answers.
+        head: Shifts the scores by the engine's hidden states, which have to be those that it was fitted on.
         name: A name for logs and reports.
+
+    Raises:
+        ConfigError: A setting is unknown, or the head was fitted on another judge.
     """
 
     reads_checklists = True
@@ -71,20 +73,26 @@ class PrometheusJudge(Judge):
         num_samples: int = 1,
         guard: bool = True,
         truncate_response: Literal["middle"] | None = None,
+        score_temperature: float = 1.0,
         calibration: Calibration | None = None,
         cache: JudgmentCache | None = None,
         flags: FlagPolicy | None = None,
         criterion_text: CriterionText = "rubric",
         criteria_notes: Sequence[str] = (),
+        level_order: LevelOrder = "worst_first",
+        head: ScoreHead | None = None,
         name: str = "judge",
     ) -> None:
         _check("criterion_text", criterion_text, get_args(CriterionText))
         _check("prompt_style", prompt_style, get_args(PromptStyle))
         _check("layout", layout, get_args(Layout))
+        _check("level_order", level_order, get_args(LevelOrder))
         _check("mode", mode, get_args(JudgeMode))
         _check("truncate_response", truncate_response, (None, "middle"))
         if num_samples < 1:
             raise ConfigError(f"got num_samples={num_samples}; expected at least 1")
+        if not 0 < score_temperature < inf:
+            raise ConfigError(f"got score_temperature={score_temperature}; expected over 0 (1 is off)")
         self.engine = engine
         self.prompt_style: PromptStyle = prompt_style
         self.layout: Layout = layout
@@ -93,12 +101,17 @@ class PrometheusJudge(Judge):
         self.num_samples = num_samples if mode == "feedback" else 1
         self.guard = guard
         self.truncate_response = truncate_response
+        self.score_temperature = score_temperature
         self.calibration = calibration
         self.cache = cache
         self.flags = flags or FlagPolicy()
         self.criterion_text: CriterionText = criterion_text
         self.criteria_notes = tuple(criteria_notes)
+        self.level_order: LevelOrder = level_order
+        self.head = head
         self.name = name
+        if head is not None:
+            head.check(self.states_settings)
 
     @property
     def fingerprint(self) -> str:
@@ -133,7 +146,16 @@ class PrometheusJudge(Judge):
         sampling = json.dumps(asdict(self.sampling)) if self.mode == "feedback" else ""
         noted = f"|notes={list(self.criteria_notes)}" if self.criteria_notes else ""
         guarded = f"guard={guard}{self.flags.fingerprint and f'|{self.flags.fingerprint}'}"
-        return f"{own}|{guarded}|{sampling}|{self.calibration or ''}{noted}"
+        head = f"|head={self.head.digest}" if self.head is not None else ""
+        tempered = f"|temperature={self.score_temperature}" if self.score_temperature != 1 else ""
+        order = f"|{self.level_order}" if self.level_order != "worst_first" else ""
+        return f"{own}|{guarded}|{sampling}|{self.calibration or ''}{noted}{head}{tempered}{order}"
+
+    @property
+    def states_settings(self) -> dict[str, str]:
+        """What the hidden states at a score depend on besides the request; raises as `states_settings` does."""
+        prompts = {name: getattr(self, name) for name in ("mode", "prompt_style", "layout", "level_order")}
+        return states_settings(self.engine, {**prompts, "notes": str(list(self.criteria_notes))})
 
     def __repr__(self) -> str:
         return f"PrometheusJudge({self.name!r}, {type(self.engine).__name__}, mode={self.mode})"
@@ -146,10 +168,30 @@ class PrometheusJudge(Judge):
         """Return a judge on the same engine with other guards, for comparisons."""
         return self._with(guard=guard, flags=flags)
 
-    def with_reading(self, *, mode: JudgeMode, layout: Layout, criteria_notes: Sequence[str]) -> "PrometheusJudge":
-        """Return a judge on the same engine that asks and reads otherwise, for comparisons."""
-        num_samples = self.num_samples if mode == "feedback" else 1
-        return self._with(mode=mode, layout=layout, criteria_notes=tuple(criteria_notes), num_samples=num_samples)
+    def with_reading(
+        self,
+        *,
+        mode: JudgeMode | None = None,
+        layout: Layout | None = None,
+        criteria_notes: Sequence[str] | None = None,
+        level_order: LevelOrder | None = None,
+        score_temperature: float | None = None,
+    ) -> "PrometheusJudge":
+        """Return a judge on the same engine that asks and reads otherwise, for comparisons; None leaves a part."""
+        mode = mode or self.mode
+        return self._with(
+            mode=mode,
+            layout=layout or self.layout,
+            criteria_notes=self.criteria_notes if criteria_notes is None else tuple(criteria_notes),
+            level_order=level_order or self.level_order,
+            score_temperature=score_temperature or self.score_temperature,
+            num_samples=self.num_samples if mode == "feedback" else 1,
+        )
+
+    def with_head(self, head: ScoreHead) -> "PrometheusJudge":
+        """Return the same judge with a head that was fitted on it."""
+        head.check(self.states_settings)
+        return self._with(head=head)
 
     def _with(self, **attributes: Any) -> "PrometheusJudge":
         other = copy.copy(self)
@@ -157,22 +199,22 @@ class PrometheusJudge(Judge):
         return other
 
     def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
-        """Return the prompt that grades a request; with several `criteria_notes` the first of them."""
-        return self._prompt(worded_requests(request, self.criteria_notes)[0])
+        """Return the prompt that grades a request; with several wordings or orders the first of them."""
+        return self._prompting.grading(request)[0]
 
-    def _prompt(self, request: GradingRequest) -> JudgePrompt:
-        is_criterion = with_levels(request.rubric).is_criterion
-        texts = CRITERION_TEXTS.get(self.criterion_text, self._texts) if is_criterion else self._texts
-        return grading_prompt(request, texts, guard=self.guard, response_prefix=self._prefix)
+    def grading_prompts(self, request: GradingRequest) -> list[JudgePrompt]:
+        """Return all prompts whose answers grade a request by a rubric, with the response cut if it has to be."""
+        fits = partial(self.engine.fits, sampling=self.sampling) if self.truncate_response is not None else None
+        return self._prompting.grading(request, fits=fits)
 
     @property
     def ranks(self) -> bool:
         """Whether the judge compares in one prompt: it was trained for it and has the text; else it grades both."""
-        return self.taught_to_rank and self._texts.relative is not None
+        return self.taught_to_rank and self._prompting.texts.relative is not None
 
     def comparison_prompt(self, request: ComparisonRequest) -> JudgePrompt:
         """Return the prompt that compares a request's responses, for a judge that `ranks`."""
-        return comparison_prompt(request, self._texts, guard=self.guard, response_prefix=self._prefix)
+        return self._prompting.comparison(request)
 
     def grade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
         """Grade each response by direct assessment.
@@ -183,13 +225,13 @@ class PrometheusJudge(Judge):
         Returns:
             One judgment per request, in order. The outcome of an unscored one says why.
         """
-        parsed, asked, prompts = self._asked(requests)
-        return self._joined(parsed, asked, prompts, self._generate([*chain(*prompts)]))
+        asked = Asked.of(requests, self.grading_prompts)
+        return self._judged(asked, self._sampler.generate(asked.prompts))
 
     async def agrade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
         """Grade as `grade` does, without blocking the event loop."""
-        parsed, asked, prompts = self._asked(requests)
-        return self._joined(parsed, asked, prompts, await self._agenerate([*chain(*prompts)]))
+        asked = Asked.of(requests, self.grading_prompts)
+        return self._judged(asked, await self._sampler.agenerate(asked.prompts))
 
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
         """Compare two responses each by pairwise ranking.
@@ -220,69 +262,17 @@ class PrometheusJudge(Judge):
         return {**self.engine.take_metrics(), **cached}
 
     @property
-    def _texts(self) -> TaskTexts:
-        return DECISION_TEXTS if self.prompt_style == "decision" else task_texts(self.prompt_style, self.layout)
+    def _prompting(self) -> Prompting:
+        return Prompting(**{one.name: getattr(self, one.name) for one in fields(Prompting)})
+
+    def _judged(self, asked: Asked, samples: Sequence[list[Generation]]) -> list[Judgment]:
+        """Return one flagged judgment per request; a checklist is flagged as a whole."""
+        found = asked.judgments(samples, temperature=self.score_temperature, calibration=self.calibration)
+        return [self.flags.judgment(request, one) for request, one in zip(asked.requests, found, strict=True)]
 
     @property
-    def _prefix(self) -> str:
-        return SCORE_PREFIX if self.mode == "score" else ""
-
-    def _asked(
-        self, requests: Sequence[GradingRequest | Mapping[str, Any]]
-    ) -> tuple[list[GradingRequest], Expansion, list[list[JudgePrompt]]]:
-        """Return the requests, what is asked for them, and the prompts of that: one for each wording of a rubric."""
-        parsed = parse_requests(requests, GradingRequest)
-        asked = Expansion.of(parsed)
-        worded = [worded_requests(request, self.criteria_notes) for request in asked.requests]
-        return parsed, asked, [[self._fitting_prompt(one) for one in wordings] for wordings in worded]
-
-    def _joined(
-        self,
-        requests: Sequence[GradingRequest],
-        asked: Expansion,
-        prompts: Sequence[list[JudgePrompt]],
-        samples: Sequence[list[Generation]],
-    ) -> list[Judgment]:
-        """Return one calibrated and flagged judgment per request; a checklist is flagged as a whole."""
-        judgments, generated = [], iter(samples)
-        for request, wordings in zip(asked.requests, prompts, strict=True):
-            judgment = aggregate_scores(request, wordings[0], [one for _ in wordings for one in next(generated)])
-            if self.calibration is not None:
-                judgment = self.calibration.judgment(judgment, request.rubric.scale)
-            judgments.append(judgment)
-        pairs = zip(requests, asked.joined(judgments), strict=True)
-        return [self.flags.judgment(request, one) for request, one in pairs]
-
-    def _generate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
-        """Return `num_samples` generations for every prompt."""
-        found = self._look_up(prompts)
-        asked = [found.prompts[at] for at in found.missing]
-        return self._samples(found, self.engine.generate(asked, self.sampling) if asked else [])
-
-    async def _agenerate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
-        """Return the same without blocking the event loop."""
-        found = self._look_up(prompts)
-        asked = [found.prompts[at] for at in found.missing]
-        return self._samples(found, await self.engine.agenerate(asked, self.sampling) if asked else [])
-
-    def _look_up(self, prompts: Sequence[JudgePrompt]) -> Lookup:
-        """Return the prompts of all samples, with the cache's answers."""
-        repeated = [prompt for prompt in prompts for _ in range(self.num_samples)]
-        if self.cache is None or not repeated:
-            return Lookup(repeated, [], {}, range(len(repeated)))
-        return self.cache.look_up(repeated, self.sampling, fingerprint=self.engine.fingerprint, has_guard=self.guard)
-
-    def _samples(self, found: Lookup, fresh: Sequence[Generation]) -> list[list[Generation]]:
-        """Return all samples of each prompt, the cache's and the engine's."""
-        if len(fresh) != len(found.missing):
-            raise RuntimeError(f"the engine answered {len(fresh)} of {len(found.missing)} prompts; this is a bug in it")
-        flat = self.cache.complete(found, fresh) if self.cache is not None and found.keys else fresh
-        return [list(flat[start : start + self.num_samples]) for start in range(0, len(flat), self.num_samples)]
-
-    def _fitting_prompt(self, request: GradingRequest) -> JudgePrompt:
-        if self.truncate_response is not None:
-            request = fitting_request(request, lambda one: self.engine.fits(self._prompt(one), self.sampling))
-        return self._prompt(request)
+    def _sampler(self) -> Sampler:
+        return Sampler(self.engine, self.sampling, self.num_samples, cache=self.cache, has_guard=self.guard)
 
     def _compare_by_grading(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
         sides = [side for request in requests for side in request.sides()]
@@ -291,7 +281,7 @@ class PrometheusJudge(Judge):
 
     def _rank(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
         prompts = [self.comparison_prompt(request) for request in requests]
-        pairs = zip(prompts, self._generate(prompts), strict=True)
+        pairs = zip(prompts, self._sampler.generate(prompts), strict=True)
         return [aggregate_winners(prompt, generations) for prompt, generations in pairs]
 
 

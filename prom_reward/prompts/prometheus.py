@@ -16,6 +16,9 @@ from typing import Literal
 PromptStyle = Literal["prometheus-v1", "prometheus-v2", "decision"]
 """The published texts of a generation, or those for decision endpoints (`prom_reward.prompts.decision`)."""
 
+LevelOrder = Literal["worst_first", "best_first", "both"]
+"""The order in which a rubric's scores are described: the published one, the other way round, or the mean over both."""
+
 Layout = Literal["prometheus", "response_last"]
 """The order of the sections: the published one, or rubric, instruction, reference, response, so that all responses to
 one instruction share everything before them."""

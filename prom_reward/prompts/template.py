@@ -21,7 +21,12 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def grading_prompt(
-    request: GradingRequest, texts: TaskTexts, *, guard: bool = True, response_prefix: str = ""
+    request: GradingRequest,
+    texts: TaskTexts,
+    *,
+    guard: bool = True,
+    response_prefix: str = "",
+    best_first: bool = False,
 ) -> JudgePrompt:
     """Return the direct-assessment prompt of a request.
 
@@ -30,6 +35,7 @@ def grading_prompt(
         texts: The task texts of the judge.
         guard: Neutralize judge text in the response. Off gives the published prompt byte for byte.
         response_prefix: `SCORE_PREFIX` for score mode, empty for feedback mode.
+        best_first: List the rubric's best score first; the published text lists the worst first.
     """
     has_reference = request.reference_answer is not None
     rubric = with_levels(request.rubric)
@@ -39,7 +45,7 @@ def grading_prompt(
         "instruction": _clean(request.instruction),
         "response": _candidate(request.response, guard),
         "reference_answer": _clean(request.reference_answer or ""),
-        "rubric": _clean(rubric.text),
+        "rubric": _clean(rubric.listed(best_first=best_first)),
         "criteria": _clean(rubric.criteria),
         "criterion": _clean(rubric.criterion_text),
     }

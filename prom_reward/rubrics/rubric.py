@@ -56,8 +56,12 @@ class Rubric:
     @property
     def text(self) -> str:
         """The rubric as Prometheus reads it: `[criteria]`, then one `Score n: ...` line a label."""
-        levels = [f"Score {label}: {self.descriptions[label]}" for label in self.scale.labels]
-        return "\n".join([f"[{self.criteria}]", *levels])
+        return self.listed()
+
+    def listed(self, *, best_first: bool = False) -> str:
+        """Return the rubric's text with its scores from the worst to the best, or the other way round."""
+        labels = self.scale.labels[::-1] if best_first else self.scale.labels
+        return "\n".join([f"[{self.criteria}]", *(f"Score {label}: {self.descriptions[label]}" for label in labels)])
 
     @property
     def level_texts(self) -> tuple[str, ...]:

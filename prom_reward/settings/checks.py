@@ -14,7 +14,7 @@ _DEVICES = ("cpu", "cuda", "mps", "xpu")
 _GPU_FILES = ("nvidia*", "nvmap", "kfd", "dxg")  # NVIDIA's driver, Jetson's, AMD's, Windows Subsystem for Linux
 _PROMPT_KEYS = (
     *("prompt_style", "layout", "conversation", "chat_template_kwargs", "tokenizer", "model", "context_length"),
-    *("criterion_text", "truncate_response"),
+    *("criterion_text", "level_order", "truncate_response"),
 )
 _LOCAL_KEYS = ("adapter", "dtype", "device", "device_map", "quantization", "offload", "decode_batch_size")
 
@@ -37,6 +37,11 @@ def check_engine(config: JudgeConfig, where: str, given: Collection[str]) -> Non
     asks_questions = config.server is not None and config.server.api in DECISION_APIS
     if config.prompt_style == "decision" and not asks_questions:
         raise ConfigError(f"{where}: got prompt_style='decision' without a decision endpoint; give url and api")
+    if config.head and (config.engine != "transformers" or config.mode != "score"):
+        raise ConfigError(
+            f"{where}: got a head with engine={config.engine!r} and mode={config.mode!r}; expected engine: "
+            "transformers and mode: score, in which the hidden state at the score is read"
+        )
     if config.vllm and config.engine != "vllm":
         raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
     for key in ("quantization", "device_map", "offload", "decode_batch_size"):

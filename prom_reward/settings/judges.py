@@ -9,9 +9,9 @@ from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.server.source import ApiName, ServerSource
 from prom_reward.errors import ConfigError
 from prom_reward.judging.flags import OnFlag
-from prom_reward.judging.judge import CriterionText, JudgeMode
+from prom_reward.judging.prompting import CriterionText, JudgeMode
 from prom_reward.prompts.guard.detectors import DETECTORS
-from prom_reward.prompts.prometheus import Layout, PromptStyle
+from prom_reward.prompts.prometheus import Layout, LevelOrder, PromptStyle
 from prom_reward.settings.validation import Strict
 
 ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"]
@@ -88,8 +88,14 @@ class JudgeConfig(Strict):
     """Sentences to add to a rubric's criteria; the answers under several are averaged, each at its own price."""
     truncate_response: Literal["middle"] | None = None
     """Whether a response that does not fit is cut."""
+    level_order: LevelOrder = "worst_first"
+    """The order in which a rubric's scores are described; "both" averages the answers, each at its own price."""
+    score_temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Over 1 flattens the distributions over a rubric's scores, under 1 sharpens them."""
     calibration: str | None = None
     """A file of `prom-reward evaluate --fit-calibration` that maps expected scores."""
+    head: str | None = None
+    """A file of `prom-reward tune` that shifts the scores by hidden states; for score mode in this process."""
     cache: str | None = None
     """An SQLite file that keeps judgments, for any number of processes."""
     cache_mb: int = Field(default=1024, ge=1)
@@ -153,7 +159,10 @@ class JudgeOverrides(TypedDict, total=False):
     criterion_text: CriterionText
     criteria_notes: tuple[str, ...]
     truncate_response: Literal["middle"] | None
+    level_order: LevelOrder
+    score_temperature: float
     calibration: str | None
+    head: str | None
     cache: str | None
     cache_mb: int
     taught_to_rank: bool

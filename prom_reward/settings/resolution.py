@@ -80,7 +80,7 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
     if text.startswith(("http://", "https://")):
         return "judge", {"name": _host(text), "url": text}
     if looks_like_file(text):
-        return text, {"name": Path(text).stem, **as_mapping(read_yaml(text), text)}
+        return text, {"name": Path(text).stem, **_with_files_beside(as_mapping(read_yaml(text), text), Path(text))}
     if _is_folder(text):
         settings = _base_settings(Path(text)) if _is_adapter_folder(text) else {"model": text}
         return text, {"name": Path(text).resolve().name, **settings}
@@ -90,6 +90,20 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
         f"unknown judge {text!r}; expected one of {', '.join(judge_presets())}, a folder with a model, a hub id "
         f"(owner/name), a server's URL or a YAML file.{near_miss(text, judge_presets())}"
     )
+
+
+def _with_files_beside(settings: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Return a file's settings with the full paths of a calibration and a head that lie beside it."""
+    named = {key: settings[key] for key in ("calibration", "head") if isinstance(settings.get(key), str)}
+    beside = {key: file.resolve().parent / name for key, name in named.items()}
+    return {**settings, **{key: str(path) for key, path in beside.items() if _is_file(path)}}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long for a name, or with a null character
+        return False
 
 
 def _is_adapter_folder(folder: str | Path) -> bool:

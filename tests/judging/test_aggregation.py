@@ -4,7 +4,7 @@ from math import log, nan
 import pytest
 
 from prom_reward.engines.base import Generation
-from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments
+from prom_reward.judging.aggregation import aggregate_scores, aggregate_winners, compare_judgments, tempered
 from prom_reward.types import Comparison, JudgePrompt, Judgment, Outcome
 
 PROMPT = JudgePrompt("", "task")
@@ -190,3 +190,23 @@ def test_judges_that_give_a_score_alone_are_compared_by_it():
     low, high = Judgment(outcome=Outcome.SCORED, score=2), Judgment(outcome=Outcome.SCORED, expected_score=3.5)
     found = [compare_judgments(low, high), compare_judgments(high, low), compare_judgments(high, high)]
     assert [(one.winner, one.prob_a) for one in found] == [("B", 0.0), ("A", 1.0), ("tie", 0.5)]
+
+
+def test_a_temperature_takes_each_probability_to_its_power_and_keeps_the_integer(scored):
+    before = scored(written("[RESULT] 5", logprobs=spread(p1=0.01, p2=0.04, p3=0.09, p4=0.36, p5=0.5)))
+    flat = tempered(before, 2.0)
+    roots = [0.1, 0.2, 0.3, 0.6, 0.5**0.5]
+    assert list(flat.score_probs.values()) == pytest.approx([one / sum(roots) for one in roots])
+    assert flat.expected_score == pytest.approx(sum(at * prob for at, prob in flat.score_probs.items()))
+    assert (flat.score, flat.expected_score < before.expected_score, flat.entropy > before.entropy) == (5, True, True)
+    assert tempered(flat, 0.5).expected_score == pytest.approx(before.expected_score)
+
+
+def test_a_temperature_leaves_what_has_no_distribution():
+    unscored = Judgment(outcome=Outcome.NO_RESULT)
+    assert tempered(unscored, 2.0) is unscored
+
+
+def test_a_tiny_temperature_keeps_the_likeliest_score(scored):
+    sharp = tempered(scored(written("[RESULT] 2", logprobs=even(2))), 1e-3)
+    assert sharp.score_probs[2] == pytest.approx(1.0)

@@ -25,7 +25,8 @@ from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.evaluation.evaluate import labeled_input
-from prom_reward.evaluation.tuning import NOTES, Tuning, shown_settings, tune as run_tuning
+from prom_reward.evaluation.tuning.trials import Figure, Trial, Tuning, shown_settings
+from prom_reward.evaluation.tuning.tune import NOTES, tune as run_tuning
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.settings.resolution import settings_of
 
@@ -56,17 +57,17 @@ def tune(
     seed: Annotated[int, typer.Option(help="Seed of the halves, the bootstrap and sampled feedback.")] = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Try what is cheap on a judge: mode, layout, sentences after the criteria, calibration.
+    """Try what is cheap on a judge: mode, layout, wordings, a head on hidden states, temperature, calibration.
 
-    Sentences are tried one by one and averaged. Half of the questions choose the best change of a kind, the other half
+    Wordings are the order in which a rubric's scores are described and sentences after its criteria, one by one and
+    averaged. Half of the questions choose the best change of a kind, the other half
     confirms it. Only what helps there beyond chance is kept and written to a YAML file, which every `--judge` reads; a
-    calibration stands beside it.
+    head and a calibration stand beside it.
 
     Example: `prom-reward tune smollm2-135m --data dev.jsonl --out tuned.yaml`
     """
     quiet_libraries()
-    calibration = out.with_suffix(".calibration.json")
-    for path in (out, calibration):
+    for path in (out, _calibration_file(out), _head_file(out)):
         check_writable(path, force=force, source=data, option="--out")
         check_writable(path, force=True, source=Path(judge), option="--out")
     if out.suffix not in (".yaml", ".yml"):
@@ -80,7 +81,7 @@ def tune(
     show_left_out(labeled.problems)
     loaded = load_prometheus_judge(judge)
     found = _tuned(labeled, loaded, measure, tuple(note or NOTES), resamples, seed)
-    written = _written(found, judge, loaded, out, calibration)
+    written = _written(found, judge, loaded, out)
     if as_json:
         print_json({"file": data.name, "judge": loaded.name, **found.to_dict(), "out": written})
     else:
@@ -105,12 +106,23 @@ def _tuned(
         )
 
 
-def _written(found: Tuning, judge: str, loaded: PrometheusJudge, out: Path, calibration: Path) -> str | None:
-    """Write the judge's file if anything helped; return its path."""
+def _calibration_file(out: Path) -> Path:
+    return out.with_suffix(".calibration.json")
+
+
+def _head_file(out: Path) -> Path:
+    return out.with_suffix(".head.safetensors")
+
+
+def _written(found: Tuning, judge: str, loaded: PrometheusJudge, out: Path) -> str | None:
+    """Write the judge's file and what stands beside it if anything helped; return its path."""
     changes: dict[str, Any] = dict(found.settings)
+    if found.head is not None:
+        found.head.save(_head_file(out))
+        changes["head"] = _head_file(out).name
     if found.calibration is not None:
-        replace(found.calibration, judge=loaded.engine.identity).save(calibration)
-        changes["calibration"] = str(calibration.resolve())
+        replace(found.calibration, judge=loaded.engine.identity).save(_calibration_file(out))
+        changes["calibration"] = _calibration_file(out).name
     if not changes:
         return None
     text = yaml.safe_dump({**settings_of(judge), **changes}, sort_keys=False, allow_unicode=True)
@@ -119,13 +131,13 @@ def _written(found: Tuning, judge: str, loaded: PrometheusJudge, out: Path, cali
 
 
 def _show(found: Tuning, written: str | None) -> None:
-    table = Table(title=f"Gains in {found.measure}", title_justify="left")
-    for column in ("change", "choosing half", "confirming half", "price", ""):
+    table = Table(title=f"{found.measure}, on the confirming half unless it says otherwise", title_justify="left")
+    for column in ("change", "gain, choosing", "gain", "figure", "length held", "price", ""):
         table.add_column(column, overflow="fold")
+    table.add_row("length alone", "", "", *_figures(found.length), "", "")
+    table.add_row("as it is", "", "", *_figures(found.before), "1.00", "")
     for one in found.trials:
-        chosen_by = "-" if one.chosen_by is None else f"{one.chosen_by:+.3f}"
-        gain = shown_estimate(one.gain, sign="+")
-        table.add_row(shown_settings(one.settings), chosen_by, gain, f"{one.price:.2f}", "kept" if one.is_kept else "")
+        table.add_row(*_cells(one))
     stdout.print(table, markup=False)
     if found.error is not None:
         is_kept = "kept" if found.calibration is not None else "not kept"
@@ -134,3 +146,15 @@ def _show(found: Tuning, written: str | None) -> None:
         )
     told = f"{written}: the tuned judge" if written else "nothing helps beyond chance: no file was written"
     stdout.print(told, soft_wrap=True, markup=False, highlight=False)
+
+
+def _cells(trial: Trial) -> list[str]:
+    chosen_by = "-" if trial.chosen_by is None else f"{trial.chosen_by:+.3f}"
+    gain = shown_estimate(trial.gain, sign="+")
+    figures = ("-", "-") if trial.figure is None else _figures(trial.figure)
+    return [shown_settings(trial.settings), chosen_by, gain, *figures, f"{trial.price:.2f}", "kept" * trial.is_kept]
+
+
+def _figures(figure: Figure) -> tuple[str, str]:
+    value, held = ("-" if one is None else f"{one:.3f}" for one in (figure.value, figure.length_held))
+    return value, held

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.local.adapter_slot import AdapterSlot, BaseSlot
@@ -72,6 +74,11 @@ class AdapterEngine(Engine):
         return self._identity
 
     @property
+    def states_identity(self) -> str:
+        """The same as beside the policy: base and adapter are the judge's own."""
+        return self._beside.states_identity
+
+    @property
     def machine(self) -> dict[str, Any]:
         """The same as beside the policy."""
         return self._engine.machine
@@ -97,6 +104,10 @@ class AdapterEngine(Engine):
     def generate(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
         return self._engine.generate(prompts, sampling)
+
+    def states(self, prompts: Sequence[JudgePrompt]) -> NDArray[np.float32]:
+        """Return the last hidden state (N, H) at the score of each prompt; see `prom_reward.engines.base.Engine`."""
+        return self._engine.states(prompts)
 
     @contextmanager
     def _session(self, base: Any) -> Iterator[None]:

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from prom_reward.engines.base import Generation, SamplingParams, out_of_memory, too_long
 from prom_reward.engines.local.decode_probe import probe_decoding
@@ -17,10 +19,13 @@ from prom_reward.engines.prefix.prefill import SharedPrefill
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens
 from prom_reward.engines.tokens.label_probs import LabelQuery, read_labels
 from prom_reward.engines.tokens.seeds import sequence_seeds
-from prom_reward.types import Conversation, JudgePrompt
+from prom_reward.errors import ConfigError
+from prom_reward.types import Conversation, JudgePrompt, Readout
 
 logger = logging.getLogger(__name__)
 
+States = dict[tuple[int, ...], torch.Tensor]
+"""Last hidden states (H,) by the token ids before them."""
 Answers = Iterator[tuple[int, Generation]]
 """Answers with the indices of their prompts."""
 
@@ -83,19 +88,36 @@ class Batches:
             self._decode_modes[key] = probe_decoding(model, self.prefill)
         return self._decode_modes[key]
 
-    def read(self, queries: Sequence[LabelQuery]) -> tuple[list[dict[str, float]], list[int]]:
-        """Return every query's label log-probabilities, and the tokens that were computed for it."""
-        return read_labels(queries, self._rows)
+    def read(
+        self, queries: Sequence[LabelQuery], states: States | None = None
+    ) -> tuple[list[dict[str, float]], list[int]]:
+        """Return every query's label log-probabilities, and the tokens that were computed for it.
+
+        The last hidden states at the queries go into `states`, if they are wanted.
+        """
+        return read_labels(queries, partial(self._rows, states=states))
+
+    def states(self, prompts: Sequence[JudgePrompt]) -> NDArray[np.float32]:
+        """Return the last hidden state (N, H) at the score of each prompt of score mode."""
+        contexts = [self.tokens.context_ids(prompt) for prompt in prompts]
+        states: States = {}
+        self._rows(contexts, [()] * len(contexts), states)
+        return np.stack([states[tuple(context)].cpu().numpy() for context in contexts])
 
     def _rows(
-        self, contexts: Sequence[list[int]], tokens: Sequence[tuple[int, ...]]
+        self, contexts: Sequence[list[int]], tokens: Sequence[tuple[int, ...]], states: States | None = None
     ) -> tuple[list[dict[int, float]], list[int]]:
-        """Return the log-probabilities of tokens after each context, and the tokens computed for it."""
+        """Return the log-probabilities of tokens after each context, and the tokens computed for it.
+
+        The contexts' last hidden states go into `states`, if they are wanted.
+        """
         rows: list[dict[int, float]] = [{} for _ in contexts]
         computed = [0] * len(contexts)
-        for one in self.prefill.run(contexts):
+        for one in self.prefill.run(contexts, keeps_hidden=states is not None):
             rows[one.index] = token_logprobs(one.logits, tokens[one.index])
             computed[one.index] = one.num_computed_tokens
+            if states is not None and one.hidden is not None:
+                states[tuple(contexts[one.index])] = one.hidden
         return rows, computed
 
     def _item(self, index: int, prompt: JudgePrompt, sampling: SamplingParams, limit: int | None) -> _Item:
@@ -120,7 +142,15 @@ class Batches:
             logger.warning("out of memory: continuing with %d prompts at a time", len(part) - half)
 
     def _score_together(self, items: Sequence[_Item]) -> list[Generation]:
-        return self.tokens.score([item.prompt for item in items], [item.ids for item in items], self.read)
+        prompts, contexts = [item.prompt for item in items], [item.ids for item in items]
+        if not any(prompt.readout for prompt in prompts):
+            return self.tokens.score(prompts, contexts, self.read)
+        states: States = {}
+        found = self.tokens.score(prompts, contexts, partial(self.read, states=states))
+        return [
+            replace(one, readout=_read_out(item.prompt.readout, states[tuple(item.ids)]))
+            for item, one in zip(items, found, strict=True)
+        ]
 
     def _write(self, items: list[_Item], sampling: SamplingParams) -> Answers:
         """Answer prompts of feedback mode, the short ones first; in smaller batches if memory runs out."""
@@ -170,6 +200,19 @@ class Batches:
             answers = [out_of_memory(len(items[0].ids))]
             logger.warning("%s", answers[0].error)
         return answers
+
+
+def _read_out(readout: Readout | None, state: torch.Tensor) -> float | None:
+    """Return a readout of a state (H,), if there is one."""
+    if readout is None:
+        return None
+    weights = torch.frombuffer(bytearray(readout.weights), dtype=torch.float32)
+    if len(weights) != len(state):
+        raise ConfigError(
+            f"got a head for hidden states of size {len(weights)}, the judge's are of size {len(state)}; fit one with "
+            "`prom-reward tune`"
+        )
+    return float(weights.to(state.device) @ state) + readout.bias
 
 
 def _eos_ids(loaded: LoadedModel) -> frozenset[int]:

@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.local.batches import Batches
+from prom_reward.engines.model.adapter_stamp import weights_digest
 from prom_reward.engines.model.devices import resolve_device, resolve_dtype
-from prom_reward.engines.model.identity import source_identity
+from prom_reward.engines.model.identity import source_identity, states_identity
 from prom_reward.engines.model.loading import LoadedModel, load_model
 from prom_reward.engines.model.sessions import judging, judging_on
 from prom_reward.engines.model.source import ModelSource
@@ -123,14 +126,20 @@ class TransformersEngine(Engine):
     def identity(self) -> str:
         """The weights' origin and digest, the conversation and the given context: the same on every machine."""
         if self._identity is None:
-            factory = self._conversation_factory
-            parts = (getattr(factory, "__qualname__", None) or repr(factory), self._context_length)
+            parts = (self._conversation_name, self._context_length)
             if isinstance(self._source, ModelSource):
                 self._identity = f"transformers:{source_identity(self._source, *parts)}"
             else:
                 name = self._source.model.config.name_or_path
                 self._identity = "transformers:" + "|".join(str(part or "") for part in (name, *parts))
         return self._identity
+
+    @property
+    def states_identity(self) -> str:
+        """Digests of weights and tokenizer, and the conversation; the dtype only rounds."""
+        if isinstance(self._source, LoadedModel):
+            return f"{weights_digest(self._source.model)}|{self._conversation_name}"
+        return states_identity(self._source, self._conversation_name)
 
     @property
     def machine(self) -> dict[str, Any]:
@@ -160,6 +169,15 @@ class TransformersEngine(Engine):
         """Answer every prompt, in order; see `prom_reward.engines.base.Engine.generate`."""
         with self._judging(self.loaded.model):
             return self.batches.answer(prompts, sampling, context_length=self.context_length)
+
+    def states(self, prompts: Sequence[JudgePrompt]) -> NDArray[np.float32]:
+        """Return the last hidden state (N, H) at the score of each prompt; see `prom_reward.engines.base.Engine`."""
+        with self._judging(self.loaded.model):
+            return self.batches.states(prompts)
+
+    @property
+    def _conversation_name(self) -> str:
+        return getattr(self._conversation_factory, "__qualname__", None) or repr(self._conversation_factory)
 
     def _judging(self, model: Any) -> AbstractContextManager[None]:
         """Return the context for a call."""

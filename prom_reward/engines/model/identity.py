@@ -35,6 +35,18 @@ def source_identity(source: ModelSource, *parts: object) -> str:
     return "|".join(str(part or "") for part in [*origin, source.dtype, source.quantization, digests, today, *parts])
 
 
+def states_identity(source: ModelSource, *parts: object) -> str:
+    """Return one line on the weights and tokenizer that hidden states come from: a moved folder is still the same.
+
+    Args:
+        source: Origin of the weights.
+        parts: Further settings that the tokens of a prompt depend on.
+    """
+    places = [(source.model, source.gguf_file), (source.adapter, None), (source.tokenizer, None)]
+    named = [(folder_digest(resolve_path(name), gguf_file=file) or name) if name else "" for name, file in places]
+    return "|".join(str(part or "") for part in [*named, source.revision, source.quantization, *parts])
+
+
 def folder_digest(folder: str | Path, *, gguf_file: str | None = None) -> str:
     """Return a digest of a local model or adapter folder; empty if there is none.
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from prom_reward.engines.model.forward import forward_last, is_close
+from prom_reward.engines.model.hidden_states import caught_states
 from prom_reward.engines.model.memory import free_bytes, is_out_of_memory, unless_out_of_memory
 from prom_reward.engines.prefix.plan import plan_prefixes
 from prom_reward.engines.prefix.tree_attention import is_available
@@ -49,20 +50,27 @@ class SharedPrefill:
         self._strategies: dict[tuple[str, torch.dtype], Strategy] = {}
         self._token_budgets: dict[torch.device, int] = {}
 
-    def run(self, prompts: Sequence[Sequence[int]]) -> Iterator[Prefilled]:
-        """Compute prompts of at least one token each, and yield each when it is complete, in any order."""
+    def run(self, prompts: Sequence[Sequence[int]], *, keeps_hidden: bool = False) -> Iterator[Prefilled]:
+        """Compute prompts of at least one token each, and yield each when it is complete, in any order.
+
+        Args:
+            prompts: Token ids of each prompt.
+            keeps_hidden: Whether to return the last hidden state, too.
+        """
         strategy = self.strategy
         if strategy == "tree":
-            return self.run_tree(prompts)
+            return self.run_tree(prompts, keeps_hidden=keeps_hidden)
         budget = 0 if strategy == "plain" else self.token_budget
-        boundary = rotary_boundary(self._model)
-        return self._run_cached(plan_prefixes(prompts, token_budget=budget, rotary_boundary=boundary), prompts)
+        trie = plan_prefixes(prompts, token_budget=budget, rotary_boundary=rotary_boundary(self._model))
+        return self._run_cached(trie, prompts, keeps_hidden)
 
-    def run_tree(self, prompts: Sequence[Sequence[int]], *, keeps_states: bool = False) -> Iterator[Prefilled]:
-        """Compute prompts by the "tree" strategy, with their keys and values if asked for."""
+    def run_tree(
+        self, prompts: Sequence[Sequence[int]], *, keeps_states: bool = False, keeps_hidden: bool = False
+    ) -> Iterator[Prefilled]:
+        """Compute prompts by the "tree" strategy, with their keys and values or last hidden states if asked for."""
         # No cache is copied and only one path is held: sharing needs no budget.
         trie = plan_prefixes(prompts, token_budget=sys.maxsize, min_shared_tokens=_MIN_TREE_TOKENS)
-        return self._tree.run(trie, prompts, keeps_states=keeps_states)
+        return self._tree.run(trie, prompts, keeps_states=keeps_states, keeps_hidden=keeps_hidden)
 
     @property
     def strategy(self) -> Strategy:
@@ -92,7 +100,7 @@ class SharedPrefill:
         """Ask the device again next time, after memory ran out."""
         self._token_budgets.clear()
 
-    def _run_cached(self, trie: Trie, prompts: Sequence[Sequence[int]]) -> Iterator[Prefilled]:
+    def _run_cached(self, trie: Trie, prompts: Sequence[Sequence[int]], keeps_hidden: bool) -> Iterator[Prefilled]:
         """Compute every segment on its parent's cache; the last child takes the cache over."""
         caches: dict[int, Any] = {}
         num_computed = trie.computed_tokens()
@@ -104,11 +112,13 @@ class SharedPrefill:
                 is_last = not waiting[segment.parent]
                 cache = caches.pop(segment.parent) if is_last else copy.deepcopy(caches[segment.parent])
             ids = prompts[segment.prompt][segment.start : segment.end]
-            logits, cache = self._forward(ids, segment.start, cache, segment.num_children > 0)
+            with caught_states(self._model, is_wanted=keeps_hidden) as caught:
+                logits, cache = self._forward(ids, segment.start, cache, segment.num_children > 0)
+            hidden = caught[-1][-1].float() if keeps_hidden else None
             if segment.num_children:
                 caches[number] = cache
             for index in segment.ends:
-                yield Prefilled(index=index, logits=logits, num_computed_tokens=num_computed[index])
+                yield Prefilled(index=index, logits=logits, num_computed_tokens=num_computed[index], hidden=hidden)
 
     def _forward(self, ids: Sequence[int], start: int, cache: Any, keeps_cache: bool) -> tuple[torch.Tensor, Any]:
         """Return raw logits (V,) after the ids, and the cache if it is continued."""

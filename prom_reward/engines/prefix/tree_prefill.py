@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from prom_reward.engines.model.hidden_states import caught_states
 from prom_reward.engines.model.memory import unless_out_of_memory
 from prom_reward.engines.prefix.tree_attention import States, TreeSequence, joined, tree_attention
 from prom_reward.engines.prefix.trie import Trie
@@ -37,6 +38,8 @@ class Prefilled:
     """Tokens computed for it; a shared segment counts for the first prompt that has it."""
     states: Sequence[States] = ()
     """Its keys and values layer by layer, if asked for."""
+    hidden: torch.Tensor | None = None
+    """The last hidden state (H,) after its last token, in float32, if asked for."""
 
 
 class TreePrefill:
@@ -58,13 +61,21 @@ class TreePrefill:
         default = CPU_PASS_TOKENS if self._model.device.type == "cpu" else GPU_PASS_TOKENS
         return self._given_tokens or default
 
-    def run(self, trie: Trie, prompts: Sequence[Sequence[int]], *, keeps_states: bool = False) -> Iterator[Prefilled]:
+    def run(
+        self,
+        trie: Trie,
+        prompts: Sequence[Sequence[int]],
+        *,
+        keeps_states: bool = False,
+        keeps_hidden: bool = False,
+    ) -> Iterator[Prefilled]:
         """Compute a trie and yield every prompt when it is complete.
 
         Args:
             trie: The segments of the prompts.
             prompts: Token ids of each prompt.
             keeps_states: Whether to return keys and values, too.
+            keeps_hidden: Whether to return the last hidden state, too.
         """
         last, num_computed = trie.last_descendants(), trie.computed_tokens()
         states: dict[tuple[int, int], States] = {}
@@ -73,13 +84,19 @@ class TreePrefill:
             end = trie.pass_end(start, limit)
             kept = frozenset(number for number in range(start, end) if keeps_states or last[number] >= end)
             sequence = TreeSequence(runs=trie.runs(start, end), kept=kept, states=dict(states))
-            logits = unless_out_of_memory(partial(self._forward, trie, prompts, sequence), self._model.device)
+            with caught_states(self._model, is_wanted=keeps_hidden) as caught:
+                logits = unless_out_of_memory(partial(self._forward, trie, prompts, sequence), self._model.device)
             if logits is None:  # `states` are as they were: the failed pass wrote into its own copy
                 limit = _halved(sequence)
                 continue
-            for index, number, row in _completed(trie, sequence, logits):
-                path = _path_states(sequence.states, trie.path(number)) if keeps_states else ()
-                yield Prefilled(index=index, logits=row.float(), num_computed_tokens=num_computed[index], states=path)
+            for index, number, row in _completed(trie, sequence):
+                yield Prefilled(
+                    index=index,
+                    logits=logits[row].float(),
+                    num_computed_tokens=num_computed[index],
+                    states=_path_states(sequence.states, trie.path(number)) if keeps_states else (),
+                    hidden=caught[-1][row].float() if keeps_hidden else None,
+                )
             start, states = end, {key: held for key, held in sequence.states.items() if last[key[1]] >= end}
 
     def _forward(self, trie: Trie, prompts: Sequence[Sequence[int]], sequence: TreeSequence) -> torch.Tensor:
@@ -108,10 +125,10 @@ def filled(num_tokens: int) -> int:
     return num_tokens + -num_tokens % step
 
 
-def _completed(trie: Trie, sequence: TreeSequence, logits: torch.Tensor) -> Iterator[tuple[int, int, torch.Tensor]]:
-    """Yield every prompt that a pass completes: its index, its last segment and its logits (V,)."""
+def _completed(trie: Trie, sequence: TreeSequence) -> Iterator[tuple[int, int, int]]:
+    """Yield every prompt that a pass completes: its index, its last segment and its row of the logits."""
     last = [run.segment for run in sequence.runs if trie.segments[run.segment].ends]
-    for number, row in zip(last, logits, strict=True):
+    for row, number in enumerate(last):
         for index in trie.segments[number].ends:
             yield index, number, row
 

@@ -16,6 +16,7 @@ from prom_reward.types import JudgePrompt
 
 logger = logging.getLogger(__name__)
 
+_REFUSED = (400, 413, 422)  # it may take fewer prompts at once than a call has: half of all requests would be in vain
 _CHARS_A_TOKEN = 4  # for the rate alone, if no tokenizer counts
 
 
@@ -68,6 +69,7 @@ class ServerRequests:
         """Prompts go as token ids."""
         self.reads_ids = self.uses_ids and route.abilities.reads_token_ids
         """Log-probabilities are those of chosen token ids."""
+        self._refuses_several = False
 
     def context(self, prompt: JudgePrompt, written: str = "") -> dict[str, Any]:
         """Return a prompt, with what the judge wrote, in the form that the server takes."""
@@ -92,6 +94,8 @@ class ServerRequests:
             Their replies, in order; None for a prompt that has to be asked alone. Tokens that the server counted for
             all are divided by the prompts' lengths.
         """
+        if self._refuses_several:
+            return [None] * len(contexts)
         lengths = [self._num_tokens(one) for one in contexts]
         await self._pace.take(sum(lengths) + len(lengths) * int(options["max_tokens"]))
         body = self._body({"prompt": [one["prompt"] for one in contexts]}, options)
@@ -99,6 +103,7 @@ class ServerRequests:
             answer = await self._client.ask(COMPLETIONS, body, num_prompts=len(contexts))
         except RequestFailedError as error:
             logger.info("a request for %d prompts failed (%s); each is asked alone", len(contexts), error)
+            self._refuses_several = self._refuses_several or error.status in _REFUSED
             return [None] * len(contexts)
         replies = read_replies(answer, len(contexts))
         total = max(1, sum(lengths))

@@ -87,6 +87,8 @@ def test_it_is_an_engine_that_scores_as_the_judge_beside_the_policy(tiny_folder,
     assert shared.context_length == beside.context_length
     assert shared.count_tokens(PROMPTS[0]) == beside.count_tokens(PROMPTS[0])
     assert shared.identity == f"policy:{beside.identity}"
+    assert shared.states(SCORE) == pytest.approx(beside.states(SCORE), abs=1e-3)
+    assert shared.states_identity == beside.states_identity != engine_of(tiny_folder).states_identity
 
 
 def test_the_base_model_itself_judges_with_adapters_disabled(tiny_folder):

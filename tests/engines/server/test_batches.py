@@ -163,6 +163,16 @@ def test_a_server_that_takes_one_prompt_is_found_out_by_one_request(serve, spoil
     assert not server_abilities(ServerSource(url=server.url)).completions.takes_several
 
 
+def test_a_server_that_refuses_so_many_prompts_is_not_asked_again(serve):
+    def few(path, body):
+        return 413 if is_together(body) and len(body["prompt"]) > 2 else several(text_server())(path, body)
+
+    server, engine = opened(serve, few)
+    for _ in range(2):
+        assert [one.text for one in engine.generate(PROMPTS, GREEDY)] == EXPECTED
+    assert [is_together(post.body) for post in server.posts].count(True) == 1
+
+
 def test_a_failed_prompt_of_a_checklist_is_unscored_alone(serve):
     server, engine = opened(serve, several(text_server(yes_or_no)), max_retries=0)
     server.fault = lambda number, body: "500" if CRITERIA[1].text in str(body["prompt"]) else None

@@ -1,13 +1,16 @@
 import re
 from dataclasses import replace
+from math import log
 
 import pytest
 
 from prom_reward.data.labels.labeled_rows import LabeledPair
+from prom_reward.engines.base import Generation
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.evaluation.evaluate import labeled_input
-from prom_reward.evaluation.tuning import tune
+from prom_reward.evaluation.tuning.tune import tune
+from prom_reward.judging.aggregation import tempered
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.judge import PrometheusJudge
 
@@ -20,6 +23,19 @@ def reads_quality_if_told(prompt):
     if GOOD in prompt.user:
         return f"[RESULT] {max(1, quality - 1)}"
     return f"[RESULT] {1 + number * 7 % 5}"
+
+
+class OverconfidentEngine(ScriptedEngine):
+    """Is sure of a score that says nothing; the quality has the second place."""
+
+    def generate(self, prompts, sampling):
+        return [self._generation(prompt) for prompt in prompts]
+
+    def _generation(self, prompt):
+        number, quality = (int(one) for one in re.search(r"answer (\d+) of quality (\d)", prompt.user).groups())
+        probs = {str(label): 0.001 for label in range(1, 6)} | {str(quality): 0.04, str(1 + number * 7 % 5): 0.95}
+        logprobs = {label: log(prob) for label, prob in probs.items()}
+        return Generation(text=max(probs, key=probs.get), finish_reason="result", score_logprobs=logprobs)
 
 
 def labeled_rows(num_questions=40):
@@ -59,10 +75,43 @@ def test_the_kept_settings_give_the_scores_that_were_measured(judge):
     assert scores == [max(1, int(row.mean_score) - 1) for row in rows.rows]
 
 
+def test_an_order_that_helps_is_kept():
+    def reads_quality_if_the_best_comes_first(prompt):
+        number, quality = (int(one) for one in re.search(r"answer (\d+) of quality (\d)", prompt.user).groups())
+        is_told = prompt.user.index("Score 5:") < prompt.user.index("Score 1:")
+        return f"[RESULT] {quality if is_told else 1 + number * 7 % 5}"
+
+    reads = PrometheusJudge(ScriptedEngine(reads_quality_if_the_best_comes_first, confidence=0.8), mode="score")
+    assert tune(labeled_rows(), judge=reads, notes=(), resamples=100).settings == {"level_order": "best_first"}
+
+
+def test_a_temperature_is_tried_without_asking_the_judge(judge):
+    asked = []
+    found = tune(
+        labeled_rows(), judge=judge, notes=(), resamples=100, on_start=lambda name, total: asked.append((name, total))
+    )
+    tried = [one for one in found.trials if "score_temperature" in one.settings]
+    assert [one.settings["score_temperature"] for one in tried] == [0.5, 2.0, 4.0]
+    assert [one.price for one in tried] == [1.0] * 3
+    assert not any("temperature" in name for name, _ in asked)
+
+
+def test_a_temperature_that_helps_is_kept_and_gives_the_scores_that_were_measured():
+    rows = labeled_rows()
+    plain = PrometheusJudge(OverconfidentEngine(["unused"]), mode="score")
+    found = tune(rows, judge=plain, notes=(), resamples=100, measure="pearson")
+    temperature = found.settings["score_temperature"]
+    assert temperature > 1
+    requests = [row.request for row in rows.rows]
+    tuned = plain.with_reading(score_temperature=temperature).grade(requests)
+    assert tuned == [tempered(one, temperature) for one in plain.grade(requests)]
+
+
 def test_nothing_is_kept_if_nothing_helps(judge):
     found = tune(labeled_rows(), judge=judge, notes=(USELESS,), resamples=100)
     assert (found.settings, any(one.is_kept for one in found.trials)) == ({}, False)
-    assert {key for one in found.trials for key in one.settings} == {"layout", "criteria_notes"}
+    tried = {"layout", "level_order", "criteria_notes", "score_temperature"}
+    assert {key for one in found.trials for key in one.settings} == tried
 
 
 def test_a_biased_judge_gets_a_calibration_fitted_on_all_rows(judge):
@@ -105,10 +154,16 @@ def test_too_few_questions_are_refused(judge):
         tune(labeled_rows(19), judge=judge)
 
 
-def test_a_calibrated_judge_is_refused():
-    calibration = Calibration(low_slope=1.0, high_slope=1.0, shift=0.0)
-    with pytest.raises(ConfigError, match="calibration"):
-        tune(labeled_rows(), judge=PrometheusJudge(ScriptedEngine(["[RESULT] 3"]), calibration=calibration))
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"calibration": Calibration(low_slope=1.0, high_slope=1.0, shift=0.0)}, "a calibration"),
+        ({"score_temperature": 2.0}, "a temperature"),
+    ],
+)
+def test_a_judge_whose_scores_are_changed_is_refused(settings, told):
+    with pytest.raises(ConfigError, match=f"with {told}; expected one without"):
+        tune(labeled_rows(), judge=PrometheusJudge(ScriptedEngine(["[RESULT] 3"]), **settings))
 
 
 def test_verdicts_on_criteria_are_refused(judge):

@@ -1,0 +1,1 @@
+"""Tries cheap changes to a judge, and keeps what labeled rows confirm."""

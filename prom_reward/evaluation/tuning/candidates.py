@@ -1,0 +1,104 @@
+"""The changes that are tried, one kind after the other, each with the judgments under it."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from prom_reward.data.labels.labeled_rows import LabeledFile
+from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate
+from prom_reward.evaluation.tuning.halves import Halves
+from prom_reward.evaluation.tuning.trials import Settings, shown_settings
+from prom_reward.judging.aggregation import tempered
+from prom_reward.judging.judge import PrometheusJudge
+
+TEMPERATURES = (0.5, 2.0, 4.0)
+"""Temperatures of the distributions that are tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A change with the judgments under it."""
+
+    settings: Settings
+    """The change; none for the judge as it was."""
+    judge: PrometheusJudge
+    """The changed judge."""
+    found: JudgeEvaluation
+    """Its judgments on all rows."""
+    seconds: float
+    """Time of a judgment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The rows, and who is told of the progress on them."""
+
+    rows: LabeledFile
+    """Rows with scores, or pairs."""
+    halves: Halves
+    """Which of them choose."""
+    on_start: Callable[[str, int], None]
+    """Called for each trial with its name and the number of gradings to come."""
+    on_batch: Callable[[int], None]
+    """Called after each call of the judge with the number of its gradings."""
+
+    def graded(self, judge: PrometheusJudge, settings: Settings) -> Candidate:
+        """Grade all rows with a changed judge."""
+        start = time.perf_counter()
+        found = evaluate(
+            self.rows,
+            judge=judge,
+            resamples=0,
+            seed=self.halves.seed,
+            on_start=lambda _, total: self.on_start(shown_settings(settings), total),
+            on_batch=self.on_batch,
+        )
+        seconds = (time.perf_counter() - start) / len(self.halves.chooses)
+        return Candidate(settings=settings, judge=judge, found=found, seconds=seconds)
+
+    def read(self, best: Candidate, kind: Sequence[dict[str, Any]]) -> Iterator[Candidate]:
+        """Grade all rows with each change of a kind on top of the best judge."""
+        for settings in kind:
+            yield self.graded(best.judge.with_reading(**settings), settings)
+
+
+def modes(run: Run, best: Candidate) -> Iterator[Candidate]:
+    """Try score mode on a judge that writes feedback."""
+    return run.read(best, [{"mode": "score"}] if best.judge.mode == "feedback" else [])
+
+
+def layouts(run: Run, best: Candidate) -> Iterator[Candidate]:
+    """Try the other layout."""
+    other = "prometheus" if best.judge.layout == "response_last" else "response_last"
+    return run.read(best, [{"layout": other}] if best.judge.prompt_style != "decision" else [])
+
+
+def level_orders(run: Run, best: Candidate) -> Iterator[Candidate]:
+    """Try the rubric's best score first, and the mean over both orders."""
+    varies = best.judge.level_order == "worst_first" and best.judge.prompt_style != "decision"
+    return run.read(best, [{"level_order": order} for order in ("best_first", "both")] if varies else [])
+
+
+def temperatures(run: Run, best: Candidate) -> Iterator[Candidate]:
+    """Try temperatures of the distributions, which nothing more is asked for."""
+    for temperature in TEMPERATURES:
+        settings = {"score_temperature": temperature}
+        found = replace(
+            best.found,
+            rows=tuple(replace(row, judgment=tempered(row.judgment, temperature)) for row in best.found.rows),
+            pairs=tuple(
+                replace(pair, chosen=tempered(pair.chosen, temperature), rejected=tempered(pair.rejected, temperature))
+                for pair in best.found.pairs
+            ),
+        )
+        judge = best.judge.with_reading(score_temperature=temperature)
+        yield Candidate(settings=settings, judge=judge, found=found, seconds=best.seconds)
+
+
+def sentences(run: Run, best: Candidate, notes: Sequence[str]) -> Iterator[Candidate]:
+    """Try each sentence after the criteria, and the mean over all of them and none."""
+    if not notes or best.judge.criteria_notes:
+        return iter(())
+    averaged = [{"criteria_notes": ["", *notes]}] if len(notes) > 1 else []
+    return run.read(best, [*({"criteria_notes": [note]} for note in notes), *averaged])
