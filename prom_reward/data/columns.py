@@ -12,7 +12,7 @@ from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": (
         *("orig_instruction", "instruction", "prompt", "question", "query", "problem", "post", "user_prompt"),
-        *("user_input", "context", "input.messages"),
+        *("user_input", "user_query", "context", "input.messages"),
     ),
     "system": (
         *("system", "system_prompt", "system_message", "systemInstruction", "system_instruction"),
@@ -35,11 +35,11 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "responses": ("completions", "responses", "generations", "answers", "outputs", "candidates"),
     "chosen": (
         *("chosen", "chosen_response", "response_chosen", "chosen_messages", "preferred", "preferred_output"),
-        *("better", "response_j"),
+        *("better", "response_j", "answer_w", "answer_winning"),
     ),
     "rejected": (
         *("rejected", "rejected_response", "response_rejected", "rejected_messages", "dispreferred"),
-        *("non_preferred_output", "worse", "response_k"),
+        *("non_preferred_output", "worse", "response_k", "answer_l", "answer_losing"),
     ),
     "reference_answer": (
         *("orig_reference_answer", "reference_answer", "reference", "reference_response", "ground_truth"),

@@ -11,7 +11,8 @@ from prom_reward.data.formats import KINDS, Example, Kind
 from prom_reward.errors import InputError
 
 QUESTION_PARTS = (
-    *(*CHOICES, "constraints", "persona", "evidence", "fact", "facts", "hint", "hints", "starter_code"),
+    *(*CHOICES, "constraints", "user_instructions", "persona", "starter_code"),
+    *("evidence", "fact", "facts", "hint", "hints"),
     *("table", "schema", "paragraphs", "few_shot_examples", "demonstrations", "files", "attachments"),
     *(f"{name}{end}" for name in ("image", "video", "audio") for end in ("", "s", "_url", "_urls", "_path", "_paths")),
 )

@@ -59,6 +59,7 @@ LAYOUTS = {
     "LLMBar": {"input": Q, "output_1": A, "output_2": B, "label": 1},
     "AlpacaEval": {"instruction": Q, "output_1": B, "output_2": A, "preference": 1.9},
     "Stack Exchange (paired)": {"question": Q, "response_j": A, "response_k": B},
+    "turbo-alignment": {"context": ASK, "answer_w": YES[0], "answer_l": NO[0]},
     "judged pairs": {"question": Q, "response_A": A, "response_B": B, "label": "A>B"},
     "KTO": {"prompt": ASK, "completion": YES, "label": True},
     "Chatbot Arena": {"conversation_a": ASK + YES, "conversation_b": ASK + NO, "winner": "model_a"},

@@ -60,9 +60,9 @@ def tune(
     """Try what is cheap on a judge: mode, layout, wordings, a head on hidden states, temperature, calibration.
 
     Wordings are the order in which a rubric's scores are described and sentences after its criteria, one by one and
-    averaged. Half of the questions choose the best change of a kind, the other half
-    confirms it. Only what helps there beyond chance is kept and written to a YAML file, which every `--judge` reads; a
-    head and a calibration stand beside it.
+    averaged. Half of the questions choose the best change of a kind, the other half confirms it. Only what helps there
+    beyond chance is kept and written to a YAML file, which every `--judge` reads; a head and a calibration stand beside
+    it.
 
     Example: `prom-reward tune smollm2-135m --data dev.jsonl --out tuned.yaml`
     """
