@@ -114,9 +114,12 @@ def _number(value: Any) -> Any:
 
 
 def _count(value: Any) -> Any:
-    if value is not None and (not isinstance(value, int) or value < 0):
+    """Return a whole number, also if a table wrote it as 12.0."""
+    if value is None:
+        return None
+    if not is_number(value) or value < 0 or value != int(value):
         raise TypeError(f"got {value!r:.40}; expected a number of tokens or null")
-    return value
+    return int(value)
 
 
 def _part(values: Mapping[str, Any]) -> Part:
@@ -138,7 +141,7 @@ _PYTHON: Mapping[str, Any] = {
     "judge_scores": lambda value: None if value is None else dict(value),
     **dict.fromkeys(("sampled_scores", "flags", "flags_a", "flags_b"), tuple),
     "parts": lambda parts: tuple(map(_part, parts)),
-    **dict.fromkeys(("expected_score", "entropy", "prob_a"), _number),
+    **dict.fromkeys(("score", "expected_score", "entropy", "prob_a"), _number),
     **dict.fromkeys(TOKEN_COUNTS, _count),
 }
 

@@ -173,7 +173,18 @@ def test_an_answer_is_read_as_it_was_written(answer):
     assert type(answer).from_dict({**written, "reward": 0.5}) == answer
 
 
-@pytest.mark.parametrize("values", [{}, {"outcome": "fine"}, {"outcome": "scored", "score_probs": [1]}])
+def test_counts_that_a_table_wrote_with_a_point_are_whole_numbers():
+    assert Judgment.from_dict({"outcome": "scored", "num_prompt_tokens": 12.0}).num_prompt_tokens == 12
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *({}, {"outcome": "fine"}, {"outcome": "scored", "score_probs": [1]}),
+        *({"outcome": "scored", "num_prompt_tokens": count} for count in (12.5, -1, True, float("nan"))),
+        {"outcome": "scored", "score": float("nan")},
+    ],
+)
 def test_what_is_no_answer_is_refused(values):
     with pytest.raises(RowError, match="judgment"):
         Judgment.from_dict(values)
