@@ -11,15 +11,15 @@ from typing import Any, Literal, get_args
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.errors import ConfigError
 from prom_reward.judging.aggregation import aggregate_winners, compare_judgments
-from prom_reward.judging.asked import Asked
+from prom_reward.judging.asking.asked import Asked
+from prom_reward.judging.asking.prompting import CriterionText, JudgeMode, Prompting
+from prom_reward.judging.asking.requests import parse_requests
+from prom_reward.judging.asking.samples import Sampler
 from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.head import ScoreHead, states_settings
-from prom_reward.judging.prompting import CriterionText, JudgeMode, Prompting
-from prom_reward.judging.requests import parse_requests
-from prom_reward.judging.samples import Sampler
 from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import Layout, LevelOrder, PromptStyle
 from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, JudgePrompt, Judgment

@@ -14,8 +14,8 @@ from prom_reward.engines.server.per_process import PerProcess, Running
 from prom_reward.engines.server.source import SERVED_BY, ServerSource
 from prom_reward.engines.server.stats import ServerStats
 from prom_reward.errors import ConfigError
+from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
-from prom_reward.judging.requests import parse_requests
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome
 
 if TYPE_CHECKING:

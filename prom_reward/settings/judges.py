@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.server.source import ApiName, ServerSource
 from prom_reward.errors import ConfigError
+from prom_reward.judging.asking.prompting import CriterionText, JudgeMode
 from prom_reward.judging.flags import OnFlag
-from prom_reward.judging.prompting import CriterionText, JudgeMode
 from prom_reward.prompts.guard.detectors import DETECTORS
 from prom_reward.prompts.prometheus import Layout, LevelOrder, PromptStyle
 from prom_reward.settings.validation import Strict

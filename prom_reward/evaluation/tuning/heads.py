@@ -13,9 +13,9 @@ from prom_reward.evaluation.scores import ScoredRow, grade_all
 from prom_reward.evaluation.tuning.candidates import Candidate, Run
 from prom_reward.evaluation.tuning.head_fit import HeadRows, fit_head
 from prom_reward.judging.aggregation import with_probs
+from prom_reward.judging.asking.wordings import worded_requests
 from prom_reward.judging.head import ScoreHead, make_readout
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.judging.wordings import worded_requests
 from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.types import GradingRequest, Judgment

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 from prom_reward.answers import summed_counts
 from prom_reward.errors import ConfigError, WorkError, near_miss
+from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
 from prom_reward.judging.composed.escalation import (
     EscalateBy,
@@ -19,7 +20,6 @@ from prom_reward.judging.composed.escalation import (
     pair_groups,
     score_of,
 )
-from prom_reward.judging.requests import parse_requests
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
 logger = logging.getLogger(__name__)

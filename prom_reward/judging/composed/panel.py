@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from prom_reward.answers import summed_counts
 from prom_reward.errors import ConfigError, near_miss
+from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
 from prom_reward.judging.composed.escalation import score_of
 from prom_reward.judging.distributions import entropy, mean_probs
-from prom_reward.judging.requests import parse_requests
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, ScoreScale, Winner
 
 Aggregate = Literal["mean", "median", "min", "lower_bound"]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from prom_reward.engines.server.source import SERVED_BY
 from prom_reward.errors import RowError, RubricError
-from prom_reward.judging.requests import parse_requests
+from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.served_judge import judge_facts
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.serving.exchange import Body

@@ -1,7 +1,7 @@
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
-from prom_reward.judging.wordings import worded_requests
+from prom_reward.judging.asking.wordings import worded_requests
 
 
 def asked(request, notes):

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from prom_reward.judging.asking.truncation import fitting_request
+from prom_reward.judging.asking.wordings import worded_requests
 from prom_reward.judging.head import ScoreHead
-from prom_reward.judging.truncation import fitting_request
-from prom_reward.judging.wordings import worded_requests
 from prom_reward.prompts.checklist import CRITERION_TEXTS
 from prom_reward.prompts.decision import DECISION_TEXTS
 from prom_reward.prompts.prometheus import Layout, LevelOrder, PromptStyle, TaskTexts, task_texts

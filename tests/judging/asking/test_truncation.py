@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from prom_reward import load_judge
-from prom_reward.judging.truncation import truncate_middle
+from prom_reward.judging.asking.truncation import truncate_middle
 
 
 def longest_by_trying(response, limit):

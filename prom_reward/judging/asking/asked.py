@@ -6,9 +6,9 @@ from typing import Any
 
 from prom_reward.engines.base import Generation
 from prom_reward.judging.aggregation import aggregate_scores, tempered
+from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.checklists import Expansion
-from prom_reward.judging.requests import parse_requests
 from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import GradingRequest, JudgePrompt, Judgment
 
