@@ -133,7 +133,6 @@ def _criteria(items: Sequence[Any]) -> tuple[Criterion, ...]:
         raise RubricError(f"got {len(items)} criteria; expected at most {MAX_CRITERIA}")
     read = [criterion_fields(item, str(number)) for number, item in enumerate(items, start=1)]
     _check_weights(read)
-    check_numbers([one["text"] for one in read if "weight" not in one])
     _give_names(list(_all_fields(read)))
     return tuple(_made(one, str(number)) for number, one in enumerate(read, start=1))
 
@@ -153,11 +152,12 @@ def _all_fields(read: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _check_weights(siblings: Sequence[Mapping[str, Any]], prefix: str = "") -> None:
-    """Refuse siblings of which some state a weight and some do not: a lost weight must not become 1."""
+    """Refuse siblings of which some or all may have a weight that was not read: a lost one must not become 1."""
     terms = {number: one for number, one in enumerate(siblings, start=1) if one.get("role", "term") == "term"}
     silent = [number for number, one in terms.items() if "weight" not in one]
     if silent and len(silent) < len(terms):
         raise RubricError(f"criterion {prefix}{silent[0]}: states no weight, but others do; give each its own")
+    check_numbers([one["text"] for one in siblings if "weight" not in one])
     for number, one in enumerate(siblings, start=1):
         _check_weights(one["children"], f"{prefix}{number}.")
 

@@ -63,9 +63,11 @@ def criterion_fields(item: Any, number: str) -> dict[str, Any]:
             f"criterion {number}: got no text in the keys {sorted(given)}; expected one of {', '.join(TEXT_KEYS)}"
         )
     _check_keys(given, number)
-    rated = None if "text" in given else _CLASS.match(text)  # `text` is our own key: it is taken as it is
+    weight, rated = _weight(given, number), None
+    if "text" not in given:  # `text` is our own key: it is taken as it is
+        text, weight = _without_points(text, weight, number)
+        rated = _CLASS.match(text)
     found: dict[str, Any] = {"text": text[rated.end() :].strip() if rated else text.strip()}
-    weight = _weight(given, number)
     _check_sign(given, weight, number)
     if rated:
         weight = _rated_weight(rated[1].lower(), weight, number)
@@ -113,6 +115,22 @@ def _weight(given: Mapping[str, Any], number: str) -> float | None:
         return float(given[key])
     except (TypeError, ValueError, OverflowError):
         raise RubricError(f"criterion {number}: got {key}={given[key]!r:.40}; expected a number") from None
+
+
+def _without_points(text: str, weight: float | None, number: str) -> tuple[str, float | None]:
+    """Return a criterion's text and weight; points in the text are the weight if no key states one."""
+    try:
+        said = text_fields(text)
+    except RubricError as error:
+        if weight is None:
+            raise RubricError(f"criterion {number}: {error}") from error
+        return text, weight
+    points = said.get("weight")
+    if points is None or (weight is not None and points * weight >= 0):
+        return text, weight
+    if weight is None:
+        return said["criterion"], points
+    raise RubricError(f"criterion {number}: got {text!r:.60} beside the weight {weight:g}; expected one sign")
 
 
 def _check_sign(given: Mapping[str, Any], weight: float | None, number: str) -> None:

@@ -45,6 +45,24 @@ def test_two_weights_of_opposite_signs_are_refused():
     assert weights([{"criterion": DIAGNOSIS, "weight": -2, "points": -5}]) == [(DIAGNOSIS, -2)]
 
 
+def test_points_in_the_text_of_a_mapping_are_its_weight_unless_a_key_states_one():
+    written = [{"criterion": f"{DOSE} (5 points)"}, {"criterion": f"{DIAGNOSIS} (-3 points)"}]
+    assert weights(written) == [(DOSE, 5), (DIAGNOSIS, -3)]
+    own = {"criterion": f"{DOSE} (5 points)", "weight": 2}
+    assert weights([own]) == [(own["criterion"], 2)]
+    with pytest.raises(RubricError, match=r"criterion 1: .*beside the weight 3; expected one sign"):
+        parse_checklist([{"criterion": f"{DIAGNOSIS} (-3 points)", "weight": 3}])
+    with pytest.raises(RubricError, match=r"criterion 1: .*expected its points in brackets"):
+        parse_checklist([{"criterion": "Deduct 3 points if it is rude."}])
+    with pytest.raises(RubricError, match="criterion 2: states no weight"):
+        parse_checklist([written[1], {"criterion": DOSE}])
+
+
+def test_numbers_beside_every_child_are_refused():
+    with pytest.raises(RubricError, match="got a number beside every criterion"):
+        parse_checklist([{"criterion": "Is safe.", "children": [f"{DOSE} (5)", f"{DIAGNOSIS} (3)"]}, DOSE])
+
+
 def test_a_check_that_is_written_as_a_key_is_not_lost():
     with pytest.raises(RubricError, match="criterion 1: got the check 'max_words' as a key; expected 'check'"):
         parse_checklist([{"text": "It is short.", "max_words": 60}])
