@@ -18,7 +18,7 @@ COMMANDS = {
     "watch": "Serve the report of a training while it runs; new judgments appear step by step.",
     "rejudge": "Grade what was judged again, with another judge, rubric or guard, and show what changed.",
     "evaluate": "Measure how well a judge agrees with labels: scores, preference pairs, or verdicts on criteria.",
-    "tune": "Try what is cheap on a judge: mode, layout, sentences after the criteria, calibration.",
+    "tune": "Try what is cheap on a judge: mode, layout, wordings, a head on hidden states, temperature, calibration.",
     "audit": "Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.",
     "build-training-data": "Build labeled rows whose truth code knows: facts, rubrics for aspects, and criteria.",
     "serve": "Serve one judge over HTTP to TRL's ranks, verl, OpenRLHF, slime, NeMo-Gym and others.",
