@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SERVED_APIS = ("auto", "prom-reward")
+
 PromptRenderer = Callable[[JudgePrompt], str]
 
 
@@ -74,11 +76,17 @@ def load_prometheus_judge(
     """Make a judge of one model whose prompts and guard are this process's; else as `load_judge`.
 
     Raises:
-        ConfigError: The settings are those of several judges.
+        ConfigError: The settings are those of several judges, or the judge is that of a `prom-reward serve`.
     """
     if composed := composed_config(judge):
         raise ConfigError(f"{composed.name}: got several judges; expected one, because this reads its own settings")
-    return _prometheus_judge(judge_config(judge, **overrides))
+    config = judge_config(judge, **overrides)
+    if config.server is not None and config.server.api in _SERVED_APIS and (served := served_judge(config.server)):
+        raise ConfigError(
+            f"{config.server.url}: got the judge of a `prom-reward serve`; expected {served.name!r} itself, or a "
+            "server that runs its weights, because this reads a judge's own settings"
+        )
+    return _prometheus_judge(config)
 
 
 def _composed_judge(config: CascadeConfig | PanelConfig, overrides: Mapping[str, Any]) -> Judge:
@@ -94,7 +102,7 @@ def _composed_judge(config: CascadeConfig | PanelConfig, overrides: Mapping[str,
 
 def _served_judge(config: JudgeConfig) -> ServedJudge | None:
     """Return the judge of a `prom-reward serve` if the settings are the URL of one."""
-    if config.server is None or config.server.api not in ("auto", "prom-reward"):
+    if config.server is None or config.server.api not in _SERVED_APIS:
         return None
     more = sorted(config.model_fields_set - {"name", "engine", "url", "api", "server"})
     if more and config.server.api == "prom-reward":

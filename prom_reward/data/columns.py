@@ -211,8 +211,9 @@ def value_at(values: Mapping[str, Any], path: str, *, is_strict: bool = False) -
 
 
 def shown_names(values: Mapping[str, Any]) -> str:
-    """Return a row's column names for an error message."""
-    return ", ".join(sorted(map(str, values))) or "no columns"
+    """Return a row's column names for an error message, and which of them hold nothing."""
+    shown = (f"{name} (null)" if is_missing(value) else str(name) for name, value in values.items())
+    return ", ".join(sorted(shown)) or "no columns"
 
 
 def _parsed(value: Any, column: str) -> tuple[AnyRubric, ...]:

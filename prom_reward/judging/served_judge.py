@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prom_reward.engines.server.loop_thread import LoopThread
 from prom_reward.engines.server.per_process import PerProcess, Running
-from prom_reward.engines.server.source import SERVED_BY, ServerSource
+from prom_reward.engines.server.source import SERVED_BY, ServerSource, require_openai
 from prom_reward.engines.server.stats import ServerStats
 from prom_reward.errors import ConfigError
 from prom_reward.judging.asking.requests import parse_requests
@@ -158,9 +158,11 @@ def served_judge(source: ServerSource) -> ServedJudge | None:
     With `source.api` "prom-reward" the server is waited for.
 
     Raises:
+        MissingPackageError: The `openai` package is not installed.
         ConfigError: With `source.api` "prom-reward", the server is another.
         ServerGoneError: With `source.api` "prom-reward", it does not answer.
     """
+    require_openai()
     if source.api != "prom-reward":
         facts = _facts(_quick_models(source))
         return None if facts is None else ServedJudge(source, facts)
@@ -183,10 +185,8 @@ async def _models(source: ServerSource) -> list[dict[str, Any]] | None:
 
 def _quick_models(source: ServerSource) -> list[Any] | None:
     """Return what a server lists, without any wait for one that does not answer."""
-    try:
-        import httpx2
-    except ImportError:  # the engine names the missing package
-        return None
+    import httpx2
+
     key = source.read_key()
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:

@@ -145,8 +145,8 @@ def _read(item: Any, place: str, default_role: str | None = None) -> Iterator[Me
         parts.add(item)
         yield from parts.messages("assistant", "")
         return
-    if written is None and item.get("type") in _TYPED_ROLES:
-        written = _TYPED_ROLES[item["type"]]
+    if written is None and isinstance(item.get("type"), str):
+        written = _TYPED_ROLES.get(item["type"])
     if written is None and default_role is None:
         raise RowError(f"{place}: got no role but the keys {', '.join(map(str, item))}; expected 'role' and 'content'")
     role = _role(written or default_role, place)

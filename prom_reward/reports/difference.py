@@ -19,6 +19,8 @@ class DifferenceRow:
 
     rubric: str
     """The rubric's name in the first source."""
+    other_rubric: str
+    """Its name in the second source."""
     count: int
     """Responses that both scored."""
     pearson: float | None
@@ -29,6 +31,11 @@ class DifferenceRow:
     """The share of equal integers."""
     change: float
     """The mean of the second score minus the first."""
+
+    @property
+    def heading(self) -> str:
+        """The rubric's name, or both if the second source was judged by another rubric."""
+        return self.rubric if self.other_rubric == self.rubric else f"{self.rubric}, then {self.other_rubric}"
 
     @property
     def link(self) -> str:
@@ -52,10 +59,11 @@ class Difference:
     num_unmatched: int
     """The others of the first source."""
 
-    def to_dict(self) -> dict[str, dict[str, float | None]]:
+    def to_dict(self) -> dict[str, dict[str, str | float | None]]:
         """Return the figures by rubric as JSON values."""
         return {
             row.rubric: {
+                "other_rubric": row.other_rubric,
                 "n": row.count,
                 "pearson": row.pearson,
                 "spearman": row.spearman,
@@ -134,6 +142,7 @@ def _rows(pairs: Sequence[tuple[Judged, Judged]]) -> list[DifferenceRow]:
         rows.append(
             DifferenceRow(
                 rubric=rubric,
+                other_rubric=found[0][1].rubric,
                 count=len(found),
                 pearson=pearson(first, second),
                 spearman=spearman(first, second),

@@ -120,7 +120,7 @@ def test_nested_nulls_are_empty_texts():
     [
         ({"text": "a", "label": 1}, "unknown format: got label, text; expected chosen and rejected"),
         ({}, "unknown format: got no columns"),
-        ({"prompt": "a", "response": None}, "no response; got the columns prompt, response"),
+        ({"prompt": "a", "response": None}, "no response; got the columns prompt, response (null), expected"),
         ({"prompt": "a", "rejected": "b"}, "a pair without 'chosen'"),
         ({"prompt": "a", "chosen": None, "rejected": "b"}, "a pair without 'chosen'"),
         ({"prompt": "a", "chosen": "b", "rejected": None}, "a pair without 'rejected'"),

@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from prom_reward import ComparisonRequest, GradingRequest, Outcome, PrometheusJudge, ScriptedEngine
-from prom_reward.config import load_judge
-from prom_reward.errors import ConfigError, RowError, ServerGoneError
+from prom_reward.config import load_judge, load_prometheus_judge
+from prom_reward.errors import ConfigError, MissingPackageError, RowError, ServerGoneError
 from prom_reward.judging.served_judge import ServedJudge
 from prom_reward.serving.batcher import BatchLimits
 from tests.fault_server import FaultServer
@@ -43,6 +43,18 @@ def test_a_served_judge_gives_the_answers_of_the_judge_in_process(judge):
     assert judge.grade(asked) == own.grade(asked)
     assert asyncio.run(judge.agrade(asked)) == own.grade(asked)
     assert (judge.fingerprint, judge.identity, judge.name) == (own.fingerprint, own.identity, own.name)
+
+
+@pytest.mark.parametrize("overrides", [{}, {"sampling": {"seed": 1}}, {"server": {"api": "prom-reward"}}])
+def test_what_reads_a_judges_own_settings_refuses_it_before_the_work(url, overrides):
+    with pytest.raises(ConfigError, match="got the judge of a `prom-reward serve`; expected 'scripted' itself"):
+        load_prometheus_judge(url, **overrides)
+
+
+def test_a_missing_package_is_one_line_with_the_command(url, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match=r"pip install '\.\[openai\]'"):
+        load_judge(url)
 
 
 def test_comparisons_and_mappings(judge):

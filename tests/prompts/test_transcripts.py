@@ -180,6 +180,7 @@ def test_inline_thinking_is_shown_on_request_only(thinking):
         ([{"role": "user", "content": 5}], "a", "prompt, message 1: got 5 as content"),
         ([{"role": "critic", "content": "hi"}], "a", "prompt, message 1: unknown role 'critic'"),
         ([{"content": "hi"}], "a", "prompt, message 1: got no role but the keys content"),
+        ([{"type": []}], "a", "prompt, message 1: got no role but the keys type"),
     ],
 )
 def test_what_is_no_conversation_is_refused(prompt, completion, message):

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import importlib.util
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from prom_reward.engines.model.loading import load_tokenizer
 from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.server.loop_thread import LoopThread
 from prom_reward.engines.server.per_process import PerProcess, Running
-from prom_reward.engines.server.source import ServerSource
+from prom_reward.engines.server.source import ServerSource, require_openai
 from prom_reward.engines.server.stats import ServerStats
 from prom_reward.errors import MissingPackageError, ModelLoadError
 from prom_reward.types import Conversation, JudgePrompt
@@ -164,15 +163,6 @@ class OpenAIEngine(Engine):
         except (ModelLoadError, MissingPackageError) as error:
             logger.warning("%s: prompts are sent as text, without the judge's tokenizer (%s)", self.source.url, error)
             return None
-
-
-def require_openai() -> None:
-    """Raise MissingPackageError if the `openai` package is not installed."""
-    if importlib.util.find_spec("openai") is None:
-        raise MissingPackageError(
-            "a judge on a server needs the openai package, which is not installed; run: "
-            "pip install '.[openai]' in the clone"
-        )
 
 
 def server_abilities(source: ServerSource) -> "ServerAbilities":

@@ -3,6 +3,7 @@
 A key is read from the environment or a file when a client is made, and is never kept here.
 """
 
+import importlib.util
 import ipaddress
 import os
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, MissingPackageError
 
 ApiName = Literal["auto", "completions", "chat", "decisions", "systemone", "prom-reward"]
 
@@ -135,3 +136,12 @@ def _checked_url(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ConfigError(f"server: got url={url!r:.80}; {expected}")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+
+
+def require_openai() -> None:
+    """Raise MissingPackageError if the `openai` package is not installed."""
+    if importlib.util.find_spec("openai") is None:
+        raise MissingPackageError(
+            "a judge on a server needs the openai package, which is not installed; run: "
+            "pip install '.[openai]' in the clone"
+        )

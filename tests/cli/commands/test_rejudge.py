@@ -57,6 +57,14 @@ def test_a_rubric_without_a_text_is_one_line(run, judged_by, log):
     assert "only the name of the rubric 'mine'" in done.err
 
 
+def test_another_rubric_is_named_beside_the_first_one(run, judged_by, log, tmp_path):
+    judged_by(scripted_judge(by_number), command="commands.rejudge")
+    done = run("rejudge", log, "--rubric", "honesty", "--out", tmp_path / "again")
+    assert done.status == 0, done.err
+    assert "helpfulness, then honesty" in done.out
+    assert "helpfulness, then honesty" in (tmp_path / "again" / "report.html").read_text()
+
+
 def test_a_report_takes_a_second_source(run, judged_by, log, tmp_path):
     judged_by(scripted_judge(by_number), command="commands.rejudge")
     assert run("rejudge", log, "--out", tmp_path / "again").status == 0

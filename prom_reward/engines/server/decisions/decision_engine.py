@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.server.loop_thread import LoopThread
-from prom_reward.engines.server.openai_engine import require_openai
 from prom_reward.engines.server.per_process import PerProcess, Running
-from prom_reward.engines.server.source import DECISION_APIS, ServerSource
+from prom_reward.engines.server.source import DECISION_APIS, ServerSource, require_openai
 from prom_reward.engines.server.stats import ServerStats
 from prom_reward.errors import ConfigError, ServerGoneError
 from prom_reward.types import JudgePrompt
