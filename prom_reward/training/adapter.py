@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,13 @@ from prom_reward.training.packing import pack_examples
 
 
 def train_adapter(
-    loaded: LoadedModel, training: list[Example], validation: list[Example], run: AdapterRun, stamp: Mapping[str, Any]
+    loaded: LoadedModel,
+    training: list[Example],
+    validation: list[Example],
+    run: AdapterRun,
+    stamp: Mapping[str, Any],
+    *,
+    callbacks: Sequence[Any] = (),
 ) -> dict[str, float]:
     """Train an adapter, resume from the last checkpoint if there is one, and save the best.
 
@@ -29,6 +35,7 @@ def train_adapter(
         validation: Examples that choose the checkpoint; if empty, the last one is taken.
         run: The training's settings.
         stamp: Facts about the judge, written beside the adapter.
+        callbacks: transformers' `TrainerCallback`s; without one nothing is printed.
 
     Returns:
         The last validation measures.
@@ -37,7 +44,7 @@ def train_adapter(
         InputError: The folder holds checkpoints of another recipe.
         ConfigError: An argument of the trainer or of LoRA is invalid.
     """
-    from transformers import EarlyStoppingCallback
+    from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback
 
     from prom_reward.training.trainer import JudgeTrainer, packs_attention
 
@@ -54,8 +61,10 @@ def train_adapter(
             weights=run.weights,
             model=_frozen_below(_with_adapter(loaded.model, run), run.frozen_layers),
             args=arguments,
-            callbacks=[EarlyStoppingCallback(run.patience)] if run.patience and validation else [],
+            callbacks=[*callbacks, *([EarlyStoppingCallback(run.patience)] if run.patience and validation else [])],
         )
+        trainer.remove_callback(PrinterCallback)  # both write to standard output
+        trainer.remove_callback(ProgressCallback)
         _train(trainer, last, takes_best=bool(validation))
         measures = trainer.evaluate() if validation else {}
     save_adapter(trainer.model, run.out, {**stamp, "measures": measures})

@@ -119,7 +119,7 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabeledRequest]:
         logger.warning("%s: %d rows left out; the first: %s", source.path, len(found.problems), found.problems[0])
     if len({one.cluster for one in rows}) == len(rows) > _MANY_ROWS:
         logger.warning(
-            "%s: each of %d rows is held out as a question of its own; if rows share questions, name the question's "
+            "%s: each of %d rows counts as a question of its own; if rows share questions, name the question's "
             "column with --cluster or cluster_column",
             source.path,
             len(rows),

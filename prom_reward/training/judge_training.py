@@ -91,8 +91,13 @@ class JudgeTraining:
             labeled=labeled,
         )
 
-    def train(self, loaded: LoadedModel, sets: ExampleSets) -> dict[str, float]:
+    def train(self, loaded: LoadedModel, sets: ExampleSets, *, callbacks: Sequence[Any] = ()) -> dict[str, float]:
         """Train, or resume from the last checkpoint, and write the adapter with its stamp.
+
+        Args:
+            loaded: The base model.
+            sets: The examples.
+            callbacks: transformers' `TrainerCallback`s; without one nothing is printed.
 
         Returns:
             The last validation measures, and the seconds that training took.
@@ -112,7 +117,7 @@ class JudgeTraining:
             "libraries": {name: metadata.version(name) for name in _LIBRARIES},
         }
         run = replace(self.run, start=self.model) if self.model.adapter else self.run
-        measures = train_adapter(loaded, sets.training, sets.validation, run, stamp)
+        measures = train_adapter(loaded, sets.training, sets.validation, run, stamp, callbacks=callbacks)
         write_card(run.out, stamp, measures, num_held_out=len(sets.validation))
         return {**measures, "seconds": time.monotonic() - start}
 

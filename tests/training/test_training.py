@@ -337,5 +337,5 @@ def test_constructed_labels_take_no_option_of_written_ones(option):
 def test_rows_that_share_no_question_are_told(tmp_path, caplog, num_rows, is_odd):
     path = write_rows(tmp_path / "rows.jsonl", rows_of(num_rows, scores=(3,)))
     read_source(DataSource(path=path, rubric="helpfulness"))
-    told = f"{path}: each of {num_rows} rows is held out as a question of its own; if rows share questions"
+    told = f"{path}: each of {num_rows} rows counts as a question of its own; if rows share questions"
     assert [message.startswith(told) for message in caplog.messages] == [True] * is_odd

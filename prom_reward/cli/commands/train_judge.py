@@ -10,6 +10,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_folder, print_json, quiet_libraries, stderr, stdout
+from prom_reward.cli.parts.training_lines import training_lines
 from prom_reward.errors import InputError
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.settings.runs import TrainingRun
@@ -144,7 +145,7 @@ def train_judge(
         if as_json:
             print_json(_counts(sets))
         return
-    measures = training.train(loaded, sets)
+    measures = training.train(loaded, sets, callbacks=[training_lines()])
     if as_json:
         print_json({"out": str(out), **_counts(sets), **measures})
     else:
