@@ -86,10 +86,6 @@ def check_no_pointers(columns: Columns, chosen: Any, rejected: Any) -> None:
         )
 
 
-def _is_choices(name: object) -> bool:
-    return str(name).strip().lower() in CHOICES
-
-
 def check_only_answer(columns: Columns, answer: PromptValue) -> None:
     """Refuse an answer beside a conversation that ends in another: the first may be the reference.
 
@@ -122,3 +118,7 @@ def check_no_steps(columns: Columns, several: Any) -> None:
             f"got {name!r} with a label for each, which may be the steps of one answer; expected whole answers: say so "
             f"with --column responses={name}"
         )
+
+
+def _is_choices(name: object) -> bool:
+    return str(name).strip().lower() in CHOICES
