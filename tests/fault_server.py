@@ -17,6 +17,7 @@ from functools import cache
 FAULTS = (
     "429",
     "429-retry-after",
+    "error-200",
     "500",
     "502",
     "reset",
@@ -32,6 +33,11 @@ FAULTS = (
     "400",
 )
 """Everything that it can do in place of an answer."""
+
+_NO_ANSWERS = {
+    "no-json": b"<html>busy</html>",
+    "error-200": b'{"error": {"message": "Provider returned error", "code": 502}}',
+}
 
 Answer = Callable[[str, dict], "dict | int"]
 """Makes the JSON answer to a path and a body; a number is an HTTP status."""
@@ -168,8 +174,8 @@ class FaultServer:
                 )
             case "429-retry-after":
                 await _write(writer, 429, b"{}", {"retry-after": "0.2"})
-            case "no-json":
-                await _write(writer, 200, b"<html>busy</html>")
+            case "no-json" | "error-200":
+                await _write(writer, 200, _NO_ANSWERS[fault])
             case "no-choices":
                 await _write(writer, 200, json.dumps({**made, "choices": []}).encode())
             case "bad-logprobs":

@@ -19,7 +19,7 @@ from prom_reward.judging.base import Judge
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome
 
 if TYPE_CHECKING:
-    from prom_reward.engines.server.client import ServerClient
+    from prom_reward.engines.server.transport.client import ServerClient
 
 _CHUNK = 32  # items a request: a broken connection repeats no more
 _QUICK_S = 3.0  # a server on this machine or in this room answers by then
@@ -112,7 +112,7 @@ class ServedJudge(Judge):
         return self._connections.get(self._opening)
 
     async def _opening(self) -> "ServerClient":
-        from prom_reward.engines.server.client import ServerClient
+        from prom_reward.engines.server.transport.client import ServerClient
 
         return ServerClient(self.source, self._stats)
 
@@ -131,7 +131,7 @@ class ServedJudge(Judge):
     async def _chunk(
         self, path: str, key: str, requests: Sequence[GradingRequest | ComparisonRequest], kind: type[AnswerT]
     ) -> list[AnswerT]:
-        from prom_reward.engines.server.client import RequestFailedError
+        from prom_reward.engines.server.transport.client import RequestFailedError
 
         try:
             answer = await self._running().opened.ask(path, {"requests": [_json(one) for one in requests]})
@@ -174,7 +174,7 @@ def served_judge(source: ServerSource) -> ServedJudge | None:
 
 
 async def _models(source: ServerSource) -> list[dict[str, Any]] | None:
-    from prom_reward.engines.server.client import ServerClient
+    from prom_reward.engines.server.transport.client import ServerClient
 
     client = ServerClient(source, ServerStats())
     try:

@@ -5,17 +5,17 @@ an in-process engine reads it. Otherwise the judge writes its verdict, and the l
 likeliest tokens at that place.
 """
 
-import re
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 from prom_reward.engines.base import CLOSING_TOKENS, Generation, SamplingParams
-from prom_reward.engines.server.client import RequestFailedError
 from prom_reward.engines.server.prompts import PromptWriter
 from prom_reward.engines.server.replies import Reply, label_logprobs_by_text, token_at
 from prom_reward.engines.server.requests import ServerRequests, Usage, chosen
+from prom_reward.engines.server.transport.client import RequestFailedError
+from prom_reward.engines.server.transport.refusals import says_too_long
 from prom_reward.engines.tokens.label_probs import Tokens, label_logprobs, next_tokens
 from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, first_verdict, marker_end
 from prom_reward.errors import ConfigError
@@ -24,9 +24,6 @@ from prom_reward.types import RESULT_MARKER, JudgePrompt
 
 _Row = Mapping[int, float]  # log-probabilities by token id
 _VERDICT_TOKENS = 6  # enough for " **(4" if a judge decorates its verdict
-_TOO_LONG = re.compile(
-    r"context (?:length|window|size)|too (?:long|many tokens)|maximum .{0,40}(?:tokens|length)", re.I
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +108,7 @@ class ServerAnswers:
             limit = sampling.max_new_tokens if room is None else min(sampling.max_new_tokens, room + 1)
             return await self._feedback(prompt, sampling, seed, limit, usage)
         except RequestFailedError as error:
-            if error.status == 400 and _TOO_LONG.search(str(error)):
+            if says_too_long(error.status, str(error)):
                 return self._too_long(length, f"the server says: {error}")
             raise
 

@@ -4,14 +4,18 @@ Nothing is taken from a server's name or version: each ability is tried with a r
 the answer shows it.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prom_reward.engines.server.client import RequestFailedError, ServerClient
+from prom_reward.engines.server.models import context_length, served_name, unlisted
 from prom_reward.engines.server.replies import Reply, read_replies, read_reply
 from prom_reward.engines.server.source import SERVED_BY, ApiName
-from prom_reward.errors import ConfigError, near_miss
+from prom_reward.engines.server.transport.client import RequestFailedError, ServerClient
+from prom_reward.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
 NEUTRAL = {"top_k": -1, "repetition_penalty": 1.0}
@@ -112,41 +116,18 @@ async def probe_server(
         client.probe_request = (CHAT, {"model": name, "messages": [_user("1")], chat.max_tokens_key: 1})
     else:
         raise ConfigError(
-            f"the server answers no {_TRIED[api]} for the model {name!r} ({'; '.join(refusals)}); check the url (it "
+            unlisted(served, name)
+            or f"the server answers no {_TRIED[api]} for the model {name!r} ({'; '.join(refusals)}); check the url (it "
             "often ends in /v1), server.model and server.api"
         )
-    return ServerAbilities(model=name, context_length=_context_length(served, name), completions=completions, chat=chat)
+    if listed := unlisted(served, name):
+        logger.warning("%s It answers under this name all the same; make sure that it is the judge", listed)
+    return ServerAbilities(model=name, context_length=context_length(served, name), completions=completions, chat=chat)
 
 
 def sample_text() -> str:
     """Return the text whose tokens `num_sample_tokens` counts."""
     return _SAMPLE
-
-
-def served_name(served: Sequence[Mapping[str, Any]] | None, model: str | None, fallback: str | None = None) -> str:
-    """Return the name of the model to ask for: the given one, `fallback` if it is served, or the only one.
-
-    Raises:
-        ConfigError: It is not served, or there are several or none and no name is given.
-    """
-    names = [str(one["id"]) for one in served or () if "id" in one]
-    if model is not None:
-        if names and model not in names:
-            raise ConfigError(
-                f"the server has no model {model!r}; expected one of {', '.join(names)}.{near_miss(model, names)}"
-            )
-        return model
-    if fallback in names:
-        return str(fallback)
-    if len(names) != 1:
-        found = f"it serves {', '.join(names)}" if names else "it does not say what it serves"
-        raise ConfigError(f"got no server.model; {found}, so give the name of the judge's")
-    return names[0]
-
-
-def _context_length(served: Sequence[Mapping[str, Any]] | None, name: str) -> int | None:
-    length = next((one.get("max_model_len") for one in served or () if one.get("id") == name), None)
-    return length if isinstance(length, int) and length > 0 else None
 
 
 async def _usable(

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from math import exp, fsum, inf, isnan, log
 from typing import Any, Literal
 
+from prom_reward.engines.server.transport.refusals import server_words, stopped_by_server
+
 _TEXT_BLOCKS = ("text", "output_text")
 _BLOCKS = (*_TEXT_BLOCKS, "thinking", "reasoning", "redacted_thinking")  # thoughts are not the answer
 _THOUGHT_KEYS = ("reasoning_content", "reasoning")  # of servers with a reasoning parser
+_CUT = ("length", "max_tokens", "max_length", "max_output_tokens", "model_length")
+_SPACE_MARKS = ("\u2581", "\u0120")  # how SentencePiece and GPT-2 write the space before a token in its name
 _ID = re.compile(r"token_id:([0-9]{1,12})")
 
 
@@ -56,7 +60,7 @@ def parse_answer(content: bytes, *, is_completion: bool) -> tuple[dict[str, Any]
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):
-        return {}, "the answer is no JSON"
+        return {}, f"the answer is no JSON (it begins {server_words(content)[:80]!a})"
     if not isinstance(answer, dict):
         return {}, f"the answer is a JSON {type(answer).__name__}, not an object"
     return answer, reply_problem(answer) if is_completion else None
@@ -75,9 +79,8 @@ def _problem(answer: Mapping[str, Any], choice: object) -> str | None:
     """Return the reason why a choice cannot be read; None if it can."""
     if not isinstance(choice, dict):
         return "the answer has no choices"
-    refusal = _refusal(choice)
-    if refusal:
-        return f"the model refused: {ascii(refusal)[1:200]}"
+    if unanswered := _refusal(choice) or stopped_by_server(choice):
+        return unanswered
     if _text(choice) is None:
         return f"the answer's first choice has no text (got {json.dumps(choice, default=str):.120})"
     try:
@@ -114,7 +117,7 @@ def _reply(answer: Mapping[str, Any], choice: Mapping[str, Any]) -> Reply:
     details = usage.get("prompt_tokens_details") or {}
     return Reply(
         text=_text(choice) or "",
-        ended="length" if choice.get("finish_reason") == "length" else "stop",
+        ended="length" if _is_cut(choice) else "stop",
         rows=_rows(choice),
         num_prompt_tokens=_count(answer, "prompt_tokens"),
         num_cached_tokens=int(details.get("cached_tokens") or 0),
@@ -169,16 +172,22 @@ def _text(choice: Mapping[str, Any]) -> str | None:
         if not all(isinstance(block, Mapping) and block.get("type") in _BLOCKS for block in content):
             return None
         return "".join(str(block.get("text") or "") for block in content if block["type"] in _TEXT_BLOCKS)
-    is_thinking = any(message.get(key) for key in _THOUGHT_KEYS) or choice.get("finish_reason") == "length"
+    is_thinking = any(message.get(key) for key in _THOUGHT_KEYS) or _is_cut(choice)
     if content is None and is_thinking:
         return ""
     return content if isinstance(content, str) else None
 
 
+def _is_cut(choice: Mapping[str, Any]) -> bool:
+    """Whether the answer ran out of tokens, in the word of any service."""
+    return str(choice.get("finish_reason")).lower() in _CUT
+
+
 def _refusal(choice: Mapping[str, Any]) -> str:
+    """Return that the model refused, in its words; empty if it did not."""
     message = choice.get("message")
     refusal = message.get("refusal") if isinstance(message, Mapping) and not message.get("content") else None
-    return refusal if isinstance(refusal, str) else ""
+    return f"the model refused: {ascii(refusal)[1:200]}" if isinstance(refusal, str) and refusal else ""
 
 
 def _count(answer: Mapping[str, Any], name: str) -> int:
@@ -196,21 +205,21 @@ def _rows(choice: Mapping[str, Any]) -> tuple[TokenRow, ...]:
     tokens, own, tops = logprobs["tokens"], logprobs["token_logprobs"], logprobs.get("top_logprobs")
     tops = [None] * len(tokens) if tops is None else tops
     return tuple(
-        TokenRow(_name(token), {**_numbers(top or {}), **_numbers({token: value} if value is not None else {})})
+        TokenRow(_name(token), _numbers({**(top or {}), token: value}))
         for token, value, top in zip(tokens, own, tops, strict=True)
     )
 
 
 def _chat_row(token: Mapping[str, Any]) -> TokenRow:
-    tops = {_name(one["token"]): float(one["logprob"]) for one in token.get("top_logprobs") or ()}
-    return TokenRow(_name(token["token"]), {**tops, _name(token["token"]): float(token["logprob"])})
+    tops = {one["token"]: one["logprob"] for one in token.get("top_logprobs") or ()}
+    return TokenRow(_name(token["token"]), _numbers({**tops, token["token"]: token["logprob"]}))
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {_name(name): float(value) for name, value in values.items()}
+    return {_name(name): float(value) for name, value in values.items() if value is not None}
 
 
 def _name(name: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(f"got {name!r} as a token; expected a text")
-    return name
+    return f" {name[1:]}" if name.startswith(_SPACE_MARKS) else name

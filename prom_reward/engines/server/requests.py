@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prom_reward.engines.base import SamplingParams
-from prom_reward.engines.server.client import RequestFailedError, ServerClient
 from prom_reward.engines.server.probe import CHAT, COMPLETIONS, CONTINUE, NEUTRAL, EndpointAbilities
 from prom_reward.engines.server.prompts import PromptWriter
-from prom_reward.engines.server.rate_limit import Pace
 from prom_reward.engines.server.replies import Reply, read_replies, read_reply
+from prom_reward.engines.server.transport.client import RequestFailedError, ServerClient
+from prom_reward.engines.server.transport.rate_limit import Pace
 from prom_reward.engines.tokens.label_probs import Tokens, next_tokens
 from prom_reward.types import JudgePrompt
 

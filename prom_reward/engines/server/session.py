@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.server.answers import ServerAnswers
 from prom_reward.engines.server.batches import Job, batches
-from prom_reward.engines.server.client import RequestFailedError, ServerClient
 from prom_reward.engines.server.probe import ServerAbilities, probe_server, sample_text
 from prom_reward.engines.server.prompts import PromptWriter
-from prom_reward.engines.server.rate_limit import Pace
 from prom_reward.engines.server.replies import Reply
 from prom_reward.engines.server.requests import Route, ServerRequests
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats
+from prom_reward.engines.server.transport.client import RequestFailedError, ServerClient
+from prom_reward.engines.server.transport.rate_limit import Pace
 from prom_reward.engines.tokens.seeds import sequence_seeds
 from prom_reward.errors import ConfigError
 from prom_reward.types import Conversation, JudgePrompt

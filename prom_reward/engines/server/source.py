@@ -24,6 +24,8 @@ DECISION_APIS: tuple[ApiName, ...] = ("decisions", "systemone")
 SERVED_BY = "prom-reward"
 """`owned_by` in the list of models of `prom-reward serve`."""
 
+_ENDPOINT = re.compile(r"/+(?:chat/completions|completions|models)/*\Z")
+_RESERVED = {"model", "messages", "prompt", "stream", "n", "echo"}  # an answer is one text, in one piece
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -72,7 +74,7 @@ class ServerSource:
                 "server: api_key_env is not the name of an environment variable; expected one such as "
                 "PROM_REWARD_API_KEY, which holds the key"
             )
-        reserved = {"model", "messages", "prompt"} & self.extra_body.keys()
+        reserved = _RESERVED & self.extra_body.keys()
         if reserved:
             raise ConfigError(f"server: got {', '.join(sorted(reserved))} in extra_body; these are the judge's own")
         if self.api not in get_args(ApiName):
@@ -122,7 +124,7 @@ class ServerSource:
 
 
 def _checked_url(url: str) -> str:
-    """Return the base URL without a slash at its end; a secret in it is refused without being shown."""
+    """Return the base URL without an endpoint or slash at its end; a secret in it is refused without being shown."""
     expected = "expected one such as http://127.0.0.1:8000/v1"
     try:
         parts = urlsplit(url)
@@ -135,7 +137,7 @@ def _checked_url(url: str) -> str:
         raise ConfigError(f"server: the url holds a query or fragment; {expected}, and a key in PROM_REWARD_API_KEY")
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ConfigError(f"server: got url={url!r:.80}; {expected}")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+    return f"{parts.scheme}://{parts.netloc}{_ENDPOINT.sub('', parts.path).rstrip('/') or '/v1'}"
 
 
 def require_openai() -> None:

@@ -105,6 +105,14 @@ def test_a_fault_in_one_prompt_harms_no_other(serve, fault):
     assert [is_together(post.body) for post in server.posts].count(True) <= 2  # the second after a probe
 
 
+@pytest.mark.parametrize("fault", ["429", "429-retry-after"])
+def test_several_prompts_that_came_too_early_are_sent_again_as_they_were(serve, fault):
+    server, engine = opened(serve)
+    server.fault = lambda number, body: fault if is_together(body) and len(server.posts) < 3 else None
+    assert [one.text for one in engine.generate(PROMPTS, GREEDY)] == EXPECTED
+    assert [len(post.body["prompt"]) for post in server.posts] == [len(PROMPTS)] * 3
+
+
 def test_a_hanging_request_for_several_is_given_up_in_time(serve):
     server, engine = opened(serve, request_timeout_s=0.3, max_retries=0)
     server.fault = lambda number, body: "forever" if is_together(body) else None

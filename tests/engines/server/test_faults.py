@@ -29,6 +29,7 @@ LASTING = {
     "502": "HTTP 502 - made to say 502",
     "reset": "ReadError",
     "cut": "RemoteProtocolError: peer closed connection",
+    "error-200": "an error in place of an answer - Provider returned error; 502",
     "no-json": "the answer is no JSON",
     "no-choices": "the answer has no choices",
     "bad-logprobs": "the answer's log-probabilities or counts have an unknown shape",

@@ -117,6 +117,13 @@ def test_a_model_that_is_not_served_is_said_with_those_that_are(serve):
         engine.generate(SCORE[:1], SAMPLING)
 
 
+def test_a_name_that_a_gateway_answers_without_listing_it_is_warned_about(serve, caplog):
+    server, engine = serve(model="judge")
+    server.models = [{"id": "base"}, {"id": "base"}]
+    engine.generate(SCORE[:1], SAMPLING)
+    assert "the server has no model 'judge'; expected one of base." in caplog.text
+
+
 def test_several_models_need_a_name(serve):
     server, engine = serve()
     server.models.append({"id": "other"})

@@ -91,12 +91,29 @@ def test_what_cannot_be_read_is_said(made, problem):
     assert reply_problem(made).startswith(problem)
 
 
+@pytest.mark.parametrize("finish_reason", ["content_filter", "SAFETY", "abort", "error"])
+def test_an_answer_that_the_server_stopped_is_none(finish_reason):
+    made = answer(text="Good. [RESULT] 4", finish_reason=finish_reason)
+    assert reply_problem(made) == f"the server stopped the answer ({finish_reason})"
+    assert "upstream died; 502" in reply_problem(answer(error={"code": 502, "message": "upstream died"}))
+
+
+@pytest.mark.parametrize("mark", ["\u2581", "\u0120"])
+def test_a_space_in_a_tokens_name_has_many_forms_and_a_missing_number_is_left_out(mark):
+    tops = [{"token": f"{mark}5", "logprob": -2.0}, {"token": f"{mark}3", "logprob": None}]
+    [row] = read_reply(
+        answer(logprobs={"content": [{"token": f"{mark}4", "logprob": -0.2, "top_logprobs": tops}]})
+    ).rows
+    assert row == TokenRow(" 4", {" 4": -0.2, " 5": -2.0})
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"{", "the answer is no JSON"),
-        (b"[" * 100_000, "the answer is no JSON"),
-        (b"\xff", "the answer is no JSON"),
+        (b"{", "the answer is no JSON (it begins '{')"),
+        (b"[" * 100_000, f"the answer is no JSON (it begins '{'[' * 80}')"),
+        (b"\xff", "the answer is no JSON (it begins '\\ufffd')"),
+        (b"<!doctype html><title>Open WebUI</title>", "the answer is no JSON (it begins 'Open WebUI')"),
         (b"[]", "the answer is a JSON list, not an object"),
         (b"{}", "the answer has no choices"),
     ],

@@ -27,6 +27,8 @@ PROMPTS = [JudgePrompt("", "Judge this.", "[RESULT] ")]
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
         ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1"),
         ("https://judge.example/api/v3/", "https://judge.example/api/v3"),
+        ("https://judge.example/v1/chat/completions", "https://judge.example/v1"),
+        ("http://127.0.0.1:8000/v1/models/", "http://127.0.0.1:8000/v1"),
     ],
 )
 def test_a_url_gets_v1_where_it_has_no_path(url, expected):
@@ -112,8 +114,8 @@ def test_what_is_on_this_machine_is_known(host, expected):
 
 @pytest.mark.parametrize(("host", "is_warned"), [("10.255.255.1", True), ("127.0.0.1", False)])
 def test_a_key_over_plain_http_to_another_machine_is_warned_about(host, is_warned, monkeypatch, caplog):
-    from prom_reward.engines.server.client import ServerClient
     from prom_reward.engines.server.stats import ServerStats
+    from prom_reward.engines.server.transport.client import ServerClient
 
     monkeypatch.setenv("PROM_REWARD_API_KEY", CANARY)
 

@@ -7,12 +7,12 @@ from math import inf, log
 from typing import Any
 
 from prom_reward.engines.base import Generation
-from prom_reward.engines.server.client import RequestFailedError, ServerClient
 from prom_reward.engines.server.decisions.questions import REFUSED, input_tokens, read_answers, request_body
-from prom_reward.engines.server.probe import served_name
-from prom_reward.engines.server.rate_limit import Pace
+from prom_reward.engines.server.models import served_name, unlisted
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats
+from prom_reward.engines.server.transport.client import RequestFailedError, ServerClient
+from prom_reward.engines.server.transport.rate_limit import Pace
 from prom_reward.errors import ConfigError
 from prom_reward.types import JudgePrompt
 
@@ -150,7 +150,10 @@ async def _model(client: ServerClient, source: ServerSource) -> str | None:
     served = await client.models()
     if not served and source.api == "systemone":
         return source.model
-    return served_name(served, source.model)
+    name = served_name(served, source.model)
+    if problem := unlisted(served, name):
+        raise ConfigError(problem)
+    return name
 
 
 def _generation(prompt: JudgePrompt, probs: Sequence[float], num_tokens: int) -> Generation:

@@ -3,13 +3,13 @@ import logging
 
 import pytest
 
-from prom_reward.engines.server.circuit_breaker import CircuitBreaker
+from prom_reward.engines.server.transport.circuit_breaker import CircuitBreaker
 from prom_reward.errors import ConfigError, ServerGoneError
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    monkeypatch.setattr("prom_reward.engines.server.circuit_breaker._FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("prom_reward.engines.server.transport.circuit_breaker._FIRST_WAIT_S", 0.01)
 
 
 def breaker_of(*answers, threshold=3, deadline_s=5.0):

@@ -4,33 +4,26 @@ Retries, back-off and Retry-After are the `openai` client's. Added here: an answ
 for again like one that breaks off, and nothing is sent to a server that is gone.
 """
 
-import asyncio
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import httpx2
 import openai
 
-from prom_reward.engines.server.circuit_breaker import CircuitBreaker
-from prom_reward.engines.server.rate_limit import Pace, Slots
-from prom_reward.engines.server.replies import parse_answer
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.engines.server.stats import ServerStats
+from prom_reward.engines.server.transport.circuit_breaker import CircuitBreaker
+from prom_reward.engines.server.transport.connections import ONCE, JudgeHttp, named
+from prom_reward.engines.server.transport.rate_limit import Pace, Slots
+from prom_reward.engines.server.transport.refusals import server_words
 from prom_reward.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-_PROBE_TIMEOUT_S = 20.0
-_CONNECT_TIMEOUT_S = 10.0
 _MOST_OUTAGES = 3  # a prompt that comes back from so many is what brings the server down
-_OWN_HEADERS = ("host", "accept", "accept-encoding", "connection", "content-type", "content-length")
-_BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # of the body as it was sent
 _REFUSALS = (401, 403, 404)
 _SHOWN_CHARS = 300
-_BYTES_A_TOKEN = 4  # for the rate alone
-_MOST_ANSWER_BYTES = 64 << 20  # a feedback with log-probabilities at every token has some MiB
 
 
 class RequestFailedError(Exception):
@@ -65,10 +58,9 @@ class ServerClient:
         self.probe_request: tuple[str, Mapping[str, Any]] | None = None
         """A small request, path and body, that a living server answers; None asks for its models."""
         self._judging = self._openai(
-            source.max_retries, _JudgeHttp(source, self.breaker, stats, key=self._key, pace=pace)
+            source.max_retries, JudgeHttp(source, self.breaker, stats, key=self._key, pace=pace)
         )
-        self._asking_once = self._judging.with_options(max_retries=0)
-        self._probing = self._openai(0, _JudgeHttp(source, None, None, key=self._key))
+        self._probing = self._openai(0, JudgeHttp(source, None, None, key=self._key))
         if self._key and not source.is_loopback and source.parts.scheme == "http":
             logger.warning("%s: the key goes over plain http, readable on the way; use https", source.url)
 
@@ -89,7 +81,8 @@ class ServerClient:
         Args:
             path: The endpoint.
             body: The request.
-            num_prompts: Those in the body. A request for several is sent once: one of them may be why it failed.
+            num_prompts: Those in the body. A request for several is sent again only if it came too
+                early (429): one of them may be why it failed.
 
         Raises:
             RequestFailedError: This request failed, after its retries; the server answers others.
@@ -103,7 +96,7 @@ class ServerClient:
         await self._judging.close()
         await self._probing.close()
 
-    def _openai(self, max_retries: int, http: "_JudgeHttp") -> openai.AsyncOpenAI:
+    def _openai(self, max_retries: int, http: "JudgeHttp") -> openai.AsyncOpenAI:
         """Return a client that takes nothing from the environment: no other service's key reaches this server."""
         return openai.AsyncOpenAI(
             api_key=self._key or "none",
@@ -118,12 +111,12 @@ class ServerClient:
     async def _answer(
         self, method: str, path: str, body: Mapping[str, Any] | None, num_prompts: int = 1
     ) -> dict[str, Any]:
-        client = self._judging if num_prompts == 1 else self._asking_once
+        headers = ONCE if num_prompts > 1 else {}
         async with self._slots.take(num_prompts):
             was_lost = False
             for _ in range(_MOST_OUTAGES):
                 try:
-                    return await _send(client, method, path, body)
+                    return await _send(self._judging, method, path, body, headers)
                 except openai.APIError as error:
                     reason, status = self._reason(error), getattr(error, "status_code", None)
                     if status is not None and 400 <= status < 500 and status not in (408, 409, 429, *_REFUSALS):
@@ -162,129 +155,43 @@ class ServerClient:
     def _reason(self, error: openai.APIError) -> str:
         """Return one line that says what went wrong, with the key taken out wherever it may have come from."""
         cause = error.__cause__
-        text = _named(cause) if isinstance(cause, httpx2.RequestError) else error.message
-        status = getattr(error, "status_code", None)
-        text = text if status is None else text.replace(f"Error code: {status}", f"HTTP {status}")
-        if isinstance(error, openai.APIStatusError) and 300 <= error.status_code < 400:
-            text = f"HTTP {status}, a redirect"
+        text = named(cause) if isinstance(cause, httpx2.RequestError) else error.message
+        if isinstance(error, openai.APIStatusError):
+            text = _refusal(error.response)
         text = text.replace(self._key, "[key]") if self._key else text
         return " ".join(text.split()).encode("ascii", "backslashreplace").decode()[:_SHOWN_CHARS]
 
 
-async def _send(client: openai.AsyncOpenAI, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+async def _send(
+    client: openai.AsyncOpenAI,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None,
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     if method == "GET":
         response = await client.get(path, cast_to=httpx2.Response)
     else:
-        response = await client.post(path, body=dict(body or {}), cast_to=httpx2.Response)
+        response = await client.post(
+            path, body=dict(body or {}), cast_to=httpx2.Response, options={"headers": headers or {}}
+        )
     parsed: dict[str, Any] = response.extensions["parsed"]
     return parsed
 
 
-async def _read(response: httpx2.Response) -> httpx2.Response:
-    """Return the response with its body read and unpacked, which no server can make as large as it likes."""
-    parts, num_bytes = [], 0
-    try:
-        async for part in response.aiter_bytes():
-            num_bytes += len(part)
-            if num_bytes > _MOST_ANSWER_BYTES:
-                message = f"the answer is longer than {_MOST_ANSWER_BYTES >> 20} MiB"
-                raise _UnusableAnswerError(message, request=response.request)
-            parts.append(part)
-    finally:
-        await response.aclose()
-    headers = [(name, value) for name, value in response.headers.multi_items() if name not in _BODY_HEADERS]
-    return httpx2.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
-
-
-class _UnusableAnswerError(httpx2.RequestError):
-    """The server answered, but not in time or not in a form that can be read; the client sends it again."""
+def _refusal(response: httpx2.Response) -> str:
+    """Return a refusal's status with the server's own words; of a redirect where it leads, without its query."""
+    if 300 <= response.status_code < 400:
+        where = response.headers.get("location", "").partition("?")[0]
+        return f"HTTP {response.status_code}, a redirect{' to ' * bool(where)}{where}"
+    status = "an error in place of an answer" if "refused" in response.extensions else f"HTTP {response.status_code}"
+    words = server_words(response.content)
+    return f"{status} - {words}" if words else status
 
 
 def _is_lost(error: openai.APIError) -> bool:
     """Whether the connection broke."""
     return isinstance(error.__cause__, httpx2.NetworkError | httpx2.RemoteProtocolError)
-
-
-def _named(error: httpx2.RequestError) -> str:
-    return str(error) if isinstance(error, _UnusableAnswerError) else f"{type(error).__name__}: {error}"
-
-
-class _JudgeHttp(httpx2.AsyncClient):
-    """An HTTP client whose every answer is whole, in time and of a known shape, or an error that is sent again."""
-
-    def __init__(
-        self,
-        source: ServerSource,
-        breaker: CircuitBreaker | None,
-        stats: ServerStats | None,
-        *,
-        key: str | None,
-        pace: Pace | None = None,
-    ) -> None:
-        is_probing = breaker is None
-        self._timeout_s = min(source.request_timeout_s, _PROBE_TIMEOUT_S) if is_probing else source.request_timeout_s
-        self._key = key
-        self._pace = pace
-        self._breaker = breaker
-        self._stats = stats
-        super().__init__(
-            base_url=source.url,
-            timeout=httpx2.Timeout(self._timeout_s, connect=_CONNECT_TIMEOUT_S, pool=None),
-            limits=httpx2.Limits(max_connections=source.max_in_flight, max_keepalive_connections=source.max_in_flight),
-            follow_redirects=False,
-            trust_env=not source.is_loopback,  # no proxy stands between a machine and itself
-        )
-
-    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send a request once the server is not in doubt, and look at the answer."""
-        if self._breaker is not None:
-            await self._breaker.wait()
-        is_retry = request.headers.get("x-stainless-retry-count", "0") != "0"
-        if self._stats is not None and is_retry:
-            self._stats.retried()
-        if self._pace is not None and is_retry:
-            await self._pace.take(len(request.content) // _BYTES_A_TOKEN)
-        self._keep_own_headers(request)
-        start = time.perf_counter()
-        try:
-            response = await self._whole(request, options)
-        except httpx2.RequestError as error:
-            self._failed(_named(error))
-            raise
-        if response.status_code >= 500:
-            self._failed(f"HTTP {response.status_code}")
-        elif self._breaker is not None and response.status_code != 429:
-            self._breaker.succeeded()
-        if self._stats is not None and response.is_success:
-            self._stats.answered(time.perf_counter() - start)
-        return response
-
-    def _keep_own_headers(self, request: httpx2.Request) -> None:
-        """Drop what the client takes from the environment: no other service's key or header goes to this server."""
-        for name in list(request.headers):
-            if name not in _OWN_HEADERS:
-                del request.headers[name]
-        request.headers["user-agent"] = "prom-reward"
-        if self._key is not None:
-            request.headers["authorization"] = f"Bearer {self._key}"
-
-    async def _whole(self, request: httpx2.Request, options: Mapping[str, Any]) -> httpx2.Response:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await _read(await super().send(request, **{**options, "stream": True}))
-        except TimeoutError:
-            message = f"no whole answer within {self._timeout_s:g} s"
-            raise _UnusableAnswerError(message, request=request) from None
-        if response.is_success:
-            parsed, problem = parse_answer(response.content, is_completion=request.url.path.endswith("/completions"))
-            if problem is not None:
-                raise _UnusableAnswerError(problem, request=request)
-            response.extensions["parsed"] = parsed
-        return response
-
-    def _failed(self, reason: str) -> None:
-        if self._breaker is not None:
-            self._breaker.failed(reason)
 
 
 def _encodable(value: Any) -> Any:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from prom_reward.engines.server.rate_limit import Pace, Slots
+from prom_reward.engines.server.transport.rate_limit import Pace, Slots
 
 
 def waits_of(costs, **rates):
