@@ -1,21 +1,27 @@
 """Digests of local model folders, so that other weights at the same path are another judge."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import BinaryIO
 
 from prom_reward.engines.model.source import ModelSource, resolve_path
 
 _TEXTS = [
     *("config.json", "generation_config.json", "adapter_config.json", "*.index.json", "*.py"),
     *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "chat_template.*"),
-    *("vocab.*", "merges.txt", "tekken.json", "*.model"),
+    *("vocab.*", "merges.txt", "tekken.json", "*.model", "*.tiktoken"),
 ]
 _WEIGHTS = ["*.safetensors", "pytorch_model*.bin"]
+_DATE = b"strftime_now"
 _BLOCK_BYTES, _NUM_BLOCKS = 4096, 64  # per shard: a header and 63 places show other weights in some milliseconds
+_TENSOR_BYTES = 256  # of each tensor: a training may change the biases alone
+_MOST_HEADER_BYTES = 100 << 20  # what safetensors itself allows
+_GGUF_TEXT_BYTES = 64 << 20  # of a vocabulary and the chat template after it
 
 
 def source_identity(source: ModelSource, *parts: object) -> str:
@@ -50,7 +56,7 @@ def states_identity(source: ModelSource, *parts: object) -> str:
 def folder_digest(folder: str | Path, *, gguf_file: str | None = None) -> str:
     """Return a digest of a local model or adapter folder; empty if there is none.
 
-    Configs, tokenizer, chat template and code are read whole, weight shards in 64 places.
+    Configs, tokenizer, chat template and code are read whole, weight shards in 64 places and where a tensor begins.
     """
     path = Path(folder)
     if not path.is_dir():
@@ -70,8 +76,17 @@ def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
 def _writes_date(name: str, source: ModelSource) -> bool:
     """Whether the chat template of a local folder, or of a hub model that was downloaded, writes the current date."""
     folder = Path(name) if Path(name).is_dir() else _cached(name, source.revision if name == source.model else None)
-    files = _matching(folder, ["tokenizer_config.json", "chat_template.*"]) if folder else []
-    return any(b"strftime_now" in file.read_bytes() for file in files)
+    files = (
+        _matching(folder, ["tokenizer_config.json", "chat_template.*", *filter(None, [source.gguf_file])])
+        if folder
+        else []
+    )
+    return any(_DATE in _beginning(file) for file in files)
+
+
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(_GGUF_TEXT_BYTES)
 
 
 def _cached(name: str, revision: str | None) -> Path | None:
@@ -85,11 +100,25 @@ def _cached(name: str, revision: str | None) -> Path | None:
 
 
 def _sampled(file: Path) -> bytes:
-    """Return blocks of a file, from its beginning to its end."""
+    """Return blocks of a file, from its beginning to its end, and the beginnings of its tensors."""
     last = max(0, file.stat().st_size - _BLOCK_BYTES)
+    even = [(last * number // (_NUM_BLOCKS - 1), _BLOCK_BYTES) for number in range(_NUM_BLOCKS)]
     blocks = []
     with file.open("rb") as opened:
-        for number in range(_NUM_BLOCKS):
-            opened.seek(last * number // (_NUM_BLOCKS - 1))
-            blocks.append(opened.read(_BLOCK_BYTES))
+        for place, length in [*even, *((start, _TENSOR_BYTES) for start in _tensor_starts(opened))]:
+            opened.seek(place)
+            blocks.append(opened.read(length))
     return b"".join(blocks)
+
+
+def _tensor_starts(opened: BinaryIO) -> list[int]:
+    """Return where the tensors of a safetensors file begin; none of another file, as a header that cannot be read."""
+    length = int.from_bytes(opened.read(8), "little")
+    if length > _MOST_HEADER_BYTES:
+        return []
+    try:
+        header = json.loads(opened.read(length))
+        starts = [8 + length + int(one["data_offsets"][0]) for one in header.values() if "data_offsets" in one]
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+        return []
+    return sorted(start for start in starts if 0 <= start < 1 << 60)

@@ -3,6 +3,8 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.engines.model import identity
@@ -118,6 +120,26 @@ def test_a_large_shard_is_not_read_whole(tmp_path, monkeypatch):
         file.seek(-1, 2)
         file.write(b"x")
     assert folder_digest(tmp_path) != before
+
+
+def test_a_small_tensor_in_a_large_shard_is_seen(tmp_path):
+    tensors = {f"layer{number}": torch.zeros(400_000) for number in range(8)}
+    found = []
+    for bias in (0.0, 1.0):
+        save_file({**tensors, "layer3_bias": torch.full((8,), bias)}, tmp_path / "model.safetensors")
+        found.append(folder_digest(tmp_path))
+    assert found[0] != found[1]
+    for header in (b"no header", (9).to_bytes(8, "little") + b"[[[[", (99).to_bytes(8, "little") + b'{"a": {}}'):
+        (tmp_path / "model.safetensors").write_bytes(header)
+        assert folder_digest(tmp_path)
+
+
+def test_a_date_in_a_gguf_files_own_template_makes_another_judge_of_every_day(tmp_path):
+    (tmp_path / "judge.gguf").write_bytes(b"GGUF...{{ strftime_now('%d') }}...")
+    with_date = source_identity(ModelSource(model=str(tmp_path), gguf_file="judge.gguf"))
+    (tmp_path / "judge.gguf").write_bytes(b"GGUF...{{ messages }}...")
+    assert "|20" in with_date
+    assert "|20" not in source_identity(ModelSource(model=str(tmp_path), gguf_file="judge.gguf"))
 
 
 def test_a_hub_models_template_with_the_date_counts_once_it_is_in_the_hubs_cache(tmp_path, monkeypatch):

@@ -102,10 +102,8 @@ class JudgeHttp(httpx2.AsyncClient):
             response = await self._whole(request, options)
         except httpx2.RequestError as error:
             self._failed(named(error))
-            if is_sent_once:
-                raise openai.APIConnectionError(
-                    request=request
-                ) from error  # an error of its own is final to the client
+            if is_sent_once:  # an error of the client's own is not retried
+                raise openai.APIConnectionError(request=request) from error
             raise
         if is_sent_once and response.status_code != 429:
             response.headers["x-should-retry"] = "false"
