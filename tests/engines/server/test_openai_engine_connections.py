@@ -144,7 +144,8 @@ def test_a_redirect_is_not_followed(serve):
     server, engine = serve(outage_deadline_s=1)
     server.redirect_to = target.url.removesuffix("/v1")
     with pytest.raises(
-        ConfigError, match=r"refuses every request \(HTTP 307, a redirect to http:.*\); give the url that it redirects to"
+        ConfigError,
+        match=r"refuses every request \(HTTP 307, a redirect to http:.*\); give the url that it redirects to",
     ):
         engine.generate(SCORE[:1], SAMPLING)
     assert target.requests == []
