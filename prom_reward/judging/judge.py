@@ -110,8 +110,7 @@ class PrometheusJudge(Judge):
         self.level_order: LevelOrder = level_order
         self.head = head
         self.name = name
-        if head is not None:
-            head.check(self.states_settings)
+        self._fitting_head()
 
     @property
     def fingerprint(self) -> str:
@@ -162,7 +161,7 @@ class PrometheusJudge(Judge):
 
     def with_engine(self, engine: Engine) -> "PrometheusJudge":
         """Return the same judge on another engine."""
-        return self._with(engine=engine)
+        return self._with(engine=engine)._fitting_head()
 
     def with_guards(self, *, guard: bool, flags: FlagPolicy) -> "PrometheusJudge":
         """Return a judge on the same engine with other guards, for comparisons."""
@@ -186,17 +185,22 @@ class PrometheusJudge(Judge):
             level_order=level_order or self.level_order,
             score_temperature=score_temperature or self.score_temperature,
             num_samples=self.num_samples if mode == "feedback" else 1,
-        )
+        )._fitting_head()
 
     def with_head(self, head: ScoreHead) -> "PrometheusJudge":
         """Return the same judge with a head that was fitted on it."""
-        head.check(self.states_settings)
-        return self._with(head=head)
+        return self._with(head=head)._fitting_head()
 
     def _with(self, **attributes: Any) -> "PrometheusJudge":
         other = copy.copy(self)
         vars(other).update(attributes)
         return other
+
+    def _fitting_head(self) -> "PrometheusJudge":
+        """Return this judge; ConfigError if its head was fitted on other hidden states."""
+        if self.head is not None:
+            self.head.check(self.states_settings)
+        return self
 
     def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
         """Return the prompt that grades a request; with several wordings or orders the first of them."""
