@@ -55,8 +55,8 @@ class _Answer:
     judge_scores: Mapping[str, float | None] | None = None
     """What those judges said, by name: their expected scores, or their probabilities that A is better."""
     num_prompt_tokens: int | None = None
-    """Tokens of its prompts: of all criteria, of both orders, of every judge; samples of one prompt count once. None if
-    the judge does not tell, as for the next two."""
+    """Tokens of its prompts: of all criteria, wordings and orders, of every judge; samples of one prompt count once.
+    None if the judge does not tell, as for the next two."""
     num_computed_tokens: int | None = None
     """Tokens that were prefilled, over all samples: without what prompts of the call share at their beginning."""
     num_generated_tokens: int | None = None

@@ -119,8 +119,6 @@ def _prometheus_judge(config: JudgeConfig) -> PrometheusJudge:
         _check_stamp(config, config.adapter)
     calibration = Calibration.load(config.calibration) if config.calibration else None
     engine = _engine(config)
-    if calibration is not None:
-        _check_calibration(calibration, str(config.calibration), engine)
     made = PrometheusJudge(
         engine,
         prompt_style=config.prompt_style,
@@ -141,6 +139,8 @@ def _prometheus_judge(config: JudgeConfig) -> PrometheusJudge:
         name=config.name,
     )
     made.taught_to_rank, made.pairs_note = config.taught_to_rank, config.pairs_note
+    if calibration is not None:
+        _check_calibration(calibration, str(config.calibration), made)
     return made
 
 
@@ -251,10 +251,12 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
             logger.warning("%s: the adapter was trained with %s %s, not %s", adapter, key, shown, value)
 
 
-def _check_calibration(calibration: Calibration, path: str, engine: Engine) -> None:
+def _check_calibration(calibration: Calibration, path: str, judge: PrometheusJudge) -> None:
     """Warn if a calibration was fitted on another judge's scores."""
-    if calibration.judge not in ("", engine.identity):
-        fitted, used = (ascii(one[:200]).strip("'") for one in (calibration.judge, engine.identity))
+    if calibration.judge not in ("", judge.scores_identity):
+        both = [calibration.judge, judge.scores_identity]
+        same = len(judge.engine.identity) if calibration.judge.startswith(f"{judge.engine.identity}|") else 0
+        fitted, used = (ascii(one[same:][:200]).strip("'\"") for one in both)
         logger.warning("%s: the calibration was fitted on the scores of %s, not of %s", path, fitted, used)
 
 

@@ -422,14 +422,21 @@ def test_a_judge_takes_what_becomes_of_flags(caplog):
         load_judge("smollm2-135m-untuned", on_flag="zero")
 
 
-@pytest.mark.parametrize(("fitted_on", "warns"), [("", False), ("own", False), ("transformers:another", True)])
-def test_a_calibration_of_another_judge_warns(tmp_path, caplog, fitted_on, warns):
+@pytest.mark.parametrize(
+    ("fitted_on", "told"),
+    [
+        ("", None),
+        ("own", None),
+        ("transformers:another", "transformers:another, not of openai:"),
+        ("own|temperature=2.0", "'score']|temperature=2.0, not of |['prometheus-v2', 'prometheus', 'score']"),
+    ],
+)
+def test_a_calibration_of_other_scores_warns(tmp_path, caplog, fitted_on, told):
     path, url = tmp_path / "calibration.json", "http://127.0.0.1:1/v1"
-    own = load_judge(url).engine.identity
-    judge = own if fitted_on == "own" else fitted_on
+    judge = fitted_on.replace("own", load_judge(url, mode="score").scores_identity)
     Calibration(low_slope=1.0, high_slope=1.0, shift=0.0, judge=judge).save(path)
-    assert load_judge(url, calibration=str(path)).calibration.judge == judge
-    assert (f"the calibration was fitted on the scores of transformers:another, not of {own}" in caplog.text) == warns
+    assert load_judge(url, mode="score", calibration=str(path)).calibration.judge == judge
+    assert (told in caplog.text) if told else ("was fitted on" not in caplog.text)
 
 
 def adapter_folder(path, *, base=None, **stamp):

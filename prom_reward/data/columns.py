@@ -87,6 +87,7 @@ class Columns:
     def __init__(self, values: Mapping[str, Any], named: Mapping[str, str] | None = None) -> None:
         self.values = values
         self._named = dict(named or {})
+        self._taken = {name for role, name in self._named.items() if role != "id"}  # they play that role alone
         self.read: dict[str, str] = {}
 
     def get(self, role: str) -> Any:
@@ -191,7 +192,9 @@ class Columns:
         self.read.pop(role, None)
 
     def _names(self, role: str) -> tuple[str, ...]:
-        return (self._named[role],) if role in self._named else COLUMN_NAMES[role]
+        if role in self._named:
+            return (self._named[role],)
+        return tuple(name for name in COLUMN_NAMES[role] if name not in self._taken)
 
 
 _ABSENT = object()

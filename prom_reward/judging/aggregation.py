@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from math import fsum
 from typing import Any
 
@@ -40,24 +41,31 @@ def _parsed(request: GradingRequest, prompt: JudgePrompt, generation: Generation
     return replace(parsed, outcome=Outcome.FORCED) if is_forced else parsed
 
 
-def _counts(generations: Sequence[Generation]) -> dict[str, Any]:
-    """Return the token counts of a prompt's samples; none if the engine does not tell: no prompt has 0 tokens."""
-    num_prompt = max(one.num_prompt_tokens for one in generations)
-    if not num_prompt:
+def _counts(samples: Sequence[Sequence[Generation]]) -> dict[str, Any]:
+    """Return the token counts of each prompt's samples; none if the engine does not tell: no prompt has 0 tokens."""
+    prompts = [max(one.num_prompt_tokens for one in generations) for generations in samples]
+    if not all(prompts):
         return {}
+    generations = list(chain.from_iterable(samples))
     return {
-        "num_prompt_tokens": num_prompt,
+        "num_prompt_tokens": sum(prompts),
         "num_computed_tokens": sum(one.num_computed_tokens for one in generations),
         "num_generated_tokens": sum(one.num_generated_tokens for one in generations),
     }
 
 
-def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, generations: Sequence[Generation]) -> Judgment:
-    """Return the judgment of all samples for one request; unscored samples count only if all are unscored."""
-    generations = [shifted(_checked(generation), request.rubric.scale) for generation in generations]
+def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, samples: Sequence[Sequence[Generation]]) -> Judgment:
+    """Return the judgment of all samples for one request; unscored samples count only if all are unscored.
+
+    Args:
+        request: The request.
+        prompt: One of its prompts; all wordings begin the answer alike.
+        samples: The samples of each of its prompts, at least one.
+    """
+    generations = [shifted(_checked(one), request.rubric.scale) for one in chain.from_iterable(samples)]
     parsed = [_parsed(request, prompt, generation) for generation in generations]
     scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.outcome.is_scored]
-    counts = _counts(generations)
+    counts = _counts(samples)
     error = next((generation.error for generation in generations if generation.error), None)
     if not scored:
         return Judgment(outcome=parsed[0].outcome, feedback=parsed[0].feedback, error=error, **counts)
@@ -105,7 +113,7 @@ def aggregate_winners(prompt: JudgePrompt, generations: Sequence[Generation]) ->
     """Return the majority of all samples for one comparison; an even split is a "tie"."""
     generations = [_checked(generation) for generation in generations]
     parsed = [parse_winner(prompt.response_prefix + generation.text) for generation in generations]
-    counts = _counts(generations)
+    counts = _counts([generations])
     error = next((generation.error for generation in generations if generation.error), None)
     pairs = zip(parsed, generations, strict=True)
     scored = [

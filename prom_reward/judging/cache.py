@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from prom_reward.answers import TOKEN_COUNTS
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.tokens.verdict import first_verdict
 from prom_reward.judging.cache_file import CacheFile
@@ -147,6 +148,7 @@ def _read(prompt: JudgePrompt, text: str) -> Generation | None:
     try:
         generation = Generation(**json.loads(text))
         is_whole = generation.score_logprobs is None or set(generation.score_logprobs) == set(prompt.labels)
-        return generation if is_whole and _has_verdict(prompt, generation) else None
+        is_counted = all(isinstance(getattr(generation, name), int) for name in TOKEN_COUNTS)
+        return generation if is_whole and is_counted and _has_verdict(prompt, generation) else None
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None

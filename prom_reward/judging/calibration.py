@@ -33,7 +33,7 @@ class Calibration:
     shift: float
     """Raises all scores if over 0."""
     judge: str = field(default="", repr=False, compare=False)
-    """Identity of the engine whose scores it was fitted on; empty if unknown."""
+    """`PrometheusJudge.scores_identity` of the judge that it was fitted on; empty if unknown."""
 
     def __post_init__(self) -> None:
         is_monotone = 0 < self.low_slope < math.inf and 0 < self.high_slope < math.inf

@@ -143,12 +143,21 @@ class PrometheusJudge(Judge):
         own = [self.prompt_style, self.layout, self.mode, self.num_samples, self.truncate_response, self.criterion_text]
         guard = GUARD_VERSION if self.guard else "off"
         sampling = json.dumps(asdict(self.sampling)) if self.mode == "feedback" else ""
-        noted = f"|notes={list(self.criteria_notes)}" if self.criteria_notes else ""
         guarded = f"guard={guard}{self.flags.fingerprint and f'|{self.flags.fingerprint}'}"
+        return f"{own}|{guarded}|{sampling}|{self.calibration or ''}{self._tuned}"
+
+    @property
+    def _tuned(self) -> str:
+        noted = f"|notes={list(self.criteria_notes)}" if self.criteria_notes else ""
         head = f"|head={self.head.digest}" if self.head is not None else ""
         tempered = f"|temperature={self.score_temperature}" if self.score_temperature != 1 else ""
         order = f"|{self.level_order}" if self.level_order != "worst_first" else ""
-        return f"{own}|{guarded}|{sampling}|{self.calibration or ''}{noted}{head}{tempered}{order}"
+        return f"{noted}{head}{tempered}{order}"
+
+    @property
+    def scores_identity(self) -> str:
+        """What a calibration is fitted on: the weights, the prompts, and all that moves the scores before it."""
+        return f"{self.engine.identity}|{[self.prompt_style, self.layout, self.mode]}{self._tuned}"
 
     @property
     def states_settings(self) -> dict[str, str]:

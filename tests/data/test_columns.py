@@ -32,6 +32,14 @@ def test_a_reference_is_read_as_text(value, reference):
     assert example({"prompt": "Q", "completion": "A", "reference_answer": value}).reference_answer == reference
 
 
+def test_a_column_that_is_named_for_one_role_plays_no_other():
+    row = {"prompt": "Tell a story.", "story": "A dog barked.", "answer": "A cat slept."}
+    told = example(row, response="story")
+    assert (told.prompt, told.responses) == ("Tell a story.", ("A dog barked.",))
+    compared = example({**row, "output": "A cow ran."}, reference_answer="output")
+    assert (compared.reference_answer, compared.responses) == ("A cow ran.", ("A cat slept.",))
+
+
 @pytest.mark.parametrize(
     "more",
     [{"score_rubric": {"criteria": "Is it right?"}}, {"rubrics": [{"criterion": "", "points": 5}]}, {"rubric": "?"}],

@@ -27,7 +27,7 @@ def written(text, *, finish="result", logprobs=None, **counts):
 
 @pytest.fixture
 def scored(request_of):
-    return lambda *generations, prompt=PROMPT: aggregate_scores(request_of("Lyon."), prompt, generations)
+    return lambda *generations, prompt=PROMPT: aggregate_scores(request_of("Lyon."), prompt, [generations])
 
 
 def test_one_sample_gives_its_own_score_and_distribution(scored):

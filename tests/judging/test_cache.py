@@ -1,3 +1,4 @@
+import json
 import logging
 import multiprocessing
 import pickle  # noqa: TID251  a cache must travel between processes as its path
@@ -267,16 +268,17 @@ def test_a_file_that_cannot_be_used_is_said_once_and_stops_nothing(judge_of, req
     assert caplog.text.count("the judgment cache cannot be used (database is locked)") == 1
 
 
-def test_an_entry_of_another_version_is_asked_for_again(judge_of, request_of, path):
+@pytest.mark.parametrize("more", [{"words": "of another version"}, {"num_prompt_tokens": "many"}])
+def test_an_entry_of_another_version_is_asked_for_again(judge_of, request_of, path, more):
     judge, engine = judge_of()
     judge.grade([request_of("a")])
     judge.cache.close()
     connection = sqlite3.connect(path)
-    key, _ = connection.execute("SELECT key, value FROM entries").fetchone()
+    [key] = connection.execute("SELECT key FROM entries").fetchone()
     connection.execute("DELETE FROM entries")
     connection.commit()
     connection.close()
-    judge.cache.file.put({key: '{"words": "of another version"}'})
+    judge.cache.file.put({key: json.dumps({"text": "4", "finish_reason": "result", **more})})
     assert judge.grade([request_of("a")])[0].score == 4
     assert len(engine.prompts) == 2
 

@@ -284,7 +284,7 @@ def _fit(scored: Sequence[ScoredRow], judge: PrometheusJudge, path: Path, *, sho
         fitted = fit_on_rows(scored)
     except InputError as error:
         return {"problem": str(error)}
-    replace(fitted.calibration, judge=judge.engine.identity).save(path)
+    replace(fitted.calibration, judge=judge.scores_identity).save(path)
     if shows:
         absolute = f"mean absolute error {fitted.mae_before:.3f} -> {_points(fitted.mae_after)}"
         square = f"root mean square error {fitted.rmse_before:.3f} -> {_points(fitted.rmse_after)}"

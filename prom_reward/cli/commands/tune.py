@@ -1,11 +1,11 @@
 """`prom-reward tune`: cheap changes to a judge, kept if labeled rows show that they help."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 import yaml
+from rich.progress import TaskID
 from rich.table import Table
 
 from prom_reward.cli.parts import options
@@ -91,9 +91,15 @@ def tune(
 def _tuned(
     labeled: LabeledFile, judge: PrometheusJudge, measure: str, notes: tuple[str, ...], resamples: int, seed: int
 ) -> Tuning:
-    """Tune with a progress bar for each trial."""
+    """Tune with a progress bar for each trial, or with a line for each if nobody watches."""
+
+    def start(name: str, total: int) -> None:
+        tasks.append(progress.add_task(name[:60], total=total, visible=stderr.is_terminal))
+        if not stderr.is_terminal:
+            stderr.print(f"trying {name} on {total} gradings", soft_wrap=True, markup=False, highlight=False)
+
     with progress_bar() as progress:
-        tasks = []
+        tasks: list[TaskID] = []
         return run_tuning(
             labeled,
             judge=judge,
@@ -101,7 +107,7 @@ def _tuned(
             notes=notes,
             resamples=resamples,
             seed=seed,
-            on_start=lambda name, total: tasks.append(progress.add_task(name[:60], total=total)),
+            on_start=start,
             on_batch=lambda count: progress.update(tasks[-1], advance=count),
         )
 
@@ -121,7 +127,7 @@ def _written(found: Tuning, judge: str, loaded: PrometheusJudge, out: Path) -> s
         found.head.save(_head_file(out))
         changes["head"] = _head_file(out).name
     if found.calibration is not None:
-        replace(found.calibration, judge=loaded.engine.identity).save(_calibration_file(out))
+        found.calibration.save(_calibration_file(out))
         changes["calibration"] = _calibration_file(out).name
     if not changes:
         return None

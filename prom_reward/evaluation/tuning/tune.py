@@ -1,6 +1,7 @@
 """Tries cheap changes to a judge on labeled rows, and keeps what helps on questions that did not choose it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -96,7 +97,7 @@ def tune(
         trials=tuple(trials),
         settings={key: value for key, value in kept.items() if key != "head"},
         head=best.judge.head,
-        calibration=calibration,
+        calibration=calibration and replace(calibration, judge=best.judge.scores_identity),
         error=error,
     )
 

@@ -52,7 +52,7 @@ class Asked:
         """
         found, generated = [], iter(samples)
         for request, wordings in zip(self.expansion.requests, self.wordings, strict=True):
-            judgment = aggregate_scores(request, wordings[0], [one for _ in wordings for one in next(generated)])
+            judgment = aggregate_scores(request, wordings[0], [next(generated) for _ in wordings])
             if temperature != 1 and not with_levels(request.rubric).is_criterion:
                 judgment = tempered(judgment, temperature)
             if calibration is not None:

@@ -68,9 +68,9 @@ def criterion_fields(item: Any, number: str) -> dict[str, Any]:
         text, weight = _without_points(text, weight, number)
         rated = _CLASS.match(text)
     found: dict[str, Any] = {"text": text[rated.end() :].strip() if rated else text.strip()}
-    _check_sign(given, weight, number)
     if rated:
         weight = _rated_weight(rated[1].lower(), weight, number)
+    _check_sign(given, weight, number)
     if weight is not None:
         found["weight"] = weight
     found |= {key: given[key] for key in _OWN_KEYS if key in given}
@@ -138,12 +138,15 @@ def _check_sign(given: Mapping[str, Any], weight: float | None, number: str) -> 
     stated = {key: given[key] for key in _WEIGHT_KEYS if is_number(given.get(key))}
     if min(stated.values(), default=0) < 0 < max(stated.values(), default=0):
         raise RubricError(f"criterion {number}: got {stated}; expected one weight")
-    for key in given.keys() - KNOWN_KEYS:
-        said = str(given[key]).strip().lower()
-        is_flag = (key in _NEGATIVE_KEYS and said in ("true", "1")) or (
-            key in _POSITIVE_KEYS and said in ("false", "0", "no")
+    if given.get("role") == "veto":
+        return
+    for key in given.keys() - (KNOWN_KEYS - {*_TAG_KEYS}):
+        values = given[key] if key in _TAG_KEYS and isinstance(given[key], list | tuple) else [given[key]]
+        said = {str(value).strip().lower() for value in values}
+        is_flag = bool(
+            (key in _NEGATIVE_KEYS and said & {"true", "1"}) or (key in _POSITIVE_KEYS and said & {"false", "0", "no"})
         )
-        if (is_flag or said in _NEGATIVE_VALUES) and (weight is None or weight > 0):
+        if (is_flag or said & {*_NEGATIVE_VALUES}) and (weight is None or weight > 0):
             told = "no weight" if weight is None else f"the weight {weight:g}"
             raise RubricError(
                 f"criterion {number}: got {key}={given[key]!r:.40} beside {told}; expected a negative weight for what "

@@ -133,7 +133,7 @@ def test_a_calibration_is_fitted_and_its_effect_shown(run, judged_by, good, rows
     effect = json.loads(done.out)["calibration"]
     assert effect["mae_after"] < effect["mae_before"]
     fitted, scale = Calibration.load(target), ScoreScale()
-    assert fitted.judge == good.engine.identity
+    assert fitted.judge == good.scores_identity
     scores = [fitted.score(score, scale) for score in (1.5, 2.5, 3.5)]
     assert scores == sorted(set(scores))
     again = run("evaluate", path, "--fit-calibration", target)

@@ -118,6 +118,7 @@ def test_a_biased_judge_gets_a_calibration_fitted_on_all_rows(judge):
     found = tune(labeled_rows(), judge=judge, notes=(GOOD,), resamples=100)
     assert found.error.high < -0.3
     assert found.calibration.score(2.0, labeled_rows().rows[0].request.rubric.scale) > 2.5
+    assert found.calibration.judge == judge.with_reading(**found.settings).scores_identity
 
 
 def test_a_judge_that_says_one_thing_is_left_as_it_is():

@@ -21,6 +21,8 @@ def test_the_answers_under_several_notes_are_averaged(request_of):
     plain = PrometheusJudge(engine, mode="score")
     requests = [request_of("One."), request_of("Two.")]
     assert [one.expected_score for one in judge.grade(requests)] == [pytest.approx(3.0)] * 2
+    alone = [plain.with_reading(criteria_notes=(note,)).grade(requests)[0] for note in judge.criteria_notes]
+    assert judge.grade(requests)[0].num_prompt_tokens == sum(one.num_prompt_tokens for one in alone) > 0
     assert judge.fingerprint != plain.fingerprint
 
 

@@ -28,6 +28,7 @@ def test_a_number_under_another_key_is_not_taken_as_weight_one(key):
     [
         *(("type", "negative"), ("sign", "-"), ("polarity", " Penalty"), ("is_negative", True)),
         *(("is_positive", "false"), ("polarity", "neg"), ("desired", False), ("expected_answer", "No")),
+        *(("category", "Pitfall"), ("tags", ["safety", "negative"])),
     ],
 )
 def test_a_criterion_that_is_called_negative_needs_a_negative_weight(key, value):
@@ -37,6 +38,8 @@ def test_a_criterion_that_is_called_negative_needs_a_negative_weight(key, value)
         parse_checklist([{"criterion": DIAGNOSIS, key: value}])
     assert weights([{"criterion": DIAGNOSIS, "weight": -3, key: value}]) == [(DIAGNOSIS, -3)]
     assert weights([{"criterion": DOSE, "weight": 3, "type": "positive", "is_negative": False}]) == [(DOSE, 3)]
+    vetoed = parse_checklist([{"criterion": DOSE}, {"criterion": DIAGNOSIS, "role": "veto", key: value}])
+    assert vetoed.criteria[1].text == DIAGNOSIS
 
 
 def test_two_weights_of_opposite_signs_are_refused():
