@@ -230,13 +230,10 @@ class PrometheusJudge(Judge):
         return self._prompting.comparison(request)
 
     def grade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
-        """Grade each response by direct assessment.
+        """Grade each response by direct assessment; one judgment per request, in order.
 
         Args:
             requests: Requests, or mappings with their fields.
-
-        Returns:
-            One judgment per request, in order. The outcome of an unscored one says why.
         """
         asked = Asked.of(requests, self.grading_prompts)
         return self._judged(asked, self._sampler.generate(asked.prompts))
@@ -247,16 +244,13 @@ class PrometheusJudge(Judge):
         return self._judged(asked, await self._sampler.agenerate(asked.prompts))
 
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
-        """Compare two responses each by pairwise ranking.
+        """Compare two responses each by pairwise ranking; one comparison per request, in order.
 
         A judge that was not trained to rank, as Prometheus v1, grades both responses as in v1's paper and compares the
         expected scores; equal ones are a "tie". Checklists are compared in the same way.
 
         Args:
             requests: Requests, or mappings with their fields.
-
-        Returns:
-            One comparison per request, in order.
         """
         parsed = parse_requests(requests, ComparisonRequest)
         is_graded = [not self.ranks or isinstance(request.rubric, Checklist) for request in parsed]
