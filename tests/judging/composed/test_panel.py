@@ -107,7 +107,10 @@ def test_names_and_aggregates_are_checked():
 @pytest.mark.parametrize(("aggregate", "expected"), [("mean", 0.5), ("median", 0.75), ("min", 0.0)])
 def test_the_whole_scores_of_a_checklist_are_joined(aggregate, expected):
     """The second judge sees the pitfall: the least score is pessimistic, the least value of a pitfall would not be."""
-    criteria = [{"text": "It is true.", "name": "true"}, {"text": "It is rude.", "name": "rude", "weight": -1}]
+    criteria = [
+        {"text": "It is true.", "name": "true", "weight": 1},
+        {"text": "It is rude.", "name": "rude", "weight": -1},
+    ]
     judges = [CriteriaJudge("a", {"true": 1.0, "rude": 0.25}), CriteriaJudge("b", {"true": 0.5, "rude": 1.0})]
     judge = PanelJudge([*judges, CriteriaJudge("c", {"true": 1.0, "rude": 0.25})], aggregate=aggregate)
     [found] = grade_requests(judge, [GradingRequest(instruction="i", response="x", rubric=criteria)])
