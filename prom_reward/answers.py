@@ -164,7 +164,8 @@ class Judgment(_Answer):
     score_probs: Mapping[int, float] | None = None
     """Probability of each label of the scale, summing to 1; the mean over samples."""
     expected_score: float | None = None
-    """Mean of `score_probs`, on the rubric's scale; calibrated if the judge has a calibration."""
+    """Mean of `score_probs`, on the rubric's scale; calibrated if the judge has a calibration. Every scored judgment
+    has one: the integer if a judge gives that alone."""
     entropy: float | None = None
     """Entropy of `score_probs` in nats; 0 is certain."""
     is_partial: bool = False
@@ -177,6 +178,17 @@ class Judgment(_Answer):
     """The reason of a failure, if there was one."""
     parts: tuple[Part, ...] = ()
     """The criteria of a checklist, which has no integer and no distribution."""
+
+    def __post_init__(self) -> None:
+        """Take the integer as the expected score if a judge gives that alone.
+
+        Raises:
+            ValueError: It is scored and has neither.
+        """
+        if self.is_scored and self.expected_score is None:
+            if self.score is None:
+                raise ValueError("got a scored judgment without a score; expected score, expected_score or both")
+            object.__setattr__(self, "expected_score", float(self.score))
 
     def to_columns(self) -> dict[str, Any]:
         """Return `to_dict` without the names of judges if there is one: a graded row."""
@@ -191,8 +203,8 @@ class Judgment(_Answer):
 
     @property
     def mean_score(self) -> float | None:
-        """The mean of the sampled integers, None if there are none."""
-        return sum(self.sampled_scores) / len(self.sampled_scores) if self.sampled_scores else None
+        """The mean of the sampled integers; the integer if the judge lists no samples, None if there is none."""
+        return sum(self.sampled_scores) / len(self.sampled_scores) if self.sampled_scores else self.score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -200,14 +212,31 @@ class Comparison(_Answer):
     """The verdict on two responses, or the Outcome that says why there is none."""
 
     winner: Winner | None = None
-    """The better response, or "tie" if a judge of single responses scores both alike."""
+    """The better response, or "tie" if a judge of single responses scores both alike; of a judge that gives `prob_a`
+    alone the likelier one. Every scored comparison has one."""
     feedback: str = ""
     """The judge's feedback."""
     prob_a: float | None = None
-    """Probability that response A is the better one, from the distribution at the verdict."""
+    """Probability that response A is the better one, from the distribution at the verdict; 1, 0 or 1/2 of a judge that
+    gives the winner alone. Every scored comparison has one."""
     flags_a: tuple[str, ...] = ()
     """The detectors that flagged response A."""
     flags_b: tuple[str, ...] = ()
     """The detectors that flagged response B."""
     error: str | None = None
     """The reason of a failure, if there was one."""
+
+    def __post_init__(self) -> None:
+        """Take a winner as certain if a judge gives no probability, and the likelier side if it gives no winner.
+
+        Raises:
+            ValueError: It is scored and has neither.
+        """
+        if not self.is_scored:
+            return
+        if self.prob_a is None:
+            if self.winner is None:
+                raise ValueError("got a scored comparison without a verdict; expected winner, prob_a or both")
+            object.__setattr__(self, "prob_a", {"A": 1.0, "B": 0.0, "tie": 0.5}[self.winner])
+        elif self.winner is None:
+            object.__setattr__(self, "winner", "A" if self.prob_a > 0.5 else "B" if self.prob_a < 0.5 else "tie")

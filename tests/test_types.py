@@ -109,13 +109,26 @@ def test_only_scored_and_forced_hold_a_verdict():
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_judgment_and_comparison_are_scored_as_their_outcome_is(outcome):
-    assert Judgment(outcome=outcome).is_scored is outcome.is_scored
-    assert Comparison(outcome=outcome).is_scored is outcome.is_scored
+    assert Judgment(outcome=outcome, score=3).is_scored is outcome.is_scored
+    assert Comparison(outcome=outcome, winner="A").is_scored is outcome.is_scored
 
 
-def test_the_mean_score_is_the_mean_of_the_samples_and_none_without_any():
-    assert Judgment(outcome=Outcome.SCORED, sampled_scores=(3, 4, 4)).mean_score == pytest.approx(11 / 3)
-    assert Judgment(outcome=Outcome.NO_RESULT).mean_score is None
+def test_the_mean_score_is_the_mean_of_the_samples_or_else_the_integer():
+    assert Judgment(outcome=Outcome.SCORED, score=4, sampled_scores=(3, 4, 4)).mean_score == pytest.approx(11 / 3)
+    assert Judgment(outcome=Outcome.SCORED, score=4).mean_score == 4
+    assert Judgment(outcome=Outcome.SCORED, expected_score=4.0).mean_score is None
+
+
+def test_every_scored_answer_has_a_number_whatever_its_judge_gives():
+    assert Judgment(outcome=Outcome.SCORED, score=4).expected_score == 4.0
+    assert Judgment(outcome=Outcome.NO_RESULT, score=4).expected_score is None
+    probs = {one: Comparison(outcome=Outcome.SCORED, winner=one).prob_a for one in ("A", "B", "tie")}
+    assert probs == {"A": 1.0, "B": 0.0, "tie": 0.5}
+    winners = [Comparison(outcome=Outcome.FORCED, prob_a=one).winner for one in (0.6, 0.4, 0.5)]
+    assert winners == ["A", "B", "tie"]
+    for kind in (Judgment, Comparison):
+        with pytest.raises(ValueError, match="got a scored"):
+            kind(outcome=Outcome.SCORED)
 
 
 def test_a_row_names_its_judges_only_if_there_are_several():
@@ -161,27 +174,27 @@ _fields = {
         ("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"), st.none() | st.integers(0, 10**9)
     ),
 }
-judgments, comparisons = (
-    st.builds(kind, **{one.name: _fields[one.name] for one in dataclasses.fields(kind)})
-    for kind in (Judgment, Comparison)
-)
 
 
-@given(judgments | comparisons)
-def test_an_answer_is_read_as_it_was_written(answer):
+@given(st.sampled_from([Judgment, Comparison]), st.fixed_dictionaries(_fields))
+def test_an_answer_is_read_as_it_was_written(kind, values):
+    values = {one.name: values[one.name] for one in dataclasses.fields(kind)}
+    if values["outcome"].is_scored:
+        values |= {"score": 3} if kind is Judgment else {"winner": "B"}
+    answer = kind(**values)
     written = json.loads(json.dumps(answer.to_dict()))
-    assert type(answer).from_dict({**written, "reward": 0.5}) == answer
+    assert kind.from_dict({**written, "reward": 0.5}) == answer
 
 
 def test_counts_that_a_table_wrote_with_a_point_are_whole_numbers():
-    assert Judgment.from_dict({"outcome": "scored", "num_prompt_tokens": 12.0}).num_prompt_tokens == 12
+    assert Judgment.from_dict({"outcome": "too_long", "num_prompt_tokens": 12.0}).num_prompt_tokens == 12
 
 
 @pytest.mark.parametrize(
     "values",
     [
-        *({}, {"outcome": "fine"}, {"outcome": "scored", "score_probs": [1]}),
-        *({"outcome": "scored", "num_prompt_tokens": count} for count in (12.5, -1, True, float("nan"))),
+        *({}, {"outcome": "fine"}, {"outcome": "scored"}, {"outcome": "too_long", "score_probs": [1]}),
+        *({"outcome": "too_long", "num_prompt_tokens": count} for count in (12.5, -1, True, float("nan"))),
         {"outcome": "scored", "score": float("nan")},
     ],
 )

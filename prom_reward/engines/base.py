@@ -73,9 +73,9 @@ class Generation:
 
     @property
     def is_finite(self) -> bool:
-        """Whether no log-probability is NaN, one is over minus infinity, and the readout is finite; fp16 overflows."""
+        """Whether no log-probability is NaN, the largest is finite, and so is the readout; fp16 overflows."""
         values = (self.score_logprobs or {"": 0.0}).values()
-        return max(values) > -inf and not any(map(isnan, values)) and isfinite(self.readout or 0.0)
+        return isfinite(max(values)) and not any(map(isnan, values)) and isfinite(self.readout or 0.0)
 
 
 def too_long(num_prompt_tokens: int, context_length: int | None) -> Generation:

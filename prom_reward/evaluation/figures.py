@@ -87,7 +87,9 @@ def _reliability(rows: Sequence[ScoredRow]) -> Figure:
     return Figure(title="Reliability", note=note, plot=Plot(marks=marks, x=axes[0], y=axes[1]))
 
 
-def _confusion(rows: Sequence[ScoredRow]) -> Figure:
+def _confusion(rows: Sequence[ScoredRow]) -> Figure | None:
+    if not all(row.gives_integer for row in rows):
+        return None
     scale = rows[0].labeled.request.rubric.scale
     size = len(scale.labels)
     counts = np.zeros((size, size), dtype=int)

@@ -29,6 +29,11 @@ class ScoredPair:
         return self.chosen.is_scored and self.rejected.is_scored
 
     @property
+    def gives_integers(self) -> bool:
+        """Whether both sides have an integer; a checklist's judgment has none."""
+        return self.chosen.mean_score is not None and self.rejected.mean_score is not None
+
+    @property
     def has_answers(self) -> bool:
         """Whether neither response is empty or a placeholder."""
         sides = (self.labeled.chosen, self.labeled.rejected)
@@ -52,7 +57,8 @@ class PairEvaluation:
     num_unscored: int
     """The other pairs."""
     accuracy: Mapping[str, Estimate]
-    """Share of pairs in the right order, ties as half: by "expected" and "integer" score, and by "length"."""
+    """Share of pairs in the right order, ties as half: by "expected" score, by "integer" if the judge gives one, and by
+    "length"."""
     groups: Mapping[str, "PairEvaluation"] = field(default_factory=dict)
     """The same for every group of pairs."""
     without_answer: "PairEvaluation | None" = None
@@ -115,7 +121,7 @@ def _evaluate(scored: Sequence[ScoredPair], resamples: int, seed: int) -> PairEv
     def measured(margins: Floats) -> Estimate:
         return estimate(lambda at: pairwise_accuracy(margins[at]), clusters, resamples=resamples, seed=seed)
 
-    kinds = ("expected", "integer", "length")
+    kinds = ("expected", *(["integer"] if all(pair.gives_integers for pair in pairs) else []), "length")
     accuracy = {kind: measured(_margins(pairs, kind)) for kind in kinds}
     return PairEvaluation(num_pairs=len(pairs), num_unscored=len(scored) - len(pairs), accuracy=accuracy)
 

@@ -41,10 +41,15 @@ class ScoredRow:
         return not is_placeholder(self.labeled.request.response)
 
     def prediction(self, kind: str) -> float:
-        """Return the "expected" score, or the "integer": the mean of the sampled integers."""
+        """Return the "expected" score, or the "integer": the mean of the sampled integers; see `gives_integer`."""
         score = self.judgment.expected_score if kind == "expected" else self.judgment.mean_score
         assert score is not None  # only scored rows are measured
         return score
+
+    @property
+    def gives_integer(self) -> bool:
+        """Whether the judge gave an integer; one of your own may give an expected score alone."""
+        return self.judgment.mean_score is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,7 @@ class Evaluation:
     """The other rows, by outcome."""
     measures: Mapping[str, Mapping[str, Estimate]]
     """For each measure (pearson, spearman, kendall, mae, accuracy, accuracy_within_1) the estimates of the
-    "expected" score, of the "integer", and of the baselines "length", "overlap" and "constant"."""
+    "expected" score, of the "integer" if the judge gives one, and of the baselines "length", "overlap", "constant"."""
     partial: Mapping[str, Estimate]
     """Pearson's r with the response's length held, of "expected" and "integer"."""
     groups: Mapping[str, "Evaluation"] = field(default_factory=dict)
@@ -187,14 +192,15 @@ def _evaluate(scored: Sequence[ScoredRow], resamples: int, seed: int) -> Evaluat
             }
             for name, measure in MEASURES.items()
         },
-        partial={kind: measured(held(predictions[kind])) for kind in ("expected", "integer")},
+        partial={kind: measured(held(predictions[kind])) for kind in ("expected", "integer") if kind in predictions},
     )
 
 
 def _predictions(rows: Sequence[ScoredRow], labels: Floats, lengths: Floats) -> Iterator[tuple[str, Floats]]:
     """Yield the judge's scores and the baselines'."""
-    for kind in ("expected", "integer"):
-        yield kind, np.array([row.prediction(kind) for row in rows])
+    yield "expected", np.array([row.prediction("expected") for row in rows])
+    if all(row.gives_integer for row in rows):
+        yield "integer", np.array([row.prediction("integer") for row in rows])
     yield "length", lengths
     requests = [row.labeled.request for row in rows]
     if requests and all(request.reference_answer for request in requests):

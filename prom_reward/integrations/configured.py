@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.columns import COLUMN_NAMES
 from prom_reward.errors import ConfigError, RowError, UnscoredError
-from prom_reward.judging.checklists import grade_requests
+from prom_reward.judging.checklists import agrade_requests, grade_requests
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.groups.rows import compare_rows
 from prom_reward.rewards.groups.rule import GroupRule
@@ -46,7 +46,7 @@ def configured_reward() -> PrometheusReward:
 async def rollout_reward(prompt: PromptValue, completion: PromptValue, columns: Mapping[str, Any]) -> float | None:
     """Return the reward of one rollout; see `reward_of`. Rollouts that are awaited together are judged together."""
     reward, requests = _asked(prompt, completion, columns)
-    return _reward(reward, requests, await reward.judge.agrade(requests))
+    return _reward(reward, requests, await agrade_requests(reward.judge, requests))
 
 
 def compares_groups() -> bool:

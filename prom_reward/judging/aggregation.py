@@ -21,6 +21,9 @@ from prom_reward.judging.head import shifted
 from prom_reward.judging.parsing import ParsedScore, parse_score, parse_winner
 from prom_reward.types import Comparison, GradingRequest, JudgePrompt, Judgment, Outcome, Winner
 
+_FAILURES: Mapping[str, Outcome] = {"too_long": Outcome.TOO_LONG, "error": Outcome.ENGINE_FAILED}
+"""Outcomes of generations whose text is no answer, whatever it holds."""
+
 
 def _checked(generation: Generation) -> Generation:
     """Return the generation, or a failed one if its log-probabilities are not numbers (an overflow in fp16)."""
@@ -31,10 +34,8 @@ def _checked(generation: Generation) -> Generation:
 
 
 def _parsed(request: GradingRequest, prompt: JudgePrompt, generation: Generation) -> ParsedScore:
-    if generation.finish_reason == "too_long":
-        return ParsedScore(Outcome.TOO_LONG, "")
-    if generation.finish_reason == "error":
-        return ParsedScore(Outcome.ENGINE_FAILED, "")
+    if generation.finish_reason in _FAILURES:
+        return ParsedScore(_FAILURES[generation.finish_reason], "")
     parsed = parse_score(prompt.response_prefix + generation.text, request.rubric.scale)
     is_forced = generation.finish_reason == "forced" and parsed.outcome is Outcome.SCORED
     return replace(parsed, outcome=Outcome.FORCED) if is_forced else parsed
@@ -111,13 +112,15 @@ def tempered(judgment: Judgment, temperature: float) -> Judgment:
 def aggregate_winners(prompt: JudgePrompt, generations: Sequence[Generation]) -> Comparison:
     """Return the majority of all samples for one comparison; an even split is a "tie"."""
     generations = [_checked(generation) for generation in generations]
-    failures = {"too_long": Outcome.TOO_LONG, "error": Outcome.ENGINE_FAILED}
     parsed = [parse_winner(prompt.response_prefix + generation.text) for generation in generations]
     counts = _counts([generations])
     error = next((generation.error for generation in generations if generation.error), None)
-    scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.winner is not None]
+    pairs = zip(parsed, generations, strict=True)
+    scored = [
+        (one, generation) for one, generation in pairs if one.winner and generation.finish_reason not in _FAILURES
+    ]
     if not scored:
-        outcome = failures.get(generations[0].finish_reason, parsed[0].outcome)
+        outcome = _FAILURES.get(generations[0].finish_reason, parsed[0].outcome)
         return Comparison(outcome=outcome, feedback=parsed[0].feedback, error=error, **counts)
     votes = sum(1 if one.winner == "A" else -1 for one, _ in scored)
     winner: Winner = "A" if votes > 0 else "B" if votes < 0 else "tie"
@@ -145,7 +148,7 @@ def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
     unscored = next((judgment for judgment in (first, second) if not judgment.is_scored), None)
     if unscored is not None:
         return Comparison(outcome=unscored.outcome, error=unscored.error, **counts)
-    difference = _score(first) - _score(second)
+    difference = (first.expected_score or 0.0) - (second.expected_score or 0.0)  # scored ones have one
     winner: Winner = "A" if difference > 0 else "B" if difference < 0 else "tie"
     prob_a = {"A": 1.0, "B": 0.0, "tie": 0.5}[winner]
     if first.score_probs is not None and second.score_probs is not None:
@@ -160,10 +163,3 @@ def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
         prob_a=prob_a,
         **counts,
     )
-
-
-def _score(judgment: Judgment) -> float:
-    """Return a scored judgment's score; a judge of a user's own may give the integer alone."""
-    score = judgment.score if judgment.expected_score is None else judgment.expected_score
-    assert score is not None  # it is scored
-    return score

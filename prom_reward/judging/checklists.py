@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import fsum
+from math import fsum, inf
 from typing import Any
 
 from prom_reward.answers import summed_counts
@@ -11,6 +11,8 @@ from prom_reward.judging.base import Judge
 from prom_reward.rubrics.checklists.checklist import Checklist, Part
 from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.types import GradingRequest, Judgment, Outcome
+
+_ROUNDING = 1e-6  # of sums of probabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,18 +127,34 @@ def grade_requests(judge: Judge, requests: Sequence[GradingRequest]) -> list[Jud
     """Grade requests, also those by checklists, in one call of any judge.
 
     Raises:
-        WorkError: The judge gives another number of judgments.
+        WorkError: The judge gives another number of judgments, or a score that is not on its rubric's scale.
     """
-    if judge.reads_checklists:
-        return _graded(judge, requests)
-    expansion = Expansion.of(requests)
-    return expansion.joined(_graded(judge, expansion.requests))
+    expansion = _expanded(judge, requests)
+    return expansion.joined(_sound(judge, expansion.requests, judge.grade(expansion.requests)))
 
 
-def _graded(judge: Judge, requests: Sequence[GradingRequest]) -> list[Judgment]:
-    judgments = judge.grade(requests)
+async def agrade_requests(judge: Judge, requests: Sequence[GradingRequest]) -> list[Judgment]:
+    """Grade as `grade_requests` does, without blocking the event loop."""
+    expansion = _expanded(judge, requests)
+    return expansion.joined(_sound(judge, expansion.requests, await judge.agrade(expansion.requests)))
+
+
+def _expanded(judge: Judge, requests: Sequence[GradingRequest]) -> Expansion:
+    return Expansion(requests, list(requests)) if judge.reads_checklists else Expansion.of(requests)
+
+
+def _sound(judge: Judge, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> Sequence[Judgment]:
+    """Return judgments as they are, if each request has one with a score that its rubric knows."""
     if len(judgments) != len(requests):
         raise WorkError(f"the judge {judge.name!r} gave {len(judgments)} judgments for {len(requests)} requests")
+    for request, one in zip(requests, judgments, strict=True):
+        rubric, score = request.rubric, one.expected_score
+        low = -inf if isinstance(rubric, Checklist) and not rubric.clip else rubric.scale.low - _ROUNDING
+        if one.is_scored and score is not None and not low <= score <= rubric.scale.high + _ROUNDING:
+            raise WorkError(
+                f"the judge {judge.name!r} gave the score {score:g} by the rubric {rubric.name!r:.60}; expected one "
+                f"from {rubric.scale.low} to {rubric.scale.high}"
+            )
     return judgments
 
 

@@ -110,8 +110,7 @@ class PrometheusJudge(Judge):
         self.level_order: LevelOrder = level_order
         self.head = head
         self.name = name
-        if head is not None:
-            head.check(self.states_settings)
+        self._fitting_head()
 
     @property
     def fingerprint(self) -> str:
@@ -171,7 +170,7 @@ class PrometheusJudge(Judge):
 
     def with_engine(self, engine: Engine) -> "PrometheusJudge":
         """Return the same judge on another engine."""
-        return self._with(engine=engine)
+        return self._with(engine=engine)._fitting_head()
 
     def with_guards(self, *, guard: bool, flags: FlagPolicy) -> "PrometheusJudge":
         """Return a judge on the same engine with other guards, for comparisons."""
@@ -195,17 +194,22 @@ class PrometheusJudge(Judge):
             level_order=level_order or self.level_order,
             score_temperature=score_temperature or self.score_temperature,
             num_samples=self.num_samples if mode == "feedback" else 1,
-        )
+        )._fitting_head()
 
     def with_head(self, head: ScoreHead) -> "PrometheusJudge":
         """Return the same judge with a head that was fitted on it."""
-        head.check(self.states_settings)
-        return self._with(head=head)
+        return self._with(head=head)._fitting_head()
 
     def _with(self, **attributes: Any) -> "PrometheusJudge":
         other = copy.copy(self)
         vars(other).update(attributes)
         return other
+
+    def _fitting_head(self) -> "PrometheusJudge":
+        """Return this judge; ConfigError if its head was fitted on other hidden states."""
+        if self.head is not None:
+            self.head.check(self.states_settings)
+        return self
 
     def grading_prompt(self, request: GradingRequest) -> JudgePrompt:
         """Return the prompt that grades a request; with several wordings or orders the first of them."""
@@ -226,13 +230,10 @@ class PrometheusJudge(Judge):
         return self._prompting.comparison(request)
 
     def grade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
-        """Grade each response by direct assessment.
+        """Grade each response by direct assessment; one judgment per request, in order.
 
         Args:
             requests: Requests, or mappings with their fields.
-
-        Returns:
-            One judgment per request, in order. The outcome of an unscored one says why.
         """
         asked = Asked.of(requests, self.grading_prompts)
         return self._judged(asked, self._sampler.generate(asked.prompts))
@@ -243,16 +244,13 @@ class PrometheusJudge(Judge):
         return self._judged(asked, await self._sampler.agenerate(asked.prompts))
 
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
-        """Compare two responses each by pairwise ranking.
+        """Compare two responses each by pairwise ranking; one comparison per request, in order.
 
         A judge that was not trained to rank, as Prometheus v1, grades both responses as in v1's paper and compares the
         expected scores; equal ones are a "tie". Checklists are compared in the same way.
 
         Args:
             requests: Requests, or mappings with their fields.
-
-        Returns:
-            One comparison per request, in order.
         """
         parsed = parse_requests(requests, ComparisonRequest)
         is_graded = [not self.ranks or isinstance(request.rubric, Checklist) for request in parsed]

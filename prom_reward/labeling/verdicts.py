@@ -93,7 +93,9 @@ class ResponseVerdict:
         return self._mean([one.expected_score for one in self.judgments])
 
     def _mean(self, values: Sequence[float | None]) -> float | None:
-        return _weighted(self.rubrics, [value or 0.0 for value in values]) if self.outcome.is_scored else None
+        """Return the weighted mean of a scored response's values; None if a judge does not tell one of them."""
+        told = [value for value in values if value is not None]
+        return _weighted(self.rubrics, told) if self.outcome.is_scored and len(told) == len(values) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

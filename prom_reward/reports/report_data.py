@@ -72,6 +72,8 @@ class ReportData:
     """The rubrics whose text is known, by name."""
     judgments: list[Judged] = field(default_factory=list)
     """The judgments with texts, in order."""
+    _responses: set[tuple[int, str, str]] = field(default_factory=set, init=False, repr=False)
+    """A training's responses so far: step, group and name."""
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -102,14 +104,18 @@ class ReportData:
             self.entropies.append(one.entropy)
 
     def count_step(self, one: Judged) -> None:
-        """Count a training's judgment; with several rubrics a row of the batch has several, and one reward."""
+        """Count a training's judgment; a response with several rubrics has several, and one length and reward."""
         self.escalations.count(one)
         self.step_outcomes[one.row][one.outcome] += 1
-        self.step_lengths[one.row].append(one.length)
         if one.expected_score is not None:
             self.step_scores[one.rubric][one.row].append(one.expected_score)
         if one.entropy is not None:
             self.step_entropies[one.row].append(one.entropy)
+        name = (one.row, one.group, one.member)
+        if one.member and name in self._responses:
+            return
+        self._responses.add(name)
+        self.step_lengths[one.row].append(one.length)
         if one.reward is not None:
             self.rewards[one.row].append(one.reward)
             if one.member:

@@ -87,10 +87,12 @@ class RewardRule:
 
     def _score(self, rubric: AnyRubric, judgment: Judgment) -> float | None:
         if self.score == "expected":
-            return judgment.score if judgment.expected_score is None else judgment.expected_score
-        if isinstance(rubric, Checklist) and judgment.parts:
-            return rubric.score({part.name: part.value for part in judgment.parts}, hard=True).score
-        return judgment.score if judgment.mean_score is None else judgment.mean_score  # a judge may list no samples
+            return judgment.expected_score
+        if not isinstance(rubric, Checklist):
+            return judgment.mean_score
+        if not judgment.parts:  # flagged: the lowest score, whatever the criteria are
+            return judgment.expected_score
+        return rubric.score({part.name: part.value for part in judgment.parts}, hard=True).score
 
 
 def unscored_reason(judgments: Sequence[Judgment]) -> str:

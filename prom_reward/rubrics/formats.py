@@ -19,7 +19,7 @@ _LOOSE_LEVEL_LINE = re.compile(
 )
 _READS_FILES = ContextVar("reads_files", default=True)
 _CRITERIA_KEYS = ("criteria", "orig_criteria", "criteria_description")
-_OTHER_KEYS = ("name", "weight", "scale", "descriptions", "rubric")
+_OTHER_KEYS = ("name", "weight", "scale", "descriptions", "rubric", "is_criterion")
 # Of RaR and other rubric-reward sets, HealthBench, ResearchRubrics ...
 _CHECKLIST_KEYS = frozenset({"title", "description", "criterion", "points", "axis", "tags", "requirement"})
 
@@ -122,13 +122,14 @@ def mapping_fields(given: Mapping[str, Any]) -> dict[str, Any]:
         raise RubricError(
             f"got a rubric with the keys {sorted(given)}; expected 'criteria' and 'score1_description'..."
         )
-    return _fields(
+    own = _fields(
         levels,
         criteria=criteria,
         name=given.get("name"),
         scale=given.get("scale"),
         weight=given.get("weight", 1.0),
     )
+    return {**own, "is_criterion": given.get("is_criterion") is True}
 
 
 def _levels(given: Mapping[str, Any]) -> dict[int, str]:

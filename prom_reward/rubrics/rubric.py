@@ -83,6 +83,7 @@ class Rubric:
             "descriptions": {str(label): text for label, text in self.descriptions.items()},
             "scale": [self.scale.low, self.scale.high],
             "weight": self.weight,
+            **({"is_criterion": True} if self.is_criterion else {}),
         }
 
     @overload

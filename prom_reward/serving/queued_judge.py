@@ -20,6 +20,8 @@ class QueuedJudge(Judge):
         batcher: Its queue.
     """
 
+    reads_checklists = True  # the batcher asks the judge for them in the way that it takes
+
     def __init__(self, judge: Judge, batcher: Batcher) -> None:
         self._judge = judge
         self._batcher = batcher

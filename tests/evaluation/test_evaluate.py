@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from prom_reward import PrometheusJudge, ScriptedEngine, evaluate
+from prom_reward import Judge, Judgment, Outcome, PrometheusJudge, ScriptedEngine, evaluate, evaluation_page
 from prom_reward.data.labels.human_labels import LabelColumns
 from prom_reward.errors import InputError
 from prom_reward.evaluation.evaluate import labeled_input
@@ -104,3 +104,29 @@ def test_rows_that_cannot_be_used_are_named(judge):
 def test_what_is_no_row_and_no_number_of_rows_is_refused(judge, rows, options, message):
     with pytest.raises(InputError, match=message):
         evaluate(rows, judge=judge, rubric="helpfulness", **options)
+
+
+class Counting(Judge):
+    """A judge of a user's own that gives what its name says."""
+
+    fingerprint = "counting"
+
+    def __init__(self, gives):
+        self.gives = gives
+
+    def grade(self, requests):
+        scores = [int(re.search(r"quality (\d)", request.response)[1]) for request in requests]
+        return [Judgment(outcome=Outcome.SCORED, **dict.fromkeys(self.gives, one)) for one in scores]
+
+
+@pytest.mark.parametrize("gives", [("score",), ("expected_score",), ("score", "expected_score")])
+def test_a_judge_of_ones_own_is_measured_by_what_it_gives(gives):
+    kinds = ["expected", *(["integer"] if "score" in gives else [])]
+    rows = evaluate(ROWS, judge=Counting(gives), rubric="helpfulness", resamples=0)
+    assert {kind: rows.figures.measures["pearson"][kind].value for kind in kinds} == pytest.approx(
+        dict.fromkeys(kinds, 1)
+    )
+    pairs = evaluate(PAIRS, judge=Counting(gives), rubric="helpfulness", resamples=0).figures.accuracy
+    assert {kind: pairs[kind].value for kind in kinds} == pytest.approx(dict.fromkeys(kinds, (9 + 1.5) / 12))
+    assert ("integer" in pairs, "integer" in rows.figures.partial) == ("score" in gives, "score" in gives)
+    assert "Confusion" in evaluation_page(rows) or "score" not in gives

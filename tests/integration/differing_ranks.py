@@ -28,7 +28,7 @@ class ByRank(Judge):
         feedback = f"{self.name} on {request.instruction}"
         if RANK == 1 and at == 3:
             return Judgment(outcome=Outcome.NO_RESULT, feedback=feedback)
-        score = 3.0 if RANK == 0 else 3.0 + at / 2
+        score = 3.0 if RANK == 0 else min(5.0, 3.0 + at / 2)
         flags = ("empty",) if RANK == 1 else ()
         outcome = Outcome.FORCED if RANK == 1 else Outcome.SCORED
         return Judgment(outcome=outcome, score=3, expected_score=score, feedback=feedback, flags=flags, entropy=0.5)

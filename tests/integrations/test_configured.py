@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from prom_reward import CascadeJudge, PrometheusJudge, PrometheusReward, ScriptedEngine
 from prom_reward.errors import ConfigError, RowError, UnscoredError
 from prom_reward.integrations import configured
 from prom_reward.integrations.configured import configured_reward, prompt_of, reward_of, rollout_reward
@@ -43,3 +44,11 @@ def test_a_prompt_is_found_by_its_known_names():
     assert prompt_of({"index": 3, "question": "Hi"}) == "Hi"
     with pytest.raises(RowError, match="no prompt in index"):
         prompt_of({"index": 3})
+
+
+def test_a_checklist_is_judged_alike_by_both_hooks(monkeypatch):
+    cascade = CascadeJudge(*(PrometheusJudge(ScriptedEngine(["So. [RESULT] 1"]), name=name) for name in "ab"))
+    reward = PrometheusReward(cascade, rubric=["It is true indeed.", "It is brief enough."])
+    monkeypatch.setattr(configured, "configured_reward", lambda: reward)
+    found = asyncio.run(rollout_reward("Hi", "yes", {}))
+    assert found == reward_of("Hi", "yes", {}) > 0.5

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from math import log, nan
+from math import inf, log, nan
 
 import pytest
 
@@ -99,7 +99,9 @@ def test_the_engines_error_is_kept(scored):
     assert scored(written("[RESULT] 2"), failed).error == "out of memory"
 
 
-@pytest.mark.parametrize("logprobs", [spread(p1=0.5, p2=0.5) | {"3": nan}, dict.fromkeys("12345", -float("inf"))])
+@pytest.mark.parametrize(
+    "logprobs", [spread(p1=0.5, p2=0.5) | {"3": nan}, spread(p1=0.5) | {"3": inf}, dict.fromkeys("12345", -inf)]
+)
 def test_log_probabilities_that_are_no_numbers_are_a_failed_engine_and_no_score(scored, logprobs):
     judgment = scored(written("1", logprobs=logprobs), prompt=SCORE_PROMPT)
     assert (judgment.outcome, judgment.score, judgment.error) == (Outcome.ENGINE_FAILED, None, NOT_NUMBERS)
@@ -210,3 +212,9 @@ def test_a_temperature_leaves_what_has_no_distribution():
 def test_a_tiny_temperature_keeps_the_likeliest_score(scored):
     sharp = tempered(scored(written("[RESULT] 2", logprobs=even(2))), 1e-3)
     assert sharp.score_probs[2] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("finish", "outcome"), [("error", Outcome.ENGINE_FAILED), ("too_long", Outcome.TOO_LONG)])
+def test_no_winner_is_read_from_a_generation_that_failed(finish, outcome):
+    found = aggregate_winners(RANKING, [written("half a text [RESULT] A", finish=finish)])
+    assert (found.outcome, found.winner, found.prob_a) == (outcome, None, None)

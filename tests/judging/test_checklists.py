@@ -1,20 +1,22 @@
+import asyncio
+import math
 import re
 
 import pytest
 
 from prom_reward import (
+    CascadeJudge,
     Checklist,
     CodeCheck,
     Criterion,
     GradingRequest,
-    PanelJudge,
     PrometheusJudge,
     ScriptedEngine,
     TransformersEngine,
 )
 from prom_reward.errors import WorkError
 from prom_reward.judging.base import Judge
-from prom_reward.judging.checklists import Expansion, grade_requests
+from prom_reward.judging.checklists import Expansion, agrade_requests, grade_requests
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import ComparisonRequest, Judgment, Outcome
@@ -125,12 +127,11 @@ def test_a_flag_counts_for_the_checklist_and_never_as_a_pitfall_that_is_not_met(
 
 
 @pytest.mark.parametrize("on_flag", ["lowest", "unscored"])
-def test_a_judge_made_of_judges_leaves_a_flagged_checklist_unscored(on_flag):
-    panel = PanelJudge([judge({"rude": 1, "true": 1}, flags=FlagPolicy(on_flag), name=name) for name in "ab"])
+def test_a_cascade_leaves_a_flagged_checklist_unscored(on_flag):
+    both = [judge({"rude": 1, "true": 1}, flags=FlagPolicy(on_flag), name=name) for name in "ab"]
     checklist = Checklist(criteria=(criterion("rude", -2), criterion("true")))
-    assert graded(panel, checklist, "Good. [RESULT] 5").expected_score is None
-    assert graded(panel, checklist).expected_score == pytest.approx(0.0)
-    assert [part.value for part in graded(panel, checklist).parts] == pytest.approx([P, P])
+    assert graded(CascadeJudge(*both), checklist, "Good. [RESULT] 5").expected_score is None
+    assert graded(CascadeJudge(*both), checklist).expected_score == pytest.approx(0.0)
 
 
 def test_responses_under_a_checklist_are_compared_by_their_scores():
@@ -158,7 +159,6 @@ class Own(Judge):
     [
         (Judgment(outcome=Outcome.SCORED, score=1), 1.0),
         (Judgment(outcome=Outcome.SCORED, expected_score=0.3), 0.3),
-        (Judgment(outcome=Outcome.SCORED, expected_score=3.5), None),
         (Judgment(outcome=Outcome.NO_RESULT), None),
     ],
 )
@@ -166,6 +166,19 @@ def test_a_judge_of_your_own_is_asked_criterion_by_criterion(judgment, score):
     checklist = Checklist(criteria=(criterion("true"), criterion("brief")))
     assert graded(Own(judgment), checklist).expected_score == score
     assert Own(judgment).grade_one(instruction="i", response="r", rubric=["It is true.", "It is brief."]).parts
+
+
+@pytest.mark.parametrize(("rubric", "score"), [("helpfulness", 0.5), ("helpfulness", 5.1), ("honesty", math.nan)])
+def test_a_score_that_is_not_on_its_rubrics_scale_is_an_error(rubric, score):
+    own = Own(Judgment(outcome=Outcome.SCORED, expected_score=score))
+    with pytest.raises(WorkError, match=f"gave the score .* by the rubric '{rubric}'; expected one from 1 to 5"):
+        grade_requests(own, [GradingRequest(instruction="i", response="r", rubric=rubric)])
+
+
+def test_a_judge_is_awaited_for_checklists_as_it_is_asked():
+    checklist = Checklist(criteria=(criterion("true"), criterion("brief")))
+    own = Own(Judgment(outcome=Outcome.SCORED, score=1))
+    assert asyncio.run(agrade_requests(own, [request(checklist)])) == grade_requests(own, [request(checklist)])
 
 
 def test_a_judge_that_loses_a_judgment_is_an_error():

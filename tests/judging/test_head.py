@@ -189,3 +189,13 @@ def test_a_judges_file_names_the_head_beside_it(tiny_judge_folder, tmp_path):
             load_judge(file, **changes)
     with pytest.raises(ConfigError, match="cannot read the head"):
         load_judge(file, head="nowhere.safetensors")
+
+
+def test_a_head_does_not_go_along_to_other_hidden_states(judge):
+    headed = judge.with_head(head_of(judge, np.ones(HIDDEN_SIZE)))
+    assert headed.with_reading(score_temperature=2.0).head is headed.head
+    for changes, named in (({"layout": "response_last"}, "layout"), ({"mode": "feedback"}, "feedback mode")):
+        with pytest.raises(ConfigError, match=named):
+            headed.with_reading(**changes)
+    with pytest.raises(ConfigError, match="ScriptedEngine"):
+        headed.with_engine(ScriptedEngine(["[RESULT] 1"]))

@@ -180,3 +180,10 @@ def test_a_tie_of_one_leaves_the_word_to_the_other():
     columns = pair_columns(verdict(judgment(4.0)), verdict(judgment(3.0)), undecided)
     assert columns["agreement"] == "agrees"
     assert columns["margin"] == pytest.approx(logit((0.625 + 0.5) / 2))
+
+
+def test_an_entropy_that_one_judge_does_not_tell_is_not_taken_as_certain():
+    silent = Judgment(outcome=Outcome.SCORED, score=3)
+    columns = verdict(judgment(5.0, entropy=0.8), silent, rubrics=(HELPFUL, HONEST)).columns()
+    assert columns["entropy"] is None
+    assert columns["unit_score"] == pytest.approx((1 + 3 * 0.5) / 4)

@@ -5,7 +5,16 @@ from functools import partial
 
 import pytest
 
-from prom_reward import Canaries, Checklist, CodeCheck, Criterion, PrometheusJudge, PrometheusReward, ScriptedEngine
+from prom_reward import (
+    Canaries,
+    Checklist,
+    CodeCheck,
+    Criterion,
+    FlagPolicy,
+    PrometheusJudge,
+    PrometheusReward,
+    ScriptedEngine,
+)
 from prom_reward.errors import RubricError
 
 ITEMS = [
@@ -143,3 +152,9 @@ def test_a_reward_with_checks_pickles():
 def test_names_tell_checklists_apart():
     names = {PrometheusReward(judge({}), items).__name__ for items in (ITEMS, ITEMS[:2], GATED)}
     assert len(names) == 3
+
+
+@pytest.mark.parametrize("score", ["expected", "integer"])
+def test_a_flagged_checklist_gets_the_lowest_reward_by_either_score(score):
+    flagging = PrometheusJudge(ScriptedEngine(["So. [RESULT] 1"]), flags=FlagPolicy("lowest"))
+    assert rewarded(PrometheusReward(flagging, ITEMS, score=score), "Good. [RESULT] 5") == [0.0]

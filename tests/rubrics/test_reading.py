@@ -1,8 +1,10 @@
+import json
+
 import pytest
 
 from prom_reward.errors import RubricError
 from prom_reward.rubrics.checklists.forms import parse_checklist
-from prom_reward.rubrics.reading import only_levels, read_rubrics, with_levels
+from prom_reward.rubrics.reading import only_levels, read_rubrics, rubric_from_dict, with_levels
 from prom_reward.rubrics.rubric import Rubric, builtin_rubric
 
 ITEMS = [{"criterion": "It is true.", "points": 3}, {"criterion": "It is rude.", "points": -2}]
@@ -62,3 +64,11 @@ def test_levels_and_checklists_are_refused_for_each_other():
         Rubric.parse(ITEMS)
     with pytest.raises(RubricError, match="as a checklist"):
         parse_checklist({"criteria": "Is it?", "score1_description": "No.", "score5_description": "Yes."})
+
+
+def test_a_criterion_that_travels_alone_is_still_one():
+    [checklist] = read_rubrics(
+        [{"criterion": "It names a dose.", "points": 3}, {"criterion": "It is rude.", "points": -1}]
+    )
+    asked = checklist.leaves()[1].rubric
+    assert rubric_from_dict(json.loads(json.dumps(asked.to_dict()))) == asked

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from prom_reward import PrometheusJudge, ScriptedEngine
+from prom_reward import FlagPolicy, PrometheusJudge, ScriptedEngine
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.observers.audit_judge import AuditJudge
 from prom_reward.rubrics.rubric import parse_rubrics
@@ -132,3 +132,15 @@ def test_the_judges_own_counts_are_shown():
     with client_of(judge) as client:
         post(client, "s5")
         assert 'prom_reward_judge{name="cached"} 3.0' in client.get("/metrics").text
+
+
+def test_a_flagged_checklist_is_graded_alike_alone_and_in_a_group():
+    flagging = PrometheusJudge(ScriptedEngine(["So. [RESULT] 1"]), flags=FlagPolicy("lowest"))
+    row = {"prompt": "Hi", "completion": "Good. [RESULT] 5", "rubric": [{"criterion": "It is rude.", "points": -1}]}
+    with client_of(flagging) as client:
+        answers = [
+            client.post("/v1/reward", json={"rows": [row, {**row, "completion": "Good."}], **more}).json()
+            for more in ({}, {"topology": "circular"})
+        ]
+    scores = [answer["rows"][0]["judgments"][0]["expected_score"] for answer in answers]
+    assert scores == [0.0, 0.0]

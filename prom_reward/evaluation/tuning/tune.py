@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from prom_reward.data.labels.labeled_rows import LabeledFile
-from prom_reward.errors import ConfigError, InputError
+from prom_reward.errors import ConfigError, InputError, near_miss
 from prom_reward.evaluation.tuning.calibrated import calibrated
 from prom_reward.evaluation.tuning.candidates import (
     Candidate,
@@ -22,6 +22,8 @@ from prom_reward.evaluation.tuning.heads import heads
 from prom_reward.evaluation.tuning.trials import Trial, Tuning
 from prom_reward.judging.judge import PrometheusJudge
 
+MEASURES = ("pearson", "spearman", "kendall")
+"""The measures of scores that a change may have to raise."""
 NOTES = (
     "Judge only what the response says: neither its length nor its tone counts.",
     "A short response that is right deserves the highest score.",
@@ -50,7 +52,7 @@ def tune(
     Args:
         rows: Rows with scores or preference pairs, from `labeled_input`.
         judge: The judge, without calibration, head and temperature.
-        measure: Of rows with scores: `pearson`, `spearman` or `kendall`.
+        measure: One of MEASURES, for rows with scores.
         notes: The sentences.
         resamples: Bootstrap resamples.
         seed: Seed of the bootstrap, of sampled feedback and of the halves.
@@ -59,8 +61,12 @@ def tune(
 
     Raises:
         InputError: There are verdicts on criteria, too few questions for two halves, or one label for all rows.
-        ConfigError: The judge has a calibration, a head or a temperature.
+        ConfigError: The judge has a calibration, a head or a temperature, or the measure is unknown.
     """
+    if measure not in MEASURES:  # a gain in an error would be a loss
+        raise ConfigError(
+            f"got measure={measure!r}; expected one of {', '.join(MEASURES)}.{near_miss(measure, MEASURES)}"
+        )
     has = {
         "calibration": judge.calibration is not None,
         "head": judge.head is not None,

@@ -59,9 +59,7 @@ def leader(requests: Sequence[Request], answers: Sequence[Answer]) -> int:
 
 def score_of(answer: Answer) -> float | None:
     """Return the expected score, or the probability that A is better."""
-    if isinstance(answer, Comparison):
-        return answer.prob_a
-    return answer.score if answer.expected_score is None else answer.expected_score
+    return answer.prob_a if isinstance(answer, Comparison) else answer.expected_score
 
 
 def _together(requests: Sequence[_KeyedT], key: Callable[[_KeyedT], object]) -> list[list[int]]:

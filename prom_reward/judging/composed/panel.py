@@ -1,7 +1,7 @@
 """PanelJudge: several judges that answer together."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import nan
 from statistics import fmean, median, stdev
@@ -11,9 +11,11 @@ from prom_reward.answers import summed_counts
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
+from prom_reward.judging.checklists import grade_requests
 from prom_reward.judging.composed.escalation import score_of
 from prom_reward.judging.distributions import entropy, mean_probs
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, ScoreScale, Winner
+from prom_reward.rubrics.checklists.checklist import Part
+from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, ScoreScale
 
 Aggregate = Literal["mean", "median", "min", "lower_bound"]
 
@@ -30,7 +32,8 @@ class PanelJudge(Judge):
 
     A response is unscored if it is for one of the judges: a mean over fewer would be another scale. `judge_scores` of a
     judgment has each judge's score, `score_probs` is the mean of their distributions, and `disagreement` the largest
-    difference between two of them. Metric: `judge/disagreement`, its mean in points of the scale.
+    difference between two of them. Of a checklist the judges' whole scores are joined, and its criteria (`parts`) have
+    the means of their values. Metric: `judge/disagreement`, its mean in points of the scale.
 
     Args:
         judges: Two or more, with different names.
@@ -43,6 +46,8 @@ class PanelJudge(Judge):
     Raises:
         ConfigError: There are fewer than two judges, two have one name, or the aggregate is unknown.
     """
+
+    reads_checklists = True
 
     def __init__(self, judges: Sequence[Judge], *, aggregate: Aggregate = "mean", name: str = "panel") -> None:
         listed = list(judges) if isinstance(judges, Sequence) else []
@@ -111,7 +116,7 @@ class PanelJudge(Judge):
     def grade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
         """Grade each response with every judge."""
         parsed = parse_requests(requests, GradingRequest)
-        answers = zip(*(one.grade(parsed) for one in self.judges), strict=True)
+        answers = zip(*(grade_requests(one, parsed) for one in self.judges), strict=True)
         found = [self._judgment(request, row) for request, row in zip(parsed, answers, strict=True)]
         known = [one.disagreement for one in found if one.disagreement is not None]
         self._disagreement += sum(known)
@@ -124,25 +129,21 @@ class PanelJudge(Judge):
         return [self._comparison(row) for row in zip(*(one.compare(parsed) for one in self.judges), strict=True)]
 
     def _judgment(self, request: GradingRequest, answers: Sequence[Judgment]) -> Judgment:
-        costs: dict[str, Any] = summed_counts(answers)
-        shared = Judgment(
-            outcome=_worst(answers),
-            given_by=self.name,
-            judge_scores=self._scores(answers),
-            feedback=self._feedback(answers),
-            flags=tuple(dict.fromkeys(flag for one in answers for flag in one.flags)),
-            error=self._error(answers),
-            **costs,
-        )
-        if not shared.is_scored:
-            return shared
-        scale = request.rubric.scale
-        expected = max(float(scale.low), _AGGREGATES[self.aggregate](_known(shared.judge_scores)))
+        shared = {
+            **self._shared(answers),
+            "flags": _union(one.flags for one in answers),
+            "parts": _mean_parts(request.rubric, answers) if isinstance(request.rubric, Checklist) else (),
+        }
+        if not _worst(answers).is_scored:
+            return Judgment(**shared)
+        expected = _AGGREGATES[self.aggregate](_known(score_of(one) for one in answers))
+        if not isinstance(request.rubric, Checklist) or request.rubric.clip:
+            expected = max(float(request.rubric.scale.low), expected)
         probs = [one.score_probs for one in answers if one.score_probs is not None]
         mixed = mean_probs(probs) if len(probs) == len(answers) else None
-        return replace(
-            shared,
-            score=_nearest(expected, scale),
+        return Judgment(
+            **shared,
+            score=None if isinstance(request.rubric, Checklist) else _nearest(expected, request.rubric.scale),
             expected_score=expected,
             score_probs=mixed,
             entropy=None if mixed is None else entropy(mixed),
@@ -150,26 +151,23 @@ class PanelJudge(Judge):
         )
 
     def _comparison(self, answers: Sequence[Comparison]) -> Comparison:
-        costs: dict[str, Any] = summed_counts(answers)
-        shared = Comparison(
-            outcome=_worst(answers),
-            given_by=self.name,
-            judge_scores=self._scores(answers),
-            feedback=self._feedback(answers),
-            flags_a=tuple(dict.fromkeys(flag for one in answers for flag in one.flags_a)),
-            flags_b=tuple(dict.fromkeys(flag for one in answers for flag in one.flags_b)),
-            error=self._error(answers),
-            **costs,
-        )
-        if not shared.is_scored:
-            return shared
-        probs = _known(shared.judge_scores)
-        prob_a = median(probs) if self.aggregate == "median" else fmean(probs)
-        winner: Winner = "A" if prob_a > 0.5 else "B" if prob_a < 0.5 else "tie"
-        return replace(shared, winner=winner, prob_a=prob_a)
+        flags = {side: _union(getattr(one, side) for one in answers) for side in ("flags_a", "flags_b")}
+        shared = {**self._shared(answers), **flags}
+        if not _worst(answers).is_scored:
+            return Comparison(**shared)
+        probs = _known(score_of(one) for one in answers)
+        return Comparison(**shared, prob_a=median(probs) if self.aggregate == "median" else fmean(probs))
 
-    def _scores(self, answers: Sequence[Judgment | Comparison]) -> dict[str, float | None]:
-        return {judge.name: score_of(one) for judge, one in zip(self.judges, answers, strict=True)}
+    def _shared(self, answers: Sequence[Judgment | Comparison]) -> dict[str, Any]:
+        """Return the fields that judgments and comparisons have, scored or not."""
+        return {
+            "outcome": _worst(answers),
+            "given_by": self.name,
+            "judge_scores": {judge.name: score_of(one) for judge, one in zip(self.judges, answers, strict=True)},
+            "feedback": self._feedback(answers),
+            "error": self._error(answers),
+            **summed_counts(answers),
+        }
 
     def _feedback(self, answers: Sequence[Judgment | Comparison]) -> str:
         rows = zip(self.judges, answers, strict=True)
@@ -185,8 +183,25 @@ def _worst(answers: Sequence[Judgment | Comparison]) -> Outcome:
     return max((one.outcome for one in answers), key=lambda outcome: outcome.severity)
 
 
-def _known(scores: Mapping[str, float | None] | None) -> list[float]:
-    return [score for score in (scores or {}).values() if score is not None]
+def _known(scores: Iterable[float | None]) -> list[float]:
+    return [score for score in scores if score is not None]
+
+
+def _union(flags: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(flag for some in flags for flag in some))
+
+
+def _mean_parts(checklist: Checklist, answers: Sequence[Judgment]) -> tuple[Part, ...]:
+    """Return the criteria with the means of the judges' values; None if one of them could not tell."""
+    if not all(one.parts for one in answers):  # a flagged response has none
+        return ()
+    rows = list(zip(*(one.parts for one in answers), strict=True))
+    told = {row[0].name: _known(part.value for part in row) for row in rows}
+    means = {name: fmean(values) if len(values) == len(answers) else None for name, values in told.items()}
+    return tuple(
+        replace(part, source=row[0].source, error=next((one.error for one in row if one.error), None))
+        for part, row in zip(checklist.score(means).parts, rows, strict=True)
+    )
 
 
 def _nearest(score: float, scale: ScoreScale) -> int:

@@ -165,7 +165,7 @@ class Contest:
     @property
     def _grades(self) -> list[float | None]:
         scale = self._group[0].rubric.scale
-        scores = [one.score if one.expected_score is None else one.expected_score for one in self.judgments]
+        scores = [one.expected_score for one in self.judgments]
         grades = [None if one is None else scale.to_unit(one) for one in scores]
         return [*grades, *[None] * (len(self._texts) - len(grades))]
 
@@ -182,6 +182,8 @@ class Contest:
 
     def _win_rates(self) -> list[Score | None]:
         rates = win_rates(self._results, len(self._texts))
+        if self._anchor is not None and self._rule.scale == "anchor":  # its own rate is against all others
+            rates[self._anchor] = None if rates[self._anchor] is None else 0.5
         if len(self._texts) == 1:  # equal responses tie
             rates = [None if grade is None else 0.5 for grade in self._grades]
         known = [rate for at in self._places if (rate := rates[at]) is not None]

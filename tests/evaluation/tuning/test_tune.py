@@ -170,3 +170,8 @@ def test_a_judge_whose_scores_are_changed_is_refused(settings, told):
 def test_verdicts_on_criteria_are_refused(judge):
     with pytest.raises(InputError, match="got verdicts on criteria"):
         tune(replace(labeled_rows(), rows=[], checklists=[None]), judge=judge)
+
+
+def test_an_error_is_no_measure_to_raise(judge):
+    with pytest.raises(ConfigError, match="got measure='mae'; expected one of pearson, spearman, kendall"):
+        tune(labeled_rows(), judge=judge, measure="mae")

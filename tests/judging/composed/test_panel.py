@@ -3,8 +3,9 @@ from math import isnan
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward import ComparisonRequest, GradingRequest, Outcome, PanelJudge
+from prom_reward import ComparisonRequest, GradingRequest, Judge, Judgment, Outcome, PanelJudge
 from prom_reward.errors import ConfigError
+from prom_reward.judging.checklists import grade_requests
 from tests.judging.composed.named_judge import NamedJudge
 
 
@@ -101,3 +102,41 @@ def test_names_and_aggregates_are_checked():
         PanelJudge(judges)
     with pytest.raises(ConfigError, match="Did you mean 'median'"):
         PanelJudge([judges[0], NamedJudge("two", {})], aggregate="medain")
+
+
+@pytest.mark.parametrize(("aggregate", "expected"), [("mean", 0.5), ("median", 0.75), ("min", 0.0)])
+def test_the_whole_scores_of_a_checklist_are_joined(aggregate, expected):
+    """The second judge sees the pitfall: the least score is pessimistic, the least value of a pitfall would not be."""
+    criteria = [
+        {"text": "It is true.", "name": "true", "weight": 1},
+        {"text": "It is rude.", "name": "rude", "weight": -1},
+    ]
+    judges = [CriteriaJudge("a", {"true": 1.0, "rude": 0.25}), CriteriaJudge("b", {"true": 0.5, "rude": 1.0})]
+    judge = PanelJudge([*judges, CriteriaJudge("c", {"true": 1.0, "rude": 0.25})], aggregate=aggregate)
+    [found] = grade_requests(judge, [GradingRequest(instruction="i", response="x", rubric=criteria)])
+    assert found.expected_score == pytest.approx(expected)
+    assert (found.score, found.judge_scores) == (None, {"a": 0.75, "b": 0.0, "c": 0.75})
+    assert {part.name: part.value for part in found.parts} == pytest.approx({"true": 2.5 / 3, "rude": 0.5})
+
+
+def test_a_criterion_that_one_judge_cannot_tell_has_no_mean():
+    criteria = [{"text": "It is true.", "name": "true"}, {"text": "It is brief.", "name": "brief"}]
+    judges = [CriteriaJudge("a", {"true": 1.0, "brief": None}), CriteriaJudge("b", {"true": 0.5, "brief": 0.5})]
+    [found] = grade_requests(PanelJudge(judges), [GradingRequest(instruction="i", response="x", rubric=criteria)])
+    assert {part.name: part.value for part in found.parts} == {"true": 0.75, "brief": None}
+    assert found.parts[1].error == "no_result"
+
+
+class CriteriaJudge(Judge):
+    """Says of each criterion by its name how far it is met; None is no result."""
+
+    fingerprint = "criteria"
+
+    def __init__(self, name, met):
+        self.name, self.met = name, met
+
+    def grade(self, requests):
+        met = [self.met[request.rubric.name] for request in requests]
+        return [
+            Judgment(outcome=Outcome.NO_RESULT if one is None else Outcome.SCORED, expected_score=one) for one in met
+        ]

@@ -209,3 +209,14 @@ def test_a_trainers_evaluations_are_no_steps(folder):
     assert data.facts["evaluations"] == "8 judgments, left out"
     log.write_text("".join(json.dumps({**line, "reward": None}) + "\n" for line in lines))
     assert "no training step" in report_page(load_report(folder))
+
+
+def test_a_response_under_several_rubrics_counts_once(tmp_path, request_of):
+    log = JudgmentLog(tmp_path / "judgments.jsonl")
+    request = request_of("s4")
+    for row, (length, num_rubrics, reward) in enumerate([(2, 1, 1.0), (8, 3, 0.0)]):
+        [judged] = scripted_judge().grade([request])
+        record = {"step": 0, "row": row, **judgment_record(request, judged), "reward": reward}
+        log.append([{**record, "response": "x" * length, "rubric": f"r{at}"} for at in range(num_rubrics)])
+    data = load_report(tmp_path)
+    assert (data.rewards, data.step_lengths) == ({1: [1.0, 0.0]}, {1: [2, 8]})

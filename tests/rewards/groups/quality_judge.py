@@ -33,7 +33,7 @@ class QualityJudge(Judge):
     def _graded(self, request):
         if self.fails(request):
             return Judgment(**FAILED)
-        score = quality(request.response)
+        score = min(quality(request.response), 5.0)
         return Judgment(outcome=Outcome.SCORED, score=round(score), expected_score=score)
 
     def compare(self, requests):

@@ -182,3 +182,11 @@ def test_a_judge_that_loses_answers_is_an_error():
 def test_settings_that_mean_nothing_are_refused(settings, told):
     with pytest.raises(ConfigError, match=told):
         GroupRule(**settings)
+
+
+@pytest.mark.parametrize("method", ["bradley_terry", "win_rate"])
+def test_a_response_that_is_the_anchor_beats_it_half_of_the_time(method):
+    rule = {"topology": "anchor", "scale": "anchor", "method": method}
+    found = values(rank(QualityJudge(), 3, 1, 5, reference_answer="answer 3", rule=rule))
+    assert found[0] == pytest.approx(0.5)
+    assert found[1] < 0.5 < found[2]
