@@ -1,12 +1,15 @@
 """`prom-reward tune`: cheap changes to a judge, kept if labeled rows show that they help."""
 
+import textwrap
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 import yaml
+from rich.markup import escape
 from rich.progress import TaskID
-from rich.table import Table
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import (
@@ -18,6 +21,7 @@ from prom_reward.cli.parts.console import (
     stderr,
     stdout,
 )
+from prom_reward.cli.parts.estimates import Cell, show_fitting
 from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.labels.human_labels import LabelColumns
@@ -25,7 +29,7 @@ from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.evaluation.evaluate import labeled_input
-from prom_reward.evaluation.tuning.trials import Figure, Trial, Tuning, shown_settings
+from prom_reward.evaluation.tuning.trials import Figure, Tuning, shown_settings
 from prom_reward.evaluation.tuning.tune import NOTES, tune as run_tuning
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.settings.resolution import settings_of
@@ -137,14 +141,9 @@ def _written(found: Tuning, judge: str, loaded: PrometheusJudge, out: Path) -> s
 
 
 def _show(found: Tuning, written: str | None) -> None:
-    table = Table(title=f"{found.measure}, on the confirming half unless it says otherwise", title_justify="left")
-    for column in ("change", "gain, choosing", "gain", "figure", "length held", "price", ""):
-        table.add_column(column, overflow="fold")
-    table.add_row("length alone", "", "", *_figures(found.length), "", "")
-    table.add_row("as it is", "", "", *_figures(found.before), "1.00", "")
-    for one in found.trials:
-        table.add_row(*_cells(one))
-    stdout.print(table, markup=False)
+    title = f"{found.measure}, on the confirming half unless it says otherwise"
+    headings = ("change", "choosing half", "gain", "figure", "length held", "price")
+    show_fitting(title, headings, partial(_rows, found))
     if found.error is not None:
         is_kept = "kept" if found.calibration is not None else "not kept"
         stdout.print(
@@ -154,11 +153,14 @@ def _show(found: Tuning, written: str | None) -> None:
     stdout.print(told, soft_wrap=True, markup=False, highlight=False)
 
 
-def _cells(trial: Trial) -> list[str]:
-    chosen_by = "-" if trial.chosen_by is None else f"{trial.chosen_by:+.3f}"
-    gain = shown_estimate(trial.gain, sign="+")
-    figures = ("-", "-") if trial.figure is None else _figures(trial.figure)
-    return [shown_settings(trial.settings), chosen_by, gain, *figures, f"{trial.price:.2f}", "kept" * trial.is_kept]
+def _rows(found: Tuning, cell: Cell) -> Iterator[Sequence[str]]:
+    yield ("length alone", "", "", *_figures(found.length), "")
+    yield ("as it is", "", "", *_figures(found.before), "1.00")
+    for one in found.trials:
+        change = textwrap.shorten(shown_settings(one.settings), 90) + " (kept)" * one.is_kept
+        chosen_by = "-" if one.chosen_by is None else f"{one.chosen_by:+.3f}"
+        figures = ("-", "-") if one.figure is None else _figures(one.figure)
+        yield (escape(change), chosen_by, cell(one.gain, sign="+") or "-", *figures, f"{one.price:.2f}")
 
 
 def _figures(figure: Figure) -> tuple[str, str]:
