@@ -8,12 +8,13 @@ reads the constraints as a checklist), `code` (the checks themselves, an upper b
 of five levels) and `length` (words, which needs no judge). Every run measures the share of constraints that are truly
 met on prompts that it was not trained on, of kinds of constraints that it was (`seen`) and was not (`unseen`) trained
 on. OUT/results.json holds, for each run, means before and after, the gain with its interval, the share of the gain of
-`code`, and judged beside true values for every step.
+`code`, and judged beside true values for every step. OUT/seen.jsonl and unseen.jsonl hold the first policy's answers
+with the code's verdicts: `prom-reward evaluate OUT/seen.jsonl --judge smollm2-135m` says how far the judge's agree.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,14 @@ def constraint_rows(kinds: Sequence[str], topics: Sequence[str], num_rows: int, 
         }
 
 
+def verdicts(text: str, checks: str) -> list[bool]:
+    """Return for each of a row's checks whether a text passes it."""
+    return [bool(CodeCheck.parse(check)(text)) for check in json.loads(checks)]
+
+
 def share_met(text: str, checks: str) -> float:
     """Return the share of a row's checks that a text passes."""
-    return float(np.mean([CodeCheck.parse(check)(text) for check in json.loads(checks)]))
+    return float(np.mean(verdicts(text, checks)))
 
 
 def true_share(completions: Sequence[Any], checks: Sequence[str], **_: Any) -> list[float]:
@@ -122,9 +128,14 @@ def run(kind: str, seed: int, sides: dict[str, list[Row]], options: argparse.Nam
         ),
         peft_config=LoraConfig(**RECIPE["lora"]),
     )
-    before = {side: measured(trainer.model, tokenizer, sides[side]) for side in ("seen", "unseen")}
+    before, after = {}, {}
+    for side in ("seen", "unseen"):
+        answers = list(answered(trainer.model, tokenizer, sides[side]))
+        before[side] = shares(answers)
+        write_verdicts(options.out / f"{side}.jsonl", answers)
     trainer.train()
-    after = {side: measured(trainer.model, tokenizer, sides[side]) for side in ("seen", "unseen")}
+    for side in before:
+        after[side] = shares(answered(trainer.model, tokenizer, sides[side]))
     return {
         "reward": kind,
         "seed": seed,
@@ -137,14 +148,28 @@ def run(kind: str, seed: int, sides: dict[str, list[Row]], options: argparse.Nam
     }
 
 
-def measured(policy: Any, tokenizer: Any, rows: Sequence[Row]) -> list[float]:
-    """Return for each row the mean share of constraints met by a greedy and a sampled answer."""
-    met: dict[str, list[float]] = {row["key"]: [] for row in rows}
-    checks = {row["key"]: row["checks"] for row in rows}
-    prompts = {row["key"]: row["prompt"] for row in rows}
-    for one in generate_answers(policy, tokenizer, prompts, seeds=(0,)):
-        met[one.key].append(share_met(one.text, checks[one.key]))
+def answered(policy: Any, tokenizer: Any, rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
+    """Yield a greedy and a sampled answer to each row's prompt, beside its row."""
+    by_key = {row["key"]: row for row in rows}
+    for one in generate_answers(policy, tokenizer, {key: row["prompt"] for key, row in by_key.items()}, seeds=(0,)):
+        yield by_key[one.key], one.text
+
+
+def shares(answers: Iterable[tuple[Row, str]]) -> list[float]:
+    """Return for each row the mean share of constraints that its answers meet."""
+    met: dict[str, list[float]] = {}
+    for row, text in answers:
+        met.setdefault(row["key"], []).append(share_met(text, row["checks"]))
     return [float(np.mean(values)) for values in met.values()]
+
+
+def write_verdicts(path: Path, answers: Iterable[tuple[Row, str]]) -> None:
+    """Write answers with the code's verdicts, as `prom-reward evaluate` reads them."""
+    rows = (
+        {"prompt": row["prompt"], "response": text, "rubric": row["rubric"], "met": verdicts(text, row["checks"])}
+        for row, text in answers
+    )
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
 
 def gain(before: Sequence[float], after: Sequence[float]) -> dict[str, Any]:
@@ -182,12 +207,12 @@ def main() -> None:
 
 
 def with_shares(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return results with each gain as a share of the gain of `code` with the same seed; None without one."""
+    """Return results with each gain as a share of the gain of `code` with the same seed; None if that is not over 0."""
     bounds = {one["seed"]: one for one in results if one["reward"] == "code"}
     for one in results:
         for side in ("seen", "unseen"):
             bound = bounds.get(one["seed"], {}).get(side, {}).get("gain", {}).get("value")
-            one[side]["share_of_code"] = one[side]["gain"]["value"] / bound if bound else None
+            one[side]["share_of_code"] = one[side]["gain"]["value"] / bound if bound and bound > 0 else None
     return list(results)
 
 

@@ -1,8 +1,10 @@
 import json
 from argparse import Namespace
+from statistics import fmean
 
 import pytest
 
+from prom_reward.evaluation.evaluate import labeled_input
 from training_examples.prove_it import constraints
 from training_examples.prove_it.constraints import KINDS, TOPICS, UNSEEN, constraint_rows, share_met, with_shares
 
@@ -35,6 +37,8 @@ def test_a_gain_is_a_share_of_the_gain_of_the_code():
     judged, code = with_shares([result("criteria", 0.1), result("code", 0.4)])
     assert judged["seen"]["share_of_code"] == pytest.approx(0.25)
     assert code["unseen"]["share_of_code"] == 1
+    worse, _ = with_shares([result("criteria", -0.1), result("code", -0.4)])
+    assert worse["seen"]["share_of_code"] is None
 
 
 def test_a_run_measures_truth_before_and_after_and_in_every_step(tiny_judge_folder, tmp_path, monkeypatch):
@@ -45,3 +49,5 @@ def test_a_run_measures_truth_before_and_after_and_in_every_step(tiny_judge_fold
     found = constraints.run("criteria", 0, sides, Namespace(judge=folder, policy=folder, steps=1, out=tmp_path))
     assert found["seen"]["gain"]["value"] == pytest.approx(found["seen"]["after"] - found["seen"]["before"])
     assert [sorted(step) for step in found["steps"]] == [["reward", "rewards/true_share/mean", "step"]]
+    met = [met for row in labeled_input(tmp_path / "seen.jsonl").checklists for [met] in row.labels.values()]
+    assert fmean(met) == pytest.approx(found["seen"]["before"])
