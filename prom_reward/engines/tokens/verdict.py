@@ -15,7 +15,7 @@ _SAID = r"(?:(?:the\s+)?(?:final\s+|overall\s+)?(?:score|rating|result)\b(?:\s+(
 _OPENING = rf"[\s:=*_\"'`]*{_SAID}[(\[*_\"'`\s]{{0,8}}"
 _CLOSING = r"[)\]*_\"'` \t]*"
 NUMBER = re.compile(
-    rf"{_OPENING}(?P<verdict>(?P<label>[-+−]?\d+)(?:[.,]\d+)*(?:\s?%|[½¼¾])?)"
+    rf"{_OPENING}(?P<verdict>(?P<label>[-+−]?\d+)(?:[.,'’_]\d+)*(?:e[-+−]?\d+|\s?%|[½¼¾])?)"
     rf"(?:{_CLOSING}[(\[]?(?:/|(?:out\s+)?of\b)[*_\s]*(?P<of>\d+))?"
     rf"(?P<range>{_CLOSING}(?:[-–—~～〜→]|to|or|and)[*_\s]*\d)?",
     re.IGNORECASE,
@@ -31,7 +31,8 @@ WINNER = re.compile(
 MAX_TAIL_CHARS = 80
 """Text further after the marker is no verdict."""
 _GROWING = re.compile(
-    rf"(?:[.,]|{_CLOSING}[(\[]?(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—~～〜→]|to?|or|an?|and)?[*_\s]*)\Z", re.IGNORECASE
+    rf"(?:[.,’]|e[-+−]?|{_CLOSING}[(\[]?(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—~～〜→]|to?|or|an?|and)?[*_\s]*)\Z",
+    re.IGNORECASE,
 )
 _SETTLED_CHARS = 16  # more than any part of the grammar that can still change a verdict, as " (out of **"
 

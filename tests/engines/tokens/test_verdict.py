@@ -46,7 +46,28 @@ def test_a_verdict_ends_behind_all_that_belongs_to_it(tail, end):
 
 
 @pytest.mark.parametrize(
-    "tail", ["", " ", ".", ".5", "/", "/1", " /", " out", " out of ", " -", " a", " and", " to ", ")", "**"]
+    "tail",
+    [
+        "",
+        " ",
+        ".",
+        ".5",
+        "/",
+        "/1",
+        " /",
+        " out",
+        " out of ",
+        " -",
+        " a",
+        " and",
+        " to ",
+        ")",
+        "**",
+        "_",
+        "’",
+        "e",
+        "E+",
+    ],
 )
 def test_a_number_that_may_still_become_another_verdict_is_not_complete(tail):
     assert not find_verdict(f"[RESULT] 1{tail}", FIVE).is_complete
