@@ -1,4 +1,4 @@
-"""Reads rows from JSONL, JSON, CSV, Parquet and `datasets` folders; one that cannot be read becomes a BrokenRow."""
+"""Reads rows from JSONL, JSON, CSV, TSV, Parquet and `datasets` folders; a broken one becomes a BrokenRow."""
 
 import csv
 import json
@@ -55,6 +55,7 @@ def read_rows(path: str | Path) -> RowIterator:
         ".ndjson": _from_jsonl,
         ".json": _from_json,
         ".csv": _from_csv,
+        ".tsv": _from_csv,
         ".parquet": _from_parquet,
     }
     if path.suffix.lower() not in readers:
@@ -173,7 +174,7 @@ def _from_csv(path: Path) -> RowIterator:
 
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(lines(file), strict=True)
+            reader = csv.DictReader(lines(file), strict=True, delimiter=_delimiter(path))
             names = reader.fieldnames or ()
             if twice := [name for at, name in enumerate(names) if name in names[:at]]:
                 raise InputError(f"{path}: got the column {twice[0]!r} twice; expected each column once")
@@ -188,6 +189,15 @@ def _from_csv(path: Path) -> RowIterator:
     except (UnicodeDecodeError, csv.Error) as error:  # the next row's beginning is not known any more
         problem = f"not valid UTF-8 CSV ({error}), and nothing after it can be read"
         yield BrokenRow(f"line {line + 1}", problem, is_unfinished="unexpected end of data" in str(error))
+
+
+def _delimiter(path: Path) -> str:
+    """Return what parts the cells, by the header: spreadsheets write semicolons if their decimals have commas."""
+    with path.open("rb") as file:
+        header = next(_lines(file), None) or b""
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    return next((mark for mark in ",;\t" if mark.encode() in header), ",")
 
 
 def _empty_cell(column: str) -> str | None:

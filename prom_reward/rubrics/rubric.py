@@ -44,7 +44,7 @@ class Rubric:
             raise RubricError(
                 f"rubric {self.name!r} on the scale {self.scale.low} to {self.scale.high} has "
                 f"{' and '.join(wrong)}; describe every score from {self.scale.low} to {self.scale.high}, "
-                "or state another scale, for example scale: [1, 4]"
+                f"or state another scale, for example scale: {_example_scale(described)}"
             )
         if not self.criteria.strip():
             raise RubricError(f"rubric {self.name!r}: got empty criteria, expected the question to judge by")
@@ -148,6 +148,12 @@ def _only(rubrics: tuple[Rubric, ...], place: str) -> Rubric:
     return rubrics[0]
 
 
+def _example_scale(labels: set[int]) -> list[int]:
+    """Return the scale of the described scores if they are one without a gap."""
+    low, high = min(labels, default=1), max(labels, default=4)
+    return [low, high] if high - low == len(labels) - 1 > 0 else [1, 4]
+
+
 def _from_text(text: str) -> "Rubric | tuple[Rubric, ...]":
     value = json_value(text)
     if isinstance(value, Mapping):
@@ -171,9 +177,10 @@ def builtin_names() -> list[str]:
 def builtin_rubric(name: str) -> Rubric:
     """Return a built-in rubric by name; an unknown one raises RubricError with the near miss."""
     if name not in _builtins():
+        of_files = " A file of rubrics ends in .yaml, .yml or .json." if Path(name).suffix else ""
         raise RubricError(
             f"unknown rubric {name!r:.80}; expected one of {', '.join(builtin_names())}, or a rubric text "
-            f"'[criteria]' with 'Score 1: ...' lines.{near_miss(name, builtin_names())}"
+            f"'[criteria]' with 'Score 1: ...' lines.{near_miss(name, builtin_names())}{of_files}"
         )
     return _builtins()[name]
 

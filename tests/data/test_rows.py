@@ -16,6 +16,7 @@ ROWS = [
     {"instruction": 'Say "hi", please', "response": "", "reference_answer": None},
     {"instruction": "Ünïcödé 🙂", "response": "ok", "reference_answer": "x"},
 ]
+ENDINGS = ".jsonl, .ndjson, .json, .csv, .tsv, .parquet"
 NO_ROW = "expected an object with columns"
 
 
@@ -175,6 +176,26 @@ def test_an_empty_csv_cell_is_absent_but_an_empty_response_is_a_response(tmp_pat
     assert [row.values for row in read_rows(path)] == [{"prompt": "Q", column: "", "rubric": None}]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.csv", "prompt;response\nQ;1,5\n"),  # as spreadsheets write it if decimals have commas
+        ("rows.csv", "prompt\tresponse\nQ\t1,5\n"),
+        ("rows.tsv", "prompt\tresponse\nQ\t1,5\n"),
+        ("rows.csv", 'prompt,response\nQ,"1,5"\n'),
+    ],
+)
+def test_a_csv_may_part_its_cells_by_other_marks(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    assert list(read_rows(tmp_path / name)) == [Row("line 2", {"prompt": "Q", "response": "1,5"})]
+
+
+@pytest.mark.parametrize(("name", "mark"), [("rows.csv", ","), ("rows.tsv", "\t")])
+def test_other_marks_in_a_header_part_nothing(tmp_path, name, mark):
+    (tmp_path / name).write_text(f"a;b{mark}c\n1{mark}2\n", encoding="utf-8")
+    assert list(read_rows(tmp_path / name)) == [Row("line 2", {"a;b": "1", "c": "2"})]
+
+
 def test_a_csv_cell_may_be_long(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("response\n" + "x" * 300_000 + "\n", encoding="utf-8")
@@ -189,8 +210,8 @@ def test_a_csv_cell_may_be_long(tmp_path):
         ("rows.json", b'["\xff"]', "not a valid JSON file ('utf-8' codec can't decode byte 0xff"),
         ("rows.json", b"[" * 100_000, "not a valid JSON file (maximum recursion depth exceeded"),
         ("rows.parquet", b"no parquet at all", "not a valid Parquet file (Parquet magic bytes not found"),
-        ("rows.txt", b"x", "got the ending '.txt'; expected one of .jsonl, .ndjson, .json, .csv, .parquet or a folder"),
-        ("rows", b"x", "got the ending ''; expected one of .jsonl, .ndjson, .json, .csv, .parquet or a folder"),
+        ("rows.txt", b"x", f"got the ending '.txt'; expected one of {ENDINGS} or a folder"),
+        ("rows", b"x", f"got the ending ''; expected one of {ENDINGS} or a folder"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path, name, content, message):

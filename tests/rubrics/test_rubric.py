@@ -125,6 +125,16 @@ def test_a_rubric_that_states_five_scores_and_describes_four_is_refused(missing)
     assert _message(TEXT.replace(f"\nScore {missing}: Level {missing}.", "")) == expected
 
 
+def test_the_scale_to_state_is_that_of_the_levels():
+    levels = {key: text for key, text in LEVELS.items() if key[5] in "123"}
+    assert _message({"criteria": "Is it right?", **levels}).endswith("for example scale: [1, 3]")
+
+
+@pytest.mark.parametrize("name", ["rubric.txt", "rubrics/polite.md"])
+def test_a_file_of_another_kind_is_said_to_be_one(name):
+    assert _message(name).endswith("A file of rubrics ends in .yaml, .yml or .json.")
+
+
 def test_a_level_off_the_stated_scale_is_refused():
     message = _message({"criteria": "c", "scale": [1, 4], **LEVELS})
     assert message.startswith("rubric 'c' on the scale 1 to 4 has a description for [5], which is off the scale;")

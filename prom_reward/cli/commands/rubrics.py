@@ -36,7 +36,7 @@ from prom_reward.evaluation.checklists.rubric_lint import (
 )
 
 _NUM_SHOWN = 20  # findings of each rule
-_DATA_ENDINGS = (".jsonl", ".ndjson", ".csv", ".parquet")
+_DATA_ENDINGS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 
 rubrics = typer.Typer(rich_markup_mode="markdown", add_completion=False, no_args_is_help=True)
 
