@@ -113,19 +113,19 @@ def test_a_stated_scale_allows_fewer_levels_than_five():
     assert Rubric.parse({"criteria": "c", "scale": [1, 3], "descriptions": dict.fromkeys(range(1, 4), "d")})
 
 
-@pytest.mark.parametrize("missing", [1, 4, 5])
-def test_a_rubric_that_states_five_scores_and_describes_four_is_refused(missing):
+@pytest.mark.parametrize(("missing", "scale"), [(1, [2, 5]), (4, [1, 4]), (5, [1, 4])])
+def test_a_rubric_that_states_five_scores_and_describes_four_is_refused(missing, scale):
     levels = {key: text for key, text in LEVELS.items() if str(missing) not in key}
     expected = (
         f"rubric 'is_it_right' on the scale 1 to 5 has no description for [{missing}]; describe every score from "
-        "1 to 5, or state another scale, for example scale: [1, 4]"
+        f"1 to 5, or state another scale, for example scale: {scale}"
     )
     assert _message({"criteria": "Is it right?", "scale": [1, 5], **levels}) == expected
     assert _message({"criteria": "Is it right?", **levels}) == expected
     assert _message(TEXT.replace(f"\nScore {missing}: Level {missing}.", "")) == expected
 
 
-def test_the_scale_to_state_is_that_of_the_levels():
+def test_three_levels_without_a_scale_are_told_the_scale_to_state():
     levels = {key: text for key, text in LEVELS.items() if key[5] in "123"}
     assert _message({"criteria": "Is it right?", **levels}).endswith("for example scale: [1, 3]")
 

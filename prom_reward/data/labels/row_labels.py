@@ -34,7 +34,8 @@ def label_of(values: Mapping[str, Any], score_column: str | None) -> tuple[Any, 
     written, marker, verdict = str(values.get("output") or "").rpartition("[RESULT]")
     if marker:
         return verdict.strip(), written.removeprefix("Feedback:").strip(), 1
-    raise RowError(f"no score; got the columns {shown_names(values)}, expected one of {', '.join(columns)}")
+    expected = ", ".join(columns) + ("" if score_column else "; name another with --score-column")
+    raise RowError(f"no score; got the columns {shown_names(values)}, expected one of {expected}")
 
 
 def scores_of(label: Any) -> tuple[float, ...]:

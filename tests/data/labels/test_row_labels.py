@@ -29,6 +29,8 @@ def test_a_missing_score_is_not_read():
     assert label_of({"human_score": float("nan"), "score": 2}, None)[0] == 2
     with pytest.raises(RowError, match="no score; got the columns score"):
         label_of({"score": None}, None)
+    with pytest.raises(RowError, match="--score-column"):
+        label_of({"rating": 4}, None)
 
 
 def test_labels_of_another_scale_are_mapped_linearly():
