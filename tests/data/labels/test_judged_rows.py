@@ -19,7 +19,7 @@ def test_a_log_is_read_back(request_of):
 
 
 def test_several_rubrics_of_one_response_come_together():
-    one = {"prompt": "Q", "response": "A", "rubric_name": "a", "outcome": "scored"}
+    one = {"prompt": "Q", "response": "A", "rubric_name": "a", "outcome": "scored", "score": 4}
     found, _ = judged_responses(rows(one, {**one, "rubric_name": "b"}, one, {**one, "response": "B"}))
     assert [(row.place, sorted(row.judgments)) for row in found] == [
         ("line 1", ["a", "b"]),
@@ -31,7 +31,7 @@ def test_several_rubrics_of_one_response_come_together():
 def test_rows_without_a_judgment_are_named():
     _, broken = judged_responses(
         [
-            *rows({"response": "A"}, {"outcome": "scored"}, {"outcome": "fine", "rubric": "a"}),
+            *rows({"response": "A"}, {"outcome": "scored", "score": 4}, {"outcome": "fine", "rubric": "a"}),
             BrokenRow("line 4", "bad"),
         ]
     )
@@ -41,13 +41,13 @@ def test_rows_without_a_judgment_are_named():
 
 def test_a_value_that_is_no_number_is_named():
     part = {"name": "a", "weight": 1, "value": "high"}
-    row = {"prompt": "Q", "response": "A", "rubric": "list", "outcome": "scored"}
+    row = {"prompt": "Q", "response": "A", "rubric": "list", "outcome": "scored", "score": 4}
     found, broken = judged_responses(rows({**row, "parts": [part]}, {**row, "expected_score": "3"}))
     assert (found, ["expected a number" in one.problem for one in broken]) == ([], [True, True])
 
 
 def test_graded_rows_are_read_in_every_layout():
-    verdict = {"rubric_name": "a", "outcome": "scored"}
+    verdict = {"rubric_name": "a", "outcome": "scored", "score": 4}
     talk = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A B"}]
     given = [{"messages": talk}, {"prompt": talk[:1], "completion": talk[1:]}, {"asked": "Q", "said": "A B"}]
     named = RowFormat(columns={"prompt": "asked", "response": "said"})
