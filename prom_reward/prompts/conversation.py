@@ -13,7 +13,8 @@ from prom_reward.errors import ConfigError
 from prom_reward.thinking import answer_opening
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
-_SYSTEM, _USER = "PROMREWARDSYSTEM", "PROMREWARDUSER"
+# With what a template could change: case, quotes, brackets, line breaks, indents.
+_SYSTEM, _USER = (f"Promreward \"'{role}'\"\n\n  & <1>" for role in ("SYSTEM", "USER"))
 _EDGE = "\v"  # white space that no template writes itself: if it is gone, the template trims
 
 
@@ -67,7 +68,8 @@ class ChatTemplateConversation:
         template_kwargs: Further variables of the template, for example `{"enable_thinking": False}`.
 
     Raises:
-        ConfigError: The tokenizer has no chat template, or one that does not show the user's message.
+        ConfigError: The tokenizer has no chat template, or one that does not show the user's message as
+            it is.
     """
 
     def __init__(
@@ -84,7 +86,9 @@ class ChatTemplateConversation:
         self._with_system = None if merge_system else write((_SYSTEM, _USER))
         alone = write((_USER,))
         if alone is None:
-            raise ConfigError("the tokenizer's chat template does not show the user's message; give another template")
+            raise ConfigError(
+                "the tokenizer's chat template does not show the user's message as it is; give another template"
+            )
         self._alone = alone
         self.adds_bos = False
         text, bos = alone.text, tokenizer.bos_token or ""
@@ -117,11 +121,7 @@ def _skeleton(tokenizer: Any, template_kwargs: dict[str, Any], stand_ins: tuple[
             problem = problem or error
             continue
         places = [text.find(name) for name in stand_ins]
-        if (
-            "'type': 'text'" not in text
-            and all(text.count(name) == 1 for name in stand_ins)
-            and places == sorted(places)
-        ):
+        if all(text.count(name) == 1 for name in stand_ins) and places == sorted(places):
             return _Skeleton(text, stand_ins)
     if problem is not None and _SYSTEM not in stand_ins:
         raise ConfigError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from prom_reward.data.columns import COLUMN_NAMES, Columns
 from prom_reward.data.recognition import unread_columns
-from prom_reward.errors import RowError, RubricError
+from prom_reward.errors import ConfigError, RowError, RubricError
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.rubrics.reading import AnyRubric
@@ -25,6 +25,14 @@ class RowReader:
     """The column with the reference answer, or a path into one; None takes the known names."""
     include_reasoning: bool = False
     """Whether the judge sees the policy's thoughts."""
+
+    def __post_init__(self) -> None:
+        names = [rubric.name for rubric in self.rubrics]
+        if double := next((name for name in names if names.count(name) > 1), None):
+            raise ConfigError(
+                f"got several default rubrics named {double!r:.60}, whose metrics would be one; give each a name of "
+                "its own: {'rubric': ..., 'name': ...}"
+            )
 
     def requests(
         self,

@@ -21,13 +21,14 @@ def batch_metrics(batch: JudgedBatch, rubrics: Sequence[AnyRubric]) -> dict[str,
     Args:
         batch: The judged batch.
         rubrics: The reward's default rubrics; each has its mean on its own scale, and each criterion of a checklist.
+            A row's own rubric of the same name is another one.
     """
     pairs = batch.pairs
     judgments = [judgment for _, judgment in pairs]
     scored = [(request.rubric, one.expected_score) for request, one in pairs if one.expected_score is not None]
     found = {"judge/unit_score": _mean(rubric.scale.to_unit(score) for rubric, score in scored)}
-    for name in dict.fromkeys(rubric.name for rubric in rubrics):
-        found[f"judge/score/{name}"] = _mean(score for rubric, score in scored if rubric.name == name)
+    for default in rubrics:
+        found[f"judge/score/{default.name}"] = _mean(score for rubric, score in scored if rubric == default)
     found |= _criteria_metrics(pairs, rubrics)
     outcomes = Counter(judgment.outcome for judgment in judgments)
     found |= {f"judge/outcome/{outcome.value}": float(outcomes[outcome]) for outcome in Outcome}
@@ -46,20 +47,24 @@ def _criteria_metrics(
 ) -> dict[str, float]:
     """Return for each criterion of the default checklists how far it is met; of others their counts alone.
 
+    Several default checklists may have criteria of the same name: their checklist's name stands before them.
     `judge/criteria_unscored` is the number of criteria that nobody could tell; one that a closed gate spared the judge
     is none of them.
     """
     checklists = [one for one in rubrics if isinstance(one, Checklist)]
     if rubrics and not checklists:
         return {}
+    found: dict[str, float] = {}
+    for checklist in checklists:
+        place = f"{checklist.name}/" if len(checklists) > 1 else ""
+        own = [part for request, judgment in pairs if request.rubric == checklist for part in judgment.parts]
+        found |= {
+            f"judge/criterion/{place}{leaf.name}": _mean(
+                part.value for part in own if part.name == leaf.name and part.value is not None
+            )
+            for leaf in checklist.leaves()
+        }
     parts = [part for _, judgment in pairs for part in judgment.parts]
-    found = {
-        f"judge/criterion/{leaf.name}": _mean(
-            part.value for part in parts if part.name == leaf.name and part.value is not None
-        )
-        for checklist in checklists
-        for leaf in checklist.leaves()
-    }
     found["judge/criteria_unscored"] = float(sum(part.value is None and part.source != "nobody" for part in parts))
     return found
 

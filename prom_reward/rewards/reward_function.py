@@ -58,7 +58,7 @@ class PrometheusReward:
     If a trainer has several reward functions, the names of this reward's metrics and columns begin with "NAME/".
 
     Raises:
-        ConfigError: A setting is not one of those above.
+        ConfigError: A setting is not one of those above, or two default rubrics have one name.
         RubricError: The default rubric cannot be read.
     """
 

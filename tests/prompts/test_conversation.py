@@ -183,7 +183,7 @@ def test_a_template_that_does_not_show_the_message_once_is_refused(with_template
     with pytest.raises(ConfigError) as caught:
         ChatTemplateConversation(with_template(template))
     assert str(caught.value) == (
-        "the tokenizer's chat template does not show the user's message; give another template"
+        "the tokenizer's chat template does not show the user's message as it is; give another template"
     )
 
 
@@ -255,3 +255,16 @@ def test_a_templates_variables_reach_it(with_template):
     assert render_text(plain(tokenizer), SCORE).endswith("<assistant>[RESULT] ")
     with pytest.raises(ConfigError, match="conversation: mistral"):
         conversation_factory("mistral", {"enable_thinking": False})
+
+
+@pytest.mark.parametrize("change", ["tojson", "e", "replace('\\n', ' ')", "indent(2)", "upper"])
+def test_a_template_that_changes_the_messages_is_refused(with_template, change):
+    tokenizer = with_template(TURNS.replace("m.content", f"m.content | {change}"))
+    with pytest.raises(ConfigError, match=r"as it is|fails on a user message"):
+        ChatTemplateConversation(tokenizer)
+
+
+def test_a_system_message_that_is_changed_joins_the_users(with_template):
+    template = TURNS.replace("m.content", "m.content | tojson if m.role == 'system' else m.content")
+    written = render_text(ChatTemplateConversation(with_template(template)), JudgePrompt("sys", "task"))
+    assert written == "<user>sys\n\ntask</user>"

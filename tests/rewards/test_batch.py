@@ -1,9 +1,10 @@
 import re
+from dataclasses import replace
 
 import pytest
 from datasets import Dataset
 
-from prom_reward.errors import RowError, RubricError
+from prom_reward.errors import ConfigError, RowError, RubricError
 from prom_reward.rewards.batch import RowReader
 from prom_reward.rubrics.rubric import Rubric
 
@@ -165,3 +166,8 @@ def test_a_named_column_that_is_missing_is_refused():
 def test_prompts_and_completions_must_be_as_many():
     with pytest.raises(RowError, match=r"^got 2 prompts and 1 completions; expected as many of each$"):
         requests_of(["Q"] * 2, ["A"])
+
+
+def test_default_rubrics_of_one_name_are_refused():
+    with pytest.raises(ConfigError, match="several default rubrics named 'helpfulness'"):
+        RowReader(rubrics=(Rubric.parse("helpfulness"), replace(Rubric.parse("honesty"), name="helpfulness")))

@@ -158,3 +158,11 @@ def test_names_tell_checklists_apart():
 def test_a_flagged_checklist_gets_the_lowest_reward_by_either_score(score):
     flagging = PrometheusJudge(ScriptedEngine(["So. [RESULT] 1"]), flags=FlagPolicy("lowest"))
     assert rewarded(PrometheusReward(flagging, ITEMS, score=score), "Good. [RESULT] 5") == [0.0]
+
+
+def test_criteria_of_one_name_in_several_default_checklists_stay_apart():
+    metrics = {}
+    both = [{**GATED, "name": name} for name in ("first", "second")]
+    reward = PrometheusReward(judge({"true": 1, "rude": 1}), both)
+    rewarded(reward, "A", log_metric=metrics.__setitem__)
+    assert (metrics["judge/criterion/first/true"], metrics["judge/criterion/second/true"]) == near((1.0, 1.0))

@@ -130,3 +130,15 @@ def test_the_readme_explains_every_metric():
     kinds = {re.sub("(outcome|flag)/.*", r"\1/*", name) for name in NAMES}
     own = {f"judge/{name}" for name in (*ServerStats().take(), "cached")}
     assert {re.sub("/(OUTCOME|DETECTOR)", "/*", name) for name in told} == kinds | own | {"judge/score/RUBRIC"}
+
+
+def test_a_rows_own_rubric_of_the_defaults_name_does_not_count_for_the_defaults_mean():
+    levels = {"criteria": "Is it short?", "name": "helpfulness", "scale": [0, 1]}
+    own = {**levels, "score0_description": "No.", "score1_description": "Yes."}
+    metrics = {}
+    reward = PrometheusReward(
+        PrometheusJudge(ScriptedEngine(["[RESULT] 5", "[RESULT] 0"], confidence=1.0)), "helpfulness"
+    )
+    reward(["Q"] * 2, ["A"] * 2, rubric=[None, own], log_metric=metrics.__setitem__)
+    assert metrics["judge/score/helpfulness"] == pytest.approx(5)
+    assert metrics["judge/unit_score"] == pytest.approx(0.5)

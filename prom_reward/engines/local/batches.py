@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from prom_reward.engines.prefix.prefill import SharedPrefill
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens
 from prom_reward.engines.tokens.label_probs import LabelQuery, read_labels
 from prom_reward.engines.tokens.seeds import sequence_seeds
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, ModelLoadError
 from prom_reward.types import Conversation, JudgePrompt, Readout
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,9 @@ class Batches:
         loaded: The model and its tokenizer.
         conversation: The judge's conversation for that tokenizer.
         decode_batch_size: Feedbacks that are decoded together; None takes 16 on a CPU and 32 on a GPU.
+
+    Raises:
+        ModelLoadError: The tokenizer has tokens that the model does not know.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Batches:
     ) -> None:
         self.loaded = loaded
         self.tokens = JudgeTokens(loaded.tokenizer, conversation)
+        _check_vocabulary(loaded.model, self.tokens.largest_id())
         self.prefill = SharedPrefill(loaded.model)
         self.eos_ids = _eos_ids(loaded)
         self._decode_modes: dict[tuple[str, torch.dtype], DecodeMode] = {}
@@ -213,6 +218,19 @@ def _read_out(readout: Readout | None, state: torch.Tensor) -> float | None:
             "`prom-reward tune`"
         )
     return float(weights.to(state.device) @ state) + readout.bias
+
+
+def _check_vocabulary(model: Any, largest_id: int) -> None:
+    """Refuse a tokenizer that is larger than its model: on a GPU such an id would end the process."""
+    try:
+        size = int(model.get_input_embeddings().num_embeddings)
+    except (AttributeError, NotImplementedError):  # a model that embeds its tokens otherwise
+        return
+    if largest_id >= size:
+        raise ModelLoadError(
+            f"the tokenizer writes token ids up to {largest_id}, the model's embedding has {size} rows; expected the "
+            "tokenizer that the model was trained with: give it with tokenizer="
+        )
 
 
 def _eos_ids(loaded: LoadedModel) -> frozenset[int]:

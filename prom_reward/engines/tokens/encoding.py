@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Any
 
+from prom_reward.errors import ConfigError
 from prom_reward.types import RESULT_MARKER, TextSpan
 
 # Some tokenizers hold control tokens as added tokens that they do not call special: "<think>", "<tool_call>". Words
@@ -65,17 +66,29 @@ class PromptEncoder:
         return ids
 
     def label_tokens(self, labels: tuple[str, ...]) -> LabelTokens:
-        """Return how the labels are written after `[RESULT] `, derived from the tokenizer itself."""
+        """Return how the labels are written after `[RESULT] `, derived from the tokenizer itself.
+
+        Raises:
+            ConfigError: It writes two labels alike, as one without digits does.
+        """
         if labels not in self._label_cache:
             tails = {label: self._continuation(RESULT_MARKER, f"{RESULT_MARKER} {label}") for label in labels}
             first, *others = tails.values()
             shared = min([len(first), *(num_shared(first, other) for other in others)])
             shared = min(shared, min(len(tail) for tail in tails.values()) - 1)
             lead = next(iter(tails.values()))[:shared]
-            self._label_cache[labels] = LabelTokens(
-                tuple(lead), {label: tuple(tail[shared:]) for label, tail in tails.items()}
-            )
+            found = {label: tuple(tail[shared:]) for label, tail in tails.items()}
+            if len(set(found.values())) < len(found):
+                raise ConfigError(
+                    f"the judge's tokenizer writes several of the scores {', '.join(labels)[:60]} as the same tokens; "
+                    "expected tokens of its own for each: give another tokenizer= or scale"
+                )
+            self._label_cache[labels] = LabelTokens(tuple(lead), found)
         return self._label_cache[labels]
+
+    def largest_text_id(self) -> int:
+        """Return the largest id that text can become: control tokens come from markup alone."""
+        return max(set(self._tokenizer.get_vocab().values()).difference(self._special.values()), default=0)
 
     def tails_without_space(self, labels: LabelTokens) -> Mapping[str, tuple[int, ...]]:
         """Return the labels' tokens without a space before them: `[RESULT](4)`, `Score:4`."""

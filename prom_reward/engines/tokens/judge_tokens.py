@@ -82,6 +82,10 @@ class JudgeTokens:
         ids = self.encoder.encode(self.conversation.render(bare), add_bos=self.conversation.adds_bos)
         return [*ids, *self.encoder.label_tokens(prompt.labels).lead]
 
+    def largest_id(self) -> int:
+        """Return the largest id that a prompt can hold."""
+        return max(self.encoder.largest_text_id(), *self.context_ids(JudgePrompt("", "")))
+
     def text(self, ids: Sequence[int]) -> str:
         """Decode ids to text as the judge wrote it."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -8,9 +8,11 @@ import torch
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local import batches as batches_module
 from prom_reward.engines.local.transformers_engine import TransformersEngine
+from prom_reward.engines.model.loading import LoadedModel
+from prom_reward.errors import ModelLoadError
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.types import JudgePrompt
-from tests.tiny_models import tiny_judge
+from tests.tiny_models import tiny_judge, tiny_model, tiny_tokenizer
 
 GREEDY = SamplingParams(max_new_tokens=4, temperature=0, repetition_penalty=1)
 SHARED = "The same long beginning of a task that every prompt of the group has. "
@@ -167,3 +169,16 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
     )
     with pytest.raises(RuntimeError, match="shape mismatch"):
         engine_of(tiny_judge()).generate(PROMPTS, GREEDY)
+
+
+@pytest.mark.parametrize(("missing", "is_refused"), [(0, False), (1, False), (2, True)])
+def test_a_tokenizer_larger_than_its_model_is_refused_unless_only_control_tokens_are_missing(missing, is_refused):
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["<pad_token>"], special_tokens=True)
+    judge = LoadedModel(tiny_model("llama", len(tokenizer) - missing), tokenizer, "float32")
+    engine = TransformersEngine(judge, conversation=CONVERSATIONS["tokenizer"])
+    if not is_refused:
+        engine.load()
+        return
+    with pytest.raises(ModelLoadError, match=f"up to {len(tokenizer) - 2}.* has {len(tokenizer) - 2} rows"):
+        engine.load()

@@ -7,6 +7,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 
 from prom_reward.engines.tokens.encoding import PromptEncoder
+from prom_reward.errors import ConfigError
 from prom_reward.prompts.conversation import LLAMA_2, MISTRAL, ChatTemplateConversation, render_text
 from prom_reward.prompts.prometheus import TASK_TEXTS
 from prom_reward.prompts.template import grading_prompt
@@ -279,3 +280,12 @@ def test_the_labels_and_the_closing_continue_a_text_as_it_is_written_in_one_go(r
 def test_labels_are_derived_once(byte_level):
     encoder = PromptEncoder(byte_level)
     assert encoder.label_tokens(("1", "2")) is encoder.label_tokens(("1", "2"))
+
+
+def test_a_tokenizer_that_writes_scores_alike_is_refused():
+    core = Tokenizer(models.WordLevel({"<unk>": 0, "good": 1, "1": 2}, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    encoder = PromptEncoder(PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>"))
+    assert encoder.label_tokens(("1", "2")).tails == {"1": (2,), "2": (0,)}
+    with pytest.raises(ConfigError, match="1, 2, 3, 4, 5 as the same tokens"):
+        encoder.label_tokens(ONE_TO_FIVE)
