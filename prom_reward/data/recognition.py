@@ -40,11 +40,11 @@ class Recognition:
     unread: list[str] = field(default_factory=list)
     """Columns whose meaning is known and that nobody read."""
 
-    def note(self, example: Example) -> None:
-        """Take in a row whose requests were made."""
+    def note(self, example: Example, *, label: str | None = None) -> None:
+        """Take in a row whose requests were made, and the column of people's label if it has one."""
         if example.kind not in self.kinds:
             self.kinds.append(example.kind)
-        for role, names in example.columns.by_role().items():
+        for role, names in {**example.columns.by_role(), **({"label": [label]} if label else {})}.items():
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
         self.unread += [name for name in unread_columns(example.columns) if name not in self.unread]

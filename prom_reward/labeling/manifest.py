@@ -131,6 +131,8 @@ def _first_difference(old: Any, new: Any) -> tuple[str, str]:
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         return next(_first_difference(one, other) for one, other in zip(old, new, strict=True) if one != other)
     if isinstance(old, str) and isinstance(new, str):
+        if "|" in old and old.count("|") == new.count("|"):  # fingerprints: the part of each that differs
+            return _first_difference(old.split("|"), new.split("|"))
         at = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), 0)
         begin = max(0, at - 30)
         return f"'{old[begin : at + 40]}'", f"'{new[begin : at + 40]}'"

@@ -108,6 +108,7 @@ def audit(
         )
     if page is not None:
         page.write_text(audit_page(result), encoding="utf-8", errors="replace")
+        stderr.print(f"{page}: the page", soft_wrap=True, markup=False, highlight=False)
     if as_json:
         print_json(result.to_dict())
     else:

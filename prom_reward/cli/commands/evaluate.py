@@ -178,6 +178,7 @@ def evaluate(
     figures = {"file": file.name, **found.to_dict()}
     if page is not None and figures["n"]:
         page.write_text(evaluation_page(found, title=file.name), encoding="utf-8")
+        stderr.print(f"{page}: the page", soft_wrap=True, markup=False, highlight=False)
     if fit is not None:
         figures["calibration"] = _fit(found.rows, loaded, fit, shows=not as_json)
     _print_if(figures, as_json=as_json)

@@ -51,7 +51,7 @@ class LabeledChecklist:
 
 def has_verdicts(columns: Columns, column: str | None) -> bool:
     """Whether a row has a column of verdicts."""
-    return _label_column(columns.values, column) is not None
+    return verdict_column(columns.values, column) is not None
 
 
 def text_as_criterion(columns: Columns) -> None:
@@ -97,7 +97,7 @@ def labeled_checklist(
 
 
 def _labels(columns: Columns, leaves: Sequence[Criterion], column: str | None) -> dict[str, tuple[bool, ...]]:
-    name = _label_column(columns.values, column)
+    name = verdict_column(columns.values, column)
     given = columns.values[name] if name is not None else None if column else _inside(columns, leaves)
     if given is None:
         raise RowError(
@@ -119,7 +119,8 @@ def _written(value: Any) -> Any:
         return value
 
 
-def _label_column(values: Mapping[str, Any], column: str | None) -> str | None:
+def verdict_column(values: Mapping[str, Any], column: str | None) -> str | None:
+    """Return the column of a row's verdicts: the named one, else the first known one that has a value."""
     columns = (column,) if column else LABEL_COLUMNS
     return next((name for name in columns if not is_missing(values.get(name))), None)
 

@@ -11,6 +11,7 @@ from prom_reward.data.labels.criterion_labels import (
     has_verdicts,
     labeled_checklist,
     text_as_criterion,
+    verdict_column,
 )
 from prom_reward.data.labels.labeled_rows import LabeledFile, LabeledPair, LabeledRequest
 from prom_reward.data.labels.row_labels import (
@@ -19,6 +20,7 @@ from prom_reward.data.labels.row_labels import (
     known_column,
     label_of,
     on_scale,
+    score_column,
     scores_of,
 )
 from prom_reward.data.preferences import CountedVerdicts
@@ -95,14 +97,14 @@ def collect_labeled(
             continue
         verdicts.note(row.values)
         try:
-            example = row_format.example(row.values)
+            example, label = row_format.example(row.values), None
             if example.kind == "pair":
                 found.pairs.extend(labeled_pairs(example, default_rubrics, columns=columns))
             elif example.kind == "response":
-                _add_response(found, example, default_rubrics, columns)
+                label = _add_response(found, example, default_rubrics, columns)
             else:
                 raise RowError("got several responses in a row; expected one with its label, or a pair")
-            found.recognition.note(example)
+            found.recognition.note(example, label=label)
         except OffScaleError as error:
             off_scale.append(error)
         except InputError as error:
@@ -119,15 +121,15 @@ def collect_labeled(
 
 def _add_response(
     found: LabeledFile, example: Example, default_rubrics: tuple[AnyRubric, ...], columns: LabelColumns
-) -> None:
-    """Add a row's scores, or its verdicts if its rubrics are checklists."""
+) -> str | None:
+    """Add a row's scores, or its verdicts if its rubrics are checklists; return the column that they stand in."""
     if has_verdicts(example.columns, columns.score):
         text_as_criterion(example.columns)
     [requests] = example.requests(default_rubrics)
     checklists = [(one, one.rubric) for one in requests if isinstance(one.rubric, Checklist)]
     if not checklists:
         found.rows.extend(labeled_requests(example, default_rubrics, columns=columns))
-        return
+        return score_column(example.columns.values, columns.score)
     if len(requests) > 1:
         raise RowError(
             f"got {len(requests)} rubrics with a checklist among them; expected a checklist alone, for verdicts"
@@ -144,6 +146,7 @@ def _add_response(
             group=_group(values, columns.group, request),
         )
     )
+    return verdict_column(values, columns.score) or example.columns.read.get("rubric")
 
 
 def _off_scale_problem(errors: Sequence[OffScaleError], others: Sequence[float]) -> str:

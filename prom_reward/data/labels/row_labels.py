@@ -22,20 +22,26 @@ class OffScaleError(RowError):
         self.score, self.scale = score, scale
 
 
-def label_of(values: Mapping[str, Any], score_column: str | None) -> tuple[Any, str, int]:
+def score_column(values: Mapping[str, Any], named: str | None) -> str | None:
+    """Return the column of a row's score: the named one, else the first known one that has a value."""
+    columns = (named,) if named else SCORE_COLUMNS
+    known = next((name for name in columns if not is_missing(values.get(name))), None)
+    return known or ("output" if named is None and "[RESULT]" in str(values.get("output") or "") else None)
+
+
+def label_of(values: Mapping[str, Any], named: str | None) -> tuple[Any, str, int]:
     """Return a row's score or scores, its first feedback, and how many feedbacks it has."""
-    columns = (score_column,) if score_column else SCORE_COLUMNS
-    name = next((name for name in columns if not is_missing(values.get(name))), None)
+    name = score_column(values, named)
+    if name is None:
+        expected = named or f"{', '.join(SCORE_COLUMNS)}; name another with --score-column"
+        raise RowError(f"no score; got the columns {shown_names(values)}, expected one of {expected}")
+    if name == "output" and named is None:
+        written, _, verdict = str(values["output"]).rpartition("[RESULT]")
+        return verdict.strip(), written.removeprefix("Feedback:").strip(), 1
     given = (values.get(column) for column in FEEDBACK_COLUMNS)
     feedback = next((one for one in given if one and not is_missing(one)), "")
     feedbacks = feedback if isinstance(feedback, list | tuple) else [feedback]
-    if name is not None:
-        return values[name], "" if is_missing(feedbacks[0]) else str(feedbacks[0]), len(feedbacks)
-    written, marker, verdict = str(values.get("output") or "").rpartition("[RESULT]")
-    if marker:
-        return verdict.strip(), written.removeprefix("Feedback:").strip(), 1
-    expected = ", ".join(columns) + ("" if score_column else "; name another with --score-column")
-    raise RowError(f"no score; got the columns {shown_names(values)}, expected one of {expected}")
+    return values[name], "" if is_missing(feedbacks[0]) else str(feedbacks[0]), len(feedbacks)
 
 
 def scores_of(label: Any) -> tuple[float, ...]:

@@ -1,16 +1,12 @@
 """Chooses the device and the dtype that a model computes in."""
 
 import os
-import time
-from functools import cache
 
 import torch
 
 from prom_reward.engines.model.source import DtypeName
 from prom_reward.errors import ConfigError
 
-_NUM_TIMINGS = 8
-_CLEARLY = 0.8  # bf16 rounds more coarsely: it has to be worth it
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -47,7 +43,7 @@ def own_device(device: torch.device) -> torch.device:
 
 
 def resolve_dtype(name: DtypeName, device: torch.device, quantization: str | None = None) -> torch.dtype:
-    """Return the dtype to compute in; "auto" takes the one in which the device is fastest."""
+    """Return the dtype to compute in; "auto" takes a fast one of the device, the same in every run."""
     if name != "auto":
         return _DTYPES[name]
     if quantization == "int8":
@@ -59,24 +55,10 @@ def resolve_dtype(name: DtypeName, device: torch.device, quantization: str | Non
     return torch.float16 if device.type == "mps" else torch.float32
 
 
-@cache
 def cpu_has_fast_bf16() -> bool:
-    """Whether matrix products are faster in bf16 than in fp32 on this CPU; timed once a process, in milliseconds.
+    """Whether this CPU has AMX, which multiplies bf16 many times as fast as fp32.
 
-    AMX multiplies bf16 many times as fast as fp32. AVX-512 BF16 alone does on some processors and takes twice the time
-    on others. An x86 processor with neither is about 100 times slower, and is not timed.
+    AVX-512 BF16 alone is faster on some processors and takes twice the time on others. Nothing is timed: on a busy
+    machine two runs of one command would compute in two dtypes, and give two scores.
     """
-    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    if "avx512_bf16" in known and not known["avx512_bf16"] and not known.get("amx_bf16"):
-        return False
-    times = [(_product_s(torch.bfloat16), _product_s(torch.float32)) for _ in range(_NUM_TIMINGS)]
-    bf16, fp32 = (min(column) for column in zip(*times, strict=True))
-    return bool(bf16 < _CLEARLY * fp32)
-
-
-def _product_s(dtype: torch.dtype) -> float:
-    """Return the seconds of a matrix product of the size of a small judge's."""
-    states, weight = torch.ones(256, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
-    start = time.perf_counter()
-    torch.nn.functional.linear(states, weight)
-    return time.perf_counter() - start
+    return hasattr(torch.cpu, "get_capabilities") and bool(torch.cpu.get_capabilities().get("amx_bf16"))

@@ -146,7 +146,8 @@ def test_a_calibration_is_fitted_and_its_effect_shown(run, judged_by, good, rows
 def test_a_page_with_the_plots_is_written(run, judged_by, good, rows_file, tmp_path):
     judged_by(good, command="commands.evaluate")
     page = tmp_path / "judge.html"
-    assert run("evaluate", rows_file(*ROWS), "--page", page, "--resamples", "0").status == 0
+    done = run("evaluate", rows_file(*ROWS), "--page", page, "--resamples", "0")
+    assert (done.status, f"{page}: the page" in done.err) == (0, True)
     shown = page.read_text(encoding="utf-8")
     assert "rows.jsonl" in shown
     assert "Evaluation of a judge" in shown

@@ -3,7 +3,14 @@ import json
 import pytest
 
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.labels.human_labels import LabelColumns, labeled_pairs, labeled_requests, read_labeled
+from prom_reward.data.labels.human_labels import (
+    LabelColumns,
+    collect_labeled,
+    labeled_pairs,
+    labeled_requests,
+    read_labeled,
+)
+from prom_reward.data.rows import Row
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import Rubric, ScoreScale
 
@@ -157,3 +164,18 @@ def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path)
     assert [row.scores[0] for row in found.rows] == pytest.approx([1 + 4 * at / 9 for at in range(10)])
     with pytest.raises(InputError, match="labels from 10 to 10, of which 1 rows leave the scale 0 to 9"):
         read_labeled(path, HELPFUL, columns=LabelColumns(scale=ScoreScale(0, 9)))
+
+
+@pytest.mark.parametrize(
+    ("values", "columns", "label"),
+    [
+        ({**ROW, "gpt4_score": 2, "human_score": 5}, LabelColumns(), "gpt4_score"),
+        ({**ROW, "gpt4_score": 2, "human_score": 5}, LabelColumns(score="human_score"), "human_score"),
+        ({**ROW, "output": "Good. [RESULT] 4"}, LabelColumns(), "output"),
+        ({**ROW, "rubric": [{"criterion": "It agrees.", "points": 1}], "labels": [True]}, LabelColumns(), "labels"),
+        ({**ROW, "rubric": [{"criterion": "It agrees.", "points": 1, "met": True}]}, LabelColumns(), "rubric"),
+    ],
+)
+def test_the_column_of_the_labels_is_told(values, columns, label):
+    found = collect_labeled([Row("row 1", values)], HELPFUL, columns=columns, where="rows")
+    assert f"label from {label}" in str(found.recognition)

@@ -33,6 +33,13 @@ def test_a_missing_score_is_not_read():
         label_of({"rating": 4}, None)
 
 
+def test_a_named_column_without_a_value_is_not_replaced_by_a_verdict_in_the_output():
+    values = {"human": None, "output": "Feedback: Good. [RESULT] 4"}
+    assert label_of(values, None) == ("4", "Good.", 1)
+    with pytest.raises(RowError, match=r"expected one of human$"):
+        label_of(values, "human")
+
+
 def test_labels_of_another_scale_are_mapped_linearly():
     assert on_scale((1.0, 10.0, 5.5), ScoreScale(1, 5), ScoreScale(1, 10)) == (1.0, 5.0, 3.0)
     with pytest.raises(OffScaleError, match="got the score 10; expected 1 to 5"):

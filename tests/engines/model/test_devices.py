@@ -1,48 +1,28 @@
 import pytest
 import torch
 
-from prom_reward.engines.model import devices
-from prom_reward.engines.model.devices import cpu_has_fast_bf16, resolve_device, resolve_dtype
+from prom_reward.engines.model.devices import resolve_device, resolve_dtype
 from prom_reward.errors import ConfigError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
-@pytest.fixture
-def timed(monkeypatch):
-    """Set what the processor can do and how long products take; restore it afterwards."""
-
-    def set_up(capabilities, bf16_s):
-        cpu_has_fast_bf16.cache_clear()
-        if capabilities is None:
-            monkeypatch.delattr(torch.cpu, "get_capabilities")
-        else:
-            monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-        monkeypatch.setattr(devices, "_product_s", lambda dtype: bf16_s if dtype == torch.bfloat16 else 2)
-
-    yield set_up
-    cpu_has_fast_bf16.cache_clear()
-
-
-@pytest.mark.parametrize("bf16_s", [1, 1.9, 3])
 @pytest.mark.parametrize(
-    "capabilities",
-    [{"avx512_bf16": True, "amx_bf16": False}, {"avx512_bf16": False, "amx_bf16": True}, {"architecture": "arm"}, None],
+    ("capabilities", "dtype"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.float32),
+        ({"architecture": "arm"}, torch.float32),
+    ],
 )
-def test_bf16_is_taken_if_its_products_are_clearly_faster(timed, capabilities, bf16_s):
-    timed(capabilities, bf16_s)
-    assert cpu_has_fast_bf16() is (bf16_s == 1)
-    assert resolve_dtype("auto", CPU) == (torch.bfloat16 if bf16_s == 1 else torch.float32)
+def test_a_cpu_takes_bf16_if_it_has_amx(monkeypatch, capabilities, dtype):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert resolve_dtype("auto", CPU) == dtype
 
 
-@pytest.mark.parametrize("capabilities", [{"avx512_bf16": False, "amx_bf16": False}, {"avx512_bf16": False}])
-def test_a_processor_that_emulates_bf16_takes_fp32(timed, capabilities):
-    timed(capabilities, bf16_s=1)
-    assert not cpu_has_fast_bf16()
-
-
-def test_products_of_the_size_of_a_judge_are_timed():
-    assert 0 < devices._product_s(torch.float32) < 1
+def test_a_torch_that_does_not_know_the_cpu_takes_fp32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert resolve_dtype("auto", CPU) == torch.float32
 
 
 @pytest.mark.parametrize(("is_fast", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
