@@ -18,6 +18,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -33,6 +34,7 @@ stdout = Console(markup=False, emoji=False)
 stderr = Console(markup=False, emoji=False, stderr=True)
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
+_LINE_S = 30.0
 
 
 class _Rate(ProgressColumn):
@@ -46,9 +48,25 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f}s each")
 
 
+class _LoggedProgress(Progress):
+    """Bars in a terminal; elsewhere, as in a log, a line every half minute."""
+
+    _last_line = -math.inf
+
+    def update(self, task_id: TaskID, *args: Any, **changes: Any) -> None:
+        """Update a task, and print its line if nobody sees its bar."""
+        super().update(task_id, *args, **changes)
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self._last_line >= _LINE_S:
+            self._last_line = now
+            task = self._tasks[task_id]
+            of_total = "" if task.total is None else f" of {task.total:.0f}"
+            self.console.print(f"{task.description}: {task.completed:.0f}{of_total}", soft_wrap=True, highlight=False)
+
+
 def progress_bar() -> Progress:
     """Return a progress bar on standard error, with rate and time left."""
-    return Progress(
+    return _LoggedProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),

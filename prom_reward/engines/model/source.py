@@ -87,6 +87,11 @@ def lacks_config(path: str) -> bool:
 def load_error(path: str, shown: str, error: Exception) -> ModelLoadError:
     """Return the error to raise if weights, a tokenizer or an adapter cannot be loaded from a path."""
     if lacks_config(path):
+        if (Path(path) / "checkpoints").is_dir():
+            return ModelLoadError(
+                f"cannot load {shown!r}: got the folder of a training that has not ended; run the same "
+                "`prom-reward train-judge` again: it goes on after its last checkpoint"
+            )
         return ModelLoadError(
             f"cannot load {shown!r}: got a folder without config.json; expected one as save_pretrained writes it "
             "(config.json, model.safetensors, tokenizer.json)"

@@ -29,6 +29,17 @@ def test_the_rate_is_items_a_second_or_seconds_an_item(speed, shown):
     assert rate.render(task).plain == shown
 
 
+def test_a_log_gets_a_line_now_and_then(capsys, monkeypatch):
+    with progress_bar() as progress:
+        task = progress.add_task("auditing", total=9)
+        for _ in range(3):
+            progress.update(task, advance=1)
+        monkeypatch.setattr("prom_reward.cli.parts.console._LINE_S", 0.0)
+        progress.update(task, advance=1)
+        lines = capsys.readouterr().err.splitlines()
+    assert lines == ["auditing: 1 of 9", "auditing: 4 of 9"]
+
+
 def test_what_is_printed_is_no_markup(capsys):
     table = Table("[red]head", title="a [/x] :smile:")
     table.add_row("[/INST] [red]x")

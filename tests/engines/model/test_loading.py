@@ -150,6 +150,9 @@ def test_a_folder_without_a_model_is_named(tmp_path):
         f"cannot load {str(tmp_path)!r}: got a folder without config.json; expected one as save_pretrained writes it "
         "(config.json, model.safetensors, tokenizer.json)"
     )
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(ModelLoadError, match="a training that has not ended; run the same `prom-reward train-judge` again"):
+        load_model(source_of(tmp_path))
 
 
 @pytest.mark.parametrize(
