@@ -69,7 +69,7 @@ def shown_limit(share: float | None, limit: float | None) -> str:
 
 
 def _points(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.2f}"
+    return "-" if value is None else f"{value:+z.2f}"
 
 
 def _shown(text: str) -> str:

@@ -197,7 +197,7 @@ def _groups(figures: Figures) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _value(estimate: Estimate) -> str:
-    return "–" if estimate.value is None else f"{estimate.value:.2f}"
+    return "–" if estimate.value is None else f"{estimate.value:z.2f}"
 
 
 def _percent(estimate: Estimate) -> str:
@@ -207,5 +207,5 @@ def _percent(estimate: Estimate) -> str:
 def _interval(estimate: Estimate, factor: float = 1) -> str:
     if estimate.low is None or estimate.high is None:
         return estimate.undefined or "no interval"
-    form = ".0f" if factor == 100 else ".2f"
+    form = "z.0f" if factor == 100 else "z.2f"
     return f"95 %: {estimate.low * factor:{form}} to {estimate.high * factor:{form}}"
