@@ -151,7 +151,7 @@ def test_a_folder_without_a_model_is_named(tmp_path):
         "(config.json, model.safetensors, tokenizer.json)"
     )
     (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(ModelLoadError, match="a training that has not ended; run the same `prom-reward train-judge` again"):
+    with pytest.raises(ModelLoadError, match="a training that has not ended; run the same"):
         load_model(source_of(tmp_path))
 
 
