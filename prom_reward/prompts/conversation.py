@@ -4,6 +4,7 @@ The two fixed forms are FastChat's `llama-2` and `mistral` templates, with which
 trained. Both begin with one BOS, which is never part of the text.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +14,10 @@ from prom_reward.errors import ConfigError
 from prom_reward.thinking import answer_opening
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
+logger = logging.getLogger(__name__)
+
 # With what a template could change: case, quotes, brackets, line breaks, indents.
-_SYSTEM, _USER = (f"Promreward \"'{role}'\"\n\n  & <1>" for role in ("SYSTEM", "USER"))
+_SYSTEM, _USER, _ANSWER = (f"Promreward \"'{role}'\"\n\n  & <1>" for role in ("SYSTEM", "USER", "ANSWER"))
 _EDGE = "\v"  # white space that no template writes itself: if it is gone, the template trims
 
 
@@ -90,6 +93,12 @@ class ChatTemplateConversation:
                 "the tokenizer's chat template does not show the user's message as it is; give another template"
             )
         self._alone = alone
+        if unopened := _unopened(tokenizer, dict(template_kwargs or {}), alone):
+            logger.warning(
+                "the tokenizer's chat template has no generation prompt: the judge answers without the %r that opens "
+                "its turn; expected a template that writes it",
+                unopened[:80],
+            )
         self.adds_bos = False
         text, bos = alone.text, tokenizer.bos_token or ""
         # A BOS that opens every turn (ChatML) is a marker of the turns.
@@ -128,6 +137,21 @@ def _skeleton(tokenizer: Any, template_kwargs: dict[str, Any], stand_ins: tuple[
             f"the tokenizer's chat template fails on a user message ({problem}); give another template"
         ) from problem
     return None
+
+
+def _unopened(tokenizer: Any, template_kwargs: dict[str, Any], alone: "_Skeleton") -> str:
+    """Return what the template writes before an answer, but not for one that is to come; empty if it is all there."""
+    asked, answered = {"role": "user", "content": _USER}, {"role": "assistant", "content": _ANSWER}
+    try:
+        plain, text = (
+            str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False, **template_kwargs))
+            for turns in ([asked], [asked, answered])
+        )
+    except Exception:  # it takes no text as an answer: nothing is known
+        return ""
+    ends = [one.partition(_USER)[2].strip() for one in (alone.text, plain, text.partition(_ANSWER)[0])]
+    is_known = ends[0] == ends[1] and text.count(_USER) == text.count(_ANSWER) == 1 and ends[2].startswith(ends[0])
+    return ends[2].removeprefix(ends[0]).strip() if is_known else ""
 
 
 def _as_blocks(text: str) -> list[dict[str, str]]:

@@ -154,6 +154,28 @@ def test_a_template_without_bos_adds_none(with_template):
     assert (conversation.adds_bos, conversation.written_bos) == (False, "")
 
 
+@pytest.mark.parametrize(
+    ("template", "opening"),
+    [
+        ("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}", "<|assistant|>"),
+        ("{% for m in messages %}{{ m.content }}</s>{% endfor %}", None),
+        (
+            "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }}"
+            "</s>{% endif %}{% endfor %}",
+            None,
+        ),
+        (
+            "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}<think></think>{% endif %}"
+            "{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+            None,
+        ),
+    ],
+)
+def test_a_template_that_does_not_open_the_judges_turn_is_named(with_template, caplog, template, opening):
+    ChatTemplateConversation(with_template(template))
+    assert (f"no generation prompt: the judge answers without the {opening!r}" in caplog.text) == (opening is not None)
+
+
 def test_a_tokenizer_without_bos_adds_none(with_template):
     tokenizer = with_template(TURNS)
     tokenizer.bos_token = None
