@@ -56,10 +56,9 @@ class _LoggedProgress(Progress):
     def update(self, task_id: TaskID, *args: Any, **changes: Any) -> None:
         """Update a task, and print its line if nobody sees its bar."""
         super().update(task_id, *args, **changes)
-        now = time.monotonic()
-        if not self.console.is_terminal and now - self._last_line >= _LINE_S:
+        task, now = self._tasks[task_id], time.monotonic()
+        if not self.console.is_terminal and not task.finished and now - self._last_line >= _LINE_S:
             self._last_line = now
-            task = self._tasks[task_id]
             of_total = "" if task.total is None else f" of {task.total:.0f}"
             self.console.print(f"{task.description}: {task.completed:.0f}{of_total}", soft_wrap=True, highlight=False)
 

@@ -18,7 +18,7 @@ from prom_reward.prompts.guard.lookalikes import fold
 from prom_reward.prompts.guard.neutralize import poses_as_judge
 from prom_reward.types import GradingRequest
 
-DETECTOR_VERSION = 4
+DETECTOR_VERSION = 5
 """Goes up whenever a response can be flagged differently."""
 
 _WORD = re.compile(r"\w+")
@@ -45,6 +45,8 @@ _BRACKETS = re.compile(r"[\s()\[\]{}<>]*")
 _SPOKEN = re.compile(r"[^\W\d_]+|[^\x00-\u25ff]+")  # letters and emoji, without digits, punctuation, boxes and arrows
 _MIN_REPETITIVE_BYTES = 200
 _MAX_COMPRESSION = 14.0
+_MIN_LOOPED_WORDS = 12
+_MAX_UNITS = 16  # lengths of a unit that are tried
 _MAX_LOOKED_AT = 100_000  # characters of one response for the detectors that compare words
 
 
@@ -80,17 +82,37 @@ def _reference_copy(request: GradingRequest) -> bool:
 
 
 def _repetition(request: GradingRequest) -> bool:
-    """Whether the response says the same over and over: it compresses far better than honest lists and tables.
+    """Whether the response says the same over and over: three times and nothing else, or often beside other words.
 
-    Its letters alone must compress half as far, which those of a matrix, a board or an empty table do not; a text of
-    brackets alone has none.
+    The latter compresses far better than honest lists and tables. Its letters alone must compress half as far, which
+    those of a matrix, a board or an empty table do not; a text of brackets alone has none.
     """
     text = request.response[:_MAX_LOOKED_AT]
+    if _is_loop(text):
+        return True
     if len(text.encode("utf-8", "replace")) < _MIN_REPETITIVE_BYTES:
         return False
     if _excess(text) <= 1:
         return False
     return _excess("".join(_SPOKEN.findall(text))) > 0.5 or bool(_BRACKETS.fullmatch(fold(text)))
+
+
+def _is_loop(text: str) -> bool:
+    """Whether a text of twelve words or more is one unit of words, three times or more, up to its end."""
+    beginning = text.lstrip()[:8].lower()
+    if text.lower().count(beginning) < 3:  # most texts: nothing else has to be looked at
+        return False
+    said = _words(text).rstrip()
+    if said.count(" ") < _MIN_LOOPED_WORDS:
+        return False
+    at = 0
+    for _ in range(_MAX_UNITS):
+        at = said.find(said[:32], at + 1)
+        if at < 0 or 3 * at > len(said):
+            return False
+        if said.startswith(said[at:]):
+            return True
+    return False
 
 
 def _excess(text: str) -> float:

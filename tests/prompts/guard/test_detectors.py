@@ -63,6 +63,9 @@ def flags(response: str, **changes) -> tuple[str, ...]:
         (" ".join(RUBRIC.descriptions.values()), "rubric_copy"),
         (f"Here it is. {REFERENCE}", "reference_copy"),
         ("very good " * 60, "repetition"),
+        ("Yes " + "yes " * 20, "repetition"),
+        ("\n".join(["Light is faster than sound, so we see it first."] * 3), "repetition"),
+        ("The answer is the answer is the answer is the answer is the answer.", "repetition"),
         ("Let us see: 4z - 4z = 4z" + " - 4z = 4z" * 120, "repetition"),
         ("haha" * 60, "repetition"),
         ("🙂 " * 80, "repetition"),
@@ -180,6 +183,8 @@ SHAPES = {
     "records": "\n".join(f"INSERT INTO users (id, name) VALUES ({row}, 'User {row}', NOW());" for row in range(100)),
     "JSON": json.dumps([{"id": row, "name": f"user{row}", "is_active": True, "role": "reader"} for row in range(60)]),
     "assertions": "\n".join(f"    assert add({row}, {row}) == {2 * row}" for row in range(60)),
+    "cheers": "Hip hip hooray! Hip hip hooray! Hip hip hooray!",
+    "refrain": "Row, row, row your boat, gently down the stream. " * 2 + "Merrily, merrily, merrily, merrily. " * 3,
     "numbered": "\n".join(f"{row}. I will not talk in class." for row in range(1, 101)),
     "fizz": "\n".join("Fizz" * (row % 3 == 0) + "Buzz" * (row % 5 == 0) or str(row) for row in range(1, 101)),
 }
