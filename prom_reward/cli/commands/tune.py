@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 import yaml
-from rich.markup import escape
 from rich.progress import TaskID
 
 from prom_reward.cli.parts import options
@@ -160,7 +159,7 @@ def _rows(found: Tuning, cell: Cell) -> Iterator[Sequence[str]]:
         change = textwrap.shorten(shown_settings(one.settings), 90) + " (kept)" * one.is_kept
         chosen_by = "-" if one.chosen_by is None else f"{one.chosen_by:+.3f}"
         figures = ("-", "-") if one.figure is None else _figures(one.figure)
-        yield (escape(change), chosen_by, cell(one.gain, sign="+") or "-", *figures, f"{one.price:.2f}")
+        yield (change, chosen_by, cell(one.gain, sign="+") or "-", *figures, f"{one.price:.2f}")
 
 
 def _figures(figure: Figure) -> tuple[str, str]:

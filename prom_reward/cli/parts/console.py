@@ -34,7 +34,7 @@ stdout = Console(markup=False, emoji=False)
 stderr = Console(markup=False, emoji=False, stderr=True)
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-_LINE_S = 30.0
+_LINE_S = 30.0  # between two lines of progress in a log
 
 
 class _Rate(ProgressColumn):

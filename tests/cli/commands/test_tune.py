@@ -51,9 +51,10 @@ def test_the_tuned_judge_is_written_and_read(run, judged_by, judge, data, tmp_pa
 def test_nothing_is_written_if_nothing_helps(run, judged_by, data, tmp_path):
     judged_by(PrometheusJudge(ScriptedEngine(lambda prompt: "[RESULT] 3"), mode="score"), command="commands.tune")
     out = tmp_path / "tuned.yaml"
-    done = run("tune", "smollm2-135m", "--data", data, "--out", out, "--note", USELESS)
+    done = run("tune", "smollm2-135m", "--data", data, "--out", out, "--note", "[be] brief")
     assert done.status == 0
     assert "nothing helps beyond chance" in done.out
+    assert "'[be] brief'" in " ".join(done.out.split())
     assert not out.exists()
 
 
