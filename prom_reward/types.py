@@ -165,6 +165,11 @@ class Conversation(Protocol):
         """The BOS if the text itself begins with it, else empty."""
         ...
 
+    @property
+    def turn_end(self) -> str:
+        """The text that is written after an answer; empty if it is not known."""
+        ...
+
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
         """Return the conversation, up to the end of the response prefix."""
         ...

@@ -142,8 +142,7 @@ class VllmEngine(Engine):
             )
             for prompt, context, seed in zip(prompts, contexts, seeds, strict=True)
         ]
-        eos_ids = {self._judge.tokenizer.eos_token_id, *self._loaded.end_ids} - {None}
-        self._loaded.write(sequences, sampling, eos_ids)
+        self._loaded.write(sequences, sampling, self._judge.end_ids | self._loaded.end_ids)
         return self._judge.finish(prompts, sequences, self._read)
 
     def _label_ids(self, labels: tuple[str, ...]) -> tuple[int, ...]:

@@ -17,7 +17,9 @@ from prom_reward.types import Conversation, JudgePrompt, TextSpan
 logger = logging.getLogger(__name__)
 
 # With what a template could change: case, quotes, brackets, line breaks, indents.
-_SYSTEM, _USER, _ANSWER = (f"Promreward \"'{role}'\"\n\n  & <1>" for role in ("SYSTEM", "USER", "ANSWER"))
+_SYSTEM, _USER, _ANSWER, _NEXT = (
+    f"Promreward \"'{role}'\"\n\n  & <1>" for role in ("SYSTEM", "USER", "ANSWER", "NEXT")
+)
 _EDGE = "\v"  # white space that no template writes itself: if it is gone, the template trims
 
 
@@ -37,6 +39,8 @@ class InstConversation:
     """One BOS has to be put before the ids."""
     written_bos: str = ""
     """The text has none."""
+    turn_end: str = ""
+    """Answers end in the tokenizer's own EOS."""
 
     def render(self, prompt: JudgePrompt) -> tuple[TextSpan, ...]:
         """Return the conversation up to and with the response prefix, without BOS."""
@@ -100,6 +104,7 @@ class ChatTemplateConversation:
                 unopened[:80],
             )
         self.adds_bos = False
+        self.turn_end = _turn_end(tokenizer, dict(template_kwargs or {}))
         text, bos = alone.text, tokenizer.bos_token or ""
         # A BOS that opens every turn (ChatML) is a marker of the turns.
         self.written_bos = bos if text.startswith(bos) and text.count(bos) == 1 else ""
@@ -152,6 +157,19 @@ def _unopened(tokenizer: Any, template_kwargs: dict[str, Any], alone: "_Skeleton
     ends = [one.partition(_USER)[2].strip() for one in (alone.text, plain, text.partition(_ANSWER)[0])]
     is_known = ends[0] == ends[1] and text.count(_USER) == text.count(_ANSWER) == 1 and ends[2].startswith(ends[0])
     return ends[2].removeprefix(ends[0]).strip() if is_known else ""
+
+
+def _turn_end(tokenizer: Any, template_kwargs: dict[str, Any]) -> str:
+    """Return what the template writes after an answer, up to the next question's text; empty if nothing is known."""
+    turns = [("user", _USER), ("assistant", _ANSWER), ("user", _NEXT)]
+    for size in (3, 2):  # templates of single questions refuse a second one
+        messages = [{"role": role, "content": text} for role, text in turns[:size]]
+        try:
+            text = str(tokenizer.apply_chat_template(messages, tokenize=False, **template_kwargs))
+        except Exception:  # as in `_skeleton`
+            continue
+        return text.partition(_ANSWER)[2].partition(_NEXT)[0].strip()
+    return ""
 
 
 def _as_blocks(text: str) -> list[dict[str, str]]:

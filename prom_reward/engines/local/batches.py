@@ -61,7 +61,7 @@ class Batches:
         self.tokens = JudgeTokens(loaded.tokenizer, conversation)
         _check_vocabulary(loaded.model, self.tokens.largest_id())
         self.prefill = SharedPrefill(loaded.model)
-        self.eos_ids = _eos_ids(loaded)
+        self.eos_ids = _eos_ids(loaded.model) | self.tokens.end_ids
         self._decode_modes: dict[tuple[str, torch.dtype], DecodeMode] = {}
         self._batch_size = decode_batch_size or (16 if loaded.device.type == "cpu" else 32)
 
@@ -233,8 +233,7 @@ def _check_vocabulary(model: Any, largest_id: int) -> None:
         )
 
 
-def _eos_ids(loaded: LoadedModel) -> frozenset[int]:
-    """Return the tokens with which the model ends a sequence."""
-    given = getattr(loaded.model.generation_config, "eos_token_id", None)
-    ids = [*(given if isinstance(given, list) else [given]), loaded.tokenizer.eos_token_id]
-    return frozenset(token for token in ids if token is not None)
+def _eos_ids(model: Any) -> frozenset[int]:
+    """Return the tokens with which the model's own configuration ends a sequence."""
+    given = getattr(model.generation_config, "eos_token_id", None)
+    return frozenset(token for token in (given if isinstance(given, list) else [given]) if token is not None)

@@ -90,6 +90,11 @@ class PromptEncoder:
         """Return the largest id that text can become: control tokens come from markup alone."""
         return max(set(self._tokenizer.get_vocab().values()).difference(self._special.values()), default=0)
 
+    def opening_control(self, markup: str) -> int | None:
+        """Return the control token that a markup begins with, if it begins with one."""
+        match = self._special_pattern.match(markup)
+        return self._special[match[0]] if match else None
+
     def tails_without_space(self, labels: LabelTokens) -> Mapping[str, tuple[int, ...]]:
         """Return the labels' tokens without a space before them: `[RESULT](4)`, `Score:4`."""
         opening = self.encode([TextSpan("(", False)], add_bos=False)

@@ -9,7 +9,7 @@ from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.tokens.encoding import LabelTokens, PromptEncoder
 from prom_reward.engines.tokens.label_probs import LabelQuery, Row, likeliest
 from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, marker_end
-from prom_reward.thinking import answer_start, opens_thinking, thoughts_closing
+from prom_reward.thinking import HARMONY_ANSWER, answer_opening, answer_start, opens_thinking, thoughts_closing
 from prom_reward.types import RESULT_MARKER, Conversation, JudgePrompt
 
 Read = Callable[[Sequence[LabelQuery]], tuple[list[dict[str, float]], list[int]]]
@@ -73,6 +73,8 @@ class JudgeTokens:
         self._closes_marker: dict[int, bool] = {}
         self._rendered = rendered
         self._opened = opens_thinking(rendered)
+        self.end_ids = self._end_ids()
+        """Tokens with which an answer ends: the tokenizer's EOS, and the one with which its template ends a turn."""
 
     def context_ids(self, prompt: JudgePrompt) -> list[int]:
         """Return the ids of the rendered prompt; in score mode up to the first token in which the labels differ."""
@@ -228,6 +230,12 @@ class JudgeTokens:
         if token not in self._closes_marker:
             self._closes_marker[token] = RESULT_MARKER[-1] in self.text([token])
         return self._closes_marker[token]
+
+    def _end_ids(self) -> frozenset[int]:
+        # A configuration may still name the base model's EOS alone. Harmony ends its thoughts like its answers.
+        is_harmony = answer_opening(self._rendered) == HARMONY_ANSWER
+        turn_end = None if is_harmony else self.encoder.opening_control(self.conversation.turn_end)
+        return frozenset(token for token in (self.tokenizer.eos_token_id, turn_end) if token is not None)
 
     def _leave_thoughts(self, text: str) -> tuple[str, tuple[int, ...]]:
         """Return what ends thoughts that a text leaves open, as text and as ids; empty if none are open."""

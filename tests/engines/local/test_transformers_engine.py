@@ -264,6 +264,18 @@ def test_a_models_list_of_ends_and_the_tokenizers_end_both_end_a_feedback():
     assert answer.text.startswith("Good. [RESULT] ")
 
 
+@pytest.mark.parametrize("next_turn", ["<|end|>", "{% if not loop.last %}<|end|>{% endif %}"], ids=["end", "next turn"])
+def test_the_token_with_which_the_template_ends_a_turn_ends_a_feedback(next_turn):
+    judge = script_judge({"x": ["Good.", "<|end|>", "More? [RESULT] 2"]}, added=["<|end|>"])
+    judge.tokenizer.chat_template = (
+        "<s>{% for message in messages %}{{ message['content'] }}"
+        f"{{% if message['role'] == 'assistant' %}}{next_turn}{{% endif %}}{{{{ '\\n' }}}}{{% endfor %}}"
+        "{% if add_generation_prompt %}<ans>{% endif %}"
+    )
+    (answer,) = engine_of(judge).generate([JudgePrompt("", "x")], CARD)
+    assert answer.text.startswith("Good. [RESULT] ") and answer.finish_reason == "forced"
+
+
 def test_a_callers_autocast_changes_neither_scores_nor_the_strategy():
     prompts = [JudgePrompt("You judge.", text, "[RESULT] ") for text in ("Sing.", "Name a town.")]
     feedback = [JudgePrompt("You judge.", "Sing.")]

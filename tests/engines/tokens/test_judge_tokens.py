@@ -29,7 +29,7 @@ PIECES = (
 
 
 def judge_tokens(tokenizer):
-    conversation = SimpleNamespace(render=lambda prompt: [TextSpan("", is_markup=True)], adds_bos=False)
+    conversation = SimpleNamespace(render=lambda prompt: [TextSpan("", is_markup=True)], adds_bos=False, turn_end="")
     return JudgeTokens(tokenizer, conversation)
 
 
