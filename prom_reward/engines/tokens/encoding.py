@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Any
 
+from prom_reward.engines.tokens.verdict import find_verdict
 from prom_reward.errors import ConfigError
 from prom_reward.types import RESULT_MARKER, TextSpan
 
@@ -69,22 +70,31 @@ class PromptEncoder:
         """Return how the labels are written after `[RESULT] `, derived from the tokenizer itself.
 
         Raises:
-            ConfigError: It writes two labels alike, as one without digits does.
+            ConfigError: A verdict is not read back as it is written, as by a tokenizer without digits.
         """
         if labels not in self._label_cache:
+            self._check_verdicts(labels)
             tails = {label: self._continuation(RESULT_MARKER, f"{RESULT_MARKER} {label}") for label in labels}
             first, *others = tails.values()
             shared = min([len(first), *(num_shared(first, other) for other in others)])
             shared = min(shared, min(len(tail) for tail in tails.values()) - 1)
             lead = next(iter(tails.values()))[:shared]
             found = {label: tuple(tail[shared:]) for label, tail in tails.items()}
-            if len(set(found.values())) < len(found):
-                raise ConfigError(
-                    f"the judge's tokenizer writes several of the scores {', '.join(labels)[:60]} as the same tokens; "
-                    "expected tokens of its own for each: give another tokenizer= or scale"
-                )
             self._label_cache[labels] = LabelTokens(tuple(lead), found)
         return self._label_cache[labels]
+
+    def _check_verdicts(self, labels: tuple[str, ...]) -> None:
+        """Refuse a tokenizer whose text of a verdict is none: one without digits, with other spaces, with special tokens."""
+        for label in labels:
+            written = f"{RESULT_MARKER} {label}"
+            ids = self._tokenizer(f"Good. {written}", add_special_tokens=False)["input_ids"]
+            text = decoded(self._tokenizer, ids)
+            verdict = find_verdict(text, labels)
+            if verdict is None or verdict.text != label:
+                raise ConfigError(
+                    f"the judge's tokenizer writes {written!r} as tokens that read {text!r:.60}: no score could be read "
+                    "there; expected the same text: give another tokenizer="
+                )
 
     def largest_text_id(self) -> int:
         """Return the largest id that text can become: control tokens come from markup alone."""
@@ -173,9 +183,21 @@ class PromptEncoder:
 
 
 def control_tokens(tokenizer: Any) -> dict[str, int]:
-    """Return the ids of special tokens, and of conversation markers that the tokenizer does not call special."""
-    added = tokenizer.added_tokens_decoder.items()
-    return {str(token): index for index, token in added if token.special or _MARKER.fullmatch(str(token))}
+    """Return the ids of special tokens, and of conversation markers that the tokenizer does not call special.
+
+    The judge's own marker is text, which the guard keeps out of a response.
+    """
+    added = {str(token): (index, token.special) for index, token in tokenizer.added_tokens_decoder.items()}
+    return {
+        name: index
+        for name, (index, is_special) in added.items()
+        if is_special or (_MARKER.fullmatch(name) and name != RESULT_MARKER)
+    }
+
+
+def decoded(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Return ids as the text that a judge wrote, without special tokens."""
+    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def num_shared(first: Sequence[int], second: Sequence[int]) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from prom_reward.engines.base import Generation, SamplingParams
-from prom_reward.engines.tokens.encoding import LabelTokens, PromptEncoder
+from prom_reward.engines.tokens.encoding import LabelTokens, PromptEncoder, decoded
 from prom_reward.engines.tokens.label_probs import LabelQuery, Row, likeliest
 from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, marker_end
 from prom_reward.thinking import HARMONY_ANSWER, answer_opening, answer_start, opens_thinking, thoughts_closing
@@ -90,7 +90,7 @@ class JudgeTokens:
 
     def text(self, ids: Sequence[int]) -> str:
         """Decode ids to text as the judge wrote it."""
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return decoded(self.tokenizer, ids)
 
     def room(self, prompt: JudgePrompt, length: int, limit: int) -> int:
         """Return how many tokens feedback may take before closing and verdict must begin; negative: it does not fit.

@@ -12,6 +12,7 @@ from prom_reward.prompts.conversation import LLAMA_2, MISTRAL, ChatTemplateConve
 from prom_reward.prompts.prometheus import TASK_TEXTS
 from prom_reward.prompts.template import grading_prompt
 from prom_reward.types import GradingRequest, JudgePrompt, Rubric, TextSpan
+from tests.tiny_models import tiny_tokenizer
 
 BENIGN = (
     "Paris.",
@@ -282,10 +283,35 @@ def test_labels_are_derived_once(byte_level):
     assert encoder.label_tokens(("1", "2")) is encoder.label_tokens(("1", "2"))
 
 
-def test_a_tokenizer_that_writes_scores_alike_is_refused():
-    core = Tokenizer(models.WordLevel({"<unk>": 0, "good": 1, "1": 2}, unk_token="<unk>"))
+def _special(*texts: str) -> PreTrainedTokenizerFast:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": list(texts)})
+    return tokenizer
+
+
+def _words(**pieces: int) -> PreTrainedTokenizerFast:
+    vocab = {"<unk>": 0, "good": 1, "[": 2, "]": 3, "RESULT": 4, **pieces}
+    core = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
-    encoder = PromptEncoder(PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>"))
-    assert encoder.label_tokens(("1", "2")).tails == {"1": (2,), "2": (0,)}
-    with pytest.raises(ConfigError, match="1, 2, 3, 4, 5 as the same tokens"):
-        encoder.label_tokens(ONE_TO_FIVE)
+    return PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: _words(), lambda: _words(**{str(label): 4 + label for label in range(1, 6)}), lambda: _special("[RESULT]"), lambda: _special("4")],
+    ids=["no digits", "spaced", "special marker", "special digit"],
+)
+def test_a_tokenizer_whose_verdicts_are_not_read_back_is_refused(make):
+    with pytest.raises(ConfigError, match="no score could be read"):
+        PromptEncoder(make()).label_tokens(ONE_TO_FIVE)
+
+
+def test_the_judges_marker_stays_one_token_if_the_tokenizer_knows_it():
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["[RESULT]", "[OTHER]"])
+    encoder = PromptEncoder(tokenizer)
+    text = "Write [RESULT] and [OTHER]."
+    marker, other = tokenizer.convert_tokens_to_ids(["[RESULT]", "[OTHER]"])
+    ids = encoder.encode([TextSpan(text, False)], add_bos=False)
+    assert marker in ids and marker in encoder.closing_ids and other not in ids
+    assert tokenizer.decode(ids) == text
