@@ -21,7 +21,7 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "input": ("input",),
     "context": (
         *("context", "contexts", "retrieved_contexts", "retrieval_context", "passage", "passages", "document"),
-        *("documents", "article", "story", "support", "background", "knowledge"),
+        *("documents", "article", "story", "support"),
     ),
     "history": (
         *("history", "chat_history", "conversation_history", "dialogue_history", "dialog_history"),
@@ -50,7 +50,7 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "rubric": (
         *("rubric", "score_rubric", "score_rubrics", "grading_rubric", "scoring_rubric", "rubrics", "Rubrics"),
-        *("rubric_items", "checklist", "scoring_questions", "prompt_metadata.rubrics"),
+        *("rubric_items", "checklist", "scoring_questions", "decomposed_questions", "prompt_metadata.rubrics"),
     ),
     "tools": ("tools", "functions", "available_tools"),
     "id": ("id", "prompt_id", "row_id", "uid"),
@@ -61,7 +61,9 @@ _FLAT_RUBRIC = re.compile(r"(?:orig_)?(?:criteria|score\d{1,9}_description)")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d{1,9})\]")
 _PATH = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?\d{1,9}\])*")
 _RUBRIC_LIKE = re.compile(
-    r"(?:.*_)?(?:rubrics?|criteri(?:a|on|ons)|checklists?|grading_(?:notes|guidelines?)|marking_scheme)(?:_(?:list|text|items|json))?",
+    r"(?:.*_)?(?:rubrics?|criteri(?:a|on|ons)|check_?(?:lists?|points?)|principles?|marking_(?:scheme|guide)"
+    r"|(?:grading|scoring|rating|judging|evaluation)_(?:notes|guide|guidelines?|instructions?|questions|principles?))"
+    r"(?:_(?:list|text|items|json))?",
     re.IGNORECASE,
 )
 

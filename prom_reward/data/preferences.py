@@ -22,6 +22,7 @@ SIDES = (
     ("completion_a", "completion_b"),
     ("human_ref_A", "human_ref_B"),  # SHP
     ("conversation_a", "conversation_b"),  # Arena
+    ("messages_a", "messages_b"),  # Search Arena
 )
 """The columns of the two answers; the first pair that a row has wins."""
 VERDICTS = (

@@ -12,7 +12,7 @@ from prom_reward.errors import InputError
 
 QUESTION_PARTS = (
     *(*CHOICES, "constraints", "user_instructions", "persona", "starter_code"),
-    *("evidence", "fact", "facts", "hint", "hints"),
+    *("evidence", "fact", "facts", "hint", "hints", "knowledge", "background"),
     *("table", "schema", "paragraphs", "few_shot_examples", "demonstrations", "files", "attachments"),
     *(f"{name}{end}" for name in ("image", "video", "audio") for end in ("", "s", "_url", "_urls", "_path", "_paths")),
 )
@@ -22,6 +22,10 @@ _SEVERAL_REFERENCES = (
     "gold",  # often the index of a choice
 )
 
+_REFERENCE_LIKE = re.compile(
+    r"(?:gold(?:en|_standard)?|ideal|expected|desired|correct|target|reference|gt|ground_truth|official|oracle)"
+    r"(?:_(?:answer|response|output|solution|completion|text|result)s?)?|human_(?:answer|response)s?|answer_key"
+)
 _UNWARNED_ROLES = ("id", "chosen", "rejected")
 
 logger = logging.getLogger(__name__)
@@ -80,7 +84,7 @@ def unread_columns(columns: Columns) -> list[str]:
     if any(name.startswith("orig_") for name in taken):  # the others are the whole prompt and the judge's answer
         taken |= {"instruction", "input", "output"}
     seen = "\n".join(texts_of([columns.values.get(name) for name in taken]))
-    found = sorted((_KNOWN[_spelling(name)], name) for name in columns.values if _spelling(name) in _KNOWN)
+    found = sorted((_place(name, value), name) for name, value in columns.values.items() if _place(name, value) >= 0)
     unread = [name for _, name in found if name not in taken and _says_more(columns, name, seen)]
     return unread + _own_systems(columns)
 
@@ -94,6 +98,13 @@ _KNOWN = {
     _spelling(name): place
     for place, name in reversed(list(enumerate([*_WARNED, *QUESTION_PARTS, *_SEVERAL_REFERENCES])))
 }
+
+
+def _place(name: object, value: object) -> int:
+    """Return the place of a column among those of known meaning; -1 if its meaning is not known."""
+    written = _spelling(name)
+    is_reference = isinstance(value, str | list | tuple | dict) and _REFERENCE_LIKE.fullmatch(written)
+    return _KNOWN.get(written, len(_KNOWN) if is_reference else -1)
 
 
 def _says_more(columns: Columns, name: str, seen: str) -> bool:

@@ -23,7 +23,9 @@ ROLES: Mapping[str, Role] = {
 _CALL_ROLES = ("function_call", "tool_call")  # ShareGPT: a turn of the assistant that is a call
 _ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 _TEXT_KEYS = ("content", "value", "parts", "text", "message")
-_OTHER_CONTENT_KEYS = ("refusal", "audio", "tool_calls", "function_call")
+_CALL_KEYS = ("tool_calls", "function_calls", "function_call")
+_OTHER_CONTENT_KEYS = ("refusal", "audio", "additional_kwargs", *_CALL_KEYS)
+_SHOWN = re.compile(r"(image|video|audio)s?(?:_urls?)?")
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking", "tool_plan")
 # LangChain's messages name their role `type`, as `dumpd` and as their classes write it.
 _TYPED_ROLES = {
@@ -157,9 +159,8 @@ def _read(item: Any, place: str, default_role: str | None = None) -> Iterator[Me
     parts.add(content)
     parts.texts += [text for text in (item.get("refusal"), _spoken(item)) if isinstance(text, str)]
     parts.thoughts += [item[key] for key in _THOUGHT_KEYS if isinstance(item.get(key), str) and item[key]]
-    parts.calls += [written_call(call, place) for call in _list(item.get("tool_calls"), place)]
-    if isinstance(item.get("function_call"), Mapping):
-        parts.calls.append(written_call(item["function_call"], place))
+    parts.texts += [f"[{shown}]" for shown in _media(item)]
+    parts.calls += [written_call(stored_call(call), place) for call in _calls(item, place)]
     if item.get("channel") in ("analysis", "commentary") and role == "assistant":  # harmony, taken apart by a server
         parts.thoughts, parts.texts = [*parts.thoughts, *parts.texts], []
     yield from parts.messages(role, str(item.get("name") or "") if role == "tool" else "")
@@ -179,18 +180,27 @@ def _role(written: object, place: str) -> Role | Literal["call"]:
 
 
 def _role_name(written: str) -> str:
-    return written.strip().removesuffix(":").lower()
+    return written.strip().removesuffix(":").lower().replace("-", "_")
 
 
 def _content(item: Mapping[str, Any], place: str) -> Any:
-    """Return a message's content; a message that keeps its words elsewhere, or in two places, is refused."""
+    """Return a message's content; a message that keeps its words elsewhere, or others in two places, is refused."""
     found = {key: item[key] for key in _TEXT_KEYS if item.get(key) not in (None, "", [])}
     if len(found) > 1:
-        raise RowError(f"{place}: got content under {' and '.join(found)}; expected one of them")
+        said = [_words(value, place) for value in found.values()]
+        if any(words != said[0] for words in said):
+            raise RowError(f"{place}: got content under {' and '.join(found)}; expected one of them")
+        return next((value for value in found.values() if not isinstance(value, str)), found[next(iter(found))])
     unread = item.keys() - {*_ROLE_KEYS, "name"}
     if unread and not unread & {*_TEXT_KEYS, *_THOUGHT_KEYS, *_OTHER_CONTENT_KEYS}:
         raise RowError(f"{place}: got no content but the keys {', '.join(map(str, item))}; expected 'content'")
     return next(iter(found.values()), None)
+
+
+def _words(content: Any, place: str) -> list[str]:
+    parts = Parts(place)
+    parts.add(content)
+    return "".join(parts.texts).split()
 
 
 def _spoken(item: Mapping[str, Any]) -> object:
@@ -199,10 +209,28 @@ def _spoken(item: Mapping[str, Any]) -> object:
     return audio.get("transcript") if isinstance(audio, Mapping) else None
 
 
+def _media(item: Mapping[str, Any]) -> list[str]:
+    """Return the kinds of media that stand beside a message's content, as Ollama's `images`."""
+    found = [(_SHOWN.fullmatch(str(key)), value) for key, value in item.items() if value]
+    return [match[1] for match, value in found if match and not (isinstance(value, Mapping) and "transcript" in value)]
+
+
+def _calls(item: Mapping[str, Any], place: str) -> list[Any]:
+    """Return a message's tool calls; LangChain may keep those of an API apart from its own."""
+    calls = [call for key in _CALL_KEYS for call in _list(item.get(key), place)]
+    extra = item.get("additional_kwargs")
+    return calls or (_calls(extra, place) if isinstance(extra, Mapping) else [])
+
+
 def _list(value: Any, place: str) -> Sequence[Any]:
-    value = parsed_text(value) if isinstance(value, str) and value.strip() else value
+    """Return tool calls as a list; stored text is parsed, and text that is neither JSON nor Python is one call."""
+    if isinstance(value, str) and value.strip():
+        parsed = parsed_text(value)
+        value = [value] if parsed is None else parsed
     if value is None or value == "":
         return ()
+    if isinstance(value, Mapping):
+        return [value]
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return value
     raise RowError(f"{place}: got tool calls of type {type(value).__name__}; expected a list")

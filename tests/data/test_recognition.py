@@ -65,6 +65,8 @@ def test_a_file_without_unread_columns_is_silent(caplog):
         ({"context": "Rome is old.", "passages": ["Oslo is new."]}, ["passages"]),
         ({"image": {"bytes": b"GIF", "path": None}, "images": []}, ["image"]),
         ({"Reference Answer": "No.", "System": "Be brief."}, ["System", "Reference Answer"]),
+        ({"expected": "No.", "ideal": ["No!"], "correct": False}, ["expected", "ideal"]),
+        ({"knowledge": "It takes geography.", "difficulty": "easy"}, ["knowledge"]),  # Magpie's, which no policy saw
     ],
 )
 def test_columns_of_known_meaning_that_stay_unread_are_named(more, unread):

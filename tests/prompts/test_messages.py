@@ -208,6 +208,37 @@ def test_custom_and_unnamed_tools_are_shown():
     assert message.thoughts == "I look."
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"function_calls": "[calls_of_python(city='Oslo')]"},  # Dolci
+        {"tool_calls": "look(city='Oslo')"},
+        {"tool_calls": {"name": "look", "arguments": {"city": "Oslo"}}},
+        {"additional_kwargs": {"tool_calls": [{"function": {"name": "look", "arguments": '{"city": "Oslo"}'}}]}},
+        {"tool_calls": ["look(city='Oslo')"], "additional_kwargs": {"function_call": {"name": "again"}}},
+    ],
+)
+def test_calls_are_read_wherever_a_message_keeps_them(more):
+    for content in ("", None):
+        [message] = read_messages({"role": "assistant", "content": content, **more})
+        [call] = message.calls
+        assert call.startswith("[calls ") and "Oslo" in call
+
+
+def test_media_beside_a_messages_content_are_shown():
+    told = {"role": "user", "content": "What is it?", "images": ["aGk="], "video_url": "https://x", "audio": None}
+    [message] = read_messages(told)
+    assert message.text == "What is it?[image][video]"
+
+
+def test_content_that_is_written_twice_is_read_once():
+    blocks = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Yes, I do."}]
+    [message] = read_messages({"sender": "assistant", "text": "Yes,\nI do.", "content": blocks})
+    assert (message.text, message.thoughts) == ("Yes, I do.", "Hm.")
+    with pytest.raises(RowError, match="content under content and text"):
+        read_messages({"sender": "assistant", "text": "Yes.", "content": blocks})
+
+
 def test_langchains_classes_name_roles():
     told = [{"type": "HumanMessage", "content": "Hi?"}, {"type": "AIMessage", "content": "Yes."}]
     assert [(one.role, one.text) for one in read_messages(told)] == [("user", "Hi?"), ("assistant", "Yes.")]

@@ -22,6 +22,8 @@ HELPFUL = builtin_rubric("helpfulness")
         (CHECKLIST, (CHECKLIST,)),
         (["helpfulness", {"criteria": ITEMS}], (HELPFUL, CHECKLIST)),
         ({"rubric": CHECKLIST}, (CHECKLIST,)),
+        ([HELPFUL.text, builtin_rubric("honesty").text], (HELPFUL, builtin_rubric("honesty"))),
+        (["It is true and whole.", "No rhymes."], (parse_checklist(["It is true and whole.", "No rhymes."]),)),
     ],
 )
 def test_rubrics_and_checklists_are_told_apart(value, found):
@@ -36,7 +38,7 @@ def test_a_checklist_gets_a_weight_and_a_name_beside_others():
 
 
 @pytest.mark.parametrize(
-    "value", ["helpfullness", ["helpfulness", "onesty"], 7, [], {"criteria": "Is it?"}, ["Be brief"]]
+    "value", ["helpfullness", ["helpfulness", "onesty"], 7, [], {"criteria": "Is it?"}, ["Be brief"], [{"criterion": HELPFUL.text}]]
 )
 def test_what_is_neither_is_refused(value):
     with pytest.raises(RubricError):

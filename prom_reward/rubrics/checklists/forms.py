@@ -34,10 +34,15 @@ def looks_like_checklist(value: Any) -> bool:
     texts = [one for one in items if not isinstance(one, Mapping)]
     return (
         bool(items)
-        and all(isinstance(one, str) and is_sentence(one) for one in texts)
+        and all(isinstance(one, str) and _may_be_criterion(one) for one in texts)
+        and (not texts or any(map(is_sentence, texts)))  # beside one, two words are no rubric's name
         and not any(map(_has_levels, mappings))
         and (not mappings or any(key in one for one in mappings for key in TEXT_KEYS))
     )
+
+
+def _may_be_criterion(text: str) -> bool:
+    return (is_sentence(text) or len(text.split()) > 1) and not has_level_lines(text)
 
 
 def parse_checklist(value: Any, *, name: str = "checklist", allows_code: bool = False) -> Checklist:
@@ -125,7 +130,8 @@ def _text_items(text: str) -> list[Any]:
 
 def _has_levels(item: Mapping[Any, Any]) -> bool:
     """Whether a mapping is a rubric with levels, or holds one."""
-    return not {"rubric", "descriptions"}.isdisjoint(item) or any(is_level_key(str(key)) for key in item)
+    has_keys = not {"rubric", "descriptions"}.isdisjoint(item) or any(is_level_key(str(key)) for key in item)
+    return has_keys or has_level_lines(str(first(item, TEXT_KEYS)))
 
 
 def _criteria(items: Sequence[Any]) -> tuple[Criterion, ...]:
