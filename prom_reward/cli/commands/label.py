@@ -38,12 +38,15 @@ def label(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="A YAML file with judge, rubric, input, out, columns.", rich_help_panel=options.ROWS),
+        typer.Option(
+            help="A YAML file with judge, rubric, input, out and more, as configs/label.yaml.",
+            rich_help_panel=options.ROWS,
+        ),
     ] = None,
     rubric: options.RubricText = None,
     reference: Annotated[
         str | None,
-        typer.Option("--reference", help="For rows without a reference answer.", rich_help_panel=options.ROWS),
+        typer.Option("--reference", help="The reference answer of rows without one.", rich_help_panel=options.ROWS),
     ] = None,
     column: options.Column = None,
     strict: options.Strict = False,
@@ -74,7 +77,7 @@ def label(
     export: Annotated[
         list[str] | None,
         typer.Option(
-            help="Write OUT/TRAINER.jsonl: reward, dpo, kto, sft or grpo; may be repeated.", rich_help_panel=_EXPORTS
+            help="Write OUT/FORMAT.jsonl: reward, dpo, kto, sft or grpo; may be repeated.", rich_help_panel=_EXPORTS
         ),
     ] = None,
     on_disagreement: Annotated[
@@ -130,13 +133,13 @@ def label(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Label preference pairs, responses, or several responses a prompt; write what trainers take.
+    """Label preference pairs, responses, or several responses per prompt; write what trainers take.
 
     The kind of the rows is recognized and printed. Finished shards are kept: run the same command again to resume, also
     after rows were appended. OUT gets `labels.jsonl`, `problems.jsonl` and a file for each `--export`;
     `prom-reward report OUT` makes a page of it.
 
-    Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --export dpo --on-disagreement drop`
+    Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --export dpo --min-margin 0.5`
 
     Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --dry-run`
     """
