@@ -212,7 +212,7 @@ def _from_csv(path: Path) -> RowIterator:
 
 
 def _delimiter(path: Path) -> str:
-    """Return what parts the cells, by the header: spreadsheets write semicolons if their decimals have commas."""
+    """Return what separates the cells, by the header: spreadsheets write semicolons if their decimals have commas."""
     with opened(path) as file:
         header = next(_lines(file), None) or b""
     if _ending(path) == ".tsv":
