@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from prom_reward.errors import RowError
 from prom_reward.pages.notebook import answer_html
 from prom_reward.rubrics.checklists.checklist import Part
-from prom_reward.rubrics.checklists.criterion import is_number
+from prom_reward.rubrics.formats import is_number
 
 Winner = Literal["A", "B", "tie"]
 TOKEN_COUNTS = ("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens")
@@ -212,8 +212,9 @@ class Comparison(_Answer):
     """The verdict on two responses, or the Outcome that says why there is none."""
 
     winner: Winner | None = None
-    """The better response, or "tie" if a judge of single responses scores both alike; of a judge that gives `prob_a`
-    alone the likelier one. Every scored comparison has one."""
+    """The better response. Sampled verdicts vote; of a judge that grades both the higher expected score wins ("tie" if
+    they are equal), so that its winners make no cycles; of a judge that gives `prob_a` alone the likelier one wins. If
+    `prob_a` is near 1/2, it may favor the other response. Every scored comparison has a winner."""
     feedback: str = ""
     """The judge's feedback."""
     prob_a: float | None = None

@@ -1,11 +1,13 @@
 """Bounded reads and atomic writes of text files."""
 
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
 import yaml
 
@@ -25,11 +27,30 @@ def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding
         OSError: It cannot be read.
         UnicodeDecodeError: It is not text in this encoding.
     """
-    with Path(path).open("rb") as file:
+    with opened(Path(path)) as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise InputError(f"{path}: the file is larger than {max_bytes >> 20} MiB; expected a smaller one")
     return content.decode(encoding)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read its bytes; one that ends in `.gz` is unpacked.
+
+    Raises:
+        InputError: It ends in `.gz` and is no whole gzip file; raised when the damage is reached.
+        OSError: It cannot be read.
+    """
+    if path.suffix.lower() != ".gz":
+        with path.open("rb") as file:
+            yield file
+        return
+    try:
+        with gzip.open(path) as unpacked:
+            yield cast(BinaryIO, unpacked)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: not a whole gzip file ({error}); expected one: download or pack it again") from error
 
 
 def read_yaml(path: str | Path) -> Any:

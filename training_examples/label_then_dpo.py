@@ -1,4 +1,4 @@
-"""Label a preference file, put its pairs into the judge's order, and train a policy on them with DPO.
+"""Label a preference file, and train a policy with DPO on the pairs whose order the judge confirms.
 
     python training_examples/label_then_dpo.py --dataset pairs.jsonl --out dpo --max-steps 20
 

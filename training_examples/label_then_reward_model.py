@@ -1,8 +1,8 @@
-"""Label a preference file and distil the judge into a small reward model, its margins included.
+"""Label a preference file, and train a small reward model with margins on the pairs whose order the judge confirms.
 
     python training_examples/label_then_reward_model.py --dataset pairs.jsonl --out reward-model --max-steps 20
 
-The reward model costs one forward pass of a small network while the judge costs a prompt with a rubric.
+A reward model reads prompt and response alone; the judge reads a rubric, too, and may write feedback.
 """
 
 import argparse

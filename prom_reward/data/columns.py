@@ -69,13 +69,13 @@ _RUBRIC_LIKE = re.compile(
 
 
 def check_roles(columns: Mapping[str, str]) -> None:
-    """Raise ConfigError if a role that a column is named for is unknown."""
-    for role in columns:
+    """Raise ConfigError if a role that a column is named for is unknown, or its column is no name and no path."""
+    for role, column in columns.items():
         if role not in COLUMN_NAMES:
             known = ", ".join(COLUMN_NAMES)
             raise ConfigError(f"unknown column role {role!r}; expected one of {known}.{near_miss(role, COLUMN_NAMES)}")
-        if "[" in columns[role] and not _PATH.fullmatch(columns[role]):
-            raise ConfigError(f"got the column {columns[role]!r}; expected a name or a path, as messages[-1].content")
+        if not isinstance(column, str) or ("[" in column and not _PATH.fullmatch(column)):
+            raise ConfigError(f"got the column {column!r:.60}; expected a name or a path, as messages[-1].content")
 
 
 class Columns:

@@ -1,7 +1,9 @@
 """Reads rows from JSONL, JSON, CSV, TSV, Parquet and `datasets` folders; a broken one becomes a BrokenRow."""
 
 import csv
+import io
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from prom_reward.errors import InputError, RowError
-from prom_reward.files import MAX_TABLE_BYTES, is_too_deep, read_text
+from prom_reward.files import MAX_TABLE_BYTES, is_too_deep, opened, read_text
 
 _MAX_LINE_BYTES = 64 << 20  # one row; what is longer is no row but a file without line ends
 
@@ -58,9 +60,15 @@ def read_rows(path: str | Path) -> RowIterator:
         ".tsv": _from_csv,
         ".parquet": _from_parquet,
     }
-    if path.suffix.lower() not in readers:
-        raise InputError(f"{path}: got the ending {path.suffix!r}; expected one of {', '.join(readers)} or a folder")
-    return readers[path.suffix.lower()](path)
+    if _ending(path) not in readers:
+        known = f"{', '.join(readers)} (also with .gz)"
+        raise InputError(f"{path}: got the ending {_ending(path)!r}; expected one of {known} or a folder")
+    return readers[_ending(path)](path)
+
+
+def _ending(path: Path) -> str:
+    """Return the ending that tells the format, in lower case and without a last `.gz`."""
+    return (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
 def read_values(path: str | Path) -> list[dict[str, Any]]:
@@ -81,8 +89,8 @@ def read_values(path: str | Path) -> list[dict[str, Any]]:
 def count_rows(path: str | Path) -> int | None:
     """Return the number of rows if it is cheap to count, for progress bars."""
     path = Path(path)
-    if path.suffix.lower() in (".jsonl", ".ndjson") and path.is_file():
-        with path.open("rb") as file:
+    if _ending(path) in (".jsonl", ".ndjson") and path.is_file():
+        with opened(path) as file:
             return sum(1 for line in _lines(file) if line is None or line.strip())
     if path.suffix.lower() == ".parquet" and path.is_file():
         import pyarrow
@@ -94,7 +102,7 @@ def count_rows(path: str | Path) -> int | None:
 
 
 def _from_jsonl(path: Path) -> RowIterator:
-    with path.open("rb") as file:
+    with opened(path) as file:
         for number, line in enumerate(_lines(file), start=1):
             if line is None:
                 yield BrokenRow(f"line {number}", f"longer than {_MAX_LINE_BYTES >> 20} MiB")
@@ -151,14 +159,25 @@ def _from_json(path: Path) -> RowIterator:
             return
         raise InputError(f"{path}: not a valid JSON file ({error}); expected a list of objects") from error
     if not isinstance(content, list):
-        raise InputError(f"{path}: got {type(content).__name__}; expected a list of objects")
+        content = _wrapped(content, path)
     for number, values in enumerate(content, start=1):
         yield _row(values, f"row {number}")
 
 
+def _wrapped(content: Any, path: Path) -> list[Any]:
+    """Return the list that stands under `data` beside facts on the file, as in SQuAD's."""
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: got {type(content).__name__}; expected a list of objects")
+    if not isinstance(content.get("data"), list):
+        keys = textwrap.shorten(", ".join(map(repr, content)), 80) or "none"
+        raise InputError(f"{path}: got an object with the keys {keys}; expected a list of objects, or one under 'data'")
+    found: list[Any] = content["data"]
+    return found
+
+
 def _begins_with_object(path: Path) -> bool:
     """Whether the first line that is not empty is an object by itself."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         first = next((line for line in _lines(file) if line is None or line.strip()), None)
     return first is not None and isinstance(_json_row(first, ""), Row)
 
@@ -173,8 +192,9 @@ def _from_csv(path: Path) -> RowIterator:
             yield text
 
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(lines(file), strict=True, delimiter=_delimiter(path))
+        with opened(path) as file:
+            text_file = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            reader = csv.DictReader(lines(text_file), strict=True, delimiter=_delimiter(path))
             names = reader.fieldnames or ()
             if twice := [name for at, name in enumerate(names) if name in names[:at]]:
                 raise InputError(f"{path}: got the column {twice[0]!r} twice; expected each column once")
@@ -192,10 +212,10 @@ def _from_csv(path: Path) -> RowIterator:
 
 
 def _delimiter(path: Path) -> str:
-    """Return what parts the cells, by the header: spreadsheets write semicolons if their decimals have commas."""
-    with path.open("rb") as file:
+    """Return what separates the cells, by the header: spreadsheets write semicolons if their decimals have commas."""
+    with opened(path) as file:
         header = next(_lines(file), None) or b""
-    if path.suffix.lower() == ".tsv":
+    if _ending(path) == ".tsv":
         return "\t"
     return next((mark for mark in ",;\t" if mark.encode() in header), ",")
 

@@ -39,6 +39,10 @@ class Estimate:
     warning: str | None = None
     """Why the interval should not be relied on."""
 
+    def __repr__(self) -> str:
+        notes = "".join(f", {note}" for note in (self.undefined, self.warning) if note)
+        return f"Estimate({shown_estimate(self)}{notes})"
+
     def to_dict(self) -> dict[str, float | str | None]:
         """Return the estimate as JSON values."""
         shown: dict[str, float | str | None] = {"value": self.value, "low": self.low, "high": self.high}

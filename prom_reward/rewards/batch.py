@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prom_reward.data.columns import COLUMN_NAMES, Columns
+from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles
 from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import ConfigError, RowError, RubricError
 from prom_reward.judging.base import Judge
@@ -27,6 +27,7 @@ class RowReader:
     """Whether the judge sees the policy's thoughts."""
 
     def __post_init__(self) -> None:
+        check_roles(self._named)
         names = [rubric.name for rubric in self.rubrics]
         if double := next((name for name in names if names.count(name) > 1), None):
             raise ConfigError(
@@ -57,28 +58,28 @@ class RowReader:
         if len(prompts) != len(completions):
             raise RowError(f"got {len(prompts)} prompts and {len(completions)} completions; expected as many of each")
         requests = []
-        for at, row in enumerate(self._rows(columns, len(prompts))):
-            instruction, response = transcript(
-                prompts[at], completions[at], include_reasoning=self.include_reasoning, guard=guard
-            )
+        rows = zip(prompts, completions, self._rows(columns, len(prompts)), strict=True)
+        for at, (prompt, completion, row) in enumerate(rows):
             try:
-                rubrics, reference = row.own_rubrics() or self.rubrics, row.reference()
+                instruction, response = transcript(
+                    prompt, completion, include_reasoning=self.include_reasoning, guard=guard
+                )
+                requests.append(self._row_requests(row, instruction, response))
             except (RubricError, RowError) as error:
                 raise type(error)(f"row {at}: {error}") from error
-            if not rubrics:
-                raise RubricError(
-                    f"row {at} has no rubric in its columns and no default was given; pass rubric= (a built-in name "
-                    "such as 'helpfulness', or a rubric of your own), or rubric_column="
-                )
-            requests.append(
-                [
-                    GradingRequest(
-                        instruction=instruction, response=response, rubric=rubric, reference_answer=reference
-                    )
-                    for rubric in rubrics
-                ]
-            )
         return requests
+
+    def _row_requests(self, row: Columns, instruction: str, response: str) -> list[GradingRequest]:
+        rubrics, reference = row.own_rubrics() or self.rubrics, row.reference()
+        if not rubrics:
+            raise RubricError(
+                "no rubric in the row's columns and no default; pass rubric= (a built-in name such as 'helpfulness', "
+                "or a rubric of your own), or rubric_column="
+            )
+        return [
+            GradingRequest(instruction=instruction, response=response, rubric=rubric, reference_answer=reference)
+            for rubric in rubrics
+        ]
 
     def unread(self, prompts: Sequence[PromptValue], columns: Mapping[str, Any]) -> list[str]:
         """Return the columns of the first row whose meaning is known but that the judge does not see."""
@@ -89,10 +90,15 @@ class RowReader:
             return [name for name in unread_columns(row) if row.values[name] != prompt]
         return []
 
+    @property
+    def _named(self) -> dict[str, str]:
+        """The columns that the caller named, by role."""
+        roles = {"rubric": self.rubric_column, "reference_answer": self.reference_column}
+        return {role: name for role, name in roles.items() if name is not None}
+
     def _rows(self, columns: Mapping[str, Any], length: int) -> list[Columns]:
         """Return the rows of the columns, without the other values that a trainer passes."""
-        roles = {"rubric": self.rubric_column, "reference_answer": self.reference_column}
-        named = {role: name for role, name in roles.items() if name is not None}
+        named = self._named
         for name in [*COLUMN_NAMES["rubric"], *COLUMN_NAMES["reference_answer"], *named.values()]:
             if columns.get(name) is not None and not _is_column(columns[name], length):
                 raise RowError(

@@ -125,6 +125,17 @@ class Reporter:
             trainer.log_extra("judge_feedback", shown)
 
 
+def given_name(name: str | None) -> str | None:
+    """Return the name that a user gave to a reward; None for none.
+
+    Raises:
+        ConfigError: It is no text, or empty.
+    """
+    if name is not None and not (isinstance(name, str) and name):
+        raise ConfigError(f"got name={name!r:.40}; expected a text that is not empty, or None")
+    return name
+
+
 def derived_name(kind: str, rubrics: Sequence[AnyRubric], settings: Sequence[object]) -> str:
     """Return a name of the rubrics with a digest of the settings.
 

@@ -1,12 +1,12 @@
 """PrometheusReward: the reward function for TRL's trainers."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from prom_reward.errors import ConfigError
-from prom_reward.judging.base import Judge
+from prom_reward.judging.base import Judge, RubricLike
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.async_reward import AsyncReward
@@ -14,7 +14,7 @@ from prom_reward.rewards.batch import JudgedBatch, RowReader
 from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rewards.normalizers import NormalizerLike, resolve_normalizer
 from prom_reward.rewards.observers.observer import LogMetric, Observer
-from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name
+from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name, given_name
 from prom_reward.rewards.reward_rule import RewardRule, ScoreKind
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 from prom_reward.types import GradingRequest, ScoreScale
@@ -65,7 +65,7 @@ class PrometheusReward:
     def __init__(
         self,
         judge: Judge,
-        rubric: "str | Mapping[str, Any] | AnyRubric | Sequence[Any] | None" = None,
+        rubric: RubricLike | None = None,
         *,
         normalizer: NormalizerLike = "unit",
         score: ScoreKind = "expected",
@@ -97,7 +97,7 @@ class PrometheusReward:
             on_unscored_rubric=on_unscored_rubric,
         )
         self._reporter = Reporter(self.rows, observers, log_path)
-        self.__name__ = name or _derived_name(judge, self.rows, self.rule)
+        self.__name__ = given_name(name) or _derived_name(judge, self.rows, self.rule)
 
     def __repr__(self) -> str:
         rubrics = ", ".join(rubric.name for rubric in self.rubrics) or "of each row"

@@ -6,7 +6,6 @@ backbone for hidden states and its head for a score at the last token.
 
 import logging
 from collections.abc import Sequence
-from math import isfinite
 from types import SimpleNamespace
 from typing import Any, Literal, Protocol
 
@@ -14,6 +13,7 @@ import torch
 
 from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.rewards.prompt_collator import PromptCollator, Row
+from prom_reward.rubrics.formats import is_number
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,7 @@ class PrometheusRewardModel(torch.nn.Module):
 
     def __init__(self, reward: Reward, processing_class: Any, *, on_unscored: OnUnscored = "mean") -> None:
         super().__init__()
-        is_number = isinstance(on_unscored, int | float) and not isinstance(on_unscored, bool) and isfinite(on_unscored)
-        if not is_number and on_unscored not in ("mean", "raise"):
+        if not is_number(on_unscored) and on_unscored not in ("mean", "raise"):
             raise ConfigError(f"got on_unscored={on_unscored!r}; expected 'mean', 'raise' or a finite number")
         self.reward = reward
         self.tokenizer = getattr(processing_class, "tokenizer", processing_class)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.rewards.normalizers import Normalizer, UnitInterval
+from prom_reward.rubrics.formats import is_number
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import Checklist, GradingRequest, Judgment, ScoreScale
 
@@ -29,9 +30,7 @@ class RewardRule:
     def __post_init__(self) -> None:
         if self.on_unscored is None:
             object.__setattr__(self, "on_unscored", "none")
-        number = self.on_unscored
-        is_number = isinstance(number, int | float) and not isinstance(number, bool) and isfinite(number)
-        if not is_number and self.on_unscored not in ("none", "raise"):
+        if not is_number(self.on_unscored) and self.on_unscored not in ("none", "raise"):
             raise ConfigError(f"got on_unscored={self.on_unscored!r}; expected 'none', 'raise' or a finite number")
         if self.score not in ("expected", "integer"):
             raise ConfigError(f"got score={self.score!r}; expected 'expected' or 'integer'")

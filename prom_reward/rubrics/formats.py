@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def is_level_key(key: str) -> bool:
 def has_level_lines(text: str) -> bool:
     """Whether a text describes levels in `Score 1: ...` lines."""
     return bool(_LOOSE_LEVEL_LINE.search(text))
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number and no boolean."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -inf < value < inf
 
 
 def is_rendered(text: str) -> bool:
@@ -177,7 +183,7 @@ def _fields(levels: Mapping[int, str], *, criteria: str, name: object, scale: ob
     if not levels:
         raise RubricError(f"rubric {criteria!r:.80} describes no score; expected 'score1_description'...")
     return {
-        "name": str(name) if name else _short_name(criteria),
+        "name": str(name) if name else short_name(criteria, "rubric"),
         "criteria": criteria,
         "descriptions": levels,
         "scale": _scale(scale, levels),
@@ -198,6 +204,7 @@ def _scale(scale: object, levels: Mapping[int, str]) -> ScoreScale:
     raise RubricError(f"got the scale {scale!r:.40}; expected [low, high], for example [1, 5]")
 
 
-def _short_name(criteria: str) -> str:
-    words = re.findall(r"\w+", criteria.lower())
-    return "_".join(words[:6])[:40] or "rubric"
+def short_name(text: str, default: str) -> str:
+    """Return a name made of a text's first words, or the default if it has none."""
+    words = re.findall(r"\w+", text.lower())
+    return "_".join(words[:6])[:40] or default

@@ -1,6 +1,5 @@
 """Rubrics with a description for every score, and the built-in ones."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -12,7 +11,15 @@ from typing import Any, overload
 import yaml
 
 from prom_reward.errors import RubricError, near_miss
-from prom_reward.rubrics.formats import file_value, is_file, is_rendered, json_value, mapping_fields, text_fields
+from prom_reward.rubrics.formats import (
+    file_value,
+    is_file,
+    is_number,
+    is_rendered,
+    json_value,
+    mapping_fields,
+    text_fields,
+)
 from prom_reward.rubrics.scale import ScoreScale
 
 _DEFAULT_SCALE = ScoreScale(1, 5)
@@ -48,7 +55,7 @@ class Rubric:
             )
         if not self.criteria.strip():
             raise RubricError(f"rubric {self.name!r}: got empty criteria, expected the question to judge by")
-        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float) or not 0 < self.weight < math.inf:
+        if not is_number(self.weight) or self.weight <= 0:
             raise RubricError(f"rubric {self.name!r}: got the weight {self.weight!r:.40}, expected a number over 0")
         ordered = {label: self.descriptions[label] for label in self.scale.labels}
         object.__setattr__(self, "descriptions", ordered)

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict
 from pydantic import Field, model_validator
 
 from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.model.source import DtypeName
 from prom_reward.engines.server.source import ApiName, ServerSource
 from prom_reward.errors import ConfigError
 from prom_reward.judging.asking.prompting import CriterionText, JudgeMode
@@ -15,6 +16,7 @@ from prom_reward.prompts.prometheus import Layout, LevelOrder, PromptStyle
 from prom_reward.settings.validation import Strict
 
 ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"]
+EngineName = Literal["transformers", "vllm", "openai"]
 
 
 class JudgeConfig(Strict):
@@ -26,7 +28,7 @@ class JudgeConfig(Strict):
     """One line for `prom-reward judges`."""
     preset: str | None = None
     """A known judge, whose settings hold unless this one says otherwise."""
-    engine: Literal["transformers", "vllm", "openai"] = "transformers"
+    engine: EngineName = "transformers"
     """What runs the weights."""
     vllm: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of `vllm.LLM`."""
@@ -46,7 +48,7 @@ class JudgeConfig(Strict):
     """The GGUF file inside the model's folder."""
     revision: str | None = None
     """The hub revision."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: DtypeName = "auto"
     """What it computes in."""
     device: str | None = None
     """None takes the first GPU, else the CPU."""
@@ -73,7 +75,7 @@ class JudgeConfig(Strict):
     mode: JudgeMode = "feedback"
     """Whether feedback is written before the score."""
     num_samples: int = Field(default=1, ge=1)
-    """Feedbacks a request."""
+    """Number of feedbacks for each request."""
     sampling: SamplingParams = SamplingParams()
     """How feedback is written."""
     guard: bool = True
@@ -123,12 +125,15 @@ class JudgeConfig(Strict):
 
 
 class JudgeOverrides(TypedDict, total=False):
-    """The keywords of `load_judge`, for editors and type checkers: the fields of JudgeConfig."""
+    """The keywords of `load_judge`: JudgeConfig's fields, repeated because no type checker derives them from a model.
+
+    A test holds names and types to JudgeConfig's.
+    """
 
     name: str
     description: str
     preset: str | None
-    engine: Literal["transformers", "vllm", "openai"]
+    engine: EngineName
     vllm: dict[str, Any]
     url: str | None
     api: ApiName
@@ -138,7 +143,7 @@ class JudgeOverrides(TypedDict, total=False):
     adapter: str | None
     gguf_file: str | None
     revision: str | None
-    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+    dtype: DtypeName
     device: str | None
     device_map: str | None
     quantization: Literal["int8"] | None

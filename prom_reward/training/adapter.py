@@ -46,7 +46,7 @@ def train_adapter(
     """
     from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback
 
-    from prom_reward.training.trainer import JudgeTrainer, packs_attention
+    from prom_reward.training.trainer import JudgeTrainer, SavesByTime, packs_attention
 
     torch.manual_seed(run.seed)
     stamp = {**stamp, "base_digest": weights_digest(loaded.model)}
@@ -61,7 +61,11 @@ def train_adapter(
             weights=run.weights,
             model=_frozen_below(_with_adapter(loaded.model, run), run.frozen_layers),
             args=arguments,
-            callbacks=[*callbacks, *([EarlyStoppingCallback(run.patience)] if run.patience and validation else [])],
+            callbacks=[
+                SavesByTime(),
+                *([EarlyStoppingCallback(run.patience)] if run.patience and validation else []),
+                *callbacks,
+            ],
         )
         trainer.remove_callback(PrinterCallback)  # both write to standard output
         trainer.remove_callback(ProgressCallback)

@@ -1,17 +1,37 @@
 """A transformers Trainer for packs, and its validation measures."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 
 from prom_reward.evaluation.agreement import pearson, spearman
 from prom_reward.training.losses import LossWeights, expected_index, kept_positions, pack_loss
 from prom_reward.training.packing import Pack
 from prom_reward.training.tree_attention import is_available, tree_attention
+
+SAVE_SECONDS = 600.0
+"""A training that is killed loses no more than this and a step, however many steps `save_steps` counts."""
+
+
+class SavesByTime(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Saves a checkpoint if the last one is older than `SAVE_SECONDS`; a slow machine's steps take minutes."""
+
+    def __init__(self) -> None:
+        self._saved_at = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a checkpoint if it is time."""
+        if time.monotonic() - self._saved_at >= SAVE_SECONDS:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note the time of a checkpoint."""
+        self._saved_at = time.monotonic()
 
 
 class JudgeTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed

@@ -1,4 +1,5 @@
 import csv
+import gzip
 import json
 import re
 
@@ -43,11 +44,23 @@ def write_folder(path):
     Dataset.from_list(ROWS).save_to_disk(path)
 
 
+def packed(write):
+    def write_packed(path):
+        write(path)
+        path.write_bytes(gzip.compress(path.read_bytes()))
+
+    return write_packed
+
+
 WRITERS = {
     "rows.jsonl": write_jsonl,
     "rows.ndjson": write_jsonl,
     "ROWS.JSONL": write_jsonl,
     "rows.json": write_json,
+    "wrapped.json": lambda path: path.write_text(json.dumps({"version": 1, "data": ROWS})),
+    "rows.jsonl.gz": packed(write_jsonl),
+    "rows.json.gz": packed(write_json),
+    "rows.csv.GZ": packed(write_csv),
     "rows.csv": write_csv,
     "rows.parquet": write_parquet,
     "folder": write_folder,
@@ -80,7 +93,14 @@ def test_every_row_knows_its_place(tmp_path, name, places):
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("rows.jsonl", 3), ("rows.parquet", 3), ("rows.csv", None), ("rows.json", None), ("folder", None)],
+    [
+        ("rows.jsonl", 3),
+        ("rows.jsonl.gz", 3),
+        ("rows.parquet", 3),
+        ("rows.csv", None),
+        ("rows.json", None),
+        ("folder", None),
+    ],
 )
 def test_rows_are_counted_where_it_is_cheap(tmp_path, name, count):
     path = tmp_path / name
@@ -205,13 +225,22 @@ def test_a_csv_cell_may_be_long(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("rows.json", b'{"a": 1}', "got dict; expected a list of objects"),
+        (
+            "rows.json",
+            b'{"a": 1, "data": 2}',
+            "got an object with the keys 'a', 'data'; expected a list of objects, or",
+        ),
+        ("rows.json", b"5", "got int; expected a list of objects"),
+        ("rows.jsonl.gz", b"{}", "not a whole gzip file (Not a gzipped file"),
+        ("rows.jsonl.gz", gzip.compress(b'{"a": 1}' * 9)[:-9], "not a whole gzip file (Compressed file ended before"),
+        ("rows.json.gz", gzip.compress(b"[]")[:9], "not a whole gzip file (Compressed file ended before"),
+        ("rows.csv.gz", gzip.compress(b"a")[:10] + b"\xff\xff\xff", "not a whole gzip file (Error -3"),
         ("rows.json", b"[{]", "not a valid JSON file (Expecting property name enclosed in double quotes: line 1 "),
         ("rows.json", b'["\xff"]', "not a valid JSON file ('utf-8' codec can't decode byte 0xff"),
         ("rows.json", b"[" * 100_000, "not a valid JSON file (maximum recursion depth exceeded"),
         ("rows.parquet", b"no parquet at all", "not a valid Parquet file (Parquet magic bytes not found"),
-        ("rows.txt", b"x", f"got the ending '.txt'; expected one of {ENDINGS} or a folder"),
-        ("rows", b"x", f"got the ending ''; expected one of {ENDINGS} or a folder"),
+        ("rows.txt", b"x", f"got the ending '.txt'; expected one of {ENDINGS} (also with .gz) or a folder"),
+        ("rows", b"x", f"got the ending ''; expected one of {ENDINGS} (also with .gz) or a folder"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path, name, content, message):

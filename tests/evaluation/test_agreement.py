@@ -131,3 +131,9 @@ def test_a_better_judge_differs_and_an_undefined_one_has_no_difference():
     assert found.low > 0
     assert found.p_value < 0.01
     assert difference(lambda at: None, lambda at: 1.0, clusters).value is None
+
+
+def test_an_estimate_shows_itself_rounded_with_what_a_reader_should_know():
+    found = Estimate(0.123456, low=-0.05, high=0.25, p_value=0.2, warning="few questions")
+    assert repr(found) == "Estimate(0.123 [-0.050, 0.250], few questions)"
+    assert repr(Estimate(None, undefined="no side varies")) == "Estimate(-, no side varies)"

@@ -1,4 +1,5 @@
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ def test_the_tree_in_the_readme_is_the_tree():
     rooms = {f"{path.name}/" for path in package.iterdir() if path.is_dir()} - {"__pycache__/"}
     files = {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
     assert rooms | files <= named <= folders | files
+
+
+def test_the_tree_in_the_readme_has_the_order_of_the_imports():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layer_of = {name: at for at, layer in enumerate(contracts[0]["layers"]) for name in layer.split(" | ")}
+    shown = re.findall(r"^    (?:├|└)── (\w+)", README, re.MULTILINE)
+    layers = [layer_of[name] for name in shown if name in layer_of]
+    assert layers == sorted(layers)
+    assert len(layers) == len(layer_of) - 1  # all but `__main__`
 
 
 def test_judges_and_rubrics_in_the_readme_exist():

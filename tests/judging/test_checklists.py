@@ -126,11 +126,11 @@ def test_a_flag_counts_for_the_checklist_and_never_as_a_pitfall_that_is_not_met(
     assert found.expected_score == (None if score is None else pytest.approx(score))
 
 
-@pytest.mark.parametrize("on_flag", ["lowest", "unscored"])
-def test_a_cascade_leaves_a_flagged_checklist_unscored(on_flag):
+@pytest.mark.parametrize(("on_flag", "expected"), [("lowest", 0.0), ("unscored", None)])
+def test_a_cascade_flags_a_checklist_as_its_judges_do(on_flag, expected):
     both = [judge({"rude": 1, "true": 1}, flags=FlagPolicy(on_flag), name=name) for name in "ab"]
     checklist = Checklist(criteria=(criterion("rude", -2), criterion("true")))
-    assert graded(CascadeJudge(*both), checklist, "Good. [RESULT] 5").expected_score is None
+    assert graded(CascadeJudge(*both), checklist, "Good. [RESULT] 5").expected_score == expected
     assert graded(CascadeJudge(*both), checklist).expected_score == pytest.approx(0.0)
 
 

@@ -133,9 +133,7 @@ def test_columns_that_the_judge_does_not_see_are_named():
 
 
 def test_a_missing_rubric_is_one_clear_line():
-    with pytest.raises(
-        RubricError, match=r"^row 1 has no rubric in its columns and no default was given; pass rubric="
-    ):
+    with pytest.raises(RubricError, match=r"^row 1: no rubric .*pass rubric="):
         requests_of(["Q"] * 2, ["A"] * 2, default=(), columns={"rubric": ["honesty", None]})
 
 
@@ -156,6 +154,17 @@ def test_a_rubric_that_cannot_be_read_names_its_row():
 def test_a_column_of_the_wrong_form_is_refused(columns, message):
     with pytest.raises(RowError, match=f"^{re.escape(message)}$"):
         requests_of(["Q"] * 2, ["A"] * 2, columns=columns)
+
+
+@pytest.mark.parametrize("named", [{"rubric_column": 5}, {"reference_column": "messages[x]"}])
+def test_a_column_that_is_no_name_and_no_path_is_refused(named):
+    with pytest.raises(ConfigError, match="expected a name or a path"):
+        RowReader(**named)
+
+
+def test_a_completion_that_cannot_be_read_names_its_row():
+    with pytest.raises(RowError, match=r"^row 1: "):
+        requests_of(["Q"] * 2, ["A", [{"role": "nobody", "content": "A"}]])
 
 
 def test_a_named_column_that_is_missing_is_refused():

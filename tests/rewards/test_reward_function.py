@@ -90,7 +90,7 @@ def test_an_empty_batch_gives_no_rewards():
 
 
 def test_without_any_rubric_the_row_is_named():
-    with pytest.raises(RubricError, match=r"^row 0 has no rubric in its columns and no default was given"):
+    with pytest.raises(RubricError, match=r"^row 0: no rubric .*pass rubric="):
         graded(PrometheusReward(scores(1)), 1)
 
 
@@ -369,6 +369,12 @@ def test_the_name_tells_the_rubrics():
 
 def test_the_name_can_be_given():
     assert name_of(name="quality") == "quality"
+
+
+@pytest.mark.parametrize("name", [5, ""])
+def test_a_name_that_is_no_text_is_refused(name):
+    with pytest.raises(ConfigError, match="expected a text"):
+        PrometheusReward(PrometheusJudge(ScriptedEngine([])), name=name)
 
 
 def test_the_name_is_the_same_in_every_process():

@@ -100,6 +100,14 @@ def test_held_out_questions_are_not_trained_on(training_of):
     assert any(example.has_feedback for example in sets.training)
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(0, {"checkpoint-1", "checkpoint-2"}), (600, {"checkpoint-2"})])
+def test_a_checkpoint_is_written_by_time_if_steps_are_slow(training_of, tmp_path, monkeypatch, seconds, kept):
+    monkeypatch.setattr("prom_reward.training.trainer.SAVE_SECONDS", seconds)
+    measures = trained(training_of(trainer={**QUICK, "save_steps": 50}))
+    assert {path.name for path in (tmp_path / "adapter/checkpoints").glob("checkpoint-*")} == kept
+    assert "eval_loss" in measures
+
+
 def test_training_writes_an_adapter(training_of, tmp_path, tiny_judge_folder):
     measures = trained(training_of(patience=5))
     assert {"eval_loss", "eval_pearson", "eval_rows_spearman", "seconds"} <= set(measures)

@@ -62,7 +62,7 @@ def audit(
     force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Attack a judge, probe it for bias, consistency and use of its scale, and say what passes.
+    """Attack a judge, probe it for bias, consistency and use of its scale, and give a verdict on each.
 
     Each attack stands alone, before, inside and after weak responses. The audit counts how often the expected score
     rises by 0.5 and by 1.0: with the guard on, with it off, and with flagged responses at the lowest score. The exit

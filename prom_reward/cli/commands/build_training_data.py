@@ -14,7 +14,8 @@ from prom_reward.training.construction.written import everyday_rows, preference_
 
 def build_training_data(
     wordnet: Annotated[
-        Path, typer.Option(help="WordNet's folder of data.noun (Debian's wordnet-base).", rich_help_panel=options.ROWS)
+        Path,
+        typer.Option(help="The folder with WordNet's data.noun (Debian: wordnet-base).", rich_help_panel=options.ROWS),
     ] = Path("/usr/share/wordnet"),
     tasks: Annotated[
         Path | None,
@@ -23,8 +24,8 @@ def build_training_data(
     pairs: Annotated[
         Path | None, typer.Option(help="Preference pairs on harmful requests.", rich_help_panel=options.ROWS)
     ] = None,
-    num_questions: Annotated[int, typer.Option(min=4, help="Questions to construct.")] = 2400,
-    num_held_out: Annotated[int, typer.Option(min=4, help="Questions to construct to measure on.")] = 200,
+    num_questions: Annotated[int, typer.Option(min=4, help="Number of questions in train/.")] = 2400,
+    num_held_out: Annotated[int, typer.Option(min=4, help="Number of questions in held_out/.")] = 200,
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     out: Annotated[
         Path, typer.Option(help="The folder for train/ and held_out/.", rich_help_panel=options.OUTPUT)

@@ -49,7 +49,7 @@ def evaluate(
     group: Annotated[
         str | None,
         typer.Option(
-            help="Show every value of this column by itself; `rubric` takes the criteria.",
+            help="Show the figures for each value of this column; `rubric` takes the criteria.",
             rich_help_panel=options.ROWS,
         ),
     ] = None,
@@ -95,7 +95,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=2,
-            help="Order the answers to each prompt, so many in a group at most: grades beside comparisons.",
+            help="Compare grades with comparisons on how they order the answers to a prompt, at most this many.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
@@ -103,7 +103,7 @@ def evaluate(
         bool,
         typer.Option(
             "--cascade",
-            help="Replay a cascade: the judge, then the one of --against for some of the prompts.",
+            help="Replay a cascade that sends some prompts to the judge of --against.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,

@@ -93,7 +93,7 @@ def grade(
         bool,
         typer.Option(
             "--show-prompt",
-            help='Write `{"prompt": ...}` a row: the exact text, without the BOS.',
+            help='Write `{"prompt": ...}` for each row: the exact text, without the BOS.',
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,

@@ -3,7 +3,8 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,11 +19,14 @@ from prom_reward.data.formats import Kind
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
 from prom_reward.errors import InputError
+from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
 from prom_reward.labeling.dry_run import dry_run as try_out
 from prom_reward.labeling.exports import check_formats, export_labels
 from prom_reward.labeling.labeling import Progress, label as label_rows
+from prom_reward.labeling.requests import Answers
+from prom_reward.labeling.shards import LabelFolder, Shard
 from prom_reward.labeling.task import RowReader, open_task
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.runs import load_labeling_run
@@ -38,12 +42,15 @@ def label(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="A YAML file with judge, rubric, input, out, columns.", rich_help_panel=options.ROWS),
+        typer.Option(
+            help="A YAML file with judge, rubric, input, out and more, as configs/label.yaml.",
+            rich_help_panel=options.ROWS,
+        ),
     ] = None,
     rubric: options.RubricText = None,
     reference: Annotated[
         str | None,
-        typer.Option("--reference", help="For rows without a reference answer.", rich_help_panel=options.ROWS),
+        typer.Option("--reference", help="The reference answer of rows without one.", rich_help_panel=options.ROWS),
     ] = None,
     column: options.Column = None,
     strict: options.Strict = False,
@@ -74,7 +81,7 @@ def label(
     export: Annotated[
         list[str] | None,
         typer.Option(
-            help="Write OUT/TRAINER.jsonl: reward, dpo, kto, sft or grpo; may be repeated.", rich_help_panel=_EXPORTS
+            help="Write OUT/FORMAT.jsonl: reward, dpo, kto, sft or grpo; may be repeated.", rich_help_panel=_EXPORTS
         ),
     ] = None,
     on_disagreement: Annotated[
@@ -130,13 +137,13 @@ def label(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Label preference pairs, responses, or several responses a prompt; write what trainers take.
+    """Label preference pairs, responses, or several responses per prompt; write what trainers take.
 
     The kind of the rows is recognized and printed. Finished shards are kept: run the same command again to resume, also
     after rows were appended. OUT gets `labels.jsonl`, `problems.jsonl` and a file for each `--export`;
     `prom-reward report OUT` makes a page of it.
 
-    Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --export dpo --on-disagreement drop`
+    Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --export dpo --min-margin 0.5`
 
     Example: `prom-reward label pairs.jsonl --rubric helpfulness --out labels --dry-run`
     """
@@ -166,8 +173,10 @@ def label(
         backend = RayBackend(processes, scratch=scratch, address=ray_address, gpus_per_worker=gpus_per_worker)
     elif processes > 1:
         backend = ProcessBackend(processes, gpus=_gpus(gpus))
+    elif LabelFolder(str(run.out)).manifest.exists():
+        backend = _LoadsIfNeeded()
     else:
-        load_now(made)
+        load_now(made)  # before the folder is written: a judge that cannot be loaded does not claim it
     start = time.perf_counter()
     with _Bar(run) as bar:
         found = label_rows(
@@ -225,6 +234,16 @@ def _show_recognized(run: LabelingRun, rubric: tuple[AnyRubric, ...] | None, *, 
     if strict:
         task.recognition.check(strict=True)
     return task.kind
+
+
+class _LoadsIfNeeded(LocalBackend):
+    """Loads the judge, and says so, at the first shard: finished labels are exported without it."""
+
+    def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
+        """Yield every shard with its answers, in order."""
+        for first in shards:
+            load_now(judge)
+            yield from super().run(judge, chain([first], shards))
 
 
 class _Bar:

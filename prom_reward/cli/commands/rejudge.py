@@ -51,7 +51,7 @@ def rejudge(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Grade what was judged again, with another judge, rubric or guard, and show what changed.
+    """Judge a log or labels again with another judge, rubric or guard, and show what changed.
 
     OUT gets the rows, the labels (`prom-reward label` resumes them: run the same command again after a stop) and
     `report.html`, the first source beside the new one. Another guard is a key of the judge's YAML file.

@@ -27,7 +27,8 @@ def report(
     ] = None,
     force: options.Force = False,
     group: Annotated[
-        str | None, typer.Option(help="Show every value of this column by itself. Default: group, subset, source...")
+        str | None,
+        typer.Option(help="Show the figures for each value of this column. Default: group, subset, source..."),
     ] = None,
     limit: Annotated[
         int, typer.Option(min=2, help="Show at most about this many judgments, in whole groups; the figures cover all.")
@@ -40,13 +41,11 @@ def report(
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(
-            help="Another source of the same responses, or of the same prompts: what changed is shown beside."
-        ),
+        typer.Option(help="Another source with the same responses, or the same prompts: show what changed."),
     ] = None,
     since: Annotated[
         int | None,
-        typer.Option(min=1, help="A training's step: what changed after it, on the prompts that stand on both sides."),
+        typer.Option(min=1, help="A training's step: show what changed after it, on prompts from before and after."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:

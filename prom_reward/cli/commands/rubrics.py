@@ -98,7 +98,7 @@ def lint(
     if judge is not None:
         options.check_judge(judge, options.given(mode=mode))
     row_format = RowFormat(columns=options.named_columns(column))
-    is_data = Path(file).is_dir() or file.lower().endswith(_DATA_ENDINGS)
+    is_data = Path(file).is_dir() or file.lower().removesuffix(".gz").endswith(_DATA_ENDINGS)
     if is_data and rows is not None:
         raise InputError(f"{file}: got rows with rubrics of their own and --rows; expected one rubric file for all")
     found = lint_rows(islice(read_rows(file), limit), row_format) if is_data else lint_file(file)

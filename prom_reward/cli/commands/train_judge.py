@@ -32,13 +32,15 @@ def train_judge(
     data_dir: Annotated[
         Path,
         typer.Option(
-            envvar="PROM_REWARD_DATA", help="The folder of a recipe's relative paths.", rich_help_panel=options.ROWS
+            envvar="PROM_REWARD_DATA",
+            help="The folder that a recipe's relative paths start from.",
+            rich_help_panel=options.ROWS,
         ),
     ] = Path(),
     rubric: options.RubricText = None,
     passes: Annotated[
         float | None,
-        typer.Option(min=0.01, help="How often to train on each row. Default: 2.", rich_help_panel=options.ROWS),
+        typer.Option(min=0.01, help="Number of passes over the rows. Default: 2.", rich_help_panel=options.ROWS),
     ] = None,
     feedback: Annotated[
         float | None,
@@ -63,7 +65,8 @@ def train_judge(
         ),
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Leave out longer examples.", rich_help_panel=options.ROWS)
+        int | None,
+        typer.Option(min=1, help="Leave out examples with more tokens. Default: 1500.", rich_help_panel=options.ROWS),
     ] = None,
     judge: Annotated[
         str | None,
@@ -84,10 +87,11 @@ def train_judge(
         float | None, typer.Option(min=0, help="The highest learning rate.", rich_help_panel=_TRAINING)
     ] = None,
     max_steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many steps.", rich_help_panel=_TRAINING)
+        int | None, typer.Option(min=1, help="Stop after this many steps.", rich_help_panel=_TRAINING)
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many evaluations without gain.", rich_help_panel=_TRAINING)
+        int | None,
+        typer.Option(min=1, help="Stop after this many evaluations without gain.", rich_help_panel=_TRAINING),
     ] = None,
     gradient_checkpointing: Annotated[
         bool,

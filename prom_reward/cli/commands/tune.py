@@ -60,7 +60,7 @@ def tune(
     seed: Annotated[int, typer.Option(help="Seed of the halves, the bootstrap and sampled feedback.")] = 0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Try what is cheap on a judge: mode, layout, wordings, a head on hidden states, temperature, calibration.
+    """Try cheap changes to a judge: mode, layout, wordings, a head on hidden states, temperature, calibration.
 
     Wordings are the order in which a rubric's scores are described and sentences after its criteria, one by one and
     averaged. Half of the questions choose the best change of a kind, the other half confirms it. Only what helps there

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.data.columns import COLUMN_NAMES
+from prom_reward.engines.model.source import DtypeName
 from prom_reward.errors import InputError
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.settings.checks import check_device, check_weights
@@ -42,14 +43,21 @@ CalibrationFile = Annotated[
     typer.Option("--calibration", help="A file of `evaluate --fit-calibration`.", rich_help_panel=JUDGE),
 ]
 Dtype = Annotated[
-    Literal["auto", "float32", "bfloat16", "float16"] | None,
+    DtypeName | None,
     typer.Option(help="The number format that the judge computes in.", rich_help_panel=JUDGE),
 ]
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1, mps... Default: the first GPU.", rich_help_panel=JUDGE)
+    str | None,
+    typer.Option(help="cpu, cuda, cuda:1, mps... Default: the first GPU, else the CPU.", rich_help_panel=JUDGE),
 ]
 Samples = Annotated[
-    int | None, typer.Option("--num-samples", min=1, help="Feedbacks a response, aggregated.", rich_help_panel=JUDGE)
+    int | None,
+    typer.Option(
+        "--num-samples",
+        min=1,
+        help="Number of feedbacks for each response; their scores are aggregated.",
+        rich_help_panel=JUDGE,
+    ),
 ]
 Truncation = Annotated[
     Literal["middle"] | None,

@@ -36,7 +36,7 @@ class TransformersEngine(Engine):
         conversation: Makes the judge's conversation for its tokenizer, for example an entry of
             `prom_reward.prompts.conversation.CONVERSATIONS`.
         context_length: Tokens that prompt and answer may take together; None takes the model's own.
-        decode_batch_size: Feedbacks that are decoded together; None takes 8 on a CPU and 32 on a GPU.
+        decode_batch_size: Feedbacks that are decoded together; None chooses by device, see `Batches`.
         offload: Keep the weights on the CPU between calls, if a policy on the same GPU needs the memory.
         session: Context for every call; None is eval mode without gradients.
 

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Any, TypeVar, get_args
 
@@ -12,6 +13,7 @@ from prom_reward.answers import summed_counts
 from prom_reward.errors import ConfigError, WorkError, near_miss
 from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
+from prom_reward.judging.checklists import grade_requests
 from prom_reward.judging.composed.escalation import (
     EscalateBy,
     decidedness,
@@ -20,6 +22,7 @@ from prom_reward.judging.composed.escalation import (
     pair_groups,
     score_of,
 )
+from prom_reward.rubrics.formats import is_number
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
 logger = logging.getLogger(__name__)
@@ -32,10 +35,10 @@ _MAX_SKIPPED = 63  # calls without the strong judge after it failed several time
 class CascadeJudge(Judge):
     """Asks a cheap judge for everything and a strong one for the groups that are hardest to order.
 
-    A group is all responses to one instruction under one rubric with one reference in one call, or both orders of a
-    pair. It goes to the strong judge as a whole or not at all, and gets the answers of one judge alone, so that the two
-    judges' scales never mix inside of a group. Across groups each judge's own calibration puts its scores on the scale
-    of the labels. If the strong judge fails on a part of a group, the cheap answers stand for all of it.
+    A group is all responses to one instruction under one rubric or checklist with one reference in one call, or both
+    orders of a pair. It goes to the strong judge as a whole or not at all, so that the two judges' scales never mix
+    inside of a group. Across groups each judge's own calibration puts its scores on the scale of the labels.
+    If the strong judge fails on a part of a group, the cheap answers stand for all of it.
 
     Args:
         cheap: Judges everything.
@@ -55,6 +58,8 @@ class CascadeJudge(Judge):
         ConfigError: A setting is not one of those above, or the judges have one name.
     """
 
+    reads_checklists = True
+
     def __init__(
         self,
         cheap: Judge,
@@ -71,7 +76,7 @@ class CascadeJudge(Judge):
             raise ConfigError(
                 f"got two judges named {cheap.name!r}; give one another name, so that judgments say whose"
             )
-        if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 <= budget <= 1:
+        if not is_number(budget) or not 0 <= budget <= 1:
             raise ConfigError(f"got budget={budget!r}; expected a share from 0 to 1 (max_calls takes a number)")
         if max_calls is not None and (isinstance(max_calls, bool) or not isinstance(max_calls, int) or max_calls < 0):
             raise ConfigError(f"got max_calls={max_calls!r}; expected a whole number, 0 or more, or None")
@@ -136,7 +141,8 @@ class CascadeJudge(Judge):
     def grade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
         """Grade each response; each judgment says who gave it (`given_by`) and what both said (`judge_scores`)."""
         parsed = parse_requests(requests, GradingRequest)
-        return self._answers(parsed, grading_groups(parsed), self.cheap.grade, self.strong.grade)
+        ask_cheap, ask_strong = (partial(grade_requests, judge) for judge in (self.cheap, self.strong))
+        return self._answers(parsed, grading_groups(parsed), ask_cheap, ask_strong)
 
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
         """Compare two responses each; both orders of a pair go to one judge."""

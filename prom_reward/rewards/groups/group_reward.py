@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from prom_reward.errors import ConfigError
-from prom_reward.judging.base import Judge
+from prom_reward.judging.base import Judge, RubricLike
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.async_reward import AsyncReward
 from prom_reward.rewards.batch import JudgedBatch, RowReader
@@ -21,10 +21,9 @@ from prom_reward.rewards.groups.topologies import Topology
 from prom_reward.rewards.groups.verdicts import Verdict, judge_groups, log_columns
 from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rewards.observers.observer import LogMetric, Observer
-from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name
+from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name, given_name
 from prom_reward.rewards.reward_rule import RewardRule
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
-from prom_reward.types import Rubric
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class GroupReward:
     def __init__(
         self,
         judge: Judge,
-        rubric: "str | Mapping[str, Any] | Rubric | Sequence[Any] | None" = None,
+        rubric: RubricLike | None = None,
         *,
         topology: Topology = "adaptive",
         pairs_per_response: float = 2.0,
@@ -109,7 +108,7 @@ class GroupReward:
         self._members = MemberReader(group_column=group_column, baseline_column=baseline_column)
         self._reporter = Reporter(self.rows, observers, log_path)
         settings = [judge.name, judge.identity, self.rows, self.group_rule, self.rule, self._members, num_generations]
-        self.__name__ = name or derived_name("group", self.rows.rubrics, settings)
+        self.__name__ = given_name(name) or derived_name("group", self.rows.rubrics, settings)
         self._has_warned_of_one = False
         if not judge.ranks:
             logger.warning("the judge %r does not rank: its comparisons are made of its grades", judge.name)

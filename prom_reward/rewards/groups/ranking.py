@@ -1,18 +1,17 @@
 """Ranks the responses to one instruction by grades and comparisons, for `GroupReward` and for servers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import cast
 
 from prom_reward.errors import ConfigError, RowError, WorkError
-from prom_reward.judging.base import Judge
+from prom_reward.judging.base import Judge, RubricLike
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.rewards.groups.contest import Contest, Group, Ranking
 from prom_reward.rewards.groups.rule import GroupRule
-from prom_reward.rubrics.rubric import Rubric
-from prom_reward.types import Comparison, GradingRequest, Judgment
-
-_AnswerT = TypeVar("_AnswerT", Judgment, Comparison)
+from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.types import Comparison, GradingRequest
 
 
 def rank_responses(
@@ -20,7 +19,7 @@ def rank_responses(
     *,
     instruction: str,
     responses: Sequence[str],
-    rubric: Any,
+    rubric: RubricLike,
     reference_answer: str | None = None,
     baseline: str | None = None,
     rule: GroupRule | None = None,
@@ -31,21 +30,24 @@ def rank_responses(
         judge: Grades and compares them.
         instruction: The policy's prompt.
         responses: The answers, one or more.
-        rubric: A rubric in any form that `Rubric.parse` reads.
+        rubric: A rubric or checklist in any form that `read_rubrics` reads.
         reference_answer: An answer that deserves the best score.
         baseline: The anchor of the topology "anchor"; None takes the reference answer.
         rule: The pairs to compare, and how they become scores.
 
     Raises:
         RowError: There is no response, a value is no text, or the anchor is missing.
+        RubricError: The rubric cannot be read.
     """
     if isinstance(responses, str) or not responses:
         raise RowError(f"got {responses!r:.60} as the responses; expected a list of at least one text")
-    parsed = rubric if isinstance(rubric, Rubric) else Rubric.parse(rubric)
-    group = [
-        GradingRequest(instruction=instruction, response=one, rubric=parsed, reference_answer=reference_answer)
-        for one in responses
-    ]
+    first = GradingRequest(
+        instruction=instruction,
+        response=responses[0],
+        rubric=cast(AnyRubric, rubric),  # the request reads it
+        reference_answer=reference_answer,
+    )
+    group = [replace(first, response=one) for one in responses]
     return rank_groups(judge, [group], rule or GroupRule(), baselines=[baseline])[0]
 
 
@@ -92,11 +94,7 @@ def _both_orders(judge: Judge, duels: Sequence[tuple[Contest, tuple[int, int]]])
         return [contest.by_grading(pair) for contest, pair in duels]
     requests = [contest.request(pair) for contest, pair in duels]
     asked = list(chain.from_iterable((one, one.swapped()) for one in requests))
-    found = _complete(judge, judge.compare(asked), len(asked))
+    found = judge.compare(asked)
+    if len(found) != len(asked):
+        raise WorkError(f"the judge {judge.name!r} gave {len(found)} comparisons for {len(asked)} requests")
     return list(zip(found[::2], found[1::2], strict=True))
-
-
-def _complete(judge: Judge, answers: list[_AnswerT], num_requests: int) -> list[_AnswerT]:
-    if len(answers) != num_requests:
-        raise WorkError(f"the judge {judge.name!r} gave {len(answers)} answers for {num_requests} requests")
-    return answers

@@ -1,11 +1,11 @@
 """The settings of a group's comparisons."""
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal
 
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.rewards.groups.topologies import TOPOLOGIES, Topology
+from prom_reward.rubrics.formats import is_number
 
 Method = Literal["bradley_terry", "win_rate"]
 ScoreScaling = Literal["centered", "anchor"]
@@ -37,5 +37,5 @@ class GroupRule:
             raise ConfigError(f"got scale='anchor' and topology={self.topology!r}; expected topology='anchor', too")
         for name in ("pairs_per_response", "prior_weight"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not (isfinite(value) and value >= 0):
+            if not is_number(value) or value < 0:
                 raise ConfigError(f"got {name}={value!r}; expected a number, 0 or more")

@@ -127,7 +127,13 @@ def win_rates(results: Results, num_members: int) -> list[float | None]:
 
 
 def information(strengths: Floats, covariance: Floats, pair: Pair) -> float:
-    """Return the information in nats that a comparison of two members is expected to add about the strengths."""
+    """Return the information in nats that a comparison of two members is expected to add about the strengths.
+
+    Args:
+        strengths: In log-odds (N).
+        covariance: Of the strengths (N, N).
+        pair: The two members.
+    """
     from scipy import special
 
     first, second = pair

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.checklists.checks import CodeCheck
-from prom_reward.rubrics.checklists.criterion import MET, Combine, Criterion, is_number
+from prom_reward.rubrics.checklists.criterion import MET, Combine, Criterion
+from prom_reward.rubrics.formats import is_number
 from prom_reward.rubrics.scale import ScoreScale
 
 MAX_CRITERIA = 1000

@@ -1,13 +1,13 @@
 """One criterion of a checklist: met or not, or one of several ordered answers; perhaps a tree of parts."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.checklists.checks import CodeCheck
+from prom_reward.rubrics.formats import is_number, short_name
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 
@@ -60,7 +60,7 @@ class Criterion:
         if problem := next(self._problems(), None):
             raise RubricError(f"{self.text!r:.60}: {problem}")
         if not self.name:
-            object.__setattr__(self, "name", short_name(self.text))
+            object.__setattr__(self, "name", short_name(self.text, "criterion"))
 
     def _problems(self) -> Iterator[str]:
         """Yield what contradicts what, for a message."""
@@ -141,17 +141,6 @@ class Criterion:
         listed |= {"children": [child.to_dict() for child in self.children]} if self.children else {}
         listed |= {"check": self.check.to_value()} if self.check is not None else {}
         return {"weight": self.weight, **listed}
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a finite number and no boolean."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
-
-
-def short_name(text: str) -> str:
-    """Return a name made of a text's first words."""
-    words = re.findall(r"\w+", text.lower())
-    return "_".join(words[:6])[:40] or "criterion"
 
 
 def _are_values(values: Sequence[float], count: int) -> bool:

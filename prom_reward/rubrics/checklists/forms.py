@@ -12,10 +12,10 @@ from typing import Any
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.files import is_too_deep
 from prom_reward.rubrics.checklists.checklist import MAX_CRITERIA, Checklist
-from prom_reward.rubrics.checklists.criterion import Criterion, is_number, short_name
+from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.checklists.items import CHILD_KEYS, TEXT_KEYS, criterion_fields, first
 from prom_reward.rubrics.checklists.markdown import check_numbers, is_sentence, list_items
-from prom_reward.rubrics.formats import has_level_lines, is_level_key
+from prom_reward.rubrics.formats import has_level_lines, is_level_key, is_number, short_name
 
 LIST_KEYS = (
     *("criteria", "rubrics", "Rubrics", "rubric_items", "rubric", "checklist", "scoring_questions", "annotations"),
@@ -175,7 +175,7 @@ def _give_names(read: Sequence[dict[str, Any]]) -> None:
         title = one.pop("title", None)
         if "name" in one:
             continue
-        base = name = short_name(title or one["text"])
+        base = name = short_name(title or one["text"], "criterion")
         number = 2
         while name in taken:
             name, number = f"{base}_{number}", number + 1

@@ -7,8 +7,8 @@ from typing import Any
 
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.checklists.checks import CHECKS, CodeCheck
-from prom_reward.rubrics.checklists.criterion import is_number
 from prom_reward.rubrics.checklists.markdown import text_fields
+from prom_reward.rubrics.formats import is_number
 
 TEXT_KEYS = (
     *("text", "criterion", "criterion_text", "criteria_description", "requirement", "requirements", "rubric_item"),

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from statistics import mean
 from typing import Any
 
-from prom_reward.errors import RowError, UnscoredError
+from prom_reward.errors import RowError, RubricError, UnscoredError
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.rewards.groups.contest import PairVerdict
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.reward_rule import unscored_reason
 from prom_reward.rubrics.formats import is_rendered, json_value
-from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 from prom_reward.rubrics.rubric import Rubric, builtin_names
 from prom_reward.serving.exchange import Body
 from prom_reward.serving.protocols.fields import as_mapping, check_fields, listed, required
@@ -112,7 +112,10 @@ def _principle(service: JudgeService, principle: object) -> AnyRubric:
     if not isinstance(principle, str) or not principle.strip():
         raise RowError(f"principle: got {principle!r:.60}; expected a text")
     if principle in builtin_names() or is_rendered(principle) or json_value(principle) is not None:
-        return Rubric.parse(principle)
+        rubrics = read_rubrics(principle)
+        if len(rubrics) != 1:
+            raise RubricError(f"principle: got {len(rubrics)} rubrics; expected one")
+        return rubrics[0]
     levels = {at: f"The response follows this {share}." for at, share in enumerate(_PRINCIPLE_LEVELS, start=1)}
     return Rubric(name="principle", criteria=principle.strip(), descriptions=levels)
 

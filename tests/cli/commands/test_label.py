@@ -107,8 +107,13 @@ def test_a_dry_run_names_rows_that_would_be_left_out(run, tiny, tmp_path):
 def test_a_real_engine_labels_and_resumes(run, tiny, source, tmp_path):
     first = run("label", source, *options(tmp_path, "--limit", "6", "--shard-size", "3"), *tiny)
     assert "6 of 6 rows (preference pairs)" in first.out
+    assert "loading the judge" in first.err
     second = run("label", source, *options(tmp_path, "--limit", "8", "--shard-size", "3"), *tiny)
     assert "8 of 8 rows" in second.out
+    assert "loading the judge" in second.err
+    again = run("label", source, *options(tmp_path, "--limit", "8", "--shard-size", "3", "--export", "dpo"), *tiny)
+    assert (tmp_path / "out/dpo.jsonl").exists() and again.status == 0
+    assert "loading the judge" not in again.err, "nothing was left to judge"
     refused = run("label", source, *options(tmp_path, "--limit", "8"), *tiny)
     assert refused.status == 2
     assert "out: was labeled with shard_size 3, got 64; expected the same" in refused.err

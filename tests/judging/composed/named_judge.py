@@ -1,4 +1,4 @@
-"""A judge whose scores are in a table, by response."""
+"""Judges whose answers are in a table: scores by response, verdicts by criterion."""
 
 from prom_reward import Comparison, Judge, Judgment, Outcome
 from prom_reward.judging.distributions import entropy, expected_score
@@ -67,3 +67,19 @@ class NamedJudge(Judge):
             return Comparison(outcome=Outcome.NO_RESULT, num_generated_tokens=1)
         prob = min(max(0.5 + (first - second) / 8, 0), 1)
         return Comparison(outcome=Outcome.SCORED, winner="A", prob_a=prob, num_generated_tokens=1)
+
+
+class CriteriaJudge(Judge):
+    """Says of each criterion by its name how far it is met, of all responses or of each; None is no result."""
+
+    fingerprint = "criteria"
+
+    def __init__(self, name, met):
+        self.name, self.met = name, met
+
+    def grade(self, requests):
+        return [self._judgment(self.met[request.rubric.name], request.response) for request in requests]
+
+    def _judgment(self, met, response):
+        value = met[response] if isinstance(met, dict) else met
+        return Judgment(outcome=Outcome.NO_RESULT if value is None else Outcome.SCORED, expected_score=value)

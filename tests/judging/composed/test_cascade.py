@@ -5,7 +5,8 @@ from hypothesis import given, strategies as st
 
 from prom_reward import CascadeJudge, ComparisonRequest, GradingRequest
 from prom_reward.errors import ConfigError, ServerGoneError
-from tests.judging.composed.named_judge import NamedJudge
+from prom_reward.judging.checklists import grade_requests
+from tests.judging.composed.named_judge import CriteriaJudge, NamedJudge
 
 CHEAP = {"a1": 3.0, "a2": 3.1, "b1": 1.0, "b2": 5.0, "c1": 2.0, "c2": 2.5, "d": 3.0}
 STRONG = {"a1": 4.0, "a2": 2.0, "b1": 2.0, "b2": 4.0, "c1": 1.0, "c2": 3.0, "d": 5.0}
@@ -158,6 +159,25 @@ def test_both_orders_of_a_pair_go_to_one_judge():
     assert found[0].judge_scores == {"cheap": pytest.approx(0.4875), "strong": 0.75}
     assert judge.take_metrics()["best_changed"] == 1
     assert found[0].num_generated_tokens == 2
+
+
+def test_the_criteria_of_a_checklist_go_to_one_judge():
+    """Criterion by criterion the budget would take "true" of a and "brief" of b."""
+    undecided, clear, close = (0.5, 0.5), (0.1, 0.9), (0.4, 0.6)
+    met = {"true": {**by_response("a", undecided), **by_response("b", clear)}}
+    met["brief"] = {**by_response("a", close), **by_response("b", undecided)}
+    judge = CascadeJudge(CriteriaJudge("cheap", met), CriteriaJudge("strong", {"true": 1.0, "brief": 0.0}), budget=0.5)
+    criteria = [{"text": "It is true.", "name": "true"}, {"text": "It is brief.", "name": "brief"}]
+    asked = [GradingRequest(instruction=one[0], response=one, rubric=criteria) for one in ("a1", "b1", "a2", "b2")]
+    found = grade_requests(judge, asked)
+    assert [one.given_by for one in found] == ["strong", "cheap"] * 2
+    assert [[part.value for part in one.parts] for one in found[:2]] == [[1.0, 0.0], [0.1, 0.5]]
+    assert found[0].judge_scores == pytest.approx({"cheap": 0.45, "strong": 0.5})
+    assert judge.take_metrics()["escalated"] == 2
+
+
+def by_response(instruction, values):
+    return {f"{instruction}{at}": value for at, value in enumerate(values, start=1)}
 
 
 def test_an_empty_call():

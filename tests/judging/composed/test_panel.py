@@ -3,10 +3,10 @@ from math import isnan
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward import ComparisonRequest, GradingRequest, Judge, Judgment, Outcome, PanelJudge
+from prom_reward import ComparisonRequest, GradingRequest, Outcome, PanelJudge
 from prom_reward.errors import ConfigError
 from prom_reward.judging.checklists import grade_requests
-from tests.judging.composed.named_judge import NamedJudge
+from tests.judging.composed.named_judge import CriteriaJudge, NamedJudge
 
 
 def panel(*scores, aggregate="mean"):
@@ -125,18 +125,3 @@ def test_a_criterion_that_one_judge_cannot_tell_has_no_mean():
     [found] = grade_requests(PanelJudge(judges), [GradingRequest(instruction="i", response="x", rubric=criteria)])
     assert {part.name: part.value for part in found.parts} == {"true": 0.75, "brief": None}
     assert found.parts[1].error == "no_result"
-
-
-class CriteriaJudge(Judge):
-    """Says of each criterion by its name how far it is met; None is no result."""
-
-    fingerprint = "criteria"
-
-    def __init__(self, name, met):
-        self.name, self.met = name, met
-
-    def grade(self, requests):
-        met = [self.met[request.rubric.name] for request in requests]
-        return [
-            Judgment(outcome=Outcome.NO_RESULT if one is None else Outcome.SCORED, expected_score=one) for one in met
-        ]

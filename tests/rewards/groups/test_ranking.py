@@ -133,6 +133,14 @@ def test_a_judge_that_cannot_rank_is_asked_for_grades_alone():
         rank_responses(judge, responses=responses, rule=GroupRule(topology="anchor"), **options)
 
 
+def test_responses_are_ranked_by_a_checklist():
+    judge = PrometheusJudge(ScriptedEngine(lambda prompt: f"[RESULT] {int('dose of 5 mg' in prompt.user)}"))
+    found = rank_responses(
+        judge, instruction="Ask.", responses=["none", "a dose of 5 mg"], rubric=[{"criterion": "It names a dose."}]
+    )
+    assert values(found)[0] < 0 < values(found)[1]
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=6), st.randoms())
 def test_a_round_robin_does_not_depend_on_the_order_of_the_responses(qualities, random):
@@ -163,7 +171,7 @@ def test_what_cannot_be_ranked_is_refused():
 def test_a_judge_that_loses_answers_is_an_error():
     judge = QualityJudge()
     judge.compare = lambda requests: []
-    with pytest.raises(WorkError, match="0 answers for"):
+    with pytest.raises(WorkError, match="0 comparisons for 2"):
         rank(judge, 1, 2)
 
 

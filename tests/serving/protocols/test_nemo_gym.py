@@ -1,5 +1,7 @@
 """The shapes are those of NeMo-Gym's `base_resources_server` and `genrm_compare` of November 2026."""
 
+import json
+
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
@@ -76,6 +78,15 @@ def test_a_principle_is_a_rubric_or_a_sentence(principle):
         assert compare(client, "bad", "good", principle=principle).status_code == 200
         rubric = client.service.history.latest[-1][0].rubric
     assert principle in (rubric.name, rubric.criteria)
+
+
+def test_a_principle_may_be_one_checklist():
+    points = [{"criterion": "It names a dose.", "points": 5}, {"criterion": "It invents a dose.", "points": -5}]
+    judge = PrometheusJudge(ScriptedEngine(lambda _: "[RESULT] 1"))
+    with client_of(judge, rubric=None) as client:
+        assert compare(client, "bad", "good", principle=json.dumps(points)).status_code == 200
+        several = [{"rubric": "honesty"}, {"rubric": "reasoning"}]
+        assert compare(client, "bad", "good", principle=json.dumps(several)).status_code == 400
 
 
 def test_a_group_with_an_unscored_response_is_503(client):
