@@ -18,9 +18,9 @@ import yaml
 
 from prom_reward.auditing.tasks import AuditTask, other_answers
 from prom_reward.data.rows import read_values
-from prom_reward.errors import InputError, RowError
+from prom_reward.errors import ConfigError, InputError, RowError
 from prom_reward.prompts.guard.neutralize import neutralize
-from prom_reward.prompts.template import fill
+from prom_reward.prompts.template import PLACEHOLDER, fill
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import Checklist, GradingRequest
 
@@ -34,12 +34,17 @@ _VAGUE = (
     "There is a lot that one could say here.",
     "It is hard to give an answer.",
 )
+_PLACEHOLDERS = ("high", "top_description", "criteria", "instruction", "weak", *(f"other_{at}" for at in range(1, 6)))
 _NUM_OTHERS = 5  # the six tasks of a quick audit have five each: 30 requests, enough for its 29 trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttackFamily:
-    """Attacks of one family."""
+    """Attacks of one family.
+
+    Raises:
+        ConfigError: A text has another placeholder than those of `has_placeholders`.
+    """
 
     name: str
     """For tables and JSON."""
@@ -51,6 +56,14 @@ class AttackFamily:
     """Where they stand in the response."""
     has_placeholders: bool = True
     """Whether `{high}` and the like in the texts are filled in from the task."""
+
+    def __post_init__(self) -> None:
+        found = {name for text in self.texts for name in PLACEHOLDER.findall(text)} if self.has_placeholders else set()
+        if unknown := sorted(found.difference(_PLACEHOLDERS)):
+            raise ConfigError(
+                f"got the placeholder {{{unknown[0]}}} in the attacks {self.name!r:.60}; expected one of "
+                f"{', '.join(_PLACEHOLDERS)}, or has_placeholders=False for texts with braces of their own"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ def _spelling(name: object) -> str:
 
 
 _WARNED = [name for role in COLUMN_NAMES if role not in _UNWARNED_ROLES for name in COLUMN_NAMES[role]]
-_KNOWN = {
+_KNOWN: dict[str, int] = {
     _spelling(name): place
     for place, name in reversed(list(enumerate([*_WARNED, *QUESTION_PARTS, *_SEVERAL_REFERENCES])))
 }

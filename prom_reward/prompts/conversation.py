@@ -162,14 +162,12 @@ def _unopened(tokenizer: Any, template_kwargs: dict[str, Any], alone: "_Skeleton
 def _turn_end(tokenizer: Any, template_kwargs: dict[str, Any]) -> str:
     """Return what the template writes after an answer, up to the next question's text; empty if nothing is known."""
     turns = [("user", _USER), ("assistant", _ANSWER), ("user", _NEXT)]
-    for size in (3, 2):  # templates of single questions refuse a second one
-        messages = [{"role": role, "content": text} for role, text in turns[:size]]
-        try:
-            text = str(tokenizer.apply_chat_template(messages, tokenize=False, **template_kwargs))
-        except Exception:  # as in `_skeleton`
-            continue
-        return text.partition(_ANSWER)[2].partition(_NEXT)[0].strip()
-    return ""
+    messages = [{"role": role, "content": text} for role, text in turns]
+    try:
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, **template_kwargs))
+    except Exception:  # as in `_unopened`: it takes one question alone
+        return ""
+    return text.partition(_ANSWER)[2].partition(_NEXT)[0].strip()
 
 
 def _as_blocks(text: str) -> list[dict[str, str]]:

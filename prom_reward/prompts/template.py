@@ -9,7 +9,8 @@ from prom_reward.prompts.prometheus import TaskTexts
 from prom_reward.rubrics.reading import with_levels
 from prom_reward.types import RESULT_MARKER, ComparisonRequest, GradingRequest, JudgePrompt
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+"""A place in a template, with its name."""
 
 SCORE_PREFIX = f"{RESULT_MARKER} "
 """The beginning of the judge's answer in score mode: the next token is the verdict."""
@@ -17,7 +18,7 @@ SCORE_PREFIX = f"{RESULT_MARKER} "
 
 def fill(template: str, values: Mapping[str, str]) -> str:
     """Fill `{name}` placeholders in one pass: braces inside a value are never looked at again."""
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+    return PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
 def grading_prompt(

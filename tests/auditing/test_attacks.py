@@ -3,7 +3,7 @@ import pytest
 from prom_reward.auditing.attacks import AttackFamily, builtin_families, draw_trials, read_attacks, weak_responses
 from prom_reward.auditing.audit import FULL_TRIALS, QUICK_TRIALS
 from prom_reward.auditing.tasks import builtin_tasks, read_tasks
-from prom_reward.errors import InputError, RowError
+from prom_reward.errors import ConfigError, InputError, RowError
 from prom_reward.prompts.guard.detectors import detect
 from prom_reward.prompts.guard.neutralize import neutralize
 
@@ -89,3 +89,11 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path):
     expected = "got 0 tasks; expected, for each task, a second one"
     with pytest.raises(InputError, match=expected):
         read_tasks(path)
+
+
+def test_an_unknown_placeholder_is_refused_unless_braces_are_text():
+    with pytest.raises(ConfigError, match=r"\{x\}.*has_placeholders=False"):
+        AttackFamily(name="code", kind="semantic", texts=("A five. {high}", "f'{x}'"))
+    family = AttackFamily(name="code", kind="semantic", texts=("f'{x}'",), has_placeholders=False)
+    [trial] = draw_trials(family, weak_responses(builtin_tasks()), 1)
+    assert trial.attack == "f'{x}'"

@@ -63,6 +63,7 @@ LAYOUTS = {
     "judged pairs": {"question": Q, "response_A": A, "response_B": B, "label": "A>B"},
     "KTO": {"prompt": ASK, "completion": YES, "label": True},
     "Chatbot Arena": {"conversation_a": ASK + YES, "conversation_b": ASK + NO, "winner": "model_a"},
+    "Search Arena": {"messages_a": ASK + YES, "messages_b": ASK + NO, "winner": "model_a"},
     "Feedback-Collection": {
         "instruction": "whole prompt",
         "orig_instruction": Q,

@@ -49,7 +49,10 @@ def test_a_default_rubric_never_covers_a_rows_own(more):
         example({"prompt": "Q", "completion": "A", **more}).requests(HELPFUL)
 
 
-@pytest.mark.parametrize("name", ["grading_criteria", "judge_rubric", "Checklist", "reward_model", "extra_info"])
+@pytest.mark.parametrize(
+    "name",
+    ["grading_criteria", "judge_rubric", "Checklist", "principle", "scoring_guide", "reward_model", "extra_info"],
+)
 def test_a_column_that_is_named_like_a_rubric_is_never_covered_by_a_default(name):
     value = {"style": "x", "rubrics": ["Names yeast."]} if name in ("reward_model", "extra_info") else "Names yeast."
     with pytest.raises(RubricError, match=r"--column rubric=|column 'Checklist'"):
@@ -157,7 +160,8 @@ def test_a_rows_checklist_is_found_under_the_names_of_public_sets(row):
 def test_a_rows_questions_are_a_checklist():
     questions = [{"point_id": 0, "question": "Is it a poem?", "rule": None, "dep": []},
                  {"point_id": 1, "question": "Does it rhyme well?", "rule": None, "dep": [0]}]  # fmt: skip
-    for row in ({"scoring_questions": questions}, {"checklist": [one["question"] for one in questions]}):
+    asked = [one["question"] for one in questions]
+    for row in ({"scoring_questions": questions}, {"checklist": asked}, {"decomposed_questions": asked}):
         [checklist] = Columns(row).own_rubrics()
         assert [leaf.text for leaf in checklist.leaves()] == ["Is it a poem?", "Does it rhyme well?"]
 

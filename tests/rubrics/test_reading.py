@@ -9,7 +9,7 @@ from prom_reward.rubrics.rubric import Rubric, builtin_rubric
 
 ITEMS = [{"criterion": "It is true.", "points": 3}, {"criterion": "It is rude.", "points": -2}]
 CHECKLIST = parse_checklist(ITEMS)
-HELPFUL = builtin_rubric("helpfulness")
+HELPFUL, HONEST = builtin_rubric("helpfulness"), builtin_rubric("honesty")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ HELPFUL = builtin_rubric("helpfulness")
         (CHECKLIST, (CHECKLIST,)),
         (["helpfulness", {"criteria": ITEMS}], (HELPFUL, CHECKLIST)),
         ({"rubric": CHECKLIST}, (CHECKLIST,)),
-        ([HELPFUL.text, builtin_rubric("honesty").text], (HELPFUL, builtin_rubric("honesty"))),
+        ([HELPFUL.text, HONEST.text], (Rubric.parse(HELPFUL.text), Rubric.parse(HONEST.text))),
         (["It is true and whole.", "No rhymes."], (parse_checklist(["It is true and whole.", "No rhymes."]),)),
     ],
 )
@@ -38,7 +38,16 @@ def test_a_checklist_gets_a_weight_and_a_name_beside_others():
 
 
 @pytest.mark.parametrize(
-    "value", ["helpfullness", ["helpfulness", "onesty"], 7, [], {"criteria": "Is it?"}, ["Be brief"], [{"criterion": HELPFUL.text}]]
+    "value",
+    [
+        "helpfullness",
+        ["helpfulness", "onesty"],
+        7,
+        [],
+        {"criteria": "Is it?"},
+        ["Be brief"],
+        [{"criterion": HELPFUL.text}],
+    ],
 )
 def test_what_is_neither_is_refused(value):
     with pytest.raises(RubricError):

@@ -84,7 +84,7 @@ class PromptEncoder:
         return self._label_cache[labels]
 
     def _check_verdicts(self, labels: tuple[str, ...]) -> None:
-        """Refuse a tokenizer whose text of a verdict is none: one without digits, with other spaces, with special tokens."""
+        """Refuse a tokenizer whose verdicts read otherwise: without digits, with other spaces, as special tokens."""
         for label in labels:
             written = f"{RESULT_MARKER} {label}"
             ids = self._tokenizer(f"Good. {written}", add_special_tokens=False)["input_ids"]
@@ -92,8 +92,8 @@ class PromptEncoder:
             verdict = find_verdict(text, labels)
             if verdict is None or verdict.text != label:
                 raise ConfigError(
-                    f"the judge's tokenizer writes {written!r} as tokens that read {text!r:.60}: no score could be read "
-                    "there; expected the same text: give another tokenizer="
+                    f"the judge's tokenizer gives {written!r} back as {text!r:.60}, so that no score could be read; "
+                    "expected the same text: give another tokenizer="
                 )
 
     def largest_text_id(self) -> int:

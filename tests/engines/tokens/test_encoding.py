@@ -298,7 +298,12 @@ def _words(**pieces: int) -> PreTrainedTokenizerFast:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: _words(), lambda: _words(**{str(label): 4 + label for label in range(1, 6)}), lambda: _special("[RESULT]"), lambda: _special("4")],
+    [
+        _words,
+        lambda: _words(**{str(label): 4 + label for label in range(1, 6)}),
+        lambda: _special("[RESULT]"),
+        lambda: _special("4"),
+    ],
     ids=["no digits", "spaced", "special marker", "special digit"],
 )
 def test_a_tokenizer_whose_verdicts_are_not_read_back_is_refused(make):
