@@ -1,7 +1,7 @@
 """Settings become judges and rubrics. The only place that chooses between engines."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.judging.served_judge import ServedJudge, served_judge
 from prom_reward.prompts.conversation import SYSTEM_SEPARATORS, conversation_factory, render_text
 from prom_reward.prompts.guard.neutralize import ALIKE_GUARDS, GUARD_VERSION
-from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.rubrics.reading import AnyRubric, RubricLike, read_rubrics
 from prom_reward.settings.checks import check_weights
 from prom_reward.settings.composed import CascadeConfig, PanelConfig, composed_config
 from prom_reward.settings.judges import JudgeConfig, JudgeOverrides
@@ -175,7 +175,7 @@ def load_policy(policy: str) -> tuple[Any, Any]:
     return load_trainable(model_source(judge_config(policy)) if is_preset else ModelSource(model=policy))
 
 
-def load_rubric(rubric: "str | Path | Mapping[str, Any] | AnyRubric | Sequence[Any]") -> tuple[AnyRubric, ...]:
+def load_rubric(rubric: RubricLike) -> tuple[AnyRubric, ...]:
     """Read one rubric or checklist, or several.
 
     Args:

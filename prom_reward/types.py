@@ -75,6 +75,17 @@ class ComparisonRequest:
     def __post_init__(self) -> None:
         _check_request(self, ("instruction", "response_a", "response_b"))
 
+    @classmethod
+    def of(cls, first: GradingRequest, second: GradingRequest) -> "ComparisonRequest":
+        """Return the comparison of two responses, `first` shown first; all but the responses is that of `first`."""
+        return cls(
+            instruction=first.instruction,
+            response_a=first.response,
+            response_b=second.response,
+            rubric=first.rubric,
+            reference_answer=first.reference_answer,
+        )
+
     def sides(self) -> tuple[GradingRequest, GradingRequest]:
         """Return what grades each response alone."""
         first = GradingRequest(

@@ -55,6 +55,11 @@ def test_values_with_four_fields_or_more_take_keywords_only(value):
         assert sum(not field.kw_only for field in fields) <= 3
 
 
+def test_a_comparison_of_both_sides_is_the_same():
+    request = ComparisonRequest(instruction="i", response_a="a", response_b="b", rubric=RUBRIC, reference_answer="r")
+    assert ComparisonRequest.of(*request.sides()) == request
+
+
 def test_swapping_twice_gives_the_same_comparison():
     request = ComparisonRequest(instruction="i", response_a="a", response_b="b", rubric=RUBRIC, reference_answer="r")
     swapped = request.swapped()

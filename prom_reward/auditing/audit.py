@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from prom_reward.auditing.attacks import AttackFamily, builtin_families, read_attacks, weak_responses
 from prom_reward.auditing.injection import OnBatch, attack
@@ -13,7 +12,7 @@ from prom_reward.auditing.tasks import AuditTask, builtin_tasks, check_tasks, di
 from prom_reward.errors import InputError
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.rubrics.reading import read_rubrics
+from prom_reward.rubrics.reading import RubricLike, read_rubrics
 
 FULL_TRIALS = 520  # with 0 or 1 successes of 520, the upper limit is under 1 %
 QUICK_TRIALS = 29  # with 0 successes of 29, the upper limit is under 10 %
@@ -26,7 +25,7 @@ def audit(
     attacks: str | Path | Sequence[AttackFamily] | None = None,
     builtin: bool = True,
     tasks: str | Path | Sequence[AuditTask] | None = None,
-    rubric: Any = None,
+    rubric: RubricLike | None = None,
     quick: bool = False,
     num_trials: int | None = None,
     seed: int = 0,
@@ -86,7 +85,7 @@ def audit_inputs(
     attacks: str | Path | Sequence[AttackFamily] | None = None,
     builtin: bool = True,
     tasks: str | Path | Sequence[AuditTask] | None = None,
-    rubric: Any = None,
+    rubric: RubricLike | None = None,
 ) -> tuple[tuple[AuditTask, ...], tuple[AttackFamily, ...]]:
     """Read and check an audit's tasks and attacks: everything that can be wrong before a judge is loaded.
 

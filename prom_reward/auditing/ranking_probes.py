@@ -5,7 +5,7 @@ from itertools import combinations
 
 from prom_reward.auditing.probe import Probe, mean_probe
 from prom_reward.auditing.probes import NUM_STEPS, GradedLadder
-from prom_reward.types import ComparisonRequest, GradingRequest, Rubric
+from prom_reward.types import ComparisonRequest, Rubric
 
 _PAIRS = tuple(combinations(range(3), 2))  # of the three best steps: (0, 1), (0, 2), (1, 2)
 _BATCH = 16
@@ -20,7 +20,7 @@ def probe_ranking(ladder: GradedLadder) -> list[Probe]:
     if not starts:
         return []
     tasks = [ladder.steps[at : at + 3] for at in starts]
-    requests = [_comparison(steps[first], steps[second]) for steps in tasks for first, second in _PAIRS]
+    requests = [ComparisonRequest.of(steps[first], steps[second]) for steps in tasks for first, second in _PAIRS]
     signs = _signs(ladder, [*requests, *(request.swapped() for request in requests)])
     straight = signs[: len(requests)]
     swapped = [None if sign is None else -sign for sign in signs[len(requests) :]]
@@ -52,16 +52,6 @@ def probe_ranking(ladder: GradedLadder) -> list[Probe]:
             limits=(0.8, 0.6),
         ),
     ]
-
-
-def _comparison(first: GradingRequest, second: GradingRequest) -> ComparisonRequest:
-    return ComparisonRequest(
-        instruction=first.instruction,
-        response_a=first.response,
-        response_b=second.response,
-        rubric=first.rubric,
-        reference_answer=first.reference_answer,
-    )
 
 
 def _signs(ladder: GradedLadder, requests: Sequence[ComparisonRequest]) -> list[int | None]:

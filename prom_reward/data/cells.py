@@ -63,7 +63,7 @@ def number_text(value: float) -> str:
     return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
 
 
-def read_text(value: Any) -> PromptValue:
+def read_cell(value: Any) -> PromptValue:
     """Return a string, or messages without the keys that Arrow pads with None.
 
     Messages that are stored as text, as CSV files hold them, become messages; a Human/Assistant dialogue stays a text.
@@ -72,7 +72,7 @@ def read_text(value: Any) -> PromptValue:
         RowError: The value is neither a text, a number nor messages.
     """
     if isinstance(value, str):
-        return value if listed_messages(value) is None else read_text(parsed_text(value.strip()))
+        return value if listed_messages(value) is None else read_cell(parsed_text(value.strip()))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number_text(value)
     if isinstance(value, Mapping):
@@ -117,12 +117,12 @@ def read_answer(value: Any) -> PromptValue:
         RowError: The value holds no answer.
     """
     if not isinstance(value, Mapping) or any(map(partial(_names_role, value), _ROLE_KEYS)):
-        return read_text(value)
+        return read_cell(value)
     text = next((value[key] for key in _ANSWER_KEYS if not is_missing(value.get(key))), None)
     if text is None:
         shown = ", ".join(sorted(map(str, value)))
         raise RowError(f"got an answer with the keys {shown}; expected one of {', '.join(_ANSWER_KEYS)}")
-    return read_text(text)
+    return read_cell(text)
 
 
 def _names_role(value: Mapping[str, Any], key: str) -> bool:

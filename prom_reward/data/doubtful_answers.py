@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from prom_reward.data.cells import is_empty, messages_of, read_text, said, texts_of
+from prom_reward.data.cells import is_empty, messages_of, read_cell, said, texts_of
 from prom_reward.data.columns import Columns
 from prom_reward.data.preferences import SIDES
 from prom_reward.errors import RowError
@@ -96,7 +96,7 @@ def check_only_answer(columns: Columns, answer: PromptValue) -> None:
     columns.forget("messages")
     read: Sequence[Message] = ()
     with suppress(RowError):  # messages that are not understood end in no answer
-        read = messages_of(read_text(value or "")) or ()
+        read = messages_of(read_cell(value or "")) or ()
     if read and read[-1].role == "assistant" and said(read[-1].text) != said(answer):
         raise RowError(
             f"got {name!r} and a conversation that ends in another answer; name the one to judge with --column "

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prom_reward.data.cells import DIALOGUE_END, cut_answer, is_whole, messages_of, read_answer, read_text, said
+from prom_reward.data.cells import DIALOGUE_END, cut_answer, is_whole, messages_of, read_answer, read_cell, said
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names
 from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_key, check_no_steps, check_not_gold, check_only_answer
 from prom_reward.data.pairs import split_pair, two_sides
@@ -190,7 +190,7 @@ def _parted(prompt: PromptValue | None, answers: Sequence[PromptValue]) -> tuple
 
 def _conversation(columns: Columns) -> tuple[PromptValue, PromptValue]:
     """Return the prompt and the response of a row that is one conversation: its last answer is judged."""
-    conversation = read_text(columns.get("messages"))
+    conversation = read_cell(columns.get("messages"))
     if messages_of(conversation) is None:
         raise RowError(f"got a text in {columns.read['messages']!r}; expected messages with the answer last")
     begun, answer = cut_answer(conversation)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from prom_reward.data.cells import cut_answer, is_whole, messages_of, read_answer, read_text
+from prom_reward.data.cells import cut_answer, is_whole, messages_of, read_answer, read_cell
 from prom_reward.data.columns import Columns
 from prom_reward.data.doubtful_answers import check_no_pointers
 from prom_reward.data.preferences import voted_sides
@@ -109,7 +109,7 @@ def _best(columns: Columns, rejected: PromptValue) -> tuple[PromptValue, PromptV
     response = columns.get("response")
     if response is not None:
         return read_answer(response), rejected
-    messages = read_text(columns.get("messages") or "")
+    messages = read_cell(columns.get("messages") or "")
     read = messages_of(messages)
     if isinstance(messages, str) or not read or read[-1].role != "assistant":
         return None

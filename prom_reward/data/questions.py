@@ -10,7 +10,7 @@ from prom_reward.data.cells import (
     is_list_of_texts,
     messages_of,
     passages_text,
-    read_text,
+    read_cell,
     said,
 )
 from prom_reward.data.columns import Columns
@@ -43,12 +43,12 @@ def bare_prompt(columns: Columns) -> PromptValue | None:
         columns.read["prompt"] = columns.read["history"]
     if given is None:
         return None
-    prompt = read_text(given)
+    prompt = read_cell(given)
     if isinstance(prompt, str) and is_list_of_texts(
         prompt
     ):  # the turns of a dialogue, as the arena's CSV files keep them
         raise RowError(f"got a list of texts as the prompt: {prompt!r:.60}; expected a text, or messages with roles")
-    return prompt if extra is None else _with_input(prompt, read_text(extra))
+    return prompt if extra is None else _with_input(prompt, read_cell(extra))
 
 
 def _with_input(prompt: PromptValue, extra: PromptValue) -> PromptValue:
@@ -68,7 +68,7 @@ def messages_prompt(columns: Columns, answers: Sequence[PromptValue]) -> PromptV
     value = columns.get("messages")
     if value is None:
         return None
-    messages = read_text(value)
+    messages = read_cell(value)
     read = messages_of(messages, "messages")
     if not read or read[-1].role != "assistant" or not read[-1].text.strip():
         return messages
@@ -146,7 +146,7 @@ def _past(columns: Columns) -> _Turns:
         return []
     if not history:
         return []
-    turns = read_text(history) if isinstance(history, str) else history
+    turns = read_cell(history) if isinstance(history, str) else history
     if isinstance(turns, Sequence) and not isinstance(turns, str):
         if all(isinstance(one, Mapping) for one in turns):
             return list(turns)

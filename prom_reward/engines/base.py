@@ -78,6 +78,11 @@ class Generation:
         return isfinite(max(values)) and not any(map(isnan, values)) and isfinite(self.readout or 0.0)
 
 
+def conversation_name(factory: object) -> str:
+    """Return the name of what makes a judge's conversation, the same in every process, for fingerprints."""
+    return getattr(factory, "__qualname__", None) or repr(factory)
+
+
 def too_long(num_prompt_tokens: int, context_length: int | None) -> Generation:
     """Return the generation of a prompt that does not fit."""
     return Generation(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
-from prom_reward.engines.base import Engine, Generation, SamplingParams, too_long
+from prom_reward.engines.base import Engine, Generation, SamplingParams, conversation_name, too_long
 from prom_reward.engines.model.identity import source_identity
 from prom_reward.engines.model.loading import load_tokenizer
 from prom_reward.engines.model.source import ModelSource
@@ -62,8 +62,7 @@ class VllmEngine(Engine):
     def identity(self) -> str:
         """The weights' origin and digest, conversation, given context and options: the same on every machine."""
         if self._identity is None:
-            factory = self._conversation_factory
-            name = getattr(factory, "__qualname__", None) or repr(factory)
+            name = conversation_name(self._conversation_factory)
             options = ",".join(f"{key}={value}" for key, value in sorted(self._options.items()))
             self._identity = f"vllm:{source_identity(self._source, name, self._context_length, options)}"
         return self._identity

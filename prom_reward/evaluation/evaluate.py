@@ -21,7 +21,7 @@ from prom_reward.evaluation.checklists.criteria import (
 from prom_reward.evaluation.pairs import PairEvaluation, ScoredPair, compare_judges_on_pairs, evaluate_pairs
 from prom_reward.evaluation.scores import Evaluation, ScoredRow, compare_judges, evaluate_scores, grade_all
 from prom_reward.judging.base import Judge
-from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.rubrics.reading import AnyRubric, RubricLike, read_rubrics
 
 LabeledInput = str | Path | Iterable[Mapping[str, Any]] | LabeledFile
 """A file, rows in memory, or what `labeled_input` returned."""
@@ -78,7 +78,7 @@ def evaluate(
     *,
     judge: Judge,
     against: Judge | None = None,
-    rubric: Any = None,
+    rubric: RubricLike | None = None,
     columns: LabelColumns | None = None,
     limit: int | None = None,
     resamples: int = 1000,
@@ -144,7 +144,11 @@ def _differences(first: JudgeEvaluation, second: JudgeEvaluation, resamples: int
 
 
 def labeled_input(
-    rows: LabeledInput, *, rubric: Any = None, columns: LabelColumns | None = None, limit: int | None = None
+    rows: LabeledInput,
+    *,
+    rubric: RubricLike | None = None,
+    columns: LabelColumns | None = None,
+    limit: int | None = None,
 ) -> LabeledFile:
     """Read and check labeled rows: everything that can be wrong with them before a judge is loaded.
 

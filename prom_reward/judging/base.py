@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
 from prom_reward.errors import ConfigError
-from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.rubrics.reading import AnyRubric, RubricLike
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
-
-RubricLike = str | Mapping[str, Any] | Sequence[Any] | AnyRubric
 
 
 @runtime_checkable
@@ -24,7 +22,7 @@ class Judge(Protocol):
         ...
         ...     def grade(self, requests):
         ...         scores = [min(5, 1 + len(request.response.split()) // 20) for request in requests]
-        ...         return [Judgment(outcome=Outcome.SCORED, score=one, expected_score=one) for one in scores]
+        ...         return [Judgment(outcome=Outcome.SCORED, score=one) for one in scores]
     """
 
     name: str = "judge"

@@ -48,7 +48,8 @@ class PrometheusJudge(Judge):
         cache: Keeps the engine's answers, so that nothing is asked for twice.
         flags: The detectors to run on responses, and the consequence of a flag; None marks flagged judgments and keeps
             their scores.
-        criterion_text: The task text of a checklist's criteria: "rubric" is the judge's own; for ours see `prompts/`.
+        criterion_text: The task text of a checklist's criteria: "rubric" is the judge's own, "compact" (the criterion
+            last) and "criterion_first" are this project's.
         criteria_notes: Sentences to add to a rubric's criteria; the answers under several are averaged, each at its
             own price. An empty one stands for the criteria alone.
         level_order: The order in which a rubric's scores are described, the published one or another; "both" averages

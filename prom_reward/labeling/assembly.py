@@ -15,7 +15,7 @@ from prom_reward.labeling.planning import RequestIndex, cut_rows
 from prom_reward.labeling.requests import Answers, Request, request_key
 from prom_reward.labeling.shards import LabelFolder
 from prom_reward.labeling.task import LabelingTask, PlannedRow
-from prom_reward.labeling.verdicts import Ranking, ResponseVerdict, pair_columns
+from prom_reward.labeling.verdicts import PairRanking, ResponseVerdict, pair_columns
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
 
 MAX_PROBLEMS = 100
@@ -145,7 +145,7 @@ def row_columns(planned: PlannedRow, kind: Kind, book: AnswerBook) -> dict[str, 
     if kind == "responses":
         return {**named, "verdicts": [one.columns() for one in verdicts], **_extremes(verdicts)}
     comparisons = [(book.comparison(first), book.comparison(second)) for first, second in planned.comparing]
-    ranking = Ranking(rubrics=rubrics, comparisons=tuple(comparisons)) if comparisons else None
+    ranking = PairRanking(rubrics=rubrics, comparisons=tuple(comparisons)) if comparisons else None
     chosen, rejected = verdicts or (None, None)
     return {**named, **pair_columns(chosen, rejected, ranking)}
 

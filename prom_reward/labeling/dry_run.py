@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from statistics import StatisticsError, fmean, linear_regression
-from typing import Any
 
 from prom_reward.data.formats import Kind
 from prom_reward.data.recognition import Recognition
@@ -19,6 +18,7 @@ from prom_reward.labeling.assembly import MAX_PROBLEMS
 from prom_reward.labeling.planning import RequestIndex
 from prom_reward.labeling.requests import Answer, Request, judge_requests, request_key, request_texts
 from prom_reward.labeling.task import LabelingTask, Method, RowReader, open_task
+from prom_reward.rubrics.reading import RubricLike
 
 _SAMPLE_ROWS = 64  # as many as a shard has, so that batches are as large as in the work
 _FIRST_REQUESTS = 16
@@ -86,7 +86,7 @@ def dry_run(
     source: str | Path,
     *,
     judge: Judge,
-    rubric: Any = None,
+    rubric: RubricLike | None = None,
     method: Method = "grade",
     columns: Mapping[str, str] | None = None,
     reference_answer: str | None = None,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.errors import ConfigError, InputError
@@ -18,6 +17,7 @@ from prom_reward.labeling.planning import RequestIndex, cut_rows, digest_rows, p
 from prom_reward.labeling.requests import Answers
 from prom_reward.labeling.shards import LabelFolder, Shard
 from prom_reward.labeling.task import LabelingTask, Method, PlannedRow, RowReader, open_task
+from prom_reward.rubrics.reading import RubricLike
 from prom_reward.types import Outcome
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def label(
     *,
     judge: Judge,
     out: str | Path,
-    rubric: Any = None,
+    rubric: RubricLike | None = None,
     method: Method = "grade",
     columns: Mapping[str, str] | None = None,
     reference_answer: str | None = None,
@@ -64,7 +64,7 @@ def label(
         judge: Grades, and for `method="rank"` compares. A judge that samples without a seed gets the seed 0, so that
             the draws of a feedback depend on its prompt alone.
         out: The folder for shards, `labels.jsonl` and `problems.jsonl`.
-        rubric: For rows without one, in any form of `Rubric.parse`.
+        rubric: For rows without one, in any form of `read_rubrics`.
         method: "grade" grades every response; "rank" compares the sides of each pair in both orders, and a winner that
             depends on the order is a tie; "both" does both, and if they disagree it is a tie.
         columns: Columns by role if they have no known name, for example `{"chosen": "better"}`; the roles are those of

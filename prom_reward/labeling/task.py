@@ -13,7 +13,7 @@ from prom_reward.data.sources import open_source, recognize
 from prom_reward.data.spreading import spread_pairs
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.labeling.requests import Request
-from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.rubrics.reading import AnyRubric, RubricLike, read_rubrics
 from prom_reward.types import ComparisonRequest, GradingRequest
 
 Method = Literal["grade", "rank", "both"]
@@ -111,7 +111,7 @@ class LabelingTask:
 def open_task(
     reader: RowReader,
     *,
-    rubric: Any = None,
+    rubric: RubricLike | None = None,
     method: Method = "grade",
     reference_answer: str | None = None,
 ) -> tuple[LabelingTask, RowIterator]:
@@ -142,11 +142,5 @@ def open_task(
 
 
 def _both_orders(chosen: GradingRequest, rejected: GradingRequest) -> tuple[ComparisonRequest, ComparisonRequest]:
-    request = ComparisonRequest(
-        instruction=chosen.instruction,
-        response_a=chosen.response,
-        response_b=rejected.response,
-        rubric=chosen.rubric,
-        reference_answer=chosen.reference_answer,
-    )
+    request = ComparisonRequest.of(chosen, rejected)
     return request, request.swapped()

@@ -99,7 +99,7 @@ class ResponseVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
+class PairRanking:
     """The comparisons of a pair by all of its rubrics, in both orders."""
 
     rubrics: tuple[AnyRubric, ...]
@@ -144,7 +144,7 @@ class Ranking:
 
 
 def pair_columns(
-    chosen: ResponseVerdict | None, rejected: ResponseVerdict | None, ranking: Ranking | None
+    chosen: ResponseVerdict | None, rejected: ResponseVerdict | None, ranking: PairRanking | None
 ) -> dict[str, Any]:
     """Return all columns of a pair.
 

@@ -9,8 +9,8 @@ from typing import Any
 class AsyncReward:
     """Computes rewards in a thread; pickles if the reward does.
 
-    TRL up to 1.13 takes for a coroutine function only what `inspect` does, which here sees the attributes of a
-    function. TRL 1.16 logs a `functools.partial` by the name of the function in it, so all would have one name.
+    TRL up to 1.13 lets `inspect` decide what a coroutine function is, and `inspect` goes by the attributes that this
+    class shares with functions. A `functools.partial` would do, but TRL 1.16 logs all of them under one name.
 
     Args:
         reward: A reward with a `__name__`, by which trainers log this one.

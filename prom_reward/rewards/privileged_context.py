@@ -1,14 +1,13 @@
 """A rubric as the text that a teacher sees and the policy does not, for TRL's SDFT and SDPO."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.criterion import Criterion
-from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.rubrics.reading import AnyRubric, RubricLike, read_rubrics
 
 
-def privileged_context(rubric: Any, reference_answer: str | None = None) -> str:
+def privileged_context(rubric: RubricLike, reference_answer: str | None = None) -> str:
     """Return the column `privileged_context` of a row, which tells what a good answer is.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from prom_reward.errors import ConfigError
-from prom_reward.judging.base import Judge, RubricLike
+from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.async_reward import AsyncReward
@@ -16,7 +16,7 @@ from prom_reward.rewards.normalizers import NormalizerLike, resolve_normalizer
 from prom_reward.rewards.observers.observer import LogMetric, Observer
 from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name, given_name
 from prom_reward.rewards.reward_rule import RewardRule, ScoreKind
-from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.rubrics.reading import AnyRubric, RubricLike, read_rubrics
 from prom_reward.types import GradingRequest, ScoreScale
 
 if TYPE_CHECKING:

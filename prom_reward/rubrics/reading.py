@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import RubricError
@@ -14,6 +15,8 @@ from prom_reward.rubrics.rubric import Rubric, parse_rubrics
 
 AnyRubric = Rubric | Checklist
 """What a response is graded by."""
+RubricLike = str | Path | Mapping[str, Any] | Sequence[Any] | AnyRubric
+"""The types of all forms that `read_rubrics` reads."""
 
 
 def read_rubrics(value: Any) -> tuple[AnyRubric, ...]:

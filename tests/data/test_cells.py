@@ -11,7 +11,7 @@ from prom_reward.data.cells import (
     number_text,
     passages_text,
     read_answer,
-    read_text,
+    read_cell,
 )
 from prom_reward.errors import RowError
 
@@ -34,7 +34,7 @@ HH = "\n\nHuman: Hi?\n\nAssistant:"
     ],
 )
 def test_a_cell_is_a_text_or_messages(value, text):
-    assert read_text(value) == text
+    assert read_cell(value) == text
 
 
 @pytest.mark.parametrize("key", ["response", "answer", "text", "content", "generation"])

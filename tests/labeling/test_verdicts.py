@@ -8,7 +8,7 @@ from prom_reward.labeling.verdicts import (
     PAIR_COLUMNS,
     RANKING_COLUMNS,
     VERDICT_COLUMNS,
-    Ranking,
+    PairRanking,
     ResponseVerdict,
     logit,
     pair_columns,
@@ -40,7 +40,7 @@ def comparison(winner, prob_a, **changes):
 
 
 def ranking(*orders):
-    return Ranking(rubrics=(HELPFUL,), comparisons=orders)
+    return PairRanking(rubrics=(HELPFUL,), comparisons=orders)
 
 
 def test_one_rubrics_columns_are_its_judgment():

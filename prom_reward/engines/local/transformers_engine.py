@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prom_reward.engines.base import Engine, Generation, SamplingParams
+from prom_reward.engines.base import Engine, Generation, SamplingParams, conversation_name
 from prom_reward.engines.local.batches import Batches
 from prom_reward.engines.model.adapter_stamp import weights_digest
 from prom_reward.engines.model.devices import resolve_device, resolve_dtype
@@ -177,7 +177,7 @@ class TransformersEngine(Engine):
 
     @property
     def _conversation_name(self) -> str:
-        return getattr(self._conversation_factory, "__qualname__", None) or repr(self._conversation_factory)
+        return conversation_name(self._conversation_factory)
 
     def _judging(self, model: Any) -> AbstractContextManager[None]:
         """Return the context for a call."""

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prom_reward.engines.base import Engine, Generation, SamplingParams
+from prom_reward.engines.base import Engine, Generation, SamplingParams, conversation_name
 from prom_reward.engines.model.loading import load_tokenizer
 from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.server.loop_thread import LoopThread
@@ -40,7 +40,6 @@ class OpenAIEngine(Engine):
         tokenizer: The source of the judge's tokenizer. With it prompts go as token ids if the server takes them (one
             BOS, no special token out of candidate text); without it, or if it cannot be loaded, as text.
         context_length: Tokens that prompt and answer may take together; None takes the server's word.
-
         chat_template_kwargs: Arguments of the server's chat template, such as `enable_thinking`.
 
     Raises:
@@ -85,8 +84,8 @@ class OpenAIEngine(Engine):
     def identity(self) -> str:
         """The server's address, the names of model and tokenizer, the conversation and the given context."""
         tokenizer = self._tokenizer.tokenizer or self._tokenizer.model if self._tokenizer is not None else None
-        conversation = getattr(self._conversation, "__qualname__", None) or repr(self._conversation)
-        parts = [self.source.url, self.source.model, self.source.api, tokenizer, conversation, self._context_length]
+        given = [tokenizer, conversation_name(self._conversation), self._context_length]
+        parts = [self.source.url, self.source.model, self.source.api, *given]
         added = [dict(one) for one in (self.source.extra_body, self._template_kwargs) if one]
         return "openai:" + "|".join(str(part or "") for part in [*parts, *added])
 

@@ -63,7 +63,6 @@ class ServerSource:
     """A server that has never answered is waited for so long."""
     outage_deadline_s: float = 600.0
     """A server that answers no probe for so long is an error."""
-
     extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Fields that are added to the body of every request."""
 

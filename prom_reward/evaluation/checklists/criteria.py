@@ -21,11 +21,11 @@ class JudgedChecklist:
     judgment: Judgment
     """The judgment by the labeled criteria."""
 
-    def verdicts(self) -> list["Verdict"]:
+    def verdicts(self) -> list["CriterionVerdict"]:
         """Return every annotator's verdict on every criterion, beside the judge's."""
         probs = {part.name: part.value for part in self.judgment.parts}
         return [
-            Verdict(
+            CriterionVerdict(
                 criterion=one.text,
                 cluster=self.labeled.cluster,
                 group=self.labeled.group,
@@ -40,7 +40,7 @@ class JudgedChecklist:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class CriterionVerdict:
     """One annotator's verdict on one criterion, beside the judge's."""
 
     criterion: str
@@ -97,10 +97,10 @@ def evaluate_criteria(judged: Sequence[JudgedChecklist], *, resamples: int = 100
     """
     verdicts = [verdict for one in judged for verdict in one.verdicts()]
 
-    def measured(kept: Sequence[Verdict]) -> CriteriaEvaluation:
+    def measured(kept: Sequence[CriterionVerdict]) -> CriteriaEvaluation:
         return _measured(kept, resamples, seed)
 
-    def measured_alone(kept: Sequence[Verdict]) -> CriteriaEvaluation:
+    def measured_alone(kept: Sequence[CriterionVerdict]) -> CriteriaEvaluation:
         is_wide = len({one.cluster for one in kept}) >= MIN_CLUSTERS  # sets may have thousands of criteria
         return _measured(kept, resamples if is_wide else 0, seed)
 
@@ -134,14 +134,16 @@ def compare_judges_on_criteria(
     }
 
 
-def _parts(verdicts: Sequence[Verdict], key: Callable[[Verdict], str]) -> dict[str, list[Verdict]]:
-    found: dict[str, list[Verdict]] = {}
+def _parts(
+    verdicts: Sequence[CriterionVerdict], key: Callable[[CriterionVerdict], str]
+) -> dict[str, list[CriterionVerdict]]:
+    found: dict[str, list[CriterionVerdict]] = {}
     for one in verdicts:
         found.setdefault(key(one), []).append(one)
     return found
 
 
-def _measured(verdicts: Sequence[Verdict], resamples: int, seed: int) -> CriteriaEvaluation:
+def _measured(verdicts: Sequence[CriterionVerdict], resamples: int, seed: int) -> CriteriaEvaluation:
     told = [one for one in verdicts if one.prob is not None]
     clusters = [one.cluster for one in told]
 
@@ -162,13 +164,13 @@ def _measured(verdicts: Sequence[Verdict], resamples: int, seed: int) -> Criteri
     )
 
 
-def _statistic(measure: Measure, verdicts: Sequence[Verdict]) -> Statistic:
+def _statistic(measure: Measure, verdicts: Sequence[CriterionVerdict]) -> Statistic:
     probs = np.array([one.prob for one in verdicts], dtype=float)
     met = np.array([float(one.met) for one in verdicts])
     return lambda at: measure(probs[at], met[at])
 
 
-def _among_people(verdicts: Sequence[Verdict]) -> Statistic:
+def _among_people(verdicts: Sequence[CriterionVerdict]) -> Statistic:
     """Return the share of pairs of annotators who agree; those alone on a criterion count for nothing."""
     agreeing = np.array([float(sum(one.met == other for other in one.others)) for one in verdicts])
     pairs = np.array([float(len(one.others)) for one in verdicts])

@@ -67,7 +67,7 @@ class Recorded(Judge):
         self._judgments = dict(zip(asked, grade_all(judge, asked, on_batch=on_batch), strict=True))
         self._comparisons: dict[ComparisonRequest, Comparison] = {}
         for group in groups if self._ranks else ():
-            pairs = [_pair(first, second) for first, second in permutations(group.requests, 2)]
+            pairs = [ComparisonRequest.of(first, second) for first, second in permutations(group.requests, 2)]
             pairs += _with_reference(group.requests)
             self._comparisons |= zip(pairs, judge.compare(pairs), strict=True)
             on_batch(len(pairs))
@@ -179,15 +179,5 @@ def _with_reference(group: Sequence[GradingRequest]) -> list[ComparisonRequest]:
     if reference is None:
         return []
     bare = [replace(one, reference_answer=None) for one in group]
-    pairs = [_pair(one, replace(one, response=reference)) for one in bare if one.response != reference]
+    pairs = [ComparisonRequest.of(one, replace(one, response=reference)) for one in bare if one.response != reference]
     return [order for pair in pairs for order in (pair, pair.swapped())]
-
-
-def _pair(first: GradingRequest, second: GradingRequest) -> ComparisonRequest:
-    return ComparisonRequest(
-        instruction=first.instruction,
-        response_a=first.response,
-        response_b=second.response,
-        rubric=first.rubric,
-        reference_answer=first.reference_answer,
-    )

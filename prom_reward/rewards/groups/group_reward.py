@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prom_reward.errors import ConfigError
-from prom_reward.judging.base import Judge, RubricLike
+from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.async_reward import AsyncReward
 from prom_reward.rewards.batch import JudgedBatch, RowReader
@@ -18,12 +18,12 @@ from prom_reward.rewards.groups.ranking import check_rule
 from prom_reward.rewards.groups.ranks import gathered, own_rank
 from prom_reward.rewards.groups.rule import GroupRule, Method, ScoreScaling
 from prom_reward.rewards.groups.topologies import Topology
-from prom_reward.rewards.groups.verdicts import Verdict, judge_groups, log_columns
+from prom_reward.rewards.groups.verdicts import MemberVerdict, judge_groups, log_columns
 from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rewards.observers.observer import LogMetric, Observer
 from prom_reward.rewards.reporting import CallingTrainer, LogExtra, Reporter, derived_name, given_name
 from prom_reward.rewards.reward_rule import RewardRule
-from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.rubrics.reading import AnyRubric, RubricLike, read_rubrics
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ class GroupReward:
 
         self.judge = judge_on_policy(self.judge, policy)
 
-    def _reward(self, member: Member, verdicts: Sequence[Verdict]) -> float | None:
+    def _reward(self, member: Member, verdicts: Sequence[MemberVerdict]) -> float | None:
         return self.rule.combined([request.rubric for request in member.requests], [one.reward for one in verdicts])
 
     def _warn_of_one(self, groups: Sequence[Sequence[int]]) -> None:

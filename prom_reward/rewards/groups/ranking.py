@@ -6,11 +6,11 @@ from itertools import chain
 from typing import cast
 
 from prom_reward.errors import ConfigError, RowError, WorkError
-from prom_reward.judging.base import Judge, RubricLike
+from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.rewards.groups.contest import Contest, Group, Ranking
 from prom_reward.rewards.groups.rule import GroupRule
-from prom_reward.rubrics.reading import AnyRubric
+from prom_reward.rubrics.reading import AnyRubric, RubricLike
 from prom_reward.types import Comparison, GradingRequest
 
 

@@ -7,7 +7,7 @@ from prom_reward.errors import RowError
 from prom_reward.judging.base import Judge
 from prom_reward.rewards.groups.members import Member, grouped
 from prom_reward.rewards.groups.rule import GroupRule
-from prom_reward.rewards.groups.verdicts import Verdict, judge_groups
+from prom_reward.rewards.groups.verdicts import MemberVerdict, judge_groups
 from prom_reward.rewards.reward_rule import RewardRule
 from prom_reward.types import GradingRequest, Judgment
 
@@ -18,7 +18,7 @@ class ComparedRow:
 
     reward: float | None
     """None if neither a grade nor a comparison joins it to the others, or if no other one came."""
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[MemberVerdict]
     """One for each rubric."""
 
     @property

@@ -13,7 +13,7 @@ from prom_reward.types import Judgment
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class MemberVerdict:
     """What its group says about a rollout under one rubric."""
 
     group: int
@@ -46,13 +46,13 @@ class JudgedGroup:
     rankings: Sequence[Ranking]
     """One for each rubric."""
 
-    def verdicts(self) -> Iterator[tuple[int, list[Verdict]]]:
+    def verdicts(self) -> Iterator[tuple[int, list[MemberVerdict]]]:
         """Return each member's row, and its verdicts, one for each rubric."""
         for at, row in enumerate(self.rows):
             yield (
                 row,
                 [
-                    Verdict(
+                    MemberVerdict(
                         group=self.number,
                         place=at,
                         judgment=one.judgments[at],
@@ -89,7 +89,7 @@ def judge_groups(
     ]
 
 
-def log_columns(verdicts: Sequence[Verdict]) -> dict[str, list[object]]:
+def log_columns(verdicts: Sequence[MemberVerdict]) -> dict[str, list[object]]:
     """Return the fields of the judgment log that say why a rollout has its reward."""
     return {
         "group": [one.group for one in verdicts],

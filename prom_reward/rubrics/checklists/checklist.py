@@ -57,11 +57,6 @@ class ChecklistScore:
     parts: tuple[Part, ...]
     """The leaves, in order."""
 
-    @property
-    def num_untold(self) -> int:
-        """Criteria that left the sum since nobody could tell."""
-        return sum(part.value is None for part in self.parts)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checklist:

@@ -7,7 +7,7 @@ from typing import Any
 
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.checklists.checks import CHECKS, CodeCheck
-from prom_reward.rubrics.checklists.markdown import text_fields
+from prom_reward.rubrics.checklists.markdown import item_fields
 from prom_reward.rubrics.formats import is_number
 
 TEXT_KEYS = (
@@ -51,7 +51,7 @@ def criterion_fields(item: Any, number: str) -> dict[str, Any]:
         RubricError: It cannot be read.
     """
     if isinstance(item, str):
-        item = text_fields(item)
+        item = item_fields(item)
     if not isinstance(item, Mapping):
         raise RubricError(f"criterion {number}: got {item!r:.60}; expected a text, or a mapping with one")
     given = {
@@ -120,7 +120,7 @@ def _weight(given: Mapping[str, Any], number: str) -> float | None:
 def _without_points(text: str, weight: float | None, number: str) -> tuple[str, float | None]:
     """Return a criterion's text and weight; points in the text are the weight if no key states one."""
     try:
-        said = text_fields(text)
+        said = item_fields(text)
     except RubricError as error:
         if weight is None:
             raise RubricError(f"criterion {number}: {error}") from error

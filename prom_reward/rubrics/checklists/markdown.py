@@ -87,7 +87,7 @@ def list_items(text: str) -> list[dict[str, Any]]:
         _check_outside(before, after)
     if short := next((one for one in items if not is_sentence(one) or one.endswith((":", "："))), None):
         raise RubricError(f"got the list item {short!r:.40}; expected a criterion, as a sentence")
-    return [text_fields(one) for one in items]
+    return [item_fields(one) for one in items]
 
 
 def check_numbers(texts: Sequence[str]) -> None:
@@ -109,7 +109,7 @@ def _check_outside(before: list[str], after: list[str]) -> None:
         )
 
 
-def text_fields(text: str) -> dict[str, Any]:
+def item_fields(text: str) -> dict[str, Any]:
     """Read `... (importance: 80/100)` of WildChecklists, `... [Hard Rule]` of OpenRubrics, and `... (-2 points)`.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prom_reward.training.construction.style import styled
-from prom_reward.training.construction.variants import Question, Variant
+from prom_reward.training.construction.variants import Question, Variant, capitalized
 
 _PRIMES = tuple(n for n in range(2, 60) if all(n % k for k in range(2, n)))
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -61,15 +61,15 @@ def known_question(known: Known, others: Sequence[str], draw: random.Random) -> 
     asked = known.asked
 
     def said(value: str) -> str:
-        return styled(_capital(draw.choice(known.sentences).format(value)), draw)
+        return styled(capitalized(draw.choice(known.sentences).format(value)), draw)
 
     bare = known.right[0]
     made = [
-        Variant(response=_capital(bare) + ".", share=1.0, kind="bare"),
+        Variant(response=capitalized(bare) + ".", share=1.0, kind="bare"),
         *(Variant(response=said(draw.choice(known.right)), share=1.0, kind="right") for _ in range(2)),
         Variant(response=styled(known.middling, draw), share=0.4, kind="middling"),
         *(Variant(response=said(one), share=0.0, kind="wrong") for one in draw.sample(known.wrong, 2)),
-        Variant(response=_capital(draw.choice(known.wrong)) + ".", share=0.0, kind="bare wrong"),
+        Variant(response=capitalized(draw.choice(known.wrong)) + ".", share=0.0, kind="bare wrong"),
         Variant(response=f"{draw.choice(others)}.", share=0.0, kind="another question"),
     ]
     return Question(instruction=asked, reference=bare, variants=tuple(made), kind="known")
@@ -221,10 +221,6 @@ def entity_question(capitals: Mapping[str, str], people: Mapping[str, str], draw
 
 def _spelled(number: int) -> str:
     return _NUMBERS[number] if number < len(_NUMBERS) else str(number)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _with_article(noun: str) -> str:

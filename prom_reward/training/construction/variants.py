@@ -82,7 +82,7 @@ def fact_question(fact: Fact, others: Sequence[str], draw: random.Random) -> Que
     """Return a fact's question with all variants; `others` are answers to other questions."""
     right_detail, wrong_detail = fact.detail or ("", "")
     reference = fact.stated(fact.value, draw) + right_detail
-    shown = reference if draw.random() < 0.6 else f"{_capital(reference)} {draw.choice(_CONTEXTS)}"
+    shown = reference if draw.random() < 0.6 else f"{capitalized(reference)} {draw.choice(_CONTEXTS)}"
 
     def said(value: str, detail: str = right_detail) -> str:
         return fact.stated(value, draw) + detail
@@ -95,7 +95,7 @@ def fact_question(fact: Fact, others: Sequence[str], draw: random.Random) -> Que
         ("wrong value", said(false[0]), 0.0),
         ("wrong value", said(false[1]), 0.0),
         ("short wrong value", false[2] + right_detail, 0.0),
-        ("negated", _capital(fact.negation.format(fact.value)) + right_detail, 0.0),
+        ("negated", capitalized(fact.negation.format(fact.value)) + right_detail, 0.0),
         ("both values", f"{said(fact.value)} Or rather: {said(false[0])}", 0.25),
         *_general(fact.question, reference, others, draw),
     ]
@@ -135,7 +135,7 @@ def definition_question(one: Definition, others: Sequence[Definition], draw: ran
     )
 
     def said(text: str) -> str:
-        return _capital(draw.choice(templates).format(text))
+        return capitalized(draw.choice(templates).format(text))
 
     words = gloss.split()
     sibling = draw.choice(one.siblings)
@@ -160,7 +160,7 @@ def definition_question(one: Definition, others: Sequence[Definition], draw: ran
         (f"What does the word '{word}' mean?", f"Define '{word}'.", f"What is meant by {word}?", f"Explain: {word}")
     )
     return Question(
-        instruction=question, reference=_capital(f"{gloss}."), variants=_styled(made, draw), kind="definition"
+        instruction=question, reference=capitalized(f"{gloss}."), variants=_styled(made, draw), kind="definition"
     )
 
 
@@ -195,5 +195,6 @@ def _changed(words: Sequence[str], foreign: Sequence[str], draw: random.Random) 
     return " ".join([*words[:at], draw.choice(donors), *words[at + 1 :]])
 
 
-def _capital(text: str) -> str:
+def capitalized(text: str) -> str:
+    """Return a text with its first letter in upper case, the others as they are."""
     return text[:1].upper() + text[1:]
