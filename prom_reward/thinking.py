@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 MARKS = (
     *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "thoughts", "reasoning", "scratchpad")),
+    *((f"<{name}>", f"</{name}>") for name in ("cot", "inner_monologue")),
     ("<longcat_think>", "</longcat_think>"),
     ("<seed:think>", "</seed:think>"),
     ("[think]", "[/think]"),
     ("◁think▷", "◁/think▷"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|begin_of_think|>", "<|end_of_think|>"),
     ("<|think_start|>", "<|think_end|>"),
     ("<|start_thinking|>", "<|end_thinking|>"),
     ("<unused94>thought", "<unused95>"),
@@ -27,7 +29,15 @@ MARKS = (
 """Opening and closing marks in lower case: of DeepSeek-R1, Qwen3, Seed-OSS, Magistral, Kimi, Sky-T1, s1 ..."""
 # Only ASCII letters go by either case: "ı" and "ſ" would match "i" and "s", and no mark is written with them.
 _ANY_OPEN, _ANY_CLOSE = (f"(?ai:{'|'.join(map(re.escape, marks))})" for marks in zip(*MARKS, strict=True))
-_OPEN = re.compile(rf"[\s\ufeff]*(?:(?:<\|start\|>|<\|im_start\|>)assistant\s*)?({_ANY_OPEN})", re.I)
+_HEADER = r"(?:<\|start\|>|<\|im_start\|>)assistant|<\|assistant\|>|<\|start_header_id\|>assistant<\|end_header_id\|>"
+_OPEN = re.compile(rf"[\s\ufeff\u200b]*(?:(?:{_HEADER})\s*)?({_ANY_OPEN})", re.I)
+# Forms in words or with attributes, which count only as a whole: of Granite, Apriel and Open WebUI.
+_WORDED = re.compile(
+    r"\s*(?:here(?:['’]s| is) my thought process:(?P<granite>.*?)^[ \t]*here(?:['’]s| is) my response:"
+    r"|here are my reasoning steps:(?P<apriel>.*?)\[begin final response\]"
+    r"|<details [^>]{0,200}\btype=[\"']reasoning[\"'][^>]{0,200}>(?P<open_webui>.*?)</details>)",
+    re.I | re.M | re.S,
+)
 _OPEN_AT_END = re.compile(rf"({_ANY_OPEN})\s*\Z")
 _CLOSE = re.compile(_ANY_CLOSE)
 _ANY_OPEN_MARK = re.compile(_ANY_OPEN)
@@ -37,7 +47,8 @@ _CLOSE_OF = {opening: re.compile(re.escape(closing), re.I | re.A) for opening, c
 _QUOTES = "`\"'“”«»()[]"
 _LONE_CLOSE = re.compile(rf"(?:^[ \t]*|(?<![\s{re.escape(_QUOTES)}])){_ANY_CLOSE}(?![{re.escape(_QUOTES)}])", re.M)
 _SOLUTION_MARK = re.compile(
-    r"\A\s*<\|(?:begin_of_solution|start_response)\|>|<\|end_(?:of_solution|response)\|>\s*\Z", re.I | re.A
+    r"\A\s*<\|(?:begin_of_solution|start_response)\|>|(?:<\|end_(?:of_solution|response)\|>|\[end final response\])\s*\Z",
+    re.I | re.A,
 )
 _HARMONY = re.compile(
     r"<\|channel\|>\s*(?P<channel>\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(?P<text>.*?)"
@@ -78,6 +89,8 @@ def split_thoughts(text: str, *, opened: bool = False) -> Thinking:
         return _split_harmony(text)
     if _BARE_HARMONY.match(text) and (found := _split_bare_harmony(text)):
         return found
+    if not opened and (worded := _WORDED.match(text)):
+        return Thinking(worded[worded.lastgroup or 0].strip(), _SOLUTION_MARK.sub("", text[worded.end() :]).strip())
     ends = _thoughts_ends(text, opened)
     if ends is None:
         return Thinking(_OPEN.sub("", text, count=1).strip(), "", is_closed=False)
@@ -103,6 +116,8 @@ def answer_start(text: str, *, opened: bool = False) -> int | None:
             return final.end()
         if _PROSE.match(text):
             return None
+    if not opened and (worded := _WORDED.match(text)):
+        return worded.end()
     spans = _thoughts_ends(text, opened)
     return None if spans is None else spans[-1][1] if spans else 0
 

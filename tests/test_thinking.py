@@ -33,6 +33,15 @@ FAMILIES = [
     "Hm.</think>4",
     "<|channel|>analysis<|message|>Hm.<|end|>4",
     " analysisHm.assistantfinal4",
+    "<CoT>Hm.</CoT>4",
+    "<inner_monologue>Hm.</inner_monologue>4",
+    "<|begin_of_think|>Hm.<|end_of_think|>4",
+    "<|assistant|>\n<think>Hm.</think>4",
+    "<|start_header_id|>assistant<|end_header_id|>\n\n<think>Hm.</think>4",
+    "\u200b<think>Hm.</think>4",
+    "Here is my thought process:\nHm.\n\nHere is my response:\n4",
+    "Here are my reasoning steps:\nHm.\n[BEGIN FINAL RESPONSE]\n4\n[END FINAL RESPONSE]",
+    '<details type="reasoning" done="true" duration="2">\nHm.\n</details>\n4',
 ]
 UNCLOSED = [
     "<think>Hm.",
@@ -54,6 +63,9 @@ ABOUT = [
     "Write it so:\n```\nthoughts\n</think>\nanswer\n```",
     "Write it so:\n<think>\nthoughts\n</think>\nanswer",
     "  no thinking at all \n",
+    "Here is my thought process: first add, then halve.",
+    "Sure.\nHere is my response:\nYes.",
+    "<details><summary>Why?</summary>So.</details>\nYes.",
     "",
 ]
 
@@ -147,7 +159,16 @@ def test_no_word_of_the_answer_is_lost(thoughts, answer):
 
 
 @pytest.mark.parametrize(
-    "unit", ["<think>", "</think>", "<think>a</think>", "<|channel|>", "assistantfinal", "a</think>"]
+    "unit",
+    [
+        "<think>",
+        "</think>",
+        "<think>a</think>",
+        "<|channel|>",
+        "assistantfinal",
+        "a</think>",
+        '<details type="reasoning" ',
+    ],
 )
 def test_time_grows_no_faster_than_the_text(unit, linear_time):
     linear_time(split_thoughts, lambda size: unit * size)
