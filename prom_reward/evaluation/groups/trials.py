@@ -17,7 +17,7 @@ from prom_reward.rewards.groups.noise import estimate_noise
 from prom_reward.rewards.groups.ranking import rank_groups
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.groups.topologies import TOPOLOGIES
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, Judgment
 
 POINTWISE, LENGTH = "pointwise", "length"
 _SHARE = 0.3  # of the groups that a mixture compares, or that go to the second judge
@@ -67,8 +67,7 @@ class Recorded(Judge):
         self._judgments = dict(zip(asked, grade_all(judge, asked, on_batch=on_batch), strict=True))
         self._comparisons: dict[ComparisonRequest, Comparison] = {}
         for group in groups if self._ranks else ():
-            pairs = [ComparisonRequest.of(first, second) for first, second in permutations(group.requests, 2)]
-            pairs += _with_reference(group.requests)
+            pairs = _recorded_pairs(group.requests)
             self._comparisons |= zip(pairs, judge.compare(pairs), strict=True)
             on_batch(len(pairs))
 
@@ -88,7 +87,7 @@ class Recorded(Judge):
 
 def num_pairs(group: Sequence[GradingRequest]) -> int:
     """Return the number of comparisons that are recorded of a group."""
-    return len(group) * (len(group) - 1) + len(_with_reference(group))
+    return len(_recorded_pairs(group))
 
 
 def tried_methods(judge: Recorded, second: Recorded | None, groups: Groups) -> dict[str, list[Tried]]:
@@ -161,9 +160,10 @@ def _graded(answers: Sequence[Judgment]) -> Tried:
 
 def _ranked(ranking: Ranking, judge: Judge) -> Tried:
     scores = [None if one is None else one.value for one in ranking.scores]
-    sides = [side for pair in ranking.pairs for side in (pair.forward, pair.backward)] if judge.ranks else []
+    asked = [pair for pair in ranking.pairs if judge.ranks and pair.forward.num_prompt_tokens != 0]  # not from grades
+    sides = [side for pair in asked for side in (pair.forward, pair.backward)]
     tokens = _tokens([*ranking.judgments, *sides])
-    flips = [pair.follows_order for pair in ranking.pairs if pair.prob_first is not None] if judge.ranks else []
+    flips = [pair.follows_order for pair in asked if pair.prob_first is not None]
     return Tried(scores, len(ranking.judgments) + len(sides), **tokens, flips=flips)
 
 
@@ -171,6 +171,13 @@ def _tokens(answers: Sequence[Judgment | Comparison]) -> dict[str, Any]:
     """Return what was read and written, without what prompts share: another method's calls would share otherwise."""
     counts = summed_counts(answers)
     return {"num_read": counts["num_prompt_tokens"], "num_written": counts["num_generated_tokens"]}
+
+
+def _recorded_pairs(group: Sequence[GradingRequest]) -> list[ComparisonRequest]:
+    """Return the comparisons that a method may ask for; by a checklist the grades give all but the reference's."""
+    is_graded = isinstance(group[0].rubric, Checklist)
+    pairs = [] if is_graded else [ComparisonRequest.of(*pair) for pair in permutations(group, 2)]
+    return pairs + _with_reference(group)
 
 
 def _with_reference(group: Sequence[GradingRequest]) -> list[ComparisonRequest]:

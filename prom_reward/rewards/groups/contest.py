@@ -11,7 +11,7 @@ from prom_reward.judging.aggregation import compare_judgments
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.groups.strengths import Pair, Results, Score, fit_strengths, win_rates
 from prom_reward.rewards.groups.topologies import Standing, next_pairs
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, Judgment
 
 PlaceProbs = tuple[int, float | None, float | None, float | None]
 """Another member's place, and the probability of being better: the mean of both orders, shown first, shown second.
@@ -145,8 +145,13 @@ class Contest:
             reference_answer=None if is_reference else asked.reference_answer,
         )
 
+    @property
+    def has_graded_pairs(self) -> bool:
+        """Whether the grades give the comparisons, whatever the judge: by a checklist, as long as all are graded."""
+        return isinstance(self._group[0].rubric, Checklist) and self._anchor is None
+
     def by_grading(self, pair: Pair) -> tuple[Comparison, Comparison]:
-        """Return both orders of a comparison for a judge that does not rank, from the distributions of the grades."""
+        """Return both orders of a comparison from the distributions or scores of the grades."""
         free: dict[str, Any] = dict.fromkeys(TOKEN_COUNTS, 0)  # the grades are paid for
         one, other = (replace(self.judgments[at], **free) for at in pair)
         return compare_judgments(one, other), compare_judgments(other, one)

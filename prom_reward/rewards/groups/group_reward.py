@@ -36,7 +36,8 @@ class GroupReward:
     is judged. Every rollout is graded, and pairs of them are compared in both orders. Equal rollouts get equal rewards.
 
     Args:
-        judge: Grades and compares the responses. If it does not rank, its grades give the comparisons.
+        judge: Grades and compares the responses. By a checklist, or if it does not rank, its grades give the
+            comparisons.
         rubric: The default rubric or rubrics, as for `PrometheusReward`.
         topology: The pairs to compare; `prom_reward.rewards.groups.topologies` states their costs.
         pairs_per_response: Pairs that "adaptive" compares for each response.

@@ -11,7 +11,7 @@ from prom_reward.judging.checklists import grade_requests
 from prom_reward.rewards.groups.contest import Contest, Group, Ranking
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rubrics.reading import AnyRubric, RubricLike
-from prom_reward.types import Comparison, GradingRequest
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest
 
 
 def rank_responses(
@@ -57,7 +57,8 @@ def rank_groups(
     """Rank the responses of each group.
 
     The judge is called once for all grades, and once for each round of comparisons in all groups, so that prompts share
-    their beginnings. A judge that does not rank is asked for grades alone; their distributions give the comparisons.
+    their beginnings. A judge that does not rank is asked for grades alone, and so is every judge by a checklist; the
+    grades give the comparisons.
 
     Args:
         judge: Grades and compares the responses.
@@ -90,11 +91,19 @@ def check_rule(judge: Judge, rule: GroupRule) -> None:
 
 def _both_orders(judge: Judge, duels: Sequence[tuple[Contest, tuple[int, int]]]) -> list[tuple[Comparison, Comparison]]:
     """Return the comparisons of each pair, with its first member shown first and shown second."""
-    if not judge.ranks:
-        return [contest.by_grading(pair) for contest, pair in duels]
-    requests = [contest.request(pair) for contest, pair in duels]
+    is_graded = [not judge.ranks or contest.has_graded_pairs for contest, _ in duels]
+    asked = [contest.request(pair) for (contest, pair), graded in zip(duels, is_graded, strict=True) if not graded]
+    compared = iter(_compared(judge, asked))
+    return [
+        contest.by_grading(pair) if graded else next(compared)
+        for (contest, pair), graded in zip(duels, is_graded, strict=True)
+    ]
+
+
+def _compared(judge: Judge, requests: Sequence[ComparisonRequest]) -> list[tuple[Comparison, Comparison]]:
+    """Ask the judge for both orders of each request."""
     asked = list(chain.from_iterable((one, one.swapped()) for one in requests))
-    found = judge.compare(asked)
+    found = judge.compare(asked) if asked else []
     if len(found) != len(asked):
         raise WorkError(f"the judge {judge.name!r} gave {len(found)} comparisons for {len(asked)} requests")
     return list(zip(found[::2], found[1::2], strict=True))

@@ -139,6 +139,22 @@ def test_responses_are_ranked_by_a_checklist():
         judge, instruction="Ask.", responses=["none", "a dose of 5 mg"], rubric=[{"criterion": "It names a dose."}]
     )
     assert values(found)[0] < 0 < values(found)[1]
+    assert len(judge.engine.prompts) == 2  # the grades give the comparisons
+    assert found.comparison_counts(0)["num_prompt_tokens"] == 0
+
+
+def test_an_anchor_is_compared_by_a_checklist_although_it_has_no_grade():
+    judge = PrometheusJudge(ScriptedEngine(lambda prompt: f"[RESULT] {int('dose of 5 mg' in prompt.user)}"))
+    found = rank_responses(
+        judge,
+        instruction="Ask.",
+        responses=["none", "a dose of 5 mg"],
+        rubric=[{"criterion": "It names a dose."}],
+        baseline="nothing",
+        rule=GroupRule(topology="anchor", scale="anchor"),
+    )
+    assert values(found)[0] == pytest.approx(0.5, abs=0.1)
+    assert values(found)[1] > 0.7
 
 
 @settings(max_examples=20, deadline=None)
