@@ -47,7 +47,8 @@ _CLOSE_OF = {opening: re.compile(re.escape(closing), re.I | re.A) for opening, c
 _QUOTES = "`\"'“”«»()[]"
 _LONE_CLOSE = re.compile(rf"(?:^[ \t]*|(?<![\s{re.escape(_QUOTES)}])){_ANY_CLOSE}(?![{re.escape(_QUOTES)}])", re.M)
 _SOLUTION_MARK = re.compile(
-    r"\A\s*<\|(?:begin_of_solution|start_response)\|>|(?:<\|end_(?:of_solution|response)\|>|\[end final response\])\s*\Z",
+    r"\A\s*<\|(?:begin_of_solution|start_response)\|>"
+    r"|(?:<\|end_(?:of_solution|response)\|>|\[end final response\])\s*\Z",
     re.I | re.A,
 )
 _HARMONY = re.compile(
