@@ -14,7 +14,7 @@ from prom_reward.judging.aggregation import aggregate_winners, compare_judgments
 from prom_reward.judging.asking.asked import Asked
 from prom_reward.judging.asking.prompting import CriterionText, JudgeMode, Prompting
 from prom_reward.judging.asking.requests import parse_requests
-from prom_reward.judging.asking.samples import Sampler
+from prom_reward.judging.asking.samples import PromptSampler
 from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
@@ -279,8 +279,8 @@ class PrometheusJudge(Judge):
         return [self.flags.judgment(request, one) for request, one in zip(asked.requests, found, strict=True)]
 
     @property
-    def _sampler(self) -> Sampler:
-        return Sampler(self.engine, self.sampling, self.num_samples, cache=self.cache, has_guard=self.guard)
+    def _sampler(self) -> PromptSampler:
+        return PromptSampler(self.engine, self.sampling, self.num_samples, cache=self.cache, has_guard=self.guard)
 
     def _compare_by_grading(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
         sides = [side for request in requests for side in request.sides()]

@@ -17,7 +17,7 @@ from prom_reward.judging.base import Judge
 from prom_reward.labeling.assembly import MAX_PROBLEMS
 from prom_reward.labeling.planning import RequestIndex
 from prom_reward.labeling.requests import Answer, Request, judge_requests, request_key, request_texts
-from prom_reward.labeling.task import LabelingTask, Method, RowReader, open_task
+from prom_reward.labeling.task import LabelingTask, Method, SourceReader, open_task
 from prom_reward.rubrics.reading import RubricLike
 
 _SAMPLE_ROWS = 64  # as many as a shard has, so that batches are as large as in the work
@@ -110,7 +110,7 @@ def dry_run(
     Raises:
         InputError: The source cannot be read or recognized.
     """
-    reader = RowReader(source, split, limit, columns)
+    reader = SourceReader(source, split, limit, columns)
     task, rows = open_task(reader, rubric=rubric, method=method, reference_answer=reference_answer)
     return forecast(rows, task, judge=judge, seed=seed)
 

@@ -16,7 +16,7 @@ from prom_reward.labeling.manifest import Manifest
 from prom_reward.labeling.planning import RequestIndex, cut_rows, digest_rows, plan_shard
 from prom_reward.labeling.requests import Answers
 from prom_reward.labeling.shards import LabelFolder, Shard
-from prom_reward.labeling.task import LabelingTask, Method, PlannedRow, RowReader, open_task
+from prom_reward.labeling.task import LabelingTask, Method, PlannedRow, SourceReader, open_task
 from prom_reward.rubrics.reading import RubricLike
 from prom_reward.types import Outcome
 
@@ -90,7 +90,7 @@ def label(
     if not isinstance(source, str | Path):
         raise InputError(f"got a source of type {type(source).__name__}; expected a file, a folder or a hub id")
     judge = judge.seeded(0)
-    reader = RowReader(source, split, limit, columns)
+    reader = SourceReader(source, split, limit, columns)
     task, rows = open_task(reader, rubric=rubric, method=method, reference_answer=reference_answer)
     folder = LabelFolder(out)
     task.recognition.check(strict=strict)

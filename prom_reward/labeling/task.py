@@ -21,7 +21,7 @@ Method = Literal["grade", "rank", "both"]
 
 
 @dataclass(slots=True)
-class RowReader:
+class SourceReader:
     """Opens the source anew for every pass, and stops before a last line that is still being written."""
 
     source: str | Path
@@ -109,7 +109,7 @@ class LabelingTask:
 
 
 def open_task(
-    reader: RowReader,
+    reader: SourceReader,
     *,
     rubric: RubricLike | None = None,
     method: Method = "grade",

@@ -2,8 +2,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from prom_reward.rubrics.rubric import builtin_names
 from prom_reward.settings.resolution import judge_presets
 
@@ -56,6 +54,8 @@ def test_the_example_without_a_model_runs():
     exec(compile(block, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)]+)\)", README))
-def test_links_lead_somewhere(link):
-    assert (ROOT / link).exists()
+def test_links_lead_somewhere():
+    rooms = [page for room in ("prom_reward", "configs", "training_examples") for page in (ROOT / room).rglob("*.md")]
+    for page in (ROOT / "README.md", *(ROOT / ".github").glob("*.md"), *rooms):
+        links = re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        assert [link for link in links if not (page.parent / link).exists()] == [], page

@@ -27,7 +27,7 @@ from prom_reward.labeling.exports import check_formats, export_labels
 from prom_reward.labeling.labeling import Progress, label as label_rows
 from prom_reward.labeling.requests import Answers
 from prom_reward.labeling.shards import LabelFolder, Shard
-from prom_reward.labeling.task import RowReader, open_task
+from prom_reward.labeling.task import SourceReader, open_task
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.runs import load_labeling_run
 from prom_reward.settings.runs import LabelingRun
@@ -226,7 +226,7 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, str
 
 def _show_recognized(run: LabelingRun, rubric: tuple[AnyRubric, ...] | None, *, strict: bool) -> Kind:
     """Print and return what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
-    reader = RowReader(run.input or "", run.split, run.limit, run.columns)
+    reader = SourceReader(run.input or "", run.split, run.limit, run.columns)
     task, _ = open_task(
         reader, rubric=rubric, **run.model_dump(include={"method", "reference_answer"})
     )  # fmt: skip

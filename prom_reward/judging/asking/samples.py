@@ -9,7 +9,7 @@ from prom_reward.types import JudgePrompt
 
 
 @dataclass(frozen=True, slots=True)
-class Sampler:
+class PromptSampler:
     """An engine, with how often and how it is asked."""
 
     engine: Engine
