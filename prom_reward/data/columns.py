@@ -153,7 +153,7 @@ class Columns:
         if found := self.own_rubrics() or default:
             return found
         raise RubricError(
-            "no rubric; give the row a 'rubric' column, or all rows one with --rubric (for example helpfulness)"
+            "no rubric; give the row a 'rubric' column, or all rows one: --rubric or rubric=, for example helpfulness"
         )
 
     def own_rubrics(self) -> tuple[AnyRubric, ...]:

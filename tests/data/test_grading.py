@@ -1,5 +1,3 @@
-import re
-
 import pytest
 from datasets import Dataset
 
@@ -88,8 +86,7 @@ def test_a_row_that_lacks_something_says_what():
 
 
 def test_a_row_without_rubric_says_how_to_give_one():
-    message = "no rubric; give the row a 'rubric' column, or all rows one with --rubric (for example helpfulness)"
-    with pytest.raises(RubricError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(RubricError, match=r"^no rubric; give the row a 'rubric' column.*--rubric or rubric="):
         row_requests({"prompt": "Q", "response": "A"}, ())
 
 

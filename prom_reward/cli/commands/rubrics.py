@@ -147,5 +147,5 @@ def _show(file: str, found: RubricLint) -> None:
         if count > _NUM_SHOWN:
             stdout.print(f"... and {count - _NUM_SHOWN} more {rule}; --json has all", highlight=False)
     told = found.to_dict()
-    summary = ", ".join(f"{told[name]} {name}" for name in ("rubrics", "criteria", "rows", "errors", "warnings"))
+    summary = ", ".join(f"{name} {told[name]}" for name in ("rubrics", "criteria", "rows", "errors", "warnings"))
     stderr.print(f"{file}: {summary}", soft_wrap=True, highlight=False)

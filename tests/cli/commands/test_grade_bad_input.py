@@ -108,7 +108,7 @@ def test_bad_input_is_status_2_and_one_line(run, arguments, message, tmp_path, m
 def test_a_row_without_any_rubric_is_status_2(run, tiny, rows_file):
     shown = run("grade", rows_file(ROWS[0]), *tiny)
     assert (shown.status, shown.out) == (2, "")
-    assert "line 1: no rubric; give the row a 'rubric' column, or all rows one with --rubric (for example" in shown.err
+    assert "line 1: no rubric; give the row a 'rubric' column, or all rows one: --rubric" in shown.err
 
 
 def test_a_column_of_known_meaning_that_stays_unread_is_told_or_refused(run, tiny, rows_file):

@@ -64,14 +64,14 @@ def test_logged_judgments_need_no_judge(run, checklist, answers, judged_by, judg
     graded = tmp_path / "graded.jsonl"
     run("grade", answers, "--rubric", checklist, "--out", graded)
     found = run("rubrics", "lint", checklist, "--rows", graded)
-    assert (found.status, "12 rows" in found.err) == (0, True)
+    assert (found.status, "rows 12" in found.err) == (0, True)
     assert "never_met: summary 3: 'jargon'" in found.out
 
 
 def test_rows_with_rubrics_of_their_own_are_linted(run, rows_file):
     rows = [{"prompt": "Q", "rubrics": [{"criterion": f"Avoids the word {at}.", "points": -1}]} for at in range(25)]
     found = run("rubrics", "lint", rows_file(*rows, {"prompt": "Q"}))
-    assert (found.status, "26 rows, 1 errors, 50 warnings" in found.err) == (1, True)
+    assert (found.status, "rows 26, errors 1, warnings 50" in found.err) == (1, True)
     assert found.out.count("warning double_negation") == 20
     assert "... and 5 more double_negation" in found.out
     assert "error unreadable: row: no rubric" in found.out and "(line 26)" in found.out
