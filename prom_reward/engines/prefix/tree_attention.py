@@ -120,9 +120,10 @@ def _attend_group(
         before = joined([seen[segment] for segment in one.segments])
         other, other_lse = flash(query[:, :, one.start : one.end], before, False, scaling)
         tokens = slice(one.start - group.start, one.end - group.start)
-        share = torch.sigmoid(lse[:, :, tokens] - other_lse).unsqueeze(-1).to(found.dtype)
-        found[:, :, tokens] = torch.lerp(other, found[:, :, tokens], share)
-        lse[:, :, tokens] = torch.logaddexp(lse[:, :, tokens], other_lse)
+        part, part_lse = found[:, :, tokens], lse[:, :, tokens]
+        share = torch.sigmoid(part_lse - other_lse).unsqueeze(-1).to(part.dtype)
+        torch.lerp(other, part, share, out=part)
+        torch.logaddexp(part_lse, other_lse, out=part_lse)
     return found
 
 
