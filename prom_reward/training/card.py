@@ -39,6 +39,10 @@ prom-reward evaluate labeled_rows.jsonl --judge {name}   # beside response lengt
 
 {figures}
 """
+FEW = 20
+"""Fewer held-out labels say little about a judge."""
+
+_FEW_HELD_OUT = f"Fewer than {FEW} labels were held out: these figures say little.\n\n"
 _CHOSEN = (
     "The checkpoint was chosen by these figures, so they are optimistic. Measure the judge on rows it has not seen."
 )
@@ -57,7 +61,9 @@ def write_card(out: Path, stamp: Mapping[str, Any], measures: Mapping[str, float
     """
     figures = held_out_figures(measures)
     rows = "".join(f"| {source} | {one['pearson']} | {one['spearman']} |\n" for source, one in figures.items())
-    table = f"| data | Pearson | Spearman |\n|---|---|---|\n{rows}\n{_CHOSEN}"
+    table = (
+        f"| data | Pearson | Spearman |\n|---|---|---|\n{rows}\n{_FEW_HELD_OUT if num_held_out < FEW else ''}{_CHOSEN}"
+    )
     if not figures:
         table = _UNDEFINED if num_held_out else _NOTHING_HELD_OUT
     text = _CARD.format(

@@ -27,6 +27,7 @@ def test_figures_are_by_data_and_an_undefined_one_is_a_dash():
     ("measures", "num_held_out", "told"),
     [
         (MEASURES, 24, "| my_rows | 0.51 | 0.40 |"),
+        (MEASURES, 2, "Fewer than 20 labels were held out"),
         ({"eval_loss": 1.0}, 24, "The correlations are undefined"),
         ({}, 0, "Nothing was held out"),
     ],

@@ -11,7 +11,7 @@ import typer
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_writable, load_now, progress_bar, quiet_libraries, stderr, stdout
-from prom_reward.cli.parts.dry_runs import first_prompt, show_dry_run
+from prom_reward.cli.parts.dry_runs import first_prompt, load_for_sample, show_dry_run
 from prom_reward.cli.parts.graded import GradedFile, show_judgments
 from prom_reward.cli.parts.options import given, rows_path
 from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_renderer
@@ -165,6 +165,7 @@ def grade(
             task = LabelingTask(
                 kind="response", row_format=row_format, rubrics=rubrics, method="grade", recognition=Recognition(where)
             )
+            load_for_sample(made)
             found = forecast(rows, task, judge=made, judges_repeats=True)
             show_dry_run(found, first_prompt(found.sample, made, judge_settings, overrides), as_json=as_json)
             return

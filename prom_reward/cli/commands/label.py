@@ -12,7 +12,7 @@ import typer
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_folder, load_now, print_json, progress_bar, quiet_libraries, stderr
-from prom_reward.cli.parts.dry_runs import first_prompt, show_dry_run
+from prom_reward.cli.parts.dry_runs import first_prompt, load_for_sample, show_dry_run
 from prom_reward.cli.parts.label_tables import labeling_summary, show_labeling
 from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.formats import Kind
@@ -159,7 +159,7 @@ def label(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
         device=device, truncate_response=truncate_response, sampling=options.given(seed=seed) or None,
     )  # fmt: skip
-    options.check_judge(run.judge, overrides, runs_here=not (ray or ray_address or dry_run))
+    options.check_judge(run.judge, overrides, runs_here=dry_run or not (ray or ray_address))
     _check_input(run, export or (), dry_run=dry_run, strict=strict)
     made = load_prometheus_judge(run.judge, **overrides)
     if dry_run:
@@ -278,6 +278,7 @@ class _Bar:
 
 
 def _show_dry_run(run: LabelingRun, judge: PrometheusJudge, overrides: dict[str, Any], as_json: bool) -> None:
+    load_for_sample(judge)
     found = try_out(
         run.input or "",
         judge=judge,

@@ -14,12 +14,11 @@ from prom_reward.cli.parts.training_lines import training_lines
 from prom_reward.errors import InputError
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.settings.runs import TrainingRun
-from prom_reward.training.card import held_out_figures
+from prom_reward.training.card import FEW, held_out_figures
 from prom_reward.training.data import ExampleSets
 from prom_reward.training.sources import DataSource
 
 _TRAINING = "Training"
-_FEW = 20  # held-out labels whose correlation says little
 
 
 def train_judge(
@@ -162,8 +161,8 @@ def _show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float]) ->
     stdout.print(f"{out}: a judge trained on {len(sets.training)} examples in {minutes:.1f} min", soft_wrap=True)
     if figures := held_out_figures(measures):
         stdout.print(f"agreement with {len(sets.validation)} held-out labels, which also chose the checkpoint:")
-        if len(sets.validation) < _FEW:
-            stderr.print(f"fewer than {_FEW} labels are held out: these figures say little", highlight=False)
+        if len(sets.validation) < FEW:
+            stderr.print(f"fewer than {FEW} labels are held out: these figures say little", highlight=False)
         table = Table()
         for heading in ("data", "Pearson", "Spearman"):
             table.add_column(heading, justify="left" if heading == "data" else "right")

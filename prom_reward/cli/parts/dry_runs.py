@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from prom_reward.cli.parts.console import print_json, stderr, stdout
+from prom_reward.cli.parts.console import load_now, print_json, stderr, stdout
 from prom_reward.config import prompt_renderer
 from prom_reward.data.formats import KINDS
 from prom_reward.errors import ConfigError
@@ -17,6 +17,12 @@ from prom_reward.labeling.dry_run import DryRun
 from prom_reward.labeling.requests import Request
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
+
+
+def load_for_sample(judge: Judge) -> None:
+    """Load the judge of a dry run, and say what it is waited for."""
+    load_now(judge)
+    stderr.print("judging a sample of the rows ...", highlight=False)
 
 
 def show_dry_run(found: DryRun, prompt: str | None, *, as_json: bool) -> None:

@@ -14,6 +14,8 @@ def training_lines() -> Any:
     class _Lines(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.first, self.start, self.is_training = state.global_step, time.monotonic(), True
+            begun = f"going on after step {self.first}" if self.first else "training"
+            _say(f"{begun}: {state.max_steps} steps in all; the first one shows the speed ...")
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.is_training = False

@@ -28,6 +28,7 @@ def test_a_table_names_the_rows_that_would_be_left_out(run, tiny, rows_file):
     assert "from instruction" in done.out
     assert "###Task Description:" in done.out
     assert "line 4: no response" in done.err
+    assert "loading the judge" in done.err  # it may take a minute
 
 
 def test_one_response_has_a_dry_run_too(run, tiny):

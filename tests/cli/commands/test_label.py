@@ -3,6 +3,7 @@ import json
 import pytest
 import yaml
 
+from prom_reward.errors import ConfigError
 from prom_reward.settings.resolution import judge_config
 from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, verdict, write_rows
 
@@ -71,6 +72,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run, tiny, source, tmp_pa
     assert "a prompt, as the judge sees it" in done.out
     assert "###Task Description:" in done.out
     assert "20, of which 0 would be left out" in done.out
+    assert "loading the judge" in done.err
     assert not (tmp_path / "out").exists()
     found = json.loads(run("label", source, *options(tmp_path, "--dry-run", "--json"), *tiny).out)
     assert (found["rows"], found["requests"] + found["repeated"]) == (20, 40)
@@ -86,6 +88,17 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_judge_is_loaded(run,
     done = run("label", source, "--rubric", "helpfulness", "--out", tmp_path / "file/labels")
     assert done.status == 2
     assert "file/labels: cannot be made" in done.err
+
+
+def test_a_dry_run_on_a_device_that_is_not_here_is_refused_before_the_judge_is_loaded(run, source, monkeypatch):
+    monkeypatch.setattr("prom_reward.cli.commands.label.load_prometheus_judge", refuse_to_load)
+    monkeypatch.setattr("prom_reward.cli.parts.options.check_device", refuse_the_device)
+    done = run("label", source, "--rubric", "helpfulness", "--device", "cuda", "--dry-run")
+    assert (done.status, "no cuda here" in done.err) == (2, True)
+
+
+def refuse_the_device(device):
+    raise ConfigError(f"no {device} here")
 
 
 def refuse_to_load(*_args, **_options):

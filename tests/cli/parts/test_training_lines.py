@@ -18,9 +18,10 @@ def test_the_first_step_all_losses_and_all_validations_of_a_training_are_told(ca
     lines.on_log(None, state, None, logs={"eval_loss": 7.0})  # of the best checkpoint, in the table at the end
     told = capsys.readouterr().err.splitlines()
     assert [line.partition(",")[0] for line in told] == [
+        "going on after step 4: 9 steps in all; the first one shows the speed ...",
         "step 5 of 9",
         "step 6 of 9: loss 1.250",
         "step 6 of 9: held out: loss 2.000",
         "step 6 of 9: held out: loss 2.000",
     ]
-    assert told[0].endswith(" min left") and told[2].endswith(", Pearson 0.500")
+    assert told[1].endswith(" min left") and told[3].endswith(", Pearson 0.500")
