@@ -15,6 +15,7 @@ from prom_reward.engines.model.adapter_stamp import weights_digest
 from prom_reward.engines.model.devices import resolve_device, resolve_dtype
 from prom_reward.engines.model.identity import source_identity, states_identity
 from prom_reward.engines.model.loading import LoadedModel, load_model
+from prom_reward.engines.model.memory import reuse_freed_memory
 from prom_reward.engines.model.sessions import judging, judging_on
 from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.prefix.prefill import CACHE_BUDGET_BYTES
@@ -96,6 +97,8 @@ class TransformersEngine(Engine):
         with torch.inference_mode(False):  # weights that are made in inference mode cannot be changed outside of it
             loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
         self._home = loaded.device
+        if loaded.device.type == "cpu":
+            reuse_freed_memory()
         conversation = self._conversation_factory(loaded.tokenizer)
         return Batches(loaded, conversation, decode_batch_size=self._decode_batch_size)
 

@@ -1,14 +1,13 @@
 """Attention over a token trie that is laid out as one sequence: every run attends to itself and to its ancestors.
 
-There is no padding and no dense mask. On a CPU a run attends to its own keys (causal) and to its ancestors' keys (all
-of them) in two calls, whose results are merged by their log-sum-exp, as in FlashAttention-2 (Dao 2023, section 2.3).
-Runs with the same ancestors, such as the responses of a group, share the second call.
+There is no dense mask. On a CPU a run attends to its own keys (causal) and to its ancestors' keys (all of them) in
+separate calls, whose results are merged by their log-sum-exp, as in FlashAttention-2 (Dao 2023, section 2.3). Runs with
+the same ancestors, such as the responses of a group, share such a call (`groups.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -17,12 +16,16 @@ from transformers import AttentionInterface, DynamicCache
 from transformers.cache_utils import DynamicLayer
 from transformers.masking_utils import AttentionMaskInterface
 
+from prom_reward.engines.prefix.groups import Group
 from prom_reward.engines.prefix.trie import Run
 
 _NAME = "prom_reward_trie"
 
 States = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of one segment in one layer, (1, K, T, D) each."""
+
+Attended = tuple[torch.Tensor, torch.Tensor]
+"""Attention (B, H, T, D) and its log-sum-exp (B, H, T)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class TreeSequence:
 
     runs: Sequence[Run]
     """The runs of the sequence, in order; tokens after the last one only fill the pass up."""
+    groups: Sequence[Group] = field(repr=False)
+    """The runs in groups, on a CPU; empty on other devices, which take them one by one."""
     kept: frozenset[int]
     """Segments of this pass whose states are written to `states`."""
     states: dict[tuple[int, int], States] = field(repr=False)
@@ -82,46 +87,71 @@ def _attend(
     if unknown or tree is None:
         raise NotImplementedError(f"got attention with {', '.join(unknown) or 'no trie'}; expected plain attention")
     own = {run.segment: (key[:, :, run.start : run.end], value[:, :, run.start : run.end]) for run in tree.runs}
+    seen = {number: states for (layer, number), states in tree.states.items() if layer == module.layer_idx} | own
     output = torch.empty_like(query)
     output[:, :, tree.runs[-1].end :] = 0
-    for ancestors, group in groupby(tree.runs, key=lambda run: run.ancestors):
-        runs = list(group)
-        before = [own.get(segment) or tree.states[module.layer_idx, segment] for segment in ancestors]
-        _attend_runs(query, own, runs, joined(before) if before else None, scaling, output)
+    if query.device.type == "cpu":
+        for group in tree.groups:
+            output[:, :, group.start : group.end] = _attend_group(query, (key, value), seen, group, scaling)
+    else:
+        for run in tree.runs:
+            keys, values = joined([seen[segment] for segment in (*run.ancestors, run.segment)])
+            output[:, :, run.start : run.end] = _lower_right(query[:, :, run.start : run.end], keys, values, scaling)
     for segment in tree.kept:  # a copy: a view would hold the whole pass
         keys, values = own[segment]
         tree.states[module.layer_idx, segment] = keys.clone(), values.clone()
     return output.transpose(1, 2).contiguous(), None
 
 
-def _attend_runs(
-    query: torch.Tensor,
-    own: dict[int, States],
-    runs: Sequence[Run],
-    before: States | None,
-    scaling: float | None,
-    output: torch.Tensor,
-) -> None:
-    """Write the attention of runs with the same ancestors into `output` (B, H, T, D)."""
-    start, end = runs[0].start, runs[-1].end
-    if query.device.type != "cpu":
-        for run in runs:
-            keys, values = own[run.segment] if before is None else joined([before, own[run.segment]])
-            output[:, :, run.start : run.end] = _lower_right(query[:, :, run.start : run.end], keys, values, scaling)
-        return
-    inside = [flash(query[:, :, run.start : run.end], own[run.segment], True, scaling) for run in runs]
-    merged = torch.cat([one for one, _ in inside], dim=2)
-    if before is not None:
-        prefix, prefix_lse = flash(query[:, :, start:end], before, False, scaling)
-        own_share = torch.sigmoid(torch.cat([lse for _, lse in inside], dim=2) - prefix_lse)  # (B, H, T)
-        merged = torch.lerp(prefix, merged, own_share.unsqueeze(-1).to(merged.dtype))
-    output[:, :, start:end] = merged
+def _attend_group(
+    query: torch.Tensor, states: States, seen: Mapping[int, States], group: Group, scaling: float | None
+) -> torch.Tensor:
+    """Return the attention (B, H, T, D) of a group's tokens.
+
+    Args:
+        query: Queries (B, H, T, D) of the whole sequence.
+        states: Keys and values of the whole sequence.
+        seen: Keys and values of each segment of this pass, and of those kept from earlier ones.
+        group: The group.
+        scaling: The factor of the scores.
+    """
+    found, lse = _attend_inside(query, states, seen, group, scaling)
+    for one in group.earlier:
+        before = joined([seen[segment] for segment in one.segments])
+        other, other_lse = flash(query[:, :, one.start : one.end], before, False, scaling)
+        tokens = slice(one.start - group.start, one.end - group.start)
+        part, part_lse = found[:, :, tokens], lse[:, :, tokens]
+        share = torch.sigmoid(part_lse - other_lse).unsqueeze(-1).to(part.dtype)
+        torch.lerp(other, part, share, out=part)
+        torch.logaddexp(part_lse, other_lse, out=part_lse)
+    return found
+
+
+def _attend_inside(
+    query: torch.Tensor, states: States, seen: Mapping[int, States], group: Group, scaling: float | None
+) -> Attended:
+    """Return the attention of each run of a group to itself."""
+    if group.padded is None or group.kept is None:
+        parts = [flash(query[:, :, run.start : run.end], seen[run.segment], True, scaling) for run in group.runs]
+        outputs, sums = zip(*parts, strict=True)
+        return torch.cat(outputs, dim=2), torch.cat(sums, dim=2)
+    queries, keys, values = (_rows(part, group.padded) for part in (query, *states))
+    output, lse = flash(queries, (keys, values), True, scaling)  # (R, H, L, D), (R, H, L)
+    kept = group.kept
+    output, lse = (part.transpose(0, 1).flatten(1, 2).index_select(1, kept)[None] for part in (output, lse))
+    return output, lse
+
+
+def _rows(part: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return the tokens (1, H, T, D) at places (R, L) as a batch (R, H, L, D)."""
+    rows = part[0].index_select(1, places.flatten())
+    return rows.view(part.shape[1], *places.shape, part.shape[3]).transpose(0, 1)
 
 
 def flash(
     query: torch.Tensor, states: States, is_causal: bool, scaling: float | None, bias: torch.Tensor | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return attention (B, H, T, D) and its log-sum-exp (B, H, T) by torch's kernel for CPUs, grouped heads too."""
+) -> Attended:
+    """Return attention and its log-sum-exp by torch's kernel for CPUs, grouped heads too."""
     kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     output, lse = kernel(query, *states, 0.0, is_causal, attn_mask=bias, scale=scaling)
     return output, lse

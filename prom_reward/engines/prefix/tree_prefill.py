@@ -14,6 +14,7 @@ import torch
 
 from prom_reward.engines.model.hidden_states import caught_states
 from prom_reward.engines.model.memory import unless_out_of_memory
+from prom_reward.engines.prefix.groups import group_runs
 from prom_reward.engines.prefix.tree_attention import States, TreeSequence, joined, tree_attention
 from prom_reward.engines.prefix.trie import Trie
 
@@ -83,7 +84,9 @@ class TreePrefill:
         while start < len(trie.segments):
             end = trie.pass_end(start, limit)
             kept = frozenset(number for number in range(start, end) if keeps_states or last[number] >= end)
-            sequence = TreeSequence(runs=trie.runs(start, end), kept=kept, states=dict(states))
+            runs = trie.runs(start, end)
+            groups = group_runs(trie, runs) if self._model.device.type == "cpu" else []
+            sequence = TreeSequence(runs=runs, groups=groups, kept=kept, states=dict(states))
             with caught_states(self._model, is_wanted=keeps_hidden) as caught:
                 logits = unless_out_of_memory(partial(self._forward, trie, prompts, sequence), self._model.device)
             if logits is None:  # `states` are as they were: the failed pass wrote into its own copy

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from prom_reward.engines.model.forward import forward_last, is_close
-from prom_reward.engines.prefix import tree_prefill
+from prom_reward.engines.prefix import groups, tree_prefill
 from prom_reward.engines.prefix.plan import plan_prefixes
 from prom_reward.engines.prefix.tree_attention import TreeSequence, _lower_right, is_available, keeps_all_states
 from prom_reward.engines.prefix.tree_prefill import CPU_PASS_TOKENS, GPU_PASS_TOKENS, TreePrefill, filled
@@ -68,9 +68,14 @@ def test_any_split_into_passes_gives_the_plain_logits(architecture, pass_tokens)
 @given(
     st.lists(st.lists(st.integers(3, 5), min_size=1, max_size=12), min_size=1, max_size=8),
     st.integers(1, 40),
+    st.sampled_from([1, 4, groups.SHORT_TOKENS]),
+    st.sampled_from([0, groups.PADDED_TOKENS]),
 )
-def test_any_prompts_give_the_plain_logits(prompts, pass_tokens):
-    rows = computed_rows(TreePrefill(MODEL, pass_tokens=pass_tokens), prompts)
+def test_any_prompts_give_the_plain_logits_in_any_groups(prompts, pass_tokens, short, padded):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(groups, "SHORT_TOKENS", short)
+        patch.setattr(groups, "PADDED_TOKENS", padded)
+        rows = computed_rows(TreePrefill(MODEL, pass_tokens=pass_tokens), prompts)
     for row, plain in zip(rows, plain_rows(MODEL, prompts), strict=True):
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
 
@@ -247,7 +252,7 @@ def test_the_last_layers_rows_are_chosen_on_whatever_device_it_lies():
     prompts = [[3, 4, 5], [3, 4, 5, 6, 7], [8]]
     trie = plan_prefixes(prompts, token_budget=UNLIMITED, min_shared_tokens=1)
     runs = [Run(segment=0, start=0, end=3, ancestors=()), Run(segment=1, start=3, end=5, ancestors=(0,))]
-    sequence = TreeSequence(runs=runs, kept=frozenset(), states={})
+    sequence = TreeSequence(runs=runs, groups=[], kept=frozenset(), states={})
     assert TreePrefill(Spread())._forward(trie, prompts, sequence).flatten().tolist() == [2, 4]
 
 
