@@ -78,7 +78,7 @@ def read_cell(value: Any) -> PromptValue:
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, Sequence) or not all(isinstance(message, Mapping) for message in value):
-        raise RowError(f"got {type(value).__name__} as a text; expected a string or a list of messages")
+        raise RowError(f"got {value!r:.60} as a text; expected a string or a list of messages")
     kept = [{key: item for key, item in message.items() if item is not None} for message in value]
     return [message for one in kept for message in turn_messages(one)]
 

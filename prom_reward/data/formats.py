@@ -210,7 +210,9 @@ def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[Prompt
         if all(found):
             return _of_components(columns, "pair", [one for one in found if one is not None], _WHOLE_SIDES)
     prompt = columns.values.get("orig_instruction") or columns.get("prompt")
-    if columns.get("response") is not None and "[RESULT]" not in str(columns.get("response")):
+    response = columns.get("response")
+    columns.forget("response")  # whoever judges it reads it again
+    if response is not None and "[RESULT]" not in str(response):
         return None
     found_one = components(prompt) if isinstance(prompt, str) else None
     return _of_components(columns, "response", [found_one], ()) if found_one else None

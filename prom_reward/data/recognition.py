@@ -13,6 +13,7 @@ from prom_reward.errors import InputError
 QUESTION_PARTS = (
     *(*CHOICES, "constraints", "user_instructions", "persona", "starter_code"),
     *("evidence", "fact", "facts", "hint", "hints", "knowledge", "background"),
+    *("initial_reason_steps", "previous_steps", "response_prefix", "prefill"),
     *("table", "schema", "paragraphs", "few_shot_examples", "demonstrations", "files", "attachments"),
     *(f"{name}{end}" for name in ("image", "video", "audio") for end in ("", "s", "_url", "_urls", "_path", "_paths")),
 )

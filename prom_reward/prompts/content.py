@@ -16,6 +16,7 @@ _TEXT_BLOCKS = ("text", "input_text", "output_text", "summary_text")
 _THOUGHT_BLOCKS = ("thinking", "reasoning", "thought", "reasoning_text", "redacted_thinking")
 _CALL_BLOCKS = ("tool_use", "server_tool_use", "tool_call", "function_call")
 _RESULT_BLOCKS = ("tool_result", "function_call_output", "web_search_tool_result")
+_STEP_BLOCKS = ("step-start", "step-finish")  # Vercel's, which hold nothing
 _MEDIA = re.compile(r"(?:input_)?(image|audio|video|file|document)(?:_url|_file)?")
 _RESULT_KEYS = ("content", "output", "response", "result")
 _ARGUMENT_KEYS = ("arguments", "input", "args", "parameters")
@@ -58,7 +59,8 @@ class Parts:
         if isinstance(content, str):
             self.texts.append(content)
         elif isinstance(content, Mapping):
-            self._block(content)
+            if content.get("type") not in _STEP_BLOCKS:
+                self._block(content)
         elif isinstance(content, Sequence) and not isinstance(content, bytes):
             for one in content:
                 self.add(one)
@@ -85,9 +87,9 @@ class Parts:
     def _block(self, block: Mapping[str, Any]) -> None:
         text = _block_text(block)
         kind = str(block.get("type") or ("text" if text else ""))
-        call = first_of(block, ("functionCall", "function_call"))
-        result = first_of(block, ("functionResponse", "function_response"))
-        if kind in _THOUGHT_BLOCKS or block.get("thought") is True:
+        call = first_of(block, ("functionCall", "function_call", "toolUse"))
+        result = first_of(block, ("functionResponse", "function_response", "toolResult"))
+        if kind in _THOUGHT_BLOCKS or block.get("thought") is True or "reasoningContent" in block:
             self.thoughts.append(_thought(block))
         elif kind in _TEXT_BLOCKS and (text is not None or block.get("text") is None):
             self.texts.append(text or "")
@@ -131,6 +133,8 @@ def _plain(blocks: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _thought(block: Mapping[str, Any]) -> str:
+    held = block.get("reasoningContent")  # Bedrock's
+    block = held.get("reasoningText") or {} if isinstance(held, Mapping) else block
     found = first_of(block, _THOUGHT_TEXT_KEYS)
     return found if isinstance(found, str) else _plain(found) if _is_blocks(found) else ""
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from prom_reward.errors import ConfigError
-from prom_reward.thinking import answer_opening
+from prom_reward.thinking import answer_opening, split_thoughts
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class ChatTemplateConversation:
                 unopened[:80],
             )
         self.adds_bos = False
-        self.turn_end = _turn_end(tokenizer, dict(template_kwargs or {}))
+        self.turn_end = _turn_end(tokenizer, dict(template_kwargs or {}), alone)
         text, bos = alone.text, tokenizer.bos_token or ""
         # A BOS that opens every turn (ChatML) is a marker of the turns.
         self.written_bos = bos if text.startswith(bos) and text.count(bos) == 1 else ""
@@ -159,15 +159,22 @@ def _unopened(tokenizer: Any, template_kwargs: dict[str, Any], alone: "_Skeleton
     return ends[2].removeprefix(ends[0]).strip() if is_known else ""
 
 
-def _turn_end(tokenizer: Any, template_kwargs: dict[str, Any]) -> str:
-    """Return what the template writes after an answer, up to the next question's text; empty if nothing is known."""
+def _turn_end(tokenizer: Any, template_kwargs: dict[str, Any], alone: "_Skeleton") -> str:
+    """Return what the template writes after an answer, up to the next question's text; empty if it is not known.
+
+    A template with a header of its own before an answer may end thoughts and calls with the same mark.
+    """
     turns = [("user", _USER), ("assistant", _ANSWER), ("user", _NEXT)]
     messages = [{"role": role, "content": text} for role, text in turns]
     try:
         text = str(tokenizer.apply_chat_template(messages, tokenize=False, **template_kwargs))
     except Exception:  # as in `_unopened`: it takes one question alone
         return ""
-    return text.partition(_ANSWER)[2].partition(_NEXT)[0].strip()
+    head, _, rest = text.partition(_ANSWER)
+    opening, written = (one.partition(_USER)[2].strip() for one in (alone.text, head))
+    if not opening.startswith(written) and split_thoughts(written.removeprefix(opening)).answer.strip():
+        return ""
+    return rest.partition(_NEXT)[0].strip()
 
 
 def _as_blocks(text: str) -> list[dict[str, str]]:

@@ -129,7 +129,7 @@ def test_nested_nulls_are_empty_texts():
         ({"chosen": YES, "rejected": NO}, "no prompt: got two answers"),
         ({"chosen": ASK + YES, "rejected": [{"role": "user", "content": "Else?"}, *NO]}, "differ: message 1"),
         ({"chosen": ASK + YES, "rejected": "No."}, "got a text and messages as the two sides"),
-        ({"prompt": "a", "chosen": True, "rejected": 2}, "got bool as a text"),
+        ({"prompt": "a", "chosen": True, "rejected": 2}, "got True as a text"),
         ({"prompt": "Why?", "chosen": ASK + YES, "rejected": ASK + NO}, "does not begin with the row's prompt 'Why?'"),
         (
             {"chosen": "\n\nHuman: A?\n\nAssistant: x", "rejected": "\n\nHuman: B?\n\nAssistant: y"},

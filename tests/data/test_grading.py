@@ -79,7 +79,7 @@ def test_the_default_may_be_several_rubrics():
 def test_a_row_that_lacks_something_says_what():
     with pytest.raises(RowError, match="no instruction; got the columns id, response"):
         row_requests({"response": "A", "id": 1}, DEFAULT)
-    with pytest.raises(RowError, match="got bool as a text"):
+    with pytest.raises(RowError, match="got True as a text"):
         row_requests({"prompt": True, "response": "A"}, DEFAULT)
     with pytest.raises(RowError, match="got preference pairs; expected one response per row"):
         row_requests({"prompt": "Q", "chosen": "A", "rejected": "B"}, DEFAULT)

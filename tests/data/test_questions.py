@@ -94,7 +94,7 @@ def test_history_stands_before_the_question(history):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"instruction": S, "input": [Q], "output": A}, "got list as a text"),
+        ({"instruction": S, "input": [Q], "output": A}, f"got {[Q]!r:.60} as a text"),
         ({"instruction": S, "input": {"q": Q}, "output": A}, "the keys q"),
         ({"prompt": ASK, "input": "More.", "output": A}, "an 'input' beside them"),
         ({"system": {"text": 3, "x": S}, "prompt": Q, "response": A}, "got 3"),

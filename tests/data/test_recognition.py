@@ -75,6 +75,19 @@ def test_columns_of_known_meaning_that_stay_unread_are_named(more, unread):
     assert unread_columns(found.columns) == unread
 
 
+def test_an_answer_beside_a_pair_is_unread_and_the_beginning_of_its_sides_is_named():
+    row = {
+        "prompt": "Hi?",
+        "initial_reason_steps": "Step 1: add.",
+        "chosen": "4",
+        "rejected": "5",
+        "answer": "It is 4.",
+    }
+    found = example(row)
+    assert "response" not in found.columns.by_role()
+    assert unread_columns(found.columns) == ["answer", "initial_reason_steps"]
+
+
 def test_a_system_text_of_each_response_is_named_as_unread():
     answers = [{"response": "Yes.", "custom_system_prompt": "Be kind."}, {"response": "No."}]
     found = example({"instruction": "Hi?", "completions": answers})

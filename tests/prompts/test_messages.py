@@ -225,6 +225,20 @@ def test_calls_are_read_wherever_a_message_keeps_them(more):
         assert call.startswith("[calls ") and "Oslo" in call
 
 
+def test_the_blocks_of_bedrock_and_vercel_are_read():
+    blocks = [
+        {"type": "step-start"},
+        {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "x"}}},
+        {"text": "I look."},
+        {"toolUse": {"toolUseId": "1", "name": "look", "input": {"city": "Oslo"}}},
+    ]
+    [message] = read_messages({"role": "assistant", "content": blocks})
+    assert (message.thoughts, message.text) == ("Hm.", "I look.")
+    assert message.calls == ('[calls look with {"city": "Oslo"}]',)
+    told = read_messages({"role": "user", "content": [{"toolResult": {"content": [{"text": "Rain."}]}}]})
+    assert told[0].role == "tool" and "Rain." in told[0].text
+
+
 def test_media_beside_a_messages_content_are_shown():
     told = {"role": "user", "content": "What is it?", "images": ["aGk="], "video_url": "https://x", "audio": None}
     [message] = read_messages(told)

@@ -276,6 +276,17 @@ def test_the_token_with_which_the_template_ends_a_turn_ends_a_feedback(next_turn
     assert answer.text.startswith("Good. [RESULT] ") and answer.finish_reason == "forced"
 
 
+def test_a_mark_that_may_end_thoughts_too_ends_no_feedback():
+    judge = script_judge({"x": ["Hm.", "<|end|>", "Good. [RESULT] 2"]}, added=["<|end|>"])
+    judge.tokenizer.chat_template = (
+        "<s>{% for message in messages %}{% if message['role'] == 'assistant' %}<|content|>{% endif %}"
+        "{{ message['content'] }}{% if message['role'] == 'assistant' %}<|end|>{% endif %}{{ '\\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}<ans>{% endif %}"
+    )
+    (answer,) = engine_of(judge).generate([JudgePrompt("", "x")], CARD)
+    assert answer.text.endswith("[RESULT] 2") and answer.finish_reason == "result"
+
+
 def test_a_callers_autocast_changes_neither_scores_nor_the_strategy():
     prompts = [JudgePrompt("You judge.", text, "[RESULT] ") for text in ("Sing.", "Name a town.")]
     feedback = [JudgePrompt("You judge.", "Sing.")]
