@@ -53,6 +53,10 @@ class _LoggedProgress(Progress):
 
     _last_line = -math.inf
 
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """Advance a task, which is an update as any other."""
+        self.update(task_id, advance=advance)
+
     def update(self, task_id: TaskID, *args: Any, **changes: Any) -> None:
         """Update a task, and print its line if nobody sees its bar."""
         super().update(task_id, *args, **changes)

@@ -92,3 +92,9 @@ def test_the_input_is_never_overwritten(tmp_path):
     with refused(f"{link}: got the input file as output; give another --out"):
         check_writable(link, force=True, source=path)
     check_writable(tmp_path / "other.jsonl", force=False, source=path)
+
+
+def test_a_task_that_is_advanced_is_told_in_a_log(capsys):
+    with progress_bar() as progress:
+        progress.advance(progress.add_task("judging", total=9), 4)
+    assert "judging: 4 of 9" in capsys.readouterr().err
