@@ -292,7 +292,8 @@ def test_ten_thousand_requests_at_five_percent_faults(server, connect, capsys):
     deadline = time.monotonic() + 10
     while server.num_open and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert (server.num_open, threading.active_count()) == (0, num_threads - 1)
+    assert server.num_open == 0
+    assert threading.active_count() < num_threads, "the engine's thread is gone, and no other is left behind"
     with capsys.disabled():
         sys.stdout.write(
             f"\n10,000 prompts, {len(made)} faults of {len(set(made))} kinds: {len(failed)} named as failed, others "
