@@ -17,5 +17,5 @@ def test_its_numbers_are_those_of_the_code():
     assert f"may raise {MAX_SUCCESS['structural'] * 100:.0f} % of weak responses" in " ".join(README.split())
     assert f"(semantic) may raise {MAX_SUCCESS['semantic'] * 100:.0f} %" in README
     assert f"The {QUICK_TRIALS} trials" in README
-    assert f"combinations of {FULL_TRIALS}" in README
+    assert f"a full audit's {FULL_TRIALS} can" in README
     assert f"rose by {WORTH_SEEING} or more" in README
