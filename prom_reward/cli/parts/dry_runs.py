@@ -20,7 +20,7 @@ from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
 
 
 def load_for_sample(judge: Judge) -> None:
-    """Load the judge of a dry run, and say what it is waited for."""
+    """Load the judge of a dry run, and say that a sample of the rows is judged then."""
     load_now(judge)
     stderr.print("judging a sample of the rows ...", highlight=False)
 

@@ -54,10 +54,9 @@ def check_fits(num_parameters: int, dtype: torch.dtype) -> None:
 def reuse_freed_memory() -> None:
     """Let glibc keep up to 62 MiB of freed memory; without glibc nothing changes.
 
-    By itself it returns the memory of a layer's large tensors to the kernel after each use, and every page of the next
-    ones has to be mapped anew: a tenth to a fifth of a pass on two threads. It learns from what is freed: the largest
-    block so far, up to 32 MiB, becomes the size that it maps by itself, and twice of it what it keeps (mallopt(3),
-    M_MMAP_THRESHOLD).
+    By itself it may return the memory of a layer's large tensors to the kernel after each use, and then every page of
+    the next ones has to be mapped anew. It learns from what is freed: blocks up to the size of the largest one so far
+    (at most 32 MiB) come from the heap, of which it keeps up to twice that size (mallopt(3), M_MMAP_THRESHOLD).
     """
     torch.empty(_LEARNED_BYTES, dtype=torch.uint8)
 
