@@ -27,7 +27,7 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as end:
         if isinstance(end, SystemExit) and end.code != 130:  # which typer makes of Ctrl-C
             raise
-        stderr.print("interrupted; what was written so far is kept")
+        stderr.print("interrupted")
         raise SystemExit(130) from None
     except Exception as error:
         if is_debug:

@@ -96,11 +96,11 @@ def test_an_unexpected_error_is_one_line_and_status_1(run, judged_by):
     )
 
 
-def test_ctrl_c_is_status_130_and_says_what_is_kept(run, judged_by):
+def test_ctrl_c_is_status_130(run, judged_by):
     judged_by(PrometheusJudge(ScriptedEngine(interrupted)))
     shown = run(*ONE)
     assert (shown.status, shown.out) == (130, "")
-    assert shown.err.endswith("interrupted; what was written so far is kept\n")
+    assert shown.err.endswith("interrupted\n")
 
 
 def test_debug_shows_where_it_went_wrong(judged_by, monkeypatch, caplog):

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -205,7 +204,7 @@ def _grade_rows(
     render: PromptRenderer | None,
 ) -> None:
     """Grade or render rows batch by batch."""
-    with closing(graded), progress_bar() as progress:
+    with graded, progress_bar() as progress:
         task = progress.add_task("grading", total=total)
         for batch in batches:
             graded.leave_out(batch.broken)

@@ -148,7 +148,12 @@ def train_judge(
         if as_json:
             print_json(_counts(sets))
         return
-    measures = training.train(loaded, sets, callbacks=[training_lines()])
+    try:
+        measures = training.train(loaded, sets, callbacks=[training_lines()])
+    except KeyboardInterrupt:
+        text = f"stopped; run the same command again to go on from the last checkpoint in {out}, if it has one"
+        stderr.print(text, highlight=False, soft_wrap=True)
+        raise
     if as_json:
         print_json({"out": str(out), **_counts(sets), **measures})
     else:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import typer
 from rich.table import Table
@@ -59,10 +59,15 @@ class GradedFile:
         if lines and (self._out is not None or self._as_lines):
             self._write(lines)
 
-    def close(self) -> None:
-        """Close the file, if one was opened."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Close the file, if one was opened, and say what an interrupted run has written."""
         if self._out is not None and self._file is not None:
             self._file.close()
+            if kind is KeyboardInterrupt:
+                stderr.print(f"stopped; {self._out} has {self._num_written} rows", highlight=False, soft_wrap=True)
 
     def failure(self, where: str) -> InputError:
         """Name the rows that were left out, and return the error to raise if no row could be graded."""

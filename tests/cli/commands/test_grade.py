@@ -232,3 +232,19 @@ def test_a_config_says_it_all_and_options_win(run, tiny_judge_folder, rows_file,
     shown = run("grade", "--config", config)
     assert shown.status == 2
     assert f"error: {config}: unknown key 'limt'; expected one of judge, rubric, input, out, limit. " in shown.err
+
+
+def test_ctrl_c_says_how_many_rows_were_written(run, judged_by, tmp_path):
+    def answer(prompt):
+        if "Last" in str(prompt):
+            raise KeyboardInterrupt
+        return "Good. [RESULT] 4"
+
+    judged_by(PrometheusJudge(ScriptedEngine(answer)))
+    rows = [{"instruction": f"Question {i}", "response": "Yes."} for i in range(200)]
+    path, out = tmp_path / "rows.jsonl", tmp_path / "graded.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"instruction": "Last", "response": "No."}]))
+    shown = run("grade", path, "--rubric", "helpfulness", "--out", out)
+    assert shown.status == 130
+    assert f"{out} has {len(read(out))} rows" in shown.err
+    assert 0 < len(read(out)) < 200

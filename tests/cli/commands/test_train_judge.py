@@ -56,6 +56,17 @@ def test_rows_become_an_adapter_that_loads(run, rows_file, recipe, tmp_path, tin
     assert str(tiny_judge_folder) not in card
 
 
+def test_ctrl_c_says_how_to_go_on(run, rows_file, recipe, tmp_path, monkeypatch):
+    def stop(*rest, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("prom_reward.training.judge_training.JudgeTraining.train", stop)
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge")
+    done = run("train-judge", rows_file(*ROWS), *options)
+    assert done.status == 130
+    assert "run the same command again" in done.err
+
+
 def test_a_dry_run_shows_what_would_be_trained_on(run, rows_file, recipe, tmp_path):
     out = tmp_path / "judge"
     options = ("--config", recipe(), "--rubric", "helpfulness", "--out", out, "--dry-run")
