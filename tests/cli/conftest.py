@@ -46,8 +46,7 @@ def judged_by(monkeypatch):
 
     def place(*judges, command="commands.grade"):
         turns = itertools.cycle(judges)
-        takes_any = command in ("commands.grade", "commands.rubrics", "parts.group_tables")
-        loader = "load_judge" if takes_any else "load_prometheus_judge"
+        loader = "load_prometheus_judge" if command == "commands.tune" else "load_judge"
         monkeypatch.setattr(f"prom_reward.cli.{command}.{loader}", lambda *settings, **overrides: next(turns))
 
     return place

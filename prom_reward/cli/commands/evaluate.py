@@ -21,7 +21,7 @@ from prom_reward.cli.parts.console import (
 from prom_reward.cli.parts.evaluation_tables import show_evaluation
 from prom_reward.cli.parts.group_tables import cascade_figures, group_figures, group_judge
 from prom_reward.cli.parts.options import rows_path
-from prom_reward.config import load_prometheus_judge, load_rubric
+from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.labels.human_labels import LabelColumns
 from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
@@ -166,10 +166,10 @@ def evaluate(
         _print_if({"file": file.name, **told}, as_json=as_json)
         _check_figures(told, file, fit, unit="group")
         return
-    loaded = _seeded(load_prometheus_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
-    second = _seeded(load_prometheus_judge(against, **shared), seed) if against is not None else None
-    if fit is not None and loaded.calibration is not None:
-        raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
+    loaded = _seeded(load_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
+    second = _seeded(load_judge(against, **shared), seed) if against is not None else None
+    if fit is not None:
+        _check_fitted(loaded)
     for one in (loaded, *([second] if second is not None else [])):
         load_now(one)
     found = _measured(labeled, loaded, second, resamples, seed or 0)
@@ -209,9 +209,7 @@ def _grouped(
     return group_figures(labeled, first, second, size=size, resamples=resamples, seed=seed, shows=shows)
 
 
-def _measured(
-    labeled: LabeledFile, judge: PrometheusJudge, against: PrometheusJudge | None, resamples: int, seed: int
-) -> JudgeEvaluation:
+def _measured(labeled: LabeledFile, judge: Judge, against: Judge | None, resamples: int, seed: int) -> JudgeEvaluation:
     """Evaluate with a progress bar for each judge."""
     with progress_bar() as progress:
         tasks = []
@@ -272,15 +270,25 @@ def _check_files(file: Path, fit: Path | None, page: Path | None, *, force: bool
             check_writable(path, force=force, source=file, option=option)
 
 
-def _seeded(judge: PrometheusJudge, seed: int | None) -> PrometheusJudge:
-    """Let a judge sample with this seed, by default with its own, else with 0."""
+def _seeded(judge: Judge, seed: int | None) -> Judge:
+    """Let a judge sample with this seed, by default with its own, else with 0; several judges keep their own."""
+    if not isinstance(judge, PrometheusJudge):
+        return judge.seeded(seed or 0)
     if seed is not None or judge.sampling.seed is None:
         judge.sampling = replace(judge.sampling, seed=seed or 0)
     return judge
 
 
-def _fit(scored: Sequence[ScoredRow], judge: PrometheusJudge, path: Path, *, shows: bool) -> dict[str, Any]:
+def _check_fitted(judge: Judge) -> None:
+    if not isinstance(judge, PrometheusJudge):
+        raise InputError(f"got --fit-calibration and the judge {judge.name!r}; expected a judge of one model here")
+    if judge.calibration is not None:
+        raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
+
+
+def _fit(scored: Sequence[ScoredRow], judge: Judge, path: Path, *, shows: bool) -> dict[str, Any]:
     """Fit and write a calibration. If that fails, return the problem, so that the other figures are not lost."""
+    assert isinstance(judge, PrometheusJudge)  # checked before its weights were loaded
     try:
         fitted = fit_on_rows(scored)
     except InputError as error:

@@ -14,13 +14,12 @@ from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_folder, load_now, print_json, progress_bar, quiet_libraries, stderr
 from prom_reward.cli.parts.dry_runs import first_prompt, load_for_sample, show_dry_run
 from prom_reward.cli.parts.label_tables import labeling_summary, show_labeling
-from prom_reward.config import load_prometheus_judge, load_rubric
+from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.formats import Kind
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
 from prom_reward.errors import InputError
 from prom_reward.judging.base import Judge
-from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
 from prom_reward.labeling.dry_run import dry_run as try_out
 from prom_reward.labeling.exports import check_formats, export_labels
@@ -161,7 +160,7 @@ def label(
     )  # fmt: skip
     options.check_judge(run.judge, overrides, runs_here=dry_run or not (ray or ray_address))
     _check_input(run, export or (), dry_run=dry_run, strict=strict)
-    made = load_prometheus_judge(run.judge, **overrides)
+    made = load_judge(run.judge, **overrides)
     if dry_run:
         _show_dry_run(run, made, overrides, as_json)
         return
@@ -277,7 +276,7 @@ class _Bar:
         self._progress.update(self._task, advance=done.num_rows, description=f"labeling ({shown})")
 
 
-def _show_dry_run(run: LabelingRun, judge: PrometheusJudge, overrides: dict[str, Any], as_json: bool) -> None:
+def _show_dry_run(run: LabelingRun, judge: Judge, overrides: dict[str, Any], as_json: bool) -> None:
     load_for_sample(judge)
     found = try_out(
         run.input or "",

@@ -17,7 +17,7 @@ from prom_reward.cli.parts.console import (
     stderr,
     stdout,
 )
-from prom_reward.config import load_prometheus_judge, load_rubric
+from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.rows import count_rows
 from prom_reward.labeling.labeling import label
 from prom_reward.reports.data import load_report
@@ -69,7 +69,7 @@ def rejudge(
     for line in written.edited:
         stderr.print(line, highlight=False, markup=False, soft_wrap=True)
     show_left_out(written.left_out)
-    made = load_prometheus_judge(judge or options.DEFAULT_JUDGE, **overrides)
+    made = load_judge(judge or options.DEFAULT_JUDGE, **overrides)
     load_now(made)
     with progress_bar() as progress:
         task = progress.add_task("judging", total=count_rows(folder / "rows.jsonl"))

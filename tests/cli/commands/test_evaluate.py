@@ -7,6 +7,8 @@ import pytest
 from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.cli.parts.console import stdout
 from prom_reward.judging.calibration import Calibration
+from prom_reward.judging.composed.cascade import CascadeJudge
+from prom_reward.judging.composed.panel import PanelJudge
 from prom_reward.types import ScoreScale
 
 
@@ -55,6 +57,17 @@ def test_json_holds_every_measure_with_its_interval(run, judged_by, good, rows_f
             assert set(figures[measure][kind]) == {"value", "low", "high", "warning"}  # four questions
     assert figures["mae"]["integer"]["value"] == pytest.approx(4 / 20)  # one too low at 5
     assert set(figures["pearson"]) == {"expected", "integer", "length", "overlap"}
+
+
+def test_several_judges_are_measured_as_one(run, judged_by, good, constant, rows_file, tmp_path):
+    panel, cascade = PanelJudge([good, constant]), CascadeJudge(constant, good, budget=1)
+    judged_by(panel, cascade, command="commands.evaluate")
+    done = run("evaluate", rows_file(*ROWS), "--against", "smollm2-135m", "--json", "--resamples", "20")
+    figures = json.loads(done.out)
+    assert (figures["judge"], figures["against"]["judge"]) == ("panel", "cascade")
+    assert figures["mae"]["expected"]["value"] > figures["against"]["mae"]["expected"]["value"]
+    done = run("evaluate", rows_file(*ROWS), "--fit-calibration", tmp_path / "fit.json")
+    assert (done.status, "the judge 'panel'; expected a judge of one model" in done.err) == (2, True)
 
 
 def test_a_group_and_a_judge_are_named_as_they_are(run, judged_by, rows_file):
@@ -158,7 +171,7 @@ def test_a_page_with_the_plots_is_written(run, judged_by, good, rows_file, tmp_p
 def test_the_paper_protocol_asks_for_three_feedbacks(run, monkeypatch, good, rows_file):
     asked = {}
     monkeypatch.setattr(
-        "prom_reward.cli.commands.evaluate.load_prometheus_judge",
+        "prom_reward.cli.commands.evaluate.load_judge",
         lambda *names, **settings: asked.update(settings) or good,
     )
     assert run("evaluate", rows_file(*ROWS[:3]), "--protocol", "paper", "--seed", "7", "--resamples", "0").status == 0
@@ -274,7 +287,7 @@ def test_rows_without_an_answer_are_shown_apart(run, judged_by, good, rows_file)
 
 def test_the_file_is_checked_before_the_judge_is_loaded(run, monkeypatch, rows_file):
     monkeypatch.setattr(
-        "prom_reward.cli.commands.evaluate.load_prometheus_judge", lambda *names, **settings: pytest.fail("loaded")
+        "prom_reward.cli.commands.evaluate.load_judge", lambda *names, **settings: pytest.fail("loaded")
     )
     done = run("evaluate", rows_file({"instruction": "a", "response": "b", "rubric": "honesty"}))
     assert done.status == 2

@@ -4,8 +4,10 @@ import pytest
 import yaml
 
 from prom_reward.errors import ConfigError
+from prom_reward.judging.composed.panel import PanelJudge
 from prom_reward.settings.resolution import judge_config
 from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, verdict, write_rows
+from tests.serving.served_thread import served_url
 
 
 @pytest.fixture
@@ -14,7 +16,7 @@ def judged(monkeypatch):
 
     def place(script=verdict):
         monkeypatch.setattr(
-            "prom_reward.cli.commands.label.load_prometheus_judge",
+            "prom_reward.cli.commands.label.load_judge",
             lambda *settings, **overrides: scripted_judge(script),
         )
 
@@ -40,6 +42,24 @@ def test_a_file_is_labeled_and_exported(run, judged, source, tmp_path):
     rows = read_rows(tmp_path / "out/dpo.jsonl")
     assert f"out/dpo.jsonl: {len(rows)} rows, " in done.out
     assert len(read_rows(tmp_path / "out/kto.jsonl")) == 2 * len(rows)
+
+
+def test_a_panel_labels_and_resumes(run, monkeypatch, source, tmp_path):
+    panel = PanelJudge([scripted_judge(), scripted_judge(lambda prompt: "Fine. [RESULT] 3", name="second")])
+    monkeypatch.setattr("prom_reward.cli.commands.label.load_judge", lambda *settings, **overrides: panel)
+    assert run("label", source, *options(tmp_path, "--limit", "8", "--shard-size", "4")).status == 0
+    done = run("label", source, *options(tmp_path, "--shard-size", "4"))
+    assert (done.status, "20 of 20 rows" in done.out) == (0, True)
+    dry = run("label", source, *options(tmp_path, "--dry-run", "--json"))
+    assert json.loads(dry.out)["rows"] == 20
+
+
+def test_a_served_judge_labels_and_is_evaluated(run, source, tmp_path):
+    with served_url() as (url, _):
+        assert run("label", source, *options(tmp_path, "--judge", url, "--limit", "4")).status == 0
+        done = run("evaluate", source, "--rubric", "helpfulness", "--judge", url, "--json", "--resamples", "0")
+    assert json.loads(done.out)["judge"] == "scripted"
+    assert len(read_rows(tmp_path / "out/labels.jsonl")) == 4
 
 
 def test_json_for_machines(run, judged, source, tmp_path):
@@ -83,7 +103,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run, tiny, source, tmp_pa
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_the_judge_is_loaded(run, source, tmp_path, monkeypatch):
-    monkeypatch.setattr("prom_reward.cli.commands.label.load_prometheus_judge", refuse_to_load)
+    monkeypatch.setattr("prom_reward.cli.commands.label.load_judge", refuse_to_load)
     (tmp_path / "file").write_text("a file")
     done = run("label", source, "--rubric", "helpfulness", "--out", tmp_path / "file/labels")
     assert done.status == 2
@@ -91,7 +111,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_judge_is_loaded(run,
 
 
 def test_a_dry_run_on_a_device_that_is_not_here_is_refused_before_the_judge_is_loaded(run, source, monkeypatch):
-    monkeypatch.setattr("prom_reward.cli.commands.label.load_prometheus_judge", refuse_to_load)
+    monkeypatch.setattr("prom_reward.cli.commands.label.load_judge", refuse_to_load)
     monkeypatch.setattr("prom_reward.cli.parts.options.check_device", refuse_the_device)
     done = run("label", source, "--rubric", "helpfulness", "--device", "cuda", "--dry-run")
     assert (done.status, "no cuda here" in done.err) == (2, True)
@@ -246,7 +266,7 @@ def test_a_judges_own_seed_holds_unless_another_is_given(run, monkeypatch, sourc
         asked.append(judge_config(judge, **overrides).sampling.seed)
         return scripted_judge()
 
-    monkeypatch.setattr("prom_reward.cli.commands.label.load_prometheus_judge", load)
+    monkeypatch.setattr("prom_reward.cli.commands.label.load_judge", load)
     judge = ("--judge", tmp_path / "judge.yaml")
     done = run("label", source, "--rubric", "helpfulness", "--out", tmp_path / "out", *judge, *options)
     assert done.status == 0
