@@ -7,6 +7,7 @@ from pathlib import Path
 from prom_reward.data.formats import KINDS, Kind, RowFormat
 from prom_reward.data.preferences import CountedVerdicts
 from prom_reward.data.rows import BrokenRow, Row, RowIterator, read_rows
+from prom_reward.engines.model.hub import hub_answers
 from prom_reward.errors import InputError, RowError
 
 _PEEKED = 64
@@ -70,6 +71,11 @@ def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[
 def _from_hub(name: str, split: str) -> Iterator[Row | BrokenRow]:
     import datasets
 
+    if not hub_answers():  # its client would try for a minute
+        raise InputError(
+            f"{name}: no such file, and the hub, which may have a data set of this name, does not answer; give a file "
+            "or a folder of `datasets`"
+        )
     try:
         loaded = datasets.load_dataset(name, split=split, streaming=True)
     except Exception as error:  # whatever the hub's client raises: no network, no such data set, no such split

@@ -5,6 +5,7 @@ Parquet files, which Ray Data streams: neither the driver nor the object store h
 see that folder.
 """
 
+import importlib.util
 import json
 import logging
 import shutil
@@ -26,6 +27,12 @@ from prom_reward.labeling.shards import Shard
 
 _MAX_BLOCKS = 20_000  # Ray schedules a task for each
 _READER_CPUS = 0.25
+
+
+def require_ray() -> None:
+    """Raise MissingPackageError if Ray is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        raise MissingPackageError("ray is not installed; run: pip install '.[ray]' in the clone")
 
 
 class RayBackend:
@@ -51,10 +58,7 @@ class RayBackend:
         gpus_per_worker: float = 0,
         cpus_per_worker: float = 1,
     ) -> None:
-        try:
-            import ray.data  # noqa: F401
-        except ImportError as error:
-            raise MissingPackageError("ray is not installed; run: pip install '.[ray]' in the clone") from error
+        require_ray()
         self._num_workers = num_workers
         self._scratch = Path(scratch).absolute()
         self._address = address

@@ -1,7 +1,6 @@
 """Chooses the groups whose texts a report shows: whole ones, drawn evenly."""
 
 import heapq
-from collections import Counter
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -46,14 +45,24 @@ class Selection:
 
 
 def _named(group: list[Judged]) -> list[Judged]:
-    """Return a group with a name for every member; older logs tell no rows."""
-    if all(one.member for one in group):
+    """Return a group in which a response has a name of its own.
+
+    Older logs tell no rows, and each request to a server, each call without a trainer and a step that is done again
+    after a stop count theirs anew: then the responses are counted in the order of the log, which has a response's
+    rubrics one after another.
+    """
+    names = [(one.member, one.rubric) for one in group]
+    if all(member for member, _ in names) and len(set(names)) == len(names):
         return group
-    seen: Counter[str] = Counter()
-    named = []
+    named: list[Judged] = []
+    rubrics: set[str] = set()
+    number, before = 0, None
     for one in group:
-        seen[one.rubric] += 1
-        named.append(replace(one, member=str(seen[one.rubric])))
+        response = (one.member, one.response)
+        if response != before or one.rubric in rubrics:
+            number, before, rubrics = number + 1, response, set()
+        rubrics.add(one.rubric)
+        named.append(replace(one, member=str(number)))
     return named
 
 

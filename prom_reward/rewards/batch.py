@@ -55,6 +55,9 @@ class RowReader:
             RubricError: A row has no rubric and there is no default, or its rubric cannot be read.
             RowError: A column is not as long as the batch, or a row's values have the wrong type.
         """
+        for name, texts in (("prompts", prompts), ("completions", completions)):
+            if isinstance(texts, str):
+                raise RowError(f"got one text as {name}; expected a list of texts or of message lists")
         if len(prompts) != len(completions):
             raise RowError(f"got {len(prompts)} prompts and {len(completions)} completions; expected as many of each")
         requests = []
@@ -100,10 +103,8 @@ class RowReader:
         """Return the rows of the columns, without the other values that a trainer passes."""
         named = self._named
         for name in [*COLUMN_NAMES["rubric"], *COLUMN_NAMES["reference_answer"], *named.values()]:
-            if columns.get(name) is not None and not _is_column(columns[name], length):
-                raise RowError(
-                    f"column {name!r}: got {type(columns[name]).__name__}; expected a list of {length} values"
-                )
+            if columns.get(name) is not None:
+                check_column(name, columns[name], length)
         lists = {name: values for name, values in columns.items() if _is_column(values, length)}
         return [Columns({name: values[at] for name, values in lists.items()}, named) for at in range(length)]
 
@@ -134,6 +135,14 @@ class JudgedBatch:
     def rows(self) -> Iterator[tuple[Sequence[GradingRequest], Sequence[Judgment], float | None]]:
         """Return the rows with their rewards."""
         return zip(self.requests, self.judgments, self.rewards, strict=True)
+
+
+def check_column(name: str, values: object, length: int) -> None:
+    """Raise RowError if a column does not hold a value for each row of a batch."""
+    if not _is_column(values, length):
+        is_list = isinstance(values, Sequence) and not isinstance(values, str)
+        got = f"{len(values)} values" if is_list else type(values).__name__
+        raise RowError(f"column {name!r}: got {got}; expected a list of {length} values, one for each row")
 
 
 def _is_column(values: object, length: int) -> bool:

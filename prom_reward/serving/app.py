@@ -6,11 +6,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from prom_reward.serving.exchange import Handler, JsonEndpoint, RequestError, check_key
+from prom_reward.serving.exchange import Handler, JsonEndpoint, RequestError, check_key, error_body, json_response
 from prom_reward.serving.page import REFRESH_S, live_page
 from prom_reward.serving.protocols import own
 from prom_reward.serving.protocols.decisions import decisions
@@ -81,8 +82,17 @@ def make_app(service: JudgeService, *, key: str | None = None, max_body_bytes: i
             Route("/healthz", _alive),
             Route("/readyz", ready),
         ],
+        exception_handlers={HTTPException: _no_route},
         lifespan=_judging(service),
     )
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """Answer a request for another path or with another method, in the shape of all errors."""
+    assert isinstance(error, HTTPException)
+    known = f"POST to one of {', '.join(POST_ROUTES)}"
+    refused = RequestError(error.status_code, f"got {request.method} {request.url.path:.200}; expected {known}")
+    return json_response(error_body(refused), status=error.status_code, headers=error.headers)
 
 
 async def _alive(_request: Request) -> Response:

@@ -86,10 +86,10 @@ class JsonEndpoint:
     def _refusal(self, error: PromRewardError) -> Response:
         if isinstance(error, QueueFullError):
             after = {"retry-after": str(self._service.batcher.retry_after_s)}
-            return json_response(_error(error), status=429, headers=after)
+            return json_response(error_body(error), status=429, headers=after)
         statuses = {RequestError: getattr(error, "status", 0), InputError: 400, WorkError: 503}
         return json_response(
-            _error(error), status=next(code for kind, code in statuses.items() if isinstance(error, kind))
+            error_body(error), status=next(code for kind, code in statuses.items() if isinstance(error, kind))
         )
 
 
@@ -117,7 +117,7 @@ def json_response(value: object, *, status: int = 200, headers: Mapping[str, str
     return Response(text, status_code=status, headers=dict(headers or {}), media_type="application/json")
 
 
-def _error(error: PromRewardError) -> dict[str, Any]:
+def error_body(error: PromRewardError) -> dict[str, Any]:
     """Return an error's JSON, in the shape that OpenAI's clients read."""
     return {"error": {"message": str(error), "type": type(error).__name__}}
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from prom_reward.engines.model.source import lacks_config, load_error, resolve_path
+from prom_reward.engines.model.source import lacks_config, load_error, require_int8, resolve_path
 from prom_reward.engines.server.source import DECISION_APIS
 from prom_reward.errors import ConfigError
 from prom_reward.settings.judges import JudgeConfig
@@ -79,9 +79,12 @@ def check_weights(config: JudgeConfig) -> None:
     Raises:
         ConfigError: The adapter is neither a folder with an adapter nor a hub id.
         ModelLoadError: The model's folder holds no model.
+        MissingPackageError: The weights are to be loaded in int8, and bitsandbytes is not installed.
     """
     if config.url is not None:
         return
+    if config.quantization == "int8" and config.engine == "transformers":
+        require_int8()
     path = resolve_path(config.model)
     if not config.gguf_file and lacks_config(path):
         raise load_error(path, config.model, OSError())

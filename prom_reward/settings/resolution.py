@@ -44,6 +44,12 @@ def judge_config(judge: str | Path | Mapping[str, Any], **overrides: Any) -> Jud
     if config.server is not None and config.server.api in DECISION_APIS:
         config = _decision_config(config, where, given)
     check_engine(config, where, given)
+    is_asked = "num_samples" in overrides or ("num_samples" in given and "mode" not in overrides)
+    if is_asked and config.num_samples > 1 and config.mode == "score":
+        raise ConfigError(
+            f"{where}: got num_samples={config.num_samples} and mode='score', which samples nothing; "
+            "expected mode: feedback, or no num_samples"
+        )
     if not config.model and config.url is None:
         raise ConfigError(f"{where}: missing key 'model'; it has no default")
     return config

@@ -30,7 +30,7 @@ class GradingRun(Strict):
     """A preset, a folder, a YAML file, or a judge's settings."""
     rubric: Any = None
     """The rubric of rows without one, in any form of `load_rubric`."""
-    input: str
+    input: str | None = None
     """A JSONL, CSV or Parquet file, or a folder of `datasets`."""
     out: str | None = None
     """The JSONL file to write; None prints."""

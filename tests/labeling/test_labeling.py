@@ -75,6 +75,8 @@ def test_a_hub_id_is_streamed(tmp_path, monkeypatch):
 
     asked = []
 
+    monkeypatch.setattr("prom_reward.data.sources.hub_answers", lambda: True)
+
     def load_dataset(name, *, split, streaming):
         asked.append((name, split, streaming))
         return iter(pairs(3))
@@ -86,6 +88,8 @@ def test_a_hub_id_is_streamed(tmp_path, monkeypatch):
 
 def test_a_hub_id_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     import datasets
+
+    monkeypatch.setattr("prom_reward.data.sources.hub_answers", lambda: True)
 
     def load_dataset(name, **_):
         raise ConnectionError("offline\nmode")

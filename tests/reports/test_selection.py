@@ -44,3 +44,12 @@ def test_groups_are_drawn_evenly():
 def test_responses_without_a_name_get_one_for_each_rubric():
     rows = [judged(member="", rubric=rubric) for _ in range(2) for rubric in ("a", "b")]
     assert [(one.member, one.rubric) for one in kept(rows, 10)] == [("1", "a"), ("1", "b"), ("2", "a"), ("2", "b")]
+
+
+def test_requests_that_count_their_rows_anew_are_different_responses():
+    rows = [judged(member="1", rubric=rubric, response=text) for text in "xyy" for rubric in ("a", "b")]
+    rows.append(judged(member="1", rubric="b", response="z"))
+    found = [(one.response, one.member, one.rubric) for one in kept(rows, 10)]
+    assert found == [
+        ("x", "1", "a"), ("x", "1", "b"), ("y", "2", "a"), ("y", "2", "b"), ("y", "3", "a"), ("y", "3", "b"), ("z", "4", "b"),
+    ]  # fmt: skip

@@ -146,14 +146,27 @@ def test_a_rubric_that_cannot_be_read_names_its_row():
     ("columns", "message"),
     [
         ({"reference_answer": ["R", {}]}, "row 1: got dict as the reference answer; expected a text"),
-        ({"reference_answer": ["R"]}, "column 'reference_answer': got list; expected a list of 2 values"),
-        ({"reference_answer": "RR"}, "column 'reference_answer': got str; expected a list of 2 values"),
-        ({"rubric": {"a": 1, "b": 2}}, "column 'rubric': got dict; expected a list of 2 values"),
+        (
+            {"reference_answer": ["R"]},
+            "column 'reference_answer': got 1 values; expected a list of 2 values, one for each row",
+        ),
+        (
+            {"reference_answer": "RR"},
+            "column 'reference_answer': got str; expected a list of 2 values, one for each row",
+        ),
+        ({"rubric": {"a": 1, "b": 2}}, "column 'rubric': got dict; expected a list of 2 values, one for each row"),
     ],
 )
 def test_a_column_of_the_wrong_form_is_refused(columns, message):
     with pytest.raises(RowError, match=f"^{re.escape(message)}$"):
         requests_of(["Q"] * 2, ["A"] * 2, columns=columns)
+
+
+def test_one_text_is_no_batch():
+    with pytest.raises(RowError, match="got one text as prompts; expected a list"):
+        requests_of("QA", ["A", "B"])
+    with pytest.raises(RowError, match="got one text as completions; expected a list"):
+        requests_of(["Q", "A"], "AB")
 
 
 @pytest.mark.parametrize("named", [{"rubric_column": 5}, {"reference_column": "messages[x]"}])

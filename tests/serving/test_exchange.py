@@ -32,6 +32,13 @@ def test_a_body_that_is_no_json_object_is_refused_in_one_line(client, content, s
     assert "\n" not in error_of(response)
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/grade", 405), ("POST", "/v1/grades", 404)])
+def test_another_path_or_method_is_one_line_with_the_routes(client, method, path, status):
+    response = client.request(method, path)
+    assert response.status_code == status
+    assert error_of(response).startswith(f"got {method} {path}; expected POST to one of /v1/grade, ")
+
+
 def test_a_body_over_the_limit_is_refused():
     with client_of(max_body_bytes=1000) as client:
         response = client.post("/v1/grade", content=b"x" * 2000)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prom_reward.errors import ConfigError, ModelLoadError
+from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 from prom_reward.settings.checks import check_device, check_weights
 from prom_reward.settings.resolution import judge_config
 
@@ -36,6 +36,30 @@ def test_what_a_server_decides_is_refused_beside_a_url(key, value):
 def test_a_presets_own_adapter_and_a_tokenizer_go_with_a_url():
     assert judge_config("smollm2-135m", url=URL, dtype="auto", device=None).adapter
     assert judge_config(URL, tokenizer="owner/name").tokenizer == "owner/name"
+
+
+@pytest.mark.parametrize(
+    ("judge", "overrides"),
+    [
+        ("smollm2-135m", {"num_samples": 3}),
+        ({"preset": "smollm2-135m", "num_samples": 3}, {}),
+        ({"model": "x", "mode": "feedback"}, {"mode": "score", "num_samples": 2}),
+    ],
+)
+def test_samples_in_score_mode_are_refused(judge, overrides):
+    with pytest.raises(ConfigError, match=r"got num_samples=. and mode='score', which samples nothing; expected mode"):
+        judge_config(judge, **overrides)
+
+
+def test_score_mode_may_be_asked_of_a_judge_that_samples_by_its_file():
+    judge = {"model": "x", "mode": "feedback", "num_samples": 3}
+    assert judge_config(judge, mode="score").mode == "score"
+
+
+def test_int8_without_its_package_is_refused_before_weights_are_looked_for(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match="int8 needs bitsandbytes"):
+        check_weights(judge_config("prometheus-7b-v2.0", quantization="int8"))
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "", "cpu "])

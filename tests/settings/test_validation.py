@@ -78,7 +78,8 @@ def test_runs_are_read_with_their_defaults(write):
 @pytest.mark.parametrize(
     ("load", "text", "problem"),
     [
-        (load_grading_run, "inputs: x\n", "missing key 'input'; it has no default"),
+        (load_grading_run, "inputs: x\n", "unknown key 'inputs'; expected one of judge, rubric, input, out, "
+         "limit. Did you mean 'input'?"),
         (load_grading_run, "input: x\nlimt: 3\n", "unknown key 'limt'; expected one of judge, rubric, input, out, "
          "limit. Did you mean 'limit'?"),
         (load_grading_run, "input: x\njudge: 5\n", "key 'judge': got 5; input should be a valid string"),

@@ -122,7 +122,7 @@ def grade(
     if config is not None:
         run = load_grading_run(config)
         judge_settings, rubric_value = judge or run.judge, rubric if rubric is not None else run.rubric
-        input, limit = input or Path(run.input), limit or run.limit
+        input, limit = input or (Path(run.input) if run.input else None), limit or run.limit
         out = out or (Path(run.out) if run.out else None)
     if input is not None and (instruction is not None or response is not None):
         raise InputError("got a file and --instruction or --response; give either the file or one response")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from prom_reward.cli.parts.console import stdout
+from prom_reward.cli.parts.console import stderr, stdout
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.errors import ConfigError
 from prom_reward.judging.served_judge import ServedJudge, served_judge
@@ -35,7 +35,8 @@ def judges(
     Example: `prom-reward judges --check http://127.0.0.1:8000/v1`
     """
     if check is not None:
-        source = ServerSource(url=check, model=served_model, max_retries=0, outage_deadline_s=1)
+        source = ServerSource(url=check, model=served_model, max_retries=0, first_answer_s=5)
+        stderr.print(f"asking {source.url} ...", soft_wrap=True, highlight=False)
         served = served_judge(source)
         if served is not None:
             _show_served(served, as_json)

@@ -24,6 +24,7 @@ from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
 from prom_reward.labeling.dry_run import dry_run as try_out
 from prom_reward.labeling.exports import check_formats, export_labels
 from prom_reward.labeling.labeling import Progress, label as label_rows
+from prom_reward.labeling.ray_backend import RayBackend, require_ray
 from prom_reward.labeling.requests import Answers
 from prom_reward.labeling.shards import LabelFolder, Shard
 from prom_reward.labeling.task import SourceReader, open_task
@@ -158,6 +159,8 @@ def label(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
         device=device, truncate_response=truncate_response, sampling=options.given(seed=seed) or None,
     )  # fmt: skip
+    if ray or ray_address:
+        require_ray()
     options.check_judge(run.judge, overrides, runs_here=dry_run or not (ray or ray_address))
     _check_input(run, export or (), dry_run=dry_run, strict=strict)
     made = load_judge(run.judge, **overrides)
@@ -166,8 +169,6 @@ def label(
         return
     backend: Backend = LocalBackend()
     if ray or ray_address:
-        from prom_reward.labeling.ray_backend import RayBackend
-
         scratch = Path(str(run.out)) / "scratch" / "ray"
         backend = RayBackend(processes, scratch=scratch, address=ray_address, gpus_per_worker=gpus_per_worker)
     elif processes > 1:
@@ -216,9 +217,8 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, str
     if run.out is None and not dry_run:
         raise InputError("got no --out; give a folder for the labels")
     check_formats(exports)
-    if not is_hub_id(run.input):
-        rubric = load_rubric(run.rubric) if run.rubric is not None else None
-        check_formats(exports, _show_recognized(run, rubric, strict=strict))
+    rubric = load_rubric(run.rubric) if run.rubric is not None else None
+    check_formats(exports, _show_recognized(run, rubric, strict=strict))
     if run.out is not None and not dry_run:
         check_folder(Path(run.out))
 

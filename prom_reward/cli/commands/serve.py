@@ -14,6 +14,7 @@ from prom_reward.cli.parts.options import given
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.errors import MissingPackageError, PromRewardError
 from prom_reward.rewards.batch import RowReader
+from prom_reward.rewards.judgment_log import JudgmentLog
 from prom_reward.rewards.normalizers import resolve_normalizer
 from prom_reward.rewards.observers.audit_judge import AuditJudge
 from prom_reward.rewards.reward_rule import RewardRule, ScoreKind
@@ -123,6 +124,8 @@ def serve(
     loaded = load_judge(judge, **overrides)
     second = [AuditJudge(judge=load_judge(audit_judge))] if audit_judge is not None else []
     with listen(host, port) as listening:
+        if log is not None:
+            JudgmentLog(log)  # one that cannot be written is refused before the judge is loaded
         load_now(loaded)
         service = JudgeService(
             loaded,

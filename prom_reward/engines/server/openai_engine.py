@@ -94,6 +94,10 @@ class OpenAIEngine(Engine):
         """The given length, else what the server says."""
         return self._context_length or self._running().opened.route.context_length
 
+    def load(self) -> None:
+        """Connect, and find out what the server can do."""
+        self._running()
+
     def count_tokens(self, prompt: JudgePrompt) -> int:
         """Return the number of tokens of the rendered prompt, BOS and prefix included."""
         running = self._running()

@@ -26,6 +26,7 @@ SERVED_BY = "prom-reward"
 
 _ENDPOINT = re.compile(r"/+(?:chat/completions|completions|models)/*\Z")
 _RESERVED = {"model", "messages", "prompt", "stream", "n", "echo"}  # an answer is one text, in one piece
+_QUICK_PROBE_S = 5.0  # a living server lists its models by then
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -88,6 +89,12 @@ class ServerSource:
             value = getattr(self, name)
             if value is not None and not 0 < value < inf:
                 raise ConfigError(f"server: got {name}={value}; expected a number over 0")
+
+    @property
+    def probe_timeout_s(self) -> float:
+        """How long a sign of life of a server that has never answered is waited for, several times in a wait."""
+        longest = min(self.request_timeout_s, self.first_answer_s)
+        return min(longest, max(_QUICK_PROBE_S, self.first_answer_s / 4))
 
     @property
     def is_loopback(self) -> bool:

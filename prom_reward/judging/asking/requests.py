@@ -30,7 +30,7 @@ def _from_mapping(value: object, cls: type[_RequestT]) -> _RequestT:
         if name not in names:
             raise RowError(f"got {name!r} in a request; expected {_listed(names)}.{near_miss(str(name), names)}")
     if missing := [name for name in names if name not in value and name != "reference_answer"]:
-        raise RowError(f"got a request with {_listed(value)}; expected {_listed(missing)}, too")
+        raise RowError(f"got a request without {_listed(missing)}; expected {_listed(names)}")
     return cls(**value)
 
 

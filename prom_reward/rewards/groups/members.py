@@ -7,6 +7,7 @@ from typing import Any
 
 from prom_reward.errors import RowError
 from prom_reward.prompts.transcripts import PromptValue
+from prom_reward.rewards.batch import check_column
 from prom_reward.types import GradingRequest
 
 
@@ -77,10 +78,10 @@ def grouped(members: Sequence[Member], num_generations: int | None) -> list[list
 def _column(columns: Mapping[str, Any], name: str | None, length: int) -> Sequence[Any]:
     if name is None:
         return [None] * length
-    values = columns.get(name)
-    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != length:
-        got = "no such column" if values is None else f"{type(values).__name__}"
-        raise RowError(f"column {name!r}: got {got}; expected a list of {length} values")
+    if columns.get(name) is None:
+        raise RowError(f"column {name!r}: no such column; expected one with {length} values")
+    check_column(name, columns[name], length)
+    values: Sequence[Any] = columns[name]
     return values
 
 

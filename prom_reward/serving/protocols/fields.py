@@ -23,7 +23,7 @@ def required(body: Body, name: str) -> Any:
         RowError: The field is missing.
     """
     if name not in body:
-        raise RowError(f"got no {name!r}; expected it beside {', '.join(map(repr, body)) or 'nothing'}")
+        raise RowError(f"got no {name!r}, but {', '.join(map(repr, body)) or 'an empty object'}; expected it, too")
     return body[name]
 
 

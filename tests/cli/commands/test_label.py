@@ -62,6 +62,21 @@ def test_a_served_judge_labels_and_is_evaluated(run, source, tmp_path):
     assert len(read_rows(tmp_path / "out/labels.jsonl")) == 4
 
 
+def test_a_hub_id_without_the_hub_is_one_line_before_the_judge_is_loaded(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("prom_reward.data.sources.hub_answers", lambda: False)
+    monkeypatch.setattr("prom_reward.cli.commands.label.load_now", lambda judge: pytest.fail("loaded"))
+    done = run("label", "owner/name", *options(tmp_path))
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "owner/name: no such file, and the hub, which may have" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_ray_that_is_not_installed_is_named_at_once(run, source, monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None)
+    done = run("label", source, *options(tmp_path, "--ray"))
+    assert "ray is not installed; run: pip install '.[ray]'" in done.err
+
+
 def test_json_for_machines(run, judged, source, tmp_path):
     done = run("label", source, *options(tmp_path, "--json", "--export", "reward", "--limit", "12"))
     found = json.loads(done.out)

@@ -23,6 +23,8 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(run, monke
         (("smollm2-135",), "Did you mean 'smollm2-135m'"),
         (("--max-wait-ms", "1e9"), "longest wait"),
         (("--host", "999.1.1.1"), "cannot listen on 999.1.1.1"),
+        (("--port", "0", "--log", "/proc/no/log.jsonl"), "cannot write the judgment log"),
+        (("--num-samples", "3"), "got num_samples=3 and mode='score'"),
     ],
 )
 def test_a_wrong_setting_is_named_before_the_judge_is_loaded(run, monkeypatch, arguments, said):

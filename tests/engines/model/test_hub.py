@@ -21,9 +21,9 @@ def tries(monkeypatch):
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub, "get_session", Session)
-    hub._is_reachable.cache_clear()
+    hub.hub_answers.cache_clear()
     yield made
-    hub._is_reachable.cache_clear()
+    hub.hub_answers.cache_clear()
 
 
 def test_without_network_a_hub_id_is_refused_after_two_short_tries(tries):

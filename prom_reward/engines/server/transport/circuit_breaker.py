@@ -38,20 +38,21 @@ class CircuitBreaker:
         self._threshold = threshold
         self._deadline_s = deadline_s
         self._first_deadline_s = deadline_s if first_deadline_s is None else min(first_deadline_s, deadline_s)
-        self._has_answered = False
+        self.has_answered = False
+        """Whether the server has ever answered."""
         self._probe = probe
         self._failures = 0
         self._probing: asyncio.Task[bool] | None = None
 
     def succeeded(self) -> None:
         """Note that the server answered."""
-        self._has_answered = True
+        self.has_answered = True
         self._failures = 0
 
     def failed(self, reason: str) -> None:
         """Note a failure that may be the server's; opens after too many in a row, or at once if it never answered."""
         self._failures += 1
-        if self._failures >= self._threshold or not self._has_answered:
+        if self._failures >= self._threshold or not self.has_answered:
             self._open(reason)
 
     async def wait(self) -> None:
@@ -86,7 +87,7 @@ class CircuitBreaker:
 
     async def _until_answered(self, reason: str) -> bool:
         start, wait_s, is_gone = time.monotonic(), _FIRST_WAIT_S, False
-        deadline_s = self._deadline_s if self._has_answered else self._first_deadline_s
+        deadline_s = self._deadline_s if self.has_answered else self._first_deadline_s
         while True:
             try:
                 await self._probe()
@@ -95,7 +96,7 @@ class CircuitBreaker:
             except Exception as error:  # whatever it is, the server gave no answer to a probe
                 reason = str(error) or reason
             else:
-                self._has_answered = True
+                self.has_answered = True
                 if is_gone:
                     logger.warning("%s answers again after %.0f s", self._server, time.monotonic() - start)
                 return is_gone
@@ -110,6 +111,7 @@ class CircuitBreaker:
 
     def _gone(self, reason: str, deadline_s: float) -> str:
         advice, setting = "start it again", "outage_deadline_s"
-        if not self._has_answered:
+        if not self.has_answered:
             advice, setting = "start it, check the url", "first_answer_s"
-        return f"{self._server} gave no answer for {deadline_s:.0f} s ({reason}); {advice}, or raise server.{setting}"
+        text = f"{self._server} gave no answer for {deadline_s:.0f} s ({reason}); {advice}"
+        return f"{text}, or raise server.{setting} in the judge's settings"

@@ -4,6 +4,7 @@ Retries, back-off and Retry-After are the `openai` client's. Added here: an answ
 for again like one that breaks off, and nothing is sent to a server that is gone.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -129,6 +130,10 @@ class ServerClient:
 
     async def _probe(self) -> None:
         """Ask for a sign of life; see `CircuitBreaker`."""
+        async with asyncio.timeout(None if self.breaker.has_answered else self._source.probe_timeout_s):
+            await self._ask_for_life()
+
+    async def _ask_for_life(self) -> None:
         try:
             if self.probe_request is None:
                 await _send(self._probing, "GET", "/models", None)

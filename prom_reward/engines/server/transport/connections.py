@@ -74,6 +74,7 @@ class JudgeHttp(httpx2.AsyncClient):
     ) -> None:
         is_probing = breaker is None
         self._timeout_s = min(source.request_timeout_s, _PROBE_TIMEOUT_S) if is_probing else source.request_timeout_s
+        self._first_timeout_s = min(self._timeout_s, source.probe_timeout_s)
         self._key = key
         self._pace = pace
         self._breaker = breaker
@@ -125,11 +126,13 @@ class JudgeHttp(httpx2.AsyncClient):
             request.headers["authorization"] = f"Bearer {self._key}"
 
     async def _whole(self, request: httpx2.Request, options: Mapping[str, Any]) -> httpx2.Response:
+        is_first = request.method == "GET" and self._breaker is not None and not self._breaker.has_answered
+        timeout_s = self._first_timeout_s if is_first else self._timeout_s
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(timeout_s):
                 response = await _read(await super().send(request, **{**options, "stream": True}))
         except TimeoutError:
-            message = f"no whole answer within {self._timeout_s:g} s"
+            message = f"no whole answer within {timeout_s:g} s"
             raise _UnusableAnswerError(message, request=request) from None
         if not response.is_success:
             return _waiting(response)
