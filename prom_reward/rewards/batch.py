@@ -140,8 +140,9 @@ class JudgedBatch:
 def check_column(name: str, values: object, length: int) -> None:
     """Raise RowError if a column does not hold a value for each row of a batch."""
     if not _is_column(values, length):
-        is_list = isinstance(values, Sequence) and not isinstance(values, str)
-        got = f"{len(values)} values" if is_list else type(values).__name__
+        got = type(values).__name__
+        if isinstance(values, Sequence) and not isinstance(values, str):
+            got = f"{len(values)} of them"
         raise RowError(f"column {name!r}: got {got}; expected a list of {length} values, one for each row")
 
 
