@@ -11,6 +11,7 @@ from prom_reward.pages.text import visible
 _WIDTH, _HEIGHT = 460, 260
 _TOP, _RIGHT, _BOTTOM = 10, 16, 44
 _LETTER = 6.6  # pixels of a character in an axis label
+_TITLE = 27  # pixels of the vertical axis' title and the space around it
 _MAX_NAME = 26
 _MAX_POINTS = 600  # of a line or band: there are hardly more pixels
 _MAX_TARGETS = 80  # points of a line with a tooltip
@@ -42,11 +43,12 @@ def draw(plot: Plot, *, label: str) -> str:
         plot: The plot.
         label: What it shows, for screen readers.
     """
-    widest = max((len(_name(name)) for name in plot.y.names), default=0)
+    y = _limits(plot.y, plot.marks, horizontal=False)
+    widest = max((len(_name(name)) for name in plot.y.names or [text for _, text in _labels(plot.y, y)]), default=0)
     frame = _Frame(
-        left=max(50.0, 14 + widest * _LETTER),
+        left=max(50.0, (14 if plot.y.names else _TITLE) + widest * _LETTER),
         x=_limits(plot.x, plot.marks, horizontal=True),
-        y=_limits(plot.y, plot.marks, horizontal=False),
+        y=y,
         is_downward=bool(plot.y.names),
     )
     parts = [*_axes(plot, frame), *(part for mark in plot.marks for part in _mark(mark, frame))]

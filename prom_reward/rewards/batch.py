@@ -142,7 +142,7 @@ def check_column(name: str, values: object, length: int) -> None:
     if not _is_column(values, length):
         got = type(values).__name__
         if isinstance(values, Sequence) and not isinstance(values, str):
-            got = f"{len(values)} of them"
+            got = f"a list of {len(values)}"
         raise RowError(f"column {name!r}: got {got}; expected a list of {length} values, one for each row")
 
 

@@ -98,3 +98,9 @@ def test_a_legend_needs_two_names():
     assert plot.legend == []
     both = Plot(marks=[line, Dots(x=[], y=[], color="red", name="two")], x=Axis(), y=Axis())
     assert both.legend == [("one", BLUE), ("two", "red")]
+
+
+def test_the_vertical_axis_leaves_room_for_its_title_and_its_longest_label():
+    found = drawn(Line(x=(1, 2), y=(134.4, 135.2), color=BLUE), y=Axis(title="characters"))
+    ends = {float(text.get("x")) for text in found.iter("text") if text.get("text-anchor") == "end"}
+    assert min(ends) - len("134.8") * 6.6 >= 20

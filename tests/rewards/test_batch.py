@@ -148,7 +148,7 @@ def test_a_rubric_that_cannot_be_read_names_its_row():
         ({"reference_answer": ["R", {}]}, "row 1: got dict as the reference answer; expected a text"),
         (
             {"reference_answer": ["R"]},
-            "column 'reference_answer': got 1 of them; expected a list of 2 values, one for each row",
+            "column 'reference_answer': got a list of 1; expected a list of 2 values, one for each row",
         ),
         (
             {"reference_answer": "RR"},
