@@ -45,6 +45,7 @@ def demo(
     Example: `prom-reward demo --steps 2`
     """
     quiet_libraries()
+    stderr.print("loading torch and transformers ...", highlight=False)
     judge = load_prometheus_judge(options.DEFAULT_JUDGE)
     load_now(judge, f"{judge.name} (the first time this takes half a minute)")
     graded = _grade(judge, Rubric.parse("factual_validity"), shows_table=not as_json)
