@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from prom_reward.judging.checklists import grade_requests
 from prom_reward.types import Checklist, GradingRequest, Judgment
 
 _WORD = re.compile(r"\w+")
+_ON_SCALE = ("mae", "accuracy", "accuracy_within_1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +189,7 @@ def _evaluate(scored: Sequence[ScoredRow], resamples: int, seed: int) -> Evaluat
         measures={
             name: {
                 kind: measured(_statistic(measure, scores, labels))
-                for kind, scores in predictions.items()
+                for kind, scores in (*predictions.items(), ("constant", _best_constant(name, labels)))
                 if _is_measured(name, kind)
             }
             for name, measure in MEASURES.items()
@@ -205,12 +207,21 @@ def _predictions(rows: Sequence[ScoredRow], labels: Floats, lengths: Floats) -> 
     requests = [row.labeled.request for row in rows]
     if requests and all(request.reference_answer for request in requests):
         yield "overlap", np.array([word_overlap(one.response, one.reference_answer or "") for one in requests])
-    yield "constant", np.full(len(rows), np.median(labels) if len(labels) else 0.0)
+
+
+def _best_constant(measure: str, labels: Floats) -> Floats:
+    """Return the one score that is best for all rows: the median, or the integer that is right most often."""
+    if not len(labels):
+        return labels
+    if measure not in _ON_SCALE or measure == "mae":
+        return np.full(len(labels), np.median(labels))
+    integers = [np.full(len(labels), float(one)) for one in range(floor(labels.min()), ceil(labels.max()) + 1)]
+    return max(integers, key=lambda scores: MEASURES[measure](scores, labels) or 0.0)
 
 
 def _is_measured(measure: str, kind: str) -> bool:
     """Whether it makes sense: length and overlap are not on the scale, and a constant has no correlation."""
-    on_scale = measure in ("mae", "accuracy", "accuracy_within_1")
+    on_scale = measure in _ON_SCALE
     return {"length": not on_scale, "overlap": not on_scale, "constant": on_scale}.get(kind, True)
 
 

@@ -47,6 +47,14 @@ def test_a_judge_is_measured_beside_its_baselines(rows_of):
     assert set(found.measures["mae"]) == {"expected", "integer", "constant"}
 
 
+def test_the_best_constant_is_another_one_for_each_measure(rows_of):
+    labels = [1] * 20 + [3] * 10 + [5] * 10  # their median, 2, is right nowhere
+    found = evaluate_scores(rows_of(*((label, "x [RESULT] 3") for label in labels)), resamples=0).measures
+    assert found["accuracy"]["constant"].value == 0.5
+    assert found["accuracy_within_1"]["constant"].value == 0.75  # by 2
+    assert found["mae"]["constant"].value == pytest.approx((20 * 1 + 10 * 1 + 10 * 3) / 40)
+
+
 def test_word_overlap_is_no_baseline_where_a_reference_is_missing(rows_of):
     assert "overlap" not in evaluate_scores(rows_of(*GOOD, reference_answer=None), resamples=0).measures["pearson"]
 
