@@ -10,7 +10,7 @@ from prom_reward.explorer.fields import judgment_fields, number_in, request_text
 from prom_reward.explorer.judged import Judged, Meeting, Standing
 from prom_reward.labeling.labeled_rows import LabeledRow
 from prom_reward.labeling.verdicts import SIDES, VERDICT_COLUMNS
-from prom_reward.prompts.transcripts import PromptValue, transcript
+from prom_reward.prompts.transcripts import PromptValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +51,7 @@ def row_judgments(row: LabeledRow, part: str) -> Iterator[Judged]:
         ranking = {"outcome": values["ranking_outcome"], "feedback": values["ranking_feedback"]}
         ranking["error"] = values["ranking_error"]
         verdicts = [{**dict.fromkeys(VERDICT_COLUMNS), **ranking}] * 2
-    for verdict, side, response in zip(verdicts, sides, responses, strict=True):
-        instruction, answer = transcript(prompt, response)
+    for verdict, side, (instruction, answer) in zip(verdicts, sides, row.example.texts(), strict=True):
         reference = row.example.reference_answer or ""
         for judgment in verdict.get("judgments") or [{**verdict, "rubric_name": values["rubric_name"]}]:
             yield Judged(
@@ -71,8 +70,7 @@ def row_pairs(row: LabeledRow, part: str) -> list[JudgedPair]:
     values = row.values
     if values["margin"] is None:
         return []
-    prompt, *responses = row.texts
-    chosen, rejected = (transcript(prompt, response)[1] for response in responses)
+    chosen, rejected = (answer for _, answer in row.example.texts())
     first, second = (values.get(f"{side}_score") for side in SIDES)
     entropies = [verdict["entropy"] for verdict in row.verdicts if verdict["entropy"] is not None]
     return [
@@ -81,7 +79,7 @@ def row_pairs(row: LabeledRow, part: str) -> list[JudgedPair]:
             score_gap=None if first is None or second is None else first - second,
             length_gap=len(chosen) - len(rejected),
             entropy=max(entropies, default=None),
-            cluster=json.dumps(prompt),
+            cluster=json.dumps(row.texts[0]),
             part=part,
         )
     ]

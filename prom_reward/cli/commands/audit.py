@@ -74,7 +74,7 @@ def audit(
     """
     quiet_libraries()
     if page is not None:
-        check_writable(page, force=force)
+        check_writable(page, force=force, option="--page")
     if named is not None and judge is not None:
         raise InputError(f"got the judge {named} and --judge {judge}; give one of them")
     named = named or judge or options.DEFAULT_JUDGE

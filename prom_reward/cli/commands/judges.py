@@ -10,7 +10,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import stderr, stdout
 from prom_reward.engines.server.source import ServerSource
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, InputError
 from prom_reward.judging.served_judge import ServedJudge, served_judge
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 from prom_reward.settings.resolution import judge_config, judge_presets
@@ -34,6 +34,8 @@ def judges(
 
     Example: `prom-reward judges --check http://127.0.0.1:8000/v1`
     """
+    if served_model is not None and check is None:
+        raise InputError(f"got --served-model {served_model} and no --check; expected both: the server that serves it")
     if check is not None:
         source = ServerSource(url=check, model=served_model, max_retries=0, first_answer_s=5)
         stderr.print(f"asking {source.url} ...", soft_wrap=True, highlight=False)

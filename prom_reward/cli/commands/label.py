@@ -159,6 +159,10 @@ def label(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
         device=device, truncate_response=truncate_response, sampling=options.given(seed=seed) or None,
     )  # fmt: skip
+    if gpus is not None and (processes == 1 or ray or ray_address):
+        raise InputError(
+            f"got --gpus {gpus}, which spreads --processes over GPUs; expected --processes of 2 or more here"
+        )
     if ray or ray_address:
         require_ray()
     options.check_judge(run.judge, overrides, runs_here=dry_run or not (ray or ray_address))

@@ -19,12 +19,14 @@ from prom_reward.cli.parts.console import (
 )
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.rows import count_rows
+from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
 from prom_reward.reports.data import load_report
 from prom_reward.reports.difference import Difference, compare_with
 from prom_reward.reports.page import report_page
 from prom_reward.reports.rejudging import write_requests
 from prom_reward.reports.report import ALL
+from prom_reward.reports.training_folder import LOG_FILE
 
 
 def rejudge(
@@ -64,6 +66,8 @@ def rejudge(
     folder = out or source.with_name(f"{source.stem}-rejudged")
     rubrics = load_rubric(rubric) if rubric is not None else ()
     first = load_report(source)
+    if (folder / LOG_FILE).exists():
+        raise InputError(f"{folder}: holds a training's {LOG_FILE}; give another --out")
     check_folder(folder)
     written = write_requests(source, folder / "rows.jsonl", rubrics)
     for line in written.edited:

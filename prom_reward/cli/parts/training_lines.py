@@ -12,6 +12,8 @@ def training_lines() -> Any:
     from transformers import TrainerCallback
 
     class _Lines(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+        is_training = False  # a training that had finished is only measured
+
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.first, self.start, self.is_training = state.global_step, time.monotonic(), True
             begun = f"going on after step {self.first}" if self.first else "training"

@@ -26,6 +26,11 @@ def test_all_judges_and_rubrics_are_listed(run):
         assert builtin_rubric(name).criteria in shown.out
 
 
+def test_a_served_model_without_its_server_is_refused(run):
+    done = run("judges", "--served-model", "x")
+    assert (done.status, "got --served-model x and no --check" in done.err) == (2, True)
+
+
 def test_a_server_is_checked(run, text_server):
     shown = run("judges", "--check", text_server.url)
     assert shown.status == 0
@@ -68,7 +73,7 @@ def test_decision_protocols_of_a_server_are_found(run, text_server, has_completi
 def test_a_server_that_is_not_there_or_has_no_such_model_is_one_line(run, text_server):
     gone = run("judges", "--check", "http://127.0.0.1:9")
     assert gone.status == 1
-    assert "error: the judge's server http://127.0.0.1:9/v1 gave no answer for 1 s" in gone.err
+    assert "error: the judge's server http://127.0.0.1:9/v1 gave no answer for 5 s" in gone.err
     other = run("judges", "--check", text_server.url, "--served-model", "other")
     assert other.status == 2
     assert "the server has no model 'other'; expected one of judge" in other.err

@@ -77,6 +77,11 @@ def test_ray_that_is_not_installed_is_named_at_once(run, source, monkeypatch, tm
     assert "ray is not installed; run: pip install '.[ray]'" in done.err
 
 
+def test_gpus_without_processes_are_refused(run, source, tmp_path):
+    done = run("label", source, *options(tmp_path, "--gpus", "0,1"))
+    assert (done.status, "got --gpus 0,1, which spreads --processes over GPUs" in done.err) == (2, True)
+
+
 def test_json_for_machines(run, judged, source, tmp_path):
     done = run("label", source, *options(tmp_path, "--json", "--export", "reward", "--limit", "12"))
     found = json.loads(done.out)

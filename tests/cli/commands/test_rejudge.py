@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from prom_reward import label
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from tests.labeling.label_inputs import scripted_judge
 
@@ -47,6 +48,22 @@ def test_a_second_run_asks_the_judge_for_nothing(run, judged_by, log, tmp_path):
     assert len(asked) == 4
     assert "4 judgments beside their first ones" in done.out
     assert (tmp_path / "judgments-rejudged" / "labels.jsonl").read_bytes() == labels
+
+
+def test_labels_of_dialogues_are_shown_beside_their_first_ones(run, judged_by, rows_file, tmp_path):
+    start = "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: What is a prime?\n\nAssistant:"
+    source = rows_file({"chosen": f"{start} Answer 1.", "rejected": f"{start} Answer 2."})
+    label(source, judge=scripted_judge(by_number), rubric="helpfulness", out=tmp_path / "labels")
+    judged_by(scripted_judge(lambda prompt: "Bad. [RESULT] 1"), command="commands.rejudge")
+    done = run("rejudge", tmp_path / "labels", "--out", tmp_path / "again", "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["matched"] == 2
+
+
+def test_a_folder_with_a_training_is_not_written_into(run, log):
+    done = run("rejudge", log, "--out", log.parent)
+    assert (done.status, "holds a training's judgments.jsonl; give another --out" in done.err) == (2, True)
+    assert not (log.parent / "rows.jsonl").exists()
 
 
 def test_a_rubric_without_a_text_is_one_line(run, judged_by, log):

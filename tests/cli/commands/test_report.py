@@ -31,6 +31,11 @@ def test_its_figures_for_machines(run, folder):
     assert found["training"] == {"steps": 1, "reward_first": 0.5, "reward_last": 0.5, "share_without_spread": 1}
 
 
+def test_a_column_of_labels_is_refused_for_a_training(run, folder):
+    done = run("report", folder, "--group", "source")
+    assert (done.status, "got --group source and a training; expected labels" in done.err) == (2, True)
+
+
 def test_a_broken_state_is_one_line(run, folder):
     (folder / "trainer_state.json").write_text("{")
     done = run("report", folder)

@@ -109,6 +109,14 @@ def test_options_of_files_do_not_vanish_beside_a_recipes_data(run, recipe, optio
     assert message in " ".join(done.err.split())
 
 
+def test_a_finished_training_is_run_again_to_its_end(run, rows_file, recipe, tmp_path):
+    trainer = {**TRAINER, "max_steps": 2}
+    options = ("--config", recipe(trainer=trainer), "--rubric", "helpfulness", "--out", tmp_path / "judge")
+    first, again = (run("train-judge", rows_file(*ROWS), *options) for _ in range(2))
+    assert (first.status, again.status) == (0, 0), again.err
+    assert "next: prom-reward evaluate" in again.out
+
+
 def test_the_end_is_told_in_words(run, rows_file, recipe, tmp_path):
     options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--max-steps", "1")
     done = run("train-judge", rows_file(*ROWS), *options, "--gradient-checkpointing", "--seed", "3")
