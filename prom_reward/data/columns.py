@@ -6,7 +6,7 @@ from typing import Any
 
 from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
-from prom_reward.rubrics.formats import is_file, json_value
+from prom_reward.rubrics.formats import json_value, without_files
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -223,28 +223,11 @@ def shown_names(values: Mapping[str, Any]) -> str:
 
 def _parsed(value: Any, column: str) -> tuple[AnyRubric, ...]:
     # A data set must not choose which files of this machine are read, nor which of its code runs.
-    if named := next(_file_names(value), None):
-        raise RubricError(
-            f"column {column!r}: got the file name {named!r:.80}; expected the rubric itself, or the file for all "
-            "rows as --rubric or rubric="
-        )
     try:
-        return read_rubrics(value)
+        with without_files("the rubric itself, or the file for all rows as --rubric or rubric="):
+            return read_rubrics(value)
     except RubricError as error:
         raise RubricError(f"column {column!r}: {error}") from error
-
-
-def _file_names(value: Any) -> Iterator[str]:
-    """Yield the files that reading a value as rubrics would open."""
-    if is_file(value):
-        yield str(value)
-    elif isinstance(value, str) and (written := json_value(value)) is not None:
-        yield from _file_names(written)
-    elif isinstance(value, Mapping):
-        yield from _file_names(value.get("rubric"))
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _file_names(one)
 
 
 def _single(value: Any) -> Any:

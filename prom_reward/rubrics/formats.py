@@ -18,7 +18,7 @@ _LEVEL_LINE = re.compile(r"^Score (-?[0-9]{1,9}):[ \t]?", re.MULTILINE)
 _LOOSE_LEVEL_LINE = re.compile(
     r"^[ \t]*(?:[-*][ \t]*)?score[ \t]*(-?[0-9]{1,9})[ \t]*:[ \t]?", re.MULTILINE | re.IGNORECASE
 )
-_READS_FILES = ContextVar("reads_files", default=True)
+_NO_FILES = ContextVar[str | None]("no_files", default=None)
 _CRITERIA_KEYS = ("criteria", "orig_criteria", "criteria_description")
 _OTHER_KEYS = ("name", "weight", "scale", "descriptions", "rubric", "is_criterion")
 # Of RaR and other rubric-reward sets, HealthBench, ResearchRubrics ...
@@ -26,13 +26,17 @@ _CHECKLIST_KEYS = frozenset({"title", "description", "criterion", "points", "axi
 
 
 @contextmanager
-def without_files() -> Iterator[None]:
-    """Refuse rubrics that are files, because their names come from another machine."""
-    token = _READS_FILES.set(False)
+def without_files(expected: str) -> Iterator[None]:
+    """Refuse rubrics that are files, because their names come from a data set or from another machine.
+
+    Args:
+        expected: What to give in place of a file's name, for the message.
+    """
+    token = _NO_FILES.set(expected)
     try:
         yield
     finally:
-        _READS_FILES.reset(token)
+        _NO_FILES.reset(token)
 
 
 def is_level_key(key: str) -> bool:
@@ -68,8 +72,8 @@ def file_value(path: str | Path) -> Any:
     Raises:
         RubricError: Within `without_files`.
     """
-    if not _READS_FILES.get():
-        raise RubricError(f"got the file {str(path)!r:.80} as a rubric; expected the rubric itself in a request")
+    if expected := _NO_FILES.get():
+        raise RubricError(f"got the file name {str(path)!r:.80} as a rubric; expected {expected}")
     value = read_yaml(path)
     if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
         return [{"name": name, **item} for name, item in value.items()]

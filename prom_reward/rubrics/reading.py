@@ -49,8 +49,9 @@ def _read(value: Any, *, allows_code: bool) -> tuple[AnyRubric, ...]:
 
 
 def _read_file(path: Any) -> tuple[AnyRubric, ...]:
+    value = file_value(path)
     try:
-        read = _read(file_value(path), allows_code=True)
+        read = _read(value, allows_code=True)
         for check in (check for one in read if isinstance(one, Checklist) for check in one.imported_checks):
             check.load()
     except RubricError as error:

@@ -140,8 +140,9 @@ def parse_rubrics(value: Any) -> tuple[Rubric, ...]:
     A file may also hold a list of rubrics, or a mapping of names to rubrics.
     """
     if is_file(value):
+        content = file_value(value)
         try:
-            return parse_rubrics(file_value(value))
+            return parse_rubrics(content)
         except RubricError as error:
             raise RubricError(f"{value}: {error}") from error
     parsed = Rubric.parse(value)

@@ -58,7 +58,7 @@ class JsonEndpoint:
         try:
             check_key(request, self._key)
             body = {} if request.method == "GET" else await self._body(request)
-            with without_files():  # a client names no files of this machine
+            with without_files("the rubric itself in a request"):  # a client names no files of this machine
                 answer = await _while_connected(request, self._handler(self._service, body))
             response = json_response(answer)
         except ClientDisconnect:

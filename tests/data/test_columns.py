@@ -123,7 +123,7 @@ def test_a_row_opens_no_file(tmp_path, form):
     path = tmp_path / "rubric.yaml"
     path.write_text("criteria: Is it kind?\nscale: [1, 2]\nscore1_description: No.\nscore2_description: Yes.\n")
     assert Rubric.parse(path).criteria == "Is it kind?"
-    with pytest.raises(RubricError, match=r"column 'rubric': got the file name"):
+    with pytest.raises(RubricError, match=r"^column 'rubric': got the file name .*; expected the rubric itself, or"):
         Columns({"rubric": form(str(path))}).own_rubrics()
 
 
@@ -166,6 +166,13 @@ def test_a_rows_questions_are_a_checklist():
         assert [leaf.text for leaf in checklist.leaves()] == ["Is it a poem?", "Does it rhyme well?"]
 
 
+@pytest.mark.parametrize("form", [list, json.dumps, lambda texts: {"rubric": texts}])
+def test_a_criterion_that_ends_in_a_file_name_is_a_criterion(form):
+    texts = ["Names the file config.json", "It is polite."]
+    [checklist] = Columns({"rubric": form(texts)}).own_rubrics()
+    assert [leaf.text for leaf in checklist.leaves()] == texts
+
+
 def test_requirements_in_other_words_are_no_checklist():
     assert Columns({"prompt": "Q", "requirements": "- Python 3.11\n- four cores"}).rubrics(HELPFUL) == HELPFUL
 
@@ -182,5 +189,5 @@ def test_a_row_runs_no_code_of_its_own_choice():
 def test_a_row_opens_no_file_from_within_other_forms(tmp_path, form):
     path = tmp_path / "rubric.yaml"
     path.write_text("- It is kind and short.\n")
-    with pytest.raises(RubricError, match=r"column 'rubric': got the file name"):
+    with pytest.raises(RubricError, match=r"^column 'rubric': got the file name .*; expected the rubric itself, or"):
         Columns({"rubric": form(str(path))}).own_rubrics()
