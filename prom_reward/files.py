@@ -3,9 +3,11 @@
 import gzip
 import json
 import os
+import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -123,20 +125,53 @@ def write_records(file: IO[str], records: Iterable[Mapping[str, Any]]) -> int:
 def replacing(path: Path) -> Iterator[IO[str]]:
     """Open a text file that replaces `path` when it is whole and on the disk, and never before.
 
+    If the caller fails, the old file stays and the new one is deleted; of two processes that write the same file at
+    once, the later one to finish wins. A killed process may leave a file that `leftovers` finds.
+
     Raises:
         WorkError: The disk is full or cannot be written; the old file is still there.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with _write_errors(path):
+            raw = _RawOutput(temporary, path)
+        with TextIOWrapper(BufferedWriter(raw), encoding="utf-8") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
+            with _write_errors(path):
+                os.fsync(file.fileno())
+        with _write_errors(path):
+            temporary.replace(path)
+            _sync_folder(path.parent)
+    except BaseException:
         with suppress(OSError):
             temporary.unlink()
+        raise
+
+
+def leftovers(folder: Path, name: str = "*") -> Iterator[Path]:
+    """Yield the files that processes left in a folder if they were killed while they replaced the file of a name."""
+    yield from folder.glob(f"{name}.{'?' * 8}.tmp")
+
+
+class _RawOutput(FileIO):
+    """A new file for the content of `path`, whose failed writes are told from other errors of the code that writes."""
+
+    def __init__(self, temporary: Path, path: Path) -> None:
+        super().__init__(temporary, "x")
+        self._path = path
+
+    def write(self, content: Any, /) -> int:
+        """Write bytes."""
+        with _write_errors(self._path):
+            return super().write(content)
+
+
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
         raise WorkError(
             f"{path}: cannot be written ({error.strerror}); nothing written before is lost: make room and run the same "
             "command again"

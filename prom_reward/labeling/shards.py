@@ -2,7 +2,7 @@
 
 A shard holds the answers to the requests that first appear in a fixed range of rows, and is named by that range. Its
 file appears by one rename, after its bytes are on the disk: a killed process leaves whole shards, and at most a `.tmp`
-file that nothing reads.
+file that the next run deletes.
 """
 
 import fcntl
@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from prom_reward.errors import InputError, RowError, WorkError
-from prom_reward.files import write_lines
+from prom_reward.files import leftovers, write_lines
 from prom_reward.labeling.requests import Answers, Request, answer_from_json
 from prom_reward.types import Outcome
 
@@ -93,7 +94,14 @@ class LabelFolder:
                 raise WorkError(
                     f"{self.path}: another run labels into this folder; wait for it, or give another --out"
                 ) from error
+            self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        """Delete what killed runs left."""
+        own = (leftovers(self.path, path.name) for path in (self.labels, self.problems, self.manifest))
+        for path in chain(leftovers(self._shards), *own):
+            path.unlink(missing_ok=True)
 
     def starts(self) -> dict[int, int]:
         """Return the number of rows of every shard, by its first row, in order."""

@@ -82,8 +82,8 @@ def kill_after(count):
         return step
 
     files.os.fsync = stepping("fsync", os.fsync)
-    for name in ("replace", "unlink", "open"):
-        setattr(Path, name, stepping(name, getattr(Path, name)))
+    for kind, name in ((Path, "replace"), (Path, "unlink"), (Path, "open"), (files._RawOutput, "write")):
+        setattr(kind, name, stepping(name, getattr(kind, name)))
 
 
 def kill_everywhere(source, out):

@@ -64,6 +64,15 @@ def test_killed_at_random_and_resumed_it_ends_with_the_same_bytes(source, tmp_pa
     assert not list((tmp_path / "killed").rglob("*.tmp"))
 
 
+def test_what_a_killed_run_left_is_deleted_and_an_export_that_is_being_written_is_not(source, tmp_path):
+    run(source, tmp_path / "out", limit=8)
+    for name in ("labels.jsonl.0123abcd.tmp", "manifest.json.0123abcd.tmp", "shards/x.jsonl.0123abcd.tmp"):
+        (tmp_path / "out" / name).touch()
+    (tmp_path / "out/dpo.jsonl.0123abcd.tmp").touch()
+    run(source, tmp_path / "out", limit=8)
+    assert [path.name for path in (tmp_path / "out").rglob("*.tmp")] == ["dpo.jsonl.0123abcd.tmp"]
+
+
 @pytest.mark.full
 def test_killed_in_front_of_every_change_of_the_disk_it_ends_with_the_same_bytes(tmp_path):
     source = write_rows(tmp_path / "rows.jsonl", pairs(20))
