@@ -17,7 +17,7 @@ from prom_reward.labeling.manifest import load_manifest
 from prom_reward.reports.judgments import logged_judgment, row_judgments, row_pairs
 from prom_reward.reports.log import UNREADABLE, read_log
 from prom_reward.reports.report_data import ReportData
-from prom_reward.reports.selection import Selection
+from prom_reward.reports.selection import MAX_SHOWN, Selection
 from prom_reward.reports.training_folder import (
     LOG_FILE,
     STATE_FILE,
@@ -38,7 +38,7 @@ _EXPECTED = (
 
 
 def load_report(
-    source: str | Path, *, group: str | None = None, max_judgments: int = 100_000, rubrics: Any = ()
+    source: str | Path, *, group: str | None = None, max_judgments: int | None = MAX_SHOWN, rubrics: Any = ()
 ) -> ReportData:
     """Read a folder of `prom-reward label`, or the JSONL log that `PrometheusReward(log_path=...)` writes.
 
@@ -48,7 +48,8 @@ def load_report(
     Args:
         source: The folder or the file.
         group: The column whose values are shown separately; None looks for one of GROUP_COLUMNS.
-        max_judgments: Judgments with texts, in whole groups.
+        max_judgments: About how many judgments to keep with their texts, in whole groups; None keeps all. The counts
+            are of all judgments; figures of rubrics, findings and comparisons are of those that are kept.
         rubrics: The rubrics of a log, which holds only their names and digests; in any form that `read_rubrics` takes.
             The built-in ones are known by their digest.
 
@@ -69,6 +70,11 @@ def load_report(
         found = f"judgments of evaluations alone ({evaluations})" if evaluations else "no judgments"
         raise InputError(f"{source}: it has {found}; expected at least one")
     data.judgments = selection.kept()
+    if left_out := data.num_judgments - len(data.judgments):
+        data.missing.append(
+            f"the texts of {left_out:,} of {data.num_judgments:,} judgments: counts and plots cover them, but what "
+            "stands out, the table of rubrics and a comparison do not; `prom-reward report --limit` takes more"
+        )
     given = {rubric.name: rubric for rubric in read_rubrics(rubrics)} if rubrics else {}
     _name_rubrics(data, given)
     return data

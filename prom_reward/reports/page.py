@@ -15,13 +15,19 @@ from prom_reward.reports.overview.rubric_rows import rubric_rows
 from prom_reward.reports.overview.training_figures import reward_curve, span, training_figures
 from prom_reward.reports.prompt_difference import PromptDifference, compare_prompts
 from prom_reward.reports.report_data import ReportData
+from prom_reward.reports.selection import whole_groups
 from prom_reward.reports.training_folder import BeforeAfter, ends, summarize_curves
 
 _MAX_EXAMPLES = 5  # on either side
 
 
 def report_page(
-    data: ReportData, *, against: ReportData | None = None, since: int | None = None, is_live: bool = False
+    data: ReportData,
+    *,
+    against: ReportData | None = None,
+    since: int | None = None,
+    max_judgments: int | None = None,
+    is_live: bool = False,
 ) -> str:
     """Return the page as HTML.
 
@@ -30,6 +36,8 @@ def report_page(
         against: Judgments of the same responses by another judge or rubric, or of other responses to the same prompts,
             to show beside.
         since: A training's step, from 1: the latest answers to each prompt up to it stand beside those after it.
+        max_judgments: About how many judgments to show, in whole groups; the figures are of all that `data` holds. None
+            shows all.
         is_live: Leave the judgments to the events of `prom_reward.reports.live`.
 
     Raises:
@@ -38,9 +46,10 @@ def report_page(
     found = _compared(data, against, since)
     data = data if found is None else replace(data, judgments=found.judgments)
     rubrics = rubric_rows(data.judgments)
+    shown = data.judgments if max_judgments is None else whole_groups(data.judgments, max_judgments)
     return render_explorer(
         "reports/assets/page.html",
-        data.judgments,
+        shown,
         scale=data.scale,
         rubrics=data.known_rubrics,
         is_training=data.is_training,
@@ -49,7 +58,7 @@ def report_page(
         kind="Training report" if data.is_training else "Labeling report",
         title=data.title,
         facts=list(data.facts.items()),
-        cards=_cards(data),
+        cards=_cards(data, len(shown)),
         missing=data.missing,
         figures=[*training_figures(data), *label_figures(data)],
         agreement=agreement_rows(data.pairs),
@@ -96,12 +105,12 @@ def report_figures_json(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _cards(data: ReportData) -> list[Card]:
+def _cards(data: ReportData, num_shown: int) -> list[Card]:
     """Return the large figures at the top: a training's reward first."""
     total, unscored = max(1, data.num_judgments), data.num_judgments - data.num_scored
     cards = _reward_cards(data) if data.is_training else []
     cards += _agreement_cards(data)
-    cards.append(Card(f"{data.num_judgments:,}", "judgments", f"{len(data.judgments):,} with their texts below"))
+    cards.append(Card(f"{data.num_judgments:,}", "judgments", f"{num_shown:,} with their texts below"))
     remark = f"{unscored:,} have none" if unscored else "none is missing"
     mood = "" if not unscored else "warn" if data.num_scored else "fail"
     kind = "score" if data.scores or not data.pairs else "verdict"  # a ranking gives no scores

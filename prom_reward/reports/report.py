@@ -6,9 +6,7 @@ from typing import Any
 from prom_reward.errors import InputError
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page
-
-ALL = 1 << 40
-"""Judgments of a second source: all, as only those in common are shown."""
+from prom_reward.reports.selection import MAX_SHOWN
 
 
 def report(
@@ -18,7 +16,7 @@ def report(
     against: str | Path | None = None,
     since: int | None = None,
     group: str | None = None,
-    max_judgments: int = 100_000,
+    max_judgments: int | None = MAX_SHOWN,
     rubrics: Any = (),
 ) -> Path:
     """Write the explorer of labels or of a training's judgments as one HTML file, and return its path.
@@ -29,7 +27,7 @@ def report(
         against: A second source that judged the same responses, or other responses to the same prompts.
         since: A training's step: answers up to it stand beside those to the same prompts after it.
         group: The column whose values are shown separately.
-        max_judgments: Judgments with texts, in whole groups.
+        max_judgments: As in `load_report`.
         rubrics: The rubrics of a log, which holds only their names and digests; as in `load_report`.
 
     Raises:
@@ -39,7 +37,7 @@ def report(
         raise InputError("got both against= and since=; expected one of them")
     target = Path(page) if page is not None else default_page(Path(source))
     data = load_report(source, group=group, max_judgments=max_judgments, rubrics=rubrics)
-    other = load_report(against, max_judgments=ALL) if against is not None else None
+    other = load_report(against, max_judgments=None) if against is not None else None
     target.write_text(report_page(data, against=other, since=since), encoding="utf-8")
     return target
 

@@ -1,11 +1,15 @@
 """Chooses the groups whose texts a report shows: whole ones, drawn evenly."""
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
+from math import inf
 
 from prom_reward.explorer.judged import Judged
 
+MAX_SHOWN = 100_000
+"""Judgments with texts that a browser opens without a wait."""
 _SIDES = {"chosen": 0, "rejected": 1}
 
 
@@ -14,10 +18,13 @@ class Selection:
 
     The groups with the smallest digests stay. So it needs no second pass, and the responses of a group may come in any
     order, as from several ranks' logs.
+
+    Args:
+        size: None keeps all.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int | None) -> None:
+        self._size = inf if size is None else size
         self._count = 0
         self._groups: dict[str, list[Judged]] = {}
         self._largest: list[tuple[int, str]] = []  # negative digests of the groups, the largest digest first
@@ -42,6 +49,14 @@ class Selection:
         """Return the kept judgments: groups in order of their rows, responses and rubrics in order within."""
         groups = sorted(self._groups.values(), key=lambda group: group[0].row)
         return [one for group in groups for one in sorted(_named(group), key=_place)]
+
+
+def whole_groups(judgments: Iterable[Judged], size: int | None) -> list[Judged]:
+    """Return about `size` judgments in whole groups, drawn evenly; None returns all, ordered alike."""
+    selection = Selection(size)
+    for one in judgments:
+        selection.offer(one)
+    return selection.kept()
 
 
 def _named(group: list[Judged]) -> list[Judged]:

@@ -171,6 +171,10 @@ def test_a_large_labeling_shows_all_numbers_and_a_part_of_the_texts(folder_of):
     assert data.judgments == sorted(data.judgments, key=lambda one: (one.row, one.side))  # both sides of each pair
     assert len({one.row for one in data.judgments}) == 5
     assert len(data.lengths) == 120
+    assert data.missing[0].startswith("the texts of 112 of 122 judgments: counts and plots cover them, but what stands")
+    page = report_page(data)
+    assert "the texts of 112 of 122 judgments" in page
+    assert load_report(folder, max_judgments=None).missing == []
 
 
 def failing(prompt):

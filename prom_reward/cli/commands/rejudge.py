@@ -25,7 +25,7 @@ from prom_reward.reports.data import load_report
 from prom_reward.reports.difference import Difference, compare_with
 from prom_reward.reports.page import report_page
 from prom_reward.reports.rejudging import write_requests
-from prom_reward.reports.report import ALL
+from prom_reward.reports.selection import MAX_SHOWN
 from prom_reward.reports.training_folder import LOG_FILE
 
 
@@ -49,25 +49,28 @@ def rejudge(
     device: options.Device = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The folder; run again to resume. Default: SOURCE-rejudged.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            help="The folder; run again to resume. Default: SOURCE-rejudged, beside it.", rich_help_panel=options.OUTPUT
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Judge a log or labels again with another judge, rubric or guard, and show what changed.
 
     OUT gets the rows, the labels (`prom-reward label` resumes them: run the same command again after a stop) and
-    `report.html`, the first source beside the new one. Another guard is a key of the judge's YAML file.
+    `report.html`, the first source beside the new one: its figures cover all judgments, and at most 100,000 are shown
+    with their texts, in whole groups. Another guard is a key of the judge's YAML file.
 
     Example: `prom-reward rejudge grpo-output --judge m-prometheus-3b --out second-opinion`
     """
     quiet_libraries()
     overrides = options.given(mode=mode, adapter=adapter, calibration=calibration, dtype=dtype, device=device)
     options.check_judge(judge or options.DEFAULT_JUDGE, overrides)
-    folder = out or source.with_name(f"{source.stem}-rejudged")
+    folder = out or _default_folder(source)
     rubrics = load_rubric(rubric) if rubric is not None else ()
-    first = load_report(source)
     if (folder / LOG_FILE).exists():
         raise InputError(f"{folder}: holds a training's {LOG_FILE}; give another --out")
+    first = load_report(source, max_judgments=None)
     check_folder(folder)
     written = write_requests(source, folder / "rows.jsonl", rubrics)
     for line in written.edited:
@@ -83,10 +86,10 @@ def rejudge(
             out=folder,
             on_progress=lambda done: progress.advance(task, done.num_rows),
         )
-    again = load_report(folder, max_judgments=ALL)
+    again = load_report(folder, max_judgments=None)
     again.title = made.name
     page = folder / "report.html"
-    page.write_text(report_page(first, against=again), encoding="utf-8")
+    page.write_text(report_page(first, against=again, max_judgments=MAX_SHOWN), encoding="utf-8")
     difference = compare_with(first, again)
     if as_json:
         print_json({"page": str(page), "matched": difference.num_matched, "rubrics": difference.to_dict()})
@@ -95,6 +98,12 @@ def rejudge(
     stdout.print(f"{page}: {difference.num_matched} judgments beside their first ones", highlight=False, soft_wrap=True)
     if difference.num_unmatched:
         stderr.print(f"{difference.num_unmatched} judgments have no second one", highlight=False)
+
+
+def _default_folder(source: Path) -> Path:
+    """Return the folder beside the source; `.` has no name of its own, and a folder's may hold dots."""
+    source = source.resolve()
+    return source.with_name(f"{source.name if source.is_dir() else source.stem}-rejudged")
 
 
 def _table(difference: Difference) -> Table:

@@ -13,7 +13,8 @@ from prom_reward.errors import InputError
 from prom_reward.reports.data import load_report
 from prom_reward.reports.overview.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.page import report_figures_json, report_page
-from prom_reward.reports.report import ALL, default_page
+from prom_reward.reports.report import default_page
+from prom_reward.reports.selection import MAX_SHOWN
 
 
 def report(
@@ -31,8 +32,13 @@ def report(
         typer.Option(help="Show the figures for each value of this column. Default: group, subset, source..."),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=2, help="Show at most about this many judgments, in whole groups; the figures cover all.")
-    ] = 100_000,
+        int,
+        typer.Option(
+            min=2,
+            help="Show about this many judgments, in whole groups. Counts and plots cover all; what stands out, the "
+            "table of rubrics and a comparison cover those that are shown.",
+        ),
+    ] = MAX_SHOWN,
     rubric: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +79,7 @@ def report(
         raise InputError(f"{source}: got --group {group} and a training; expected labels, which have such columns")
     if since is not None and not data.is_training:
         raise InputError(f"{source}: got --since {since} and labels, which have no steps; expected a training")
-    other = load_report(against, max_judgments=ALL) if against is not None else None
+    other = load_report(against, max_judgments=None) if against is not None else None
     target.write_text(report_page(data, against=other, since=since), encoding="utf-8")
     if as_json:
         print_json({"page": str(target), **report_figures_json(data)})

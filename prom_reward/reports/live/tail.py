@@ -7,10 +7,9 @@ from prom_reward.errors import InputError
 from prom_reward.explorer.judged import Judged
 from prom_reward.reports.judgments import logged_judgment
 from prom_reward.reports.log import UNREADABLE, log_files
-from prom_reward.reports.selection import Selection
+from prom_reward.reports.selection import MAX_SHOWN, whole_groups
 
 _QUIET_POLLS = 3  # without a new line, before a step counts as finished
-_MAX_JUDGMENTS = 100_000
 
 
 class LogTail:
@@ -39,12 +38,9 @@ class LogTail:
         self._quiet = 0 if new else self._quiet + 1
         last = max((one.row for one in self._waiting), default=0)
         is_over = self._quiet >= _QUIET_POLLS
-        selection = Selection(_MAX_JUDGMENTS)
-        for one in self._waiting:
-            if is_over or one.row < last:
-                selection.offer(one)
+        finished = [one for one in self._waiting if is_over or one.row < last]
         self._waiting = [] if is_over else [one for one in self._waiting if one.row >= last]
-        return selection.kept()
+        return whole_groups(finished, MAX_SHOWN)
 
     def _read(self, log: Path, rank: int) -> list[Judged]:
         place = self._places.get(log, 0)

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from prom_reward import label
+from prom_reward.cli.commands import rejudge
 from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from tests.labeling.label_inputs import scripted_judge
 
@@ -64,6 +65,31 @@ def test_a_folder_with_a_training_is_not_written_into(run, log):
     done = run("rejudge", log, "--out", log.parent)
     assert (done.status, "holds a training's judgments.jsonl; give another --out" in done.err) == (2, True)
     assert not (log.parent / "rows.jsonl").exists()
+
+
+def test_figures_cover_all_judgments_and_the_page_shows_some(run, judged_by, log, tmp_path, monkeypatch):
+    judged_by(scripted_judge(by_number), command="commands.rejudge")
+    monkeypatch.setattr(rejudge, "MAX_SHOWN", 2)
+    records = [{**json.loads(line), "step": step // 2} for step, line in enumerate(log.open())]
+    log.write_text("".join(json.dumps(record) + "\n" for record in records))
+    done = run("rejudge", log, "--out", tmp_path / "again", "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["rubrics"]["helpfulness"]["n"] == 4
+    page = (tmp_path / "again" / "report.html").read_text()
+    assert "4 judgments" in page
+    assert "2 with their texts below" in page
+
+
+@pytest.mark.parametrize("source", [".", "../run.v2"])
+def test_a_folder_is_rejudged_beside_itself_however_it_is_named(run, judged_by, log, monkeypatch, source):
+    judged_by(scripted_judge(by_number), command="commands.rejudge")
+    folder = log.parent / "run.v2"
+    folder.mkdir()
+    log.rename(folder / log.name)
+    monkeypatch.chdir(folder)
+    done = run("rejudge", source)
+    assert done.status == 0, done.err
+    assert (log.parent / "run.v2-rejudged" / "report.html").exists()
 
 
 def test_a_rubric_without_a_text_is_one_line(run, judged_by, log):
