@@ -60,7 +60,8 @@ class _LoggedProgress(Progress):
     def update(self, task_id: TaskID, *args: Any, **changes: Any) -> None:
         """Update a task, and print its line if nobody sees its bar."""
         super().update(task_id, *args, **changes)
-        task, now = self._tasks[task_id], time.monotonic()
+        task = next(task for task in self.tasks if task.id == task_id)
+        now = time.monotonic()
         if not self.console.is_terminal and not task.finished and now - self._last_line >= _LINE_S:
             self._last_line = now
             of_total = "" if task.total is None else f" of {task.total:.0f}"
