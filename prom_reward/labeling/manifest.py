@@ -40,11 +40,11 @@ class Manifest:
     shard_size: int
     """Rows of a shard."""
     machine: dict[str, Any]
-    """What changes the last bits of a result, such as the number of threads."""
+    """Facts that change the last bits of a result, such as the number of threads."""
     about: dict[str, str] = field(default_factory=dict)
     """The names of the input and the judge, for people."""
     earlier: list[dict[str, Any]] = field(default_factory=list)
-    """Values of earlier runs that the user let differ."""
+    """Values of earlier runs, of options for which the user accepted a change."""
     format: int = FORMAT
     """The form of the shards."""
 
@@ -68,11 +68,11 @@ class Manifest:
         return tuple(map(rubric_from_dict, self.rubrics))
 
     def check_in(self, path: Path, *, accepts_changes: bool = False) -> None:
-        """Write the manifest if there is none, else compare.
+        """Write the manifest if there is none; otherwise check that its options are these.
 
         Args:
             path: The file.
-            accepts_changes: Resume with another judge or another machine; the file then tells of both.
+            accepts_changes: Resume with another judge or on another machine; the file then lists both.
 
         Raises:
             InputError: The folder was labeled with other options; the message names the first difference.

@@ -102,7 +102,10 @@ def _rows(
             if _is_read_alike(row, item):
                 yield row
             else:
-                problems.append(f"{item.instruction!r:.60}: a row with this prompt or response would be read otherwise")
+                problems.append(
+                    f"{item.instruction!r:.60}: `label` would read this prompt or response differently, for example as "
+                    "stored messages"
+                )
 
 
 def _own_rubric(item: _Item, given: Mapping[str, AnyRubric]) -> AnyRubric:

@@ -116,7 +116,7 @@ def test_what_a_row_would_not_ask_alike_is_left_out_and_named(log, tmp_path):
     rows, problems = written(log({}, {"instruction": stored}, {"response": "<think>x</think>A."}), tmp_path)
     assert len(rows) == 1
     assert len(problems) == 2
-    assert "would be read otherwise" in problems[0]
+    assert "`label` would read this prompt or response differently" in problems[0]
 
 
 def test_labels_are_graded_again_under_their_own_rubrics(tmp_path):

@@ -67,8 +67,8 @@ def read_labeled(
         limit: The most rows to read.
 
     Raises:
-        InputError: The file cannot be read, none of its rows can be used, a label leaves the scale, or its verdicts
-            number the answers otherwise.
+        InputError: The file cannot be read, none of its rows can be used, a label is off the scale, or its verdicts
+            count the answers from another number than its columns do.
     """
     rows = islice(read_rows(path), limit)
     return collect_labeled(rows, default_rubrics, columns=columns, where=str(path))

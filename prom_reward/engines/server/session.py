@@ -152,13 +152,13 @@ async def open_session(
     """Connect to a server and find out what it can do, waiting for it if it does not answer yet.
 
     Args:
-        source: Where it is.
-        stats: Is told what happens.
+        source: Address and settings of the server.
+        stats: Counts requests, retries and outages.
         conversation: Makes the judge's conversation.
         system_separator: Text between system and task text in one chat message; None makes two.
-        tokenizer: The judge's tokenizer, if it is at hand.
+        tokenizer: The judge's tokenizer; None without one.
         model: The judge's own name, under which it may be served.
-        context_length: Tokens that prompt and answer may take together; None takes the server's word.
+        context_length: Tokens that prompt and answer may take together; None asks the server.
         chat_template_kwargs: Arguments of the server's chat template, sent with chat completions.
 
     Raises:

@@ -47,7 +47,7 @@ class ServerSource:
     api_key_file: str | None = None
     """A file that holds the key, in place of the variable."""
     max_in_flight: int = 64
-    """Prompts that are under way at once, over all calls of one process."""
+    """The most prompts under way at once, over all calls of one process."""
     requests_per_minute: float | None = None
     """Requests are spaced to keep to it; None for no limit."""
     tokens_per_minute: float | None = None
@@ -57,13 +57,13 @@ class ServerSource:
     max_retries: int = 6
     """How often a request is sent again before its prompt counts as failed."""
     batch_deadline_s: float = 3600.0
-    """What of a call is not answered by then has failed."""
+    """Prompts of a call that are not answered by then count as failed."""
     outage_after: int = 8
-    """After so many failures in a row nothing is sent until the server answers a probe."""
+    """Failures in a row after which nothing is sent until the server answers a probe."""
     first_answer_s: float = 20.0
-    """A server that has never answered is waited for so long."""
+    """How long to wait for the first answer of a server."""
     outage_deadline_s: float = 600.0
-    """A server that answers no probe for so long is an error."""
+    """How long a server may answer no probe before the call ends in an error."""
     extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Fields that are added to the body of every request."""
 

@@ -70,7 +70,7 @@ class PromptEncoder:
         """Return how the labels are written after `[RESULT] `, derived from the tokenizer itself.
 
         Raises:
-            ConfigError: A verdict is not read back as it is written, as by a tokenizer without digits.
+            ConfigError: The tokenizer changes a verdict when it is encoded and decoded, for example for lack of digits.
         """
         if labels not in self._label_cache:
             self._check_verdicts(labels)
@@ -84,7 +84,7 @@ class PromptEncoder:
         return self._label_cache[labels]
 
     def _check_verdicts(self, labels: tuple[str, ...]) -> None:
-        """Refuse a tokenizer whose verdicts read otherwise: without digits, with other spaces, as special tokens."""
+        """Refuse a tokenizer that changes a verdict: one without digits, or one that makes other spaces of it."""
         for label in labels:
             written = f"{RESULT_MARKER} {label}"
             ids = self._tokenizer(f"Good. {written}", add_special_tokens=False)["input_ids"]
@@ -97,7 +97,7 @@ class PromptEncoder:
                 )
 
     def largest_text_id(self) -> int:
-        """Return the largest id that text can become: control tokens come from markup alone."""
+        """Return the largest token id that plain text can encode to; only markup gives control tokens."""
         return max(set(self._tokenizer.get_vocab().values()).difference(self._special.values()), default=0)
 
     def opening_control(self, markup: str) -> int | None:

@@ -1,8 +1,8 @@
 """NeMo-Gym's resources server: `/verify` for one rollout, `/compare` for the responses to one prompt.
 
-Its agents seed a session before each rollout and close it afterwards, and give up on a server that answers neither.
+NeMo-Gym's agents call `/seed_session` before each rollout and `/close_session` after it, and stop if either call fails.
 
-Its response model needs a number as the reward, and only newer versions know that `mask_sample` makes it void. An
+The reward in its answers must be a number, and only newer versions leave out a rollout that has `mask_sample`. An
 unscored rollout is therefore status 503, unless the row asks for a masked one.
 """
 

@@ -200,7 +200,7 @@ def _is_lost(error: openai.APIError) -> bool:
 
 
 def _encodable(value: Any) -> Any:
-    """Return a JSON value with its texts' lone surrogates, which UTF-8 has not, as U+FFFD."""
+    """Return a JSON value in which U+FFFD replaces lone surrogates, which UTF-8 cannot encode."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
