@@ -85,13 +85,18 @@ def has_same_responses(data: ReportData, other: ReportData) -> bool:
 def compare_with(data: ReportData, other: ReportData) -> Difference:
     """Return the first source's judgments with the second one's scores on the same prompt, response and rubric.
 
-    If the second source has one rubric, which the first one lacks, prompt and response are enough.
+    The reference is compared, too, unless nothing has the same. If the second source has one rubric, which the first
+    one lacks, the rubric is not compared.
 
     Raises:
         InputError: They have nothing in common.
     """
-    keys: list[Callable[[Judged], Hashable]] = [lambda one: (one.prompt, one.response, one.length, one.rubric)]
+    keys: list[Callable[[Judged], Hashable]] = [
+        lambda one: (one.prompt, one.response, one.length, one.rubric, one.reference),
+        lambda one: (one.prompt, one.response, one.length, one.rubric),
+    ]
     if len(other.rubrics) == 1 and not other.rubrics.keys() & data.rubrics.keys():
+        keys.append(lambda one: (one.prompt, one.response, one.length, one.reference))
         keys.append(lambda one: (one.prompt, one.response, one.length))
     for key in keys:
         matched = _matched(data.judgments, other.judgments, key)

@@ -47,7 +47,8 @@ def read_log(path: Path, convert: Callable[[Mapping[str, Any], int], _T], missin
                     converted = convert(record, rank)
                     yield converted
         except (OSError, *UNREADABLE) as error:
+            problem = f"no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
             raise InputError(
-                f"{log}: not a judgment log ({type(error).__name__}: line {number}: {error}); expected the file of "
+                f"{log}: not a judgment log (line {number}: {problem}); expected the file of "
                 "PrometheusReward(log_path=...), or a folder of `prom-reward label`"
             ) from error

@@ -24,7 +24,7 @@ class Written:
     left_out: list[str]
     """Judgments that are not among them, each with the reason."""
     edited: list[str]
-    """A line for each given rubric that the source does not show to be the one it was judged by."""
+    """Lines on the given rubrics: which the source does not show to be those it was judged by, and which it keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,10 @@ def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...
         raise InputError(f"{source}: got {len(given)} other rubrics; expected one to grade every response by")
     if write_lines(rows, _rows(_items(source, problems), given, names, problems)) == 0:
         raise InputError(f"{source}: {problems[0] if problems else 'it has no judgments'}")
-    told = (_edited(given[name], digests[name]) for name in sorted(given.keys() & names))
-    return Written(left_out=problems, edited=[f"{source}: {one}" for one in told if one])
+    told = [_edited(given[name], digests[name]) for name in sorted(given.keys() & names)]
+    if given.keys() & names and (others := sorted(names - given.keys())):
+        told.append(f"{', '.join(others)} stay as they were; a rubric of another name grades every response")
+    return Written(edited=[f"{source}: {one}" for one in told if one], left_out=problems)
 
 
 def _edited(rubric: AnyRubric, digests: set[str]) -> str:

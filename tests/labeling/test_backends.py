@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
 import pyarrow.parquet
@@ -48,6 +49,7 @@ class RayError(Exception):
 def fake_ray(cpus):
     """A `ray` whose data sets are lists and whose only actor is in this process."""
     ray, data, exceptions = ModuleType("ray"), ModuleType("ray.data"), ModuleType("ray.exceptions")
+    ray.__spec__ = ModuleSpec("ray", None)
     ray.data, ray.exceptions = data, exceptions
     ray.started = []
     ray.is_initialized = lambda: bool(ray.started)
@@ -131,6 +133,6 @@ def test_what_fails_on_ray_is_one_line(on_ray, monkeypatch, tmp_path):
 
 
 def test_a_missing_ray_is_one_line_with_the_command(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match=r"run: pip install '\.\[ray\]' in the clone$"):
         RayBackend(2, scratch=tmp_path)

@@ -66,3 +66,9 @@ def test_the_page_shows_what_changed():
     part = page[page.index('id="difference"') :]
     assert "Beside &lt;second&gt;" in part
     assert re.search(r"\+1\.00</td>\s*<td class=\"number\">50 %", part)
+
+
+def test_equal_responses_beside_other_references_are_told_apart():
+    asked = [judged(score=score, reference=text) for score, text in ((3.1, ""), (4.5, "7"))]
+    found = compare_with(source("first", asked), source("again", asked[::-1]))
+    assert [one.change for one in found.judgments] == [0, 0]

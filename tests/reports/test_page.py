@@ -224,14 +224,17 @@ def test_labels_that_are_broken_are_one_line(folder_of):
     [
         (None, "no such folder or file; expected a folder of `prom-reward label`, a trainer's folder"),
         ("", "it has no judgments; expected at least one"),
-        ('{"a": 1}\n', r"not a judgment log \(KeyError: .*\); expected the file of PrometheusReward\(log_path=...\)"),
-        ("{\n", r"not a judgment log \(JSONDecodeError: .*\); expected the file of"),
-        ("[]\n", r"not a judgment log \(AttributeError: .*\); expected the file of"),
-        (f"{'[' * 5000}\n", r"not a judgment log \(RecursionError: .*\); expected the file of"),
+        (
+            '{"a": 1}\n',
+            r"not a judgment log \(line 1: no '\w+'\); expected the file of PrometheusReward\(log_path=...\)",
+        ),
+        ("{\n", r"not a judgment log \(line 1: JSONDecodeError: .*\); expected the file of"),
+        ("[]\n", r"not a judgment log \(line 1: AttributeError: .*\); expected the file of"),
+        (f"{'[' * 5000}\n", r"not a judgment log \(line 1: RecursionError: .*\); expected the file of"),
         *(
             (
                 json.dumps({**RECORD, name: value}) + "\n",
-                r"not a judgment log \((Type|Attribute|Overflow)Error: .*\); exp",
+                r"not a judgment log \(line 1: (Type|Attribute|Overflow)Error: .*\); exp",
             )
             for name, value in (
                 ("score", "4"),

@@ -134,9 +134,9 @@ def train_judge(
     settings["lora"] = {**run.lora, **({"r": rank, "lora_alpha": 2 * rank} if rank else {})}
     settings["trainer"] = {**run.trainer, **arguments}
     training = load_training(run.model_copy(update=settings), out=out, data_dir=data_dir)
+    labeled = training.read()
     if not dry_run:
         check_folder(out)
-    labeled = training.read()
     stderr.print(f"loading {training.model.model} ...", highlight=False, soft_wrap=True)
     loaded = training.load()
     sets = training.examples(loaded, labeled)

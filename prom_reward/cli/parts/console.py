@@ -4,6 +4,7 @@ import json
 import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -49,23 +50,37 @@ class _Rate(ProgressColumn):
 
 
 class _LoggedProgress(Progress):
-    """Bars in a terminal; elsewhere, as in a log, a line every half minute."""
+    """Bars in a terminal; elsewhere, as in a log, a line at the start of each task and every half minute."""
 
-    _last_line = -math.inf
+    def start(self) -> None:
+        """Start to show what is done."""
+        super().start()
+        if not self.console.is_terminal:
+            self._is_over = threading.Event()
+            threading.Thread(target=self._tell, daemon=True).start()
 
-    def advance(self, task_id: TaskID, advance: float = 1) -> None:
-        """Advance a task, which is an update as any other."""
-        self.update(task_id, advance=advance)
+    def stop(self) -> None:
+        """Show what is done for the last time."""
+        super().stop()
+        if not self.console.is_terminal:
+            self._is_over.set()
 
-    def update(self, task_id: TaskID, *args: Any, **changes: Any) -> None:
-        """Update a task, and print its line if nobody sees its bar."""
-        super().update(task_id, *args, **changes)
-        task = next(task for task in self.tasks if task.id == task_id)
-        now = time.monotonic()
-        if not self.console.is_terminal and not task.finished and now - self._last_line >= _LINE_S:
-            self._last_line = now
-            of_total = "" if task.total is None else f" of {task.total:.0f}"
-            self.console.print(f"{task.description}: {task.completed:.0f}{of_total}", soft_wrap=True, highlight=False)
+    def add_task(self, description: str, *args: Any, **more: Any) -> TaskID:
+        """Add a task, and print its line if nobody sees its bar."""
+        added = super().add_task(description, *args, **more)
+        if not self.console.is_terminal:
+            self._print(self.tasks[-1])
+        return added
+
+    def _tell(self) -> None:
+        while not self._is_over.wait(_LINE_S):
+            for task in self.tasks:
+                if not task.finished:
+                    self._print(task)
+
+    def _print(self, task: Task) -> None:
+        of_total = "" if not task.total else f" of {task.total:.0f}"
+        self.console.print(f"{task.description}: {task.completed:.0f}{of_total}", soft_wrap=True, highlight=False)
 
 
 def progress_bar() -> Progress:
