@@ -16,7 +16,7 @@ from prom_reward.serving.page import REFRESH_S, live_page
 from prom_reward.serving.protocols import own
 from prom_reward.serving.protocols.decisions import decisions
 from prom_reward.serving.protocols.llama_factory import score_evaluation
-from prom_reward.serving.protocols.nemo_gym import close_session, compare, seed_session, verify
+from prom_reward.serving.protocols.nemo_gym import aggregate_metrics, close_session, compare, seed_session, verify
 from prom_reward.serving.protocols.openrlhf import get_reward
 from prom_reward.serving.protocols.slime import rm
 from prom_reward.serving.protocols.systemone import systemone
@@ -34,6 +34,7 @@ POST_ROUTES: Mapping[str, Handler] = {
     "/verify": verify,
     "/seed_session": seed_session,
     "/close_session": close_session,
+    "/aggregate_metrics": aggregate_metrics,
     "/compare": compare,
     "/v1/score/evaluation": score_evaluation,
     "/v1/decisions": decisions,

@@ -21,7 +21,7 @@ from prom_reward.serving.service import JudgeService
 Body = Mapping[str, Any]
 """A request's JSON object."""
 Handler = Callable[[JudgeService, Body], Awaitable[object]]
-"""Answers a request's body with a JSON value, or raises an error of `prom_reward.errors`."""
+"""Answers a request's body with a JSON value or a response, or raises an error of `prom_reward.errors`."""
 
 _BODY_TIMEOUT_S = 60.0
 _CLOSED_REQUEST = 499  # nginx's status of a client that left; nobody reads it
@@ -60,7 +60,7 @@ class JsonEndpoint:
             body = {} if request.method == "GET" else await self._body(request)
             with without_files("the rubric itself in a request"):  # a client names no files of this machine
                 answer = await _while_connected(request, self._handler(self._service, body))
-            response = json_response(answer)
+            response = answer if isinstance(answer, Response) else json_response(answer)
         except ClientDisconnect:
             self._service.metrics.hung_up(route)
             return Response(status_code=_CLOSED_REQUEST)

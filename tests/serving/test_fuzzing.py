@@ -29,6 +29,7 @@ VALID = {
     },
     "/seed_session": {"responses_create_params": {"input": "Hi"}},
     "/close_session": {"resources_session_id": "a"},
+    "/aggregate_metrics": {"verify_responses": [{"_ng_task_index": 0, "reward": 0.5, "mask_sample": False}]},
     "/compare": {
         "conversation_history": [{"role": "user", "content": "Hi"}],
         "response_objs": [{"output": [{"role": "assistant", "content": "s4"}]}],

@@ -1,4 +1,8 @@
-"""The shapes are those of NeMo-Gym's `base_resources_server` and `genrm_compare` of November 2026."""
+"""The shapes are those of NeMo-Gym's source of November 2026: what its agents and environments send, read and refuse.
+
+`nemo_gym/base_resources_server.py` at 011c3386, `nemo_gym/single_agent_turn_types.py` at 0d522e93, the agent
+`simple_agent`, the environment `single_agent_turn` and `genrm_compare` near them.
+"""
 
 import json
 
@@ -34,10 +38,19 @@ def test_an_unscored_rollout_is_503_unless_its_row_asks_for_a_masked_one(client)
     failed = verify(client, "fail")
     assert failed.status_code == 503
     assert "reward" not in failed.json()
-    masked = verify(client, "fail", on_unscored="mask").json()
+    masked = verify(client, "fail", on_unscored="mask", instance_config={"name": "a", "mask_sample": False}).json()
     assert masked["mask_sample"] is True
+    assert masked["instance_config"] == {"name": "a", "mask_sample": True}  # NeMo-RL looks here, Gym's collector above
     assert "engine_failed" in masked["failure_reason"]
     assert masked["failure_kind"] == masked["_ng_failure_class"] == "judge_failed"
+
+
+def test_a_policy_that_says_nothing_is_judged():
+    judge = PrometheusJudge(ScriptedEngine(["Nothing at all. [RESULT] 1"]))
+    with client_of(judge) as client:
+        body = {"responses_create_params": PARAMS, "response": {"output": []}}
+        assert client.post("/verify", json=body).json()["reward"] == pytest.approx(0.0625)
+        assert client.service.history.latest[-1][0].response == ""
 
 
 def test_an_agents_session_begins_and_ends(client):
@@ -46,6 +59,36 @@ def test_an_agents_session_begins_and_ends(client):
     assert client.post("/close_session", json={}).json() == {}
     closed = client.post("/close_session", json={"resources_session_id": "a", "episode_id": "b"})
     assert closed.json() == {"resources_session_id": "a"}
+
+
+def test_an_environments_session_has_its_id_and_a_cookie(client):
+    seed = {"resources_session_id": "a", "episode_id": {}, "task_id": {}, "task_data": {"expected_answer": "Seven"}}
+    seeded = client.post("/seed_session", json=seed)
+    assert seeded.json() == {"resources_session_id": "a"}
+    assert dict(seeded.cookies)
+    verified = verify(client, "s4", **seed["task_data"])
+    assert (verified.status_code, verified.json()["reward"]) == (200, pytest.approx(0.71875))
+
+
+def metrics(client, *rows):
+    """Ask as `RolloutCollectionHelper` does after a collection; rows are (task, reward, is masked)."""
+    named = [{"_ng_task_index": task, "reward": reward, "mask_sample": masked} for task, reward, masked in rows]
+    return client.post("/aggregate_metrics", json={"verify_responses": named})
+
+
+def test_a_collections_metrics_leave_masked_rollouts_out(client):
+    found = metrics(client, (0, 0.25, False), (0, 0.75, False), (1, 0.0, True)).json()
+    assert found["agent_metrics"]["mean/reward"] == 0.5
+    assert (found["agent_metrics"]["num_rollouts"], found["agent_metrics"]["num_masked"]) == (3, 1)
+    assert found["key_metrics"] == {"mean/reward": 0.5}
+    whole, masked = found["group_level_metrics"]
+    assert (whole["_ng_task_index"], whole["max/reward"]) == (0, 0.75)
+    assert masked == {"_ng_task_index": 1, "num_rollouts": 1, "num_masked": 1}
+
+
+@pytest.mark.parametrize("row", [(None, 0.5, False), (0, "1", False), (0, None, False), (0, 10**400, False)])
+def test_metrics_of_other_things_than_numbers_are_refused(client, row):
+    assert metrics(client, row).status_code == 400
 
 
 def better(prompt):
@@ -94,7 +137,7 @@ def test_a_group_with_an_unscored_response_is_503(client):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"response_objs": []}, {"principle": 5}, {"response_objs": [{"output": []}]}, {"other": 1}]
+    "fields", [{"response_objs": []}, {"principle": 5}, {"response_objs": [{"output": "s4"}]}, {"other": 1}]
 )
 def test_another_shape_is_refused(client, fields):
     assert compare(client, "s4", **fields).status_code == 400
