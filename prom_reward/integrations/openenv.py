@@ -1,13 +1,15 @@
 """OpenEnv: a rubric of an environment that asks a judge, `judge_rubric(prompt=..., response=...)`.
 
-An answer that cannot be scored raises UnscoredError, unless `PROM_REWARD_ON_UNSCORED` is a number.
+It fits an environment's `step` and its `step_async`. An answer that cannot be scored raises UnscoredError, unless
+`PROM_REWARD_ON_UNSCORED` is a number.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from prom_reward.errors import UnscoredError
-from prom_reward.integrations.configured import rollout_reward
+from prom_reward.integrations.configured import Rollout, reward_of, rollout_reward
 from prom_reward.prompts.transcripts import PromptValue
 
 Reads = Callable[[Any, Any], PromptValue]
@@ -27,11 +29,27 @@ def judge_rubric(*, prompt: Reads, response: Reads, columns: Mapping[str, Any] |
     class JudgeRubric(Rubric):  # type: ignore[misc]  # OpenEnv is not installed here
         """Rewards an action with the judge of the environment variables."""
 
-        async def forward(self, action: Any, observation: Any) -> float:
-            """Return the reward of an action."""
-            found = await rollout_reward(prompt(action, observation), response(action, observation), columns or {})
-            if found is None:
-                raise UnscoredError("the action could not be scored")
-            return found
+        def forward(self, action: Any, observation: Any) -> float | Awaitable[float]:
+            """Return the reward of an action; on an event loop a coroutine of it, as the base class awaits."""
+            row: Rollout = prompt(action, observation), response(action, observation), columns or {}
+            return _awaited(row) if _is_on_loop() else _scored(reward_of(*row))
 
     return JudgeRubric()
+
+
+async def _awaited(row: Rollout) -> float:
+    return _scored(await rollout_reward(*row))
+
+
+def _scored(reward: float | None) -> float:
+    if reward is None:
+        raise UnscoredError("the action could not be scored, and OpenEnv takes numbers alone")
+    return reward
+
+
+def _is_on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
