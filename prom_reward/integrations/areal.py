@@ -1,14 +1,48 @@
-"""AReaL: `reward_fn="prom_reward.integrations.areal.reward_fn"` in its workflows; it pickles by its name.
+"""AReaL: `workflow="prom_reward.integrations.areal.JudgedWorkflow"`, its RLVRWorkflow with a judge as its reward.
 
-AReaL calls it in worker processes and tries four times. An error ends the rollout; a call over `timeout_seconds` (15)
-becomes 0 in AReaL itself, so give its wrapper more time than the judge needs.
+AReaL runs reward functions in a few processes of its own, and a call that has no answer after 15 seconds, in the queue
+of these processes too, becomes the reward 0. So the workflow awaits the judge instead. A rollout that cannot be scored
+ends its group with UnscoredError; `PROM_REWARD_ON_UNSCORED=none` leaves it out of its group.
+
+`reward_fn` is for other workflows: AReaL calls it in these processes, four times if it raises.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from prom_reward.errors import UnscoredError
-from prom_reward.integrations.configured import reward_of
+from prom_reward.integrations.configured import Rollout, configured_reward, reward_of, rollout_reward
 from prom_reward.serving.protocols import rendered
+
+if TYPE_CHECKING:
+    JudgedWorkflow: Any
+
+__all__ = ["JudgedWorkflow", "reward_fn"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "JudgedWorkflow":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from areal.workflow.rlvr import RLVRWorkflow
+
+    class JudgedWorkflow(RLVRWorkflow):  # type: ignore[misc]  # AReaL is not installed here
+        """Rollouts of one turn, rewarded by the judge of the environment."""
+
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(reward_fn, *args, **settings)
+            self.async_reward_fn = _awaited_reward
+
+        async def arun_episode(self, engine: Any, data: Any) -> Any:
+            """Return a rollout; None leaves it out of its group."""
+            try:
+                return await super().arun_episode(engine, data)
+            except UnscoredError:
+                if configured_reward().rule.on_unscored == "raise":
+                    raise
+                return None
+
+    globals()[name] = JudgedWorkflow
+    return JudgedWorkflow
 
 
 def reward_fn(
@@ -27,10 +61,23 @@ def reward_fn(
     Raises:
         UnscoredError: It could not be scored.
     """
-    columns = row if answer in (None, "") else {"reference_answer": answer, **row}
+    return _scored(reward_of(*_rollout(prompt, completions, answer, row)))
+
+
+async def _awaited_reward(
+    prompt: Any, completions: str, prompt_ids: object, completion_ids: object, answer: Any = None, **row: Any
+) -> float:
+    return _scored(await rollout_reward(*_rollout(prompt, completions, answer, row)))
+
+
+def _rollout(prompt: Any, completion: str, answer: Any, row: Mapping[str, Any]) -> Rollout:
+    columns = {**({} if answer in (None, "") else {"reference_answer": answer}), **row}
     messages = columns.pop("messages", None)  # of the row that the prompt was rendered from
     given = messages or (rendered.conversation(prompt) if isinstance(prompt, str) else prompt)
-    found = reward_of(given, rendered.completion(completions), columns)
-    if found is None:
+    return given, rendered.completion(completion), columns
+
+
+def _scored(reward: float | None) -> float:
+    if reward is None:
         raise UnscoredError("the completion could not be scored, and AReaL takes numbers alone")
-    return found
+    return reward

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from prom_reward.errors import ConfigError, RowError, UnscoredError
-from prom_reward.integrations import configured, ms_swift, skyrl, verifiers, verl_groups
+from prom_reward.integrations import areal, configured, ms_swift, skyrl, verifiers, verl_groups
 from prom_reward.integrations.openenv import judge_rubric
 from prom_reward.serving.gathering import Gathering
 
 S4 = pytest.approx(0.71875)
+
+
+LAZY = {"JudgedWorkflow": areal, "PrometheusEnv": skyrl, "RubricJudge": verifiers, "GroupRewardManager": verl_groups}
 
 
 class Plain:
@@ -24,7 +27,7 @@ class Plain:
 @pytest.fixture(autouse=True)
 def anew():
     yield
-    for module, name in ((skyrl, "PrometheusEnv"), (verifiers, "RubricJudge"), (verl_groups, "GroupRewardManager")):
+    for name, module in LAZY.items():
         vars(module).pop(name, None)
 
 
@@ -61,6 +64,27 @@ def test_ms_swift_knows_both_reward_functions(settings, framework):
         orms["prometheus"]()(["s4", "fail"], **columns)
     with pytest.raises(RowError, match="messages"):
         ms_swift.rewards(["s4"])
+
+
+class ArealWorkflow:
+    """The part of AReaL 1.0.4's RLVRWorkflow that asks for the reward of an episode."""
+
+    def __init__(self, reward_fn, gconfig, tokenizer):
+        self.async_reward_fn = None
+
+    async def arun_episode(self, engine, data):
+        return await self.async_reward_fn("<|im_start|>user\nHi<|im_end|>\n", engine, [1], [2], **data)
+
+
+def test_areals_workflow_awaits_the_judge_and_leaves_a_rollout_out_if_told(settings, framework):
+    framework("areal.workflow.rlvr", RLVRWorkflow=ArealWorkflow)
+    workflow = areal.JudgedWorkflow(gconfig=None, tokenizer=None)
+    row = {"messages": [{"role": "user", "content": "Hi"}], "answer": "Seven", "rubric": "honesty"}
+    assert asyncio.run(workflow.arun_episode("s4<|im_end|>", row)) == S4
+    with pytest.raises(UnscoredError):
+        asyncio.run(workflow.arun_episode("fail", row))
+    settings("none")
+    assert asyncio.run(workflow.arun_episode("fail", row)) is None
 
 
 class VerlManager:
@@ -112,16 +136,26 @@ def test_verls_manager_compares_the_rollouts_of_a_group(settings, framework, mon
         asyncio.run(run(verl_data("s1", uid="d"), verl_data("s5", uid="d")))
 
 
-def test_openenvs_rubric_reads_action_and_observation(settings, framework):
+async def awaited(rubric, *values):
+    """Call as OpenEnv's base class does, which awaits what a plain `forward` gives on an event loop."""
+    found = rubric.forward(*values)
+    assert asyncio.iscoroutine(found)
+    return await found
+
+
+def test_openenvs_rubric_fits_environments_with_and_without_an_event_loop(settings, framework):
     framework("openenv.core.rubrics.base", Rubric=Plain)
     rubric = judge_rubric(prompt=lambda action, seen: seen["task"], response=lambda action, seen: action)
-    assert asyncio.run(rubric.forward("s4", {"task": "Hi"})) == S4
+    assert rubric.forward("s4", {"task": "Hi"}) == S4
+    assert asyncio.run(awaited(rubric, "s4", {"task": "Hi"})) == S4
     settings("none")
     with pytest.raises(UnscoredError):
-        asyncio.run(rubric.forward("fail", {"task": "Hi"}))
+        rubric.forward("fail", {"task": "Hi"})
+    with pytest.raises(UnscoredError):
+        asyncio.run(awaited(rubric, "fail", {"task": "Hi"}))
 
 
-@pytest.mark.parametrize("module", [skyrl, verifiers])
+@pytest.mark.parametrize("module", LAZY.values())
 def test_no_other_name_is_made_up(module):
     with pytest.raises(AttributeError, match="Other"):
         module.Other  # noqa: B018

@@ -1,10 +1,12 @@
-"""The integrations in the frameworks themselves: verifiers 0.4.0, SkyRL 0.3.0, verl 0.9.1, ms-swift 4.6.0.
+"""The integrations in the frameworks themselves, of the versions that the room's README names.
 
-verifiers has a Python of its own, which PROM_REWARD_VERIFIERS_PYTHON names: `python -m venv FOLDER && FOLDER/bin/pip
-install verifiers==0.4.0`; this project's packages are put behind its own. The others are in the folder of
-PROM_REWARD_CLIENTS, as far as they are there: `pip install --no-deps --target FOLDER verl==0.9.1 tensordict omegaconf
-antlr4-python3-runtime==4.9.3 pyvers orjson cloudpickle importlib_metadata zipp codetiming ms-swift==4.6.0 modelscope
-modelscope_hub addict json_repair cryptography cffi pycparser`, and SkyRL's `skyrl-gym`.
+verifiers and OpenEnv have Pythons of their own, which PROM_REWARD_VERIFIERS_PYTHON and PROM_REWARD_OPENENV_PYTHON name:
+`python -m venv FOLDER && FOLDER/bin/pip install verifiers==0.4.0`, or openenv==0.10.0; this project's packages are put
+behind their own. The others are in the folder of PROM_REWARD_CLIENTS, as far as they are there: `pip install --no-deps
+--target FOLDER verl==0.9.1 tensordict omegaconf antlr4-python3-runtime==4.9.3 pyvers orjson cloudpickle
+importlib_metadata zipp codetiming ms-swift==4.6.0 modelscope modelscope_hub addict json_repair cryptography cffi
+pycparser skyrl-gym==0.4.0 areal==1.0.4 httpx httpcore h11 colorlog torchdata hydra-core pebble aiofiles msgspec
+tenacity flask werkzeug itsdangerous blinker lark uvloop numba llvmlite einops`.
 """
 
 import os
@@ -15,7 +17,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-VERIFIERS, CLIENTS = os.environ.get("PROM_REWARD_VERIFIERS_PYTHON"), os.environ.get("PROM_REWARD_CLIENTS")
+VERIFIERS, OPENENV = os.environ.get("PROM_REWARD_VERIFIERS_PYTHON"), os.environ.get("PROM_REWARD_OPENENV_PYTHON")
+CLIENTS = os.environ.get("PROM_REWARD_CLIENTS")
+OWN = [path for path in sys.path if path.endswith("site-packages")]
 
 PLUGIN = "from prom_reward.integrations.verifiers import RubricJudge\n\n__all__ = ['RubricJudge']\n"
 JUDGE = """
@@ -47,6 +51,82 @@ for action in ("s4", "fail"):
         print(env.step(action)["reward"])
     except Exception as error:
         print(type(error).__name__)
+"""
+OPENENV_STEPS = """
+import asyncio, sys
+sys.path += {paths!r}
+from openenv.core.env_server.interfaces import Environment
+from openenv.core.env_server.types import Action, Observation
+from openenv.core.rubrics.base import Rubric
+from openenv.core.rubrics.containers import WeightedSum
+from prom_reward.integrations.openenv import judge_rubric
+
+class Said(Action):
+    text: str
+
+class Plain(Environment):
+    state = None
+    def reset(self, *args, **settings):
+        return Observation()
+    def step(self, action, *args, **settings):
+        seen = Observation()
+        seen.reward = self._apply_rubric(action, seen)
+        return seen
+
+class Awaited(Plain):
+    async def step_async(self, action, *args, **settings):
+        seen = Observation()
+        seen.reward = await self._apply_rubric_async(action, seen)
+        return seen
+
+class One(Rubric):
+    def forward(self, action, observation):
+        return 1.0
+
+judge = judge_rubric(prompt=lambda action, seen: "Hi", response=lambda action, seen: action.text)
+for rubric in (judge, WeightedSum([One(), judge], [0.5, 0.5])):
+    said = Plain(rubric=rubric).step(Said(text="s4")), asyncio.run(Awaited(rubric=rubric).step_async(Said(text="s4")))
+    print(*(round(one.reward, 5) for one in said))
+try:
+    Plain(rubric=judge).step(Said(text="fail"))
+except Exception as error:
+    print(type(error).__name__)
+"""
+AREAL = """
+import asyncio, logging, os
+from types import SimpleNamespace
+from prom_reward.integrations import areal, configured
+logging.disable(logging.CRITICAL)
+
+class Letters:
+    def decode(self, ids):
+        return "".join(map(chr, ids))
+
+class Engine:
+    def __init__(self, text):
+        self.said = [*map(ord, text)]
+    async def agenerate(self, request):
+        asked, said = request.input_ids, self.said
+        return SimpleNamespace(input_tokens=asked, input_len=len(asked), output_tokens=said, output_len=len(said),
+                               output_logprobs=[0.0] * len(said), output_versions=[0] * len(said))
+
+class Settings:
+    def new_with_stop_and_pad_token_ids(self, tokenizer):
+        return self
+    def new(self, n_samples):
+        return self
+
+ids = lambda messages, tokenizer, thinking: [*map(ord, messages[0]["content"])]
+workflow = areal.JudgedWorkflow(gconfig=Settings(), tokenizer=Letters(), get_input_ids_fn=ids)
+row = {"messages": [{"role": "user", "content": "Hi"}], "answer": "Seven"}
+print(*asyncio.run(workflow.arun_episode(Engine("s4"), row))["rewards"].tolist())
+try:
+    asyncio.run(workflow.arun_episode(Engine("fail"), row))
+except Exception as error:
+    print(type(error).__name__)
+os.environ[configured.ON_UNSCORED] = "none"
+configured.configured_reward.cache_clear()
+print(asyncio.run(workflow.arun_episode(Engine("fail"), row)))
 """
 VERL = """
 import asyncio, torch
@@ -116,13 +196,24 @@ def installed(name):
 @pytest.mark.skipif(VERIFIERS is None, reason="set PROM_REWARD_VERIFIERS_PYTHON")
 def test_verifiers_loads_the_judge_as_a_plugin(settings, tmp_path):
     (tmp_path / "prom_judge.py").write_text(PLUGIN)
-    own = [path for path in sys.path if path.endswith("site-packages")]
-    assert said(VERIFIERS, JUDGE.format(paths=own), tmp_path) == ["quality 0.7187499999999999", "UnscoredError"]
+    assert said(VERIFIERS, JUDGE.format(paths=OWN), tmp_path) == ["quality 0.7187499999999999", "UnscoredError"]
 
 
-@installed("skyrl-gym")
+@pytest.mark.skipif(OPENENV is None, reason="set PROM_REWARD_OPENENV_PYTHON")
+def test_openenvs_environments_and_containers_take_the_rubric(settings):
+    lines = said(OPENENV, OPENENV_STEPS.format(paths=OWN))
+    assert lines == ["0.71875 0.71875", "0.85938 0.85938", "UnscoredError"]
+
+
+@installed("areal")
+def test_areals_workflow_is_rewarded(settings):
+    lines = said(sys.executable, AREAL, CLIENTS)
+    assert lines[-3:] == ["0.71875", "UnscoredError", "None"]
+
+
+@installed("skyrl_gym")
 def test_skyrl_makes_the_environment(settings):
-    assert said(sys.executable, ENVIRONMENT, Path(CLIENTS) / "skyrl-gym") == ["0.7187499999999999", "UnscoredError"]
+    assert said(sys.executable, ENVIRONMENT, CLIENTS) == ["0.7187499999999999", "UnscoredError"]
 
 
 @installed("verl")
