@@ -69,7 +69,7 @@ async def group_rewards(rollouts: Sequence[Rollout]) -> list[float | None]:
 
 
 def filled(rewards: Sequence[float | None]) -> list[float]:
-    """Return a group's rewards with the mean of the scored ones for the others, which moves no advantage.
+    """Return a group's rewards with the mean of the scored ones for the others, which leaves that mean as it is.
 
     Raises:
         UnscoredError: None is scored.

@@ -1,8 +1,9 @@
 """slime: `--custom-rm-path prom_reward.integrations.slime.custom_rm`, with `--group-rm` for whole groups.
 
 In a group an unscored sample is removed from the loss (`remove_sample`), and the mean of the others stands in for its
-reward, so that it moves no advantage. A single sample cannot be taken out of its group's mean: UnscoredError. With
-`PROM_REWARD_TOPOLOGY` the samples of a group are compared with each other.
+reward, which leaves the group's mean as it is. A single sample cannot be taken out of that mean: UnscoredError. With
+`PROM_REWARD_TOPOLOGY` the samples of a group are compared with each other. Without `--group-rm` several samples are the
+parts of one rollout, and each is graded alone.
 """
 
 import asyncio
@@ -21,20 +22,26 @@ class Sample(Protocol):
     prompt: Any
     response: str
     label: Any
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] | None
     remove_sample: bool
 
 
-async def custom_rm(_args: object, sample: Sample | Sequence[Sample], **_settings: object) -> float | list[float]:
-    """Return the reward of a sample, or of each sample of a group.
+async def custom_rm(args: Any, sample: Sample | Sequence[Sample], **_settings: object) -> float | list[float]:
+    """Return the reward of a sample, or of each of several.
 
     A label is the reference answer, or JSON with columns; `metadata` holds columns, too, such as `rubric`.
 
     Raises:
         UnscoredError: A single sample, or a whole group, could not be scored.
     """
-    if isinstance(sample, Sequence):
+    if not isinstance(sample, Sequence):
+        return await _single(sample)
+    if args.group_rm:
         return await _group(sample)
+    return list(await asyncio.gather(*map(_single, sample)))
+
+
+async def _single(sample: Sample) -> float:
     found = await _reward(sample)
     if found is None:
         raise UnscoredError("a sample could not be scored; run slime with --group-rm, which takes it out of its group")
@@ -60,7 +67,7 @@ async def _reward(sample: Sample) -> float | None:
 
 
 def _rollout(sample: Sample) -> Rollout:
-    columns = {**sample.metadata, **label_columns(sample.label)}
+    columns = {**(sample.metadata or {}), **label_columns(sample.label)}
     prompt = columns.pop("prompt", sample.prompt)
     text = rendered.conversation(prompt) if isinstance(prompt, str) else prompt
     return text, rendered.completion(sample.response), columns

@@ -2,7 +2,7 @@
 
 `reward.reward_manager.source=importlib reward.reward_manager.name=GroupRewardManager reward.num_workers=1
 reward.reward_manager.module.path=pkg://prom_reward.integrations.verl_groups`. An unscored rollout gets the mean of its
-group, which moves no advantage. Rows whose `extra_info.split` is not "train" (validation) are graded one by one.
+group, which leaves that mean as it is. Rows whose `extra_info.split` is not "train" (validation) are graded one by one.
 A group that stays incomplete is an error.
 """
 

@@ -53,6 +53,9 @@ def test_verl_rows_without_a_prompt_are_refused(settings):
         verl("s4")
 
 
+SINGLE, GROUPS = SimpleNamespace(group_rm=False), SimpleNamespace(group_rm=True)
+
+
 def sample(response, label="Seven"):
     return SimpleNamespace(
         prompt=CHATML, response=f"{response}<|im_end|>", label=label, metadata={}, remove_sample=False
@@ -60,24 +63,32 @@ def sample(response, label="Seven"):
 
 
 def test_slime_gets_the_reward_of_a_sample_or_of_each_in_a_group(settings):
-    assert asyncio.run(custom_rm(None, sample("s4"))) == S4
-    assert asyncio.run(custom_rm(None, [sample("s4"), sample("s2")], evaluation=False)) == [S4, S2]
+    assert asyncio.run(custom_rm(SINGLE, sample("s4"))) == S4
+    assert asyncio.run(custom_rm(GROUPS, [sample("s4"), sample("s2")], evaluation=False)) == [S4, S2]
 
 
 def test_slimes_group_is_compared_if_a_topology_is_set(settings, monkeypatch):
     monkeypatch.setenv("PROM_REWARD_TOPOLOGY", "circular")
     group = [sample("s4"), sample("fail"), sample("s2")]
-    high, failed, low = asyncio.run(custom_rm(None, group))
+    high, failed, low = asyncio.run(custom_rm(GROUPS, group))
     assert low < 0 < high
     assert (failed, group[1].remove_sample) == (pytest.approx((low + high) / 2), True)
     monkeypatch.setenv("PROM_REWARD_TOPOLOGY", "circle")
     with pytest.raises(ConfigError, match="topology='circle'"):
-        asyncio.run(custom_rm(None, group))
+        asyncio.run(custom_rm(GROUPS, group))
 
 
-def test_an_unscored_sample_of_slime_leaves_the_loss_and_moves_no_advantage(settings):
+def test_the_parts_of_one_rollout_of_slime_are_graded_alone(settings, monkeypatch):
+    monkeypatch.setenv("PROM_REWARD_TOPOLOGY", "circular")
+    parts = [sample("s4"), sample("s2")]
+    assert asyncio.run(custom_rm(SINGLE, parts)) == [S4, S2]
+    with pytest.raises(UnscoredError):
+        asyncio.run(custom_rm(SINGLE, [*parts, sample("fail")]))
+
+
+def test_an_unscored_sample_of_slime_leaves_the_loss_and_not_the_mean(settings):
     group = [sample("s4"), sample("fail"), sample("s2")]
-    rewards = asyncio.run(custom_rm(None, group))
+    rewards = asyncio.run(custom_rm(GROUPS, group))
     assert [one.remove_sample for one in group] == [False, True, False]
     assert rewards == [S4, pytest.approx((0.71875 + 0.28125) / 2), S2]
 
@@ -85,7 +96,7 @@ def test_an_unscored_sample_of_slime_leaves_the_loss_and_moves_no_advantage(sett
 @pytest.mark.parametrize("samples", [sample("fail"), [sample("fail"), sample("fail")]])
 def test_slime_without_any_score_is_an_error(settings, samples):
     with pytest.raises(UnscoredError):
-        asyncio.run(custom_rm(None, samples))
+        asyncio.run(custom_rm(GROUPS, samples))
 
 
 def test_areal_gets_a_number_from_a_function_that_pickles(settings):
