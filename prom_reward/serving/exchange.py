@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hmac
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -17,6 +18,8 @@ from prom_reward.files import is_too_deep
 from prom_reward.rubrics.formats import without_files
 from prom_reward.serving.batcher import QueueFullError
 from prom_reward.serving.service import JudgeService
+
+logger = logging.getLogger(__name__)
 
 Body = Mapping[str, Any]
 """A request's JSON object."""
@@ -39,6 +42,8 @@ class RequestError(PromRewardError):
 class JsonEndpoint:
     """Serves a handler as an HTTP endpoint.
 
+    Most frameworks show a refusal's status and not its text, so the first of each kind is logged.
+
     Args:
         service: The served judge.
         handler: Answers a body.
@@ -51,6 +56,7 @@ class JsonEndpoint:
         self._handler = handler
         self._max_body_bytes = max_body_bytes
         self._key = key
+        self._told: set[type[PromRewardError]] = set()
 
     async def answer(self, request: Request) -> Response:
         """Answer a request."""
@@ -66,6 +72,7 @@ class JsonEndpoint:
             return Response(status_code=_CLOSED_REQUEST)
         except PromRewardError as error:
             response = self._refusal(error)
+            self._tell(route, response.status_code, error)
         self._service.metrics.answered(route, response.status_code, time.perf_counter() - start)
         return response
 
@@ -91,6 +98,11 @@ class JsonEndpoint:
         return json_response(
             error_body(error), status=next(code for kind, code in statuses.items() if isinstance(error, kind))
         )
+
+    def _tell(self, route: str, status: int, error: PromRewardError) -> None:
+        if type(error) not in self._told:
+            self._told.add(type(error))
+            logger.warning("%s answers %d: %s (said once; /metrics counts them)", route, status, error)
 
 
 def check_key(request: Request, key: str | None) -> None:

@@ -54,7 +54,17 @@ def test_a_key_is_asked_for_everywhere_but_at_the_health_checks():
         assert client.post("/v1/grade", json=ONE).status_code == 401
         assert client.post("/v1/grade", json=ONE, headers={"authorization": "Bearer sesam"}).status_code == 401
         assert client.post("/v1/grade", json=ONE, headers={"authorization": "Bearer sesame"}).status_code == 200
+        assert client.post("/v1/grade", json=ONE, auth=("anyone", "sesame")).status_code == 200  # a key in the URL
         assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+
+
+def test_the_first_refusal_of_a_kind_is_logged_with_its_reason(client, caplog):
+    for body in ({"response": "s4"}, {"response": "s2"}, {"prompt": "Hi", "response": "fail"}):
+        assert client.post("/rm", json=body).status_code in (400, 503)
+    refusals = [record.getMessage() for record in caplog.records if record.name == "prom_reward.serving.exchange"]
+    assert [line[:16] for line in refusals] == ["/rm answers 400:", "/rm answers 503:"]
+    assert "no 'prompt'" in refusals[0]
+    assert "engine_failed" in refusals[1]
 
 
 def test_text_that_is_no_unicode_comes_back_as_it_came(client):

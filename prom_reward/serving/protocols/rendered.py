@@ -76,7 +76,10 @@ def after_prompt(query: str, prompt: str) -> str:
     """
     body, begun = (text[_ending_at(_BEGINNINGS, text) :] for text in (query, prompt))
     if not body.startswith(begun):
-        raise RowError(f"got the query {query!r:.40}; expected it to begin with its prompt {prompt!r:.40}")
+        raise RowError(
+            f"got the query {query!r:.40}; expected it to begin with its prompt {prompt!r:.40}, which OpenRLHF cuts if "
+            "it leaves no room for an answer: raise --data.max_len or leave it out"
+        )
     return body[len(begun) :]
 
 

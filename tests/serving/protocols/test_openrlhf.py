@@ -40,6 +40,13 @@ def test_an_unscored_rollout_is_503_and_no_number(client, response):
     assert "rewards" not in answer.json()
 
 
+def test_a_prompt_that_openrlhf_cut_is_named(client):
+    body = {"query": [CHATML[10:] + "s4"], "prompts": [CHATML], "labels": [None]}
+    answer = client.post("/get_reward", json=body)
+    assert answer.status_code == 400
+    assert "--data.max_len" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
