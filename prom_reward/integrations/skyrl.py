@@ -1,6 +1,7 @@
 """SkyRL: an environment of one turn, `skyrl_gym.register(id="prometheus", entry_point="...skyrl:PrometheusEnv")`.
 
-SkyRL has no word for an unscored rollout: UnscoredError ends it, unless `PROM_REWARD_ON_UNSCORED` is a number.
+SkyRL has no word for an unscored rollout: UnscoredError ends the training, unless `PROM_REWARD_ON_UNSCORED` is a
+number.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """OpenRLHF's remote reward model (`--reward.remote_url http://HOST:PORT/get_reward`).
 
-Its client sends a request again up to five times, and goes on without a reward after that.
+Its client sends a request again up to five times. A rollout without a reward then ends the step with an error.
 """
 
 from prom_reward.errors import RowError

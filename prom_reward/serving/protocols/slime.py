@@ -1,6 +1,6 @@
 """slime's remote reward model (`--rm-type remote_rm --rm-url http://HOST:PORT/rm`).
 
-Its client sends a request again up to ten times, and ends the training after that.
+Its client sends a request again up to ten times, three minutes in all, and ends the training after that.
 """
 
 from prom_reward.serving.exchange import Body
