@@ -1,6 +1,7 @@
-"""verl: `custom_reward_function.path=pkg://prom_reward.integrations.verl`, for its asynchronous reward loop.
+"""verl: `reward.custom_reward_function.path=pkg://prom_reward.integrations.verl`, for its asynchronous reward loop.
 
 verl has no word for an unscored rollout: UnscoredError ends the step, unless `PROM_REWARD_ON_UNSCORED` is a number.
+verl's manager `rate_limited` makes every error the reward 0, so it does not suit.
 """
 
 from collections.abc import Mapping
