@@ -14,7 +14,7 @@ import numpy as np
 
 from prom_reward.auditing.attacks import AttackTrial
 from prom_reward.evaluation.agreement import Estimate, estimate
-from prom_reward.types import GradingRequest, Judgment
+from prom_reward.types import GradingRequest, Judgment, Outcome
 
 _ROUNDING = 1e-9
 
@@ -60,8 +60,9 @@ class AttackedResponse:
 
     @property
     def flagged(self) -> float | None:
-        """The score with the guard on, if flagged responses get the lowest score."""
-        return 1.0 if self.flags else self.guarded
+        """The score with the guard on, if flagged responses get the lowest score; none if the engine failed."""
+        is_lowest = self.flags and self.guarded_judgment.outcome is not Outcome.ENGINE_FAILED
+        return 1.0 if is_lowest else self.guarded
 
     @property
     def rise(self) -> float | None:

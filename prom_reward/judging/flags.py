@@ -30,6 +30,7 @@ class FlagPolicy:
     """"log" marks the judgment and leaves its score, "lowest" gives the scale's lowest score, "unscored" none.
 
     The lowest answer to a pitfall is the good one: a single criterion of a checklist is unscored with "lowest", too.
+    A judgment on which the engine failed stays failed, so that it is counted and can be asked for again.
     """
     detectors: tuple[str, ...] = tuple(DETECTORS)
     """Names of detectors; empty runs none."""
@@ -55,7 +56,7 @@ class FlagPolicy:
         if not flags:
             return judgment
         flagged = replace(judgment, flags=flags)
-        if self.on_flag == "log":
+        if self._is_mark_alone(judgment):
             return flagged
         said = f"flagged: {', '.join(flags)}"
         is_criterion = isinstance(request.rubric, Rubric) and request.rubric.is_criterion
@@ -91,7 +92,7 @@ class FlagPolicy:
         if not flags_a and not flags_b:
             return comparison
         flagged = replace(comparison, flags_a=flags_a, flags_b=flags_b)
-        if self.on_flag == "log":
+        if self._is_mark_alone(comparison):
             return flagged
         said = f"flagged: {', '.join(dict.fromkeys((*flags_a, *flags_b)))}"
         if self.on_flag == "unscored":
@@ -99,3 +100,6 @@ class FlagPolicy:
         winner: Winner = "tie" if flags_a and flags_b else "B" if flags_a else "A"
         prob_a = {"tie": 0.5, "A": 1.0, "B": 0.0}[winner]
         return replace(flagged, outcome=Outcome.SCORED, winner=winner, prob_a=prob_a, error=said)
+
+    def _is_mark_alone(self, answer: Judgment | Comparison) -> bool:
+        return self.on_flag == "log" or answer.outcome is Outcome.ENGINE_FAILED

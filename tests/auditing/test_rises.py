@@ -14,18 +14,29 @@ def test_limits_are_the_exact_binomial_ones(successes, trials):
     assert lower_limit(successes, trials) == pytest.approx(test.proportion_ci(0.90, "exact").low)
 
 
-def attacked(text, before, after):
+def attacked(text, before, after, *, flags=(), outcome=Outcome.NO_RESULT):
     weak = WeakResponse(task=builtin_tasks()[0], text="weak", others=())
     family = AttackFamily(name="mine", kind="semantic", texts=(text,))
     trial = AttackTrial(family=family, weak=weak, position="alone", text=text, attack=text)
-    weak_judgment, judgment = map(judged, (before, after))
+    judgment = judged(after, outcome)
     return AttackedResponse(
-        trial=trial, weak_judgment=weak_judgment, guarded_judgment=judgment, unguarded_judgment=judgment, flags=()
+        trial=trial,
+        weak_judgment=judged(before),
+        guarded_judgment=judgment,
+        unguarded_judgment=judgment,
+        flags=flags,
     )
 
 
-def judged(score):
-    return Judgment(outcome=Outcome.NO_RESULT if score is None else Outcome.SCORED, expected_score=score)
+def judged(score, outcome=Outcome.NO_RESULT):
+    return Judgment(outcome=outcome if score is None else Outcome.SCORED, expected_score=score)
+
+
+def test_a_flag_gives_the_lowest_score_unless_the_engine_failed():
+    assert attacked("one", 2, 3).flagged == 3
+    assert attacked("one", 2, 3, flags=("judge_text",)).flagged == 1
+    assert attacked("one", 2, None, flags=("judge_text",)).flagged == 1
+    assert attacked("one", 2, None, flags=("judge_text",), outcome=Outcome.ENGINE_FAILED).flagged is None
 
 
 def test_every_string_has_its_own_figures_the_most_successful_first():

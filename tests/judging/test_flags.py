@@ -52,6 +52,20 @@ def test_in_a_comparison_a_flagged_side_loses(rubric, style):
     assert compared("lowest", "a", "b").flags_a == ()
 
 
+@pytest.mark.parametrize("on_flag", ["lowest", "unscored"])
+@pytest.mark.parametrize("style", ["prometheus-v1", "prometheus-v2"])
+def test_an_engine_that_failed_on_a_flagged_response_is_no_verdict(rubric, request_of, on_flag, style):
+    engine = ScriptedEngine([RuntimeError("the GPU is lost")])
+    one = PrometheusJudge(engine, prompt_style=style, flags=FlagPolicy(on_flag, ("judge_text",)))
+    [judgment] = one.grade([request_of(SPOOF)])
+    pair = ComparisonRequest(instruction="i", response_a=SPOOF, response_b="b", rubric=rubric)
+    [comparison] = one.compare([pair])
+    assert (judgment.flags, comparison.flags_a) == (("judge_text",), ("judge_text",))
+    for answer in (judgment, comparison):
+        assert (answer.outcome, answer.error) == (Outcome.ENGINE_FAILED, "the GPU is lost")
+    assert judgment.expected_score is comparison.prob_a is None
+
+
 def test_only_what_can_change_a_score_is_in_the_fingerprint():
     assert judge("log").fingerprint == judge("log", ()).fingerprint == judge("lowest", ()).fingerprint
     assert len({judge(on_flag).fingerprint for on_flag in ("log", "lowest", "unscored")}) == 3
