@@ -22,6 +22,7 @@ from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import Checklist, GradingRequest, Judgment, Rubric
 
 NUM_STEPS = 4
+_REGRADED_TOGETHER = 6  # neither a multiple nor a part of a first grading's batches, which hold whole ladders
 _FILLER = (
     " There is, of course, more that one could say about this, and many people have said it. It is worth taking the "
     "time to think about it calmly. In the end, everyone has to find out what suits them, and that is quite all right."
@@ -52,10 +53,10 @@ class GradedLadder:
         """Return every task's response of a rank; 0 is the best."""
         return list(self.steps[rank::NUM_STEPS])
 
-    def grade(self, requests: Sequence[GradingRequest]) -> list[float | None]:
-        """Grade further requests and return their points."""
+    def grade(self, requests: Sequence[GradingRequest], *, batch_size: int = 64) -> list[float | None]:
+        """Grade further requests, so many in one call of the judge, and return their points."""
         self.on_start(len(requests))
-        judgments = grade_all(self.judge, requests, on_batch=self.on_batch)
+        judgments = grade_all(self.judge, requests, batch_size=batch_size, on_batch=self.on_batch)
         return [unit_points(one, judgment) for one, judgment in zip(requests, judgments, strict=True)]
 
     def changes(self, rank: int, responses: Iterable[str]) -> list[float]:
@@ -95,15 +96,23 @@ def probe_bias(ladder: GradedLadder) -> list[Probe]:
 
 
 def probe_consistency(ladder: GradedLadder) -> list[Probe]:
-    """Probe a second grading, in other batches, and a reworded rubric."""
-    again = _differences(ladder.points, ladder.grade(ladder.steps[::-1])[::-1])
+    """Probe a second grading, and a reworded rubric.
+
+    The second grading goes past the judge's cache, in small batches that part the responses to one question.
+    """
+    uncached = replace(ladder, judge=ladder.judge.without_cache())
+    again = _differences(ladder.points, uncached.grade(ladder.steps, batch_size=_REGRADED_TOGETHER))
     reworded = ladder.grade([replace(one, rubric=_reworded(one.rubric)) for one in ladder.steps])
     moved = [abs(change) for change in _differences(ladder.points, reworded)]
     widest = [max(map(abs, again))] if again else []
     return [
         replace(
             mean_probe(
-                "consistency", "regrading", "largest change of a score at a second grading", widest, limits=(0.05, 0.5)
+                "consistency",
+                "regrading",
+                "largest change of a score at a second grading, in other batches and without the cache",
+                widest,
+                limits=(0.05, 0.5),
             ),
             num_cases=len(again),
         ),

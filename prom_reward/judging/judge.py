@@ -177,6 +177,10 @@ class PrometheusJudge(Judge):
         """Return a judge on the same engine with other guards, for comparisons."""
         return self._with(guard=guard, flags=flags)
 
+    def without_cache(self) -> "PrometheusJudge":
+        """Return the same judge asking its engine for everything anew, for comparisons."""
+        return self._with(cache=None)
+
     def with_reading(
         self,
         *,

@@ -1,14 +1,17 @@
 import json
 import re
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from prom_reward import PrometheusJudge, ScriptedEngine
 from prom_reward.auditing.attacks import AttackFamily, builtin_families, read_attacks
-from prom_reward.auditing.audit import FULL_TRIALS, QUICK_TRIALS, audit
+from prom_reward.auditing.audit import FULL_TRIALS, QUICK_TASKS, QUICK_TRIALS, audit
+from prom_reward.auditing.probes import graded_ladder, probe_consistency
 from prom_reward.auditing.tasks import AuditTask, builtin_tasks, read_tasks
 from prom_reward.errors import InputError, RubricError, WorkError
+from prom_reward.judging.cache import JudgmentCache
 from prom_reward.rubrics.reading import read_rubrics
 from tests.auditing.judges import judge, response_of, spoofable
 
@@ -81,6 +84,31 @@ def test_probes_of_a_constant_judge(spoofed):
     assert probes["bias: length"].verdict == "warn"  # without variance there is no correlation
     assert probes["scale: scores used"].value == pytest.approx(0.2)
     assert probes["scale: known order"].verdict == "fail"
+
+
+def regrading(judge):
+    tasks = builtin_tasks()[:QUICK_TASKS]
+    ladder = graded_ladder(judge, tasks, on_start=lambda _: None, on_batch=lambda _: None)
+    return next(probe for probe in probe_consistency(ladder) if probe.name == "regrading")
+
+
+class BatchSensitiveEngine(ScriptedEngine):
+    """Scores a prompt by how many are asked for with it."""
+
+    def generate(self, prompts, sampling):
+        self._script = lambda _: f"[RESULT] {1 + len(prompts) // 6}"
+        return super().generate(prompts, sampling)
+
+
+def test_a_score_that_depends_on_its_batch_is_no_second_grading():
+    found = regrading(PrometheusJudge(BatchSensitiveEngine([], confidence=1.0), mode="score"))
+    assert (found.value, found.num_cases) == (pytest.approx(3), 4 * QUICK_TASKS)
+
+
+def test_a_second_grading_goes_past_the_cache(tmp_path):
+    engine = ScriptedEngine([f"[RESULT] {score}" for score in [2] * 4 * QUICK_TASKS + [4] * 4 * QUICK_TASKS])
+    with closing(JudgmentCache(tmp_path / "cache")) as cache:
+        assert regrading(PrometheusJudge(engine, mode="score", cache=cache)).value > 1
 
 
 def test_probes_of_a_judge_that_counts_words():
