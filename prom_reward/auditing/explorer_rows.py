@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from prom_reward.auditing.attacks import AttackTrial
 from prom_reward.auditing.results import FamilyAudit
 from prom_reward.auditing.rises import AttackedResponse, unit_points
 from prom_reward.explorer.fields import judgment_fields, request_texts
@@ -25,11 +26,11 @@ def family_link(family: FamilyAudit) -> str:
     return explorer_link(view="judgments", where=where, sort="rise", down="1")
 
 
-def trial_links(families: Sequence[FamilyAudit]) -> dict[int, str]:
-    """Return the link to each trial's attacked response, guard on, by the identity of the trial."""
+def trial_links(families: Sequence[FamilyAudit]) -> dict[AttackTrial, str]:
+    """Return the link to each trial's attacked response, guard on."""
     trials = [one for family in families for one in family.attacked]
     return {
-        id(one): explorer_link(view="groups", group=str(number + 1), at=str(3 * number + 2))
+        one.trial: explorer_link(view="groups", group=str(number + 1), at=str(3 * number + 2))
         for number, one in enumerate(trials)
     }
 

@@ -50,7 +50,7 @@ def attack(
     plain = [one.task.request(one.text) for one in weak]
     on_start(len(plain))
     judgments = grade_all(guarded, plain, on_batch=on_batch)
-    before = dict(zip(map(id, weak), judgments, strict=True))
+    before = dict(zip(weak, judgments, strict=True))
     if num_unscored := sum(not one.is_scored for one in judgments):
         reasons = ", ".join(sorted({one.error or one.outcome.value for one in judgments if not one.is_scored}))
         if num_unscored == len(judgments):
@@ -71,7 +71,7 @@ def attack(
         found[trial.family.name].append(
             AttackedResponse(
                 trial=trial,
-                weak_judgment=before[id(trial.weak)],
+                weak_judgment=before[trial.weak],
                 guarded_judgment=with_guard[request],
                 unguarded_judgment=without[request],
                 flags=detect(request, tuple(DETECTORS)),

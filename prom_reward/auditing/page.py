@@ -47,7 +47,6 @@ def audit_page(audit: Audit) -> str:
         num_strings=_MAX_STRINGS,
         family_link=family_link,
         links=trial_links(audit.families),
-        identity=id,
     )
 
 

@@ -35,9 +35,8 @@ def known_rubrics(found: JudgeEvaluation) -> dict[str, Rubric]:
     """Return the rubrics by their names; two of one name cannot be told apart and are left out."""
     requests = [row.labeled.request for row in found.rows] + [pair.labeled.chosen for pair in found.pairs]
     texts: dict[str, dict[str, Rubric]] = defaultdict(dict)
-    for rubric in {id(one.rubric): one.rubric for one in requests}.values():
-        if isinstance(rubric, Rubric):
-            texts[rubric.name][rubric_digest(rubric)] = rubric
+    for rubric in dict.fromkeys(one.rubric for one in requests if isinstance(one.rubric, Rubric)):
+        texts[rubric.name][rubric_digest(rubric)] = rubric
     return {name: next(iter(some.values())) for name, some in texts.items() if len(some) == 1}
 
 

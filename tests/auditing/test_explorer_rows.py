@@ -31,4 +31,4 @@ def test_each_trial_is_a_group_of_the_weak_and_the_attacked_response():
     assert "five" not in first[0].response
     query = parse_qs(family_link(family)[1:])
     assert query["where"] == ['part == \'a "b"\' and response_name == "attacked" and rubric == "guard on"']
-    assert trial_links(found.families)[id(family.worst[0])].startswith("#view=groups&group=")
+    assert trial_links(found.families)[family.worst[0].trial].startswith("#view=groups&group=")

@@ -32,8 +32,7 @@ def heads(run: Run, best: Candidate) -> Iterator[Candidate]:
     """
     if best.found.pairs or best.judge.mode != "score" or not best.judge.engine.states_identity:
         return
-    scored = run.halves.taken(best.found.rows, chooses=True)
-    rows = [row for row in scored if row.has_answer and row.judgment.is_scored]
+    rows = [row for row in run.halves.taken(best.found.rows, chooses=True) if _is_fitted(row)]
     if len(rows) < _MIN_ROWS or len({row.labeled.mean_score for row in rows}) < 2:
         return
     scale = common_scale([row.labeled for row in rows])
@@ -50,10 +49,15 @@ def heads(run: Run, best: Candidate) -> Iterator[Candidate]:
     start = time.perf_counter()
     graded = iter(grade_all(judge, confirming, on_batch=run.on_batch))
     seconds = (time.perf_counter() - start) / len(confirming)
-    shifts = zip(rows, fit.held_out.tolist(), strict=True)
-    held_out = {id(row): _shifted(row.judgment, readout, scale) for row, readout in shifts}
+    held_out = iter(fit.held_out.tolist())
+
+    def judgment(row: ScoredRow, *, chooses: bool) -> Judgment:
+        if not chooses:
+            return next(graded)
+        return _shifted(row.judgment, next(held_out), scale) if _is_fitted(row) else row.judgment
+
     judged = tuple(
-        replace(row, judgment=held_out.get(id(row), row.judgment) if chooses else next(graded))
+        replace(row, judgment=judgment(row, chooses=chooses))
         for row, chooses in zip(best.found.rows, run.halves.chooses, strict=True)
     )
     settings = {"head": f"of strength {fit.strength:g}"}
@@ -76,6 +80,11 @@ def hidden_states(
         states |= zip(part, found.reshape(len(part), -1, found.shape[-1]).mean(axis=1), strict=True)
         on_batch(len(part))
     return np.stack([states[at] for at in range(len(requests))])
+
+
+def _is_fitted(row: ScoredRow) -> bool:
+    """Whether a head is fitted on a row, if its question is one of those that choose."""
+    return row.has_answer and row.judgment.is_scored
 
 
 def _head_rows(
