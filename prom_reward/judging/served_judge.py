@@ -92,17 +92,17 @@ class ServedJudge(Judge):
             ConfigError: The server refuses this caller, or serves another judge now.
         """
         asked, running = parse_requests(requests, GradingRequest), self._running()
-        return running.loop.run(self._asked("/grade", "judgments", asked, Judgment))
+        return running.loop.run(self._asked(running.opened, "/grade", "judgments", asked, Judgment))
 
     async def agrade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
         """Grade as `grade` does, without blocking the event loop."""
         asked, running = parse_requests(requests, GradingRequest), await asyncio.to_thread(self._running)
-        return await running.loop.arun(self._asked("/grade", "judgments", asked, Judgment))
+        return await running.loop.arun(self._asked(running.opened, "/grade", "judgments", asked, Judgment))
 
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:
         """Compare two responses each, on the server; see `PrometheusJudge.compare`."""
         asked, running = parse_requests(requests, ComparisonRequest), self._running()
-        return running.loop.run(self._asked("/compare", "comparisons", asked, Comparison))
+        return running.loop.run(self._asked(running.opened, "/compare", "comparisons", asked, Comparison))
 
     def close(self) -> None:
         """End the thread and the connections; the next use starts anew."""
@@ -117,11 +117,16 @@ class ServedJudge(Judge):
         return ServerClient(self.source, self._stats)
 
     async def _asked(
-        self, path: str, key: str, requests: Sequence[GradingRequest | ComparisonRequest], kind: type[AnswerT]
+        self,
+        client: "ServerClient",
+        path: str,
+        key: str,
+        requests: Sequence[GradingRequest | ComparisonRequest],
+        kind: type[AnswerT],
     ) -> list[AnswerT]:
         """Return the server's answers, in order; runs on the private loop."""
         chunks = [requests[at : at + _CHUNK] for at in range(0, len(requests), _CHUNK)]
-        tasks = [asyncio.create_task(self._chunk(path, key, chunk, kind)) for chunk in chunks]
+        tasks = [asyncio.create_task(self._chunk(client, path, key, chunk, kind)) for chunk in chunks]
         try:
             return [answer for found in await asyncio.gather(*tasks) for answer in found]
         finally:
@@ -129,12 +134,17 @@ class ServedJudge(Judge):
                 task.cancel()
 
     async def _chunk(
-        self, path: str, key: str, requests: Sequence[GradingRequest | ComparisonRequest], kind: type[AnswerT]
+        self,
+        client: "ServerClient",
+        path: str,
+        key: str,
+        requests: Sequence[GradingRequest | ComparisonRequest],
+        kind: type[AnswerT],
     ) -> list[AnswerT]:
         from prom_reward.engines.server.transport.client import RequestFailedError
 
         try:
-            answer = await self._running().opened.ask(path, {"requests": [_json(one) for one in requests]})
+            answer = await client.ask(path, {"requests": [_json(one) for one in requests]})
         except RequestFailedError as error:
             return [kind(outcome=Outcome.ENGINE_FAILED, error=str(error)) for _ in requests]
         if answer.get("judge") != self.fingerprint:

@@ -34,9 +34,13 @@ class Running(Generic[OpenT]):
 
     def close(self) -> None:
         """Close connections and thread; in a forked process they are not its own."""
-        if self.pid == os.getpid():
-            self.loop.run(self.opened.close())
-            self.loop.close()
+        if self.pid != os.getpid():
+            return
+        if self.loop.is_current_thread:  # the last reference was dropped there; it cannot wait for itself
+            threading.Thread(target=self.close, name="prom-reward-closing").start()
+            return
+        self.loop.run(self.opened.close())
+        self.loop.close()
 
 
 class PerProcess(Generic[OpenT]):
@@ -70,10 +74,9 @@ class PerProcess(Generic[OpenT]):
     def close(self) -> None:
         """End the thread and the connections; the next use opens them anew."""
         with self._lock:
-            if self._finalizer is not None:
-                self._finalizer()
-            self._running = None
-            self._finalizer = None
+            closing, self._running, self._finalizer = self._finalizer, None, None
+        if closing is not None:  # without the lock, for which work on the loop may wait
+            closing()
 
 
 def _opened(opening: Callable[[], Coroutine[Any, Any, OpenT]]) -> Running[OpenT]:

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from prom_reward.engines.server.loop_thread import LoopThread
+from prom_reward.errors import WorkError
 
 
 @pytest.fixture
@@ -65,6 +66,38 @@ def test_closing_cancels_what_runs_and_ends_the_thread():
     loop.close()
     assert seen[1:] == ["cancelled"]
     assert "test-loop" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_work_for_a_closed_loop_is_refused_and_never_waits():
+    loop = LoopThread("test-loop")
+    loop.close()
+    with pytest.raises(WorkError, match=r"^the connections were closed; call the judge again to open new ones$"):
+        loop.run(name_of_thread())
+    with pytest.raises(WorkError, match=r"^the connections were closed"):
+        asyncio.run(loop.arun(name_of_thread()))
+
+
+def test_work_that_comes_while_the_loop_ends_is_refused(monkeypatch):
+    """Taken then, it would be waited for forever: the loop runs no more."""
+    loop, errors = LoopThread("test-loop"), []
+
+    class Ending(threading.Thread):
+        def join(self, timeout=None):
+            late = threading.Thread(target=ask, daemon=True)
+            late.start()
+            late.join(20)
+            assert not late.is_alive()
+            super().join(timeout)
+
+    def ask():
+        try:
+            loop.run(name_of_thread())
+        except WorkError as error:
+            errors.append(str(error))
+
+    monkeypatch.setattr(loop._thread, "__class__", Ending)
+    loop.close()
+    assert len(errors) == 1
 
 
 def test_an_interrupted_wait_cancels_the_work(loop, monkeypatch):
