@@ -14,6 +14,7 @@ from prom_reward.errors import ConfigError, WorkError, near_miss
 from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
+from prom_reward.judging.composed.counts import Counts, Rest
 from prom_reward.judging.composed.escalation import (
     EscalateBy,
     decidedness,
@@ -23,7 +24,7 @@ from prom_reward.judging.composed.escalation import (
     score_of,
 )
 from prom_reward.rubrics.formats import is_number
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class CascadeJudge(Judge):
     A group is all responses to one instruction under one rubric or checklist with one reference in one call, or both
     orders of a pair. It goes to the strong judge as a whole or not at all, so that the two judges' scales never mix
     inside of a group. Across groups each judge's own calibration puts its scores on the scale of the labels.
-    If the strong judge fails on a part of a group, the cheap answers stand for all of it.
+    If the strong judge fails on a part of a group, the cheap answers stand for all of it, and their `error` says so.
 
     Args:
         cheap: Judges everything.
@@ -90,8 +91,8 @@ class CascadeJudge(Judge):
         self.taught_to_rank = cheap.taught_to_rank and strong.taught_to_rank
         self.is_repeatable = False  # an answer depends on the other requests of its call
         self.pairs_note = cheap.pairs_note
-        self._counts = _no_counts()
-        self._num_failures = self._num_to_skip = 0
+        self._counts = Counts("escalated", "escalation_failed", "best_changed", "strong_seconds")
+        self._rest = Rest(_MAX_SKIPPED)
         self._said: set[str] = set()
 
     def __repr__(self) -> str:
@@ -122,7 +123,7 @@ class CascadeJudge(Judge):
         return self.cheap.ranks and self.strong.ranks
 
     def seeded(self, seed: int) -> "CascadeJudge":
-        """Return this judge with a seed for each of both that samples without one."""
+        """Return this judge with a seed for each of both that samples without one; what both count is joined."""
         other = copy.copy(self)
         other.cheap, other.strong = self.cheap.seeded(seed), self.strong.seeded(seed)
         return other
@@ -134,9 +135,8 @@ class CascadeJudge(Judge):
 
     def take_metrics(self) -> dict[str, float]:
         """Return the counts of escalations since the last call, and both judges' own; "strong_" begins the strong's."""
-        counts, self._counts = self._counts, _no_counts()
         strong = {f"strong_{name}": value for name, value in self.strong.take_metrics().items()}
-        return {**self.cheap.take_metrics(), **strong, **counts}
+        return {**self.cheap.take_metrics(), **strong, **self._counts.take()}
 
     def grade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
         """Grade each response; each judgment says who gave it (`given_by`) and what both said (`judge_scores`)."""
@@ -162,7 +162,8 @@ class CascadeJudge(Judge):
         places = [at for group in chosen for at in group]
         strong = self._strong_answers([requests[at] for at in places], ask_strong)
         if strong is None:
-            self._counts["escalation_failed"] += len(places)
+            for group in chosen:
+                self._leave(group, said)
             return said
         found = dict(zip(places, strong, strict=True))
         for group in chosen:
@@ -176,18 +177,26 @@ class CascadeJudge(Judge):
         said: list[_AnswerT],
         strong: Mapping[int, _AnswerT],
     ) -> None:
-        """Put the strong answers in the place of a group's cheap ones, unless one that was scored would be lost."""
-        if any(said[at].is_scored and not strong[at].is_scored for at in group):
-            self._counts["escalation_failed"] += len(group)
+        """Put the strong answers in the place of a group's cheap ones, unless one that was scored would be lost.
+
+        A flagged response is not lost: the strong judge's detectors have said what they find.
+        """
+        if any(said[at].is_scored and not _is_answered(strong[at]) for at in group):
+            self._leave(group, said)
             return
         asked = [requests[at] for at in group]
-        self._counts["escalated"] += len(group)
-        self._counts["best_changed"] += leader(asked, [said[at] for at in group]) != leader(
-            asked, [strong[at] for at in group]
-        )
+        before, after = (leader(asked, [answers[at] for at in group]) for answers in (said, strong))
+        self._counts.add(escalated=len(group), best_changed=before != after)
         for at in group:
             scores = {**(said[at].judge_scores or {}), self.strong.name: score_of(strong[at])}
             said[at] = _with_costs(_named(strong[at], self.strong.name, scores), said[at])
+
+    def _leave(self, group: Sequence[int], said: list[_AnswerT]) -> None:
+        """Leave the cheap answers of a group that was meant for the strong judge, and say so in them."""
+        self._counts.add(escalation_failed=len(group))
+        problem = f"the strong judge {self.strong.name!r} failed; the cheap answer stands"
+        for at in group:
+            said[at] = replace(said[at], error=said[at].error or problem)
 
     def _strong_answers(
         self, requests: Sequence[_RequestT], ask: Callable[[Sequence[_RequestT]], list[_AnswerT]]
@@ -195,20 +204,19 @@ class CascadeJudge(Judge):
         """Return the strong judge's answers; None if it is down. Waiting for it takes long, so it rests then."""
         if not requests:
             return []
-        if self._num_to_skip:
-            self._num_to_skip -= 1
+        begun = self._rest.begin()
+        if begun is None:
             return None
         start = time.perf_counter()
         try:
             answers = ask(requests)
         except WorkError as error:
-            self._num_failures += 1
-            self._num_to_skip = min(2**self._num_failures - 1, _MAX_SKIPPED)
+            self._rest.failed(begun)
             self._say_once("the strong judge %r failed (%s); the cheap answers stand", self.strong.name, str(error))
             return None
         finally:
-            self._counts["strong_seconds"] += time.perf_counter() - start
-        self._num_failures = 0
+            self._counts.add(strong_seconds=time.perf_counter() - start)
+        self._rest.worked()
         return answers
 
     def _chosen(
@@ -237,8 +245,8 @@ class CascadeJudge(Judge):
         self._said.add(message)
 
 
-def _no_counts() -> dict[str, float]:
-    return dict.fromkeys(("escalated", "escalation_failed", "best_changed", "strong_seconds"), 0.0)
+def _is_answered(answer: Judgment | Comparison) -> bool:
+    return answer.is_scored or answer.outcome is Outcome.FLAGGED
 
 
 def _named(answer: _AnswerT, name: str, scores: Mapping[str, float | None]) -> _AnswerT:

@@ -12,6 +12,7 @@ from prom_reward.errors import ConfigError, near_miss
 from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
+from prom_reward.judging.composed.counts import Counts
 from prom_reward.judging.composed.escalation import score_of
 from prom_reward.judging.distributions import entropy, mean_probs
 from prom_reward.rubrics.checklists.checklist import Part
@@ -68,7 +69,7 @@ class PanelJudge(Judge):
         self.taught_to_rank = all(one.taught_to_rank for one in listed)
         self.is_repeatable = all(one.is_repeatable for one in listed)
         self.pairs_note = "; ".join(one.pairs_note for one in listed if one.pairs_note)
-        self._disagreement, self._num_disagreements = 0.0, 0
+        self._counts = Counts("disagreement", "num_judgments")
 
     def __repr__(self) -> str:
         return f"PanelJudge({self.judges!r}, aggregate={self.aggregate})"
@@ -94,7 +95,7 @@ class PanelJudge(Judge):
         return all(one.ranks for one in self.judges)
 
     def seeded(self, seed: int) -> "PanelJudge":
-        """Return this judge with a seed for each that samples without one."""
+        """Return this judge with a seed for each that samples without one; what both count is joined."""
         other = copy.copy(self)
         other.judges = [one.seeded(seed) for one in self.judges]
         return other
@@ -106,11 +107,11 @@ class PanelJudge(Judge):
 
     def take_metrics(self) -> dict[str, float]:
         """Return the mean disagreement since the last call, and each judge's own metrics behind its name."""
-        own = {"disagreement": self._disagreement / self._num_disagreements if self._num_disagreements else nan}
-        self._disagreement, self._num_disagreements = 0.0, 0
+        counts = self._counts.take()
+        mean = counts["disagreement"] / counts["num_judgments"] if counts["num_judgments"] else nan
         return {
             **{f"{one.name}/{key}": value for one in self.judges for key, value in one.take_metrics().items()},
-            **own,
+            "disagreement": mean,
         }
 
     def grade(self, requests: Sequence[GradingRequest | Mapping[str, Any]]) -> list[Judgment]:
@@ -119,8 +120,7 @@ class PanelJudge(Judge):
         answers = zip(*(grade_requests(one, parsed) for one in self.judges), strict=True)
         found = [self._judgment(request, row) for request, row in zip(parsed, answers, strict=True)]
         known = [one.disagreement for one in found if one.disagreement is not None]
-        self._disagreement += sum(known)
-        self._num_disagreements += len(known)
+        self._counts.add(disagreement=sum(known), num_judgments=len(known))
         return found
 
     def compare(self, requests: Sequence[ComparisonRequest | Mapping[str, Any]]) -> list[Comparison]:

@@ -1,7 +1,24 @@
 """Judges whose answers are in a table: scores by response, verdicts by criterion."""
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 from prom_reward import Comparison, Judge, Judgment, Outcome
 from prom_reward.judging.distributions import entropy, expected_score
+
+
+@contextmanager
+def often_switching_threads() -> Iterator[ThreadPoolExecutor]:
+    """Eight threads that take turns in the middle of a statement."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            yield pool
+    finally:
+        sys.setswitchinterval(before)
 
 
 class NamedJudge(Judge):

@@ -1,13 +1,16 @@
 import logging
+import pickle  # noqa: TID251  judges must travel between processes
 
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward import CascadeJudge, ComparisonRequest, GradingRequest
+from prom_reward import CascadeJudge, ComparisonRequest, GradingRequest, Outcome, PrometheusJudge, ScriptedEngine
 from prom_reward.errors import ConfigError, ServerGoneError
 from prom_reward.judging.checklists import grade_requests
+from prom_reward.judging.flags import FlagPolicy
 from tests.judging.composed.named_judge import CriteriaJudge, NamedJudge
 
+LEFT = "the strong judge 'strong' failed; the cheap answer stands"
 CHEAP = {"a1": 3.0, "a2": 3.1, "b1": 1.0, "b2": 5.0, "c1": 2.0, "c2": 2.5, "d": 3.0}
 STRONG = {"a1": 4.0, "a2": 2.0, "b1": 2.0, "b2": 4.0, "c1": 1.0, "c2": 3.0, "d": 5.0}
 
@@ -113,7 +116,7 @@ def test_a_strong_judge_that_is_down_leaves_the_cheap_scores_and_warns_once(capl
     for _ in range(4):
         found = judge.grade(requests(*ALL))
         assert scores(found) == [CHEAP[one] for one in ALL]
-        assert {one.given_by for one in found} == {"cheap"}
+        assert {(one.given_by, one.error) for one in found} == {("cheap", LEFT)}
     assert [record.message for record in caplog.records] == [
         "the strong judge 'strong' failed (no answer for 60 s); the cheap answers stand"
     ]
@@ -135,7 +138,18 @@ def test_a_group_keeps_the_cheap_scores_if_the_strong_judge_loses_one():
     judge = cascade(strong={**STRONG, "a2": None}, budget=1)
     found = judge.grade(requests("a1", "a2", "c1", "c2"))
     assert scores(found) == [3.0, 3.1, 1.0, 3.0]
+    assert [one.error for one in found] == [LEFT, LEFT, None, None]
     assert judge.take_metrics()["escalation_failed"] == 2
+
+
+def test_a_response_that_the_strong_judge_flags_is_not_scored_by_the_cheap_one():
+    strong = PrometheusJudge(ScriptedEngine(["x [RESULT] 4"]), flags=FlagPolicy("unscored", ("empty",)), name="strong")
+    judge = CascadeJudge(NamedJudge("cheap", {"": 5.0, "a1": 3.0}), strong, budget=1)
+    asked = [GradingRequest(instruction="a", response=one, rubric="helpfulness") for one in ("", "a1")]
+    found = judge.grade(asked)
+    assert [one.outcome for one in found] == [Outcome.FLAGGED, Outcome.SCORED]
+    assert [one.given_by for one in found] == ["strong"] * 2
+    assert judge.take_metrics()["escalation_failed"] == 0
 
 
 def test_metrics_have_the_same_names_in_every_call():
@@ -146,6 +160,31 @@ def test_metrics_have_the_same_names_in_every_call():
     assert set(quiet) == set(metrics) >= {"calls", "strong_calls", "strong_seconds"}
     assert (metrics["escalated"], metrics["best_changed"], metrics["escalation_failed"]) == (2, 1, 0)
     assert judge.take_metrics()["escalated"] == 0
+
+
+def test_a_seeded_copy_counts_with_the_original_and_rests_with_it():
+    judge = cascade(budget=1)
+    judge.grade(requests(*ALL))
+    seeded = judge.seeded(7)
+    seeded.grade(requests(*ALL))
+    assert judge.take_metrics()["escalated"] == 12
+    assert seeded.take_metrics()["escalated"] == 0
+    down = cascade(budget=1, error=ServerGoneError("gone"))
+    down.grade(requests(*ALL))
+    copied = down.seeded(7)
+    copied.grade(requests(*ALL))
+    assert copied.strong.asked == []
+    copied.grade(requests(*ALL))
+    assert len(copied.strong.asked) == 1
+
+
+def test_a_pickled_cascade_begins_anew():
+    judge = cascade(budget=1, error=ServerGoneError("gone"))
+    judge.grade(requests(*ALL))
+    other = pickle.loads(pickle.dumps(judge))
+    assert other.take_metrics()["escalation_failed"] == 0
+    other.grade(requests(*ALL))
+    assert len(other.strong.asked) == 2
 
 
 def test_both_orders_of_a_pair_go_to_one_judge():

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from prom_reward import ComparisonRequest, GradingRequest, Outcome, PanelJudge
 from prom_reward.errors import ConfigError
 from prom_reward.judging.checklists import grade_requests
-from tests.judging.composed.named_judge import CriteriaJudge, NamedJudge
+from tests.judging.composed.named_judge import CriteriaJudge, NamedJudge, often_switching_threads
 
 
 def panel(*scores, aggregate="mean"):
@@ -76,6 +76,20 @@ def test_metrics_have_the_mean_disagreement():
     request = {"instruction": "i", "rubric": "helpfulness"}
     judge.grade([{**request, "response": "x"}, {**request, "response": "y"}])
     assert judge.take_metrics() == {"judge0/calls": 1, "judge1/calls": 1, "disagreement": 1.0}
+
+
+def test_several_threads_lose_no_counts():
+    judge = panel(2.0, 4.0)
+    with often_switching_threads() as pool:
+        list(pool.map(lambda _: graded(judge), range(1000)))
+    assert judge.take_metrics()["disagreement"] == 2
+
+
+def test_a_seeded_copy_counts_with_the_original():
+    judge = panel(2.0, 4.0)
+    graded(judge.seeded(3))
+    assert judge.take_metrics()["disagreement"] == 2
+    assert isnan(judge.seeded(3).take_metrics()["disagreement"])
 
 
 def test_a_panel_is_a_judge():
