@@ -1,6 +1,7 @@
 """A public fake: an engine that answers from a script, for users' own tests. It counts words as tokens."""
 
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
 from math import log
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
@@ -23,6 +24,8 @@ class ScriptedEngine(Engine):
         confidence: Probability of the written label, over 0 and at most 1.
         context_length: Words that a prompt may have; None for no limit.
         keeps_prompts: Whether `prompts` grows with every prompt; off for long runs.
+        name: Stands for the script in the fingerprint, by which caches and labelings know it. None takes a function's
+            own name, or a digest of the answers.
 
     Example:
         >>> judge = PrometheusJudge(ScriptedEngine(["Fine. [RESULT] 4", "Poor. [RESULT] 2"]), mode="feedback")
@@ -35,8 +38,10 @@ class ScriptedEngine(Engine):
         confidence: float = 0.9,
         context_length: int | None = None,
         keeps_prompts: bool = True,
+        name: str | None = None,
     ) -> None:
         self._script = script if callable(script) else list(script)
+        self._name = name or _script_name(self._script)
         self._confidence = confidence
         self._context_length = context_length
         self._keeps_prompts = keeps_prompts
@@ -46,12 +51,12 @@ class ScriptedEngine(Engine):
 
     @property
     def fingerprint(self) -> str:
-        """The script's name."""
-        return f"scripted:{getattr(self._script, '__qualname__', 'list')}"
+        """The script's name, and the settings that change its answers."""
+        return f"scripted:{self._name}:{self._confidence:g}:{self._context_length or ''}"
 
     @property
     def identity(self) -> str:
-        """The script's name."""
+        """The fingerprint: a script answers alike on every machine."""
         return self.fingerprint
 
     @property
@@ -109,3 +114,9 @@ class ScriptedEngine(Engine):
             return None
         rest = (1 - self._confidence) / max(1, len(labels) - 1)
         return {other: log(max(self._confidence if other == label else rest, 1e-12)) for other in labels}
+
+
+def _script_name(script: Callable[[JudgePrompt], Answer] | list[Answer]) -> str:
+    if isinstance(script, list):
+        return blake2b(repr(script).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return str(getattr(script, "__qualname__", type(script).__qualname__))

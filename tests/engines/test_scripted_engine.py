@@ -1,3 +1,4 @@
+from functools import partial
 from itertools import count
 from math import exp, log
 
@@ -106,6 +107,16 @@ def test_letters_are_labels_too():
     assert exp(answer.score_logprobs["B"]) == pytest.approx(0.9)
 
 
-def test_the_fingerprint_is_the_scripts_name():
-    assert ScriptedEngine(["4"]).fingerprint == "scripted:list"
-    assert ScriptedEngine(test_letters_are_labels_too).fingerprint == "scripted:test_letters_are_labels_too"
+def test_a_function_is_known_by_its_name():
+    assert ScriptedEngine(test_letters_are_labels_too).fingerprint == "scripted:test_letters_are_labels_too:0.9:"
+    assert ScriptedEngine(lambda prompt: "4", name="four").fingerprint == "scripted:four:0.9:"
+    assert ScriptedEngine(partial(answers)).fingerprint == "scripted:partial:0.9:"
+
+
+def test_two_scripts_are_never_taken_for_one_another():
+    failing, given = [RuntimeError("no")], [Generation(text="[RESULT] 4", finish_reason="result")]
+    scripts = (["4"], ["5"], ["4", "5"], failing, given)
+    engines = [ScriptedEngine(script) for script in scripts]
+    engines += [ScriptedEngine(["4"], confidence=0.5), ScriptedEngine(["4"], context_length=9)]
+    assert len({engine.fingerprint for engine in engines}) == len({engine.identity for engine in engines}) == 7
+    assert ScriptedEngine(["4"]).fingerprint == ScriptedEngine(iter(["4"])).fingerprint
