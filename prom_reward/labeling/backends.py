@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from multiprocessing.connection import wait as wait_for
+from multiprocessing.connection import Connection, wait as wait_for
 from typing import Any, Protocol
 
 from prom_reward.errors import WorkError
@@ -23,6 +23,10 @@ _worker_judge: Judge | None = None
 class Backend(Protocol):
     """Judges shards."""
 
+    def machine(self, judge: Judge) -> Mapping[str, Any]:
+        """Return the judge's `machine` in the processes that judge."""
+        ...
+
     def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
         """Yield every shard with the answers to its requests, in any order."""
         ...
@@ -30,6 +34,10 @@ class Backend(Protocol):
 
 class LocalBackend:
     """Judges shards one after another in this process."""
+
+    def machine(self, judge: Judge) -> Mapping[str, Any]:
+        """Return the judge's `machine`."""
+        return judge.machine
 
     def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
         """Yield every shard with its answers, in order."""
@@ -51,6 +59,10 @@ class ProcessBackend:
         self._gpus = list(gpus)
         self._threads = threads or max(1, (os.cpu_count() or 1) // num_processes)
 
+    def machine(self, judge: Judge) -> Mapping[str, Any]:
+        """Return the judge's `machine` with a worker's threads: a CPU's sums are split by them."""
+        return in_workers(judge.machine, {"threads": self._threads})
+
     def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
         """Yield every shard with its answers, in the order of completion.
 
@@ -61,8 +73,8 @@ class ProcessBackend:
         numbers = context.SimpleQueue()
         for number in range(self._num_processes):
             numbers.put(number)
-        arguments = (judge, numbers, self._gpus, self._threads)
-        others = set(multiprocessing.active_children())
+        told_to_end, end = context.Pipe(duplex=False)
+        arguments = (judge, numbers, self._gpus, self._threads, told_to_end)
         pool = ProcessPoolExecutor(self._num_processes, context, _start_worker, arguments)
         is_done = False
         try:
@@ -70,13 +82,15 @@ class ProcessBackend:
             is_done = True
         except BrokenProcessPool as error:
             raise WorkError(
-                "a judging process died (out of memory?); finished shards are kept: run the same command again, with "
-                "fewer --processes or a smaller --shard-size"
+                "a judging process died (out of memory?); finished shards are kept: run the same command again with "
+                "--accept-changes, and fewer --processes or a smaller --shard-size"
             ) from error
         finally:
-            for child in set(multiprocessing.active_children()) - others if not is_done else ():
-                child.terminate()  # after Ctrl-C nobody waits for the current shards
+            if not is_done:
+                end.send(None)  # all workers see it; after Ctrl-C nobody waits for the current shards
             pool.shutdown(wait=is_done, cancel_futures=True)
+            end.close()
+            told_to_end.close()
 
 
 def _run(pool: ProcessPoolExecutor, shards: Iterator[Shard], ahead: int) -> Iterator[tuple[Shard, Answers]]:
@@ -90,10 +104,16 @@ def _run(pool: ProcessPoolExecutor, shards: Iterator[Shard], ahead: int) -> Iter
             yield waiting.pop(future), future.result()
 
 
-def _start_worker(judge: Judge, numbers: Any, gpus: Sequence[str], threads: int) -> None:
+def in_workers(machine: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a judge's `machine` with what is known of the workers that have it; of a judge of judges that of each."""
+    nested = {name: in_workers(of, known) for name, of in machine.items() if isinstance(of, Mapping)}
+    return {**machine, **{name: value for name, value in known.items() if name in machine}, **nested}
+
+
+def _start_worker(judge: Judge, numbers: Any, gpus: Sequence[str], threads: int, told_to_end: Connection) -> None:
     global _worker_judge  # noqa: PLW0603  # a pool gives its workers no other place for a judge
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends the work
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_if_told, args=(told_to_end,), daemon=True).start()
     number = numbers.get()
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
@@ -104,11 +124,11 @@ def _start_worker(judge: Judge, numbers: Any, gpus: Sequence[str], threads: int)
     _worker_judge = judge
 
 
-def _end_with_parent() -> None:
-    """End this process with its parent: a killed parent cannot do it, and a GPU would stay taken."""
+def _end_if_told(told_to_end: Connection) -> None:
+    """End this process if its parent says so, or is killed: it could not say so, and a GPU would stay taken."""
     parent = multiprocessing.parent_process()
     if parent is not None:
-        wait_for([parent.sentinel])
+        wait_for([parent.sentinel, told_to_end])
         os._exit(1)
 
 

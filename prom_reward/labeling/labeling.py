@@ -75,7 +75,7 @@ def label(
         shard_size: Rows of a shard: nothing is batched across shards, and a killed run loses at most one.
         backend: Judges the shards: None in this process; `ProcessBackend` and `RayBackend` in others.
         retry_failed: Judge shards again in which the engine failed.
-        accept_changes: Resume even if the judge or the machine differs from the one that began.
+        accept_changes: Resume even if the judge, the machine or the shards' size differs from before.
         strict: Refuse a file if a column of known meaning stays unread; else that is a warning.
         on_progress: Called for every shard.
 
@@ -101,14 +101,16 @@ def label(
         )
     with folder.lock():
         about = {"input": Path(source).name, "judge": judge.name, "pairs_note": judge.pairs_note}
-        Manifest.of(task, judge, shard_size, about).check_in(folder.manifest, accepts_changes=accept_changes)
+        backend = backend or LocalBackend()
+        manifest = Manifest.of(task, judge, backend.machine(judge), shard_size, about)
+        manifest.check_in(folder.manifest, accepts_changes=accept_changes)
         if retry_failed:
             folder.forget(Outcome.ENGINE_FAILED)
         folder.scratch.mkdir(exist_ok=True)
         index = RequestIndex(folder.scratch / "requests.sqlite")
         try:
             run = _Run(folder=folder, task=task, index=index, source=str(source), on_progress=on_progress)
-            for shard, answers in (backend or LocalBackend()).run(judge, run.pending(rows, shard_size)):
+            for shard, answers in backend.run(judge, run.pending(rows, shard_size)):
                 run.commit(shard, answers)
             found = assemble(folder, task, islice(reader.rows(), run.num_rows), index)
         finally:

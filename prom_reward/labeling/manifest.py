@@ -18,7 +18,7 @@ from prom_reward.rubrics.reading import AnyRubric, rubric_from_dict
 FORMAT = 1
 """Raised when shards are written in another form."""
 _FREE = {"about", "earlier"}  # may differ between two runs
-_MACHINE = {"judge", "machine"}  # may differ if the user accepts it
+_ACCEPTABLE = {"judge", "machine", "shard_size"}  # may differ if the user accepts it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Manifest:
     shard_size: int
     """Rows of a shard."""
     machine: dict[str, Any]
-    """Facts that change the last bits of a result, such as the number of threads."""
+    """Facts that change the last bits of a result where the judge runs, such as a CPU's number of threads."""
     about: dict[str, str] = field(default_factory=dict)
     """The names of the input and the judge, for people."""
     earlier: list[dict[str, Any]] = field(default_factory=list)
@@ -49,8 +49,10 @@ class Manifest:
     """The form of the shards."""
 
     @classmethod
-    def of(cls, task: LabelingTask, judge: Judge, shard_size: int, about: Mapping[str, str]) -> "Manifest":
-        """Return the manifest of a task that a judge does in this process."""
+    def of(
+        cls, task: LabelingTask, judge: Judge, machine: Mapping[str, Any], shard_size: int, about: Mapping[str, str]
+    ) -> "Manifest":
+        """Return the manifest of a task that a judge does in processes with such settings of their machine."""
         return cls(
             kind=task.kind,
             method=task.method,
@@ -59,7 +61,7 @@ class Manifest:
             rubrics=[rubric.to_dict() for rubric in task.rubrics],
             judge=judge.fingerprint,
             shard_size=shard_size,
-            machine=dict(judge.machine),
+            machine=dict(machine),
             about=dict(about),
         )
 
@@ -72,7 +74,8 @@ class Manifest:
 
         Args:
             path: The file.
-            accepts_changes: Resume with another judge or on another machine; the file then lists both.
+            accepts_changes: Resume with another judge, on another machine or with shards of another size; the file then
+                lists both.
 
         Raises:
             InputError: The folder was labeled with other options; the message names the first difference.
@@ -85,7 +88,7 @@ class Manifest:
         changed = [name for name in new if name not in _FREE and old[name] != new[name]]
         if not changed:
             return
-        is_acceptable = set(changed) <= _MACHINE
+        is_acceptable = set(changed) <= _ACCEPTABLE
         if not accepts_changes or not is_acceptable:
             was, now = _first_difference(old[changed[0]], new[changed[0]])
             hint = ", or --accept-changes" if is_acceptable else ""

@@ -8,8 +8,8 @@ see that folder.
 import importlib.util
 import json
 import logging
-import shutil
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from prom_reward.labeling.shards import Shard
 
 _MAX_BLOCKS = 20_000  # Ray schedules a task for each
 _READER_CPUS = 0.25
+_FILE_NAME = re.compile(r"[0-9]{9,18}\.parquet")
 
 
 def require_ray() -> None:
@@ -40,10 +41,11 @@ class RayBackend:
 
     Args:
         num_workers: The number of actors, each with its own judge.
-        scratch: A folder for the pending requests, which all nodes see; it is emptied.
+        scratch: A folder for the pending requests, which all nodes see. Files of an earlier run that was killed are
+            removed from it; other files stay.
         address: The address of a Ray cluster, for example "auto"; None uses the running Ray, or starts one here.
         gpus_per_worker: GPUs of each actor, or a share of one.
-        cpus_per_worker: CPUs of each actor.
+        cpus_per_worker: CPUs of each actor, and its threads.
 
     Raises:
         MissingPackageError: Ray is not installed.
@@ -64,6 +66,13 @@ class RayBackend:
         self._address = address
         self._gpus = gpus_per_worker
         self._cpus = cpus_per_worker
+        self._threads = max(1, int(cpus_per_worker))
+        self._has_made_scratch = False
+
+    def machine(self, judge: Judge) -> Mapping[str, Any]:
+        """Return the judge's `machine` with what is known of the actors; their GPUs' names are not."""
+        device = f"Ray, {self._gpus:g} GPUs a worker" if self._gpus else "Ray, no GPU"
+        return _on_actors(judge.machine, {"device": device, "threads": self._threads})
 
     def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
         """Yield every shard with its answers, in the order of completion.
@@ -84,7 +93,7 @@ class RayBackend:
             )
             judged = pending.map_batches(
                 _Judging,
-                fn_constructor_args=(judge,),
+                fn_constructor_args=(judge, self._threads),
                 compute=ray.data.ActorPoolStrategy(size=min(self._num_workers, len(paths))),
                 batch_size=1,
                 num_cpus=self._cpus,
@@ -99,7 +108,7 @@ class RayBackend:
             cause = str(getattr(error, "cause", None) or error).strip().rpartition("\n")[2]
             raise WorkError(f"Ray: {cause}; finished shards are kept: run the same command again to go on") from error
         finally:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._clear()
 
     def _connect(self) -> None:
         """Join the cluster, or start Ray here; Ray waits forever if its actors leave no CPU to its readers."""
@@ -121,8 +130,9 @@ class RayBackend:
         import pyarrow
         import pyarrow.parquet
 
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        self._scratch.mkdir(parents=True)
+        self._clear()
+        self._has_made_scratch = not self._scratch.exists()
+        self._scratch.mkdir(parents=True, exist_ok=True)
         paths = []
         for shard in shards:
             requests = {key: request_to_json(request) for key, request in shard.requests.items()}
@@ -132,11 +142,30 @@ class RayBackend:
             pyarrow.parquet.write_table(table, paths[-1])
         return paths
 
+    def _clear(self) -> None:
+        """Remove the pending requests of this run, or of one that was killed, and the folder if this one made it."""
+        for path in self._scratch.glob("*.parquet"):
+            if _FILE_NAME.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        if self._has_made_scratch and self._scratch.exists() and not any(self._scratch.iterdir()):
+            self._scratch.rmdir()
+
+
+def _on_actors(machine: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a judge's `machine` on actors, which need not be like this process; of a judge of judges that of each."""
+    if "device" not in machine:
+        return {name: _on_actors(of, known) if isinstance(of, Mapping) else of for name, of in machine.items()}
+    return {name: of for name, of in machine.items() if name not in ("instructions", "threads")} | dict(known)
+
 
 class _Judging:
     """An actor with a judge that loads its weights at the first shard."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, threads: int) -> None:
+        if judge.machine:
+            import torch
+
+            torch.set_num_threads(threads)
         self._judge = judge
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

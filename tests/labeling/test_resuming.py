@@ -180,6 +180,14 @@ def test_another_judge_is_accepted_by_choice_and_both_stay_known(source, tmp_pat
     assert manifest["earlier"] == [{"judge": scripted_judge(sampling=judge_sampling()).fingerprint}]
 
 
+def test_smaller_shards_are_accepted_by_choice(source, tmp_path):
+    run(source, tmp_path / "out", limit=10)
+    run(source, tmp_path / "out", shard_size=3, accept_changes=True)
+    run(source, tmp_path / "whole")
+    assert same_bytes(tmp_path / "out", tmp_path / "whole")
+    assert len(list((tmp_path / "out/shards").iterdir())) == 2 + 17
+
+
 def judge_sampling():
     from prom_reward.engines.base import SamplingParams
 

@@ -128,7 +128,9 @@ def label(
     accept_changes: Annotated[
         bool,
         typer.Option(
-            "--accept-changes", help="Resume with another judge, dtype or machine.", rich_help_panel=_MACHINES
+            "--accept-changes",
+            help="Resume with another judge, dtype, machine or shard size.",
+            rich_help_panel=_MACHINES,
         ),
     ] = False,
     out: Annotated[
@@ -173,7 +175,7 @@ def label(
         return
     backend: Backend = LocalBackend()
     if ray or ray_address:
-        scratch = Path(str(run.out)) / "scratch" / "ray"
+        scratch = LabelFolder(str(run.out)).scratch / "ray"
         backend = RayBackend(processes, scratch=scratch, address=ray_address, gpus_per_worker=gpus_per_worker)
     elif processes > 1:
         backend = ProcessBackend(processes, gpus=_gpus(gpus))

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from prom_reward.engines.base import Engine, Generation, SamplingParams, conversation_name
 from prom_reward.engines.local.batches import Batches
 from prom_reward.engines.model.adapter_stamp import weights_digest
-from prom_reward.engines.model.devices import resolve_device, resolve_dtype
+from prom_reward.engines.model.devices import device_settings, resolve_device, resolve_dtype
 from prom_reward.engines.model.identity import source_identity, states_identity
 from prom_reward.engines.model.loading import LoadedModel, load_model
 from prom_reward.engines.model.memory import reuse_freed_memory
 from prom_reward.engines.model.sessions import judging, judging_on
 from prom_reward.engines.model.source import ModelSource
-from prom_reward.engines.prefix.prefill import CACHE_BUDGET_BYTES
 from prom_reward.errors import ConfigError, WorkError
 from prom_reward.types import Conversation, JudgePrompt
 
@@ -146,9 +145,10 @@ class TransformersEngine(Engine):
 
     @property
     def machine(self) -> dict[str, Any]:
-        """Device, threads and the cache's budget, which decide which prompts are computed together."""
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-        return {"device": device, "threads": torch.get_num_threads(), "cache_budget_bytes": CACHE_BUDGET_BYTES}
+        """The device that computes, and how many feedbacks are decoded together there if that is given."""
+        device = self._source.device
+        settings = device_settings(device if isinstance(device, torch.device) else resolve_device(device))
+        return {**settings, "decode_batch_size": self._decode_batch_size}
 
     @property
     def context_length(self) -> int | None:

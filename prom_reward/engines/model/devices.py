@@ -1,6 +1,7 @@
 """Chooses the device and the dtype that a model computes in."""
 
 import os
+from typing import Any
 
 import torch
 
@@ -40,6 +41,16 @@ def own_device(device: torch.device) -> torch.device:
     rank = os.environ.get("LOCAL_RANK", "")
     is_seen = rank.isdecimal() and int(rank) < torch.cuda.device_count()
     return torch.device("cuda", int(rank) if is_seen else torch.cuda.current_device())
+
+
+def device_settings(device: torch.device) -> dict[str, Any]:
+    """Return what changes the last bits of a result on a device: a GPU's name, a CPU's instructions and threads."""
+    if device.type == "cpu":
+        instructions = torch.backends.cpu.get_cpu_capability()
+        return {"device": "cpu", "instructions": instructions, "threads": torch.get_num_threads()}
+    module = torch.get_device_module(device)
+    is_named = hasattr(module, "get_device_name") and module.is_available()
+    return {"device": module.get_device_name(own_device(device)) if is_named else device.type}
 
 
 def resolve_dtype(name: DtypeName, device: torch.device, quantization: str | None = None) -> torch.dtype:

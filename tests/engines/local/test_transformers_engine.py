@@ -44,6 +44,18 @@ def greedy_text(judge, task, max_new_tokens):
     return judge.tokenizer.decode(output[0, inputs.input_ids.shape[1] :], skip_special_tokens=True)
 
 
+def test_the_key_of_the_machine_names_the_device_that_computes(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    on_cpu = {"device": "cpu", "threads": torch.get_num_threads(), "decode_batch_size": None}
+    for source in (ModelSource(model="x", device="cpu"), tiny_judge()):
+        found = engine_of(source).machine
+        assert found.pop("instructions")
+        assert found == on_cpu
+    on_gpu = engine_of(ModelSource(model="x", device="cuda:1"), decode_batch_size=8).machine
+    assert on_gpu == {"device": "GPU 1", "decode_batch_size": 8}
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_score_mode_equals_plain_logits(architecture):
     judge = tiny_judge(architecture)

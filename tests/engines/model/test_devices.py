@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from prom_reward.engines.model.devices import resolve_device, resolve_dtype
+from prom_reward.engines.model.devices import device_settings, resolve_device, resolve_dtype
 from prom_reward.errors import ConfigError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -41,6 +41,19 @@ def test_other_devices_take_fp16_or_fp32():
 def test_int8_computes_in_fp16_and_a_stated_dtype_wins():
     assert resolve_dtype("auto", CPU, quantization="int8") == torch.float16
     assert resolve_dtype("bfloat16", CPU, quantization="int8") == torch.bfloat16
+
+
+def test_a_cpu_counts_with_its_threads_and_a_gpu_with_its_name(monkeypatch):
+    found = device_settings(CPU)
+    assert (found["device"], found["threads"]) == ("cpu", torch.get_num_threads())
+    assert found["instructions"] == torch.backends.cpu.get_cpu_capability()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    assert device_settings(torch.device("cuda:1")) == {"device": "GPU 1"}
+
+
+def test_a_device_that_is_not_here_counts_with_its_kind():
+    assert device_settings(torch.device("xpu")) == {"device": "xpu"}
 
 
 @pytest.mark.parametrize(("is_available", "device"), [(True, CUDA), (False, CPU)])
