@@ -18,6 +18,8 @@ Measure = Callable[[Floats, Floats], float | None]
 Statistic = Callable[[Indices], float | None]
 """A measure of some rows, given by their indices, which may repeat; None if it is undefined."""
 
+LEVEL = 0.95
+"""The level of intervals."""
 MIN_CLUSTERS = 10
 """An interval from fewer clusters carries a warning: the bootstrap is then too narrow."""
 
@@ -29,7 +31,7 @@ class Estimate:
     value: float | None
     """None if it is undefined."""
     low: float | None = None
-    """Lower end of the 95 % interval, if there is one."""
+    """Lower end of the interval, if there is one; of 95 % unless another level was asked for."""
     high: float | None = None
     """Upper end."""
     p_value: float | None = None
@@ -133,15 +135,24 @@ def estimate(statistic: Statistic, clusters: Sequence[str], *, resamples: int = 
 
 
 def difference(
-    first: Statistic, second: Statistic, clusters: Sequence[str], *, resamples: int = 1000, seed: int = 0
+    first: Statistic,
+    second: Statistic,
+    clusters: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = LEVEL,
 ) -> Estimate:
-    """Measure `first - second` on the same rows: a paired test by the clustered bootstrap."""
+    """Measure `first - second` on the same rows: a paired test by the clustered bootstrap.
+
+    Arguments are those of `estimate`; `level` is the share of resamples inside of the interval.
+    """
 
     def gap(rows: Indices) -> float | None:
         one, other = first(rows), second(rows)
         return None if one is None or other is None else one - other
 
-    found, drawn = _bootstrapped(gap, clusters, resamples, seed)
+    found, drawn = _bootstrapped(gap, clusters, resamples, seed, level)
     if drawn is None:
         return found
     below, above = ((drawn <= 0).sum() + 1) / (len(drawn) + 1), ((drawn >= 0).sum() + 1) / (len(drawn) + 1)
@@ -149,7 +160,7 @@ def difference(
 
 
 def _bootstrapped(
-    statistic: Statistic, clusters: Sequence[str], resamples: int, seed: int
+    statistic: Statistic, clusters: Sequence[str], resamples: int, seed: int, level: float = LEVEL
 ) -> tuple[Estimate, Floats | None]:
     """Return the measure of all rows with its interval, and the resampled measures."""
     value = statistic(np.arange(len(clusters)))
@@ -159,7 +170,7 @@ def _bootstrapped(
     if drawn is None:
         why = "no interval: all rows are of one question, or most resamples are constant"
         return Estimate(value, undefined=why), None
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
     num_clusters = len(set(clusters))
     few = f"interval from {num_clusters} questions; expected at least {MIN_CLUSTERS}"
     return Estimate(value, float(low), float(high), warning=few if num_clusters < MIN_CLUSTERS else None), drawn

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from prom_reward.data.labels.labeled_rows import LabeledPair
-from prom_reward.evaluation.agreement import Estimate, Floats, difference, estimate, pairwise_accuracy
+from prom_reward.evaluation.agreement import LEVEL, Estimate, Floats, difference, estimate, pairwise_accuracy
 from prom_reward.evaluation.placeholders import is_placeholder
 from prom_reward.types import Judgment
 
@@ -98,7 +98,12 @@ def evaluate_pairs(scored: Sequence[ScoredPair], *, resamples: int = 1000, seed:
 
 
 def compare_judges_on_pairs(
-    first: Sequence[ScoredPair], second: Sequence[ScoredPair], *, resamples: int = 1000, seed: int = 0
+    first: Sequence[ScoredPair],
+    second: Sequence[ScoredPair],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = LEVEL,
 ) -> dict[str, Estimate]:
     """Return the difference first - second in accuracy by expected score, on answered pairs that both judges scored."""
     matched = zip(first, second, strict=True)
@@ -110,6 +115,7 @@ def compare_judges_on_pairs(
         [one.labeled.cluster for one, _ in both],
         resamples=resamples,
         seed=seed,
+        level=level,
     )
     return {"pairwise_accuracy": gap}
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.evaluation.agreement import (
+    LEVEL,
     MEASURES,
     Estimate,
     Floats,
@@ -140,11 +141,16 @@ def evaluate_scores(scored: Sequence[ScoredRow], *, resamples: int = 1000, seed:
 
 
 def compare_judges(
-    first: Sequence[ScoredRow], second: Sequence[ScoredRow], *, resamples: int = 1000, seed: int = 0
+    first: Sequence[ScoredRow],
+    second: Sequence[ScoredRow],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = LEVEL,
 ) -> dict[str, Estimate]:
     """Return the difference first - second in each measure of the expected score.
 
-    The judges are paired on the answered rows that both scored.
+    The judges are paired on the answered rows that both scored. `level` is that of the intervals.
     """
     matched = zip(first, second, strict=True)
     both = [(one, two) for one, two in matched if one.has_answer and one.judgment.is_scored and two.judgment.is_scored]
@@ -158,6 +164,7 @@ def compare_judges(
             clusters,
             resamples=resamples,
             seed=seed,
+            level=level,
         )
         for name, measure in MEASURES.items()
     }

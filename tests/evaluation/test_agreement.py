@@ -98,6 +98,16 @@ def test_rows_of_one_question_count_as_one():
     assert by_question.low < by_row.low < by_row.value < by_row.high < by_question.high
 
 
+def test_the_interval_of_a_difference_holds_its_share_of_the_resamples():
+    values = np.random.default_rng(0).normal(size=200)
+    clusters = [str(at) for at in range(200)]
+    drawn = [values[np.random.default_rng(0).integers(200, size=(500, 200))[at]].mean() for at in range(500)]
+    for level in (0.5, 0.95, 0.99):
+        found = difference(lambda at: float(values[at].mean()), lambda at: 0.0, clusters, resamples=500, level=level)
+        inside = np.mean([found.low <= one <= found.high for one in drawn])
+        assert inside == pytest.approx(level, abs=0.01)
+
+
 def test_one_question_has_a_value_but_no_interval():
     found = estimate(lambda at: float(len(at)), ["a", "a"])
     assert found == Estimate(2.0, undefined=found.undefined)

@@ -28,6 +28,7 @@ from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.evaluation.evaluate import labeled_input
+from prom_reward.evaluation.tuning.halves import CONFIRMING_LEVEL
 from prom_reward.evaluation.tuning.trials import Figure, Tuning, shown_settings
 from prom_reward.evaluation.tuning.tune import NOTES, tune as run_tuning
 from prom_reward.judging.judge import PrometheusJudge
@@ -140,7 +141,7 @@ def _written(found: Tuning, judge: str, loaded: PrometheusJudge, out: Path) -> s
 
 
 def _show(found: Tuning, written: str | None) -> None:
-    title = f"{found.measure}, on the confirming half unless it says otherwise"
+    title = f"{found.measure}, on the confirming half unless it says otherwise; intervals of {CONFIRMING_LEVEL:.1%}"
     headings = ("change", "choosing half", "gain", "figure", "length held", "price")
     show_fitting(title, headings, partial(_rows, found))
     if found.error is not None:

@@ -8,7 +8,7 @@ from prom_reward.data.labels.labeled_rows import common_scale
 from prom_reward.errors import ConfigError
 from prom_reward.evaluation.agreement import Estimate, difference, mean_absolute_error
 from prom_reward.evaluation.scores import ScoredRow
-from prom_reward.evaluation.tuning.halves import Halves
+from prom_reward.evaluation.tuning.halves import CONFIRMING_LEVEL, Halves
 from prom_reward.judging.calibration import Calibration, fit_calibration
 
 
@@ -40,5 +40,6 @@ def calibrated(rows: Sequence[ScoredRow], halves: Halves) -> tuple[Calibration |
         [row.labeled.cluster for row in held_out],
         resamples=halves.resamples,
         seed=halves.seed,
+        level=CONFIRMING_LEVEL,
     )
     return (whole if change.high is not None and change.high < 0 else None), change

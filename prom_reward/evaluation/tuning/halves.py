@@ -11,6 +11,7 @@ import numpy as np
 from prom_reward.data.labels.labeled_rows import LabeledFile, LabeledPair, LabeledRequest
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import (
+    LEVEL,
     MEASURES,
     MIN_CLUSTERS,
     Estimate,
@@ -24,6 +25,11 @@ from prom_reward.evaluation.scores import ScoredRow, compare_judges
 from prom_reward.evaluation.tuning.trials import Figure
 
 Scored = TypeVar("Scored", ScoredRow, ScoredPair)
+
+MAX_LOOKS = 7
+"""How often the confirming half is looked at: once for each kind of change, and once for a calibration."""
+CONFIRMING_LEVEL = 1 - (1 - LEVEL) / MAX_LOOKS
+"""The level of intervals on the confirming half: all looks together err as rarely as one at 95 % (Bonferroni)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +73,13 @@ class Halves:
         )
 
     def gain(self, found: JudgeEvaluation, before: JudgeEvaluation, *, chooses: bool) -> Estimate:
-        """Return the gain over a judge on one half."""
+        """Return the gain over a judge on one half, with an interval of `CONFIRMING_LEVEL`."""
         taken = partial(self.taken, chooses=chooses)
+        drawn = {"resamples": self.resamples, "seed": self.seed, "level": CONFIRMING_LEVEL}
         gaps = (
-            compare_judges_on_pairs(taken(found.pairs), taken(before.pairs), resamples=self.resamples, seed=self.seed)
+            compare_judges_on_pairs(taken(found.pairs), taken(before.pairs), **drawn)
             if found.pairs
-            else compare_judges(taken(found.rows), taken(before.rows), resamples=self.resamples, seed=self.seed)
+            else compare_judges(taken(found.rows), taken(before.rows), **drawn)
         )
         return gaps[self.measure]
 

@@ -35,7 +35,8 @@ class Trial:
     chosen_by: float | None
     """The gain on the questions that choose; None if it is undefined."""
     gain: Estimate | None = None
-    """The gain on the other questions; None for a change that was not the best of its kind."""
+    """The gain on the other questions, its interval of `CONFIRMING_LEVEL`; None for a change that was not the best of
+    its kind."""
     figure: Figure | None = None
     """The figure on the other questions; None for such a change."""
     price: float

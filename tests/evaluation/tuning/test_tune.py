@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 from math import log
+from zlib import crc32
 
 import pytest
 
@@ -65,6 +66,19 @@ def test_the_sentence_that_helps_is_kept_with_its_gain_on_the_other_half(judge):
     assert kept[0].gain.low > 0.3
     assert kept[0].price > 0
     assert judge.criteria_notes == ()
+
+
+def test_a_gain_that_one_of_seven_looks_finds_by_chance_is_not_kept():
+    def reads_quality_of_a_fifth(prompt):
+        number, quality = (int(one) for one in re.search(r"answer (\d+) of quality (\d)", prompt.user).groups())
+        is_told = GOOD in prompt.user and crc32(str(number).encode()) % 100 < 20
+        return f"[RESULT] {quality if is_told else 1 + number * 7 % 5}"
+
+    reads = PrometheusJudge(ScriptedEngine(reads_quality_of_a_fifth, confidence=0.8), mode="score")
+    found = tune(labeled_rows(), judge=reads, notes=(GOOD,), resamples=300)
+    [trial] = [one for one in found.trials if "criteria_notes" in one.settings]
+    assert 0.05 / 7 < trial.gain.p_value < 0.05  # its 95 % interval is over 0
+    assert not trial.is_kept
 
 
 def test_the_kept_settings_give_the_scores_that_were_measured(judge):
