@@ -86,12 +86,13 @@ class RowReader:
 
     def unread(self, prompts: Sequence[PromptValue], columns: Mapping[str, Any]) -> list[str]:
         """Return the columns of the first row whose meaning is known but that the judge does not see."""
-        for prompt, row in zip(prompts, self._rows({**columns, "prompt": prompts}, len(prompts)), strict=True):
-            row.take("prompt")
-            row.own_rubrics()
-            row.reference()
-            return [name for name in unread_columns(row) if row.values[name] != prompt]
-        return []
+        if not prompts:
+            return []
+        row = self._rows({**columns, "prompt": prompts}, len(prompts))[0]
+        row.take("prompt")
+        row.own_rubrics()
+        row.reference()
+        return [name for name in unread_columns(row) if row.values[name] != prompts[0]]
 
     @property
     def _named(self) -> dict[str, str]:

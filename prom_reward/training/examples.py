@@ -1,6 +1,6 @@
 """Encodes labeled requests as token sequences with a target distribution at the score."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from prom_reward.data.labels.labeled_rows import LabeledRequest
@@ -26,8 +26,8 @@ class Example:
     """The target distribution over the labels."""
     source: str
     """The data file's name, for measures by source."""
-    family: int
-    """Equal if all but the response is equal; such examples share most of their prompts."""
+    family: Hashable
+    """Equal if all but the response is equal; such examples share most of their prompts, and their order is learned."""
 
     @property
     def has_feedback(self) -> bool:
@@ -71,7 +71,7 @@ class ExampleEncoder:
             label_ids=self._label_ids(prompt.labels),
             label_probs=tuple((labeled.feedback_probs if feedback else labeled.label_probs).values()),
             source=source,
-            family=hash((self.texts, replace(labeled.request, response=""))),
+            family=(self.texts, replace(labeled.request, response="")),
         )
 
     def _label_ids(self, labels: tuple[str, ...]) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """The training loss: cross-entropy and order at the score, order of answers to one question, the feedback's words."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,7 +45,7 @@ def pack_loss(logits: torch.Tensor, kept: Sequence[int], pack: Pack, weights: Lo
     """
     row_of = {place: row for row, place in enumerate(kept)}
     total = logits.new_zeros(())
-    scored: dict[int, list[tuple[torch.Tensor, float]]] = {}
+    scored: dict[Hashable, list[tuple[torch.Tensor, float]]] = {}
     for example, places in zip(pack.examples, pack.places, strict=True):
         rows = logits[[row_of[place] for place in _read(example, places)]].float()
         score_row, targets = rows[-1], torch.tensor(example.label_probs, device=logits.device)

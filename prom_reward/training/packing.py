@@ -5,7 +5,7 @@ loss and gradients are exactly those of the examples computed one by one.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -57,7 +57,7 @@ def pack_examples(examples: Iterable[Example], *, max_tokens: int, seed: int, sh
         seed: Of the order.
         shares: False puts every example into a pack of its own, for models that cannot attend in runs.
     """
-    families: dict[int, list[Example]] = {}
+    families: dict[Hashable, list[Example]] = {}
     for example in sorted(examples, key=lambda example: example.ids):
         families.setdefault(example.family, []).append(example)
     parts = list(_parts(chain.from_iterable(families.values()), max_tokens if shares else 0))

@@ -151,6 +151,16 @@ def test_examples_are_a_family_where_all_but_the_response_is_equal(first, second
     assert len({family, *(one.family for one in others)}) == 5
 
 
+def test_rubrics_that_differ_in_a_level_alone_are_two_families():
+    """The answers of a family are trained to be in order: by two rubrics they have none."""
+    encoder, rubric = byte_encoder(), Rubric.parse("honesty")
+    other = replace(rubric, descriptions={**rubric.descriptions, 5: "It lies well."})
+    first, second = (
+        encoded(encoder, GradingRequest(instruction="Q", response="A", rubric=one)).family for one in (rubric, other)
+    )
+    assert first != second
+
+
 def test_a_label_of_several_tokens_is_refused(request_of):
     tokens = JudgeTokens(tiny_judge("llama").tokenizer, MISTRAL)
     with pytest.raises(InputError, match="the score 10 with 2 tokens; expected one token"):

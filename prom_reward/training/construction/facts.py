@@ -62,11 +62,9 @@ def _near(number: int, draw: random.Random) -> tuple[str, ...]:
 
 def _sum(draw: random.Random) -> Fact:
     left, right = draw.randint(3, 89), draw.randint(3, 89)
-    sign, word, value = draw.choice(
-        (("+", "plus", left + right), ("-", "minus", left + right - right), ("*", "times", left * right))
-    )
+    sign, word, value = draw.choice((("+", "plus", left + right), ("-", "minus", left), ("*", "times", left * right)))
     if sign == "-":
-        left, value = left + right, left
+        left += right
     return Fact(
         kind="arithmetic",
         question=draw.choice((f"What is {left} {word} {right}?", f"Calculate {left} {sign} {right}.")),
