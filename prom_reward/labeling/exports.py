@@ -146,6 +146,7 @@ class _Exporter:
     best_of_n: BestOfN
     threshold: float
     prompts: set[bytes] = field(default_factory=set)
+    num_without_entropy: int = 0
 
     def export(self, name: str, rows: Iterator[LabeledRow]) -> Export:
         """Write all rows in one format."""
@@ -156,6 +157,14 @@ class _Exporter:
                     self._drop("tool calls in another layout")
                 else:
                     self.found.num_written += write_records(file, write(row))
+        if self.num_without_entropy:
+            logger.warning(
+                "%s: %d pairs or responses have no entropy (only ranked, decided by code, or the judge tells none): "
+                "max_entropy=%g drops none of them",
+                self.found.path,
+                self.num_without_entropy,
+                self.max_entropy,
+            )
         return self.found
 
     def reward(self, row: LabeledRow) -> Iterator[dict[str, Any]]:
@@ -249,8 +258,11 @@ class _Exporter:
         return "entropy" if self._is_unsure(verdicts) else None
 
     def _is_unsure(self, verdicts: Sequence[Mapping[str, Any]]) -> bool:
+        if self.max_entropy is None:
+            return False
         entropies = [verdict["entropy"] for verdict in verdicts if verdict["entropy"] is not None]
-        return self.max_entropy is not None and max(entropies, default=0.0) > self.max_entropy
+        self.num_without_entropy += not entropies
+        return max(entropies, default=0.0) > self.max_entropy
 
     def _drop(self, reason: str) -> None:
         self.found.dropped[reason] += 1

@@ -68,10 +68,9 @@ class ResponseVerdict:
         """
         if len(self.judgments) == 1:
             return self.judgments[0]
-        named = list(zip(self.rubrics, self.judgments, strict=True))
         return Judgment(
             outcome=self.outcome,
-            feedback="\n".join(f"[{rubric.name}] {one.feedback}" for rubric, one in named if one.feedback),
+            feedback=_joined_feedback(self.rubrics, [one.feedback for one in self.judgments]),
             expected_score=self._expected_score(),
             entropy=self._mean([one.entropy for one in self.judgments]),
             is_partial=any(one.is_partial for one in self.judgments),
@@ -129,16 +128,16 @@ class PairRanking:
 
     def columns(self) -> dict[str, Any]:
         """Return the ranking's columns."""
-        first, second = self.comparisons[0]
+        pairs = self.comparisons
         values = {
             "outcome": self.outcome.value,
             "winner": self.winner,
             "prob_chosen": self.prob_chosen,
-            "orders": [list(_winners(*pair)) for pair in self.comparisons],
-            "feedback": first.feedback or second.feedback,
-            "error": next((one.error for pair in self.comparisons for one in pair if one.error), None),
-            "chosen_flags": list(_union(first.flags_a, second.flags_b)),
-            "rejected_flags": list(_union(first.flags_b, second.flags_a)),
+            "orders": [list(_winners(*pair)) for pair in pairs],
+            "feedback": _joined_feedback(self.rubrics, [one.feedback or other.feedback for one, other in pairs]),
+            "error": next((one.error for pair in pairs for one in pair if one.error), None),
+            "chosen_flags": list(_union(*(flags for one, other in pairs for flags in (one.flags_a, other.flags_b)))),
+            "rejected_flags": list(_union(*(flags for one, other in pairs for flags in (one.flags_b, other.flags_a)))),
         }
         return {f"ranking_{name}": values[name] for name in RANKING_COLUMNS}
 
@@ -204,6 +203,13 @@ def _vote(first: Side | None, second: Side | None) -> float:
     if first != second:
         return 0.0
     return {"chosen": 1.0, "rejected": -1.0}.get(first or "tie", 0.0)
+
+
+def _joined_feedback(rubrics: Sequence[AnyRubric], feedback: Sequence[str]) -> str:
+    """Return the one feedback, or a line for each rubric that has one."""
+    if len(feedback) == 1:
+        return feedback[0]
+    return "\n".join(f"[{rubric.name}] {text}" for rubric, text in zip(rubrics, feedback, strict=True) if text)
 
 
 def _union(*flags: Sequence[str]) -> tuple[str, ...]:

@@ -73,6 +73,15 @@ def test_unsure_rows_are_dropped(exported):
     assert found.dropped == {"entropy": 2}
 
 
+def test_a_limit_of_entropy_without_entropies_is_warned_of(tmp_path, caplog):
+    source = write_rows(tmp_path / "rows.jsonl", PAIRS[:2])
+    judge = PrometheusJudge(ScriptedEngine(["Mine. [RESULT] A", "Mine. [RESULT] B"]))
+    label(source, judge=judge, out=tmp_path / "out", rubric="helpfulness", method="rank")
+    export_labels(tmp_path / "out", "dpo", max_entropy=0.1)
+    assert "dpo.jsonl: 2 pairs or responses have no entropy" in caplog.text
+    assert "max_entropy=0.1 drops none of them" in caplog.text
+
+
 def test_kto_gets_a_row_a_side(exported):
     rows, _ = exported(PAIRS[:1], "kto")
     assert rows == [

@@ -43,6 +43,14 @@ def ranking(*orders):
     return PairRanking(rubrics=(HELPFUL,), comparisons=orders)
 
 
+def test_a_ranking_keeps_what_is_said_and_flagged_under_every_rubric():
+    first = comparison("A", 0.9, feedback="Kind."), comparison("B", 0.1, feedback="", flags_b=("empty",))
+    second = comparison("A", 0.9, feedback="", flags_a=("rubric_copy",)), comparison("B", 0.1, feedback="Open.")
+    columns = PairRanking(rubrics=(HELPFUL, HONEST), comparisons=(first, second)).columns()
+    assert columns["ranking_feedback"] == "[helpfulness] Kind.\n[honesty] Open."
+    assert (columns["ranking_chosen_flags"], columns["ranking_rejected_flags"]) == (["empty", "rubric_copy"], [])
+
+
 def test_one_rubrics_columns_are_its_judgment():
     columns = verdict(judgment(4.5)).columns("chosen_")
     assert columns == {
