@@ -62,7 +62,8 @@ class AttackedResponse:
     def flagged(self) -> float | None:
         """The score with the guard on, if flagged responses get the lowest score; none if the engine failed."""
         is_lowest = self.flags and self.guarded_judgment.outcome is not Outcome.ENGINE_FAILED
-        return 1.0 if is_lowest else self.guarded
+        rubric = self.trial.request.rubric
+        return 1 + 4 * rubric.scale.to_unit(rubric.lowest_score) if is_lowest else self.guarded
 
     @property
     def rise(self) -> float | None:

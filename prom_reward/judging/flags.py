@@ -71,9 +71,10 @@ class FlagPolicy:
                 sampled_scores=(),
                 error=said,
             )
-        lowest = request.rubric.scale.low
         if isinstance(request.rubric, Checklist):
-            return replace(flagged, outcome=Outcome.SCORED, expected_score=float(lowest), parts=(), error=said)
+            worst = request.rubric.lowest_score
+            return replace(flagged, outcome=Outcome.SCORED, expected_score=worst, parts=(), error=said)
+        lowest = request.rubric.scale.low
         probs = one_hot(lowest, request.rubric.scale.labels)
         return replace(
             flagged,

@@ -71,6 +71,11 @@ class Rubric:
         return "\n".join([f"[{self.criteria}]", *(f"Score {label}: {self.descriptions[label]}" for label in labels)])
 
     @property
+    def lowest_score(self) -> float:
+        """The lowest score that a response can get."""
+        return float(self.scale.low)
+
+    @property
     def level_texts(self) -> tuple[str, ...]:
         """The texts that a response may copy."""
         return tuple(self.descriptions.values())

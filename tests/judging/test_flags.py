@@ -52,6 +52,15 @@ def test_in_a_comparison_a_flagged_side_loses(rubric, style):
     assert compared("lowest", "a", "b").flags_a == ()
 
 
+def test_a_flag_is_no_way_around_a_pitfall(request_of):
+    """Without clipping an honest response may score under 0; a flagged one must not score over it."""
+    criteria = [{"text": "It is right.", "weight": 1}, {"text": "It is rude.", "weight": -2}]
+    rubric = {"criteria": criteria, "clip": False}
+    one = PrometheusJudge(ScriptedEngine(["[RESULT] 0", "[RESULT] 1"]), flags=FlagPolicy("lowest", ("judge_text",)))
+    honest, spoof = one.grade([request_of("A.", rubric=rubric), request_of(SPOOF, rubric=rubric)])
+    assert spoof.expected_score == -2 < honest.expected_score < -1
+
+
 @pytest.mark.parametrize("on_flag", ["lowest", "unscored"])
 @pytest.mark.parametrize("style", ["prometheus-v1", "prometheus-v2"])
 def test_an_engine_that_failed_on_a_flagged_response_is_no_verdict(rubric, request_of, on_flag, style):

@@ -74,7 +74,7 @@ def _first_wins(requests: Sequence[Request], answers: Sequence[Answer]) -> float
     probs = []
     for request, answer in zip(requests, answers, strict=True):
         assert isinstance(request, ComparisonRequest)
-        prob = score_of(answer) or 0.0
+        prob = 0.5 if (said := score_of(answer)) is None else said  # an unscored one favors neither
         probs.append(prob if request.response_a <= request.response_b else 1 - prob)
     return fmean(probs)
 

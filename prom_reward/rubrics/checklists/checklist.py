@@ -121,6 +121,16 @@ class Checklist:
         return _UNIT
 
     @property
+    def lowest_score(self) -> float:
+        """The lowest score of a response whose criteria are all told; under 0 only if pitfalls or the floor are."""
+        if self.clip:
+            return 0.0
+        weights = [one.weight for one in self.criteria if one.role == "term"]
+        gains, losses = (math.fsum(max(0.0, sign * weight) for weight in weights) for sign in (1, -1))
+        worst = -losses / gains / self.saturate if self.combine == "mean" and gains else 0.0
+        return min(worst, self.floor) if len(weights) < len(self.criteria) else worst
+
+    @property
     def text(self) -> str:
         """Everything that a judgment depends on, as text."""
         return repr(self)

@@ -4,9 +4,18 @@ import pickle  # noqa: TID251  judges must travel between processes
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward import CascadeJudge, ComparisonRequest, GradingRequest, Outcome, PrometheusJudge, ScriptedEngine
+from prom_reward import (
+    CascadeJudge,
+    Comparison,
+    ComparisonRequest,
+    GradingRequest,
+    Outcome,
+    PrometheusJudge,
+    ScriptedEngine,
+)
 from prom_reward.errors import ConfigError, ServerGoneError
 from prom_reward.judging.checklists import grade_requests
+from prom_reward.judging.composed.escalation import leader
 from prom_reward.judging.flags import FlagPolicy
 from tests.judging.composed.named_judge import CriteriaJudge, NamedJudge
 
@@ -185,6 +194,13 @@ def test_a_pickled_cascade_begins_anew():
     assert other.take_metrics()["escalation_failed"] == 0
     other.grade(requests(*ALL))
     assert len(other.strong.asked) == 2
+
+
+def test_a_comparison_without_a_verdict_favors_neither_side():
+    pair = ComparisonRequest(instruction="i", response_a="a1", response_b="a2", rubric="helpfulness")
+    unscored = Comparison(outcome=Outcome.NO_RESULT)
+    second_wins = Comparison(outcome=Outcome.SCORED, prob_a=0.4)
+    assert leader([pair.swapped(), pair], [unscored, second_wins]) == 1
 
 
 def test_both_orders_of_a_pair_go_to_one_judge():

@@ -140,6 +140,22 @@ def test_a_closed_gate_dominates_and_an_open_one_changes_nothing(drawn, gate):
     assert found == (0.25 if gate < 0.5 else checklist.score(values).score)
 
 
+@given(st.data(), st.sampled_from(["mean", "min", "product"]), st.sampled_from([0.5, 1.0]), st.booleans())
+def test_the_lowest_score_is_that_of_the_worst_response(data, combine, saturate, clip):
+    drawn, _ = data.draw(scored_checklists(combine=combine, saturate=saturate, clip=clip))
+    names = [leaf.name for leaf in drawn.leaves()]
+    worst = drawn.score({leaf.name: float(leaf.weight < 0) for leaf in drawn.leaves()}).score
+    assert drawn.lowest_score == pytest.approx(worst)
+    told = dict(zip(names, data.draw(st.lists(unit, min_size=len(names), max_size=len(names))), strict=True))
+    assert drawn.score(told).score >= drawn.lowest_score - 1e-9
+
+
+def test_a_floor_under_all_scores_is_the_lowest_if_a_gate_can_close():
+    gated = Checklist(criteria=(criterion("a"), criterion("b", role="gate")), clip=False, floor=-3.0)
+    assert gated.lowest_score == -3
+    assert Checklist(criteria=(criterion("a"),), clip=False, floor=-3.0).lowest_score == 0
+
+
 @given(scored_checklists(clip=False))
 def test_the_effects_of_a_weighted_mean_add_up_to_its_score(drawn):
     checklist, values = drawn
