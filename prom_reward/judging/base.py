@@ -63,6 +63,10 @@ class Judge(Protocol):
         """Return this judge, with a seed if it samples without one."""
         return self
 
+    def without_cache(self) -> "Judge":
+        """Return this judge asking for everything anew, to measure time or change; a server's own cache stays."""
+        return self
+
     def load(self) -> None:
         """Load the weights now; without it they are loaded at the first use."""
         return

@@ -178,7 +178,7 @@ class PrometheusJudge(Judge):
         return self._with(guard=guard, flags=flags)
 
     def without_cache(self) -> "PrometheusJudge":
-        """Return the same judge asking its engine for everything anew, for comparisons."""
+        """Return the same judge asking its engine for everything anew."""
         return self._with(cache=None)
 
     def with_reading(

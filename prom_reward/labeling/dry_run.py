@@ -98,7 +98,7 @@ def dry_run(
 
     Args:
         source: This and all arguments down to `limit` are those of `prom_reward.label`.
-        judge: Judges the sample.
+        judge: Judges the sample, past its cache: what it keeps would take no time.
         rubric: For rows without one.
         method: "grade", "rank" or "both".
         columns: Columns by role.
@@ -129,7 +129,7 @@ def forecast(
     """
     found = _read(rows, task, judges_repeats, seed)
     if found.sample:
-        found.timing = _timed(judge.seeded(0), found.sample, found.num_characters / found.num_requests)
+        found.timing = _timed(judge.seeded(0).without_cache(), found.sample, found.num_characters / found.num_requests)
     return found
 
 

@@ -1,5 +1,9 @@
+from contextlib import closing
+
 import pytest
 
+from prom_reward import CascadeJudge, PanelJudge
+from prom_reward.judging.cache import JudgmentCache
 from prom_reward.labeling import dry_run as module
 from prom_reward.labeling.dry_run import dry_run
 from prom_reward.labeling.labeling import label
@@ -35,6 +39,18 @@ def test_the_counts_are_those_of_the_work_and_the_tokens_within_a_factor_of_two(
     prompt_tokens, generated_tokens = judged_tokens(tmp_path / "out")
     assert prompt_tokens / 2 < expected.num_prompt_tokens < prompt_tokens * 2
     assert generated_tokens / 2 < expected.num_generated_tokens < generated_tokens * 2
+
+
+def test_a_cache_makes_no_forecast_short(tmp_path):
+    source = write_rows(tmp_path / "rows.jsonl", pairs(20))
+    with closing(JudgmentCache(tmp_path / "cache")) as cache:
+        counting = [scripted_judge(cache=cache, mode="score") for _ in range(2)]
+        for judge in counting:
+            judge.engine._keeps_prompts = True
+            composed = CascadeJudge(PanelJudge([judge, scripted_judge(name="other")]), scripted_judge(name="strong"))
+            dry_run(source, judge=composed, rubric="helpfulness")
+    first, second = (len(judge.engine.prompts) for judge in counting)
+    assert first == second > 0
 
 
 class Clock:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Halves:
     def gain(self, found: JudgeEvaluation, before: JudgeEvaluation, *, chooses: bool) -> Estimate:
         """Return the gain over a judge on one half, with an interval of `CONFIRMING_LEVEL`."""
         taken = partial(self.taken, chooses=chooses)
-        drawn = {"resamples": self.resamples, "seed": self.seed, "level": CONFIRMING_LEVEL}
+        drawn: dict[str, Any] = {"resamples": self.resamples, "seed": self.seed, "level": CONFIRMING_LEVEL}
         gaps = (
             compare_judges_on_pairs(taken(found.pairs), taken(before.pairs), **drawn)
             if found.pairs

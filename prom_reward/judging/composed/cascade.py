@@ -124,8 +124,15 @@ class CascadeJudge(Judge):
 
     def seeded(self, seed: int) -> "CascadeJudge":
         """Return this judge with a seed for each of both that samples without one; what both count is joined."""
+        return self._with(self.cheap.seeded(seed), self.strong.seeded(seed))
+
+    def without_cache(self) -> "CascadeJudge":
+        """Return this judge without the caches of both."""
+        return self._with(self.cheap.without_cache(), self.strong.without_cache())
+
+    def _with(self, cheap: Judge, strong: Judge) -> "CascadeJudge":
         other = copy.copy(self)
-        other.cheap, other.strong = self.cheap.seeded(seed), self.strong.seeded(seed)
+        other.cheap, other.strong = cheap, strong
         return other
 
     def load(self) -> None:

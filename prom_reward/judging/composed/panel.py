@@ -96,8 +96,15 @@ class PanelJudge(Judge):
 
     def seeded(self, seed: int) -> "PanelJudge":
         """Return this judge with a seed for each that samples without one; what both count is joined."""
+        return self._with([one.seeded(seed) for one in self.judges])
+
+    def without_cache(self) -> "PanelJudge":
+        """Return this judge without the caches of all."""
+        return self._with([one.without_cache() for one in self.judges])
+
+    def _with(self, judges: list[Judge]) -> "PanelJudge":
         other = copy.copy(self)
-        other.judges = [one.seeded(seed) for one in self.judges]
+        other.judges = judges
         return other
 
     def load(self) -> None:
