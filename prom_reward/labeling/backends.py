@@ -61,7 +61,7 @@ class ProcessBackend:
 
     def machine(self, judge: Judge) -> Mapping[str, Any]:
         """Return the judge's `machine` with a worker's threads: a CPU's sums are split by them."""
-        return in_workers(judge.machine, {"threads": self._threads})
+        return _in_workers(judge.machine, {"threads": self._threads})
 
     def run(self, judge: Judge, shards: Iterator[Shard]) -> Iterator[tuple[Shard, Answers]]:
         """Yield every shard with its answers, in the order of completion.
@@ -104,9 +104,9 @@ def _run(pool: ProcessPoolExecutor, shards: Iterator[Shard], ahead: int) -> Iter
             yield waiting.pop(future), future.result()
 
 
-def in_workers(machine: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def _in_workers(machine: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """Return a judge's `machine` with what is known of the workers that have it; of a judge of judges that of each."""
-    nested = {name: in_workers(of, known) for name, of in machine.items() if isinstance(of, Mapping)}
+    nested = {name: _in_workers(of, known) for name, of in machine.items() if isinstance(of, Mapping)}
     return {**machine, **{name: value for name, value in known.items() if name in machine}, **nested}
 
 
