@@ -1,8 +1,9 @@
-"""Bounded reads and atomic writes of text files."""
+"""Bounded reads and atomic writes of text files; what a name says before it is opened."""
 
 import gzip
 import json
 import os
+import re
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,17 @@ MAX_SETTINGS_BYTES = 10 << 20  # settings, rubrics, calibrations: thousands of r
 MAX_TABLE_BYTES = 1 << 30  # a JSON file of rows is parsed as a whole; JSONL and Parquet have no such limit
 _MAX_INT_BITS = 1024
 _MAX_DEPTH = 100
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)
+
+
+def names_settings_file(text: str) -> bool:
+    """Whether a text is the name of a YAML or JSON file."""
+    return "\n" not in text and text.lower().endswith((".yaml", ".yml", ".json"))
+
+
+def names_hub_repository(text: str) -> bool:
+    """Whether a text has the form of a hub's id, `owner/name`; a folder may have it, too."""
+    return bool(_HUB_ID.fullmatch(text))
 
 
 def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding: str = "utf-8") -> str:

@@ -476,6 +476,7 @@ def test_an_adapter_of_others_takes_the_base_that_peft_names(tmp_path):
     ("adapter", "message"),
     [
         ("nothere", "nothere: no such folder; expected a folder with a LoRA adapter, or a hub id"),
+        ("~/nothere", "~/nothere: no such folder"),
         (".", "no adapter_model"),
     ],
 )

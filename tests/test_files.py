@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from prom_reward.errors import ConfigError, InputError, WorkError
-from prom_reward.files import leftovers, read_text, read_yaml, replacing, write_lines
+from prom_reward.files import leftovers, names_hub_repository, read_text, read_yaml, replacing, write_lines
 
 
 def test_a_file_is_read_up_to_its_bound(tmp_path):
@@ -97,3 +97,24 @@ def test_a_replaced_file_has_the_rights_of_any_new_file(tmp_path):
     write_lines(tmp_path / "a.jsonl", [])
     (tmp_path / "b").touch()
     assert (tmp_path / "a.jsonl").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("text", "is_id"),
+    [
+        ("owner/name", True),
+        ("owner/name-7b.v2_x", True),
+        ("name", False),
+        ("a/b/c", False),
+        ("./name", False),
+        ("../name", False),
+        ("/name", False),
+        ("~/name", False),
+        ("owner/", False),
+        ("owner/na me", False),
+        ("http://host", False),
+        ("package:name/folder", False),
+    ],
+)
+def test_a_hubs_id_is_an_owner_and_a_name(text, is_id):
+    assert names_hub_repository(text) is is_id

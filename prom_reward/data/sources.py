@@ -9,6 +9,7 @@ from prom_reward.data.preferences import CountedVerdicts
 from prom_reward.data.rows import BrokenRow, Row, RowIterator, read_rows
 from prom_reward.engines.model.hub import hub_answers
 from prom_reward.errors import InputError, RowError
+from prom_reward.files import names_hub_repository
 
 _PEEKED = 64
 
@@ -26,13 +27,8 @@ def open_source(source: str | Path, *, split: str = "train") -> RowIterator:
 
 def is_hub_id(source: str | Path) -> bool:
     """Whether a source is a data set's id on the hub."""
-    text = str(source)
-    return (
-        text.count("/") == 1
-        and not text.startswith((".", "/", "~"))
-        and not Path(text).exists()
-        and not Path(text).suffix
-    )
+    path = Path(source)
+    return names_hub_repository(str(source)) and not path.suffix and not path.exists()
 
 
 def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[Kind, list[Row | BrokenRow]]:

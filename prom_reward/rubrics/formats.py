@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import RubricError, near_miss
-from prom_reward.files import is_too_deep, read_yaml
+from prom_reward.files import is_too_deep, names_settings_file, read_yaml
 from prom_reward.rubrics.scale import ScoreScale
 
 _SCORE_KEY = re.compile(r"(?:orig_)?score[_ ]?(-?[0-9]{1,9})(?:_description)?", re.IGNORECASE)
@@ -59,11 +59,9 @@ def is_rendered(text: str) -> bool:
     return "\n" in text.strip() or text.lstrip().startswith("[")
 
 
-def is_file(value: object) -> bool:
+def is_rubric_file(value: object) -> bool:
     """Whether a value names a YAML or JSON file of rubrics."""
-    return isinstance(value, Path) or (
-        isinstance(value, str) and "\n" not in value and value.lower().endswith((".yaml", ".yml", ".json"))
-    )
+    return isinstance(value, Path) or (isinstance(value, str) and names_settings_file(value))
 
 
 def file_value(path: str | Path) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from prom_reward.errors import RubricError
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.forms import looks_like_checklist, parse_checklist
-from prom_reward.rubrics.formats import file_value, is_file
+from prom_reward.rubrics.formats import file_value, is_rubric_file
 from prom_reward.rubrics.rubric import Rubric, parse_rubrics
 
 AnyRubric = Rubric | Checklist
@@ -35,7 +35,7 @@ def read_rubrics(value: Any) -> tuple[AnyRubric, ...]:
 
 def _read(value: Any, *, allows_code: bool) -> tuple[AnyRubric, ...]:
     """Read rubrics; `allows_code` holds inside of a user's own file."""
-    if is_file(value):
+    if is_rubric_file(value):
         return _read_file(value)
     if isinstance(value, Rubric | Checklist):
         return (value,)

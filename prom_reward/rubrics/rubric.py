@@ -13,9 +13,9 @@ import yaml
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.formats import (
     file_value,
-    is_file,
     is_number,
     is_rendered,
+    is_rubric_file,
     json_value,
     mapping_fields,
     text_fields,
@@ -122,7 +122,7 @@ class Rubric:
             RubricError: The value is none of these, its levels do not fill its scale, or a file holds several rubrics.
             ConfigError: A file does not exist or is no YAML.
         """
-        if is_file(value):
+        if is_rubric_file(value):
             return _only(parse_rubrics(value), f"in {value}")
         match value:
             case Rubric():
@@ -144,7 +144,7 @@ def parse_rubrics(value: Any) -> tuple[Rubric, ...]:
 
     A file may also hold a list of rubrics, or a mapping of names to rubrics.
     """
-    if is_file(value):
+    if is_rubric_file(value):
         content = file_value(value)
         try:
             return parse_rubrics(content)

@@ -1,6 +1,5 @@
 """Runs the application under uvicorn until SIGTERM or Ctrl-C; SIGHUP reads the rubrics again."""
 
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable
@@ -10,14 +9,6 @@ import uvicorn
 from starlette.applications import Starlette
 
 from prom_reward.errors import InputError
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def listen(host: str, port: int) -> socket.socket:

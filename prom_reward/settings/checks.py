@@ -5,12 +5,20 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from prom_reward.engines.model.source import lacks_config, load_error, require_int8, resolve_path
+from prom_reward.engines.model.source import (
+    DEVICE_TYPES,
+    check_adapter_folder,
+    device_name_error,
+    lacks_config,
+    load_error,
+    require_int8,
+    resolve_path,
+)
 from prom_reward.engines.server.source import DECISION_APIS
 from prom_reward.errors import ConfigError
+from prom_reward.files import names_hub_repository
 from prom_reward.settings.judges import JudgeConfig
 
-_DEVICES = ("cpu", "cuda", "mps", "xpu")
 _GPU_FILES = ("nvidia*", "nvmap", "kfd", "dxg")  # NVIDIA's driver, Jetson's, AMD's, Windows Subsystem for Linux
 _PROMPT_KEYS = (
     *("prompt_style", "layout", "conversation", "chat_template_kwargs", "tokenizer", "model", "context_length"),
@@ -94,18 +102,17 @@ def check_weights(config: JudgeConfig) -> None:
 
 def _check_adapter(adapter: str) -> None:
     folder = Path(resolve_path(adapter))
-    if folder.is_dir() and not (folder / "adapter_model.safetensors").exists():
-        raise ConfigError(f"{folder}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
-    is_hub_id = adapter.count("/") == 1 and not adapter.startswith((".", "/"))
-    if not folder.is_dir() and not is_hub_id:
+    if folder.is_dir():
+        check_adapter_folder(folder)
+    elif not names_hub_repository(adapter):
         raise ConfigError(f"{adapter}: no such folder; expected a folder with a LoRA adapter, or a hub id (owner/name)")
 
 
 def check_device(name: str | None) -> None:
     """Raise ConfigError for a device that this machine cannot have; torch decides about the others when it loads."""
     kind, _, number = (name or "cpu").partition(":")
-    if kind not in _DEVICES or not (number.isdecimal() or kind == name or name is None):
-        raise ConfigError(f"got device={name!r}; expected cpu, cuda, mps, xpu or one like cuda:1")
+    if kind not in DEVICE_TYPES or not (number.isdecimal() or kind == name or name is None):
+        raise device_name_error(name)
     if kind == "cuda" and sys.platform == "linux" and not _has_gpu_driver():
         raise ConfigError(f"got device={name!r}, but this machine has no driver of a GPU; expected cpu")
 

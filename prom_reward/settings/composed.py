@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from prom_reward.errors import ConfigError
-from prom_reward.files import read_yaml
+from prom_reward.files import names_settings_file, read_yaml
 from prom_reward.judging.composed.escalation import EscalateBy
 from prom_reward.judging.composed.panel import Aggregate
-from prom_reward.settings.resolution import as_mapping, looks_like_file
+from prom_reward.settings.resolution import as_mapping
 from prom_reward.settings.validation import Strict, validated
 
 JudgeValue = str | dict[str, Any]
@@ -62,7 +62,7 @@ def composed_config(judge: str | Path | Mapping[str, Any]) -> CascadeConfig | Pa
     Raises:
         ConfigError: A key is unknown, or there are others beside it.
     """
-    if not isinstance(judge, Mapping) and not (isinstance(judge, str | Path) and looks_like_file(str(judge))):
+    if not isinstance(judge, Mapping) and not (isinstance(judge, str | Path) and names_settings_file(str(judge))):
         return None
     where = "judge" if isinstance(judge, Mapping) else str(judge)
     settings = judge if isinstance(judge, Mapping) else as_mapping(read_yaml(judge), where)

@@ -11,7 +11,7 @@ import yaml
 
 from prom_reward.engines.server.source import DECISION_APIS
 from prom_reward.errors import ConfigError, near_miss
-from prom_reward.files import read_yaml
+from prom_reward.files import names_hub_repository, names_settings_file, read_yaml
 from prom_reward.settings.checks import check_decisions, check_engine
 from prom_reward.settings.judges import JudgeConfig
 from prom_reward.settings.validation import validated
@@ -85,12 +85,12 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
         return text, dict(judge_presets()[text])
     if text.startswith(("http://", "https://")):
         return "judge", {"name": _host(text), "url": text}
-    if looks_like_file(text):
+    if names_settings_file(text):
         return text, {"name": Path(text).stem, **_with_files_beside(as_mapping(read_yaml(text), text), Path(text))}
     if _is_folder(text):
         settings = _base_settings(Path(text)) if _is_adapter_folder(text) else {"model": text}
         return text, {"name": Path(text).resolve().name, **settings}
-    if "://" not in text and text.count("/") == 1 and not text.startswith((".", "/")):
+    if names_hub_repository(text):
         return text, {"name": text.partition("/")[2], "model": text}
     raise ConfigError(
         f"unknown judge {text!r}; expected one of {', '.join(judge_presets())}, a folder with a model, a hub id "
@@ -165,11 +165,6 @@ def _merged(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
         if isinstance(settings.get(part), Mapping) and isinstance(overrides.get(part), Mapping):
             merged[part] = {**settings[part], **overrides[part]}
     return merged
-
-
-def looks_like_file(text: str) -> bool:
-    """Whether a text is the name of a YAML or JSON file."""
-    return "\n" not in text and text.lower().endswith((".yaml", ".yml", ".json"))
 
 
 def as_mapping(value: Any, where: str | Path) -> dict[str, Any]:

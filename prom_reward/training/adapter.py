@@ -11,6 +11,7 @@ import torch
 from prom_reward.engines.model.adapter_stamp import weights_digest, write_stamp
 from prom_reward.engines.model.adapters import attach_adapter
 from prom_reward.engines.model.loading import LoadedModel
+from prom_reward.engines.model.source import ADAPTER_WEIGHTS
 from prom_reward.errors import ConfigError
 from prom_reward.training.arguments import AdapterRun, first_line, identifying_arguments, lora_config, trainer_arguments
 from prom_reward.training.checkpoints import claim_checkpoints, examples_digest, finished_checkpoint
@@ -107,7 +108,7 @@ def save_adapter(model: Any, out: Path, stamp: Mapping[str, Any]) -> None:
     from safetensors.torch import load_file, save_file
 
     model.save_pretrained(str(out))
-    path = out / "adapter_model.safetensors"
+    path = out / ADAPTER_WEIGHTS
     tensors = {name: value.to(torch.bfloat16).contiguous() for name, value in load_file(path).items()}
     save_file(tensors, path, metadata={"format": "pt"})
     write_stamp(out, stamp)

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from prom_reward.errors import InputError
-from prom_reward.serving.server import is_loopback, listen
+from prom_reward.serving.server import listen
 from tests.serving.served_process import served_process
 
 
@@ -72,11 +72,3 @@ def test_sighup_and_a_route_read_the_rubrics_again_and_keep_the_old_ones_if_they
 def test_a_taken_port_is_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="cannot listen on"):
         listen("127.0.0.1", taken.getsockname()[1])
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("example.org", False)],
-)
-def test_loopback_addresses_are_known(host, expected):
-    assert is_loopback(host) is expected

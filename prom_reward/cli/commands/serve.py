@@ -12,6 +12,7 @@ from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import load_now, quiet_libraries, stderr
 from prom_reward.cli.parts.options import given
 from prom_reward.config import load_judge, load_rubric
+from prom_reward.engines.server.source import is_loopback
 from prom_reward.errors import MissingPackageError, PromRewardError
 from prom_reward.rewards.batch import RowReader
 from prom_reward.rewards.judgment_log import JudgmentLog
@@ -104,7 +105,7 @@ def serve(
     quiet_libraries()
     from prom_reward.serving.app import make_app
     from prom_reward.serving.batcher import BatchLimits
-    from prom_reward.serving.server import is_loopback, listen, run_server
+    from prom_reward.serving.server import listen, run_server
     from prom_reward.serving.service import JudgeService
 
     overrides: dict[str, Any] = given(

@@ -6,7 +6,6 @@ window, recurrent state) takes one prompt.
 
 import copy
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from prom_reward.engines.model.forward import forward_last
 from prom_reward.engines.prefix.prefill import SharedPrefill
 from prom_reward.engines.prefix.step_attention import Step, step_attention
 from prom_reward.engines.prefix.tree_attention import States
+from prom_reward.engines.tokens.encoding import num_shared
 
 
 class BatchCache:
@@ -97,7 +97,7 @@ def prefilled(
     logits, caches, computed = _all_together(model, prompts, prefill)
     if model.device.type != "cpu":
         return logits, BatchCache(model, caches, lengths), computed
-    size = _num_shared(prompts)
+    size = num_shared(*prompts)
     shared = [_split(caches, layer, size) for layer in range(len(caches[0].layers))]
     return logits, BatchCache(model, caches, [length - size for length in lengths], shared), computed
 
@@ -130,11 +130,6 @@ def _cache_of(model: Any, states: Sequence[States]) -> Any:
     for layer, (keys, values) in enumerate(states):
         cache.update(keys, values, layer)
     return cache
-
-
-def _num_shared(prompts: Sequence[Sequence[int]]) -> int:
-    """Return how many tokens all prompts have in common at their beginning."""
-    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*prompts, strict=False)))
 
 
 def _split(caches: Sequence[Any], layer: int, size: int) -> States:

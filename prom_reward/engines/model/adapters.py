@@ -8,12 +8,17 @@ from safetensors import SafetensorError
 
 from prom_reward.engines.model.adapter_stamp import STAMP_FILE, read_stamp, weights_digest
 from prom_reward.engines.model.hub import is_local_only
-from prom_reward.engines.model.source import ModelSource, load_error, resolve_path
-from prom_reward.errors import ConfigError
+from prom_reward.engines.model.source import (
+    ADAPTER_WEIGHTS,
+    ModelSource,
+    check_adapter_folder,
+    load_error,
+    resolve_path,
+)
 
 logger = logging.getLogger(__name__)
 
-_ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors", STAMP_FILE]
+_ADAPTER_FILES = ["adapter_config.json", ADAPTER_WEIGHTS, STAMP_FILE]
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError)
 """Raised by transformers, peft and the hub's client for weights that cannot be loaded."""
 
@@ -54,6 +59,5 @@ def adapter_folder(source: ModelSource) -> str:
             )
         except LOAD_ERRORS as error:
             raise load_error(folder, folder, error) from error
-    if not (Path(folder) / "adapter_model.safetensors").exists():
-        raise ConfigError(f"{folder}: got no adapter_model.safetensors; expected a LoRA adapter saved by peft")
+    check_adapter_folder(folder)
     return folder

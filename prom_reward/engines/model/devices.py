@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from prom_reward.engines.model.source import DtypeName
+from prom_reward.engines.model.source import DEVICE_TYPES, DtypeName, device_name_error
 from prom_reward.errors import ConfigError
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -21,12 +21,12 @@ def resolve_device(name: str | None) -> torch.device:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError:
         device = None
-    if device is None or device.type not in ("cpu", "cuda", "mps", "xpu"):
-        raise ConfigError(f"got device={name!r}; expected cpu, cuda, mps, xpu or one like cuda:1")
+    if device is None or device.type not in DEVICE_TYPES:
+        raise device_name_error(name)
     return device
 
 
-def check_device(name: str | None) -> torch.device:
+def present_device(name: str | None) -> torch.device:
     """Return the device of a name; raise ConfigError if this machine does not have it."""
     device = resolve_device(name)
     if device.type != "cpu" and not torch.get_device_module(device).is_available():

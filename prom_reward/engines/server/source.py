@@ -99,11 +99,7 @@ class ServerSource:
     @property
     def is_loopback(self) -> bool:
         """Whether the server is on this machine."""
-        host = self.parts.hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost" or host.endswith(".localhost")
+        return is_loopback(self.parts.hostname or "")
 
     @property
     def parts(self) -> SplitResult:
@@ -127,6 +123,14 @@ class ServerSource:
         if not key or len(key.split()) != 1:
             raise ConfigError(f"server: api_key_file {self.api_key_file!r} holds no key; expected it as the only word")
         return key
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address, or a name of it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _checked_url(url: str) -> str:

@@ -75,9 +75,7 @@ class PromptEncoder:
         if labels not in self._label_cache:
             self._check_verdicts(labels)
             tails = {label: self._continuation(RESULT_MARKER, f"{RESULT_MARKER} {label}") for label in labels}
-            first, *others = tails.values()
-            shared = min([len(first), *(num_shared(first, other) for other in others)])
-            shared = min(shared, min(len(tail) for tail in tails.values()) - 1)
+            shared = min(num_shared(*tails.values()), min(map(len, tails.values())) - 1)
             lead = next(iter(tails.values()))[:shared]
             found = {label: tuple(tail[shared:]) for label, tail in tails.items()}
             self._label_cache[labels] = LabelTokens(tuple(lead), found)
@@ -200,9 +198,10 @@ def decoded(tokenizer: Any, ids: Sequence[int]) -> str:
     return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def num_shared(first: Sequence[int], second: Sequence[int]) -> int:
-    """Return the length of the common beginning."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+def num_shared(*sequences: Sequence[int]) -> int:
+    """Return how many tokens all sequences have in common at their beginning."""
+    columns = zip(*sequences, strict=False)
+    return sum(1 for _ in takewhile(lambda column: column.count(column[0]) == len(column), columns))
 
 
 def _append_text(runs: list[int | str], text: str) -> None:

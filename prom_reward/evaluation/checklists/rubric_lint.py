@@ -15,7 +15,7 @@ from prom_reward.evaluation.checklists.criterion_use import lint_use
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.base import Judge
 from prom_reward.rubrics.checklists.checklist import Checklist
-from prom_reward.rubrics.formats import file_value, is_file
+from prom_reward.rubrics.formats import file_value, is_rubric_file
 from prom_reward.rubrics.lint.finding import Finding
 from prom_reward.rubrics.lint.lint import lint_rubrics
 from prom_reward.rubrics.lint.unread_keys import lint_keys
@@ -65,7 +65,7 @@ def lint_file(rubric: str | Path) -> RubricLint:
         )
         return RubricLint(findings=(finding,), rubrics=())
     findings = lint_rubrics(rubrics)
-    if is_file(rubric) and len(rubrics) == 1 and isinstance(rubrics[0], Checklist):
+    if is_rubric_file(rubric) and len(rubrics) == 1 and isinstance(rubrics[0], Checklist):
         findings = [*lint_keys(file_value(rubric), rubrics[0]), *findings]
     return RubricLint(findings=tuple(findings), rubrics=rubrics)
 

@@ -9,7 +9,8 @@ from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.lint import wording
 from prom_reward.rubrics.lint.finding import Finding
 
-_SMALL_SHARE = 0.01
+SMALL_SHARE = 0.01
+"""A smaller share of all weight hardly matters."""
 _SMALL_OF_MEAN = 0.1
 
 Problem = tuple[str, str]
@@ -107,7 +108,7 @@ def _sibling_problems(
             yield (number,), ("no_weight", f"{one.text!r:.70} has the weight 0, so it cannot matter; drop it")
         elif (
             combine == "mean"
-            and share < _SMALL_SHARE
+            and share < SMALL_SHARE
             and abs(one.weight) < _SMALL_OF_MEAN * math.fsum(sizes) / len(sizes)
         ):
             yield (

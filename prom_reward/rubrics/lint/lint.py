@@ -5,12 +5,10 @@ from itertools import combinations
 
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.lint import wording
-from prom_reward.rubrics.lint.checklist_rules import lint_checklist
+from prom_reward.rubrics.lint.checklist_rules import SMALL_SHARE, lint_checklist
 from prom_reward.rubrics.lint.finding import Finding
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.rubrics.rubric import Rubric
-
-_SMALL_SHARE = 0.01
 
 
 def lint_rubrics(rubrics: Sequence[AnyRubric]) -> list[Finding]:
@@ -47,7 +45,7 @@ def _lint_set(rubrics: Sequence[AnyRubric]) -> Iterator[Finding]:
             yield Finding(rule="same_name", rubric=one.name, message="two have this name; metrics and logs mix them up")
         if twin := next((other for other in earlier if _asks(other) == _asks(one)), None):
             yield Finding(rule="duplicate", rubric=one.name, message=f"asks the same as {twin.name!r}; keep one")
-        if one.weight < _SMALL_SHARE * total:
+        if one.weight < SMALL_SHARE * total:
             share = one.weight / total
             yield Finding(rule="small_weight", rubric=one.name, message=f"has {share:.2g} of all weight; drop it")
 

@@ -105,7 +105,9 @@ def test_a_key_comes_from_the_environment_or_a_file(tmp_path, monkeypatch):
         ("[::1]", True),
         ("localhost", True),
         ("10.0.0.1", False),
+        ("0.0.0.0", False),
         ("a.example", False),
+        ("a.localhost", True),
     ],
 )
 def test_what_is_on_this_machine_is_known(host, expected):
