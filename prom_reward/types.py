@@ -1,9 +1,9 @@
 """The values that pass between the stages, all frozen, and the Conversation protocol.
 
 ScoreScale, Rubric, Checklist       the criteria (from `prom_reward.rubrics`)
-GradingRequest, ComparisonRequest   a judge's input
+GradingRequest, ComparisonRequest   a judge's input; one of them is a JudgeRequest
 JudgePrompt, Readout, TextSpan      an engine's input, what it may read besides, and the parts of its rendered text
-Outcome, Judgment, Comparison       a judge's output (from `prom_reward.answers`)
+Outcome, Judgment, Comparison       a judge's output (from `prom_reward.answers`); one of the last two is a JudgeAnswer
 Conversation                        writes a prompt as one model's conversation
 """
 
@@ -26,7 +26,9 @@ __all__ = [
     "ComparisonRequest",
     "Conversation",
     "GradingRequest",
+    "JudgeAnswer",
     "JudgePrompt",
+    "JudgeRequest",
     "Judgment",
     "Outcome",
     "Readout",
@@ -101,7 +103,13 @@ class ComparisonRequest:
         return replace(self, response_a=self.response_b, response_b=self.response_a)
 
 
-def _check_request(request: "GradingRequest | ComparisonRequest", texts: Sequence[str]) -> None:
+JudgeRequest = GradingRequest | ComparisonRequest
+"""What a judge is asked for."""
+JudgeAnswer = Judgment | Comparison
+"""What a judge answers."""
+
+
+def _check_request(request: JudgeRequest, texts: Sequence[str]) -> None:
     """Refuse values that are not texts, and read the rubric."""
     for name in texts:
         value = getattr(request, name)

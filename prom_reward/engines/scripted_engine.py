@@ -8,8 +8,8 @@ from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.engines.tokens.verdict import find_verdict
 from prom_reward.types import JudgePrompt
 
-Answer = str | Generation | Exception
-Script = Callable[[JudgePrompt], Answer] | Iterable[Answer]
+ScriptedAnswer = str | Generation | Exception
+Script = Callable[[JudgePrompt], ScriptedAnswer] | Iterable[ScriptedAnswer]
 
 
 class ScriptedEngine(Engine):
@@ -99,7 +99,7 @@ class ScriptedEngine(Engine):
             score_logprobs=self._logprobs(verdict.text, prompt.labels) if verdict else None,
         )
 
-    def _answer(self, prompt: JudgePrompt) -> Answer:
+    def _answer(self, prompt: JudgePrompt) -> ScriptedAnswer:
         if callable(self._script):
             try:
                 return self._script(prompt)
@@ -116,7 +116,7 @@ class ScriptedEngine(Engine):
         return {other: log(max(self._confidence if other == label else rest, 1e-12)) for other in labels}
 
 
-def _script_name(script: Callable[[JudgePrompt], Answer] | list[Answer]) -> str:
+def _script_name(script: Callable[[JudgePrompt], ScriptedAnswer] | list[ScriptedAnswer]) -> str:
     if isinstance(script, list):
         return blake2b(repr(script).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return str(getattr(script, "__qualname__", type(script).__qualname__))

@@ -18,7 +18,7 @@ from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.model.adapters import adapter_folder
 from prom_reward.engines.model.devices import resolve_device, resolve_dtype
 from prom_reward.engines.model.source import ModelSource, resolve_path, weights_path
-from prom_reward.engines.tokens.label_probs import Row, Tokens
+from prom_reward.engines.tokens.label_probs import LogprobsAt, Tokens
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
 
 _TOP_LOGPROBS = 20  # vLLM's own limit for the most likely tokens
@@ -49,7 +49,7 @@ class VllmSequence:
     computed_tokens: int = 0
     """Prompt tokens that were not in vLLM's prefix cache."""
 
-    def row(self, index: int) -> Row:
+    def row(self, index: int) -> LogprobsAt:
         """Return the known part of the distribution from which the token at an index was drawn."""
         return lambda tokens: {token: self.rows[index][token] for token in tokens} if self._names(tokens) else None
 

@@ -38,7 +38,7 @@ _NAMES = {
 _KINDS = {"expected": "expected score", "integer": "integer", "judge": "judge"}
 _BASELINES = ("length", "overlap", "constant", "people")
 
-Table = list[tuple[str, list[Estimate | None]]]
+FigureTable = list[tuple[str, list[Estimate | None]]]
 """Rows with a name and a figure for each column."""
 
 
@@ -104,14 +104,14 @@ def _scale(rubrics: Iterable[Rubric]) -> tuple[float, float]:
     return (min(ends), max(ends)) if ends else (1, 5)
 
 
-def _table(found: JudgeEvaluation) -> tuple[list[str], Table]:
+def _table(found: JudgeEvaluation) -> tuple[list[str], FigureTable]:
     """Return the names of the columns (judge, second judge, baselines) and the rows."""
     sides = [found.figures, *([found.against.figures] if found.against else [])]
     measures = [_measures(side) for side in sides]
     given = {kind for kinds in measures[0].values() for kind in kinds}
     kinds = [kind for kind in _KINDS if kind in given]
     baselines = [kind for kind in _BASELINES if kind in given]
-    table: Table = []
+    table: FigureTable = []
     for name, own in measures[0].items():
         cells = [side.get(name, {}).get(kind) for side in measures for kind in kinds]
         table.append((_NAMES.get(name, name), [*cells, *(own.get(kind) for kind in baselines)]))

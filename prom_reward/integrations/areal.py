@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from prom_reward.errors import UnscoredError
-from prom_reward.integrations.configured import Rollout, configured_reward, reward_of, rollout_reward
+from prom_reward.integrations.configured import RolloutArguments, configured_reward, reward_of, rollout_reward
 from prom_reward.serving.protocols import rendered
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ async def _awaited_reward(
     return _scored(await rollout_reward(*_rollout(prompt, completions, answer, row)))
 
 
-def _rollout(prompt: Any, completion: str, answer: Any, row: Mapping[str, Any]) -> Rollout:
+def _rollout(prompt: Any, completion: str, answer: Any, row: Mapping[str, Any]) -> RolloutArguments:
     columns = {**({} if answer in (None, "") else {"reference_answer": answer}), **row}
     messages = columns.pop("messages", None)  # of the row that the prompt was rendered from
     given = messages or (rendered.conversation(prompt) if isinstance(prompt, str) else prompt)

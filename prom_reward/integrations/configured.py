@@ -22,7 +22,7 @@ from prom_reward.types import GradingRequest, Judgment
 JUDGE, RUBRIC, ON_UNSCORED = "PROM_REWARD_JUDGE", "PROM_REWARD_RUBRIC", "PROM_REWARD_ON_UNSCORED"
 TOPOLOGY = "PROM_REWARD_TOPOLOGY"
 
-Rollout = tuple[PromptValue, PromptValue, Mapping[str, Any]]
+RolloutArguments = tuple[PromptValue, PromptValue, Mapping[str, Any]]
 """A prompt, a completion and the other columns of its row."""
 
 
@@ -54,7 +54,7 @@ def compares_groups() -> bool:
     return bool(os.environ.get(TOPOLOGY))
 
 
-async def group_rewards(rollouts: Sequence[Rollout]) -> list[float | None]:
+async def group_rewards(rollouts: Sequence[RolloutArguments]) -> list[float | None]:
     """Return the rewards of the rollouts to one prompt, from comparing them; None for one that nothing places.
 
     Raises:

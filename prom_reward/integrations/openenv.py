@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from prom_reward.errors import UnscoredError
-from prom_reward.integrations.configured import Rollout, reward_of, rollout_reward
+from prom_reward.integrations.configured import RolloutArguments, reward_of, rollout_reward
 from prom_reward.prompts.transcripts import PromptValue
 
 Reads = Callable[[Any, Any], PromptValue]
@@ -31,13 +31,13 @@ def judge_rubric(*, prompt: Reads, response: Reads, columns: Mapping[str, Any] |
 
         def forward(self, action: Any, observation: Any) -> float | Awaitable[float]:
             """Return the reward of an action; on an event loop a coroutine of it, as the base class awaits."""
-            row: Rollout = prompt(action, observation), response(action, observation), columns or {}
+            row: RolloutArguments = prompt(action, observation), response(action, observation), columns or {}
             return _awaited(row) if _is_on_loop() else _scored(reward_of(*row))
 
     return JudgeRubric()
 
 
-async def _awaited(row: Rollout) -> float:
+async def _awaited(row: RolloutArguments) -> float:
     return _scored(await rollout_reward(*row))
 
 

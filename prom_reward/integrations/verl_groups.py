@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prom_reward.errors import ConfigError, UnscoredError
-from prom_reward.integrations.configured import Rollout, filled, group_rewards
+from prom_reward.integrations.configured import RolloutArguments, filled, group_rewards
 from prom_reward.integrations.verl import compute_score, rollout
 from prom_reward.serving.gathering import Gathering
 
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
                 told = f"got reward.num_workers={config.reward.num_workers}; expected 1, so that groups meet"
                 raise ConfigError(f"{told} (it only waits for the judge's server)")
             self._size = int(config.actor_rollout_ref.rollout.n)
-            self._groups: Gathering[Rollout, float] = Gathering(longest_wait_s=_LONGEST_WAIT_S)
+            self._groups: Gathering[RolloutArguments, float] = Gathering(longest_wait_s=_LONGEST_WAIT_S)
 
         async def run_single(self, data: Any) -> dict[str, Any]:
             """Return the reward of a rollout, whose last sequence counts."""
@@ -62,7 +62,7 @@ def __getattr__(name: str) -> Any:
     return GroupRewardManager
 
 
-async def _compared(rollouts: list[Rollout], size: int) -> list[float]:
+async def _compared(rollouts: list[RolloutArguments], size: int) -> list[float]:
     if len(rollouts) < size:
         raise UnscoredError(
             f"got {len(rollouts)} of {size} rollouts to a prompt within {_LONGEST_WAIT_S:g} s; expected all, since "

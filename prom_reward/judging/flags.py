@@ -11,6 +11,7 @@ from prom_reward.types import (
     Comparison,
     ComparisonRequest,
     GradingRequest,
+    JudgeAnswer,
     Judgment,
     Outcome,
     Rubric,
@@ -102,5 +103,5 @@ class FlagPolicy:
         prob_a = {"tie": 0.5, "A": 1.0, "B": 0.0}[winner]
         return replace(flagged, outcome=Outcome.SCORED, winner=winner, prob_a=prob_a, error=said)
 
-    def _is_mark_alone(self, answer: Judgment | Comparison) -> bool:
+    def _is_mark_alone(self, answer: JudgeAnswer) -> bool:
         return self.on_flag == "log" or answer.outcome is Outcome.ENGINE_FAILED

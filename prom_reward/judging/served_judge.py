@@ -16,7 +16,7 @@ from prom_reward.engines.server.stats import ServerStats
 from prom_reward.errors import ConfigError
 from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeRequest, Judgment, Outcome
 
 if TYPE_CHECKING:
     from prom_reward.engines.server.transport.client import ServerClient
@@ -121,7 +121,7 @@ class ServedJudge(Judge):
         client: "ServerClient",
         path: str,
         key: str,
-        requests: Sequence[GradingRequest | ComparisonRequest],
+        requests: Sequence[JudgeRequest],
         kind: type[AnswerT],
     ) -> list[AnswerT]:
         """Return the server's answers, in order; runs on the private loop."""
@@ -138,7 +138,7 @@ class ServedJudge(Judge):
         client: "ServerClient",
         path: str,
         key: str,
-        requests: Sequence[GradingRequest | ComparisonRequest],
+        requests: Sequence[JudgeRequest],
         kind: type[AnswerT],
     ) -> list[AnswerT]:
         from prom_reward.engines.server.transport.client import RequestFailedError
@@ -224,7 +224,7 @@ def _other_judge(source: ServerSource) -> str:
     return f"the server {source.url} serves another judge than before; start it with the same one, or load it again"
 
 
-def _json(request: GradingRequest | ComparisonRequest) -> dict[str, Any]:
+def _json(request: JudgeRequest) -> dict[str, Any]:
     """Return a request's fields as JSON values."""
     fields = {name: getattr(request, name) for name in request.__slots__ if name != "rubric"}
     return {**fields, "rubric": request.rubric.to_dict()}

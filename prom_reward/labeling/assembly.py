@@ -12,11 +12,11 @@ from prom_reward.errors import InputError
 from prom_reward.files import replacing, write_records
 from prom_reward.labeling.labeled_rows import labeled_values
 from prom_reward.labeling.planning import RequestIndex, cut_rows
-from prom_reward.labeling.requests import Answers, Request, request_key
+from prom_reward.labeling.requests import Answers, request_key
 from prom_reward.labeling.shards import LabelFolder
 from prom_reward.labeling.task import LabelingTask, PlannedRow
 from prom_reward.labeling.verdicts import PairRanking, ResponseVerdict, pair_columns
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeRequest, Judgment
 
 MAX_PROBLEMS = 100
 """The number of problems that are kept in memory."""
@@ -87,7 +87,7 @@ class AnswerBook:
         """Return the comparison on a request; InputError if it was never asked."""
         return self._answer(request, Comparison)
 
-    def _answer(self, request: Request, kind: type[_A]) -> _A:
+    def _answer(self, request: JudgeRequest, kind: type[_A]) -> _A:
         key = request_key(request)
         try:
             answer = self._answers(self._index.owner(key))[key]

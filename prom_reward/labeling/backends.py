@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from prom_reward.errors import WorkError
 from prom_reward.judging.base import Judge
-from prom_reward.labeling.requests import Answers, Request, judge_requests
+from prom_reward.labeling.requests import Answers, judge_requests
 from prom_reward.labeling.shards import Shard
+from prom_reward.types import JudgeRequest
 
 _AHEAD = 2  # shards queued for each process, so that none is idle while shards are planned
 _worker_judge: Judge | None = None
@@ -132,6 +133,6 @@ def _end_if_told(told_to_end: Connection) -> None:
         os._exit(1)
 
 
-def _judge(requests: Mapping[str, Request]) -> Answers:
+def _judge(requests: Mapping[str, JudgeRequest]) -> Answers:
     assert _worker_judge is not None
     return judge_requests(_worker_judge, requests)

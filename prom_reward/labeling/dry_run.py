@@ -16,9 +16,10 @@ from prom_reward.data.rows import RowIterator
 from prom_reward.judging.base import Judge
 from prom_reward.labeling.assembly import MAX_PROBLEMS
 from prom_reward.labeling.planning import RequestIndex
-from prom_reward.labeling.requests import Answer, Request, judge_requests, request_key, request_texts
+from prom_reward.labeling.requests import judge_requests, request_key, request_texts
 from prom_reward.labeling.task import LabelingTask, Method, SourceReader, open_task
 from prom_reward.rubrics.reading import RubricLike
+from prom_reward.types import JudgeAnswer, JudgeRequest
 
 _SAMPLE_ROWS = 64  # as many as a shard has, so that batches are as large as in the work
 _FIRST_REQUESTS = 16
@@ -61,7 +62,7 @@ class DryRun:
     """Requests that are equal to one of them."""
     num_characters: int = 0
     """Characters of the requests' texts."""
-    sample: list[Request] = field(default_factory=list)
+    sample: list[JudgeRequest] = field(default_factory=list)
     """The requests of rows drawn from the whole input."""
     timing: SampleTiming | None = None
     """The judging of the sample; None if there is no request."""
@@ -137,7 +138,7 @@ def _read(rows: RowIterator, task: LabelingTask, judges_repeats: bool, seed: int
     """Count the requests of all rows and draw a sample of rows, without holding the others."""
     draw = random.Random(seed)  # noqa: S311  # nothing here is a secret
     found = DryRun(kind=task.kind, recognition=Recognition(task.recognition.where))
-    sample: list[list[Request]] = []
+    sample: list[list[JudgeRequest]] = []
     with tempfile.TemporaryDirectory() as folder:
         index = RequestIndex(Path(folder) / "requests.sqlite")
         for row in rows:
@@ -163,7 +164,7 @@ def _read(rows: RowIterator, task: LabelingTask, judges_repeats: bool, seed: int
     return found
 
 
-def _timed(judge: Judge, sample: Sequence[Request], mean_length: float) -> SampleTiming:
+def _timed(judge: Judge, sample: Sequence[JudgeRequest], mean_length: float) -> SampleTiming:
     """Judge a sample; its first request is judged twice, so that loading does not count.
 
     Args:
@@ -194,7 +195,7 @@ def _timed(judge: Judge, sample: Sequence[Request], mean_length: float) -> Sampl
     )
 
 
-def _judged(judge: Judge, requests: Mapping[str, Request]) -> tuple[dict[str, Answer], float]:
+def _judged(judge: Judge, requests: Mapping[str, JudgeRequest]) -> tuple[dict[str, JudgeAnswer], float]:
     start = time.perf_counter()
     answers = judge_requests(judge, requests)
     return answers, time.perf_counter() - start
@@ -212,5 +213,5 @@ def _regressed(lengths: Sequence[int], tokens: Sequence[int], mean_length: float
     return max(0.0, fmean(tokens) + slope * (mean_length - fmean(lengths)))
 
 
-def _length(request: Request) -> int:
+def _length(request: JudgeRequest) -> int:
     return sum(map(len, request_texts(request)))

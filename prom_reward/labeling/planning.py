@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
-from prom_reward.labeling.requests import Request, request_key
+from prom_reward.labeling.requests import request_key
 from prom_reward.labeling.shards import Shard
 from prom_reward.labeling.task import PlannedRow
+from prom_reward.types import JudgeRequest
 
 
 class RequestIndex:
@@ -95,7 +96,7 @@ def digest_rows(rows: list[Row | BrokenRow]) -> str:
 
 def plan_shard(planned: list[PlannedRow], start: int, index: RequestIndex) -> Shard:
     """Return a shard with the requests that belong to it."""
-    requests: dict[str, Request] = {}
+    requests: dict[str, JudgeRequest] = {}
     for request in (request for one in planned for request in one.requests()):
         key = request_key(request)
         if index.claim(key, start):

@@ -9,15 +9,13 @@ from prom_reward.errors import RowError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.rubrics.reading import rubric_from_dict
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeAnswer, JudgeRequest, Judgment
 
-Request = GradingRequest | ComparisonRequest
-Answer = Judgment | Comparison
-Answers = Mapping[str, Answer]
+Answers = Mapping[str, JudgeAnswer]
 """Answers by the keys of their requests."""
 
 
-def request_key(request: Request) -> str:
+def request_key(request: JudgeRequest) -> str:
     """Return the digest of everything that the judge sees of a request."""
     scale = request.rubric.scale
     has_reference = request.reference_answer is not None
@@ -25,13 +23,13 @@ def request_key(request: Request) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
-def request_texts(request: Request) -> list[str]:
+def request_texts(request: JudgeRequest) -> list[str]:
     """Return all texts of a request."""
     reference = [] if request.reference_answer is None else [request.reference_answer]
     return [request.instruction, *_responses(request), *reference, request.rubric.text]
 
 
-def request_to_json(request: Request) -> dict[str, Any]:
+def request_to_json(request: JudgeRequest) -> dict[str, Any]:
     """Return a request as JSON values."""
     return {
         "instruction": request.instruction,
@@ -41,7 +39,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
     }
 
 
-def request_from_json(values: Mapping[str, Any]) -> Request:
+def request_from_json(values: Mapping[str, Any]) -> JudgeRequest:
     """Return the request that `request_to_json` wrote."""
     shared = {
         "instruction": values["instruction"],
@@ -56,12 +54,12 @@ def request_from_json(values: Mapping[str, Any]) -> Request:
     raise RowError(f"got {values['responses']!r:.60} as a request's responses; expected one or two strings")
 
 
-def answer_from_json(values: Mapping[str, Any]) -> Answer:
+def answer_from_json(values: Mapping[str, Any]) -> JudgeAnswer:
     """Return the answer whose `to_dict` gave these values."""
     return Comparison.from_dict(values) if "winner" in values else Judgment.from_dict(values)
 
 
-def judge_requests(judge: Judge, requests: Mapping[str, Request]) -> dict[str, Answer]:
+def judge_requests(judge: Judge, requests: Mapping[str, JudgeRequest]) -> dict[str, JudgeAnswer]:
     """Judge requests, which may be batched, and return the answers by key."""
     grading = {key: one for key, one in requests.items() if isinstance(one, GradingRequest)}
     comparing = {key: one for key, one in requests.items() if isinstance(one, ComparisonRequest)}
@@ -70,7 +68,7 @@ def judge_requests(judge: Judge, requests: Mapping[str, Request]) -> dict[str, A
     return dict(zip(grading, judgments, strict=True)) | dict(zip(comparing, comparisons, strict=True))
 
 
-def _responses(request: Request) -> tuple[str, ...]:
+def _responses(request: JudgeRequest) -> tuple[str, ...]:
     if isinstance(request, GradingRequest):
         return (request.response,)
     return (request.response_a, request.response_b)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from prom_reward.errors import InputError, RowError, WorkError
 from prom_reward.files import leftovers, write_lines
-from prom_reward.labeling.requests import Answers, Request, answer_from_json
-from prom_reward.types import Outcome
+from prom_reward.labeling.requests import Answers, answer_from_json
+from prom_reward.types import JudgeRequest, Outcome
 
 _SHARD_NAME = re.compile(r"(?P<start>[0-9]{9,18})-(?P<end>[0-9]{9,18})\.jsonl")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RowError)  # not written here
@@ -33,7 +33,7 @@ class Shard:
     """Rows of the range."""
     rows_digest: str
     """A digest of the rows' content, which tells whether the input is still the same."""
-    requests: Mapping[str, Request] = field(repr=False)
+    requests: Mapping[str, JudgeRequest] = field(repr=False)
     """The requests that no earlier shard has, by key."""
 
 

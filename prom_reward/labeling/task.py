@@ -12,9 +12,8 @@ from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.data.sources import open_source, recognize
 from prom_reward.data.spreading import spread_pairs
 from prom_reward.errors import ConfigError, InputError
-from prom_reward.labeling.requests import Request
 from prom_reward.rubrics.reading import AnyRubric, RubricLike, read_rubrics
-from prom_reward.types import ComparisonRequest, GradingRequest
+from prom_reward.types import ComparisonRequest, GradingRequest, JudgeRequest
 
 Method = Literal["grade", "rank", "both"]
 """Grade every response, rank the two sides of each pair, or do both."""
@@ -67,7 +66,7 @@ class PlannedRow:
         """The row's columns; none if it cannot be read."""
         return self.row.values if isinstance(self.row, Row) else {}
 
-    def requests(self) -> Iterator[Request]:
+    def requests(self) -> Iterator[JudgeRequest]:
         """Yield all requests."""
         yield from chain.from_iterable(self.grading)
         yield from chain.from_iterable(self.comparing)

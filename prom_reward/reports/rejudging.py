@@ -18,7 +18,7 @@ from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenRows:
     """What there is to say about rows that were written."""
 
     left_out: list[str]
@@ -41,7 +41,7 @@ class _Item:
     """None if the source is a log."""
 
 
-def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...] = ()) -> Written:
+def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...] = ()) -> WrittenRows:
     """Write what was judged as rows that `prom-reward label` reads, each once.
 
     Args:
@@ -74,7 +74,7 @@ def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...
     told = [_edited(given[name], digests[name]) for name in sorted(given.keys() & names)]
     if given.keys() & names and (others := sorted(names - given.keys())):
         told.append(f"{', '.join(others)} stay as they were; a rubric of another name grades every response")
-    return Written(edited=[f"{source}: {one}" for one in told if one], left_out=problems)
+    return WrittenRows(edited=[f"{source}: {one}" for one in told if one], left_out=problems)
 
 
 def _edited(rubric: AnyRubric, digests: set[str]) -> str:

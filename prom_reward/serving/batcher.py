@@ -13,13 +13,19 @@ from prom_reward.errors import ConfigError, PromRewardError, RowError, ServerGon
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.serving.gathering import LONGEST_WAIT_S
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome
+from prom_reward.types import (
+    Comparison,
+    ComparisonRequest,
+    GradingRequest,
+    JudgeAnswer,
+    JudgeRequest,
+    Judgment,
+    Outcome,
+)
 
 logger = logging.getLogger(__name__)
 
-JudgeRequest = GradingRequest | ComparisonRequest
-Answer = Judgment | Comparison
-OnBatch = Callable[[Sequence[JudgeRequest], Sequence[Answer], float], None]
+OnBatch = Callable[[Sequence[JudgeRequest], Sequence[JudgeAnswer], float], None]
 """Is told of each judged batch, in the judge's thread: requests, answers, seconds."""
 
 
@@ -58,7 +64,7 @@ class BatchLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RequestGroup:
     """Requests that belong together, such as the responses to one prompt: their batch waits no longer than for them."""
 
     name: Hashable
@@ -72,8 +78,8 @@ class _Waiting:
     """A request in the queue."""
 
     request: JudgeRequest
-    group: Group | None
-    answer: "asyncio.Future[Answer]"
+    group: RequestGroup | None
+    answer: "asyncio.Future[JudgeAnswer]"
     since: float = field(default_factory=time.monotonic)
 
 
@@ -109,7 +115,7 @@ class Batcher:
         """Requests that wait for the judge."""
         return len(self._waiting)
 
-    async def judge(self, requests: Sequence[JudgeRequest], group: Group | None = None) -> list[Answer]:
+    async def judge(self, requests: Sequence[JudgeRequest], group: RequestGroup | None = None) -> list[JudgeAnswer]:
         """Return the answers to some requests, in order, when the judge has had them all.
 
         Raises:
@@ -222,7 +228,7 @@ class Batcher:
             for item, answer in zip(batch, answers, strict=True):
                 _give(item, answer)
 
-    def _judged(self, requests: Sequence[JudgeRequest]) -> list[Answer]:
+    def _judged(self, requests: Sequence[JudgeRequest]) -> list[JudgeAnswer]:
         """Return the judge's answers, in order. Runs in a thread."""
         start = time.perf_counter()
         asked = list(dict.fromkeys(requests)) if self._judge.is_repeatable else requests
@@ -236,7 +242,7 @@ class Batcher:
             self._on_batch(requests, answers, seconds)
         return answers
 
-    def _asked(self, requests: Sequence[JudgeRequest]) -> list[Answer]:
+    def _asked(self, requests: Sequence[JudgeRequest]) -> list[JudgeAnswer]:
         """Return the judge's answers to gradings and comparisons, in order."""
         gradings = [one for one in requests if isinstance(one, GradingRequest)]
         comparisons = [one for one in requests if isinstance(one, ComparisonRequest)]
@@ -244,16 +250,16 @@ class Batcher:
         compared = self._judge.compare(comparisons) if comparisons else []
         if (len(graded), len(compared)) != (len(gradings), len(comparisons)):
             raise WorkError(f"the judge gave {len(graded) + len(compared)} answers to {len(requests)} requests")
-        in_turn: dict[type, Iterator[Answer]] = {GradingRequest: iter(graded), ComparisonRequest: iter(compared)}
+        in_turn: dict[type, Iterator[JudgeAnswer]] = {GradingRequest: iter(graded), ComparisonRequest: iter(compared)}
         return [next(in_turn[type(one)]) for one in requests]
 
 
-def _failed(request: JudgeRequest, error: Exception) -> Answer:
+def _failed(request: JudgeRequest, error: Exception) -> JudgeAnswer:
     kind = Judgment if isinstance(request, GradingRequest) else Comparison
     return kind(outcome=Outcome.ENGINE_FAILED, error=f"{type(error).__name__}: {error}")
 
 
-def _give(item: _Waiting, answer: Answer) -> None:
+def _give(item: _Waiting, answer: JudgeAnswer) -> None:
     if not item.answer.done():
         item.answer.set_result(answer)
 

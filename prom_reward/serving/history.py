@@ -5,8 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from prom_reward.serving.batcher import Answer
-from prom_reward.types import GradingRequest, Judgment
+from prom_reward.types import GradingRequest, JudgeAnswer, Judgment
 
 WINDOW_S = 120
 _NUM_LATEST = 20
@@ -37,7 +36,9 @@ class History:
     latest: deque[tuple[GradingRequest, Judgment]] = field(default_factory=lambda: deque(maxlen=_NUM_LATEST))
     """The last graded responses, in order."""
 
-    def add(self, answers: Sequence[Answer], graded: Sequence[tuple[GradingRequest, Judgment]], seconds: float) -> None:
+    def add(
+        self, answers: Sequence[JudgeAnswer], graded: Sequence[tuple[GradingRequest, Judgment]], seconds: float
+    ) -> None:
         """Keep a batch."""
         num_unscored = sum(not one.is_scored for one in answers)
         size = len(answers)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from prom_reward.serving.batcher import Answer, Batcher
+from prom_reward.serving.batcher import Batcher
+from prom_reward.types import JudgeAnswer
 
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -53,7 +54,7 @@ class ServiceMetrics:
         """Count a client that left before its answer."""
         self._hang_ups.labels(route).inc()
 
-    def judged(self, answers: Sequence[Answer], seconds: float, of_judge: Mapping[str, float]) -> None:
+    def judged(self, answers: Sequence[JudgeAnswer], seconds: float, of_judge: Mapping[str, float]) -> None:
         """Count a judged batch."""
         for answer in answers:
             self._outcomes.labels(answer.outcome.value).inc()

@@ -6,8 +6,8 @@ from concurrent.futures import CancelledError, Future
 from typing import cast
 
 from prom_reward.judging.base import Judge
-from prom_reward.serving.batcher import Answer, Batcher, JudgeRequest, QueueFullError
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.serving.batcher import Batcher, QueueFullError
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeAnswer, JudgeRequest, Judgment
 
 
 class QueuedJudge(Judge):
@@ -26,7 +26,7 @@ class QueuedJudge(Judge):
         self._judge = judge
         self._batcher = batcher
         self._loop = asyncio.get_running_loop()
-        self._asking: Future[list[Answer]] | None = None
+        self._asking: Future[list[JudgeAnswer]] | None = None
         self._is_closed = False
         self.name, self.guard = judge.name, judge.guard
 
@@ -54,7 +54,7 @@ class QueuedJudge(Judge):
         if self._asking is not None:
             self._asking.cancel()
 
-    def _ask(self, requests: Sequence[JudgeRequest]) -> list[Answer]:
+    def _ask(self, requests: Sequence[JudgeRequest]) -> list[JudgeAnswer]:
         self._asking = asyncio.run_coroutine_threadsafe(self._batcher.judge(requests), self._loop)
         if self._is_closed:
             self._asking.cancel()

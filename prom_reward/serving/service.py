@@ -22,12 +22,12 @@ from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
 from prom_reward.rewards.observers.observer import Observer, Watch
 from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
 from prom_reward.rubrics.reading import AnyRubric
-from prom_reward.serving.batcher import Answer, Batcher, BatchLimits, Group, JudgeRequest, QueueFullError
+from prom_reward.serving.batcher import Batcher, BatchLimits, QueueFullError, RequestGroup
 from prom_reward.serving.gathering import Gathering
 from prom_reward.serving.history import History
 from prom_reward.serving.metrics import ServiceMetrics
 from prom_reward.serving.queued_judge import QueuedJudge
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeAnswer, JudgeRequest, Judgment
 
 logger = logging.getLogger(__name__)
 
@@ -154,15 +154,17 @@ class JudgeService:
         self.rows = replace(self.rows, rubrics=self._read_rubrics())
         return self.rows.rubrics
 
-    async def grade(self, requests: Sequence[GradingRequest], group: Group | None = None) -> list[Judgment]:
+    async def grade(self, requests: Sequence[GradingRequest], group: RequestGroup | None = None) -> list[Judgment]:
         """Grade responses together with those of other callers; see `Batcher.judge`."""
         return cast(list[Judgment], await self.batcher.judge(requests, group))
 
-    async def compare(self, requests: Sequence[ComparisonRequest], group: Group | None = None) -> list[Comparison]:
+    async def compare(
+        self, requests: Sequence[ComparisonRequest], group: RequestGroup | None = None
+    ) -> list[Comparison]:
         """Compare pairs of responses; see `Batcher.judge`."""
         return cast(list[Comparison], await self.batcher.judge(requests, group))
 
-    async def reward(self, rollouts: Sequence[Rollout], group: Group | None = None) -> list[RewardedRollout]:
+    async def reward(self, rollouts: Sequence[Rollout], group: RequestGroup | None = None) -> list[RewardedRollout]:
         """Return the rewards of rollouts, in order.
 
         Raises:
@@ -177,7 +179,7 @@ class JudgeService:
         ]
 
     async def reward_by_comparing(
-        self, rollouts: Sequence[Rollout], rule: GroupRule, group: Group | None = None
+        self, rollouts: Sequence[Rollout], rule: GroupRule, group: RequestGroup | None = None
     ) -> list[RewardedRollout]:
         """Return the rewards of rollouts that are compared with each other, in order.
 
@@ -225,7 +227,7 @@ class JudgeService:
         prompts, completions = [one.prompt for one in rollouts], [one.completion for one in rollouts]
         return self.rows.requests(prompts, completions, columns, guard=self.judge.guard)
 
-    def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[Answer], seconds: float) -> None:
+    def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer], seconds: float) -> None:
         """Count, show and log a batch. Runs in a thread of the judge's; a failure ends no request."""
         graded = [
             (request, answer)

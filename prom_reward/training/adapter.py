@@ -15,14 +15,14 @@ from prom_reward.engines.model.source import ADAPTER_WEIGHTS
 from prom_reward.errors import ConfigError
 from prom_reward.training.arguments import AdapterRun, first_line, identifying_arguments, lora_config, trainer_arguments
 from prom_reward.training.checkpoints import claim_checkpoints, examples_digest, finished_checkpoint
-from prom_reward.training.examples import Example
+from prom_reward.training.examples import TrainingExample
 from prom_reward.training.packing import pack_examples
 
 
 def train_adapter(
     loaded: LoadedModel,
-    training: list[Example],
-    validation: list[Example],
+    training: list[TrainingExample],
+    validation: list[TrainingExample],
     run: AdapterRun,
     stamp: Mapping[str, Any],
     *,
@@ -88,7 +88,11 @@ def _train(trainer: Any, last: Path | None, *, takes_best: bool) -> None:
 
 
 def _recipe(
-    run: AdapterRun, arguments: Any, training: list[Example], validation: list[Example], stamp: Mapping[str, Any]
+    run: AdapterRun,
+    arguments: Any,
+    training: list[TrainingExample],
+    validation: list[TrainingExample],
+    stamp: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what identifies a training; its machine and library versions do not."""
     return {

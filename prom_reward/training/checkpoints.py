@@ -9,7 +9,7 @@ from typing import Any
 
 from prom_reward.errors import InputError
 from prom_reward.files import read_text
-from prom_reward.training.examples import Example
+from prom_reward.training.examples import TrainingExample
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def claim_checkpoints(folder: Path, recipe: Mapping[str, Any]) -> Path | None:
     return Path(last) if last else None
 
 
-def examples_digest(examples: Iterable[Example]) -> str:
+def examples_digest(examples: Iterable[TrainingExample]) -> str:
     """Return a SHA-256 over the examples' tokens, targets and order."""
     digest = hashlib.sha256()
     for one in examples:

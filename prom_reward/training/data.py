@@ -14,7 +14,7 @@ from prom_reward.errors import InputError
 from prom_reward.prompts.checklist import CHECKLIST_TEXTS
 from prom_reward.rubrics.reading import only_levels, with_levels
 from prom_reward.training.constructed import constructed_requests
-from prom_reward.training.examples import Example, ExampleEncoder
+from prom_reward.training.examples import ExampleEncoder, TrainingExample
 from prom_reward.training.sources import DataSource
 
 logger = logging.getLogger(__name__)
@@ -26,9 +26,9 @@ _MANY_ROWS = 20  # so many rows without a shared question are suspicious
 class ExampleSets:
     """The examples of a judge's training."""
 
-    training: list[Example]
+    training: list[TrainingExample]
     """Examples to train on, with repetitions."""
-    validation: list[Example]
+    validation: list[TrainingExample]
     """Examples of held-out questions, in score mode."""
     num_too_long: int
     """Training examples that were left out because they are too long."""
@@ -60,8 +60,8 @@ def build_examples(
         InputError: A file cannot be read, or no example is left to train on.
     """
     draw = random.Random(seed)
-    training: list[Example] = []
-    validation: list[Example] = []
+    training: list[TrainingExample] = []
+    validation: list[TrainingExample] = []
     num_kept = num_held_out = 0
     first, shares = next(iter(encoders)), list(encoders.values())
     for source, rows in zip(sources, labeled or [read_source(one, seed=seed) for one in sources], strict=True):

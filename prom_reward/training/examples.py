@@ -13,7 +13,7 @@ from prom_reward.types import JudgePrompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class TrainingExample:
     """A token sequence that ends before the judge's score."""
 
     ids: list[int]
@@ -53,7 +53,7 @@ class ExampleEncoder:
     guard: bool = True
     """Neutralize judge text in responses, as the judge will."""
 
-    def encode(self, labeled: LabeledRequest, *, source: str, writes_feedback: bool = False) -> Example:
+    def encode(self, labeled: LabeledRequest, *, source: str, writes_feedback: bool = False) -> TrainingExample:
         """Encode a labeled request, in feedback mode if it has a feedback and `writes_feedback` is set.
 
         Raises:
@@ -65,7 +65,7 @@ class ExampleEncoder:
         prompt = grading_prompt(labeled.request, self.texts, guard=self.guard, response_prefix=prefix)
         ids = self.context_ids(prompt)
         bare = JudgePrompt(prompt.system, prompt.user, "", labels=prompt.labels)
-        return Example(
+        return TrainingExample(
             ids=ids,
             prompt_length=num_shared(ids, self.context_ids(bare)) if feedback else len(ids),
             label_ids=self._label_ids(prompt.labels),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from prom_reward.training.examples import Example
+from prom_reward.training.examples import TrainingExample
 from prom_reward.training.packing import Pack
 
 _SAME = 0.5  # labels
@@ -87,6 +87,6 @@ def expected_index(logits: torch.Tensor, label_ids: Sequence[int]) -> torch.Tens
     return (probs * torch.arange(len(label_ids), device=logits.device)).sum()
 
 
-def _read(example: Example, places: Sequence[int]) -> Sequence[int]:
+def _read(example: TrainingExample, places: Sequence[int]) -> Sequence[int]:
     """Return the positions where an example's logits are read: before each feedback token, and at the score."""
     return places[example.prompt_length - 1 :]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 from prom_reward.engines.prefix.plan import plan_prefixes
-from prom_reward.engines.prefix.trie import Run, visible_ranges
+from prom_reward.engines.prefix.trie import SegmentRun, visible_ranges
 from prom_reward.engines.tokens.encoding import num_shared
-from prom_reward.training.examples import Example
+from prom_reward.training.examples import TrainingExample
 
 _UNLIMITED = 1 << 40
 
@@ -21,19 +21,19 @@ _UNLIMITED = 1 << 40
 class Pack:
     """Some examples as one sequence of T tokens."""
 
-    examples: list[Example]
+    examples: list[TrainingExample]
     """The examples."""
     ids: list[int]
     """Token ids (T)."""
     positions: list[int]
     """Each token's position in its examples (T)."""
-    runs: list[Run]
+    runs: list[SegmentRun]
     """The runs that the sequence is made of."""
     places: list[list[int]]
     """For each example where its tokens stand in the pack."""
 
 
-def make_pack(examples: Sequence[Example]) -> Pack:
+def make_pack(examples: Sequence[TrainingExample]) -> Pack:
     """Write the trie of some examples out as one sequence."""
     prompts = [example.ids for example in examples]
     trie = plan_prefixes(prompts, token_budget=_UNLIMITED)
@@ -46,7 +46,9 @@ def make_pack(examples: Sequence[Example]) -> Pack:
     return Pack(examples=list(examples), ids=ids, positions=positions, runs=runs, places=places)
 
 
-def pack_examples(examples: Iterable[Example], *, max_tokens: int, seed: int, shares: bool = True) -> list[Pack]:
+def pack_examples(
+    examples: Iterable[TrainingExample], *, max_tokens: int, seed: int, shares: bool = True
+) -> list[Pack]:
     """Return packs of at most `max_tokens` tokens (a longer example stands alone), in random order.
 
     Examples come together by family and by their beginnings: by rubric, then by question.
@@ -57,7 +59,7 @@ def pack_examples(examples: Iterable[Example], *, max_tokens: int, seed: int, sh
         seed: Of the order.
         shares: False puts every example into a pack of its own, for models that cannot attend in runs.
     """
-    families: dict[Hashable, list[Example]] = {}
+    families: dict[Hashable, list[TrainingExample]] = {}
     for example in sorted(examples, key=lambda example: example.ids):
         families.setdefault(example.family, []).append(example)
     parts = list(_parts(chain.from_iterable(families.values()), max_tokens if shares else 0))
@@ -65,8 +67,8 @@ def pack_examples(examples: Iterable[Example], *, max_tokens: int, seed: int, sh
     return [make_pack(part) for part in parts]
 
 
-def _parts(examples: Iterable[Example], max_tokens: int) -> Iterator[list[Example]]:
-    part: list[Example] = []
+def _parts(examples: Iterable[TrainingExample], max_tokens: int) -> Iterator[list[TrainingExample]]:
+    part: list[TrainingExample] = []
     used = 0
     for example in examples:
         new = len(example.ids) - (num_shared(part[-1].ids, example.ids) if part else 0)

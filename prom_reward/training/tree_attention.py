@@ -13,7 +13,7 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
 from prom_reward.engines.prefix.tree_attention import attention_by, keeps_all_states, no_mask
-from prom_reward.engines.prefix.trie import Run, visible_ranges
+from prom_reward.engines.prefix.trie import SegmentRun, visible_ranges
 
 _NAME = "prom_reward_tree"
 _BLOCK_TOKENS = 256  # queries computed together; keys after them are left out
@@ -37,12 +37,12 @@ def _attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    tree_runs: Sequence[Run] = (),
+    tree_runs: Sequence[SegmentRun] = (),
     **other: Any,
 ) -> tuple[torch.Tensor, None]:
     """Return attention (B, T, H, D) of queries (B, H, T, D) to keys (B, K, T, D), H a multiple of K."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    runs = tree_runs or (Run(segment=0, start=0, end=query.shape[2]),)
+    runs = tree_runs or (SegmentRun(segment=0, start=0, end=query.shape[2]),)
     blocks = [(start, min(run.end, start + _BLOCK_TOKENS), run) for run in runs for start in _starts(run)]
     # Splits, not slices: the gradient of each slice would be a tensor of the whole sequence.
     lengths = [end - start for start, end, _ in blocks]
@@ -56,7 +56,7 @@ def _attend(
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
-def _starts(run: Run) -> range:
+def _starts(run: SegmentRun) -> range:
     return range(run.start, run.end, _BLOCK_TOKENS)
 
 

@@ -21,7 +21,7 @@ from scipy.stats import kendalltau
 
 from prom_reward.rewards.groups.noise import estimate_noise
 from prom_reward.rewards.groups.strengths import Pair, Results, fit_strengths
-from prom_reward.rewards.groups.topologies import TOPOLOGIES, Standing, Topology, next_pairs
+from prom_reward.rewards.groups.topologies import TOPOLOGIES, RoundState, Topology, next_pairs
 
 Group = tuple[np.ndarray, list[float], Callable[[Pair], float]]
 """Qualities, grades, and the judge of pairs."""
@@ -50,7 +50,7 @@ def played(topology: Topology, group: Group, *, budget: int, prior_weight: float
     results: dict[Pair, float | None] = {}
     while pairs := next_pairs(
         topology,
-        Standing(
+        RoundState(
             grades=known,
             results=results,
             anchor=len(qualities) if has_anchor else None,
@@ -80,7 +80,7 @@ def fitted_weight(size: int, *, num_groups: int = 40, seed: int, **setting: floa
         _, grades, prob_first = simulated_group(size, draw=draw, **setting)
         known: list[float | None] = [*grades[:size]]
         groups.append(
-            (known, {pair: prob_first(pair) for pair in next_pairs("circular", Standing(grades=known, results={}))})
+            (known, {pair: prob_first(pair) for pair in next_pairs("circular", RoundState(grades=known, results={}))})
         )
     noise = estimate_noise(groups)
     assert noise is not None

@@ -6,7 +6,7 @@ import pytest
 from prom_reward import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome
 from prom_reward.errors import ConfigError, RowError, ServerGoneError
 from prom_reward.judging.base import Judge
-from prom_reward.serving.batcher import Batcher, BatchLimits, Group, QueueFullError
+from prom_reward.serving.batcher import Batcher, BatchLimits, QueueFullError, RequestGroup
 
 
 class RecordingJudge(Judge):
@@ -101,7 +101,7 @@ def test_a_judge_on_a_server_has_several_batches_at_once():
 
 
 def test_a_full_batch_and_a_complete_group_wait_for_nobody():
-    for limits, group in (({"max_batch": 3}, None), ({}, Group("g", 3))):
+    for limits, group in (({"max_batch": 3}, None), ({}, RequestGroup("g", 3))):
         judge = RecordingJudge()
 
         async def work(batcher, group=group):

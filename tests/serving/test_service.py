@@ -9,7 +9,7 @@ from prom_reward import FlagPolicy, PrometheusJudge, ScriptedEngine
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.observers.audit_judge import AuditJudge
 from prom_reward.rubrics.rubric import parse_rubrics
-from prom_reward.serving.batcher import BatchLimits, Group
+from prom_reward.serving.batcher import BatchLimits, RequestGroup
 from prom_reward.serving.service import Rollout
 from tests.rewards.groups.quality_judge import QualityJudge
 from tests.serving.scripted_service import client_of, served, word_score
@@ -104,7 +104,7 @@ def test_a_server_stops_while_a_group_is_compared_that_nobody_waits_for():
         service, _ = served(judge)
         judging = asyncio.create_task(service.run())
         rollouts = [Rollout(prompt="Hi", completion=f"answer {one}", columns={}) for one in (1, 4)]
-        asking = asyncio.create_task(service.reward_by_comparing(rollouts, GroupRule(), Group("a", 2)))
+        asking = asyncio.create_task(service.reward_by_comparing(rollouts, GroupRule(), RequestGroup("a", 2)))
         while not judge.graded:
             await asyncio.sleep(0)
         asking.cancel()

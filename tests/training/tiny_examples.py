@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from prom_reward.engines.tokens.encoding import LabelTokens
 from prom_reward.prompts.prometheus import task_texts
-from prom_reward.training.examples import Example, ExampleEncoder
+from prom_reward.training.examples import ExampleEncoder, TrainingExample
 
 VOCABULARY = 300
 RUBRIC = "helpfulness"
@@ -22,7 +22,7 @@ block_words = st.lists(st.integers(0, 2), min_size=1, max_size=5).map(
 
 def example(ids, *, probs=(0.2, 0.3, 0.5), num_written=0, source="rows", family=0):
     """An example whose last `num_written` tokens are the judge's own."""
-    return Example(
+    return TrainingExample(
         ids=list(ids),
         prompt_length=len(ids) - num_written,
         label_ids=tuple(range(3, 3 + len(probs))),

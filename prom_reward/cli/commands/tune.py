@@ -29,7 +29,7 @@ from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.evaluation.evaluate import labeled_input
 from prom_reward.evaluation.tuning.halves import CONFIRMING_LEVEL
-from prom_reward.evaluation.tuning.trials import Figure, Tuning, shown_settings
+from prom_reward.evaluation.tuning.trials import TrialFigure, Tuning, shown_settings
 from prom_reward.evaluation.tuning.tune import NOTES, tune as run_tuning
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.settings.resolution import settings_of
@@ -163,6 +163,6 @@ def _rows(found: Tuning, cell: Cell) -> Iterator[Sequence[str]]:
         yield (change, chosen_by, cell(one.gain, sign="+") or "-", *figures, f"{one.price:.2f}")
 
 
-def _figures(figure: Figure) -> tuple[str, str]:
+def _figures(figure: TrialFigure) -> tuple[str, str]:
     value, held = ("-" if one is None else f"{one:.3f}" for one in (figure.value, figure.length_held))
     return value, held

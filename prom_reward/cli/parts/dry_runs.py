@@ -14,9 +14,8 @@ from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.labeling.dry_run import DryRun
-from prom_reward.labeling.requests import Request
 from prom_reward.rubrics.rubric import Rubric
-from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt
+from prom_reward.types import ComparisonRequest, GradingRequest, JudgePrompt, JudgeRequest
 
 
 def load_for_sample(judge: Judge) -> None:
@@ -67,7 +66,9 @@ def show_dry_run(found: DryRun, prompt: str | None, *, as_json: bool) -> None:
     stdout.print(table)
 
 
-def first_prompt(sample: Sequence[Request], judge: Judge, settings: Any, overrides: Mapping[str, Any]) -> str | None:
+def first_prompt(
+    sample: Sequence[JudgeRequest], judge: Judge, settings: Any, overrides: Mapping[str, Any]
+) -> str | None:
     """Return a prompt as the judge sees it; None if other processes make its prompts, or checks by code decide all.
 
     Args:
@@ -87,7 +88,7 @@ def first_prompt(sample: Sequence[Request], judge: Judge, settings: Any, overrid
         return "\n\n".join(filter(None, (prompt.system, prompt.user, prompt.response_prefix)))
 
 
-def _prompt(judge: PrometheusJudge, request: Request) -> JudgePrompt | None:
+def _prompt(judge: PrometheusJudge, request: JudgeRequest) -> JudgePrompt | None:
     """Return a request's first prompt; without ranking both responses are graded. None if checks by code decide."""
     if isinstance(request, ComparisonRequest) and judge.ranks and isinstance(request.rubric, Rubric):
         return judge.comparison_prompt(request)

@@ -16,7 +16,7 @@ from prom_reward.engines.local.kv_cache import PreallocatedLayer
 from prom_reward.engines.model.forward import forward_last
 from prom_reward.engines.prefix.prefill import SharedPrefill
 from prom_reward.engines.prefix.step_attention import Step, step_attention
-from prom_reward.engines.prefix.tree_attention import States
+from prom_reward.engines.prefix.tree_attention import KeyValues
 from prom_reward.engines.tokens.encoding import num_shared
 
 
@@ -32,7 +32,7 @@ class BatchCache:
     """
 
     def __init__(
-        self, model: Any, caches: list[Any], lengths: Sequence[int], shared: Sequence[States] | None = None
+        self, model: Any, caches: list[Any], lengths: Sequence[int], shared: Sequence[KeyValues] | None = None
     ) -> None:
         width = max(lengths)
         self._model = model
@@ -125,14 +125,14 @@ def _all_together(
     return torch.stack([one.logits for one in done]), caches, [one.num_computed_tokens for one in done]
 
 
-def _cache_of(model: Any, states: Sequence[States]) -> Any:
+def _cache_of(model: Any, states: Sequence[KeyValues]) -> Any:
     cache = DynamicCache(config=model.config.get_text_config())
     for layer, (keys, values) in enumerate(states):
         cache.update(keys, values, layer)
     return cache
 
 
-def _split(caches: Sequence[Any], layer: int, size: int) -> States:
+def _split(caches: Sequence[Any], layer: int, size: int) -> KeyValues:
     """Take the first tokens out of a layer of all caches; return the states of one, a copy."""
     first = caches[0].layers[layer]
     shared = (first.keys[:, :, :size].clone(), first.values[:, :, :size].clone())

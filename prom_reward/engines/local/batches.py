@@ -25,9 +25,9 @@ from prom_reward.types import Conversation, JudgePrompt, Readout
 
 logger = logging.getLogger(__name__)
 
-States = dict[tuple[int, ...], torch.Tensor]
+HiddenStates = dict[tuple[int, ...], torch.Tensor]
 """Last hidden states (H,) by the token ids before them."""
-Answers = Iterator[tuple[int, Generation]]
+IndexedGenerations = Iterator[tuple[int, Generation]]
 """Answers with the indices of their prompts."""
 
 
@@ -94,7 +94,7 @@ class Batches:
         return self._decode_modes[key]
 
     def read(
-        self, queries: Sequence[LabelQuery], states: States | None = None
+        self, queries: Sequence[LabelQuery], states: HiddenStates | None = None
     ) -> tuple[list[dict[str, float]], list[int]]:
         """Return every query's label log-probabilities, and the tokens that were computed for it.
 
@@ -105,12 +105,12 @@ class Batches:
     def states(self, prompts: Sequence[JudgePrompt]) -> NDArray[np.float32]:
         """Return the last hidden state (N, H) at the score of each prompt of score mode."""
         contexts = [self.tokens.context_ids(prompt) for prompt in prompts]
-        states: States = {}
+        states: HiddenStates = {}
         self._rows(contexts, [()] * len(contexts), states)
         return np.stack([states[tuple(context)].cpu().numpy() for context in contexts])
 
     def _rows(
-        self, contexts: Sequence[list[int]], tokens: Sequence[tuple[int, ...]], states: States | None = None
+        self, contexts: Sequence[list[int]], tokens: Sequence[tuple[int, ...]], states: HiddenStates | None = None
     ) -> tuple[list[dict[int, float]], list[int]]:
         """Return the log-probabilities of tokens after each context, and the tokens computed for it.
 
@@ -133,7 +133,7 @@ class Batches:
             longest = room if room < 0 else min(longest, room + 1)
         return _Item(index=index, prompt=prompt, ids=ids, max_new_tokens=longest)
 
-    def _score(self, items: list[_Item]) -> Answers:
+    def _score(self, items: list[_Item]) -> IndexedGenerations:
         """Answer prompts of score mode; in halves if memory runs out."""
         parts = [items] if items else []
         while parts:
@@ -150,14 +150,14 @@ class Batches:
         prompts, contexts = [item.prompt for item in items], [item.ids for item in items]
         if not any(prompt.readout for prompt in prompts):
             return self.tokens.score(prompts, contexts, self.read)
-        states: States = {}
+        states: HiddenStates = {}
         found = self.tokens.score(prompts, contexts, partial(self.read, states=states))
         return [
             replace(one, readout=_read_out(item.prompt.readout, states[tuple(item.ids)]))
             for item, one in zip(items, found, strict=True)
         ]
 
-    def _write(self, items: list[_Item], sampling: SamplingParams) -> Answers:
+    def _write(self, items: list[_Item], sampling: SamplingParams) -> IndexedGenerations:
         """Answer prompts of feedback mode, the short ones first; in smaller batches if memory runs out."""
         seeds = sequence_seeds([tuple(item.ids) for item in items], sampling.seed)
         waiting = sorted(zip(items, seeds, strict=True), key=lambda pair: len(pair[0].ids))

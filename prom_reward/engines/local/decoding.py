@@ -17,7 +17,7 @@ from prom_reward.engines.local.sampling import BROKEN, Sampler
 from prom_reward.engines.model.forward import forward_last, token_logprobs
 from prom_reward.engines.prefix.prefill import SharedPrefill, rotary_boundary
 from prom_reward.engines.prefix.tree_attention import keeps_all_states
-from prom_reward.engines.tokens.label_probs import Row
+from prom_reward.engines.tokens.label_probs import LogprobsAt
 
 _MAX_CLOSING_TOKENS = 64  # more than any closing has
 _KEPT_ROWS = 8  # at most so many steps lie between the first token of a verdict and the end of decoding
@@ -52,12 +52,12 @@ class Decoding:
     forced: list[int] | None = None
     """Closing tokens that are still to be run; None before closing begins."""
 
-    def row(self, index: int) -> Row | None:
+    def row(self, index: int) -> LogprobsAt | None:
         """Return the distribution from which the token at an index was drawn; None if it is not kept."""
         logits = self.last_rows.get(index)
         return None if logits is None else partial(token_logprobs, logits)
 
-    def closing_row(self) -> Row | None:
+    def closing_row(self) -> LogprobsAt | None:
         """Return the distribution after the closing tokens; None if none were run."""
         return None if self.last_row is None else partial(token_logprobs, self.last_row)
 

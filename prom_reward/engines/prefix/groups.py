@@ -10,7 +10,7 @@ from itertools import groupby
 
 import torch
 
-from prom_reward.engines.prefix.trie import Run, Trie
+from prom_reward.engines.prefix.trie import SegmentRun, Trie
 
 SHORT_TOKENS = 64
 """An ancestor below this length is no reason for a group of its own: it has few keys to attend to."""
@@ -31,10 +31,10 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class RunGroup:
     """Neighboring runs of a sequence whose attention is computed together."""
 
-    runs: Sequence[Run]
+    runs: Sequence[SegmentRun]
     """The runs, in order."""
     earlier: Sequence[Earlier]
     """The ancestors of the runs, each of them once."""
@@ -54,17 +54,17 @@ class Group:
         return self.runs[-1].end
 
 
-def group_runs(trie: Trie, runs: Sequence[Run]) -> list[Group]:
+def group_runs(trie: Trie, runs: Sequence[SegmentRun]) -> list[RunGroup]:
     """Return the groups of a sequence's runs, in order."""
     groups = []
     for shared, neighbors in groupby(runs, key=lambda run: _long_ancestors(trie, run)):
         members = list(neighbors)
         padded, kept = _padded(members)
-        groups.append(Group(runs=members, earlier=list(_earlier(shared, members)), padded=padded, kept=kept))
+        groups.append(RunGroup(runs=members, earlier=list(_earlier(shared, members)), padded=padded, kept=kept))
     return groups
 
 
-def _long_ancestors(trie: Trie, run: Run) -> tuple[int, ...]:
+def _long_ancestors(trie: Trie, run: SegmentRun) -> tuple[int, ...]:
     """Return a run's ancestors without the short ones at the end."""
     number = len(run.ancestors)
     while number and trie.segments[run.ancestors[number - 1]].num_tokens < SHORT_TOKENS:
@@ -72,12 +72,12 @@ def _long_ancestors(trie: Trie, run: Run) -> tuple[int, ...]:
     return run.ancestors[:number]
 
 
-def _earlier(shared: tuple[int, ...], runs: Sequence[Run]) -> Iterator[Earlier]:
+def _earlier(shared: tuple[int, ...], runs: Sequence[SegmentRun]) -> Iterator[Earlier]:
     if len({run.ancestors for run in runs}) == 1:
         shared = runs[0].ancestors
     if shared:
         yield Earlier(segments=shared, start=runs[0].start, end=runs[-1].end)
-    below: dict[int, list[Run]] = {}
+    below: dict[int, list[SegmentRun]] = {}
     for run in runs:
         for segment in run.ancestors[len(shared) :]:
             below.setdefault(segment, []).append(run)
@@ -85,7 +85,7 @@ def _earlier(shared: tuple[int, ...], runs: Sequence[Run]) -> Iterator[Earlier]:
         yield Earlier(segments=(segment,), start=descendants[0].start, end=descendants[-1].end)
 
 
-def _padded(runs: Sequence[Run]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+def _padded(runs: Sequence[SegmentRun]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """Return `padded` and `kept` of a group; None if a run is long or alone."""
     lengths = torch.tensor([run.end - run.start for run in runs])
     longest = int(lengths.max())

@@ -13,7 +13,7 @@ import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-from prom_reward.engines.prefix.tree_attention import States, attention_by, flash, no_mask
+from prom_reward.engines.prefix.tree_attention import KeyValues, attention_by, flash, no_mask
 
 _NAME = "prom_reward_step"
 
@@ -22,7 +22,7 @@ _NAME = "prom_reward_step"
 class Step:
     """What a step sees beside the batch's cache."""
 
-    shared: Sequence[States] = field(repr=False)
+    shared: Sequence[KeyValues] = field(repr=False)
     """Keys and values of the shared beginning, (1, K, P, D) each, by layer; P may be 0."""
     bias: torch.Tensor = field(repr=False)
     """(B, 1, 1, T), added to the scores of the batch's own T tokens: 0, or minus infinity at padding."""

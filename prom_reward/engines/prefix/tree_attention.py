@@ -16,12 +16,12 @@ from transformers import AttentionInterface, DynamicCache
 from transformers.cache_utils import DynamicLayer
 from transformers.masking_utils import AttentionMaskInterface
 
-from prom_reward.engines.prefix.groups import Group
-from prom_reward.engines.prefix.trie import Run
+from prom_reward.engines.prefix.groups import RunGroup
+from prom_reward.engines.prefix.trie import SegmentRun
 
 _NAME = "prom_reward_trie"
 
-States = tuple[torch.Tensor, torch.Tensor]
+KeyValues = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of one segment in one layer, (1, K, T, D) each."""
 
 Attended = tuple[torch.Tensor, torch.Tensor]
@@ -32,13 +32,13 @@ Attended = tuple[torch.Tensor, torch.Tensor]
 class TreeSequence:
     """One forward pass, with the states that it reads from earlier passes and writes for later ones."""
 
-    runs: Sequence[Run]
+    runs: Sequence[SegmentRun]
     """The runs of the sequence, in order; tokens after the last one only fill the pass up."""
-    groups: Sequence[Group] = field(repr=False)
+    groups: Sequence[RunGroup] = field(repr=False)
     """The runs in groups, on a CPU; empty on other devices, which take them one by one."""
     kept: frozenset[int]
     """Segments of this pass whose states are written to `states`."""
-    states: dict[tuple[int, int], States] = field(repr=False)
+    states: dict[tuple[int, int], KeyValues] = field(repr=False)
     """By layer and segment."""
 
 
@@ -104,7 +104,7 @@ def _attend(
 
 
 def _attend_group(
-    query: torch.Tensor, states: States, seen: Mapping[int, States], group: Group, scaling: float | None
+    query: torch.Tensor, states: KeyValues, seen: Mapping[int, KeyValues], group: RunGroup, scaling: float | None
 ) -> torch.Tensor:
     """Return the attention (B, H, T, D) of a group's tokens.
 
@@ -128,7 +128,7 @@ def _attend_group(
 
 
 def _attend_inside(
-    query: torch.Tensor, states: States, seen: Mapping[int, States], group: Group, scaling: float | None
+    query: torch.Tensor, states: KeyValues, seen: Mapping[int, KeyValues], group: RunGroup, scaling: float | None
 ) -> Attended:
     """Return the attention of each run of a group to itself."""
     if group.padded is None or group.kept is None:
@@ -149,7 +149,7 @@ def _rows(part: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
 
 
 def flash(
-    query: torch.Tensor, states: States, is_causal: bool, scaling: float | None, bias: torch.Tensor | None = None
+    query: torch.Tensor, states: KeyValues, is_causal: bool, scaling: float | None, bias: torch.Tensor | None = None
 ) -> Attended:
     """Return attention and its log-sum-exp by torch's kernel for CPUs, grouped heads too."""
     kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -166,7 +166,7 @@ def _lower_right(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, sc
     )
 
 
-def joined(parts: Sequence[States]) -> States:
+def joined(parts: Sequence[KeyValues]) -> KeyValues:
     """Join states along the tokens."""
     if len(parts) == 1:
         return parts[0]

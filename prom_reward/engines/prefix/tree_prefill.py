@@ -15,7 +15,7 @@ import torch
 from prom_reward.engines.model.hidden_states import caught_states
 from prom_reward.engines.model.memory import unless_out_of_memory
 from prom_reward.engines.prefix.groups import group_runs
-from prom_reward.engines.prefix.tree_attention import States, TreeSequence, joined, tree_attention
+from prom_reward.engines.prefix.tree_attention import KeyValues, TreeSequence, joined, tree_attention
 from prom_reward.engines.prefix.trie import Trie
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Prefilled:
     """Raw logits (V,) after its last token, in float32."""
     num_computed_tokens: int
     """Tokens computed for it; a shared segment counts for the first prompt that has it."""
-    states: Sequence[States] = ()
+    states: Sequence[KeyValues] = ()
     """Its keys and values layer by layer, if asked for."""
     hidden: torch.Tensor | None = None
     """The last hidden state (H,) after its last token, in float32, if asked for."""
@@ -79,7 +79,7 @@ class TreePrefill:
             keeps_hidden: Whether to return the last hidden state, too.
         """
         last, num_computed = trie.last_descendants(), trie.computed_tokens()
-        states: dict[tuple[int, int], States] = {}
+        states: dict[tuple[int, int], KeyValues] = {}
         start, limit = 0, self.pass_tokens
         while start < len(trie.segments):
             end = trie.pass_end(start, limit)
@@ -145,7 +145,7 @@ def _halved(sequence: TreeSequence) -> int:
     return num_tokens // 2
 
 
-def _path_states(states: dict[tuple[int, int], States], path: Sequence[int]) -> list[States]:
+def _path_states(states: dict[tuple[int, int], KeyValues], path: Sequence[int]) -> list[KeyValues]:
     """Return the keys and values along a path, layer by layer."""
     layers = sorted({layer for layer, segment in states if segment == path[-1]})
     return [joined([states[layer, segment] for segment in path]) for layer in layers]

@@ -32,7 +32,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class SegmentRun:
     """A segment at its place in a sequence of segments."""
 
     segment: int
@@ -59,17 +59,17 @@ class Trie:
             path.append(parent)
         return tuple(reversed(path))
 
-    def runs(self, start: int = 0, end: int | None = None) -> list[Run]:
+    def runs(self, start: int = 0, end: int | None = None) -> list[SegmentRun]:
         """Lay segments out as one sequence, in order."""
-        runs: list[Run] = []
+        runs: list[SegmentRun] = []
         at = 0
         for number in range(start, len(self.segments) if end is None else end):
             length = self.segments[number].num_tokens
-            runs.append(Run(segment=number, start=at, end=at + length, ancestors=self.path(number)[:-1]))
+            runs.append(SegmentRun(segment=number, start=at, end=at + length, ancestors=self.path(number)[:-1]))
             at += length
         return runs
 
-    def tokens(self, prompts: Sequence[Sequence[int]], runs: Sequence[Run]) -> tuple[list[int], list[int]]:
+    def tokens(self, prompts: Sequence[Sequence[int]], runs: Sequence[SegmentRun]) -> tuple[list[int], list[int]]:
         """Return the token ids (T) of a sequence, and each token's position in its prompts (T)."""
         ids: list[int] = []
         positions: list[int] = []
@@ -103,7 +103,7 @@ class Trie:
         return computed
 
 
-def visible_ranges(runs: Sequence[Run], run: Run) -> list[tuple[int, int]]:
+def visible_ranges(runs: Sequence[SegmentRun], run: SegmentRun) -> list[tuple[int, int]]:
     """Return the ranges of a whole trie's sequence that hold a run's prompts up to its end, neighbors joined."""
     ranges: list[tuple[int, int]] = []
     for one in (*(runs[number] for number in run.ancestors), run):

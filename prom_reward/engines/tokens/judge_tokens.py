@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from prom_reward.engines.base import Generation, SamplingParams
 from prom_reward.engines.tokens.encoding import LabelTokens, PromptEncoder, decoded
-from prom_reward.engines.tokens.label_probs import LabelQuery, Row, likeliest
+from prom_reward.engines.tokens.label_probs import LabelQuery, LogprobsAt, likeliest
 from prom_reward.engines.tokens.verdict import Verdict, ends_in_marker, find_verdict, marker_end
 from prom_reward.thinking import HARMONY_ANSWER, answer_opening, answer_start, opens_thinking, thoughts_closing
 from prom_reward.types import RESULT_MARKER, Conversation, JudgePrompt
@@ -18,7 +18,7 @@ Read = Callable[[Sequence[LabelQuery]], tuple[list[dict[str, float]], list[int]]
 _WINDOW = 40  # tokens at the end of a text in which its verdict is looked for
 
 
-class Written(Protocol):
+class WrittenTokens(Protocol):
     """A prompt with the tokens that the judge wrote."""
 
     @property
@@ -36,11 +36,11 @@ class Written(Protocol):
         """Tokens that were prefilled for it."""
         ...
 
-    def row(self, index: int) -> Row | None:
+    def row(self, index: int) -> LogprobsAt | None:
         """Return the distribution from which the token at an index was drawn, if it is known."""
         ...
 
-    def closing_row(self) -> Row | None:
+    def closing_row(self) -> LogprobsAt | None:
         """Return the distribution after the closing tokens, if they were run."""
         ...
 
@@ -163,7 +163,7 @@ class JudgeTokens:
             for context, logprobs, computed in zip(contexts, *read(self.score_queries(prompts, contexts)), strict=True)
         ]
 
-    def finish(self, prompts: Sequence[JudgePrompt], written: Sequence[Written], read: Read) -> list[Generation]:
+    def finish(self, prompts: Sequence[JudgePrompt], written: Sequence[WrittenTokens], read: Read) -> list[Generation]:
         """Turn finished sequences into generations, closing those that have no verdict."""
         endings = [self._ending(prompt, one) for prompt, one in zip(prompts, written, strict=True)]
         queries = [ending.query for ending in endings if ending.query is not None]
@@ -183,7 +183,7 @@ class JudgeTokens:
             )
         return generations
 
-    def _ending(self, prompt: JudgePrompt, written: Written) -> _Ending:
+    def _ending(self, prompt: JudgePrompt, written: WrittenTokens) -> _Ending:
         """Return a sequence's text up to its verdict, and its label query."""
         labels = self.encoder.label_tokens(prompt.labels)
         text = self.text(written.new_ids)
@@ -194,7 +194,7 @@ class JudgeTokens:
         start = answer_start(text, opened=self._opened) or 0
         return _Ending(text[start : verdict.end].lstrip() if start else text[: verdict.end], False, query)
 
-    def _closed(self, written: Written, labels: LabelTokens, text: str) -> _Ending:
+    def _closed(self, written: WrittenTokens, labels: LabelTokens, text: str) -> _Ending:
         """Return a feedback closed with ` [RESULT] `, or with the marker that it ends in."""
         leaving, leaving_ids = self._leave_thoughts(text)
         ids, closing, shown = written.new_ids, (*leaving_ids, *self.encoder.closing_ids), f" {RESULT_MARKER} "
@@ -205,7 +205,7 @@ class JudgeTokens:
         answer = "" if leaving or start is None else text[start:]
         return _Ending(answer.rstrip() + shown, True, LabelQuery(context, labels.tails, written.closing_row()))
 
-    def _verdict_query(self, written: Written, labels: LabelTokens, verdict: Verdict) -> LabelQuery | None:
+    def _verdict_query(self, written: WrittenTokens, labels: LabelTokens, verdict: Verdict) -> LabelQuery | None:
         """Return the label query at the written verdict, with its distribution if that is known."""
         ids = written.new_ids
         start = self._token_at(ids, verdict.start)

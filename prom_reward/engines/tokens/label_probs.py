@@ -6,7 +6,7 @@ from math import exp, fsum, log
 from sys import float_info
 
 Tokens = tuple[int, ...]
-Row = Callable[[Sequence[int]], Mapping[int, float] | None]
+LogprobsAt = Callable[[Sequence[int]], Mapping[int, float] | None]
 """Returns the log-probabilities in nats of some tokens at one place; None if it does not know them all."""
 LookUp = Callable[[Sequence[list[int]], Sequence[Tokens]], tuple[list[dict[int, float]], list[int]]]
 """Returns for every context the log-probabilities of the given next tokens, and how many tokens were computed."""
@@ -20,7 +20,7 @@ class LabelQuery:
     """Token ids up to the verdict."""
     tails: Mapping[str, Tokens]
     """Each label's tokens after the context."""
-    first: Row | None = None
+    first: LogprobsAt | None = None
     """The known distribution after `context`, if there is one."""
 
 

@@ -11,7 +11,7 @@ from prom_reward.data.labels.judged_rows import JudgedResponse
 from prom_reward.evaluation.agreement import Floats, pearson, spearman
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.criterion import MET
-from prom_reward.rubrics.lint.finding import Finding
+from prom_reward.rubrics.lint.finding import RubricFinding
 from prom_reward.rubrics.reading import AnyRubric
 
 MIN_ROWS = 10
@@ -39,8 +39,8 @@ class _Use:
     is_checked: bool = False
     """Whether code decides, which may count words."""
 
-    def finding(self, rule: str, message: str, rows: Sequence[str] = ()) -> Finding:
-        return Finding(
+    def finding(self, rule: str, message: str, rows: Sequence[str] = ()) -> RubricFinding:
+        return RubricFinding(
             rule=rule,
             rubric=self.rubric,
             message=f"{self.shown} {message}",
@@ -49,7 +49,7 @@ class _Use:
         )
 
 
-def lint_use(rubrics: Sequence[AnyRubric], judged: Sequence[JudgedResponse]) -> list[Finding]:
+def lint_use(rubrics: Sequence[AnyRubric], judged: Sequence[JudgedResponse]) -> list[RubricFinding]:
     """Return what judgments tell of the criteria of checklists, and of rubrics with levels as a whole.
 
     Args:
@@ -66,9 +66,9 @@ def lint_use(rubrics: Sequence[AnyRubric], judged: Sequence[JudgedResponse]) -> 
     return found + [finding for one, other in _candidates(uses) for finding in _together(one, other, places)]
 
 
-def _few(rubric: str, count: int) -> Finding:
+def _few(rubric: str, count: int) -> RubricFinding:
     message = f"got {count} judged rows; expected at least {MIN_ROWS} to tell of their use"
-    return Finding(rule="few_rows", rubric=rubric, message=message)
+    return RubricFinding(rule="few_rows", rubric=rubric, message=message)
 
 
 def _uses(rubric: AnyRubric, judgments: Sequence[Judgment | None]) -> Iterator[_Use]:
@@ -85,7 +85,7 @@ def _uses(rubric: AnyRubric, judgments: Sequence[Judgment | None]) -> Iterator[_
         yield _Use(rubric.name, "", "the score", _floats(units), np.array([one is not None for one in judgments]))
 
 
-def _alone(use: _Use, lengths: Floats, places: Sequence[str]) -> Iterator[Finding]:
+def _alone(use: _Use, lengths: Floats, places: Sequence[str]) -> Iterator[RubricFinding]:
     told = np.flatnonzero(~np.isnan(use.values))
     untold = [places[at] for at in np.flatnonzero(use.is_asked & np.isnan(use.values))]
     if len(untold) > len(told):
@@ -128,7 +128,7 @@ def _candidates(uses: Sequence[_Use]) -> Iterator[tuple[_Use, _Use]]:
     yield from ((uses[one], uses[other]) for one, other in np.argwhere(np.triu(may, k=1)))
 
 
-def _together(one: _Use, other: _Use, places: Sequence[str]) -> Iterator[Finding]:
+def _together(one: _Use, other: _Use, places: Sequence[str]) -> Iterator[RubricFinding]:
     both = np.flatnonzero(~np.isnan(one.values) & ~np.isnan(other.values))
     if len(both) < MIN_ROWS:
         return

@@ -16,7 +16,7 @@ from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.base import Judge
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.formats import file_value, is_rubric_file
-from prom_reward.rubrics.lint.finding import Finding
+from prom_reward.rubrics.lint.finding import RubricFinding
 from prom_reward.rubrics.lint.lint import lint_rubrics
 from prom_reward.rubrics.lint.unread_keys import lint_keys
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
@@ -27,7 +27,7 @@ from prom_reward.types import GradingRequest, Judgment
 class RubricLint:
     """What is wrong, or probably wrong, with rubrics."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[RubricFinding, ...]
     """The findings."""
     rubrics: tuple[AnyRubric, ...]
     """The rubrics and checklists that could be read, each once."""
@@ -60,7 +60,7 @@ def lint_file(rubric: str | Path) -> RubricLint:
     try:
         rubrics = read_rubrics(rubric)
     except RubricError as error:
-        finding = Finding(
+        finding = RubricFinding(
             rule="unreadable", rubric=str(rubric), message=str(error).removeprefix(f"{rubric}: "), level="error"
         )
         return RubricLint(findings=(finding,), rubrics=())
@@ -82,7 +82,7 @@ def lint_rows(rows: Iterable[Row | BrokenRow], row_format: RowFormat) -> RubricL
         else:
             places.setdefault(own, []).append(row.place)
     found = [
-        Finding(rule="unreadable", rubric="row", message=message, rows=tuple(at), level="error")
+        RubricFinding(rule="unreadable", rubric="row", message=message, rows=tuple(at), level="error")
         for message, at in broken.items()
     ]
     found += [replace(one, rows=tuple(at)) for own, at in places.items() for one in lint_rubrics(own)]

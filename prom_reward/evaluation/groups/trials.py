@@ -17,7 +17,7 @@ from prom_reward.rewards.groups.noise import estimate_noise
 from prom_reward.rewards.groups.ranking import rank_groups
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.groups.topologies import TOPOLOGIES
-from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, JudgeAnswer, Judgment
 
 POINTWISE, LENGTH = "pointwise", "length"
 _SHARE = 0.3  # of the groups that a mixture compares, or that go to the second judge
@@ -167,7 +167,7 @@ def _ranked(ranking: Ranking, judge: Judge) -> Tried:
     return Tried(scores, len(ranking.judgments) + len(sides), **tokens, flips=flips)
 
 
-def _tokens(answers: Sequence[Judgment | Comparison]) -> dict[str, Any]:
+def _tokens(answers: Sequence[JudgeAnswer]) -> dict[str, Any]:
     """Return what was read and written, without what prompts share: another method's calls would share otherwise."""
     counts = summed_counts(answers)
     return {"num_read": counts["num_prompt_tokens"], "num_written": counts["num_generated_tokens"]}

@@ -31,7 +31,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class TuningRun:
     """The rows, and who is told of the progress on them."""
 
     rows: LabeledFile
@@ -63,24 +63,24 @@ class Run:
             yield self.graded(best.judge.with_reading(**settings), settings)
 
 
-def modes(run: Run, best: Candidate) -> Iterator[Candidate]:
+def modes(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
     """Try score mode on a judge that writes feedback."""
     return run.read(best, [{"mode": "score"}] if best.judge.mode == "feedback" else [])
 
 
-def layouts(run: Run, best: Candidate) -> Iterator[Candidate]:
+def layouts(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
     """Try the other layout."""
     other = "prometheus" if best.judge.layout == "response_last" else "response_last"
     return run.read(best, [{"layout": other}] if best.judge.prompt_style != "decision" else [])
 
 
-def level_orders(run: Run, best: Candidate) -> Iterator[Candidate]:
+def level_orders(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
     """Try the rubric's best score first, and the mean over both orders."""
     varies = best.judge.level_order == "worst_first" and best.judge.prompt_style != "decision"
     return run.read(best, [{"level_order": order} for order in ("best_first", "both")] if varies else [])
 
 
-def temperatures(run: Run, best: Candidate) -> Iterator[Candidate]:
+def temperatures(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
     """Try temperatures of the distributions, which nothing more is asked for."""
     for temperature in TEMPERATURES:
         settings = {"score_temperature": temperature}
@@ -96,7 +96,7 @@ def temperatures(run: Run, best: Candidate) -> Iterator[Candidate]:
         yield Candidate(settings=settings, judge=judge, found=found, seconds=best.seconds)
 
 
-def sentences(run: Run, best: Candidate, notes: Sequence[str]) -> Iterator[Candidate]:
+def sentences(run: TuningRun, best: Candidate, notes: Sequence[str]) -> Iterator[Candidate]:
     """Try each sentence after the criteria, and the mean over all of them and none."""
     if not notes or best.judge.criteria_notes:
         return iter(())

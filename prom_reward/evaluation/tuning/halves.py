@@ -22,7 +22,7 @@ from prom_reward.evaluation.agreement import (
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.pairs import ScoredPair, compare_judges_on_pairs
 from prom_reward.evaluation.scores import ScoredRow, compare_judges
-from prom_reward.evaluation.tuning.trials import Figure
+from prom_reward.evaluation.tuning.trials import TrialFigure
 
 Scored = TypeVar("Scored", ScoredRow, ScoredPair)
 
@@ -83,18 +83,18 @@ class Halves:
         )
         return gaps[self.measure]
 
-    def figure(self, found: JudgeEvaluation, kind: str = "expected") -> Figure:
+    def figure(self, found: JudgeEvaluation, kind: str = "expected") -> TrialFigure:
         """Return the figure of the "expected" score, or of "length", on the confirming half."""
         if found.pairs:
             pairs = [one for one in self.taken(found.pairs, chooses=False) if one.has_answers and one.is_scored]
-            return Figure(pairwise_accuracy(np.array([one.margin(kind) for one in pairs])))
+            return TrialFigure(pairwise_accuracy(np.array([one.margin(kind) for one in pairs])))
         rows = [one for one in self.taken(found.rows, chooses=False) if one.has_answer and one.judgment.is_scored]
         labels = np.array([one.labeled.mean_score for one in rows])
         lengths: Floats = np.array([float(len(one.labeled.request.response)) for one in rows])
         if kind == "length":
-            return Figure(MEASURES[self.measure](lengths, labels))
+            return TrialFigure(MEASURES[self.measure](lengths, labels))
         scores = np.array([one.prediction(kind) for one in rows])
-        return Figure(MEASURES[self.measure](scores, labels), partial_pearson(scores, labels, lengths))
+        return TrialFigure(MEASURES[self.measure](scores, labels), partial_pearson(scores, labels, lengths))
 
     def taken(self, scored: Sequence[Scored], *, chooses: bool) -> list[Scored]:
         """Return the rows or pairs of one half."""

@@ -10,7 +10,7 @@ import numpy as np
 from prom_reward.data.labels.labeled_rows import common_scale
 from prom_reward.evaluation.agreement import Floats
 from prom_reward.evaluation.scores import ScoredRow, grade_all
-from prom_reward.evaluation.tuning.candidates import Candidate, Run
+from prom_reward.evaluation.tuning.candidates import Candidate, TuningRun
 from prom_reward.evaluation.tuning.head_fit import HeadRows, fit_head
 from prom_reward.judging.aggregation import with_probs
 from prom_reward.judging.asking.wordings import worded_requests
@@ -24,7 +24,7 @@ _MIN_ROWS = 10
 _MIN_PROB = 1e-12
 
 
-def heads(run: Run, best: Candidate) -> Iterator[Candidate]:
+def heads(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
     """Try a head on the hidden states of a judge of score mode, if its engine can read them.
 
     The confirming rows are graded with the head. The choosing rows, on which it was fitted, get the scores of heads

@@ -13,7 +13,7 @@ Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class TrialFigure:
     """How well scores agree with the labels of the confirming questions."""
 
     value: float | None
@@ -37,7 +37,7 @@ class Trial:
     gain: Estimate | None = None
     """The gain on the other questions, its interval of `CONFIRMING_LEVEL`; None for a change that was not the best of
     its kind."""
-    figure: Figure | None = None
+    figure: TrialFigure | None = None
     """The figure on the other questions; None for such a change."""
     price: float
     """Time of a judgment over that of the judge as it was, measured while the rows were graded."""
@@ -62,9 +62,9 @@ class Tuning:
 
     measure: str
     """What gains are gains in: a measure of `evaluate`, or `pairwise_accuracy`."""
-    before: Figure
+    before: TrialFigure
     """The figure of the judge as it was, on the confirming questions."""
-    length: Figure
+    length: TrialFigure
     """The figure of the response's length there."""
     trials: tuple[Trial, ...]
     """All changes, in their order."""

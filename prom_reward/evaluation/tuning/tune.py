@@ -10,7 +10,7 @@ from prom_reward.errors import ConfigError, InputError, near_miss
 from prom_reward.evaluation.tuning.calibrated import calibrated
 from prom_reward.evaluation.tuning.candidates import (
     Candidate,
-    Run,
+    TuningRun,
     layouts,
     level_orders,
     modes,
@@ -22,7 +22,7 @@ from prom_reward.evaluation.tuning.heads import heads
 from prom_reward.evaluation.tuning.trials import Trial, Tuning
 from prom_reward.judging.judge import PrometheusJudge
 
-MEASURES = ("pearson", "spearman", "kendall")
+SCORE_MEASURES = ("pearson", "spearman", "kendall")
 """The measures of scores that a change may have to raise."""
 NOTES = (
     "Judge only what the response says: neither its length nor its tone counts.",
@@ -64,9 +64,9 @@ def tune(
         InputError: There are verdicts on criteria, too few questions for two halves, or one label for all rows.
         ConfigError: The judge has a calibration, a head or a temperature, or the measure is unknown.
     """
-    if measure not in MEASURES:  # a gain in an error would be a loss
+    if measure not in SCORE_MEASURES:  # a gain in an error would be a loss
         raise ConfigError(
-            f"got measure={measure!r}; expected one of {', '.join(MEASURES)}.{near_miss(measure, MEASURES)}"
+            f"got measure={measure!r}; expected one of {', '.join(SCORE_MEASURES)}.{near_miss(measure, SCORE_MEASURES)}"
         )
     has = {
         "calibration": judge.calibration is not None,
@@ -79,7 +79,7 @@ def tune(
     if rows.checklists:
         raise InputError("got verdicts on criteria; expected rows with scores, or preference pairs, to tune on")
     halves = Halves.of(rows, measure=measure, resamples=resamples, seed=seed)
-    run = Run(rows=rows, halves=halves, on_start=on_start, on_batch=on_batch)
+    run = TuningRun(rows=rows, halves=halves, on_start=on_start, on_batch=on_batch)
     judge.load()
     before = best = run.graded(judge, {})
     kept: dict[str, Any] = {}

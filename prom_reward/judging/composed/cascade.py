@@ -24,7 +24,7 @@ from prom_reward.judging.composed.escalation import (
     score_of,
 )
 from prom_reward.rubrics.formats import is_number
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeAnswer, Judgment, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -252,7 +252,7 @@ class CascadeJudge(Judge):
         self._said.add(message)
 
 
-def _is_answered(answer: Judgment | Comparison) -> bool:
+def _is_answered(answer: JudgeAnswer) -> bool:
     return answer.is_scored or answer.outcome is Outcome.FLAGGED
 
 

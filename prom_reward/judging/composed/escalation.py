@@ -8,11 +8,9 @@ from statistics import fmean
 from typing import Literal, TypeVar
 
 from prom_reward.judging.distributions import entropy
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Judgment
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeAnswer, JudgeRequest, Judgment
 
 EscalateBy = Literal["group_margin", "entropy", "random"]
-Request = GradingRequest | ComparisonRequest
-Answer = Judgment | Comparison
 
 _KeyedT = TypeVar("_KeyedT", GradingRequest, ComparisonRequest)
 
@@ -27,7 +25,7 @@ def pair_groups(requests: Sequence[ComparisonRequest]) -> list[list[int]]:
     return _together(requests, lambda one: min(one, one.swapped(), key=lambda side: side.response_a))
 
 
-def decidedness(requests: Sequence[Request], answers: Sequence[Answer], by: EscalateBy) -> float:
+def decidedness(requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer], by: EscalateBy) -> float:
     """Return how decided the order of a group is; infinite if it has none.
 
     Args:
@@ -49,7 +47,7 @@ def decidedness(requests: Sequence[Request], answers: Sequence[Answer], by: Esca
     return scores[0] - scores[1] if len(scores) > 1 else inf
 
 
-def leader(requests: Sequence[Request], answers: Sequence[Answer]) -> int:
+def leader(requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer]) -> int:
     """Return the place of a group's best response; of a pair 0 or 1, in the alphabet's order."""
     if isinstance(answers[0], Comparison):
         return int(_first_wins(requests, answers) < 0.5)
@@ -57,7 +55,7 @@ def leader(requests: Sequence[Request], answers: Sequence[Answer]) -> int:
     return scores.index(max(scores))
 
 
-def score_of(answer: Answer) -> float | None:
+def score_of(answer: JudgeAnswer) -> float | None:
     """Return the expected score, or the probability that A is better."""
     return answer.prob_a if isinstance(answer, Comparison) else answer.expected_score
 
@@ -69,7 +67,7 @@ def _together(requests: Sequence[_KeyedT], key: Callable[[_KeyedT], object]) -> 
     return list(found.values())
 
 
-def _first_wins(requests: Sequence[Request], answers: Sequence[Answer]) -> float:
+def _first_wins(requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer]) -> float:
     """Return the mean probability of the pair's first response in the alphabet's order."""
     probs = []
     for request, answer in zip(requests, answers, strict=True):
@@ -79,7 +77,7 @@ def _first_wins(requests: Sequence[Request], answers: Sequence[Answer]) -> float
     return fmean(probs)
 
 
-def _entropy(answer: Answer) -> float:
+def _entropy(answer: JudgeAnswer) -> float:
     """Return the entropy of a scored answer in nats; a judge without distributions is certain."""
     if isinstance(answer, Judgment):
         return answer.entropy or 0.0

@@ -16,7 +16,16 @@ from prom_reward.judging.composed.counts import Counts
 from prom_reward.judging.composed.escalation import score_of
 from prom_reward.judging.distributions import entropy, mean_probs
 from prom_reward.rubrics.checklists.checklist import Part
-from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, Judgment, Outcome, ScoreScale
+from prom_reward.types import (
+    Checklist,
+    Comparison,
+    ComparisonRequest,
+    GradingRequest,
+    JudgeAnswer,
+    Judgment,
+    Outcome,
+    ScoreScale,
+)
 
 Aggregate = Literal["mean", "median", "min", "lower_bound"]
 
@@ -165,7 +174,7 @@ class PanelJudge(Judge):
         probs = _known(score_of(one) for one in answers)
         return Comparison(**shared, prob_a=median(probs) if self.aggregate == "median" else fmean(probs))
 
-    def _shared(self, answers: Sequence[Judgment | Comparison]) -> dict[str, Any]:
+    def _shared(self, answers: Sequence[JudgeAnswer]) -> dict[str, Any]:
         """Return the fields that judgments and comparisons have, scored or not."""
         return {
             "outcome": _worst(answers),
@@ -176,17 +185,17 @@ class PanelJudge(Judge):
             **summed_counts(answers),
         }
 
-    def _feedback(self, answers: Sequence[Judgment | Comparison]) -> str:
+    def _feedback(self, answers: Sequence[JudgeAnswer]) -> str:
         rows = zip(self.judges, answers, strict=True)
         return "\n".join(f"{judge.name}: {one.feedback}" for judge, one in rows if one.feedback)
 
-    def _error(self, answers: Sequence[Judgment | Comparison]) -> str | None:
+    def _error(self, answers: Sequence[JudgeAnswer]) -> str | None:
         rows = zip(self.judges, answers, strict=True)
         told = [f"{judge.name}: {one.error or one.outcome.value}" for judge, one in rows if not one.is_scored]
         return "; ".join(told) or None
 
 
-def _worst(answers: Sequence[Judgment | Comparison]) -> Outcome:
+def _worst(answers: Sequence[JudgeAnswer]) -> Outcome:
     return max((one.outcome for one in answers), key=lambda outcome: outcome.severity)
 
 

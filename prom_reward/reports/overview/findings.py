@@ -21,7 +21,7 @@ _FLAT_SHARE = 0.25  # groups without spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ReportFinding:
     """One thing to look at."""
 
     title: str
@@ -34,7 +34,7 @@ class Finding:
     """"warn" or "fail"."""
 
 
-def findings(data: ReportData, rubrics: Sequence[RubricRow]) -> list[Finding]:
+def findings(data: ReportData, rubrics: Sequence[RubricRow]) -> list[ReportFinding]:
     """Return what stands out in the shown judgments and in the training's figures."""
     return [
         *_unscored(data),
@@ -47,15 +47,15 @@ def findings(data: ReportData, rubrics: Sequence[RubricRow]) -> list[Finding]:
     ]
 
 
-def _unscored(data: ReportData) -> Iterator[Finding]:
+def _unscored(data: ReportData) -> Iterator[ReportFinding]:
     missing = {name: count for name, count in data.outcomes.items() if name not in ("scored", "forced")}
     if missing and data.num_scored:
         counts = ", ".join(f"{count:,} {name}" for name, count in missing.items())
         link = explorer_link(view="judgments", where='outcome != "scored" and outcome != "forced"')
-        yield Finding(title="Judgments without a score", detail=f"{counts}.", link=link, mood="fail")
+        yield ReportFinding(title="Judgments without a score", detail=f"{counts}.", link=link, mood="fail")
 
 
-def _flagged(judgments: Sequence[Judged]) -> Iterator[Finding]:
+def _flagged(judgments: Sequence[Judged]) -> Iterator[ReportFinding]:
     flagged = [one for one in judgments if one.flags]
     if flagged:
         kinds = Counter(flag for one in flagged for flag in one.flags)
@@ -64,36 +64,36 @@ def _flagged(judgments: Sequence[Judged]) -> Iterator[Finding]:
         mean = f"; their mean score is {np.mean(scores):.2f}" if scores else ""
         detail = f"{len(flagged):,} judgments are on text that may address the judge ({named}){mean}."
         link = explorer_link(view="judgments", where="flag", sort="score", down="1")
-        yield Finding(title="Flagged responses", detail=detail, link=link, mood="fail")
+        yield ReportFinding(title="Flagged responses", detail=detail, link=link, mood="fail")
 
 
-def _odd(row: RubricRow) -> Iterator[Finding]:
+def _odd(row: RubricRow) -> Iterator[ReportFinding]:
     name = shortened(row.name, 40)
     if row.usual and row.usual[1] >= _CONSTANT:
         detail = f"{row.usual[1]:.1%} of {row.count:,} judgments: it tells no response from another."
-        yield Finding(title=f"{name} always gives {row.usual[0]}", detail=detail, link=row.link)
+        yield ReportFinding(title=f"{name} always gives {row.usual[0]}", detail=detail, link=row.link)
     elif row.length_correlation is not None and abs(row.length_correlation) >= _FOLLOWS_LENGTH:
         way = "longer" if row.length_correlation > 0 else "shorter"
         detail = f"Spearman {row.length_correlation:.2f} with the characters: {way} responses score higher."
         link = explorer_link(view="judgments", where=condition("rubric", row.name), sort="length", down="1")
-        yield Finding(title=f"{name} follows length", detail=detail, link=link)
+        yield ReportFinding(title=f"{name} follows length", detail=detail, link=link)
 
 
-def _shifted(shift: Shift) -> Finding:
+def _shifted(shift: Shift) -> ReportFinding:
     own, beside = shift.own, shift.beside
     name = shortened(own.name, 40)
     detail = f"Mean {own.before:.2f} before, {own.after:.2f} after, at once"
     if beside is not None:
         detail += f" against {shortened(beside.name, 40)} ({beside.before:.2f} and {beside.after:.2f})"
     link = explorer_link(view="judgments", where=f"{condition('rubric', own.name)} and step >= {shift.step - 1}")
-    return Finding(
+    return ReportFinding(
         title=f"{name} shifts at step {shift.step}",
         detail=f"{detail}: did the judge, the data or the policy change?",
         link=link,
     )
 
 
-def _repeated(data: ReportData) -> Iterator[Finding]:
+def _repeated(data: ReportData) -> Iterator[ReportFinding]:
     """Find prompts that stand in a group of a multiple of the usual size, or in far more groups than others."""
     members: dict[str, set[str]] = defaultdict(set)
     prompts: dict[str, str] = {}
@@ -106,7 +106,7 @@ def _repeated(data: ReportData) -> Iterator[Finding]:
     if large and large < len(members) / 4:
         link = explorer_link(view="groups", where=f"size >= {2 * usual}")
         detail = f"{large:,} of {len(members):,} groups have at least {2 * usual} responses, the others {usual}."
-        yield Finding(
+        yield ReportFinding(
             title="A prompt twice in a batch" if data.is_training else "A repeated prompt", detail=detail, link=link
         )
     counts = Counter(prompts.values())
@@ -115,25 +115,25 @@ def _repeated(data: ReportData) -> Iterator[Finding]:
     if often and len(often) < len(counts) / 4:
         least = min(often.values())
         detail = f"{len(often):,} prompts stand in {least:,} groups or more, the middle one in {middle:.0f}."
-        yield Finding(
+        yield ReportFinding(
             title="Repeated prompts", detail=detail, link=explorer_link(view="groups", where=f"seen >= {least}")
         )
 
 
-def _contrary(data: ReportData) -> Iterator[Finding]:
+def _contrary(data: ReportData) -> Iterator[ReportFinding]:
     count = data.agreement["disagrees"]
     if count:
         pairs = sum(data.agreement.values())
         link = explorer_link(view="judgments", where='pair == "disagrees"', sort="margin")
         detail = f"{count:,} of {pairs:,} pairs; the most certain ones come first."
-        yield Finding(title="Pairs whose order the judge turns round", detail=detail, link=link)
+        yield ReportFinding(title="Pairs whose order the judge turns round", detail=detail, link=link)
 
 
-def _flat(data: ReportData) -> Iterator[Finding]:
+def _flat(data: ReportData) -> Iterator[ReportFinding]:
     shares = share_without_spread(data.group_rewards)
     mean = float(np.mean(list(shares.values()))) if shares else 0.0
     if mean >= _FLAT_SHARE:
         link = explorer_link(view="judgments", where="advantage == 0")
-        yield Finding(
+        yield ReportFinding(
             title="Groups without spread", detail=f"{mean:.0%} of groups teach the policy nothing.", link=link
         )

@@ -11,7 +11,7 @@ _MIN_STEPS = 20
 _JUMP = 0.1  # of the scale
 _MIN_T = 6.0
 
-Curve = Mapping[int, float]
+ValueByStep = Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def rubric_shifts(rows: Sequence[RubricRow], scores: Mapping[str, Mapping[int, S
     return list(found.values())
 
 
-def level_shift(curve: Curve) -> tuple[int, float, float] | None:
+def level_shift(curve: ValueByStep) -> tuple[int, float, float] | None:
     """Return the step at which a curve's level changes at once, with the means before and after.
 
     The best split into two constant levels must explain the curve clearly better than a straight line does, and the
@@ -80,7 +80,7 @@ def level_shift(curve: Curve) -> tuple[int, float, float] | None:
     return (steps[at], before, after) if is_clear else None
 
 
-def _jump_of(curve: Curve) -> int | None:
+def _jump_of(curve: ValueByStep) -> int | None:
     """Return the step of a shift that is large enough to tell."""
     found = level_shift(curve)
     return found[0] if found and abs(found[2] - found[1]) >= _JUMP else None
@@ -91,20 +91,20 @@ def _unit_curve(row: RubricRow, scores: Mapping[int, Sequence[float]]) -> dict[i
     return {step: (float(np.mean(scores[step])) - low) / (high - low or 1) for step in sorted(scores)}
 
 
-def _companion(name: str, curves: Mapping[str, Curve]) -> str | None:
+def _companion(name: str, curves: Mapping[str, ValueByStep]) -> str | None:
     """Return the rubric whose means over the steps correlate most with those of another one; None if none does."""
     correlations = {other: _correlation(curves[name], curves[other]) for other in curves if other != name}
     best = max(correlations, key=correlations.__getitem__, default=None)
     return best if best is not None and correlations[best] > 0 else None
 
 
-def _correlation(one: Curve, other: Curve) -> float:
+def _correlation(one: ValueByStep, other: ValueByStep) -> float:
     shared = sorted(one.keys() & other.keys())
     values = np.array([[curve[at] for at in shared] for curve in (one, other)])
     return float(np.corrcoef(values)[0, 1]) if len(shared) >= _MIN_STEPS and values.std(axis=1).min() > 0 else 0.0
 
 
-def _level(row: RubricRow, curve: Curve, step: int) -> Level:
+def _level(row: RubricRow, curve: ValueByStep, step: int) -> Level:
     low, high = row.scale
     parts = [[value for at, value in curve.items() if (at < step) == is_before] for is_before in (True, False)]
     before, after = (float(np.mean(part)) for part in parts)

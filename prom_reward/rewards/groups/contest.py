@@ -10,13 +10,13 @@ from prom_reward.errors import RowError
 from prom_reward.judging.aggregation import compare_judgments
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.groups.strengths import Pair, Results, Score, fit_strengths, win_rates
-from prom_reward.rewards.groups.topologies import Standing, next_pairs
+from prom_reward.rewards.groups.topologies import RoundState, next_pairs
 from prom_reward.types import Checklist, Comparison, ComparisonRequest, GradingRequest, Judgment
 
 PlaceProbs = tuple[int, float | None, float | None, float | None]
 """Another member's place, and the probability of being better: the mean of both orders, shown first, shown second.
 None if a comparison failed."""
-Group = Sequence[GradingRequest]
+ResponseGroup = Sequence[GradingRequest]
 """The responses to one instruction under one rubric, with one reference answer or none."""
 
 
@@ -98,7 +98,7 @@ class Contest:
         RowError: The responses answer different instructions, or the anchor is missing.
     """
 
-    def __init__(self, group: Group, rule: GroupRule, baseline: str | None = None) -> None:
+    def __init__(self, group: ResponseGroup, rule: GroupRule, baseline: str | None = None) -> None:
         if any(replace(request, response="") != replace(group[0], response="") for request in group):
             raise RowError(
                 "got responses to different instructions, rubrics or references in one group; expected one of each (a "
@@ -124,7 +124,7 @@ class Contest:
 
     def next_pairs(self) -> list[Pair]:
         """Return the pairs of the next round; none if all was compared."""
-        standing = Standing(
+        standing = RoundState(
             grades=self._grades,
             results=self._results,
             anchor=self._anchor,

@@ -16,7 +16,7 @@ from prom_reward.rewards.groups.members import Member, MemberReader, grouped
 from prom_reward.rewards.groups.metrics import group_metrics
 from prom_reward.rewards.groups.ranking import check_rule
 from prom_reward.rewards.groups.ranks import gathered, own_rank
-from prom_reward.rewards.groups.rule import GroupRule, Method, ScoreScaling
+from prom_reward.rewards.groups.rule import GroupRule, ScoreScaling, ScoringMethod
 from prom_reward.rewards.groups.topologies import Topology
 from prom_reward.rewards.groups.verdicts import MemberVerdict, judge_groups, log_columns
 from prom_reward.rewards.judgment_log import JudgmentLog
@@ -70,7 +70,7 @@ class GroupReward:
         *,
         topology: Topology = "adaptive",
         pairs_per_response: float = 2.0,
-        method: Method = "bradley_terry",
+        method: ScoringMethod = "bradley_terry",
         scale: ScoreScaling = "centered",
         prior_weight: float = 1.0,
         on_unscored: Literal["none", "raise"] | float | None = "none",

@@ -8,7 +8,7 @@ from typing import cast
 from prom_reward.errors import ConfigError, RowError, WorkError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
-from prom_reward.rewards.groups.contest import Contest, Group, Ranking
+from prom_reward.rewards.groups.contest import Contest, Ranking, ResponseGroup
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rubrics.reading import AnyRubric, RubricLike
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest
@@ -52,7 +52,7 @@ def rank_responses(
 
 
 def rank_groups(
-    judge: Judge, groups: Sequence[Group], rule: GroupRule, *, baselines: Sequence[str | None] | None = None
+    judge: Judge, groups: Sequence[ResponseGroup], rule: GroupRule, *, baselines: Sequence[str | None] | None = None
 ) -> list[Ranking]:
     """Rank the responses of each group.
 

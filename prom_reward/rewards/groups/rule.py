@@ -7,7 +7,7 @@ from prom_reward.errors import ConfigError, near_miss
 from prom_reward.rewards.groups.topologies import TOPOLOGIES, Topology
 from prom_reward.rubrics.formats import is_number
 
-Method = Literal["bradley_terry", "win_rate"]
+ScoringMethod = Literal["bradley_terry", "win_rate"]
 ScoreScaling = Literal["centered", "anchor"]
 
 
@@ -19,7 +19,7 @@ class GroupRule:
     """The pairs to compare; see `prom_reward.rewards.groups.topologies`."""
     pairs_per_response: float = 2.0
     """Pairs that "adaptive" compares for each response."""
-    method: Method = "bradley_terry"
+    method: ScoringMethod = "bradley_terry"
     """"bradley_terry" fits strengths, "win_rate" takes the mean probability of winning and ignores the grades."""
     scale: ScoreScaling = "centered"
     """"centered": strengths in log-odds, or win rates, with mean 0 in the group. "anchor": the probability of beating

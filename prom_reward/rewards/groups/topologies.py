@@ -18,7 +18,7 @@ TOPOLOGIES: tuple[Topology, ...] = get_args(Topology)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RoundState:
     """The members of a group before a round of comparisons."""
 
     grades: Sequence[float | None]
@@ -45,37 +45,37 @@ class Standing:
         )
 
 
-def next_pairs(topology: Topology, standing: Standing) -> list[Pair]:
+def next_pairs(topology: Topology, standing: RoundState) -> list[Pair]:
     """Return the pairs of the next round; none if all was compared."""
     if standing.num_members < 2:
         return []
     return [pair for pair in _ROUNDS[topology](standing) if pair not in standing.results]
 
 
-def _round_robin(standing: Standing) -> list[Pair]:
+def _round_robin(standing: RoundState) -> list[Pair]:
     return list(combinations(range(standing.num_members), 2))
 
 
-def _circular(standing: Standing) -> list[Pair]:
+def _circular(standing: RoundState) -> list[Pair]:
     """Compare each member with the next one, and the last with the first."""
     after = [(at + 1) % standing.num_members for at in range(standing.num_members)]
     return sorted({_pair(at, other) for at, other in enumerate(after)})
 
 
-def _anchor(standing: Standing) -> list[Pair]:
+def _anchor(standing: RoundState) -> list[Pair]:
     return [] if standing.anchor is None else _against(standing.anchor, standing)
 
 
-def _pivot(standing: Standing) -> list[Pair]:
+def _pivot(standing: RoundState) -> list[Pair]:
     """Compare the member with the median grade with all others."""
     return _against(standing.seeds[standing.num_members // 2], standing)
 
 
-def _against(one: int, standing: Standing) -> list[Pair]:
+def _against(one: int, standing: RoundState) -> list[Pair]:
     return [_pair(one, other) for other in range(standing.num_members) if other != one]
 
 
-def _elimination(standing: Standing) -> list[Pair]:
+def _elimination(standing: RoundState) -> list[Pair]:
     """Compare the best with the worst of those that are left; the winners go on, ties go to the better grade."""
     left = standing.seeds
     while len(left) > 1:
@@ -89,7 +89,7 @@ def _elimination(standing: Standing) -> list[Pair]:
     return []
 
 
-def _swiss(standing: Standing) -> list[Pair]:
+def _swiss(standing: RoundState) -> list[Pair]:
     """Compare neighbors in the order by win rates that have not met; log2 N rounds, the first by grades."""
     so_far: dict[Pair, float | None] = {}
     for _ in range((standing.num_members - 1).bit_length()):
@@ -100,7 +100,7 @@ def _swiss(standing: Standing) -> list[Pair]:
     return []
 
 
-def _order(standing: Standing, results: Results) -> list[int]:
+def _order(standing: RoundState, results: Results) -> list[int]:
     """Return the members by their win rates, the best first; equal ones by their grades."""
     rates = win_rates(results, standing.num_members)
     return sorted(standing.seeds, key=lambda at: 0.5 if (rate := rates[at]) is None else rate, reverse=True)
@@ -117,7 +117,7 @@ def _neighbors(order: Sequence[int], played: Mapping[Pair, object]) -> Iterator[
             yield _pair(one, other)
 
 
-def _adaptive(standing: Standing) -> list[Pair]:
+def _adaptive(standing: RoundState) -> list[Pair]:
     """Compare the pairs with the most information, each member at most once in a round.
 
     The choice is near what any could know: see `information_bound` in tests/benchmarks/bench_group_rewards.py.
@@ -146,7 +146,7 @@ def _prob(results: Results, one: int, other: int) -> float:
     return prob if one < other else 1 - prob
 
 
-_ROUNDS: Mapping[Topology, Callable[[Standing], list[Pair]]] = {
+_ROUNDS: Mapping[Topology, Callable[[RoundState], list[Pair]]] = {
     "round_robin": _round_robin,
     "circular": _circular,
     "anchor": _anchor,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.lint import wording
-from prom_reward.rubrics.lint.finding import Finding
+from prom_reward.rubrics.lint.finding import RubricFinding
 
 SMALL_SHARE = 0.01
 """A smaller share of all weight hardly matters."""
@@ -17,16 +17,16 @@ Problem = tuple[str, str]
 """A rule's name and a message."""
 
 
-def lint_checklist(checklist: Checklist) -> Iterator[Finding]:
+def lint_checklist(checklist: Checklist) -> Iterator[RubricFinding]:
     """Yield the findings on a checklist, in the order of its criteria."""
     leaves = list(_leaves(checklist.criteria))
     for rule, message in _whole_problems(checklist, {one.leaf.name for one in leaves if one.is_loss}):
-        yield Finding(rule=rule, rubric=checklist.name, message=message)
+        yield RubricFinding(rule=rule, rubric=checklist.name, message=message)
     for one in leaves:
         for rule, message in _leaf_problems(one.leaf, is_loss=one.is_loss):
-            yield Finding(rule=rule, rubric=checklist.name, message=message, criteria=(one.number,))
+            yield RubricFinding(rule=rule, rubric=checklist.name, message=message, criteria=(one.number,))
     for numbers, (rule, message) in [*_weight_problems(checklist), *_repeated(leaves)]:
-        yield Finding(rule=rule, rubric=checklist.name, message=message, criteria=numbers)
+        yield RubricFinding(rule=rule, rubric=checklist.name, message=message, criteria=numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ _MAX_PLACES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class RubricFinding:
     """One thing that is wrong, or probably wrong, with a rubric or checklist."""
 
     rule: str

@@ -6,10 +6,10 @@ from typing import Any
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.forms import CHECKLIST_KEYS, LIST_KEYS, written_criteria
 from prom_reward.rubrics.checklists.items import CHILD_KEYS, KNOWN_KEYS, first
-from prom_reward.rubrics.lint.finding import Finding
+from prom_reward.rubrics.lint.finding import RubricFinding
 
 
-def lint_keys(value: Any, checklist: Checklist) -> Iterator[Finding]:
+def lint_keys(value: Any, checklist: Checklist) -> Iterator[RubricFinding]:
     """Yield the unread keys of a checklist as it is written, one finding a key."""
     if isinstance(value, Mapping) and not first(value, CHILD_KEYS):
         for key in value.keys() - {*CHECKLIST_KEYS, *LIST_KEYS}:
@@ -29,6 +29,6 @@ def _unread(items: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str]]
             yield from _unread(first(item, CHILD_KEYS) or (), f"{prefix}{at}.")
 
 
-def _finding(checklist: Checklist, key: str, criteria: tuple[str, ...]) -> Finding:
+def _finding(checklist: Checklist, key: str, criteria: tuple[str, ...]) -> RubricFinding:
     message = f"the key {key!r} is not read; rename or drop it"
-    return Finding(rule="unread_key", rubric=checklist.name, message=message, criteria=criteria)
+    return RubricFinding(rule="unread_key", rubric=checklist.name, message=message, criteria=criteria)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prom_reward.errors import RowError, UnscoredError, near_miss
-from prom_reward.serving.batcher import Group
+from prom_reward.serving.batcher import RequestGroup
 from prom_reward.serving.exchange import Body
 from prom_reward.serving.service import RewardedRollout
 
@@ -51,7 +51,7 @@ def text(body: Body, name: str) -> str:
     return value
 
 
-def group_of(body: Body) -> Group | None:
+def group_of(body: Body) -> RequestGroup | None:
     """Return the group that a body names as `"group": {"name": ..., "size": 8}`; None if it names none.
 
     Raises:
@@ -61,7 +61,7 @@ def group_of(body: Body) -> Group | None:
         case None:
             return None
         case {"name": str() | int() as name, "size": int(size), **rest} if not rest and size >= 1:
-            return Group(name, size)
+            return RequestGroup(name, size)
     raise RowError(f'group: got {body["group"]!r:.60}; expected {{"name": "a name", "size": its number of requests}}')
 
 

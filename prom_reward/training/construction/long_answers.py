@@ -39,7 +39,7 @@ _WORDS = (40, 650)  # of an answer; between them any share of the logarithm is a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class QuestionPart:
     """One part of a long question."""
 
     asked: str
@@ -52,10 +52,10 @@ class Part:
     """Draws a statement that contradicts the reference."""
 
 
-def definition_parts(words: Sequence[Definition], draw: random.Random) -> list[Part]:
+def definition_parts(words: Sequence[Definition], draw: random.Random) -> list[QuestionPart]:
     """Return a part for each word."""
     return [
-        Part(
+        QuestionPart(
             asked=one.word,
             reference=f"{one.word}: {one.gloss}.",
             right=partial(_defined, one, draw),
@@ -65,7 +65,7 @@ def definition_parts(words: Sequence[Definition], draw: random.Random) -> list[P
     ]
 
 
-def fact_parts(facts: Sequence[Fact], draw: random.Random) -> list[Part]:
+def fact_parts(facts: Sequence[Fact], draw: random.Random) -> list[QuestionPart]:
     """Return a part for each fact."""
 
     def said(fact: Fact, value: str, side: int = 0) -> str:
@@ -76,7 +76,7 @@ def fact_parts(facts: Sequence[Fact], draw: random.Random) -> list[Part]:
         return said(fact, draw.choice(fact.false_values), 1)
 
     return [
-        Part(
+        QuestionPart(
             asked=one.question,
             reference=said(one, one.value),
             right=partial(said, one, one.value),
@@ -87,7 +87,12 @@ def fact_parts(facts: Sequence[Fact], draw: random.Random) -> list[Part]:
 
 
 def long_question(
-    instruction: str, parts: Sequence[Part], strangers: Sequence[Part], draw: random.Random, *, num_answers: int = 4
+    instruction: str,
+    parts: Sequence[QuestionPart],
+    strangers: Sequence[QuestionPart],
+    draw: random.Random,
+    *,
+    num_answers: int = 4,
 ) -> Question:
     """Return a question of several parts with long and short answers to it.
 
@@ -112,7 +117,7 @@ def long_question(
     )
 
 
-def _answer(parts: Sequence[Part], draw: random.Random) -> Variant:
+def _answer(parts: Sequence[QuestionPart], draw: random.Random) -> Variant:
     """Return an answer that gets some parts right, some wrong, and leaves out the others."""
     order = draw.sample(parts, len(parts))
     num_right = draw.randint(0, len(parts))

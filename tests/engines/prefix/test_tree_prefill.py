@@ -12,7 +12,7 @@ from prom_reward.engines.prefix import groups, tree_prefill
 from prom_reward.engines.prefix.plan import plan_prefixes
 from prom_reward.engines.prefix.tree_attention import TreeSequence, _lower_right, is_available, keeps_all_states
 from prom_reward.engines.prefix.tree_prefill import CPU_PASS_TOKENS, GPU_PASS_TOKENS, TreePrefill, filled
-from prom_reward.engines.prefix.trie import Run
+from prom_reward.engines.prefix.trie import SegmentRun
 from tests.tiny_architectures import tiny_causal_lm
 from tests.tiny_models import tiny_model
 
@@ -251,7 +251,7 @@ def test_the_last_layers_rows_are_chosen_on_whatever_device_it_lies():
 
     prompts = [[3, 4, 5], [3, 4, 5, 6, 7], [8]]
     trie = plan_prefixes(prompts, token_budget=UNLIMITED, min_shared_tokens=1)
-    runs = [Run(segment=0, start=0, end=3, ancestors=()), Run(segment=1, start=3, end=5, ancestors=(0,))]
+    runs = [SegmentRun(segment=0, start=0, end=3, ancestors=()), SegmentRun(segment=1, start=3, end=5, ancestors=(0,))]
     sequence = TreeSequence(runs=runs, groups=[], kept=frozenset(), states={})
     assert TreePrefill(Spread())._forward(trie, prompts, sequence).flatten().tolist() == [2, 4]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from prom_reward.rewards.groups.topologies import TOPOLOGIES, Standing, next_pairs
+from prom_reward.rewards.groups.topologies import TOPOLOGIES, RoundState, next_pairs
 
 
 def simulator():
@@ -19,7 +19,7 @@ def simulator():
 def played(topology, grades, prob=lambda pair: 0.5, **options):
     """Return all rounds of a topology."""
     results, rounds = {}, []
-    while pairs := next_pairs(topology, Standing(grades=grades, results=results, **options)):
+    while pairs := next_pairs(topology, RoundState(grades=grades, results=results, **options)):
         rounds.append(pairs)
         results |= {pair: prob(pair) for pair in pairs}
     return rounds

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from prom_reward.training.construction.facts import KINDS
-from prom_reward.training.construction.long_answers import Part, fact_parts, long_question
+from prom_reward.training.construction.long_answers import QuestionPart, fact_parts, long_question
 
 
 def part(name):
-    return Part(
+    return QuestionPart(
         asked=f"{name}?", reference=f"{name} ref.", right=lambda: f"{name} right.", wrong=lambda: f"{name} wrong."
     )
 
