@@ -11,13 +11,39 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from prom_reward.errors import UnscoredError
+from prom_reward.integrations.classes import on_base
 from prom_reward.integrations.configured import RolloutArguments, configured_reward, reward_of, rollout_reward
 from prom_reward.serving.protocols import rendered
 
 if TYPE_CHECKING:
-    JudgedWorkflow: Any
+    JudgedWorkflow: type["JudgedEpisodes"]
 
-__all__ = ["JudgedWorkflow", "reward_fn"]
+__all__ = ["JudgedEpisodes", "JudgedWorkflow", "reward_fn"]
+
+
+class JudgedEpisodes:
+    """Rollouts of one turn, rewarded by the judge of the environment; JudgedWorkflow is this on AReaL's RLVRWorkflow.
+
+    Args:
+        args: Positional arguments of RLVRWorkflow after its reward function.
+        settings: Its keyword arguments.
+    """
+
+    async_reward_fn: Any
+    """AReaL's own awaits this in place of the reward function."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(reward_fn, *args, **settings)  # type: ignore[call-arg]  # AReaL's base class is next
+        self.async_reward_fn = _awaited_reward
+
+    async def arun_episode(self, engine: Any, data: Any) -> Any:
+        """Return a rollout; None leaves it out of its group."""
+        try:
+            return await super().arun_episode(engine, data)  # type: ignore[misc]
+        except UnscoredError:
+            if configured_reward().rule.on_unscored == "raise":
+                raise
+            return None
 
 
 def __getattr__(name: str) -> Any:
@@ -25,24 +51,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from areal.workflow.rlvr import RLVRWorkflow
 
-    class JudgedWorkflow(RLVRWorkflow):  # type: ignore[misc]  # AReaL is not installed here
-        """Rollouts of one turn, rewarded by the judge of the environment."""
-
-        def __init__(self, *args: Any, **settings: Any) -> None:
-            super().__init__(reward_fn, *args, **settings)
-            self.async_reward_fn = _awaited_reward
-
-        async def arun_episode(self, engine: Any, data: Any) -> Any:
-            """Return a rollout; None leaves it out of its group."""
-            try:
-                return await super().arun_episode(engine, data)
-            except UnscoredError:
-                if configured_reward().rule.on_unscored == "raise":
-                    raise
-                return None
-
-    globals()[name] = JudgedWorkflow
-    return JudgedWorkflow
+    globals()[name] = on_base(name, JudgedEpisodes, RLVRWorkflow)
+    return globals()[name]
 
 
 def reward_fn(

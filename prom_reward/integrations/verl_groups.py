@@ -10,16 +10,57 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prom_reward.errors import ConfigError, UnscoredError
+from prom_reward.integrations.classes import on_base
 from prom_reward.integrations.configured import RolloutArguments, filled, group_rewards
 from prom_reward.integrations.verl import compute_score, rollout
 from prom_reward.serving.gathering import Gathering
 
 if TYPE_CHECKING:
-    GroupRewardManager: Any
+    GroupRewardManager: type["GroupScorer"]
 
 _LONGEST_WAIT_S = 3600.0  # a long answer may come long after the first of its group
 
-__all__ = ["GroupRewardManager"]
+__all__ = ["GroupRewardManager", "GroupScorer"]
+
+
+class GroupScorer:
+    """Holds each rollout until its group is whole, and gives each its reward.
+
+    GroupRewardManager is this on verl's `RewardManagerBase`, which gives it the arguments.
+    """
+
+    tokenizer: Any
+    """The policy's, kept by the base class."""
+
+    def __init__(self, config: Any, tokenizer: Any, compute_score: Any, **_settings: Any) -> None:
+        super().__init__(config, tokenizer, compute_score)  # type: ignore[call-arg]  # verl's base class is next
+        if config.reward.num_workers != 1:
+            raise ConfigError(
+                f"got reward.num_workers={config.reward.num_workers}; expected 1, so that groups meet (it only waits "
+                "for the judge's server)"
+            )
+        self._size = int(config.actor_rollout_ref.rollout.n)
+        self._groups: Gathering[RolloutArguments, float] = Gathering(longest_wait_s=_LONGEST_WAIT_S)
+
+    async def run_single(self, data: Any) -> dict[str, Any]:
+        """Return the reward of a rollout, whose last sequence counts."""
+        item = data[-1]
+        row, text = item.non_tensor_batch, self._text(item)
+        own = {} if row.get("raw_prompt") is None else {"prompt": list(row["raw_prompt"])}
+        extra, truth = {**own, **(row.get("extra_info") or {})}, row["reward_model"]["ground_truth"]
+        if extra.get("split", "train") != "train":
+            scores = await compute_score(row["data_source"], text, truth, extra)
+        else:
+            members = [rollout(text, truth, extra)]
+            whole = partial(_compared, size=self._size)
+            [score] = await self._groups.results(row["uid"], self._size, members, whole)
+            scores = {"score": score}
+        return {"reward_score": scores["score"], "reward_extra_info": scores}
+
+    def _text(self, item: Any) -> str:
+        ids = item.batch["responses"]
+        length = int(item.batch["attention_mask"][-len(ids) :].sum())
+        return str(self.tokenizer.decode(ids[:length], skip_special_tokens=True))
 
 
 def __getattr__(name: str) -> Any:
@@ -27,39 +68,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
-    class GroupRewardManager(RewardManagerBase):  # type: ignore[misc]  # verl is not installed here
-        """Holds each rollout until its group is whole, and gives each its reward."""
-
-        def __init__(self, config: Any, tokenizer: Any, compute_score: Any, **_settings: Any) -> None:
-            super().__init__(config, tokenizer, compute_score)
-            if config.reward.num_workers != 1:
-                told = f"got reward.num_workers={config.reward.num_workers}; expected 1, so that groups meet"
-                raise ConfigError(f"{told} (it only waits for the judge's server)")
-            self._size = int(config.actor_rollout_ref.rollout.n)
-            self._groups: Gathering[RolloutArguments, float] = Gathering(longest_wait_s=_LONGEST_WAIT_S)
-
-        async def run_single(self, data: Any) -> dict[str, Any]:
-            """Return the reward of a rollout, whose last sequence counts."""
-            item = data[-1]
-            row, text = item.non_tensor_batch, self._text(item)
-            own = {} if row.get("raw_prompt") is None else {"prompt": list(row["raw_prompt"])}
-            extra, truth = {**own, **(row.get("extra_info") or {})}, row["reward_model"]["ground_truth"]
-            if extra.get("split", "train") != "train":
-                found = await compute_score(row["data_source"], text, truth, extra)
-            else:
-                members = [rollout(text, truth, extra)]
-                whole = partial(_compared, size=self._size)
-                [score] = await self._groups.results(row["uid"], self._size, members, whole)
-                found = {"score": score}
-            return {"reward_score": found["score"], "reward_extra_info": found}
-
-        def _text(self, item: Any) -> str:
-            ids = item.batch["responses"]
-            length = int(item.batch["attention_mask"][-len(ids) :].sum())
-            return str(self.tokenizer.decode(ids[:length], skip_special_tokens=True))
-
-    globals()[name] = GroupRewardManager
-    return GroupRewardManager
+    globals()[name] = on_base(name, GroupScorer, RewardManagerBase)
+    return globals()[name]
 
 
 async def _compared(rollouts: list[RolloutArguments], size: int) -> list[float]:

@@ -1,6 +1,8 @@
 """Integrations that are classes, on base classes of the shape that each framework's source has."""
 
 import asyncio
+import inspect
+import pickle  # noqa: TID251  frameworks send classes to their workers
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +14,6 @@ from prom_reward.integrations.openenv import judge_rubric
 from prom_reward.serving.gathering import Gathering
 
 S4 = pytest.approx(0.71875)
-
-
 LAZY = {"JudgedWorkflow": areal, "PrometheusEnv": skyrl, "RubricJudge": verifiers, "GroupRewardManager": verl_groups}
 
 
@@ -29,6 +29,28 @@ def anew():
     yield
     for name, module in LAZY.items():
         vars(module).pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "base"),
+    [
+        ("JudgedWorkflow", "JudgedEpisodes", ("areal.workflow.rlvr", "RLVRWorkflow")),
+        ("PrometheusEnv", "JudgedTurn", ("skyrl_gym.envs.base_text_env", "BaseTextEnv")),
+        ("RubricJudge", "ReplyScorer", ("verifiers.v1", "Judge")),
+        (
+            *("GroupRewardManager", "GroupScorer"),
+            ("verl.experimental.reward_loop.reward_manager.base", "RewardManagerBase"),
+        ),
+    ],
+)
+def test_pickle_finds_a_class_and_its_documentation_needs_no_framework(framework, name, own, base):
+    module = LAZY[name]
+    assert inspect.getdoc(getattr(module, own))
+    framework(base[0], **{base[1]: Plain})
+    made = getattr(module, name)
+    assert issubclass(made, Plain)
+    assert pickle.loads(pickle.dumps(made)) is made
+    assert f"{made.__module__}.{made.__qualname__}" == f"{module.__name__}.{name}"
 
 
 def test_a_verifiers_judge_scores_the_last_reply_or_raises(settings, framework):
