@@ -1,7 +1,9 @@
 import json
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,19 @@ def test_star_import_gives_the_public_names():
     names: dict[str, object] = {}
     exec("from prom_reward import *", names)
     assert set(prom_reward.__all__) <= set(names)
+
+
+REPOSITORY = Path(__file__).parents[1]
+SHOWN = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("prom_reward/**/*.md"), *REPOSITORY.glob("training_examples/*.py")]
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_readers_are_shown_one_home_of_a_public_name(path):
+    imports = re.findall(r"^ *from prom_reward((?:\.\w+)*) import ([^(\n]+|\([^)]+)", path.read_text(), re.MULTILINE)
+    for module, names in imports:
+        assert not (module and set(re.findall(r"\w+", names)) & set(prom_reward.__all__))
+    for name in re.findall(r"\bprom_reward\.([A-Z]\w+|\w+(?=\())", path.read_text()):
+        assert name in prom_reward.__all__
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -12,11 +12,16 @@ import argparse
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge, load_rubric
-from prom_reward.config import load_policy
-from prom_reward.data.rows import read_values
-from prom_reward.runs import load_grpo_run
-from prom_reward.settings.runs import GRPORun
+from prom_reward import (
+    GRPORun,
+    PrometheusReward,
+    PromRewardError,
+    load_grpo_run,
+    load_judge,
+    load_policy,
+    load_rubric,
+    read_values,
+)
 
 DEFAULTS = {
     "output_dir": "grpo-output",

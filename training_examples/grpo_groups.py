@@ -14,9 +14,7 @@ from pathlib import Path
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import CascadeJudge, GroupReward, PromRewardError, load_judge
-from prom_reward.config import load_policy
-from prom_reward.data.rows import read_values
+from prom_reward import CascadeJudge, GroupReward, PromRewardError, load_judge, load_policy, read_values
 
 SETTINGS = {
     "per_device_train_batch_size": 8,

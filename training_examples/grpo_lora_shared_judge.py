@@ -13,9 +13,7 @@ from datasets import Dataset
 from peft import LoraConfig
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge
-from prom_reward.config import load_policy
-from prom_reward.data.rows import read_values
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_values
 
 LORA = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 SETTINGS = {

@@ -12,9 +12,7 @@ from datasets import Dataset
 from transformers import AutoModelForSequenceClassification
 from trl import RewardConfig, RewardTrainer
 
-from prom_reward import PromRewardError, export_labels, label, load_judge, load_rubric
-from prom_reward.config import load_policy
-from prom_reward.data.rows import read_values
+from prom_reward import PromRewardError, export_labels, label, load_judge, load_policy, load_rubric, read_values
 
 
 def main() -> None:

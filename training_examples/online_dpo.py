@@ -15,9 +15,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 from datasets import Dataset
 from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge
-from prom_reward.config import load_policy
-from prom_reward.data.rows import read_values
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_values
 
 SETTINGS = {
     "per_device_train_batch_size": 4,

@@ -20,9 +20,7 @@ try:
 except ImportError:
     raise SystemExit("error: this TRL has no PPOTrainer; run: pip install '.[ppo]' in the clone") from None
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge
-from prom_reward.config import load_policy
-from prom_reward.data.rows import read_values
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_values
 
 BATCH = 8
 SETTINGS = {

@@ -21,8 +21,15 @@ from datasets import Dataset
 from plotly.subplots import make_subplots
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import AuditJudge, DivergenceCallback, FlagPolicy, PrometheusReward, TransformersEngine, load_judge
-from prom_reward.config import load_policy
+from prom_reward import (
+    AuditJudge,
+    DivergenceCallback,
+    FlagPolicy,
+    PrometheusReward,
+    TransformersEngine,
+    load_judge,
+    load_policy,
+)
 from prom_reward.prompts.conversation import CONVERSATIONS
 
 EXAMPLES = (

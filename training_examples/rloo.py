@@ -11,9 +11,7 @@ import argparse
 from datasets import Dataset
 from trl import RLOOConfig, RLOOTrainer
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge
-from prom_reward.config import load_policy
-from prom_reward.data.rows import read_values
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_values
 
 SETTINGS = {
     "per_device_train_batch_size": 8,
