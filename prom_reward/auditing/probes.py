@@ -155,15 +155,15 @@ def probe_scale(ladder: GradedLadder) -> list[Probe]:
 
 def _criteria_used(ladder: GradedLadder) -> list[Probe]:
     """Probe whether criteria tell responses apart: an answer that is always the same rewards nothing."""
-    told: dict[tuple[AnyRubric, str, str], set[bool]] = {}
+    verdicts_by_criterion: dict[tuple[AnyRubric, str, str], set[bool]] = {}
     for step, judgment in zip(ladder.steps, ladder.judgments, strict=True):
         for part in judgment.parts:
             if part.source == "judge" and part.is_met is not None:
-                told.setdefault((step.rubric, step.instruction, part.name), set()).add(part.is_met)
+                verdicts_by_criterion.setdefault((step.rubric, step.instruction, part.name), set()).add(part.is_met)
     if not any(isinstance(step.rubric, Checklist) for step in ladder.steps):
         return []
     meaning = "share of a task's criteria that are met by one of its responses and not by another"
-    differ = [float(len(verdicts) == 2) for verdicts in told.values()]
+    differ = [float(len(verdicts) == 2) for verdicts in verdicts_by_criterion.values()]
     return [mean_probe("scale", "criteria that differ", meaning, differ, limits=(0.8, 0.4))]
 
 

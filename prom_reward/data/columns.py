@@ -121,12 +121,12 @@ class Columns:
 
     def by_role(self) -> dict[str, list[str]]:
         """Return the columns that were read, by role; "pair" are two answers and the verdict on them."""
-        found: dict[str, list[str]] = {}
+        names: dict[str, list[str]] = {}
         for role, name in self.read.items():
             is_flat = _FLAT_RUBRIC.fullmatch(name)
             shown = role if role in COLUMN_NAMES else "rubric" if is_flat else "pair"
-            found.setdefault(shown, []).append(name)
-        return {role: found[role] for role in (*COLUMN_NAMES, "pair") if role in found}
+            names.setdefault(shown, []).append(name)
+        return {role: names[role] for role in (*COLUMN_NAMES, "pair") if role in names}
 
     def reference(self) -> str | None:
         """Return the reference answer as text; a number is written out, and NaN is none.
@@ -206,13 +206,13 @@ def value_at(values: Mapping[str, Any], path: str, *, is_strict: bool = False) -
     """Return the value at a path such as `messages[-1].content`; None if there is none."""
     if path in values:
         return values[path]
-    found: Any = values
+    value: Any = values
     for key, index in _STEP.findall(path):
         try:
-            found = found[int(index)] if index else found[key]
+            value = value[int(index)] if index else value[key]
         except (KeyError, IndexError, TypeError):
             return _ABSENT if is_strict else None
-    return found
+    return value
 
 
 def shown_names(values: Mapping[str, Any]) -> str:

@@ -41,14 +41,14 @@ def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[
         InputError: There is no row, none that is known, or rows of several kinds.
     """
     peeked = list(islice(rows, _PEEKED))
-    found: dict[Kind, str] = {}
+    kinds: dict[Kind, str] = {}
     first_problem = ""
     verdicts = CountedVerdicts()
     for row in peeked:
         try:
             if isinstance(row, Row):
                 verdicts.note(row.values)
-                found.setdefault(row_format.kind(row.values), row.place)
+                kinds.setdefault(row_format.kind(row.values), row.place)
             else:
                 first_problem = first_problem or f"{row.place}: {row.problem}"
         except RowError as error:
@@ -56,12 +56,12 @@ def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[
     verdicts.check(where)
     if not peeked:
         raise InputError(f"{where}: it has no rows; expected at least one")
-    if not found:
+    if not kinds:
         raise InputError(f"{where}: no row can be labeled; {first_problem}")
-    if len(found) > 1:
-        seen = " and ".join(f"{KINDS[kind]} ({place})" for kind, place in found.items())
+    if len(kinds) > 1:
+        seen = " and ".join(f"{KINDS[kind]} ({place})" for kind, place in kinds.items())
         raise InputError(f"{where}: mixed formats: got {seen}; expected rows of one kind, give each its own file")
-    return next(iter(found)), peeked
+    return next(iter(kinds)), peeked
 
 
 def _from_hub(name: str, split: str) -> Iterator[Row | BrokenRow]:

@@ -127,12 +127,12 @@ def evaluate(
             judge=one.name, figures=evaluate_scores(graded, resamples=resamples, seed=seed), rows=graded
         )
 
-    found = replace(measured(judge), problems=tuple(labeled.problems))
+    evaluation = replace(measured(judge), problems=tuple(labeled.problems))
     if against is None:
-        return found
+        return evaluation
     other = measured(against)
-    gaps = _differences(found, other, resamples, seed)
-    return replace(found, against=other, difference=gaps)
+    gaps = _differences(evaluation, other, resamples, seed)
+    return replace(evaluation, against=other, difference=gaps)
 
 
 def _differences(first: JudgeEvaluation, second: JudgeEvaluation, resamples: int, seed: int) -> dict[str, Estimate]:

@@ -16,7 +16,7 @@ def details_of(one: Judged) -> str:
 
     It is ASCII, so a lone surrogate stays inside of its JSON string.
     """
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "parts": [
             [part.name, part.weight, rounded(part.value), rounded(part.effect), part.source, part.feedback, part.error]
             for part in one.parts
@@ -24,8 +24,8 @@ def details_of(one: Judged) -> str:
         "judges": {name: rounded(score) for name, score in one.judge_scores.items()},
         "standing": one.standing and _standing(one.standing),
     }
-    found = {name: value for name, value in told.items() if value}
-    return json.dumps(found, separators=(",", ":")) if found else ""
+    filled = {name: value for name, value in fields.items() if value}
+    return json.dumps(filled, separators=(",", ":")) if filled else ""
 
 
 def criteria_of(one: Judged) -> str:

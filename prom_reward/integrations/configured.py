@@ -64,8 +64,10 @@ async def group_rewards(rollouts: Sequence[RolloutArguments]) -> list[float | No
     reward = configured_reward()
     rule = GroupRule(topology=cast(Topology, os.environ.get(TOPOLOGY) or "adaptive"))
     requests = [_asked(*rollout)[1] for rollout in rollouts]
-    found = await asyncio.to_thread(compare_rows, reward.judge, rule, reward.rule, requests, group_size=len(rollouts))
-    return [one.reward for one in found]
+    rewarded = await asyncio.to_thread(
+        compare_rows, reward.judge, rule, reward.rule, requests, group_size=len(rollouts)
+    )
+    return [one.reward for one in rewarded]
 
 
 def filled(rewards: Sequence[float | None]) -> list[float]:
@@ -97,10 +99,10 @@ def prompt_of(row: Mapping[str, Any]) -> PromptValue:
     Raises:
         RowError: It holds none.
     """
-    found = next((row[name] for name in COLUMN_NAMES["prompt"] if row.get(name)), None)
-    if found is None:
+    prompt = next((row[name] for name in COLUMN_NAMES["prompt"] if row.get(name)), None)
+    if prompt is None:
         raise RowError(f"got no prompt in {', '.join(row) or 'an empty row'}; expected it under 'prompt' or 'question'")
-    return cast(PromptValue, found)
+    return cast(PromptValue, prompt)
 
 
 def _asked(

@@ -42,10 +42,10 @@ async def custom_rm(args: Any, sample: Sample | Sequence[Sample], **_settings: o
 
 
 async def _single(sample: Sample) -> float:
-    found = await _reward(sample)
-    if found is None:
+    reward = await _reward(sample)
+    if reward is None:
         raise UnscoredError("a sample could not be scored; run slime with --group-rm, which takes it out of its group")
-    return found
+    return reward
 
 
 async def _group(samples: Sequence[Sample]) -> list[float]:

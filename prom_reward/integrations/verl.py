@@ -31,10 +31,10 @@ async def compute_score(
         RowError: The row has no prompt.
         UnscoredError: The answer could not be scored.
     """
-    found = await rollout_reward(*rollout(solution_str, ground_truth, extra_info or {}))
-    if found is None:
+    reward = await rollout_reward(*rollout(solution_str, ground_truth, extra_info or {}))
+    if reward is None:
         raise UnscoredError(f"a rollout of {data_source} could not be scored, and verl takes numbers alone")
-    return {"score": found}
+    return {"score": reward}
 
 
 def rollout(solution: str, ground_truth: object, extra_info: Mapping[str, Any]) -> RolloutArguments:

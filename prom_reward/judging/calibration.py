@@ -106,6 +106,6 @@ def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], s
         return 1 / (1 + np.exp(-(shift + low_slope * np.log(place) - high_slope * np.log1p(-place)))) - wanted
 
     bounds = ([0.1, 0.1, -6], [6, 6, 6])  # flatter or steeper curves map different scores to equal ones
-    found = optimize.least_squares(errors, [1.0, 1.0, 0.0], bounds=bounds, loss="soft_l1", f_scale=_ROUNDED)
-    low_slope, high_slope, shift = (float(value) for value in found.x)
+    fit = optimize.least_squares(errors, [1.0, 1.0, 0.0], bounds=bounds, loss="soft_l1", f_scale=_ROUNDED)
+    low_slope, high_slope, shift = (float(value) for value in fit.x)
     return Calibration(low_slope=low_slope, high_slope=high_slope, shift=shift)

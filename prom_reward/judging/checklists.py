@@ -54,9 +54,9 @@ class ChecklistGrading:
         judged = {request.rubric.name: one for request, one in zip(self.requests, judgments, strict=True)}
         leaves = {leaf.name: leaf for leaf in self.checklist.leaves()}
         values = {name: _value(leaves[name], one) for name, one in judged.items()}
-        found = self.checklist.score({**self.checked, **values})
-        parts = tuple(self._part(part, judged.get(part.name)) for part in found.parts)
-        score = None if self._lacks_gains(parts) else found.score
+        scored = self.checklist.score({**self.checked, **values})
+        parts = tuple(self._part(part, judged.get(part.name)) for part in scored.parts)
+        score = None if self._lacks_gains(parts) else scored.score
         counts: dict[str, Any] = summed_counts(judgments)
         return Judgment(
             outcome=_outcome(score, judgments),

@@ -59,7 +59,7 @@ class FlagPolicy:
         flagged = replace(judgment, flags=flags)
         if self._is_mark_alone(judgment):
             return flagged
-        said = f"flagged: {', '.join(flags)}"
+        reason = f"flagged: {', '.join(flags)}"
         is_criterion = isinstance(request.rubric, Rubric) and request.rubric.is_criterion
         if self.on_flag == "unscored" or is_criterion:
             return replace(
@@ -70,11 +70,11 @@ class FlagPolicy:
                 expected_score=None,
                 entropy=None,
                 sampled_scores=(),
-                error=said,
+                error=reason,
             )
         if isinstance(request.rubric, Checklist):
             worst = request.rubric.lowest_score
-            return replace(flagged, outcome=Outcome.SCORED, expected_score=worst, parts=(), error=said)
+            return replace(flagged, outcome=Outcome.SCORED, expected_score=worst, parts=(), error=reason)
         lowest = request.rubric.scale.low
         probs = one_hot(lowest, request.rubric.scale.labels)
         return replace(
@@ -85,7 +85,7 @@ class FlagPolicy:
             expected_score=float(lowest),
             entropy=entropy(probs),
             sampled_scores=(lowest,) * max(1, len(judgment.sampled_scores)),
-            error=said,
+            error=reason,
         )
 
     def comparison(self, request: ComparisonRequest, comparison: Comparison) -> Comparison:
@@ -96,12 +96,12 @@ class FlagPolicy:
         flagged = replace(comparison, flags_a=flags_a, flags_b=flags_b)
         if self._is_mark_alone(comparison):
             return flagged
-        said = f"flagged: {', '.join(dict.fromkeys((*flags_a, *flags_b)))}"
+        reason = f"flagged: {', '.join(dict.fromkeys((*flags_a, *flags_b)))}"
         if self.on_flag == "unscored":
-            return replace(flagged, outcome=Outcome.FLAGGED, winner=None, prob_a=None, error=said)
+            return replace(flagged, outcome=Outcome.FLAGGED, winner=None, prob_a=None, error=reason)
         winner: Winner = "tie" if flags_a and flags_b else "B" if flags_a else "A"
         prob_a = {"tie": 0.5, "A": 1.0, "B": 0.0}[winner]
-        return replace(flagged, outcome=Outcome.SCORED, winner=winner, prob_a=prob_a, error=said)
+        return replace(flagged, outcome=Outcome.SCORED, winner=winner, prob_a=prob_a, error=reason)
 
     def _is_mark_alone(self, answer: JudgeAnswer) -> bool:
         return self.on_flag == "log" or answer.outcome is Outcome.ENGINE_FAILED

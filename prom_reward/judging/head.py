@@ -82,13 +82,13 @@ class ScoreHead:
         import numpy as np
         from safetensors.numpy import save_file
 
-        told = {
+        metadata = {
             "bias": self.readout.bias,
             "scale": [self.scale.low, self.scale.high],
             "rubrics": sorted(self.rubrics),
             "judge": dict(self.judge),
         }
-        save_file({"weights": np.frombuffer(self.readout.weights, "<f4")}, path, {_METADATA: json.dumps(told)})
+        save_file({"weights": np.frombuffer(self.readout.weights, "<f4")}, path, {_METADATA: json.dumps(metadata)})
 
     @classmethod
     def load(cls, path: str | Path) -> "ScoreHead":
@@ -102,13 +102,13 @@ class ScoreHead:
         expected = "expected a file of `prom-reward tune`"
         try:
             with safe_open(path, framework="np") as file:
-                told = json.loads((file.metadata() or {})[_METADATA])
+                metadata = json.loads((file.metadata() or {})[_METADATA])
                 weights = file.get_tensor("weights")
             return cls(
-                readout=make_readout(weights, float(told["bias"])),
-                scale=ScoreScale(*told["scale"]),
-                rubrics=frozenset(map(str, told["rubrics"])),
-                judge={str(key): str(value) for key, value in told["judge"].items()},
+                readout=make_readout(weights, float(metadata["bias"])),
+                scale=ScoreScale(*metadata["scale"]),
+                rubrics=frozenset(map(str, metadata["rubrics"])),
+                judge={str(key): str(value) for key, value in metadata["judge"].items()},
                 name=str(path),
             )
         except OSError as error:

@@ -261,8 +261,8 @@ class PrometheusJudge(Judge):
         is_graded = [not self.ranks or isinstance(request.rubric, Checklist) for request in parsed]
         graded = iter(self._compare_by_grading([one for one, grades in zip(parsed, is_graded, strict=True) if grades]))
         ranked = iter(self._rank([one for one, grades in zip(parsed, is_graded, strict=True) if not grades]))
-        found = [next(graded if grades else ranked) for grades in is_graded]
-        return [self.flags.comparison(request, one) for request, one in zip(parsed, found, strict=True)]
+        comparisons = [next(graded if grades else ranked) for grades in is_graded]
+        return [self.flags.comparison(request, one) for request, one in zip(parsed, comparisons, strict=True)]
 
     def load(self) -> None:
         """Load the engine's weights now; without it they are loaded at the first use."""

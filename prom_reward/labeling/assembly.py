@@ -116,21 +116,21 @@ def assemble(folder: LabelFolder, task: LabelingTask, rows: RowIterator, index: 
         index: Maps each request to its shard.
     """
     book = AnswerBook(folder, index)
-    found = Labeling(out=folder.path, kind=task.kind)
+    labeling = Labeling(out=folder.path, kind=task.kind)
     with replacing(folder.labels) as labels, replacing(folder.problems) as problems:
         for start, part in cut_rows(rows, folder.starts(), 1):
             for number, row in enumerate(part, start):
                 planned = task.plan(row)
                 if planned.problem is not None:
                     write_records(problems, [{"row": number, "place": row.place, "problem": planned.problem}])
-                    found.leave_out(row.place, planned.problem)
+                    labeling.leave_out(row.place, planned.problem)
                 else:
                     columns = {"row": number, **row_columns(planned, task.kind, book)}
-                    found.count(columns)
+                    labeling.count(columns)
                     values = labeled_values(planned.values, task.kind, columns)
-                    found.num_labeled += write_records(labels, [values])
-            found.num_rows += len(part)
-    return found
+                    labeling.num_labeled += write_records(labels, [values])
+            labeling.num_rows += len(part)
+    return labeling
 
 
 def row_columns(planned: PlannedRow, kind: Kind, book: AnswerBook) -> dict[str, Any]:

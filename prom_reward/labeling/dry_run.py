@@ -137,31 +137,31 @@ def forecast(
 def _read(rows: RowIterator, task: LabelingTask, judges_repeats: bool, seed: int) -> DryRun:
     """Count the requests of all rows and draw a sample of rows, without holding the others."""
     draw = random.Random(seed)  # noqa: S311  # nothing here is a secret
-    found = DryRun(kind=task.kind, recognition=Recognition(task.recognition.where))
+    dry_run = DryRun(kind=task.kind, recognition=Recognition(task.recognition.where))
     sample: list[list[JudgeRequest]] = []
     with tempfile.TemporaryDirectory() as folder:
         index = RequestIndex(Path(folder) / "requests.sqlite")
         for row in rows:
-            found.num_rows += 1
+            dry_run.num_rows += 1
             planned = task.plan(row)
             if planned.problem is not None or planned.example is None:
-                found.num_problems += 1
-                found.problems += [f"{row.place}: {planned.problem}"] if len(found.problems) < MAX_PROBLEMS else []
+                dry_run.num_problems += 1
+                dry_run.problems += [f"{row.place}: {planned.problem}"] if len(dry_run.problems) < MAX_PROBLEMS else []
                 continue
-            found.recognition.note(planned.example)
+            dry_run.recognition.note(planned.example)
             requests = list(planned.requests())
             new = [one for one in requests if index.is_new(request_key(one)) or judges_repeats]
-            found.num_requests += len(new)
-            found.num_repeated += len(requests) - len(new)
-            found.num_characters += sum(map(_length, new))
+            dry_run.num_requests += len(new)
+            dry_run.num_repeated += len(requests) - len(new)
+            dry_run.num_characters += sum(map(_length, new))
             if len(sample) < _SAMPLE_ROWS:
                 sample.append(new)
-            elif (at := draw.randrange(found.num_rows - found.num_problems)) < _SAMPLE_ROWS:
+            elif (at := draw.randrange(dry_run.num_rows - dry_run.num_problems)) < _SAMPLE_ROWS:
                 sample[at] = new
         index.close()
     draw.shuffle(sample)
-    found.sample = list(chain.from_iterable(sample))
-    return found
+    dry_run.sample = list(chain.from_iterable(sample))
+    return dry_run
 
 
 def _timed(judge: Judge, sample: Sequence[JudgeRequest], mean_length: float) -> SampleTiming:

@@ -112,12 +112,12 @@ def label(
             run = _Run(folder=folder, task=task, index=index, source=str(source), on_progress=on_progress)
             for shard, answers in backend.run(judge, run.pending(rows, shard_size)):
                 run.commit(shard, answers)
-            found = assemble(folder, task, islice(reader.rows(), run.num_rows), index)
+            labeling = assemble(folder, task, islice(reader.rows(), run.num_rows), index)
         finally:
             index.close()
             (folder.scratch / "requests.sqlite").unlink(missing_ok=True)
-    found.warnings += [*reader.warnings, *run.warnings]
-    return found
+    labeling.warnings += [*reader.warnings, *run.warnings]
+    return labeling
 
 
 @dataclass(slots=True, kw_only=True)

@@ -199,5 +199,5 @@ def _part(values: Mapping[str, Any], column: str | None) -> str:
         raise InputError(f"no column {column!r}; got {', '.join(sorted(values))}")
     names = (column,) if column is not None else GROUP_COLUMNS
     kinds = str | int if column is None else str | int | float
-    found = next((values[name] for name in names if isinstance(values.get(name), kinds)), "")
-    return str(found)
+    value = next((values[name] for name in names if isinstance(values.get(name), kinds)), "")
+    return str(value)

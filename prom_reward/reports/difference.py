@@ -78,8 +78,10 @@ def has_same_responses(data: ReportData, other: ReportData) -> bool:
     """Whether the two judged the same responses: most of the first source's, of the prompts that both have."""
     prompts = {one.prompt for one in other.judgments}
     responses = {(one.prompt, one.response, one.length) for one in other.judgments}
-    found = [(one.prompt, one.response, one.length) in responses for one in data.judgments if one.prompt in prompts]
-    return sum(found) > len(found) / 2
+    are_judged = [
+        (one.prompt, one.response, one.length) in responses for one in data.judgments if one.prompt in prompts
+    ]
+    return sum(are_judged) > len(are_judged) / 2
 
 
 def compare_with(data: ReportData, other: ReportData) -> Difference:
@@ -122,11 +124,11 @@ def _matched(
     waiting: dict[Hashable, deque[Judged]] = defaultdict(deque)
     for other in others:
         waiting[key(other)].append(other)
-    found: list[Judged | None] = []
+    counterparts: list[Judged | None] = []
     for one in judgments:
         same = waiting.get(key(one))
-        found.append(None if same is None else same.popleft() if len(same) > 1 else same[0])
-    return found
+        counterparts.append(None if same is None else same.popleft() if len(same) > 1 else same[0])
+    return counterparts
 
 
 def _joined(one: Judged, other: Judged | None) -> Judged:
@@ -142,16 +144,16 @@ def _rows(pairs: Sequence[tuple[Judged, Judged]]) -> list[DifferenceRow]:
         if one.expected_score is not None and other.expected_score is not None:
             scored[one.rubric].append((one, other))
     rows = []
-    for rubric, found in scored.items():
-        first, second = (np.array([pair[at].expected_score for pair in found], dtype=float) for at in (0, 1))
+    for rubric, rubric_pairs in scored.items():
+        first, second = (np.array([pair[at].expected_score for pair in rubric_pairs], dtype=float) for at in (0, 1))
         rows.append(
             DifferenceRow(
                 rubric=rubric,
-                other_rubric=found[0][1].rubric,
-                count=len(found),
+                other_rubric=rubric_pairs[0][1].rubric,
+                count=len(rubric_pairs),
                 pearson=pearson(first, second),
                 spearman=spearman(first, second),
-                same_share=float(np.mean([one.score == other.score for one, other in found])),
+                same_share=float(np.mean([one.score == other.score for one, other in rubric_pairs])),
                 change=float((second - first).mean()),
             )
         )

@@ -43,8 +43,8 @@ def report_page(
     Raises:
         InputError: The two have no prompt in common.
     """
-    found = _compared(data, against, since)
-    data = data if found is None else replace(data, judgments=found.judgments)
+    compared = _compared(data, against, since)
+    data = data if compared is None else replace(data, judgments=compared.judgments)
     rubrics = rubric_rows(data.judgments)
     shown = data.judgments if max_judgments is None else whole_groups(data.judgments, max_judgments)
     return render_explorer(
@@ -65,8 +65,8 @@ def report_page(
         examples=_examples(data.before_after),
         share=_share,
         rubric_rows=rubrics,
-        difference=found if isinstance(found, Difference) else None,
-        moved=found if isinstance(found, PromptDifference) else None,
+        difference=compared if isinstance(compared, Difference) else None,
+        moved=compared if isinstance(compared, PromptDifference) else None,
         other_texts=[] if against is None else _other_texts(data, against),
         findings=findings(data, rubrics),
         number=_number,

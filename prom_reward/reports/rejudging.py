@@ -71,10 +71,10 @@ def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...
         raise InputError(f"{source}: got {len(given)} other rubrics; expected one to grade every response by")
     if write_lines(rows, _rows(_items(source, problems), given, names, problems)) == 0:
         raise InputError(f"{source}: {problems[0] if problems else 'it has no judgments'}")
-    told = [_edited(given[name], digests[name]) for name in sorted(given.keys() & names)]
+    notes = [_edited(given[name], digests[name]) for name in sorted(given.keys() & names)]
     if given.keys() & names and (others := sorted(names - given.keys())):
-        told.append(f"{', '.join(others)} stay as they were; a rubric of another name grades every response")
-    return WrittenRows(edited=[f"{source}: {one}" for one in told if one], left_out=problems)
+        notes.append(f"{', '.join(others)} stay as they were; a rubric of another name grades every response")
+    return WrittenRows(edited=[f"{source}: {one}" for one in notes if one], left_out=problems)
 
 
 def _edited(rubric: AnyRubric, digests: set[str]) -> str:
@@ -117,9 +117,9 @@ def _own_rubric(item: _Item, given: Mapping[str, AnyRubric]) -> AnyRubric:
         return item.rubric
     if item.rubric_name in builtin_names() and item.digest == rubric_digest(builtin_rubric(item.rubric_name)):
         return builtin_rubric(item.rubric_name)
-    told = "and a digest that is no built-in rubric's" if item.digest else "and no digest"
+    digest_note = "and a digest that is no built-in rubric's" if item.digest else "and no digest"
     raise InputError(
-        f"the log has only the name of the rubric {item.rubric_name!r} {told}; give its text with --rubric"
+        f"the log has only the name of the rubric {item.rubric_name!r} {digest_note}; give its text with --rubric"
     )
 
 
@@ -156,12 +156,12 @@ def _labeled_items(folder: Path) -> Iterator[_Item]:
     default = load_manifest(folder / "manifest.json").parsed_rubrics()
     for row in read_labels(folder):
         for requests in row.example.requests(default):
-            for one in requests:
+            for request in requests:
                 yield _Item(
-                    one.instruction,
-                    one.response,
-                    one.reference_answer,
-                    one.rubric.name,
-                    rubric_digest(one.rubric),
-                    one.rubric,
+                    request.instruction,
+                    request.response,
+                    request.reference_answer,
+                    request.rubric.name,
+                    rubric_digest(request.rubric),
+                    request.rubric,
                 )

@@ -93,10 +93,10 @@ def json_value(text: str) -> Any:
 def refuse_checklist(given: Mapping[str, Any]) -> None:
     """Raise RubricError if a mapping is a criterion of a checklist, which has no levels."""
     has_levels = any(_SCORE_KEY.fullmatch(str(key)) for key in given) or "descriptions" in given
-    found = [str(key) for key in given if str(key).lower() in _CHECKLIST_KEYS]
-    if found and not has_levels and not any(key in given for key in _CRITERIA_KEYS):
+    keys = [str(key) for key in given if str(key).lower() in _CHECKLIST_KEYS]
+    if keys and not has_levels and not any(key in given for key in _CRITERIA_KEYS):
         raise RubricError(
-            f"got a checklist's criterion (with {', '.join(found)}); expected a rubric with levels: 'criteria' and "
+            f"got a checklist's criterion (with {', '.join(keys)}); expected a rubric with levels: 'criteria' and "
             "'score1_description'..."
         )
 

@@ -65,10 +65,10 @@ def only_levels(rubrics: Sequence[AnyRubric], user: str) -> tuple[Rubric, ...]:
     Raises:
         RubricError: One is a checklist, which the user, a command, does not take.
     """
-    found = [one for one in rubrics if isinstance(one, Rubric)]
-    if len(found) < len(rubrics):
+    leveled = [one for one in rubrics if isinstance(one, Rubric)]
+    if len(leveled) < len(rubrics):
         raise RubricError(f"got a checklist; {user} takes rubrics with levels: 'criteria' and 'score1_description'...")
-    return tuple(found)
+    return tuple(leveled)
 
 
 def with_levels(rubric: AnyRubric) -> Rubric:

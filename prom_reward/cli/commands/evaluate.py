@@ -160,11 +160,11 @@ def evaluate(
     if groups is not None or cascade:
         pair = [(judge or options.DEFAULT_JUDGE, {**own, **shared}), *([(against, shared)] if against else [])]
         judges = [group_judge(name, given, seed, columns.named) for name, given in pair]
-        told = _grouped(
+        group_figures = _grouped(
             labeled, judges, groups, cascade=cascade, resamples=resamples, seed=seed or 0, shows=not as_json
         )
-        _print_if({"file": file.name, **told}, as_json=as_json)
-        _check_figures(told, file, fit, unit="group")
+        _print_if({"file": file.name, **group_figures}, as_json=as_json)
+        _check_figures(group_figures, file, fit, unit="group")
         return
     loaded = _seeded(load_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
     second = _seeded(load_judge(against, **shared), seed) if against is not None else None
@@ -172,15 +172,15 @@ def evaluate(
         _check_fitted(loaded)
     for one in (loaded, *([second] if second is not None else [])):
         load_now(one)
-    found = _measured(labeled, loaded, second, resamples, seed or 0)
+    evaluation = _measured(labeled, loaded, second, resamples, seed or 0)
     if not as_json:
-        show_evaluation(found)
-    figures = {"file": file.name, **found.to_dict()}
+        show_evaluation(evaluation)
+    figures = {"file": file.name, **evaluation.to_dict()}
     if page is not None and figures["n"]:
-        page.write_text(evaluation_page(found, title=file.name), encoding="utf-8")
+        page.write_text(evaluation_page(evaluation, title=file.name), encoding="utf-8")
         stderr.print(f"{page}: the page", soft_wrap=True, markup=False, highlight=False)
     if fit is not None:
-        figures["calibration"] = _fit(found.rows, loaded, fit, shows=not as_json)
+        figures["calibration"] = _fit(evaluation.rows, loaded, fit, shows=not as_json)
     _print_if(figures, as_json=as_json)
     _check_figures(figures, file, fit)
 

@@ -84,12 +84,12 @@ def tune(
     stderr.print(f"{data.name}: {labeled.recognition}", soft_wrap=True, markup=False, highlight=False)
     show_left_out(labeled.problems)
     loaded = load_prometheus_judge(judge)
-    found = _tuned(labeled, loaded, measure, tuple(note or NOTES), resamples, seed)
-    written = _written(found, judge, loaded, out)
+    tuned = _tuned(labeled, loaded, measure, tuple(note or NOTES), resamples, seed)
+    written = _written(tuned, judge, loaded, out)
     if as_json:
-        print_json({"file": data.name, "judge": loaded.name, **found.to_dict(), "out": written})
+        print_json({"file": data.name, "judge": loaded.name, **tuned.to_dict(), "out": written})
     else:
-        _show(found, written)
+        _show(tuned, written)
 
 
 def _tuned(
@@ -149,8 +149,8 @@ def _show(found: Tuning, written: str | None) -> None:
         stdout.print(
             f"calibration ({is_kept}): mean absolute error {shown_estimate(found.error, sign='+')}", highlight=False
         )
-    told = f"{written}: the tuned judge" if written else "nothing helps beyond chance: no file was written"
-    stdout.print(told, soft_wrap=True, markup=False, highlight=False)
+    message = f"{written}: the tuned judge" if written else "nothing helps beyond chance: no file was written"
+    stdout.print(message, soft_wrap=True, markup=False, highlight=False)
 
 
 def _rows(found: Tuning, cell: Cell) -> Iterator[Sequence[str]]:

@@ -130,27 +130,27 @@ def _inside(columns: Columns, leaves: Sequence[Criterion]) -> list[Any] | None:
     items = written_criteria(value_at(columns.values, columns.read.get("rubric", "")))
     if len(items) != len(leaves):
         return None
-    found = [
+    verdicts = [
         next((item[key] for key in _ITEM_KEYS if item.get(key) is not None), None)
         for item in items
         if isinstance(item, Mapping)
     ]
-    return found if len(found) == len(leaves) and any(one is not None for one in found) else None
+    return verdicts if len(verdicts) == len(leaves) and any(one is not None for one in verdicts) else None
 
 
 def _by_name(given: Mapping[Any, Any], leaves: Sequence[Criterion]) -> dict[str, Any]:
     names = {_spaced(leaf.text): leaf.name for leaf in leaves} | {leaf.name: leaf.name for leaf in leaves}
-    found: dict[str, Any] = {}
+    verdicts: dict[str, Any] = {}
     for key, value in given.items():
         if is_missing(value):
             continue  # Arrow pads structs
         name = names.get(str(key)) or names.get(_spaced(str(key)))
         if name is None:
             raise RowError(f"got a verdict on {key!r:.60}, which is no criterion.{near_miss(str(key), names)}")
-        if name in found:
+        if name in verdicts:
             raise RowError(f"got two verdicts on {name!r:.60}; expected one, or a list of several annotators'")
-        found[name] = value
-    return found
+        verdicts[name] = value
+    return verdicts
 
 
 def _spaced(text: str) -> str:
@@ -169,7 +169,7 @@ def _in_order(given: Any, leaves: Sequence[Criterion]) -> dict[str, Any]:
 
 def _verdicts(value: Any, name: str) -> tuple[bool, ...]:
     listed = value if isinstance(value, list | tuple) else [value]
-    found = [_VERDICTS.get(str(one).strip().lower().removesuffix(".0")) for one in listed if not is_missing(one)]
-    if None in found:
+    verdicts = [_VERDICTS.get(str(one).strip().lower().removesuffix(".0")) for one in listed if not is_missing(one)]
+    if None in verdicts:
         raise RowError(f"got {value!r:.60} as the verdict on {name!r:.60}; expected true or false, or a list of these")
-    return tuple(one for one in found if one is not None)
+    return tuple(one for one in verdicts if one is not None)

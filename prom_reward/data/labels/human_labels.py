@@ -88,35 +88,35 @@ def collect_labeled(
     """
     columns = columns or LabelColumns()
     row_format = RowFormat(columns=dict(columns.named))
-    found = LabeledFile(rows=[], pairs=[], checklists=[], problems=[], recognition=Recognition(where))
+    labeled = LabeledFile(rows=[], pairs=[], checklists=[], problems=[], recognition=Recognition(where))
     off_scale: list[OffScaleError] = []
     verdicts = CountedVerdicts()
     for row in spread_pairs(rows, columns.named):
         if isinstance(row, BrokenRow):
-            found.problems.append(f"{row.place}: {row.problem}")
+            labeled.problems.append(f"{row.place}: {row.problem}")
             continue
         verdicts.note(row.values)
         try:
             example, label = row_format.example(row.values), None
             if example.kind == "pair":
-                found.pairs.extend(labeled_pairs(example, default_rubrics, columns=columns))
+                labeled.pairs.extend(labeled_pairs(example, default_rubrics, columns=columns))
             elif example.kind == "response":
-                label = _add_response(found, example, default_rubrics, columns)
+                label = _add_response(labeled, example, default_rubrics, columns)
             else:
                 raise RowError("got several responses in a row; expected one with its label, or a pair")
-            found.recognition.note(example, label=label)
+            labeled.recognition.note(example, label=label)
         except OffScaleError as error:
             off_scale.append(error)
         except InputError as error:
-            found.problems.append(f"{row.place}: {error}")
+            labeled.problems.append(f"{row.place}: {error}")
     verdicts.check(where)
     if off_scale:
-        others = [] if columns.scale else [score for row in found.rows for score in row.scores]
+        others = [] if columns.scale else [score for row in labeled.rows for score in row.scores]
         raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")
-    if not found.rows and not found.pairs and not found.checklists:
-        raise InputError(f"{where}: no labeled row; {found.problems[0] if found.problems else 'it has no rows'}")
-    found.recognition.check(strict=columns.strict)
-    return found
+    if not labeled.rows and not labeled.pairs and not labeled.checklists:
+        raise InputError(f"{where}: no labeled row; {labeled.problems[0] if labeled.problems else 'it has no rows'}")
+    labeled.recognition.check(strict=columns.strict)
+    return labeled
 
 
 def _add_response(

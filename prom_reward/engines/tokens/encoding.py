@@ -77,8 +77,8 @@ class PromptEncoder:
             tails = {label: self._continuation(RESULT_MARKER, f"{RESULT_MARKER} {label}") for label in labels}
             shared = min(num_shared(*tails.values()), min(map(len, tails.values())) - 1)
             lead = next(iter(tails.values()))[:shared]
-            found = {label: tuple(tail[shared:]) for label, tail in tails.items()}
-            self._label_cache[labels] = LabelTokens(tuple(lead), found)
+            own_tails = {label: tuple(tail[shared:]) for label, tail in tails.items()}
+            self._label_cache[labels] = LabelTokens(tuple(lead), own_tails)
         return self._label_cache[labels]
 
     def _check_verdicts(self, labels: tuple[str, ...]) -> None:

@@ -137,28 +137,28 @@ def compare_judges_on_criteria(
 def _parts(
     verdicts: Sequence[CriterionVerdict], key: Callable[[CriterionVerdict], str]
 ) -> dict[str, list[CriterionVerdict]]:
-    found: dict[str, list[CriterionVerdict]] = {}
+    parts: dict[str, list[CriterionVerdict]] = {}
     for one in verdicts:
-        found.setdefault(key(one), []).append(one)
-    return found
+        parts.setdefault(key(one), []).append(one)
+    return parts
 
 
 def _measured(verdicts: Sequence[CriterionVerdict], resamples: int, seed: int) -> CriteriaEvaluation:
-    told = [one for one in verdicts if one.prob is not None]
-    clusters = [one.cluster for one in told]
+    decided = [one for one in verdicts if one.prob is not None]
+    clusters = [one.cluster for one in decided]
 
     def measured(statistic: Statistic) -> Estimate:
         return estimate(statistic, clusters, resamples=resamples, seed=seed)
 
-    measures = {name: {"judge": measured(_statistic(one, told))} for name, one in VERDICT_MEASURES.items()}
-    met = np.array([float(one.met) for one in told])
+    measures = {name: {"judge": measured(_statistic(one, decided))} for name, one in VERDICT_MEASURES.items()}
+    met = np.array([float(one.met) for one in decided])
     usual = np.full(len(met), float(met.mean() >= 0.5) if len(met) else 0.0)
     measures["accuracy"]["constant"] = measured(lambda at: accuracy(usual[at], met[at]))
-    if any(one.others for one in told):
-        measures["accuracy"]["people"] = measured(_among_people(told))
+    if any(one.others for one in decided):
+        measures["accuracy"]["people"] = measured(_among_people(decided))
     return CriteriaEvaluation(
-        num_verdicts=len(told),
-        num_unscored=len(verdicts) - len(told),
+        num_verdicts=len(decided),
+        num_unscored=len(verdicts) - len(decided),
         share_met=float(met.mean()) if len(met) else None,
         measures=measures,
     )

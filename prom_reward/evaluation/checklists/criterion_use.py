@@ -57,13 +57,13 @@ def lint_use(rubrics: Sequence[AnyRubric], judged: Sequence[JudgedResponse]) -> 
         judged: Responses with judgments by them.
     """
     counts = {one.name: sum(one.name in row.judgments for row in judged) for one in rubrics}
-    found = [_few(name, count) for name, count in counts.items() if count < MIN_ROWS]
+    findings = [_few(name, count) for name, count in counts.items() if count < MIN_ROWS]
     places = [one.place for one in judged]
     lengths = np.array([float(len(one.response.split())) for one in judged])
     known = [one for one in rubrics if counts[one.name] >= MIN_ROWS]
     uses = [use for one in known for use in _uses(one, [row.judgments.get(one.name) for row in judged])]
-    found += [finding for use in uses for finding in _alone(use, lengths, places)]
-    return found + [finding for one, other in _candidates(uses) for finding in _together(one, other, places)]
+    findings += [finding for use in uses for finding in _alone(use, lengths, places)]
+    return findings + [finding for one, other in _candidates(uses) for finding in _together(one, other, places)]
 
 
 def _few(rubric: str, count: int) -> RubricFinding:
@@ -86,29 +86,29 @@ def _uses(rubric: AnyRubric, judgments: Sequence[Judgment | None]) -> Iterator[_
 
 
 def _alone(use: _Use, lengths: Floats, places: Sequence[str]) -> Iterator[RubricFinding]:
-    told = np.flatnonzero(~np.isnan(use.values))
+    decided = np.flatnonzero(~np.isnan(use.values))
     untold = [places[at] for at in np.flatnonzero(use.is_asked & np.isnan(use.values))]
-    if len(untold) > len(told):
+    if len(untold) > len(decided):
         yield use.finding("untold", f"could not be told in {len(untold)} of {use.is_asked.sum()} rows", untold)
-    if len(told) < MIN_ROWS:
+    if len(decided) < MIN_ROWS:
         return
-    values = use.values[told]
+    values = use.values[decided]
     low, high = float(values.min()), float(values.max())
-    rows = [places[at] for at in told]
+    rows = [places[at] for at in decided]
     if not use.number:
         if high - low < _FLAT:
-            yield use.finding("flat", f"hardly differs over {len(told)} rows ({low:.2f} to {high:.2f} of 1)", rows)
+            yield use.finding("flat", f"hardly differs over {len(decided)} rows ({low:.2f} to {high:.2f} of 1)", rows)
     elif low >= MET:
         yield use.finding(
-            "always_met", f"is met in all {len(told)} rows (least {low:.2f}): it tells nothing apart", rows
+            "always_met", f"is met in all {len(decided)} rows (least {low:.2f}): it tells nothing apart", rows
         )
     elif high < MET:
         yield use.finding(
-            "never_met", f"is met in none of {len(told)} rows (most {high:.2f}): it tells nothing apart", rows
+            "never_met", f"is met in none of {len(decided)} rows (most {high:.2f}): it tells nothing apart", rows
         )
-    follows = None if use.is_checked else spearman(values, lengths[told])
+    follows = None if use.is_checked else spearman(values, lengths[decided])
     if follows is not None and abs(follows) >= MAX_LENGTH_CORRELATION:
-        ends = sorted(told, key=lambda at: lengths[at])
+        ends = sorted(decided, key=lambda at: lengths[at])
         shown = [places[at] for at in (*ends[:_NUM_SHOWN], *ends[-_NUM_SHOWN:])]
         yield use.finding("follows_length", f"follows the number of words (Spearman {follows:+.2f})", shown)
 
@@ -142,8 +142,8 @@ def _together(one: _Use, other: _Use, places: Sequence[str]) -> Iterator[RubricF
     message = (
         f"and {name} go together (Pearson {correlation:+.2f}, furthest apart in these rows): one thing counts twice"
     )
-    found = one.finding("correlated", message, apart)
-    yield replace(found, criteria=tuple(number for number in (one.number, other.number) if number))
+    finding = one.finding("correlated", message, apart)
+    yield replace(finding, criteria=tuple(number for number in (one.number, other.number) if number))
 
 
 def _floats(values: Sequence[float | None]) -> Floats:

@@ -81,15 +81,15 @@ def lint_rows(rows: Iterable[Row | BrokenRow], row_format: RowFormat) -> RubricL
             broken.setdefault(str(error), []).append(row.place)
         else:
             places.setdefault(own, []).append(row.place)
-    found = [
+    findings = [
         RubricFinding(rule="unreadable", rubric="row", message=message, rows=tuple(at), level="error")
         for message, at in broken.items()
     ]
-    found += [replace(one, rows=tuple(at)) for own, at in places.items() for one in lint_rubrics(own)]
+    findings += [replace(one, rows=tuple(at)) for own, at in places.items() for one in lint_rubrics(own)]
     count = sum(map(len, (*places.values(), *broken.values())))
     if not count:
         raise InputError("got no rows; expected rows with a rubric each")
-    return RubricLint(findings=tuple(found), rubrics=tuple(one for own in places for one in own), num_rows=count)
+    return RubricLint(findings=tuple(findings), rubrics=tuple(one for own in places for one in own), num_rows=count)
 
 
 def check_names(rubrics: Sequence[AnyRubric]) -> None:

@@ -54,9 +54,9 @@ def fit_head(rows: HeadRows, *, strengths: Sequence[float] = STRENGTHS) -> HeadF
     folds = list(_folds(rows.clusters))
     held_out = {strength: _held_out(rows, features, folds, strength) for strength in strengths}
     best = min(strengths, key=lambda one: _loss(held_out[one], rows.logprobs, rows.places)[0])
-    found = _fitted(features, rows.logprobs, rows.places, best)
-    weights: Floats = (found[:-1] @ axes) / deviation
-    return HeadFit(weights=weights, bias=float(found[-1] - mean @ weights), strength=best, held_out=held_out[best])
+    fitted = _fitted(features, rows.logprobs, rows.places, best)
+    weights: Floats = (fitted[:-1] @ axes) / deviation
+    return HeadFit(weights=weights, bias=float(fitted[-1] - mean @ weights), strength=best, held_out=held_out[best])
 
 
 def _folds(clusters: Sequence[str]) -> Iterator[Any]:

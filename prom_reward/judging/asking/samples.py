@@ -25,15 +25,15 @@ class PromptSampler:
 
     def generate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
         """Return `num_samples` generations for every prompt."""
-        found = self._look_up(prompts)
-        asked = [found.prompts[at] for at in found.missing]
-        return self._samples(found, self.engine.generate(asked, self.sampling) if asked else [])
+        lookup = self._look_up(prompts)
+        asked = [lookup.prompts[at] for at in lookup.missing]
+        return self._samples(lookup, self.engine.generate(asked, self.sampling) if asked else [])
 
     async def agenerate(self, prompts: Sequence[JudgePrompt]) -> list[list[Generation]]:
         """Return the same without blocking the event loop."""
-        found = self._look_up(prompts)
-        asked = [found.prompts[at] for at in found.missing]
-        return self._samples(found, await self.engine.agenerate(asked, self.sampling) if asked else [])
+        lookup = self._look_up(prompts)
+        asked = [lookup.prompts[at] for at in lookup.missing]
+        return self._samples(lookup, await self.engine.agenerate(asked, self.sampling) if asked else [])
 
     def _look_up(self, prompts: Sequence[JudgePrompt]) -> Lookup:
         """Return the prompts of all samples, with the cache's answers."""

@@ -61,10 +61,10 @@ def score_of(answer: JudgeAnswer) -> float | None:
 
 
 def _together(requests: Sequence[_KeyedT], key: Callable[[_KeyedT], object]) -> list[list[int]]:
-    found: dict[object, list[int]] = {}
+    places: dict[object, list[int]] = {}
     for at, request in enumerate(requests):
-        found.setdefault(key(request), []).append(at)
-    return list(found.values())
+        places.setdefault(key(request), []).append(at)
+    return list(places.values())
 
 
 def _first_wins(requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer]) -> float:

@@ -191,8 +191,8 @@ class PanelJudge(Judge):
 
     def _error(self, answers: Sequence[JudgeAnswer]) -> str | None:
         rows = zip(self.judges, answers, strict=True)
-        told = [f"{judge.name}: {one.error or one.outcome.value}" for judge, one in rows if not one.is_scored]
-        return "; ".join(told) or None
+        failures = [f"{judge.name}: {one.error or one.outcome.value}" for judge, one in rows if not one.is_scored]
+        return "; ".join(failures) or None
 
 
 def _worst(answers: Sequence[JudgeAnswer]) -> Outcome:
@@ -212,8 +212,8 @@ def _mean_parts(checklist: Checklist, answers: Sequence[Judgment]) -> tuple[Part
     if not all(one.parts for one in answers):  # a flagged response has none
         return ()
     rows = list(zip(*(one.parts for one in answers), strict=True))
-    told = {row[0].name: _known(part.value for part in row) for row in rows}
-    means = {name: fmean(values) if len(values) == len(answers) else None for name, values in told.items()}
+    known = {row[0].name: _known(part.value for part in row) for row in rows}
+    means = {name: fmean(values) if len(values) == len(answers) else None for name, values in known.items()}
     return tuple(
         replace(part, source=row[0].source, error=next((one.error for one in row if one.error), None))
         for part, row in zip(checklist.score(means).parts, rows, strict=True)

@@ -42,19 +42,19 @@ def rubric_shifts(rows: Sequence[RubricRow], scores: Mapping[str, Mapping[int, S
     """
     curves = {row.name: _unit_curve(row, scores.get(row.name, {})) for row in rows}
     by_name = {row.name: row for row in rows}
-    found: dict[str, Shift] = {}
+    shifts: dict[str, Shift] = {}
     for name, curve in curves.items():
         if step := _jump_of(curve):
-            found[name] = Shift(step, _level(by_name[name], curve, step))
+            shifts[name] = Shift(step, _level(by_name[name], curve, step))
     for name, curve in curves.items():
         other = _companion(name, curves)
-        if other is None or name in found or other in found:
+        if other is None or name in shifts or other in shifts:
             continue
         if step := _jump_of({at: curve[at] - curves[other][at] for at in sorted(curve.keys() & curves[other].keys())}):
             pair = [_level(by_name[one], curves[one], step) for one in (name, other)]
             own, beside = sorted(pair, key=lambda one: -_moved(one, by_name[one.name]))
-            found.setdefault(own.name, Shift(step, own, beside))
-    return list(found.values())
+            shifts.setdefault(own.name, Shift(step, own, beside))
+    return list(shifts.values())
 
 
 def level_shift(curve: ValueByStep) -> tuple[int, float, float] | None:
@@ -82,8 +82,8 @@ def level_shift(curve: ValueByStep) -> tuple[int, float, float] | None:
 
 def _jump_of(curve: ValueByStep) -> int | None:
     """Return the step of a shift that is large enough to tell."""
-    found = level_shift(curve)
-    return found[0] if found and abs(found[2] - found[1]) >= _JUMP else None
+    shift = level_shift(curve)
+    return shift[0] if shift and abs(shift[2] - shift[1]) >= _JUMP else None
 
 
 def _unit_curve(row: RubricRow, scores: Mapping[int, Sequence[float]]) -> dict[int, float]:

@@ -201,23 +201,23 @@ class Checklist:
             told[name] = min(known) if len(known) == len(needed) else None
         return told
 
-    def _effect(self, leaf: Criterion, told: Mapping[str, float | None], score: float | None) -> float | None:
-        if score is None or told[leaf.name] is None:
+    def _effect(self, leaf: Criterion, values: Mapping[str, float | None], score: float | None) -> float | None:
+        if score is None or values[leaf.name] is None:
             return None
         lost = {name for name, required in self._required.items() if name == leaf.name or leaf.name in required}
-        without = self._joined({name: 0.0 if name in lost and value else value for name, value in told.items()})
+        without = self._joined({name: 0.0 if name in lost and value else value for name, value in values.items()})
         return None if without is None else score - without
 
-    def _is_closed(self, told: Mapping[str, float | None]) -> bool:
-        guards = [(one, _node_value(one, told)) for one in self.criteria if one.role != "term"]
+    def _is_closed(self, values: Mapping[str, float | None]) -> bool:
+        guards = [(one, _node_value(one, values)) for one in self.criteria if one.role != "term"]
         return any(value is not None and (value >= MET) == (one.role == "veto") for one, value in guards)
 
-    def _joined(self, told: Mapping[str, float | None]) -> float | None:
-        if self._is_closed(told):
+    def _joined(self, values: Mapping[str, float | None]) -> float | None:
+        if self._is_closed(values):
             return self.floor
-        if any(_node_value(one, told) is None for one in self.criteria if one.role != "term"):
+        if any(_node_value(one, values) is None for one in self.criteria if one.role != "term"):
             return None  # nobody knows whether the gate is open
-        terms = [(one.weight, _node_value(one, told)) for one in self.criteria if one.role == "term"]
+        terms = [(one.weight, _node_value(one, values)) for one in self.criteria if one.role == "term"]
         score = _join(terms, self.combine) if terms else 1.0
         if score is None:
             return None
@@ -248,10 +248,10 @@ def _join(terms: Sequence[tuple[float, float | None]], combine: Combine) -> floa
     return total / gains if gains else 1 - total / math.fsum(weight for weight, _ in told)
 
 
-def _node_value(node: Criterion, told: Mapping[str, float | None]) -> float | None:
+def _node_value(node: Criterion, values: Mapping[str, float | None]) -> float | None:
     if not node.children:
-        return told[node.name]
-    value = _join([(child.weight, _node_value(child, told)) for child in node.children], node.combine)
+        return values[node.name]
+    value = _join([(child.weight, _node_value(child, values)) for child in node.children], node.combine)
     return None if value is None else min(max(value, 0.0), 1.0)
 
 

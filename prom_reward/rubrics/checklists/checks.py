@@ -152,12 +152,12 @@ class CodeCheck:
             return lambda response: function(response, self.argument)
         module, _, name = self.name.partition(":")
         try:
-            found = import_module(module)
+            imported = import_module(module)
         except (ImportError, ValueError) as error:
             raise RubricError(f"check {self.name!r}: cannot be imported ({error})") from error
-        if not hasattr(found, name):
-            raise RubricError(f"check {self.name!r}: {module!r} has no {name!r}.{near_miss(name, dir(found))}")
-        loaded = getattr(found, name)
+        if not hasattr(imported, name):
+            raise RubricError(f"check {self.name!r}: {module!r} has no {name!r}.{near_miss(name, dir(imported))}")
+        loaded = getattr(imported, name)
         if not callable(loaded):
             raise RubricError(f"check {self.name!r}: got {type(loaded).__name__}; expected a function of the response")
         return loaded  # type: ignore[no-any-return]  # a user's own function

@@ -69,13 +69,13 @@ def parse_checklist(value: Any, *, name: str = "checklist", allows_code: bool = 
             "perhaps a weight"
         )
     given = value if isinstance(value, Mapping) else {}
-    found = Checklist(**{"name": name, **_own_fields(given)}, criteria=_criteria(items))
-    if found.imported_checks and not allows_code:
+    checklist = Checklist(**{"name": name, **_own_fields(given)}, criteria=_criteria(items))
+    if checklist.imported_checks and not allows_code:
         raise RubricError(
-            f"got the check {found.imported_checks[0].name!r:.80}; expected a built-in one: only a rubric file names "
-            "functions of your own"
+            f"got the check {checklist.imported_checks[0].name!r:.80}; expected a built-in one: only a rubric file "
+            "names functions of your own"
         )
-    return found
+    return checklist
 
 
 def _own_fields(given: Mapping[Any, Any]) -> dict[str, Any]:

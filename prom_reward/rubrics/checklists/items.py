@@ -120,16 +120,16 @@ def _weight(given: Mapping[str, Any], number: str) -> float | None:
 def _without_points(text: str, weight: float | None, number: str) -> tuple[str, float | None]:
     """Return a criterion's text and weight; points in the text are the weight if no key states one."""
     try:
-        said = item_fields(text)
+        rated = item_fields(text)
     except RubricError as error:
         if weight is None:
             raise RubricError(f"criterion {number}: {error}") from error
         return text, weight
-    points = said.get("weight")
+    points = rated.get("weight")
     if points is None or (weight is not None and points * weight >= 0):
         return text, weight
     if weight is None:
-        return said["criterion"], points
+        return rated["criterion"], points
     raise RubricError(f"criterion {number}: got {text!r:.60} beside the weight {weight:g}; expected one sign")
 
 
@@ -142,14 +142,15 @@ def _check_sign(given: Mapping[str, Any], weight: float | None, number: str) -> 
         return
     for key in given.keys() - (KNOWN_KEYS - {*_TAG_KEYS}):
         values = given[key] if key in _TAG_KEYS and isinstance(given[key], list | tuple) else [given[key]]
-        said = {str(value).strip().lower() for value in values}
+        words = {str(value).strip().lower() for value in values}
         is_flag = bool(
-            (key in _NEGATIVE_KEYS and said & {"true", "1"}) or (key in _POSITIVE_KEYS and said & {"false", "0", "no"})
+            (key in _NEGATIVE_KEYS and words & {"true", "1"})
+            or (key in _POSITIVE_KEYS and words & {"false", "0", "no"})
         )
-        if (is_flag or said & {*_NEGATIVE_VALUES}) and (weight is None or weight > 0):
-            told = "no weight" if weight is None else f"the weight {weight:g}"
+        if (is_flag or words & {*_NEGATIVE_VALUES}) and (weight is None or weight > 0):
+            shown = "no weight" if weight is None else f"the weight {weight:g}"
             raise RubricError(
-                f"criterion {number}: got {key}={given[key]!r:.40} beside {told}; expected a negative weight for what "
+                f"criterion {number}: got {key}={given[key]!r:.40} beside {shown}; expected a negative weight for what "
                 "should not be"
             )
 
@@ -183,8 +184,8 @@ def _options(value: Any, number: str) -> dict[str, Any]:
     """Return the fields of options, the worst first: by their values if they have some (AutoRubric, verifiers)."""
     try:
         options = list(value.items()) if isinstance(value, Mapping) else list(value)
-        told = [one for one in options if not (isinstance(one, Mapping) and one.get("na"))]
-        pairs = [_option(one) for one in told]
+        scored = [one for one in options if not (isinstance(one, Mapping) and one.get("na"))]
+        pairs = [_option(one) for one in scored]
         stated = [score is not None for _, score in pairs]
         if any(stated) and not all(stated):
             raise ValueError
@@ -195,8 +196,8 @@ def _options(value: Any, number: str) -> dict[str, Any]:
             f"criterion {number}: got the options {value!r:.60}; expected texts from the worst to the best, or "
             "mappings with label and value"
         ) from None
-    found: dict[str, Any] = {"options": tuple(label for label, _ in ordered), "option_values": values}
-    return found | ({"may_abstain": True} if len(told) < len(options) else {})
+    fields: dict[str, Any] = {"options": tuple(label for label, _ in ordered), "option_values": values}
+    return fields | ({"may_abstain": True} if len(scored) < len(options) else {})
 
 
 def _option(option: Any) -> tuple[str, Any]:

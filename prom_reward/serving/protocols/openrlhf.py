@@ -22,10 +22,10 @@ async def get_reward(service: JudgeService, body: Body) -> object:
     if not len(queries) == len(prompts) == len(labels):
         raise RowError(f"got {len(queries)} queries, {len(prompts)} prompts and {len(labels)} labels; expected as many")
     rollouts = [_rollout(*one) for one in zip(queries, prompts, labels, strict=True)]
-    found = await service.reward(rollouts)
-    rewards = numbers(found)
-    scores = [one.unit_score if one.unit_score is not None else one.reward for one in found]
-    expected = [one.judgments[0].expected_score for one in found]
+    rewarded = await service.reward(rollouts)
+    rewards = numbers(rewarded)
+    scores = [one.unit_score if one.unit_score is not None else one.reward for one in rewarded]
+    expected = [one.judgments[0].expected_score for one in rewarded]
     logs = {"judge_score": expected} if None not in expected else {}
     return {"rewards": rewards, "scores": scores, "extra_logs": logs}
 

@@ -44,14 +44,14 @@ async def reward(service: JudgeService, body: Body) -> object:
     rollouts, group = [_rollout(row, at) for at, row in enumerate(listed(body, "rows"))], group_of(body)
     topology = body.get("topology")
     if topology is None:
-        found = await service.reward(rollouts, group)
+        rewarded = await service.reward(rollouts, group)
     else:
-        found = await service.reward_by_comparing(rollouts, GroupRule(topology=topology), group)
+        rewarded = await service.reward_by_comparing(rollouts, GroupRule(topology=topology), group)
     rows = [
         {"reward": one.reward, "problem": one.problem, "judgments": [judgment.to_dict() for judgment in one.judgments]}
-        for one in found
+        for one in rewarded
     ]
-    return {"rewards": [one.reward for one in found], "rows": rows, "judge": service.fingerprint}
+    return {"rewards": [one.reward for one in rewarded], "rows": rows, "judge": service.fingerprint}
 
 
 async def reload(service: JudgeService, body: Body) -> object:

@@ -92,12 +92,12 @@ class DecisionSession:
                 return [self._failed(str(error))]
             return [one for prompt in prompts for one in await self._answers([prompt])]
         tokens = input_tokens(answer)
-        found = read_answers(self._source.api, prompts, answer)
+        answers = read_answers(self._source.api, prompts, answer)
         return [
             await self._unanswered(prompt, one, is_alone=len(prompts) == 1)
             if isinstance(one, str)
             else _generation(prompt, one, tokens // len(prompts))
-            for prompt, one in zip(prompts, found, strict=True)
+            for prompt, one in zip(prompts, answers, strict=True)
         ]
 
     async def _unanswered(self, prompt: JudgePrompt, reason: str, *, is_alone: bool) -> Generation:
