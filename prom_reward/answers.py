@@ -49,7 +49,7 @@ class _Answer:
     """The part that Judgment and Comparison share."""
 
     outcome: Outcome
-    """How it ended; with several samples the worst outcome among the scored ones."""
+    """How it ended; with several samples the worst outcome among the scored ones, or of all if none is scored."""
     given_by: str = ""
     """The judge that gave it, if the judge is made of several."""
     judge_scores: Mapping[str, float | None] | None = None

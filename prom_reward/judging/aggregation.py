@@ -1,6 +1,6 @@
 """Makes one Judgment or Comparison from the generations for one request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from math import fsum
@@ -68,7 +68,9 @@ def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, samples: Sequ
     counts = _counts(samples)
     error = next((generation.error for generation in generations if generation.error), None)
     if not scored:
-        return Judgment(outcome=parsed[0].outcome, feedback=parsed[0].feedback, error=error, **counts)
+        return Judgment(
+            outcome=_worst(one.outcome for one in parsed), feedback=parsed[0].feedback, error=error, **counts
+        )
     labels = request.rubric.scale.labels
     scores = [one.score for one, _ in scored if one.score is not None]
     probs = mean_probs(
@@ -120,7 +122,8 @@ def aggregate_winners(prompt: JudgePrompt, generations: Sequence[Generation]) ->
         (one, generation) for one, generation in pairs if one.winner and generation.finish_reason not in _FAILURES
     ]
     if not scored:
-        outcome = _FAILURES.get(generations[0].finish_reason, parsed[0].outcome)
+        ended = zip(parsed, generations, strict=True)
+        outcome = _worst(_FAILURES.get(generation.finish_reason, one.outcome) for one, generation in ended)
         return Comparison(outcome=outcome, feedback=parsed[0].feedback, error=error, **counts)
     votes = sum(1 if one.winner == "A" else -1 for one, _ in scored)
     winner: Winner = "A" if votes > 0 else "B" if votes < 0 else "tie"
@@ -135,6 +138,11 @@ def aggregate_winners(prompt: JudgePrompt, generations: Sequence[Generation]) ->
     )
 
 
+def _worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the outcome to tell if all are unscored: one that failed in the engine can be asked for again."""
+    return max(outcomes, key=lambda outcome: outcome.severity)
+
+
 def _prob_a(winner: str | None, generation: Generation) -> float:
     if not generation.score_logprobs:
         return float(winner == "A")
@@ -145,9 +153,9 @@ def _prob_a(winner: str | None, generation: Generation) -> float:
 def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
     """Return the comparison of two direct assessments by their expected scores."""
     counts: dict[str, Any] = summed_counts([first, second])
-    unscored = next((judgment for judgment in (first, second) if not judgment.is_scored), None)
-    if unscored is not None:
-        return Comparison(outcome=unscored.outcome, error=unscored.error, **counts)
+    worst = max(first, second, key=lambda judgment: judgment.outcome.severity)
+    if not worst.is_scored:
+        return Comparison(outcome=worst.outcome, error=worst.error, **counts)
     difference = (first.expected_score or 0.0) - (second.expected_score or 0.0)  # scored ones have one
     winner: Winner = "A" if difference > 0 else "B" if difference < 0 else "tie"
     prob_a = {"A": 1.0, "B": 0.0, "tie": 0.5}[winner]

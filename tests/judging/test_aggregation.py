@@ -146,6 +146,15 @@ def test_the_majority_of_samples_wins_and_an_even_split_is_a_tie(letters, winner
     assert (comparison.winner, comparison.prob_a) == (winner, pytest.approx(prob))
 
 
+def test_of_several_failures_the_engines_is_told(scored):
+    silent, failed = written("Says nothing.", finish="stop"), replace(written("", finish="error"), error="down")
+    for samples in ([silent, failed], [failed, silent]):
+        winner = aggregate_winners(RANKING, samples)
+        sides = [scored(one) for one in samples]
+        for answer in (scored(*samples), winner, compare_judgments(*sides)):
+            assert (answer.outcome, answer.error) == (Outcome.ENGINE_FAILED, "down")
+
+
 def test_a_forced_winner_is_marked_and_an_unscored_sample_left_out():
     samples = [written("no verdict", finish="stop"), written("[RESULT] A", finish="forced")]
     comparison = aggregate_winners(RANKING, samples)
