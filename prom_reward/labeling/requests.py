@@ -9,7 +9,7 @@ from prom_reward.errors import RowError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.rubrics.reading import rubric_from_dict
-from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeAnswer, JudgeRequest, Judgment
+from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeAnswer, JudgeRequest, Judgment, Rubric
 
 Answers = Mapping[str, JudgeAnswer]
 """Answers by the keys of their requests."""
@@ -17,9 +17,10 @@ Answers = Mapping[str, JudgeAnswer]
 
 def request_key(request: JudgeRequest) -> str:
     """Return the digest of everything that the judge sees of a request."""
-    scale = request.rubric.scale
-    has_reference = request.reference_answer is not None
-    content = json.dumps([type(request).__name__, has_reference, *request_texts(request), scale.low, scale.high])
+    rubric = request.rubric
+    is_criterion = isinstance(rubric, Rubric) and rubric.is_criterion  # asked with another task text
+    kind = [type(request).__name__, is_criterion, request.reference_answer is not None]
+    content = json.dumps([*kind, *request_texts(request), rubric.scale.low, rubric.scale.high])
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 

@@ -177,8 +177,11 @@ def _joined(opinions: Sequence[tuple[float | None, Side | None]]) -> tuple[float
 
 
 def graded_prob(chosen: float | None, rejected: float | None) -> float | None:
-    """Return the probability that the first of two responses is better, given their scores on [0, 1]."""
-    return None if chosen is None or rejected is None else (1 + chosen - rejected) / 2
+    """Return the probability that the first of two responses is better, given their scores on [0, 1].
+
+    A checklist without clipping gives scores under 0, too: two responses over 1 apart are certain.
+    """
+    return None if chosen is None or rejected is None else min(1.0, max(0.0, (1 + chosen - rejected) / 2))
 
 
 def logit(prob: float) -> float:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,7 @@ def test_equal_requests_alone_have_equal_keys():
         return request_key(GradingRequest(**values))
 
     others = [{"instruction": "Ha?"}, {"response": "No."}, {"rubric": "honesty"}, {"reference_answer": "Yes."}]
+    others += [{"rubric": replace(REQUEST.rubric, is_criterion=True)}]
     keys = [key(**changes) for changes in ({}, *others)]
     assert key() == keys[0]
     assert len(set(keys)) == len(keys)

@@ -13,6 +13,7 @@ from prom_reward.labeling.verdicts import (
     logit,
     pair_columns,
 )
+from prom_reward.rubrics.checklists.forms import parse_checklist
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.types import Comparison, Judgment, Outcome
 
@@ -49,6 +50,20 @@ def test_a_ranking_keeps_what_is_said_and_flagged_under_every_rubric():
     columns = PairRanking(rubrics=(HELPFUL, HONEST), comparisons=(first, second)).columns()
     assert columns["ranking_feedback"] == "[helpfulness] Kind.\n[honesty] Open."
     assert (columns["ranking_chosen_flags"], columns["ranking_rejected_flags"]) == (["empty", "rubric_copy"], [])
+
+
+@pytest.mark.parametrize(("chosen", "rejected", "prob"), [(1.0, -2.0, 1.0), (-2.0, 1.0, 0.0), (-0.5, -1.0, 0.75)])
+def test_scores_under_0_make_no_probability_over_1(chosen, rejected, prob):
+    checklist = parse_checklist(
+        {"criteria": [{"text": "It is right.", "weight": 1}, {"text": "Rude.", "weight": -2}], "clip": False}
+    )
+    sides = [
+        verdict(Judgment(outcome=Outcome.SCORED, expected_score=score), rubrics=(checklist,))
+        for score in (chosen, rejected)
+    ]
+    columns = pair_columns(*sides, None)
+    assert columns["prob_chosen"] == prob
+    assert columns["agreement"] == ("agrees" if prob > 0.5 else "disagrees")
 
 
 def test_one_rubrics_columns_are_its_judgment():
