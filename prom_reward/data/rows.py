@@ -168,11 +168,24 @@ def _wrapped(content: Any, path: Path) -> list[Any]:
     """Return the list that stands under `data` beside facts on the file, as in SQuAD's."""
     if not isinstance(content, dict):
         raise InputError(f"{path}: got {type(content).__name__}; expected a list of objects")
-    if not isinstance(content.get("data"), list):
+    lists = [
+        name for name, value in content.items() if isinstance(value, list) and (name == "data" or _has_rows(value))
+    ]
+    if len(lists) > 1:
+        raise InputError(
+            f"{path}: got several lists of objects, perhaps the splits of a data set: "
+            f"{textwrap.shorten(', '.join(map(repr, lists)), 80)}; expected one list: write the one to read to a file "
+            "of its own"
+        )
+    if lists != ["data"]:
         keys = textwrap.shorten(", ".join(map(repr, content)), 80) or "none"
         raise InputError(f"{path}: got an object with the keys {keys}; expected a list of objects, or one under 'data'")
     found: list[Any] = content["data"]
     return found
+
+
+def _has_rows(values: list[Any]) -> bool:
+    return any(isinstance(one, dict) for one in values)
 
 
 def _begins_with_object(path: Path) -> bool:

@@ -76,6 +76,33 @@ def test_every_format_gives_the_same_rows(tmp_path, name):
 
 
 @pytest.mark.parametrize(
+    ("lists", "named"),
+    [
+        ({"data": ROWS, "test": ROWS}, "'data', 'test'"),
+        ({"version": 2, "data": [], "validation": ROWS, "test": ROWS}, "'data', 'validation', 'test'"),
+        ({"train": ROWS, "test": ROWS}, "'train', 'test'"),
+    ],
+)
+def test_several_lists_in_one_file_are_named_and_none_is_dropped(tmp_path, lists, named):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(lists))
+    with pytest.raises(InputError) as caught:
+        list(read_rows(path))
+    assert str(caught.value) == (
+        f"{path}: got several lists of objects, perhaps the splits of a data set: {named}; expected one list: write "
+        "the one to read to a file of its own"
+    )
+
+
+def test_facts_beside_the_rows_are_no_rows(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text(
+        json.dumps({"version": "1.1", "date": 2, "data": ROWS, "tags": ["qa"], "by": {"name": "x"}, "c": []})
+    )
+    assert [dict(row.values) for row in read_rows(path)] == ROWS
+
+
+@pytest.mark.parametrize(
     ("name", "places"),
     [
         ("rows.jsonl", ["line 1", "line 2", "line 3"]),
