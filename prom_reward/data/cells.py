@@ -103,11 +103,12 @@ def _passage(value: Any) -> str | None:
     return "\n".join(filter(None, told))
 
 
-def is_list_of_texts(text: str) -> bool:
-    """Whether a text is a stored list of texts."""
-    stripped = text.strip()
-    value = parsed_text(stripped) if stripped.startswith("[") and stripped.endswith("]") else None
-    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
+def listed_texts(value: Any) -> list[str] | None:
+    """Return the texts of a list of texts, perhaps stored as text; None if the value is none."""
+    stripped = value.strip() if isinstance(value, str) else ""
+    listed = parsed_text(stripped) if stripped.startswith("[") and stripped.endswith("]") else value
+    is_list = isinstance(listed, list | tuple) and bool(listed) and all(isinstance(one, str) for one in listed)
+    return list(listed) if is_list else None
 
 
 def read_answer(value: Any) -> PromptValue:

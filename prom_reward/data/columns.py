@@ -11,8 +11,8 @@ from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": (
-        *("orig_instruction", "instruction", "prompt", "question", "query", "problem", "post", "user_prompt"),
-        *("user_input", "user_query", "context", "input.messages"),
+        *("orig_instruction", "instruction", "prompt", "question.full_text", "question", "query", "problem", "post"),
+        *("user_prompt", "user_input", "user_query", "context", "input.messages"),
     ),
     "system": (
         *("system", "system_prompt", "system_message", "systemInstruction", "system_instruction"),
@@ -41,6 +41,10 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
         *("rejected", "rejected_response", "response_rejected", "rejected_messages", "dispreferred"),
         *("non_preferred_output", "worse", "response_k", "answer_l", "answer_losing"),
     ),
+    "winner": (
+        *("orig_preference", "preference", "winner", "label", "labels", "overall_preference", "preference_strength"),
+        *("judgment", "better_response_id", "safer_response_id", "choice", "winner_model_a", "score_0"),
+    ),
     "reference_answer": (
         *("orig_reference_answer", "reference_answer", "reference", "reference_response", "ground_truth"),
         *("gold_answer", "ideal_answer", "expected_answer", "expected_output", "target", "solution", "gts"),
@@ -57,6 +61,7 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """The columns of each role; the first that has a value wins. `--column ROLE=PATH` names another."""
 
+_SHOWN = [shown for role in COLUMN_NAMES for shown in (("pair", role) if role == "winner" else (role,))]
 _FLAT_RUBRIC = re.compile(r"(?:orig_)?(?:criteria|score\d{1,9}_description)")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d{1,9})\]")
 _PATH = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?\d{1,9}\])*")
@@ -111,22 +116,24 @@ class Columns:
         """Whether the row has a column for a role, perhaps an empty one."""
         return any(value_at(self.values, name, is_strict=True) is not _ABSENT for name in self._names(role))
 
+    def having(self, role: str) -> list[str]:
+        """Return all columns of a role that have a value; the first one wins."""
+        return [name for name in self._names(role) if not is_missing(value_at(self.values, name))]
+
     def is_named(self, role: str) -> bool:
         """Whether the caller said which column plays a role."""
         return role in self._named
 
-    def take(self, *names: str) -> None:
-        """Note columns that were read outside of their roles."""
-        self.read |= {f"column {name}": name for name in names}
+    def take(self, role: str, *names: str) -> None:
+        """Note columns that a role was read from together; "pair" is the role of two answers under a verdict."""
+        self.read |= {f"{role}: {name}": name for name in names}
 
     def by_role(self) -> dict[str, list[str]]:
-        """Return the columns that were read, by role; "pair" are two answers and the verdict on them."""
+        """Return the columns that were read, by role; "pair" are two answers, and "winner" the verdict on them."""
         names: dict[str, list[str]] = {}
         for role, name in self.read.items():
-            is_flat = _FLAT_RUBRIC.fullmatch(name)
-            shown = role if role in COLUMN_NAMES else "rubric" if is_flat else "pair"
-            names.setdefault(shown, []).append(name)
-        return {role: names[role] for role in (*COLUMN_NAMES, "pair") if role in names}
+            names.setdefault(role.partition(":")[0], []).append(name)
+        return {role: names[role] for role in _SHOWN if role in names}
 
     def reference(self) -> str | None:
         """Return the reference answer as text; a number is written out, and NaN is none.
@@ -176,7 +183,7 @@ class Columns:
                 f"got a column {like!r} that may be the row's rubric; name it with --column rubric={like}, or with "
                 "rubric_column= in a reward, or rename it"
             )
-        self.take(*flat)
+        self.take("rubric", *flat)
         return read_rubrics(flat) if flat else ()
 
     def _checklist_elsewhere(self) -> tuple[str, Any] | None:

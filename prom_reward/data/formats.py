@@ -221,7 +221,7 @@ def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[Prompt
 def _of_components(
     columns: Columns, kind: Kind, found: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> tuple[Kind, PromptValue, Sequence[PromptValue]]:
-    columns.take(*names)
+    columns.take("pair", *names)
     columns.values = {**columns.values, "rubric": found[0]["rubric"], **_reference_of(found[0])}
     return kind, found[0]["instruction"], [one["response"] for one in found]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from prom_reward.data.cells import cut_answer, is_whole, messages_of, read_answer, read_cell
+from prom_reward.data.cells import cut_answer, is_whole, listed_texts, messages_of, read_answer, read_cell
 from prom_reward.data.columns import Columns
 from prom_reward.data.doubtful_answers import check_no_pointers
 from prom_reward.data.preferences import voted_sides
@@ -18,6 +18,8 @@ def two_sides(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
     Raises:
         RowError: One side is missing, or the row does not say which side is preferred.
     """
+    if columns.is_named("winner"):
+        return _voted(columns)
     chosen, rejected = columns.get("chosen"), columns.get("rejected")
     if chosen is not None and rejected is not None:
         if not (columns.is_named("chosen") or columns.is_named("rejected")):
@@ -28,8 +30,34 @@ def two_sides(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
     if columns.has("chosen") or columns.has("rejected"):
         missing, other = ("rejected", "chosen") if chosen is not None else ("chosen", "rejected")
         raise RowError(f"a pair without {missing!r}; expected a response beside {other!r}")
+    return _voted(columns)
+
+
+def _voted(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
+    """Return the sides of a row that names its better answer."""
     voted = voted_sides(columns)
-    return voted and (read_answer(voted[0]), read_answer(voted[1]))
+    if voted is None:
+        return None
+    asked = listed_texts(columns.get("prompt"))
+    if asked is None or not any(map(listed_texts, voted)):
+        columns.forget("prompt")
+        return read_answer(voted[0]), read_answer(voted[1])
+    columns.values = {**columns.values, columns.read["prompt"]: asked[0]}
+    return _turns(asked, voted[0]), _turns(asked, voted[1])
+
+
+def _turns(asked: Sequence[str], answers: Any) -> PromptValue:
+    """Return a side whose turns stand in one list and the questions in another, as in the arena's CSV files."""
+    texts = listed_texts(answers)
+    if texts is None or len(texts) != len(asked):
+        raise RowError(f"got a list of texts as the prompt and {answers!r:.60} as an answer; expected a text for each")
+    if len(asked) == 1:
+        return texts[0]
+    return [
+        {"role": role, "content": text}
+        for turn in zip(asked, texts, strict=True)
+        for role, text in zip(("user", "assistant"), turn, strict=True)
+    ]
 
 
 def split_pair(

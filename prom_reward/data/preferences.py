@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prom_reward.data.cells import is_missing
-from prom_reward.data.columns import Columns
+from prom_reward.data.columns import Columns, shown_names, value_at
 from prom_reward.errors import InputError, RowError
 
 SIDES = (
@@ -18,62 +18,73 @@ SIDES = (
     ("response1", "response2"),  # HelpSteer3, PandaLM
     ("response_0", "response_1"),  # PKU-SafeRLHF
     ("answer_a", "answer_b"),
+    ("answer_0", "answer_1"),  # WebGPT
     ("answer_1", "answer_2"),
     ("completion_a", "completion_b"),
     ("human_ref_A", "human_ref_B"),  # SHP
     ("conversation_a", "conversation_b"),  # Arena
     ("messages_a", "messages_b"),  # Search Arena
+    ("summaries[0]", "summaries[1]"),  # OpenAI's summaries
 )
 """The columns of the two answers; the first pair that a row has wins."""
-VERDICTS = (
-    *("orig_preference", "preference", "winner", "label", "labels", "overall_preference", "preference_strength"),
-    *("judgment", "better_response_id"),
-)
-"""The columns that name the better answer."""
 
 _SIGNED = ("overall_preference", "preference_strength")  # HelpSteer2 and 3: negative for the first answer
+_POINTS = {"winner_model_a": "winner_model_b", "score_0": "score_1"}  # the arena's and WebGPT's: the higher one wins
+_ONLY_BESIDE = {"score_0": ("answer_0", "answer_1")}  # elsewhere a score may be of anything
+_MEANINGS = ("better_response_id", "safer_response_id")  # verdicts that do not mean the same
+_LAST = re.compile(r"(\w)(\]?)$")
 _FIRST = re.compile(r"(?:model|response|answer|output|assistant)?[ _]?a|a\s*(?:>+|≻)\s*b", re.IGNORECASE)
 _SECOND = re.compile(
     r"(?:model|response|answer|output|assistant)?[ _]?b|b\s*(?:>+|≻)\s*a|a\s*(?:<+|≺)\s*b", re.IGNORECASE
 )
+_TIE = re.compile(r"tie\b.*|both[ _]?(?:bad|good)?|neither|draw|a\s*=\s*b", re.IGNORECASE)
 
 
 def voted_sides(columns: Columns) -> tuple[Any, Any] | None:
     """Return the better and the other answer of a row; None if it does not have two answers.
 
     Raises:
-        RowError: No column says which is better, or it prefers neither.
+        RowError: No column says which is better, several say different things, or it prefers neither.
     """
-    values = columns.values
-    for names in SIDES:
-        first, second = (values.get(name) for name in names)
-        if is_missing(first) or is_missing(second):
-            continue
-        verdicts = [name for name in VERDICTS if not is_missing(values.get(name))]
-        if not verdicts:
+    values, names = columns.values, _sides(columns.values)
+    if names is None:
+        if columns.is_named("winner"):
             raise RowError(
-                f"got {names[0]} and {names[1]} and no column that says which is better; expected one of "
-                f"{', '.join(VERDICTS)}, or name both with --column chosen=... --column rejected=..."
+                f"got {shown_names(values)}; expected two answers for the winner, as {' and '.join(SIDES[2])}"
             )
-        columns.take(*names, verdicts[0])
-        return (first, second) if _is_first_better(values, verdicts, names) else (second, first)
-    return None
+        return None
+    columns.get("winner")  # RowError if a column is named that the row does not have
+    columns.forget("winner")
+    verdicts = _verdicts(columns, names)
+    _check_one_verdict(values, verdicts, names)
+    lead = _lead(values, verdicts[0], names)
+    if not lead:
+        raise RowError(_undecided(values, verdicts[0], names, is_tie=lead == 0))
+    columns.take("pair", *names)
+    columns.take("winner", *_written_in(verdicts[0]))
+    first, second = (value_at(values, name) for name in names)
+    return (first, second) if lead > 0 else (second, first)
 
 
 class CountedVerdicts:
-    """Finds files whose numbered verdicts count the answers from another number than the columns' names do."""
+    """Finds files whose numbered verdicts count the answers from another number than the columns' names do.
 
-    def __init__(self) -> None:
+    Args:
+        named: Columns by role that the caller named.
+    """
+
+    def __init__(self, named: Mapping[str, str] | None = None) -> None:
+        self._named = named
         self._seen: dict[tuple[str, tuple[str, str]], set[float]] = {}
 
     def note(self, values: Mapping[str, Any]) -> None:
         """Take in a row."""
-        sides = next((pair for pair in SIDES if not any(is_missing(values.get(name)) for name in pair)), None)
-        verdict = next((name for name in VERDICTS if not is_missing(values.get(name))), None)
-        if sides and verdict and sides[0][-1].isdigit() and verdict not in _SIGNED:
-            number = _number(values[verdict])
+        names = _sides(values)
+        verdict = next(iter(_verdicts(Columns(values, self._named), names)), None) if names else None
+        if names and verdict and _numbers(names) and verdict not in (*_SIGNED, *_POINTS):
+            number = _number(value_at(values, verdict))
             if number is not None:
-                self._seen.setdefault((verdict, sides), set()).add(number)
+                self._seen.setdefault((verdict, names), set()).add(number)
 
     def check(self, where: str) -> None:
         """Refuse a file with verdicts that name neither answer, in which one of the answers is never preferred.
@@ -82,7 +93,7 @@ class CountedVerdicts:
             InputError: Half of its verdicts would be left out, and the others turned round.
         """
         for (verdict, sides), numbers in self._seen.items():
-            low, high = (int(name[-1]) for name in sides)
+            low, high = _numbers(sides) or (0, 1)
             named = {sides[number >= (low + high) / 2] for number in numbers if low <= number <= high}
             if len(named) == 1 and not all(low <= number <= high for number in numbers):
                 shown = ", ".join(f"{number:g}" for number in sorted(numbers)[:5])
@@ -92,28 +103,83 @@ class CountedVerdicts:
                 )
 
 
-def _is_first_better(values: Mapping[str, Any], verdicts: Sequence[str], names: tuple[str, str]) -> bool:
-    verdict, *others = verdicts
-    value = values[verdict]
-    lead = _lead(values, verdict, names)
-    if against := next((other for other in others if _lead(values, other, names) * lead < 0), None):
+def _sides(values: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the columns of a row's two answers; None if it has no two."""
+    return next((pair for pair in SIDES if not any(is_missing(value_at(values, name)) for name in pair)), None)
+
+
+def _verdicts(columns: Columns, names: tuple[str, str]) -> list[str]:
+    """Return the columns that say which answer is better."""
+    found = columns.having("winner")
+    return found if columns.is_named("winner") else [one for one in found if _ONLY_BESIDE.get(one, names) == names]
+
+
+def _check_one_verdict(values: Mapping[str, Any], verdicts: Sequence[str], names: tuple[str, str]) -> None:
+    """Refuse rows with more than two answers, without a verdict, or with verdicts that differ.
+
+    Raises:
+        RowError: It is so.
+    """
+    third = _LAST.sub(lambda last: chr(ord(last[1]) + 1) + last[2], names[1])
+    named = "--column chosen=... --column rejected=..."
+    if not is_missing(value_at(values, third)):
+        raise RowError(f"got {names[0]}, {names[1]} and {third}; expected two answers: name both with {named}")
+    if not verdicts:
         raise RowError(
-            f"got {verdict}={value!r:.40} and {against}={values[against]!r:.40}, which name different answers; "
-            "expected one verdict"
+            f"got {names[0]} and {names[1]} and no column that says which is better; name it with --column winner=..., "
+            f"or both answers with {named}"
         )
-    if lead:
-        return lead > 0
-    numbered = f"{names[0]} or {names[1]}" if names[1][-1].isdigit() else "A or B"
-    raise RowError(f"got {verdict}={value!r:.40}, which names neither answer; expected {numbered} (a tie is no pair)")
+    lead = _lead(values, verdicts[0], names) or 0
+    against = next((other for other in verdicts[1:] if (_lead(values, other, names) or 0) * lead < 0), None)
+    both = (verdicts[0], against) if against else _MEANINGS if {*_MEANINGS} <= {*verdicts} else None
+    if both:
+        raise RowError(
+            f"got {_shown(values, both[0])} and {_shown(values, both[1])}, verdicts that may name different answers; "
+            f"choose one: --column winner={both[0]} or --column winner={both[1]}"
+        )
 
 
-def _lead(values: Mapping[str, Any], verdict: str, names: tuple[str, str]) -> float:
-    """Return a number over 0 if a verdict prefers the first answer, under 0 for the second, 0 if it cannot be told."""
-    number = _number(values[verdict])
-    return _lead_of_text(values, values[verdict], names) if number is None else _lead_of_number(number, verdict, names)
+def _undecided(values: Mapping[str, Any], verdict: str, names: tuple[str, str], *, is_tie: bool) -> str:
+    """Say why a verdict names no better answer."""
+    shown = " and ".join(_shown(values, name) for name in _written_in(verdict))
+    if is_tie:
+        return f"got {shown}: a tie, which is no pair"
+    numbered = f"{names[0]} or {names[1]}" if _numbers(names) else "A or B"
+    return f"got {shown}, which names neither answer; expected {numbered}"
 
 
-def _lead_of_number(number: float, verdict: str, names: tuple[str, str]) -> float:
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    return f"{name}={value_at(values, name)!r:.40}"
+
+
+def _written_in(verdict: str) -> list[str]:
+    """Return all columns of a verdict."""
+    return [verdict, *([_POINTS[verdict]] if verdict in _POINTS else [])]
+
+
+def _numbers(names: tuple[str, str]) -> tuple[int, int] | None:
+    """Return the numbers of two answers, as of `response_0` and `response_1`; None if they have letters."""
+    found = [match[1] for name in names if (match := _LAST.search(name))]
+    return (int(found[0]), int(found[1])) if all(one.isdigit() for one in found) else None
+
+
+def _lead(values: Mapping[str, Any], verdict: str, names: tuple[str, str]) -> float | None:
+    """Return how a verdict decides.
+
+    Returns:
+        Over 0 if it prefers the first answer, under 0 for the second, 0 for a tie, None if it cannot be told.
+    """
+    value = value_at(values, verdict)
+    if verdict in _POINTS:
+        first, second = (
+            _number(float(one) if isinstance(one, bool) else one) for one in (value, value_at(values, _POINTS[verdict]))
+        )
+        return None if first is None or second is None else first - second
+    number = _number(value)
+    return _lead_of_text(values, value, names) if number is None else _lead_of_number(number, verdict, names)
+
+
+def _lead_of_number(number: float, verdict: str, names: tuple[str, str]) -> float | None:
     """As `_lead`, of a number.
 
     Numbers are the answers' own (`response_0`, `output_1`): 1.9 is nearer to 2, as AlpacaEval writes it. Answers with
@@ -122,20 +188,21 @@ def _lead_of_number(number: float, verdict: str, names: tuple[str, str]) -> floa
     if verdict in _SIGNED:
         return -number
     if names == ("human_ref_A", "human_ref_B"):
-        return 2 * number - 1 if number in (0, 1) else 0
-    if not names[0][-1].isdigit() or not int(names[0][-1]) <= number <= int(names[1][-1]):
-        return 0
-    return int(names[0][-1]) + 0.5 - number
+        return 2 * number - 1 if number in (0, 1) else None
+    numbers = _numbers(names)
+    if numbers is None or not numbers[0] <= number <= numbers[1]:
+        return None
+    return sum(numbers) / 2 - number
 
 
-def _lead_of_text(values: Mapping[str, Any], value: Any, names: tuple[str, str]) -> float:
+def _lead_of_text(values: Mapping[str, Any], value: Any, names: tuple[str, str]) -> float | None:
     """As `_lead`, of a text: a column's name, a model's name of `model_a` or `model_b`, `A`, or `A>B`."""
     text = str(value).strip().strip("[]").strip() if isinstance(value, str) else ""
     models = tuple(values.get(name) for name in ("model_a", "model_b"))
     for pair in (names, models):
         if text and pair[0] != pair[1] and text in pair:
             return 1 if text == pair[0] else -1
-    return 1 if _FIRST.fullmatch(text) else -1 if _SECOND.fullmatch(text) else 0
+    return 1 if _FIRST.fullmatch(text) else -1 if _SECOND.fullmatch(text) else 0 if _TIE.fullmatch(text) else None
 
 
 def _number(value: Any) -> float | None:

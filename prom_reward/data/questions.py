@@ -7,7 +7,8 @@ from prom_reward.data.cells import (
     DIALOGUE_END,
     cut_answer,
     holds,
-    is_list_of_texts,
+    is_empty,
+    listed_texts,
     messages_of,
     passages_text,
     read_cell,
@@ -42,13 +43,30 @@ def bare_prompt(columns: Columns) -> PromptValue | None:
         given = columns.get("history")
         columns.read["prompt"] = columns.read["history"]
     if given is None:
+        given = _summarized(columns)
+    if given is None:
         return None
     prompt = read_cell(given)
-    if isinstance(prompt, str) and is_list_of_texts(
-        prompt
-    ):  # the turns of a dialogue, as the arena's CSV files keep them
+    if listed_texts(prompt):  # the turns of a dialogue
         raise RowError(f"got a list of texts as the prompt: {prompt!r:.60}; expected a text, or messages with roles")
     return prompt if extra is None else _with_input(prompt, read_cell(extra))
+
+
+def _summarized(columns: Columns) -> str | None:
+    """Return the post or article whose summaries a row holds, as OpenAI's comparisons keep it beside them."""
+    info = columns.values.get("info")
+    if not isinstance(info, Mapping) or is_empty(columns.values.get("summaries")):
+        return None
+    parts = {
+        "SUBREDDIT": f"r/{info['subreddit']}" if info.get("subreddit") else None,
+        "TITLE": info.get("title"),
+        "POST": info.get("post"),
+        "ARTICLE": info.get("article"),
+    }
+    if not parts["POST"] and not parts["ARTICLE"]:
+        return None
+    columns.read["prompt"] = "info"
+    return "\n\n".join([*(f"{name}: {text}" for name, text in parts.items() if text), "TL;DR:"])
 
 
 def _with_input(prompt: PromptValue, extra: PromptValue) -> PromptValue:

@@ -12,7 +12,7 @@ from prom_reward.errors import InputError
 
 QUESTION_PARTS = (
     *(*CHOICES, "constraints", "user_instructions", "persona", "starter_code"),
-    *("evidence", "fact", "facts", "hint", "hints", "knowledge", "background"),
+    *("evidence", "fact", "facts", "hint", "hints", "knowledge", "background", "quotes_0", "quotes_1"),
     *("initial_reason_steps", "previous_steps", "response_prefix", "prefill"),
     *("table", "schema", "paragraphs", "few_shot_examples", "demonstrations", "files", "attachments"),
     *(f"{name}{end}" for name in ("image", "video", "audio") for end in ("", "s", "_url", "_urls", "_path", "_paths")),
@@ -27,7 +27,7 @@ _REFERENCE_LIKE = re.compile(
     r"(?:gold(?:en|_standard)?|ideal|expected|desired|correct|target|reference|gt|ground_truth|official|oracle)"
     r"(?:_(?:answer|response|output|solution|completion|text|result)s?)?|human_(?:answer|response)s?|answer_key"
 )
-_UNWARNED_ROLES = ("id", "chosen", "rejected")
+_UNWARNED_ROLES = ("id", "chosen", "rejected", "winner")
 
 logger = logging.getLogger(__name__)
 

@@ -43,7 +43,7 @@ def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[
     peeked = list(islice(rows, _PEEKED))
     kinds: dict[Kind, str] = {}
     first_problem = ""
-    verdicts = CountedVerdicts()
+    verdicts = CountedVerdicts(row_format.columns)
     for row in peeked:
         try:
             if isinstance(row, Row):

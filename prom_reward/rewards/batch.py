@@ -89,7 +89,7 @@ class RowReader:
         if not prompts:
             return []
         row = self._rows({**columns, "prompt": prompts}, len(prompts))[0]
-        row.take("prompt")
+        row.take("prompt", "prompt")
         row.own_rubrics()
         row.reference()
         return [name for name in unread_columns(row) if row.values[name] != prompts[0]]

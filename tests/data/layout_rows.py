@@ -1,5 +1,7 @@
 """A row of each public layout in our own words; `python -m tests.data.layout_rows` prints the README's table."""
 
+import json
+
 from prom_reward.data.formats import KINDS, RowFormat
 
 Q, A, B, S = "Why does bread rise?", "The yeast makes gas.", "The oven does it.", "Answer in one sentence."
@@ -53,8 +55,20 @@ LAYOUTS = {
     "HelpSteer2": {"prompt": Q, "response": A, "helpfulness": 4},
     "HelpSteer2 (preferences)": {"prompt": Q, "response_1": B, "response_2": A, "preference_strength": 2},
     "HelpSteer3": {"context": ASK, "response1": B, "response2": A, "overall_preference": 2},
-    "PKU-SafeRLHF": {"prompt": Q, "response_0": B, "response_1": A, "better_response_id": 1},
+    "PKU-SafeRLHF (one dimension)": {"prompt": Q, "response_0": B, "response_1": A, "better_response_id": 1},
     "SHP": {"history": Q, "human_ref_A": A, "human_ref_B": B, "labels": 1},
+    "WebGPT": {
+        "question": {"dataset": "eli5", "id": "1", "full_text": Q},
+        "answer_0": B,
+        "answer_1": A,
+        "score_0": -0.5,
+        "score_1": 0.5,
+    },
+    "OpenAI's summaries": {
+        "info": {"id": "1", "subreddit": "Baking", "title": "Bread", "post": Q, "article": None},
+        "summaries": [{"text": B, "policy": "x", "note": None}, {"text": A, "policy": "y", "note": None}],
+        "choice": 1,
+    },
     "Nectar": {"prompt": HH, "answers": [{"answer": A, "rank": 1}, {"answer": B, "rank": 2}]},
     "LLMBar": {"input": Q, "output_1": A, "output_2": B, "label": 1},
     "AlpacaEval": {"instruction": Q, "output_1": B, "output_2": A, "preference": 1.9},
@@ -63,6 +77,14 @@ LAYOUTS = {
     "judged pairs": {"question": Q, "response_A": A, "response_B": B, "label": "A>B"},
     "KTO": {"prompt": ASK, "completion": YES, "label": True},
     "Chatbot Arena": {"conversation_a": ASK + YES, "conversation_b": ASK + NO, "winner": "model_a"},
+    "Chatbot Arena (55k, Kaggle)": {
+        "prompt": json.dumps([Q]),
+        "response_a": json.dumps([A]),
+        "response_b": json.dumps([B]),
+        "winner_model_a": 1,
+        "winner_model_b": 0,
+        "winner_tie": 0,
+    },
     "Search Arena": {"messages_a": ASK + YES, "messages_b": ASK + NO, "winner": "model_a"},
     "Feedback-Collection": {
         "instruction": "whole prompt",

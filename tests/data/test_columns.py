@@ -82,7 +82,8 @@ def test_by_role_names_pairs_and_flat_rubrics():
     assert columns.by_role() == {
         "prompt": ["prompt"],
         "rubric": ["criteria", *levels],
-        "pair": ["response_A", "response_B", "label"],
+        "pair": ["response_A", "response_B"],
+        "winner": ["label"],
     }
 
 

@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
 from prom_reward.data.formats import RowFormat
+from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import RowError
 from prom_reward.prompts.prometheus import task_texts
 from prom_reward.prompts.template import grading_prompt
@@ -146,7 +148,7 @@ def test_nested_nulls_are_empty_texts():
         ({"prompt": ASK, "completion": "b", "input": "c"}, "got messages and an 'input' beside them"),
         ({"messages": ASK}, "got a conversation that does not end in an answer"),
         ({"prompt": "a", "response_a": "b", "response_b": "c"}, "no column that says which is better"),
-        ({"prompt": "a", "response_a": "b", "response_b": "c", "winner": "tie"}, "names neither answer"),
+        ({"prompt": "a", "response_a": "b", "response_b": "c", "winner": "tie"}, ": a tie, which is no pair"),
     ],
 )
 def test_what_is_wrong_is_said(values, said):
@@ -205,3 +207,52 @@ def test_every_public_layout_gives_question_and_answer(name):
 def test_the_readmes_table_is_what_the_code_reads():
     text = (Path(__file__).parents[2] / "prom_reward/data/README.md").read_text(encoding="utf-8")
     assert table() in text
+
+
+def arena_row(prompts, first, second, **more):
+    """A row of the arena's CSV file: turns as JSON lists."""
+    texts = {"prompt": prompts, "response_a": first, "response_b": second}
+    return {
+        **{name: json.dumps(text) for name, text in texts.items()},
+        "winner_model_a": 0,
+        "winner_model_b": 1,
+        **more,
+    }
+
+
+def test_turns_in_lists_are_one_question_and_two_answers():
+    found = example(arena_row([Q], [A], [B], winner_tie=0, model_a="x", model_b="y"))
+    assert (found.kind, found.prompt, found.responses) == ("pair", Q, (B, A))
+    assert example({**arena_row([Q], [A], [B]), "prompt": [Q], "response_a": [A], "response_b": [B]}).prompt == Q
+
+
+def test_several_turns_in_lists_are_a_conversation():
+    found = example(arena_row([Q, "And salt?"], ["So.", A], ["So.", B]))
+    said = [(text["role"], text["content"]) for text in found.prompt]
+    assert said == [("user", Q), ("assistant", "So."), ("user", "And salt?")]
+    assert [response[0]["content"] for response in found.responses] == [B, A]
+    assert "prompts of chosen and rejected differ" in problem(arena_row([Q, "And salt?"], ["So.", A], ["No.", B]))
+
+
+@pytest.mark.parametrize("second", [[None], [B, B], "text"])
+def test_lists_of_other_lengths_are_refused(second):
+    assert "as an answer; expected a text for each" in problem(arena_row([Q], [A], second))
+
+
+def test_the_post_of_two_summaries_is_their_prompt():
+    info = {"id": "1", "subreddit": "Baking", "title": "Bread", "post": "It rose.", "site": None, "article": None}
+    row = {"info": info, "summaries": [{"text": A}, {"text": B}], "choice": 1}
+    found = example(row)
+    assert found.prompt == "SUBREDDIT: r/Baking\n\nTITLE: Bread\n\nPOST: It rose.\n\nTL;DR:"
+    assert found.responses == (B, A)
+    article = {"id": "1", "subreddit": None, "title": "Bread", "post": None, "site": "cnndm", "article": "It rose."}
+    assert example({**row, "info": article}).prompt == "TITLE: Bread\n\nARTICLE: It rose.\n\nTL;DR:"
+    assert example({**row, "prompt": Q}).prompt == Q
+    assert "no prompt" in problem({**row, "info": {"id": "1"}})
+
+
+def test_webgpt_asks_the_full_text_and_its_quotes_are_named_as_unread():
+    row = {**LAYOUTS["WebGPT"], "quotes_0": {"title": ["Bread"], "extract": ["Dough holds gas."]}}
+    found = example(row)
+    assert (found.prompt, found.responses) == (Q, (A, B))
+    assert unread_columns(found.columns) == ["quotes_0"]

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from prom_reward.data.columns import Columns
@@ -27,6 +29,7 @@ NUMBERED, FROM_0, LETTERS = ("output_1", "output_2"), ("response_0", "response_1
         (("response1", "response2"), "overall_preference", -3, 0),
         (("response_1", "response_2"), "preference_strength", 1, 1),
         (("conversation_a", "conversation_b"), "winner", "zephyr", 1),
+        (FROM_0, "safer_response_id", 1, 1),
     ],
 )
 def test_the_better_answer_comes_first(names, verdict, value, better):
@@ -35,22 +38,90 @@ def test_the_better_answer_comes_first(names, verdict, value, better):
 
 
 @pytest.mark.parametrize(
-    ("names", "value"),
+    ("names", "verdict", "value", "said"),
     [
-        (NUMBERED, 0),
-        (NUMBERED, 1.5),
-        (NUMBERED, 3),
-        (NUMBERED, True),
-        (LETTERS, 1),
-        (LETTERS, "A=B"),
-        (LETTERS, "tie (bothbad)"),
-        (LETTERS, "C"),
-        (LETTERS, float("nan")),
+        (NUMBERED, "label", 0, "label=0, which names neither answer; expected output_1 or output_2"),
+        (NUMBERED, "label", 1.5, "label=1.5: a tie, which is no pair"),
+        (NUMBERED, "label", 3, "names neither answer"),
+        (NUMBERED, "label", True, "names neither answer"),
+        (LETTERS, "label", 1, "label=1, which names neither answer; expected A or B"),
+        (LETTERS, "label", "A=B", ": a tie"),
+        (LETTERS, "winner", "tie", ": a tie"),
+        (LETTERS, "winner", "tie (bothbad)", r"winner='tie \(bothbad\)': a tie, which is no pair"),
+        (LETTERS, "winner", "both_bad", ": a tie"),
+        (LETTERS, "label", "C", "names neither answer"),
+        (LETTERS, "label", float("nan"), "no column that says which is better; name it with --column winner="),
+        (("human_ref_A", "human_ref_B"), "labels", 0.5, "names neither answer"),
+        (("response1", "response2"), "overall_preference", 0, "overall_preference=0: a tie"),
     ],
 )
-def test_a_verdict_that_could_mean_either_is_refused(names, value):
-    with pytest.raises(RowError, match=r"names neither answer|no column that says which is better"):
-        voted_sides(Columns({names[0]: "one", names[1]: "other", "label": value}))
+def test_a_verdict_that_could_mean_either_is_refused(names, verdict, value, said):
+    with pytest.raises(RowError, match=said):
+        voted_sides(Columns({names[0]: "one", names[1]: "other", verdict: value}))
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict", "first_is_better"),
+    [
+        (("response_a", "response_b"), {"winner_model_a": 1, "winner_model_b": 0, "winner_tie": 0}, True),
+        (("response_a", "response_b"), {"winner_model_a": "0", "winner_model_b": "1", "winner_tie": "0"}, False),
+        (("response_a", "response_b"), {"winner_model_a": False, "winner_model_b": True}, False),
+        (("answer_0", "answer_1"), {"score_0": -0.25, "score_1": 0.25}, False),
+        (("answer_0", "answer_1"), {"score_0": 1.0, "score_1": -1.0}, True),
+    ],
+)
+def test_a_verdict_may_stand_in_a_column_for_each_answer(names, verdict, first_is_better):
+    columns = Columns({names[0]: "one", names[1]: "other", **verdict})
+    assert voted_sides(columns) == (("one", "other") if first_is_better else ("other", "one"))
+    assert columns.by_role()["winner"] == [name for name in verdict if name != "winner_tie"]
+
+
+def test_a_tie_in_a_column_for_each_answer():
+    row = {"response_a": "one", "response_b": "other", "winner_model_a": 0, "winner_model_b": 0, "winner_tie": 1}
+    with pytest.raises(RowError, match="winner_model_a=0 and winner_model_b=0: a tie, which is no pair"):
+        voted_sides(Columns(row))
+    with pytest.raises(RowError, match="winner_model_a=1 and winner_model_b=None, which names neither"):
+        voted_sides(Columns({**row, "winner_model_a": 1, "winner_model_b": None}))
+
+
+def test_scores_of_unknown_meaning_are_no_verdict():
+    row = {"response_0": "one", "response_1": "other", "score_0": 0.1, "score_1": 0.9}
+    with pytest.raises(RowError, match="no column that says which is better"):
+        voted_sides(Columns(row))
+    assert voted_sides(Columns(row, {"winner": "score_0"})) == ("other", "one")
+
+
+def test_two_verdicts_of_different_meaning_are_to_be_chosen_from():
+    row = {"response_0": "one", "response_1": "other", "better_response_id": 0, "safer_response_id": 0}
+    with pytest.raises(RowError) as caught:
+        voted_sides(Columns(row))
+    assert str(caught.value) == (
+        "got better_response_id=0 and safer_response_id=0, verdicts that may name different answers; choose one: "
+        "--column winner=better_response_id or --column winner=safer_response_id"
+    )
+    row["safer_response_id"] = 1
+    assert voted_sides(Columns(row, {"winner": "better_response_id"})) == ("one", "other")
+    assert voted_sides(Columns(row, {"winner": "safer_response_id"})) == ("other", "one")
+
+
+def test_a_named_winner_wins_over_the_other_verdicts():
+    row = {"response_A": "a", "response_B": "b", "winner": "A", "votes": {"safe": "B"}}
+    assert voted_sides(Columns(row, {"winner": "votes.safe"})) == ("b", "a")
+    with pytest.raises(RowError, match="no column 'vote' for winner"):
+        voted_sides(Columns(row, {"winner": "vote"}))
+    with pytest.raises(RowError, match="expected two answers for the winner"):
+        voted_sides(Columns({"prompt": "Q", "winner": "A"}, {"winner": "winner"}))
+
+
+@pytest.mark.parametrize("third", ["answer_2", "summaries[2]", "response_C"])
+def test_a_third_answer_is_not_dropped(third):
+    rows = {
+        "answer_2": {"answer_0": "a", "answer_1": "b", "answer_2": "c", "label": 1},
+        "summaries[2]": {"summaries": [{"text": "a"}, {"text": "b"}, {"text": "c"}], "choice": 0},
+        "response_C": {"response_A": "a", "response_B": "b", "response_C": "c", "label": "A"},
+    }
+    with pytest.raises(RowError, match=f"and {re.escape(third)}; expected two answers"):
+        voted_sides(Columns(rows[third]))
 
 
 def test_a_row_without_two_answers_is_no_pair():
@@ -59,7 +130,7 @@ def test_a_row_without_two_answers_is_no_pair():
 
 def test_verdicts_that_contradict_each_other_are_refused():
     row = {"response_A": "a", "response_B": "b", "winner": "B"}
-    with pytest.raises(RowError, match="winner='B' and label='A', which name different answers"):
+    with pytest.raises(RowError, match=r"winner='B' and label='A', verdicts that may .* --column winner=winner or"):
         voted_sides(Columns({**row, "label": "A"}))
     assert voted_sides(Columns({**row, "label": "B", "judgment": "harmless"})) == ("b", "a")
 
@@ -86,4 +157,12 @@ def test_a_file_that_counts_its_answers_from_another_number_is_refused(names, nu
         verdicts.check("rows.jsonl")
         return
     with pytest.raises(InputError, match=r"rows\.jsonl: got label = .* from another number than"):
+        verdicts.check("rows.jsonl")
+
+
+def test_a_named_verdict_is_counted_too():
+    verdicts = CountedVerdicts({"winner": "vote"})
+    for number in (0, 1, 1):
+        verdicts.note({"output_1": "one", "output_2": "other", "vote": number})
+    with pytest.raises(InputError, match=r"got vote = 0, 1, which may count the answers from another number"):
         verdicts.check("rows.jsonl")

@@ -90,7 +90,7 @@ def collect_labeled(
     row_format = RowFormat(columns=dict(columns.named))
     labeled = LabeledFile(rows=[], pairs=[], checklists=[], problems=[], recognition=Recognition(where))
     off_scale: list[OffScaleError] = []
-    verdicts = CountedVerdicts()
+    verdicts = CountedVerdicts(columns.named)
     for row in spread_pairs(rows, columns.named):
         if isinstance(row, BrokenRow):
             labeled.problems.append(f"{row.place}: {row.problem}")

@@ -133,6 +133,20 @@ def test_pairs_give_accuracy_with_ties_as_half(run, judged_by, good, constant, r
     assert "good minus constant" in shown
 
 
+def test_two_verdicts_on_a_pair_are_to_be_chosen_from(run, judged_by, good, rows_file):
+    judged_by(good, command="commands.evaluate")
+    sides = {"response_0": "quality 4", "response_1": "quality 1", "rubric": "honesty"}
+    verdicts = {"better_response_id": 0, "safer_response_id": 1}
+    path = rows_file(*({"prompt": f"Question {at}?", **sides, **verdicts} for at in range(3)))
+    refused = run("evaluate", path)
+    assert refused.status == 2
+    assert "choose one: --column winner=better_response_id or --column winner=safer_response_id" in refused.err
+    for column, accuracy in (("better_response_id", 1), ("safer_response_id", 0)):
+        done = run("evaluate", path, "--column", f"winner={column}", "--resamples", "0", "--json")
+        assert f"pair from response_0 + response_1, winner from {column}" in done.err
+        assert json.loads(done.out)["pairwise_accuracy"]["expected"]["value"] == accuracy
+
+
 def test_unscored_pairs_are_counted(run, judged_by, good, rows_file):
     judged_by(good, command="commands.evaluate")
     done = run("evaluate", rows_file(*PAIRS, {**PAIRS[0], "chosen": "nothing"}), "--resamples", "0")

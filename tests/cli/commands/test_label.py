@@ -204,6 +204,36 @@ def test_rows_with_problems_end_in_status_1(run, judged, tmp_path):
     assert f"1 row left out, see {tmp_path}/out/problems.jsonl" in done.err
 
 
+def test_votes_are_pairs_and_ties_are_left_out(run, judged, tmp_path):
+    judged(lambda prompt: f"Seen. [RESULT] {5 if 'First.' in prompt.user else 2}")
+    votes = {"model_a": (1, 0, 0), "model_b": (0, 1, 0), "tie": (0, 0, 1)}
+    rows = [
+        {
+            "prompt": json.dumps([f"Question {at}?"]),
+            "response_a": json.dumps(["First."]),
+            "response_b": json.dumps(["Second."]),
+            **dict(zip(("winner_model_a", "winner_model_b", "winner_tie"), votes[vote], strict=True)),
+        }
+        for at, vote in enumerate(["model_a", "model_b", "tie"])
+    ]
+    source = write_rows(tmp_path / "rows.jsonl", rows)
+    done = run("label", source, *options(tmp_path, "--export", "dpo", "--on-disagreement", "keep"))
+    assert done.status == 1
+    assert "pair from response_a + response_b, winner from winner_model_a + winner_model_b" in done.err
+    assert "line 3: got winner_model_a=0 and winner_model_b=0: a tie, which is no pair" in done.err
+    assert "1 row left out" in done.err
+    exported = [(row["prompt"], row["chosen"], row["rejected"]) for row in read_rows(tmp_path / "out/dpo.jsonl")]
+    assert exported == [("Question 0?", "First.", "Second."), ("Question 1?", "Second.", "First.")]
+
+
+def test_several_lists_of_rows_in_a_file_are_refused(run, judged, tmp_path):
+    source = tmp_path / "rows.json"
+    source.write_text(json.dumps({"data": pairs(2), "test": pairs(2)}))
+    done = run("label", source, *options(tmp_path))
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "got several lists of objects, perhaps the splits of a data set: 'data', 'test'" in done.err
+
+
 def test_ctrl_c_says_how_to_go_on(run, judged, source, tmp_path):
     asked = []
 
