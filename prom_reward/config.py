@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from prom_reward.engines.base import Engine
 from prom_reward.engines.server.source import DECISION_APIS
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, check_flags
 from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
@@ -59,6 +59,7 @@ def load_judge(
         ConfigError: The judge or a setting is unknown; the message names the near miss.
         ModelLoadError: With `check`, the weights cannot be loaded.
     """
+    check_flags(check=check)
     composed = composed_config(judge)
     if composed is not None:
         made: Judge = _composed_judge(composed, overrides)

@@ -15,7 +15,8 @@
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class PromRewardError(Exception):
@@ -68,3 +69,20 @@ def near_miss(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     """
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+def check_flags(**flags: object) -> None:
+    """Raise ConfigError for a flag that is no boolean, such as the text "false", which Python takes as true."""
+    for name, value in flags.items():
+        if isinstance(value, str) or value not in (True, False):
+            raise ConfigError(f"got {name}={value!r:.40}; expected True or False")
+
+
+def check_unquoted(where: str, values: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a boolean that stands in quotes among arguments of others, who take every text as true."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            check_unquoted(f"{where}.{name}", value)
+        elif isinstance(value, str) and value.strip().lower() in ("true", "false"):
+            unquoted = value.strip().lower()
+            raise ConfigError(f"{where}: got {name}={value!r}, a text; expected {unquoted} without quotes")

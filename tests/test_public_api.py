@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import prom_reward
-from prom_reward import prompts, types
+from prom_reward import errors, prompts, types
+from prom_reward.engines.model.source import ModelSource
+from prom_reward.training.sources import DataSource
 
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "numpy")
 PROMPT_MODULES = [module.name for module in pkgutil.walk_packages(prompts.__path__, "prom_reward.prompts.")]
@@ -54,6 +56,31 @@ def test_all_is_sorted_and_holds_exactly_the_lazy_names():
 
 def test_dir_shows_the_public_names_and_the_version():
     assert dir(prom_reward) == sorted([*prom_reward.__all__, "__version__"])
+
+
+def _judge(**settings):
+    return prom_reward.PrometheusJudge(prom_reward.ScriptedEngine(["[RESULT] 4"]), **settings)
+
+
+@pytest.mark.parametrize(
+    ("flag", "make"),
+    [
+        ("guard", _judge),
+        ("include_reasoning", lambda **flag: prom_reward.PrometheusReward(_judge(), "honesty", **flag)),
+        ("include_reasoning", lambda **flag: prom_reward.GroupReward(_judge(), "honesty", **flag)),
+        ("strict", lambda **flag: prom_reward.label("rows.jsonl", judge=_judge(), out="out", **flag)),
+        ("accept_changes", lambda **flag: prom_reward.label("rows.jsonl", judge=_judge(), out="out", **flag)),
+        ("quick", lambda **flag: prom_reward.audit(_judge(), **flag)),
+        ("builtin", lambda **flag: prom_reward.audit(_judge(), **flag)),
+        ("check", lambda **flag: prom_reward.load_judge("smollm2-135m", **flag)),
+        ("trust_remote_code", lambda **flag: ModelSource(model="x", **flag)),
+        ("constructed", lambda **flag: DataSource(path="x", **flag)),
+    ],
+)
+@pytest.mark.parametrize("value", ["false", "", None, 2])
+def test_a_flag_that_is_no_boolean_is_refused(flag, make, value):
+    with pytest.raises(errors.ConfigError, match=f"got {flag}={value!r}; expected True or False"):
+        make(**{flag: value})
 
 
 def test_star_import_gives_the_public_names():

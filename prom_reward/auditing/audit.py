@@ -9,7 +9,7 @@ from prom_reward.auditing.probes import graded_ladder, probe_bias, probe_consist
 from prom_reward.auditing.ranking_probes import probe_ranking
 from prom_reward.auditing.results import Audit, family_audit
 from prom_reward.auditing.tasks import AuditTask, builtin_tasks, check_tasks, distinct_tasks, read_tasks
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, check_flags
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rubrics.reading import RubricLike, read_rubrics
@@ -55,6 +55,7 @@ def audit(
             question and another reference answer.
         WorkError: The judge scores none of the weak responses.
     """
+    check_flags(quick=quick)
     if num_trials is not None and num_trials < 1:
         raise InputError(f"got num_trials={num_trials}; expected at least 1")
     chosen_tasks, families = audit_inputs(attacks=attacks, builtin=builtin, tasks=tasks, rubric=rubric)
@@ -91,6 +92,7 @@ def audit_inputs(
 
     Arguments and errors are those of `audit`.
     """
+    check_flags(builtin=builtin)
     own = read_attacks(attacks) if isinstance(attacks, str | Path) else tuple(attacks or ())
     families = (*(builtin_families() if builtin else ()), *own)
     if not families:

@@ -9,7 +9,7 @@ from math import inf
 from typing import Any, Literal, get_args
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, check_flags
 from prom_reward.judging.aggregation import aggregate_winners, compare_judgments
 from prom_reward.judging.asking.asked import Asked
 from prom_reward.judging.asking.prompting import CriterionText, JudgeMode, Prompting
@@ -90,6 +90,7 @@ class PrometheusJudge(Judge):
         _check("level_order", level_order, get_args(LevelOrder))
         _check("mode", mode, get_args(JudgeMode))
         _check("truncate_response", truncate_response, (None, "middle"))
+        check_flags(guard=guard)
         if num_samples < 1:
             raise ConfigError(f"got num_samples={num_samples}; expected at least 1")
         if not 0 < score_temperature < inf:

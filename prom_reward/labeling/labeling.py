@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
-from prom_reward.errors import ConfigError, InputError
+from prom_reward.errors import ConfigError, InputError, check_flags
 from prom_reward.judging.base import Judge
 from prom_reward.labeling.assembly import Labeling, assemble
 from prom_reward.labeling.backends import Backend, LocalBackend
@@ -83,6 +83,7 @@ def label(
         InputError: The source cannot be read or recognized, or `out` was labeled with other options or rows.
         WorkError: The disk is full, a process died, or another run works in `out`.
     """
+    check_flags(retry_failed=retry_failed, accept_changes=accept_changes, strict=strict)
     if shard_size < 1:
         raise ConfigError(f"got shard_size={shard_size}; expected at least 1")
     if limit is not None and limit < 0:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, check_unquoted
 from prom_reward.thinking import answer_opening, split_thoughts
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
@@ -82,6 +82,7 @@ class ChatTemplateConversation:
     def __init__(
         self, tokenizer: Any, *, merge_system: bool = False, template_kwargs: Mapping[str, Any] | None = None
     ) -> None:
+        check_unquoted("template_kwargs", template_kwargs or {})
         template = getattr(tokenizer, "chat_template", None)
         if not template:
             name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__

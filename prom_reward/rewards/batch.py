@@ -6,7 +6,7 @@ from typing import Any
 
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles
 from prom_reward.data.recognition import unread_columns
-from prom_reward.errors import ConfigError, RowError, RubricError
+from prom_reward.errors import ConfigError, RowError, RubricError, check_flags
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.rubrics.reading import AnyRubric
@@ -27,6 +27,7 @@ class RowReader:
     """Whether the judge sees the policy's thoughts."""
 
     def __post_init__(self) -> None:
+        check_flags(include_reasoning=self.include_reasoning)
         check_roles(self._named)
         names = [rubric.name for rubric in self.rubrics]
         if double := next((name for name in names if names.count(name) > 1), None):

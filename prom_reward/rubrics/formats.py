@@ -54,6 +54,13 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -inf < value < inf
 
 
+def check_texts(owner: str, values: Mapping[str, object]) -> None:
+    """Raise RubricError if a value of a rubric or a criterion, by its name, is no text."""
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise RubricError(f"{owner}: got {value!r:.40} as the {name}; expected a text")
+
+
 def is_rendered(text: str) -> bool:
     """Whether a text is a whole rubric and not the name of one."""
     return "\n" in text.strip() or text.lstrip().startswith("[")

@@ -12,6 +12,7 @@ import yaml
 
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.formats import (
+    check_texts,
     file_value,
     is_number,
     is_rendered,
@@ -43,15 +44,20 @@ class Rubric:
     """Whether it is one criterion of a checklist, whose levels are answers."""
 
     def __post_init__(self) -> None:
+        owner, levels = f"rubric {self.name!r:.40}", self.descriptions
+        check_texts(owner, {"name": self.name, "criteria": self.criteria})
+        if not isinstance(levels, Mapping) or not all(isinstance(label, int) for label in levels):
+            raise RubricError(f"{owner}: got the descriptions {levels!r:.80}; expected a text for each whole score")
+        check_texts(owner, {f"description of score {label}": text for label, text in levels.items()})
         labels, described = set(self.scale.labels), set(self.descriptions)
         if labels != described:
             missing, extra = sorted(labels - described), sorted(described - labels)
-            wrong = [f"no description for {missing}"] if missing else []
-            wrong += [f"a description for {extra}, which is off the scale"] if extra else []
+            wrong = [f"no description for {_listed(missing)}"] if missing else []
+            wrong += [f"a description for {_listed(extra)}, which is off the scale"] if extra else []
             raise RubricError(
                 f"rubric {self.name!r} on the scale {self.scale.low} to {self.scale.high} has "
                 f"{' and '.join(wrong)}; describe every score from {self.scale.low} to {self.scale.high}, "
-                f"or state another scale, for example scale: {_example_scale(described)}"
+                f"or {_other_scale(described)}"
             )
         if not self.criteria.strip():
             raise RubricError(f"rubric {self.name!r}: got empty criteria, expected the question to judge by")
@@ -161,10 +167,21 @@ def _only(rubrics: tuple[Rubric, ...], place: str) -> Rubric:
     return rubrics[0]
 
 
-def _example_scale(labels: set[int]) -> list[int]:
-    """Return the scale of the described scores if they are one without a gap."""
-    low, high = min(labels, default=1), max(labels, default=4)
-    return [low, high] if high - low == len(labels) - 1 > 0 else [1, 4]
+def _listed(labels: Sequence[int]) -> str:
+    """Return scores as a list, of many the first ones."""
+    return str(labels) if len(labels) < 10 else f"[{', '.join(map(str, labels[:5]))}, ...] ({len(labels)} scores)"
+
+
+def _other_scale(described: set[int]) -> str:
+    """Say which scale the described scores could have: it counts by one, without gaps."""
+    low, high, count = min(described, default=1), max(described, default=4), len(described)
+    if count < 2:
+        return "state another scale, for example scale: [1, 4]"
+    if high - low == count - 1:
+        return f"state another scale, for example scale: {[low, high]}"
+    first = 0 if low == 0 else 1
+    numbered = [first, first + count - 1]
+    return f"number the {count} levels without gaps, from {numbered[0]} to {numbered[1]}, with scale: {numbered}"
 
 
 def _from_text(text: str) -> "Rubric | tuple[Rubric, ...]":

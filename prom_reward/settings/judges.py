@@ -13,7 +13,7 @@ from prom_reward.judging.asking.prompting import CriterionText, JudgeMode
 from prom_reward.judging.flags import OnFlag
 from prom_reward.prompts.guard.detectors import DETECTORS
 from prom_reward.prompts.prometheus import Layout, LevelOrder, PromptStyle
-from prom_reward.settings.validation import Strict
+from prom_reward.settings.validation import Arguments, Strict
 
 ConversationName = Literal["llama-2", "mistral", "tokenizer", "tokenizer-merged"]
 EngineName = Literal["transformers", "vllm", "openai"]
@@ -30,7 +30,7 @@ class JudgeConfig(Strict):
     """A known judge, whose settings hold unless this one says otherwise."""
     engine: EngineName = "transformers"
     """What runs the weights."""
-    vllm: dict[str, Any] = Field(default_factory=dict)
+    vllm: Arguments = Field(default_factory=dict)
     """Further arguments of `vllm.LLM`."""
     url: str | None = None
     """An OpenAI-compatible server that runs them."""
@@ -70,7 +70,7 @@ class JudgeConfig(Strict):
     """The order of the task text's sections."""
     conversation: ConversationName = "tokenizer"
     """The conversation that the task text stands in."""
-    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    chat_template_kwargs: Arguments = Field(default_factory=dict)
     """Further variables of the tokenizer's chat template, such as `enable_thinking: false`."""
     mode: JudgeMode = "feedback"
     """Whether feedback is written before the score."""

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from prom_reward.prompts.prometheus import Layout
-from prom_reward.settings.validation import Strict
+from prom_reward.settings.validation import Arguments, Strict
 from prom_reward.training.sources import DataSource
 
 
@@ -76,7 +76,7 @@ class GRPORun(Strict):
     """The rubric of rows without one."""
     reward: RewardConfig = RewardConfig()
     """Further arguments of `PrometheusReward`."""
-    trainer: dict[str, Any] = Field(default_factory=dict)
+    trainer: Arguments = Field(default_factory=dict)
     """Arguments of `trl.GRPOConfig`."""
 
 
@@ -113,7 +113,7 @@ class TrainingRun(Strict):
     """Evaluations without improvement after which training stops."""
     seed: int = 0
     """Of all that is drawn."""
-    lora: dict[str, Any] = Field(default_factory=dict)
+    lora: Arguments = Field(default_factory=dict)
     """Arguments of `peft.LoraConfig`."""
-    trainer: dict[str, Any] = Field(default_factory=dict)
+    trainer: Arguments = Field(default_factory=dict)
     """Arguments of `transformers.TrainingArguments`."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
 
-from prom_reward.errors import ConfigError, near_miss
+from prom_reward.errors import ConfigError, check_unquoted, near_miss
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -16,6 +16,15 @@ class Strict(BaseModel):
 
     # A wrong input may be a key in the wrong place: pydantic's own message would show it.
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
+
+
+def _without_quoted_flags(arguments: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    check_unquoted(str(info.field_name), arguments)
+    return arguments
+
+
+Arguments = Annotated[dict[str, Any], AfterValidator(_without_quoted_flags)]
+"""Arguments that are handed on to another library; a boolean in quotes is refused."""
 
 
 def validated(model: type[Model], settings: Mapping[str, Any], where: str) -> Model:

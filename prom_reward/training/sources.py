@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, check_flags
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
 
@@ -37,6 +37,7 @@ class DataSource:
     """The column of the question that a row belongs to, if it has no known name."""
 
     def __post_init__(self) -> None:
+        check_flags(constructed=self.constructed, copies_rubric=self.copies_rubric, criteria=self.criteria)
         if not self.passes > 0:
             raise ConfigError(f"{self.path}: got passes={self.passes}; expected a number over 0")
         if not 0 <= self.feedback <= 1:

@@ -113,16 +113,65 @@ def test_a_stated_scale_allows_fewer_levels_than_five():
     assert Rubric.parse({"criteria": "c", "scale": [1, 3], "descriptions": dict.fromkeys(range(1, 4), "d")})
 
 
-@pytest.mark.parametrize(("missing", "scale"), [(1, [2, 5]), (4, [1, 4]), (5, [1, 4])])
-def test_a_rubric_that_states_five_scores_and_describes_four_is_refused(missing, scale):
+@pytest.mark.parametrize(
+    ("missing", "hint"),
+    [
+        (1, "state another scale, for example scale: [2, 5]"),
+        (4, "number the 4 levels without gaps, from 1 to 4, with scale: [1, 4]"),
+        (5, "state another scale, for example scale: [1, 4]"),
+    ],
+)
+def test_a_rubric_that_states_five_scores_and_describes_four_is_refused(missing, hint):
     levels = {key: text for key, text in LEVELS.items() if str(missing) not in key}
     expected = (
         f"rubric 'is_it_right' on the scale 1 to 5 has no description for [{missing}]; describe every score from "
-        f"1 to 5, or state another scale, for example scale: {scale}"
+        f"1 to 5, or {hint}"
     )
     assert _message({"criteria": "Is it right?", "scale": [1, 5], **levels}) == expected
     assert _message({"criteria": "Is it right?", **levels}) == expected
     assert _message(TEXT.replace(f"\nScore {missing}: Level {missing}.", "")) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ((1, 3, 5), "[2, 4]; describe every score from 1 to 5, or number the 3 levels without gaps, from 1 to 3, with "
+         "scale: [1, 3]"),
+        ((0, 50, 100), "[1, 2, 3, 4, 5, ...] (98 scores); describe every score from 0 to 100, or number the 3 levels "
+         "without gaps, from 0 to 2, with scale: [0, 2]"),
+        ((3,), "[1, 2, 4, 5]; describe every score from 1 to 5, or state another scale, for example scale: [1, 4]"),
+    ],
+)  # fmt: skip
+def test_levels_with_gaps_are_told_how_to_number_them(labels, said):
+    levels = {f"score{label}_description": f"Level {label}." for label in labels}
+    assert _message({"criteria": "Is it right?", **levels}).endswith(f"has no description for {said}")
+    text = "\n".join(["[Is it right?]", *(f"Score {label}: Level {label}." for label in labels)])
+    assert _message(text).endswith(said)
+
+
+def test_the_levels_are_taken_as_the_hint_says():
+    levels = {"descriptions": {1: "Rude.", 2: "Neutral.", 3: "Polite."}, "scale": [1, 3]}
+    assert Rubric.parse({"criteria": "Is it polite?", **levels}).scale.to_unit(2) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"name": 3}, "rubric 3: got 3 as the name; expected a text"),
+        ({"name": None}, "rubric None: got None as the name; expected a text"),
+        ({"criteria": None}, "rubric 'x': got None as the criteria; expected a text"),
+        ({"descriptions": {1: None}}, "rubric 'x': got None as the description of score 1; expected a text"),
+        (
+            {"descriptions": {"1": "a"}},
+            "rubric 'x': got the descriptions {'1': 'a'}; expected a text for each whole score",
+        ),
+        ({"descriptions": ["a"]}, "rubric 'x': got the descriptions ['a']; expected a text for each whole score"),
+    ],
+)
+def test_fields_of_another_type_are_refused(changed, said):
+    with pytest.raises(RubricError) as caught:
+        Rubric(**{"name": "x", "criteria": "c", "descriptions": DESCRIPTIONS, **changed})
+    assert str(caught.value) == said
 
 
 def test_three_levels_without_a_scale_are_told_the_scale_to_state():

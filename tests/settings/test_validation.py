@@ -5,7 +5,7 @@ import pytest
 
 from prom_reward.config import load_judge
 from prom_reward.errors import ConfigError
-from prom_reward.runs import load_grading_run, load_grpo_run
+from prom_reward.runs import load_grading_run, load_grpo_run, load_training_run
 from prom_reward.settings.judges import JudgeConfig
 from prom_reward.settings.validation import validated
 
@@ -39,6 +39,17 @@ def write(tmp_path):
         ({"conversation": "chatml"}, "smollm2-135m: key 'conversation': got 'chatml'; input should be 'llama-2'", ""),
         ({"sampling": {"top_p": 2}}, "sampling: got top_p=2.0; expected over 0 and at most 1", ""),
         ({"sampling": {"seed": "x"}}, "smollm2-135m: key 'seed' in 'sampling': got 'x'; input should be a valid ", ""),
+        ({"guard": "no way"}, "smollm2-135m: key 'guard': got 'no way'; input should be a valid boolean", ""),
+        (
+            {"chat_template_kwargs": {"enable_thinking": "false"}},
+            "chat_template_kwargs: got enable_thinking='false', a text; expected false without quotes",
+            "",
+        ),
+        (
+            {"vllm": {"compilation_config": {"use_inductor": "True"}}},
+            "vllm.compilation_config: got use_inductor='True', a text; expected true without quotes",
+            "",
+        ),
         ({"sampling": 5}, "smollm2-135m: key 'sampling': got 5; input should be a dictionary or an instance", ""),
         (
             {"preset": "prometheus-7b"},
@@ -97,6 +108,16 @@ def test_a_wrong_run_is_refused(write, load, text, problem):
     path = write("run.yaml", text)
     with pytest.raises(ConfigError, match=f"^{re.escape(f'{path}: {problem}')}$"):
         load(path)
+
+
+def test_a_boolean_in_quotes_is_read_where_it_is_ours_and_refused_where_it_is_handed_on(write):
+    assert load_judge("smollm2-135m", guard="false").guard is False
+    path = write("run.yaml", "dataset: x\nreward: {include_reasoning: 'false'}\n")
+    assert load_grpo_run(path).reward.include_reasoning is False
+    for load, text in ((load_grpo_run, "dataset: x"), (load_training_run, "data: [{path: x}]")):
+        path = write("run.yaml", f"{text}\ntrainer: {{gradient_checkpointing: 'false'}}\n")
+        with pytest.raises(ConfigError, match="trainer: got gradient_checkpointing='false', a text; expected false"):
+            load(path)
 
 
 def test_a_key_that_is_no_text_is_one_line():

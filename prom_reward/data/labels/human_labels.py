@@ -27,7 +27,7 @@ from prom_reward.data.preferences import CountedVerdicts
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.data.spreading import spread_pairs
-from prom_reward.errors import InputError, RowError
+from prom_reward.errors import InputError, RowError, check_flags
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.reading import AnyRubric, with_levels
 from prom_reward.types import GradingRequest, ScoreScale
@@ -49,6 +49,9 @@ class LabelColumns:
     """Refuse a file in which a column of known meaning stays unread, instead of warning."""
     named: Mapping[str, str] = field(default_factory=dict)
     """A column or path for each role whose name says nothing; see `prom_reward.data.columns.COLUMN_NAMES`."""
+
+    def __post_init__(self) -> None:
+        check_flags(strict=self.strict)
 
 
 def read_labeled(

@@ -18,7 +18,7 @@ from prom_reward.engines.model.loading import LoadedModel, load_model
 from prom_reward.engines.model.memory import reuse_freed_memory
 from prom_reward.engines.model.sessions import judging, judging_on
 from prom_reward.engines.model.source import ModelSource
-from prom_reward.errors import ConfigError, WorkError
+from prom_reward.errors import ConfigError, WorkError, check_flags
 from prom_reward.types import Conversation, JudgePrompt
 
 Session = Callable[[Any], AbstractContextManager[None]]
@@ -54,6 +54,7 @@ class TransformersEngine(Engine):
         offload: bool = False,
         session: Session | None = None,
     ) -> None:
+        check_flags(offload=offload)
         if offload and isinstance(source, ModelSource) and (source.device_map or source.quantization):
             raise ConfigError(
                 f"got offload with device_map={source.device_map!r}, quantization={source.quantization!r}; "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
+from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError, check_flags
 
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -44,6 +44,9 @@ class ModelSource:
     """"int8" loads the weights with bitsandbytes' LLM.int8()."""
     trust_remote_code: bool = False
     """Run code that comes with the weights."""
+
+    def __post_init__(self) -> None:
+        check_flags(trust_remote_code=self.trust_remote_code)
 
 
 def resolve_path(model: str) -> str:

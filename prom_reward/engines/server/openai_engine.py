@@ -15,7 +15,7 @@ from prom_reward.engines.server.loop_thread import LoopThread
 from prom_reward.engines.server.per_process import PerProcess, Running
 from prom_reward.engines.server.source import ServerSource, require_openai
 from prom_reward.engines.server.stats import ServerStats
-from prom_reward.errors import MissingPackageError, ModelLoadError
+from prom_reward.errors import MissingPackageError, ModelLoadError, check_unquoted
 from prom_reward.types import Conversation, JudgePrompt
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class OpenAIEngine(Engine):
         chat_template_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         require_openai()
+        check_unquoted("chat_template_kwargs", chat_template_kwargs or {})
         self.source = source
         self._conversation = conversation
         self._system_separator = system_separator

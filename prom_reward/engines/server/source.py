@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
-from prom_reward.errors import ConfigError, MissingPackageError
+from prom_reward.errors import ConfigError, MissingPackageError, check_unquoted
 
 ApiName = Literal["auto", "completions", "chat", "decisions", "systemone", "prom-reward"]
 
@@ -77,6 +77,8 @@ class ServerSource:
         reserved = _RESERVED & self.extra_body.keys()
         if reserved:
             raise ConfigError(f"server: got {', '.join(sorted(reserved))} in extra_body; these are the judge's own")
+        if isinstance(arguments := self.extra_body.get("chat_template_kwargs"), Mapping):
+            check_unquoted("server.extra_body.chat_template_kwargs", arguments)
         if self.api not in get_args(ApiName):
             raise ConfigError(f"server: got api={self.api!r}; expected one of {', '.join(get_args(ApiName))}")
         for name in ("max_in_flight", "outage_after"):

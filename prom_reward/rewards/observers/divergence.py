@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, check_flags
 from prom_reward.rewards.observers.audit_judge import AuditJudge
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class DivergenceCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         stops: bool = True,
         name: str = "divergence",
     ) -> None:
+        check_flags(stops=stops)
         if max_growth <= 0 or patience < 1 or warmup < 1:
             raise ConfigError(
                 f"got max_growth={max_growth}, patience={patience}, warmup={warmup}; expected a growth over 0 and at "

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.checklists.checks import CodeCheck
 from prom_reward.rubrics.checklists.criterion import MET, Combine, Criterion
-from prom_reward.rubrics.formats import is_number
+from prom_reward.rubrics.formats import check_texts, is_number
 from prom_reward.rubrics.scale import ScoreScale
 
 MAX_CRITERIA = 1000
@@ -89,6 +89,7 @@ class Checklist:
     _required: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        check_texts(f"checklist {self.name!r:.60}", {"name": self.name})
         leaves = tuple(leaf for criterion in self.criteria for leaf in criterion.leaves())
         object.__setattr__(self, "_leaves", leaves)
         if problem := next(self._problems(), None):

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.checklists.checks import CodeCheck
-from prom_reward.rubrics.formats import is_number, short_name
+from prom_reward.rubrics.formats import check_texts, is_number, short_name
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 
@@ -57,6 +57,7 @@ class Criterion:
         if not isinstance(self.text, str) or not self.text.strip():
             raise RubricError(f"{self.name!r:.40} has no text; expected what is to be met")
         object.__setattr__(self, "text", self.text.strip())
+        check_texts(f"{self.text!r:.60}", {"name": self.name})
         if problem := next(self._problems(), None):
             raise RubricError(f"{self.text!r:.60}: {problem}")
         if not self.name:
@@ -64,6 +65,7 @@ class Criterion:
 
     def _problems(self) -> Iterator[str]:
         """Yield what contradicts what, for a message."""
+        yield from self._wrong_texts()
         if not is_number(self.weight):
             yield f"got the weight {self.weight!r:.40}; expected a number"
         for field, known in (("role", get_args(Role)), ("combine", get_args(Combine)), ("may_abstain", (True, False))):
@@ -83,6 +85,12 @@ class Criterion:
             yield "got options beside a check; expected either: a check passes or does not"
         if self.children:
             yield from self._children_problems()
+
+    def _wrong_texts(self) -> Iterator[str]:
+        for field in ("options", "requires", "tags"):
+            texts = getattr(self, field)
+            if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+                yield f"got {field}={texts!r:.40}; expected a tuple of texts"
 
     def _children_problems(self) -> Iterator[str]:
         if self.options or self.check is not None or self.may_abstain or self.requires:

@@ -79,6 +79,11 @@ FOUR_LEVELS = "[Good?]\nScore 1: a\nScore 2: b\nScore 3: c\nScore 4: d"
         (("--response", "A", "--rubric", "honesty"), "got no input; give a file, or --instruction with --response"),
         ((*ONE[:4], "--rubric", "helpfullness"), "unknown rubric 'helpfullness'; expected one of factual_validity, "),
         ((*ONE[:4], "--rubric", FOUR_LEVELS), "rubric 'good' on the scale 1 to 5 has no description for [5]; "),
+        (
+            (*ONE[:4], "--rubric", "[Good?]\nScore 1: a\nScore 3: b\nScore 5: c"),
+            "rubric 'good' on the scale 1 to 5 has no description for [2, 4]; describe every score from 1 to 5, or "
+            "number the 3 levels without gaps, from 1 to 3, with scale: [1, 3]",
+        ),
         ((*ONE[:4], "--rubric", "no.yaml"), "no.yaml: cannot read the file (No such file or directory)"),
         ((*ONE, "--judge", "no.yaml"), "no.yaml: cannot read the file (No such file or directory)"),
         ((*ONE, "--judge", "m-prometheus"), "unknown judge 'm-prometheus'; expected one of smollm2-135m, "),
