@@ -19,6 +19,8 @@ MARKS = (
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|begin_of_think|>", "<|end_of_think|>"),
     ("<|think_start|>", "<|think_end|>"),
+    ("<|think:start|>", "<|think:end|>"),
+    ("<|think|>", "<|end|><|begin|>assistant<|content|>"),
     ("<|start_thinking|>", "<|end_thinking|>"),
     ("<unused94>thought", "<unused95>"),
     ("<|channel>thought", "<channel|>"),
@@ -26,10 +28,10 @@ MARKS = (
     ("[unused16]", "[unused17]"),
     ("<|im_start|>think", "<|im_start|>answer"),
 )
-"""Opening and closing marks in lower case: of DeepSeek-R1, Qwen3, Seed-OSS, Magistral, Kimi, Sky-T1, s1 ..."""
+"""Opening and closing marks in lower case: of DeepSeek-R1, Qwen3, Seed-OSS, Magistral, Kimi, Sky-T1, Solar Open ..."""
 # Only ASCII letters go by either case: "ı" and "ſ" would match "i" and "s", and no mark is written with them.
 _ANY_OPEN, _ANY_CLOSE = (f"(?ai:{'|'.join(map(re.escape, marks))})" for marks in zip(*MARKS, strict=True))
-_HEADER = r"(?:<\|start\|>|<\|im_start\|>)assistant|<\|assistant\|>|<\|start_header_id\|>assistant<\|end_header_id\|>"
+_HEADER = r"<\|(?:start|im_start|begin)\|>assistant|<\|assistant\|>|<\|start_header_id\|>assistant<\|end_header_id\|>"
 _OPEN = re.compile(rf"[\s\ufeff\u200b]*(?:(?:{_HEADER})\s*)?({_ANY_OPEN})", re.I)
 # Forms in words or with attributes, which count only as a whole: of Granite, Apriel and Open WebUI.
 _WORDED = re.compile(
@@ -41,6 +43,8 @@ _WORDED = re.compile(
 _OPEN_AT_END = re.compile(rf"({_ANY_OPEN})\s*\Z")
 _CLOSE = re.compile(_ANY_CLOSE)
 _ANY_OPEN_MARK = re.compile(_ANY_OPEN)
+_SOLAR_HEADER = re.compile(r"<\|begin\|>assistant\s*\Z")
+_SOLAR_ANSWER = re.compile(r"\s*(?:<\|begin\|>assistant\s*)?<\|content\|>")  # of Solar Open, if it has not thought
 _CLOSE_OF = {opening: re.compile(re.escape(closing), re.I | re.A) for opening, closing in MARKS}
 # A closing mark without an opening one ends thoughts that a template opened outside of the text at hand; not if it
 # stands quoted or as a word of a sentence, as in an answer about the marks.
@@ -65,6 +69,8 @@ _PROSE = re.compile(r"\s*analysis[\"'(]?[^\W\d_]+(?:['’]\w+)?[,.!?]*(?:\s+[\w\
 _BARE_CHANNEL = re.compile(r"assistant(?P<channel>analysis|commentary|final)(?=\S|\Z)")
 HARMONY_ANSWER = "<|channel|>final<|message|>"
 """Begins the answer of a harmony model (gpt-oss)."""
+SOLAR_ANSWER = "<|content|>"
+"""Begins the answer of Solar Open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,8 @@ def answer_start(text: str, *, opened: bool = False) -> int | None:
 
 def _thoughts_ends(text: str, opened: bool) -> list[tuple[int, int]] | None:
     """Return start and end of every mark that closes thoughts, in order; None if the thoughts never end."""
+    if answer := _SOLAR_ANSWER.match(text):
+        return [answer.span()]
     match = _OPEN.match(text)
     if opened and not match:
         first = _CLOSE.search(text)
@@ -165,8 +173,8 @@ def opens_thinking(rendered: str) -> bool:
 def answer_opening(rendered: str, written: str = "") -> str:
     """Return the text that leads from the end of a rendered conversation to where the answer begins.
 
-    It closes thoughts that the template has opened, and names harmony's final channel; empty if the answer begins at
-    once.
+    It closes thoughts that the template has opened, and names harmony's final channel or Solar Open's content; empty if
+    the answer begins at once.
 
     Args:
         rendered: The conversation up to the model's text.
@@ -174,6 +182,8 @@ def answer_opening(rendered: str, written: str = "") -> str:
     """
     if mark := opening_mark(rendered):
         return "" if written and split_thoughts(written, opened=True).is_closed else _closing(mark)
+    if _SOLAR_HEADER.search(rendered[-200:]):
+        return "" if _SOLAR_ANSWER.match(written) or _OPEN.match(written) else SOLAR_ANSWER
     is_harmony = _HARMONY_HEADER.search(rendered[-200:]) and not _HARMONY_BEGINS.match(written)
     return HARMONY_ANSWER if is_harmony else ""
 
@@ -197,6 +207,8 @@ def thoughts_closing(text: str, rendered: str = "") -> str:
 
 def _closing(mark: str) -> str:
     closing = dict(MARKS)[mark.lower()]
+    if closing.endswith(SOLAR_ANSWER):  # a header, which the text follows at once
+        return closing
     return f"\n{closing.upper() if mark.isupper() else closing}\n\n"
 
 

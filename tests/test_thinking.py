@@ -42,6 +42,9 @@ FAMILIES = [
     "Here is my thought process:\nHm.\n\nHere is my response:\n4",
     "Here are my reasoning steps:\nHm.\n[BEGIN FINAL RESPONSE]\n4\n[END FINAL RESPONSE]",
     '<details type="reasoning" done="true" duration="2">\nHm.\n</details>\n4',
+    "<|think|>Hm.<|end|><|begin|>assistant<|content|>4",
+    "<|begin|>assistant<|think|>Hm.<|end|><|begin|>assistant<|content|>4",
+    "<|think:start|>Hm.<|think:end|>4",
 ]
 UNCLOSED = [
     "<think>Hm.",
@@ -50,6 +53,8 @@ UNCLOSED = [
     "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant",
     "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>fin",
     "analysisHm.",
+    "<|think|>Hm.",
+    "<|think:start|>Hm.",
 ]
 ABOUT = [
     "Use `<think>` to open and `</think>` to close them. The rest is the answer.",
@@ -66,6 +71,9 @@ ABOUT = [
     "Here is my thought process: first add, then halve.",
     "Sure.\nHere is my response:\nYes.",
     "<details><summary>Why?</summary>So.</details>\nYes.",
+    "It is written <|content|>, with bars.",
+    "Stop at <|end|> or <|think|>.",
+    "An answer of Phi.<|end|>",
     "",
 ]
 
@@ -129,6 +137,19 @@ def test_thoughts_that_a_template_opened_are_closed_with_its_mark():
     assert thoughts_closing("Hm.[/THINK]4", rendered) == ""
 
 
+@pytest.mark.parametrize("text", ["<|content|>4", "<|begin|>assistant<|content|>4", "\n<|content|>4"])
+def test_the_header_of_an_answer_without_thoughts_is_no_part_of_it(text):
+    found = split_thoughts(text)
+    assert (found.thoughts, found.answer, found.is_closed) == ("", "4", True)
+    assert text[answer_start(text) :] == "4"
+    assert answer_opening("<|begin|>assistant", text) == ""
+
+
+def test_a_solar_model_that_thinks_by_itself_is_led_to_its_content():
+    assert answer_opening("<|begin|>assistant", "<|think|>Hm.") == ""
+    assert thoughts_closing("<|think|>Hm.", "<|begin|>assistant") == "<|end|><|begin|>assistant<|content|>"
+
+
 def test_thoughts_in_several_parts_are_joined():
     found = split_thoughts("<think>a</think>\n<think>b</think>\n4")
     assert (found.thoughts, found.answer) == ("a\n\nb", "4")
@@ -181,6 +202,10 @@ def test_time_grows_no_faster_than_the_text(unit, linear_time):
         ("<|im_start|>assistant\n[THINK]", "[THINK]", "\n[/THINK]\n\n"),
         ("<|start|>assistant", "", "<|channel|>final<|message|>"),
         ("<|im_start|>assistant\n", "", ""),
+        ("<|begin|>assistant", "", "<|content|>"),
+        ("<|begin|>assistant<|think|><|end|><|begin|>assistant", "", "<|content|>"),
+        ("<|im:content|><|think:start|>", "<|think:start|>", "\n<|think:end|>\n\n"),
+        ("<|im:content|><|think:start|><|think:end|>", "", ""),
         ("[INST] <think> is a mark [/INST]", "", ""),
     ],
 )

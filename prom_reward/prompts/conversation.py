@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from prom_reward.errors import ConfigError, check_unquoted
-from prom_reward.thinking import answer_opening, split_thoughts
+from prom_reward.thinking import SOLAR_ANSWER, answer_opening, split_thoughts
 from prom_reward.types import Conversation, JudgePrompt, TextSpan
 
 logger = logging.getLogger(__name__)
@@ -173,7 +173,8 @@ def _turn_end(tokenizer: Any, template_kwargs: dict[str, Any], alone: "_Skeleton
         return ""
     head, _, rest = text.partition(_ANSWER)
     opening, written = (one.partition(_USER)[2].strip() for one in (alone.text, head))
-    if not opening.startswith(written) and split_thoughts(written.removeprefix(opening)).answer.strip():
+    header = written.removeprefix(opening)
+    if not opening.startswith(written) and (header == SOLAR_ANSWER or split_thoughts(header).answer.strip()):
         return ""
     return rest.partition(_NEXT)[0].strip()
 

@@ -236,6 +236,10 @@ def test_a_conversation_factory_survives_a_pickle(name, smollm2_tokenizer):
 SCORE = JudgePrompt("sys", "task", "[RESULT] ")
 OPENS = TURNS + "{% if add_generation_prompt %}<assistant><think>\n{% endif %}"
 HARMONY = "{% for m in messages %}<|start|>{{ m.role }}<|message|>{{ m.content }}<|end|>{% endfor %}<|start|>assistant"
+SOLAR = (
+    "{% for m in messages %}<|begin|>{{ m.role }}<|content|>{{ m.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|begin|>assistant{% endif %}"
+)
 BLOCKS = (
     "{% for m in messages %}<{{ m.role }}>{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}"
     "{% endif %}{% endfor %}</{{ m.role }}>{% endfor %}"
@@ -262,6 +266,13 @@ def test_harmonys_answer_begins_in_its_final_channel(with_template):
     conversation = ChatTemplateConversation(with_template(HARMONY))
     assert render_text(conversation, SCORE).endswith("<|start|>assistant<|channel|>final<|message|>[RESULT] ")
     assert render_text(conversation, JudgePrompt("sys", "task")).endswith("<|start|>assistant")
+
+
+def test_solar_opens_answer_begins_in_its_content(with_template):
+    conversation = ChatTemplateConversation(with_template(SOLAR))
+    assert render_text(conversation, SCORE).endswith("<|begin|>assistant<|content|>[RESULT] ")
+    assert render_text(conversation, JudgePrompt("sys", "task")).endswith("<|begin|>assistant")
+    assert conversation.turn_end == ""  # the mark ends thoughts too
 
 
 def test_a_template_may_take_content_blocks_alone(with_template):
