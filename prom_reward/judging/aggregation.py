@@ -1,12 +1,12 @@
 """Makes one Judgment or Comparison from the generations for one request."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from math import fsum
 from typing import Any
 
-from prom_reward.answers import summed_counts
+from prom_reward.answers import TOKEN_COUNTS, summed_counts
 from prom_reward.engines.base import Generation
 from prom_reward.judging.distributions import (
     entropy,
@@ -19,7 +19,17 @@ from prom_reward.judging.distributions import (
 )
 from prom_reward.judging.head import shifted
 from prom_reward.judging.parsing import ParsedScore, parse_score, parse_winner
-from prom_reward.types import Comparison, GradingRequest, JudgePrompt, Judgment, Outcome, Winner
+from prom_reward.rubrics.reading import rubric_digest
+from prom_reward.types import (
+    Comparison,
+    ComparisonRequest,
+    GradingRequest,
+    JudgePrompt,
+    Judgment,
+    Outcome,
+    Rubric,
+    Winner,
+)
 
 _FAILURES: Mapping[str, Outcome] = {"too_long": Outcome.TOO_LONG, "error": Outcome.ENGINE_FAILED}
 """Outcomes of generations whose text is no answer, whatever it holds."""
@@ -148,6 +158,32 @@ def _prob_a(winner: str | None, generation: Generation) -> float:
         return float(winner == "A")
     codes = {"A": "0", "B": "1"}  # label_probs takes integers
     return label_probs({codes[label]: value for label, value in generation.score_logprobs.items()})[0]
+
+
+def counted(judgment: Judgment) -> Judgment:
+    """Return a judgment without its tokens, which are counted elsewhere."""
+    none: dict[str, Any] = dict.fromkeys(TOKEN_COUNTS, 0)
+    return replace(judgment, **none)
+
+
+def compare_by_grading(
+    requests: Sequence[ComparisonRequest], grade: Callable[[list[GradingRequest]], list[Judgment]]
+) -> list[Comparison]:
+    """Return comparisons by grades. A side that stands in several, as in both orders, is graded and counted once."""
+    sides = [[(_key(side), side) for side in request.sides()] for request in requests]
+    asked = dict(chain.from_iterable(sides))
+    grades = dict(zip(asked, grade(list(asked.values())), strict=True))
+    found = []
+    for (first, _), (second, _) in sides:
+        one, grades[first] = grades[first], counted(grades[first])
+        other, grades[second] = grades[second], counted(grades[second])
+        found.append(compare_judgments(one, other))
+    return found
+
+
+def _key(side: GradingRequest) -> tuple[str, str, str | None, str, bool]:
+    is_criterion = isinstance(side.rubric, Rubric) and side.rubric.is_criterion  # asked with another task text
+    return side.instruction, side.response, side.reference_answer, rubric_digest(side.rubric), is_criterion
 
 
 def compare_judgments(first: Judgment, second: Judgment) -> Comparison:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from prom_reward.engines.base import Engine, Generation, SamplingParams
 from prom_reward.errors import ConfigError, check_flags
-from prom_reward.judging.aggregation import aggregate_winners, compare_judgments
+from prom_reward.judging.aggregation import aggregate_winners, compare_by_grading
 from prom_reward.judging.asking.asked import Asked
 from prom_reward.judging.asking.prompting import CriterionText, JudgeMode, Prompting
 from prom_reward.judging.asking.requests import parse_requests
@@ -288,9 +288,7 @@ class PrometheusJudge(Judge):
         return PromptSampler(self.engine, self.sampling, self.num_samples, cache=self.cache, has_guard=self.guard)
 
     def _compare_by_grading(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
-        sides = [side for request in requests for side in request.sides()]
-        judgments = self.with_guards(guard=self.guard, flags=FlagPolicy(detectors=())).grade(sides)
-        return [compare_judgments(judgments[at], judgments[at + 1]) for at in range(0, len(judgments), 2)]
+        return compare_by_grading(requests, self.with_guards(guard=self.guard, flags=FlagPolicy(detectors=())).grade)
 
     def _rank(self, requests: Sequence[ComparisonRequest]) -> list[Comparison]:
         prompts = [self.comparison_prompt(request) for request in requests]

@@ -268,6 +268,7 @@ def test_v1_compares_two_gradings():
     assert first.prob_a == pytest.approx(1 - swapped.prob_a)
     assert (tie.prob_a, first.feedback) == (pytest.approx(0.5), "A: Fine.\nB: Fine.")
     assert (failed.outcome, failed.winner, failed.error) == (Outcome.ENGINE_FAILED, None, "'Rome.'")
+    assert len(judge.engine.prompts) == 4  # of eight sides
 
 
 @given(attack_text, attack_text)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from prom_reward import Checklist, CodeCheck, Criterion
+from prom_reward import Checklist, CodeCheck, Criterion, PrometheusJudge, ScriptedEngine
 from prom_reward.engines.base import SamplingParams
 from prom_reward.errors import InputError, RubricError, WorkError
 from prom_reward.labeling.backends import ProcessBackend
@@ -211,6 +211,14 @@ def test_pairs_are_labeled_by_their_own_checklists(labeled, method):
         assert found["chosen_unit_score"] > found["rejected_unit_score"] + 0.3
         assert [part["weight"] for part in found["rejected_parts"]] == [3, -2]
     assert "criterion 1" in problems[0]["problem"]
+
+
+def test_both_orders_of_a_checklist_share_their_grades(labeled):
+    judge = PrometheusJudge(ScriptedEngine(met))
+    row = {"prompt": "Hi?", "chosen": "A good one.", "rejected": "A good, rude one.", "rubrics": CHECKLIST}
+    [found], _, _ = labeled([row], judge=judge, method="rank")
+    assert found["agreement"] == "agrees"
+    assert len(judge.engine.prompts) == 2 * len(CHECKLIST)
 
 
 def test_a_checklist_for_all_rows_is_kept_in_the_manifest(labeled):

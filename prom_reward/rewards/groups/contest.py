@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any
 
-from prom_reward.answers import TOKEN_COUNTS, summed_counts
+from prom_reward.answers import summed_counts
 from prom_reward.errors import RowError
-from prom_reward.judging.aggregation import compare_judgments
+from prom_reward.judging.aggregation import compare_judgments, counted
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.groups.strengths import Pair, Results, Score, fit_strengths, win_rates
 from prom_reward.rewards.groups.topologies import RoundState, next_pairs
@@ -152,8 +151,7 @@ class Contest:
 
     def by_grading(self, pair: Pair) -> tuple[Comparison, Comparison]:
         """Return both orders of a comparison from the distributions or scores of the grades."""
-        free: dict[str, Any] = dict.fromkeys(TOKEN_COUNTS, 0)  # the grades are paid for
-        one, other = (replace(self.judgments[at], **free) for at in pair)
+        one, other = (counted(self.judgments[at]) for at in pair)
         return compare_judgments(one, other), compare_judgments(other, one)
 
     def add(self, pair: Pair, forward: Comparison, backward: Comparison) -> None:
