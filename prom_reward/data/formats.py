@@ -24,6 +24,11 @@ KINDS: Mapping[Kind, str] = {
 }
 """The kinds of rows, in words."""
 
+_NEEDED: Mapping[Kind, str] = {
+    "response": f"one of {', '.join(COLUMN_NAMES['response'])}, or messages with the answer last",
+    "responses": "several in responses",
+    "pair": "chosen and rejected",
+}
 _WHOLE_SIDES = ("chosen_instruction", "rejected_instruction")  # of the published HHH file
 
 
@@ -89,6 +94,8 @@ class RowFormat:
     """A column, or a path such as `messages[-1].content`, by role; the roles are those of COLUMN_NAMES."""
     reference_answer: str | None = None
     """For rows without one."""
+    kinds: tuple[Kind, ...] = ("response", "responses", "pair")
+    """The kinds that the caller can use, for the message on rows without an answer."""
 
     def __post_init__(self) -> None:
         check_roles(self.columns)
@@ -138,12 +145,15 @@ class RowFormat:
         if answers:
             asked, answers = _parted(_prompt(columns, answers), answers)
             return kind, framed(columns, _needed(asked, columns)), answers
-        if columns.get("messages") is not None:
-            prompt, answer = _conversation(columns)
+        if columns.get("messages") is not None and (conversation := _conversation(columns)):
+            prompt, answer = conversation
             return "response", framed(columns, prompt), [answer]
-        if columns.get("prompt") is not None:
-            names = ", ".join(COLUMN_NAMES["response"])
-            raise RowError(f"no response; got the columns {shown_names(columns.values)}, expected one of {names}")
+        if columns.get("prompt") is not None or columns.get("messages") is not None:
+            needed = ", or ".join(_NEEDED[kind] for kind in self.kinds)
+            raise RowError(
+                f"no response; got the columns {shown_names(columns.values)}, expected {needed}; a policy's responses "
+                "to prompts are to be generated first"
+            )
         raise RowError(
             f"unknown format: got {shown_names(columns.values)}; expected chosen and rejected, prompt and completion, "
             "or prompt and completions; name others with --column ROLE=NAME, for example --column chosen=better"
@@ -188,11 +198,14 @@ def _parted(prompt: PromptValue | None, answers: Sequence[PromptValue]) -> tuple
     return agreed_prompt(prompt, parts[0][0]), [answer for _, answer in parts]
 
 
-def _conversation(columns: Columns) -> tuple[PromptValue, PromptValue]:
-    """Return the prompt and the response of a row that is one conversation: its last answer is judged."""
+def _conversation(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
+    """Return the prompt and the response of a row that is one conversation; None if it ends in a question."""
     conversation = read_cell(columns.get("messages"))
-    if messages_of(conversation) is None:
+    read = messages_of(conversation)
+    if read is None:
         raise RowError(f"got a text in {columns.read['messages']!r}; expected messages with the answer last")
+    if read and read[-1].role == "user":
+        return None
     begun, answer = cut_answer(conversation)
     try:
         return agreed_prompt(bare_prompt(columns), begun), answer

@@ -14,7 +14,7 @@ from prom_reward.judging.checklists import grade_requests
 from prom_reward.rubrics.reading import AnyRubric, rubric_digest
 from prom_reward.types import GradingRequest, Judgment
 
-PLAIN = RowFormat(columns={})
+PLAIN = RowFormat(columns={}, kinds=("response",))
 """Reads rows by the known column names alone."""
 
 

@@ -146,7 +146,7 @@ def test_nested_nulls_are_empty_texts():
         ({"prompt": "a", "completion": "b", "reference": ["c", "d"]}, "got list as the reference answer"),
         ({"prompt": "a", "completion": "b", "history": 3}, "got 3 as the history"),
         ({"prompt": ASK, "completion": "b", "input": "c"}, "got messages and an 'input' beside them"),
-        ({"messages": ASK}, "got a conversation that does not end in an answer"),
+        ({"messages": ASK}, "no response; got the columns messages, expected one of orig_response, "),
         ({"prompt": "a", "response_a": "b", "response_b": "c"}, "no column that says which is better"),
         ({"prompt": "a", "response_a": "b", "response_b": "c", "winner": "tie"}, ": a tie, which is no pair"),
     ],

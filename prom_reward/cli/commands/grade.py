@@ -152,7 +152,7 @@ def grade(
         total = 1 if row is not None else count_rows(path)
         where = "the response" if row is not None else str(input)
         recognition = Recognition(where)
-        row_format = RowFormat(columns=options.named_columns(column))
+        row_format = RowFormat(columns=options.named_columns(column), kinds=("response",))
         batches = batch_rows(rows, rubrics, row_format=row_format, recognition=recognition)
         batches = _first_gradable(batches, graded, where)
         if row is None:

@@ -90,7 +90,7 @@ def collect_labeled(
         InputError: No row can be used, or a label leaves the scale; the message begins with `where`.
     """
     columns = columns or LabelColumns()
-    row_format = RowFormat(columns=dict(columns.named))
+    row_format = RowFormat(columns=dict(columns.named), kinds=("response", "pair"))
     labeled = LabeledFile(rows=[], pairs=[], checklists=[], problems=[], recognition=Recognition(where))
     off_scale: list[OffScaleError] = []
     verdicts = CountedVerdicts(columns.named)

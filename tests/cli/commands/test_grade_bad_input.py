@@ -20,7 +20,10 @@ def test_a_broken_line_is_named_and_the_rest_is_graded(run, tiny, rows_file, tmp
     path = rows_file(ROWS[0], '{"instruction": "Q",', {"instruction": "Q"}, ROWS[2])
     out = tmp_path / "graded.jsonl"
     shown = run("grade", path, *tiny, "--rubric", "helpfulness", "--out", out, "--json")
-    line_3 = f"no response; got the columns instruction, expected one of {', '.join(COLUMN_NAMES['response'])}"
+    line_3 = (
+        f"no response; got the columns instruction, expected one of {', '.join(COLUMN_NAMES['response'])}, or messages "
+        "with the answer last; a policy's responses to prompts are to be generated first"
+    )
     line_2 = "not valid JSON (Expecting property name enclosed in double quotes)"
     assert shown.status == 1
     assert [row["id"] for row in read(out)] == ["a", "c"]

@@ -226,6 +226,21 @@ def test_votes_are_pairs_and_ties_are_left_out(run, judged, tmp_path):
     assert exported == [("Question 0?", "First.", "Second."), ("Question 1?", "Second.", "First.")]
 
 
+@pytest.mark.parametrize("column", ["prompt", "messages"])
+def test_prompts_alone_are_told_what_is_missing(run, judged, tmp_path, column):
+    source = write_rows(tmp_path / "rows.jsonl", [{column: [{"role": "user", "content": "Hi?"}]}] * 2)
+    done = run("label", source, *options(tmp_path))
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert f"no response; got the columns {column}, expected one of " in done.err
+    assert (
+        ", or several in responses, or chosen and rejected; a policy's responses to prompts are to be generated"
+        in done.err
+    )
+    graded = run("grade", source, "--rubric", "helpfulness", "--dry-run")
+    assert graded.status == 2
+    assert "messages with the answer last; a policy's responses to prompts are to be generated first" in graded.err
+
+
 def test_several_lists_of_rows_in_a_file_are_refused(run, judged, tmp_path):
     source = tmp_path / "rows.json"
     source.write_text(json.dumps({"data": pairs(2), "test": pairs(2)}))
