@@ -42,5 +42,8 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "place": standing.place,
         "score": rounded(standing.score),
         "error": rounded(standing.standard_error),
-        "meetings": [[one.other, *map(rounded, (one.prob, *one.orders))] for one in standing.meetings],
+        "meetings": [
+            [one.other, *map(rounded, (one.prob, *one.orders)), *(one.feedback if any(one.feedback) else ())]
+            for one in standing.meetings
+        ],
     }

@@ -16,6 +16,8 @@ class Meeting:
     """The probability that the response is better, the mean of both orders; None if the comparison failed."""
     orders: tuple[float | None, float | None] = (None, None)
     """The same if it is shown first, and if it is shown second."""
+    feedback: tuple[str, str] = ("", "")
+    """The judge's feedback on both, at one of the two responses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,13 +132,19 @@ def _standing(record: Mapping[str, Any]) -> Standing | None:
         place=int(record["place"]),
         score=number_in(record.get("group_score")),
         standard_error=number_in(record.get("standard_error")),
-        meetings=[_meeting(*one) for one in record["comparisons"]],
+        meetings=[_meeting(_comparison_feedback(record), *one) for one in record["comparisons"]],
     )
 
 
-def _meeting(other: Any, prob: Any, *orders: Any) -> Meeting:
+def _comparison_feedback(record: Mapping[str, Any]) -> dict[int, tuple[str, str]]:
+    """Return the feedback on a response's comparisons, by the other one's place; older logs have none."""
+    written = record.get("comparison_feedback") or ()
+    return {int(other): (text_in(first), text_in(second)) for other, first, second in written}
+
+
+def _meeting(feedback: Mapping[int, tuple[str, str]], other: Any, prob: Any, *orders: Any) -> Meeting:
     first, second = map(number_in, orders or (None, None))
-    return Meeting(int(other), number_in(prob), (first, second))
+    return Meeting(int(other), number_in(prob), (first, second), feedback.get(int(other), ("", "")))
 
 
 def _digest(prompt: PromptValue) -> str:

@@ -50,5 +50,5 @@ def read_log(path: Path, convert: Callable[[Mapping[str, Any], int], _T], missin
             problem = f"no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
             raise InputError(
                 f"{log}: not a judgment log (line {number}: {problem}); expected the file of "
-                "PrometheusReward(log_path=...), or a folder of `prom-reward label`"
+                "PrometheusReward(log_path=...) or GroupReward(log_path=...), or a folder of `prom-reward label`"
             ) from error

@@ -15,7 +15,7 @@ def test_criteria_judges_and_comparisons_are_one_text():
             Part(name="true", weight=-2, value=None, feedback="Who knows.", error="it cannot be told"),
         ),
         judge_scores={"cheap": 2.00001, "strong": None},
-        standing=Standing(1, 0.5, 0.25, [Meeting(0, 0.75, (0.9, 0.6)), Meeting(4, None)]),
+        standing=Standing(1, 0.5, 0.25, [Meeting(0, 0.75, (0.9, 0.6), ("Better.", "")), Meeting(4, None)]),
     )
     assert json.loads(details_of(one)) == {
         "parts": [
@@ -27,7 +27,7 @@ def test_criteria_judges_and_comparisons_are_one_text():
             "place": 1,
             "score": 0.5,
             "error": 0.25,
-            "meetings": [[0, 0.75, 0.9, 0.6], [4, None, None, None]],
+            "meetings": [[0, 0.75, 0.9, 0.6, "Better.", ""], [4, None, None, None]],
         },
     }
 

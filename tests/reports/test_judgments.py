@@ -1,11 +1,12 @@
 """Lines of logs become judgments with all that stands below a score."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
-from prom_reward import GroupReward, PrometheusReward, load_report
+from prom_reward import GroupReward, PrometheusJudge, PrometheusReward, ScriptedEngine, load_report
 from prom_reward.errors import InputError
 from prom_reward.explorer.judged import Meeting
 from prom_reward.judging.composed.cascade import CascadeJudge
@@ -58,6 +59,26 @@ def test_comparisons_of_a_group_have_both_orders(tmp_path):
     assert back[0].orders == (pytest.approx(1 - meeting.orders[1]), pytest.approx(1 - meeting.orders[0]))
 
 
+def test_the_feedback_on_a_comparison_stands_at_one_of_the_two(tmp_path):
+    def says_the_order(prompt):
+        return f"{re.findall(r'quality [0-9]', prompt.user)}. [RESULT] {prompt.labels[0]}"
+
+    judge = PrometheusJudge(ScriptedEngine(says_the_order))
+    reward = GroupReward(judge, "helpfulness", topology="round_robin", log_path=tmp_path / "log.jsonl")
+    data = logged(reward, completions=["quality 1", "quality 2", "quality 3"])
+    said = {one.member: {met.other: met.feedback for met in one.standing.meetings} for one in data.judgments}
+    assert said["1"][1] == ("['quality 1', 'quality 2'].", "['quality 2', 'quality 1'].")
+    assert (said["2"][0], said["3"]) == (("", ""), {0: ("", ""), 1: ("", "")})
+    assert said["2"][2][0] == "['quality 2', 'quality 3']."
+
+
+def test_comparisons_of_grades_do_not_repeat_their_feedback(tmp_path):
+    reward = GroupReward(scripted_judge(), FACTS, log_path=tmp_path / "log.jsonl")
+    reward(**BATCH)
+    records = [json.loads(line) for line in reward.log.path.read_text().splitlines()]
+    assert all(one["comparisons"] and "comparison_feedback" not in one for one in records)
+
+
 def test_tokens_are_those_of_the_grade_and_of_the_comparisons_that_stand_at_it(tmp_path):
     judge = QualityJudge()
     reward = GroupReward(judge, "helpfulness", num_generations=3, log_path=tmp_path / "log.jsonl")
@@ -76,7 +97,8 @@ def test_tokens_are_those_of_the_grade_and_of_the_comparisons_that_stand_at_it(t
 def test_a_log_with_the_mean_of_both_orders_alone_is_read(tmp_path):
     reward = GroupReward(scripted_judge(), "helpfulness", num_generations=3, log_path=tmp_path / "log.jsonl")
     logged(reward)
-    path = rewritten(reward.log.path, lambda one: {**one, "comparisons": [pair[:2] for pair in one["comparisons"]]})
+    means = lambda one: {"comparisons": [pair[:2] for pair in one["comparisons"]], "comparison_feedback": None}  # noqa: E731
+    path = rewritten(reward.log.path, lambda one: one | means(one))
     [meeting, *_] = load_report(path).judgments[0].standing.meetings
     assert meeting == Meeting(meeting.other, pytest.approx(meeting.prob), (None, None))
 

@@ -80,9 +80,25 @@ class Ranking:
 
         So the sum over all responses counts each pair once.
         """
+        return summed_counts(order for pair in self._own(place) for order in (pair.forward, pair.backward))
+
+    def comparison_feedback(self, place: int) -> list[tuple[int, str, str]]:
+        """Return what the judge wrote on the pairs that stand at a response, each with the other one's place.
+
+        The texts are those with the response shown first, and shown second; of a failed comparison the error.
+        """
+        found = []
+        for pair in self._own(place):
+            is_first = pair.first == place
+            orders = (pair.forward, pair.backward) if is_first else (pair.backward, pair.forward)
+            shown_first, shown_second = (one.feedback or one.error or "" for one in orders)
+            if shown_first or shown_second:
+                found.append((pair.second if is_first else pair.first, shown_first, shown_second))
+        return found
+
+    def _own(self, place: int) -> list[PairVerdict]:
         last = len(self.judgments)
-        own = [pair for pair in self.pairs if place == (pair.second if pair.first == last else pair.first)]
-        return summed_counts(order for pair in own for order in (pair.forward, pair.backward))
+        return [pair for pair in self.pairs if place == (pair.second if pair.first == last else pair.first)]
 
 
 class Contest:
@@ -150,8 +166,8 @@ class Contest:
         return isinstance(self._group[0].rubric, Checklist) and self._anchor is None
 
     def by_grading(self, pair: Pair) -> tuple[Comparison, Comparison]:
-        """Return both orders of a comparison from the distributions or scores of the grades."""
-        one, other = (counted(self.judgments[at]) for at in pair)
+        """Return both orders of a comparison from the distributions or scores of the grades, without their feedback."""
+        one, other = (replace(counted(self.judgments[at]), feedback="") for at in pair)
         return compare_judgments(one, other), compare_judgments(other, one)
 
     def add(self, pair: Pair, forward: Comparison, backward: Comparison) -> None:

@@ -29,6 +29,9 @@ class MemberVerdict:
     comparison_counts: Mapping[str, int | None]
     """The tokens of the comparisons that stand at it; see `Ranking.comparison_counts`."""
 
+    comparison_feedback: Sequence[tuple[int, str, str]]
+    """What the judge wrote on them; see `Ranking.comparison_feedback`."""
+
     @property
     def reward(self) -> float | None:
         """The value of its score."""
@@ -59,6 +62,7 @@ class JudgedGroup:
                         score=one.scores[at],
                         comparisons=one.probs(at),
                         comparison_counts=one.comparison_counts(at),
+                        comparison_feedback=one.comparison_feedback(at),
                     )
                     for one in self.rankings
                 ],
@@ -97,5 +101,6 @@ def log_columns(verdicts: Sequence[MemberVerdict]) -> dict[str, list[object]]:
         "group_score": [one.reward for one in verdicts],
         "standard_error": [one.score.standard_error if one.score else None for one in verdicts],
         "comparisons": [[list(pair) for pair in one.comparisons] for one in verdicts],
+        "comparison_feedback": [list(map(list, one.comparison_feedback)) or None for one in verdicts],
         "comparison_tokens": [dict(one.comparison_counts) for one in verdicts],
     }

@@ -137,6 +137,9 @@ def test_comparisons_show_who_beats_whom_in_both_orders(opened, compared):
     prob, first, second = map(float, re.findall(r"\d\.\d+", told))
     assert prob == pytest.approx((first + second) / 2, abs=0.006)
     assert all(re.fullmatch(r"[+−]\d\.\d\d ± \d\.\d\d", text) for text in texts(driver, ".figures-row:nth-child(2) td"))
+    click(driver, ".met-feedback summary")
+    assert texts(driver, ".met-feedback dt") == ["#1, then #2", "#2, then #1", "#1, then #3", "#3, then #1"]
+    assert all(text.startswith("Feedback ") for text in texts(driver, ".met-feedback dd"))
     assert errors(driver) == []
 
 

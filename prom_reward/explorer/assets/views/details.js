@@ -66,7 +66,20 @@ export const comparisons = (members) => {
     ...columns.map((place) => meetingCell(name, nameOf(place), details.standing.meetings.filter(([other]) => other === place)[0]))));
   return make("section", {}, make("h3", { text: "Comparisons" }),
     make("p", { class: "note", text: "How likely the row's response is better than the column's. In small type, if the verdict depends on it: shown first, shown second." }),
-    scroll("Comparisons", make("table", { class: "versus" }, heads("", ...columns.map(nameOf)), make("tbody", {}, ...rows))));
+    scroll("Comparisons", make("table", { class: "versus" }, heads("", ...columns.map(nameOf)), make("tbody", {}, ...rows))),
+    comparisonFeedback(met, nameOf));
+};
+
+// What the judge wrote on the open response's comparisons, whichever of the two has the text.
+const comparisonFeedback = (met, nameOf) => {
+  const open = met.find(([, , isOpen]) => isOpen)?.[0];
+  const said = met.flatMap(([name, { standing }]) => standing.meetings.flatMap(([place, , , , ...texts]) => {
+    const other = nameOf(place);
+    return [name, other].includes(open) ? [[name, other], [other, name]].map((order, at) => [order, texts[at]]) : [];
+  })).filter(([, text]) => text);
+  return said.length ? make("details", { class: "folded met-feedback" }, make("summary", { text: `Feedback on the comparisons of ${open}` }),
+    make("dl", { class: "judges" }, ...said.flatMap(([[first, second], text]) => [
+      make("dt", { text: `${first}, then ${second}` }), make("dd", { dir: "auto" }, ...plain(text))]))) : null;
 };
 
 const meetingCell = (name, other, meeting) => {
