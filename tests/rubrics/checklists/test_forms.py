@@ -325,7 +325,7 @@ def checklists(draw):
             weight=draw(st.sampled_from([-2, -0.5, 1, 3])),
             options=draw(answers) or (),
             requires=("c0",) if at and draw(st.booleans()) else (),
-            tags=tuple(draw(st.lists(st.text(), max_size=2))),
+            tags=tuple(draw(st.lists(st.text().map("level:{}".format), max_size=2))),  # "-" says a sign
             may_abstain=draw(st.booleans()),
         )
         for at, text in enumerate(texts)
