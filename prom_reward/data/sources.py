@@ -28,7 +28,8 @@ def open_source(source: str | Path, *, split: str = "train") -> RowIterator:
 def is_hub_id(source: str | Path) -> bool:
     """Whether a source is a data set's id on the hub."""
     path = Path(source)
-    return names_hub_repository(str(source)) and not path.suffix and not path.exists()
+    has_ending = bool(path.suffix) and not path.suffix[1:].isdecimal()  # `owner/name-1.5` ends in a version
+    return names_hub_repository(str(source)) and not has_ending and not path.exists()
 
 
 def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[Kind, list[Row | BrokenRow]]:
