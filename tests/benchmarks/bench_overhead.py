@@ -125,11 +125,11 @@ def _child_ms(*arguments: str) -> float:
     return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-_IMPORTS = "import peft, transformers.models.llama.modeling_llama; from prom_reward import load_judge; "
+_IMPORTS = "import transformers.models.llama.modeling_llama; from prom_reward import load_judge; "
 
 
 def load(name: str) -> Part:
-    """A judge's weights, merge and probe, without the imports of torch, transformers and peft."""
+    """A judge's weights, merge and probe, without the imports of torch and transformers."""
     script = f"{_IMPORTS}load_judge({name!r}, mode='score', device='cpu').load()"
     return lambda: _child_ms("-c", script) - _child_ms("-c", _IMPORTS)
 

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 
 from prom_reward.engines.model.adapter_stamp import STAMP_FILE, read_stamp, weights_digest
 from prom_reward.engines.model.hub import is_local_only
+from prom_reward.engines.model.lora import merge_plain_lora
 from prom_reward.engines.model.source import (
     ADAPTER_WEIGHTS,
     ModelSource,
@@ -23,6 +24,12 @@ LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeErr
 """Raised by transformers, peft and the hub's client for weights that cannot be loaded."""
 
 
+def merge_adapter(model: Any, source: ModelSource) -> Any:
+    """Return a loaded base model with the source's LoRA adapter in its weights; raise as `attach_adapter` does."""
+    folder = _checked_folder(model, source)
+    return model if merge_plain_lora(model, Path(folder)) else _attached(model, folder).merge_and_unload()
+
+
 def attach_adapter(model: Any, source: ModelSource, *, trainable: bool = False) -> Any:
     """Return a peft model of a loaded base model and the source's LoRA adapter (safetensors only).
 
@@ -30,16 +37,25 @@ def attach_adapter(model: Any, source: ModelSource, *, trainable: bool = False) 
         ConfigError: The adapter's folder holds no safetensors.
         ModelLoadError: The adapter cannot be loaded or does not fit.
     """
-    import peft
+    return _attached(model, _checked_folder(model, source), trainable=trainable)
 
-    adapter = adapter_folder(source)
-    trained_on = read_stamp(adapter).get("base_digest")
+
+def _checked_folder(model: Any, source: ModelSource) -> str:
+    """Return the adapter's folder; warn if it was trained on other weights than the model's."""
+    folder = adapter_folder(source)
+    trained_on = read_stamp(folder).get("base_digest")
     if trained_on and trained_on != weights_digest(model):
         logger.warning("%s: the adapter was trained on other weights than those of %s", source.adapter, source.model)
+    return folder
+
+
+def _attached(model: Any, folder: str, *, trainable: bool = False) -> Any:
+    import peft
+
     try:
-        return peft.PeftModel.from_pretrained(model, adapter, is_trainable=trainable, use_safetensors=True)
+        return peft.PeftModel.from_pretrained(model, folder, is_trainable=trainable, use_safetensors=True)
     except LOAD_ERRORS as error:
-        raise load_error(adapter, adapter, error) from error
+        raise load_error(folder, folder, error) from error
 
 
 def adapter_folder(source: ModelSource) -> str:

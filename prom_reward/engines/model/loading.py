@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from prom_reward.engines.model.adapters import LOAD_ERRORS, adapter_folder, attach_adapter
+from prom_reward.engines.model.adapters import LOAD_ERRORS, adapter_folder, attach_adapter, merge_adapter
 from prom_reward.engines.model.devices import own_device, present_device, resolve_dtype
 from prom_reward.engines.model.hub import is_local_only
 from prom_reward.engines.model.memory import check_fits
@@ -57,8 +57,7 @@ def load_model(source: ModelSource) -> LoadedModel:
             check_fits(_num_parameters(source), dtype)
         model = _from_pretrained(_model_class(_config(source)), source, options)
         if source.adapter:
-            adapted = attach_adapter(model, source)
-            model = adapted if source.quantization else adapted.merge_and_unload()
+            model = attach_adapter(model, source) if source.quantization else merge_adapter(model, source)
     model.eval()
     model.requires_grad_(False)
     name = source.quantization or str(dtype).removeprefix("torch.")
