@@ -307,7 +307,7 @@ def test_a_wrong_rubric_in_a_file_names_the_file(write, text, problem):
 
 def test_a_url_is_a_judge_behind_a_server():
     judge = load_judge("http://127.0.0.1:8000", mode="score", server={"model": "judge"})
-    assert judge.name == "127.0.0.1"
+    assert judge.name == "127.0.0.1:8000"
     assert judge.engine.source == ServerSource(url="http://127.0.0.1:8000/v1", model="judge")
     assert judge.engine.identity == "openai:http://127.0.0.1:8000/v1|judge|auto||ChatTemplateConversation|"
 
@@ -393,7 +393,7 @@ def test_settings_that_contradict_each_other_are_refused(settings, message):
 
 
 def test_the_prompts_of_a_server_without_a_tokenizer_cannot_be_shown():
-    with refused("127.0.0.1: its chat template is the server's; give tokenizer= to see its prompts"):
+    with refused("127.0.0.1:8000: its chat template is the server's; give tokenizer= to see its prompts"):
         prompt_renderer("http://127.0.0.1:8000")
 
 

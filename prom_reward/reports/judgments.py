@@ -120,8 +120,10 @@ def _with_comparisons(tokens: Mapping[str, float | None], more: Any) -> dict[str
 
 
 def _group(record: Mapping[str, Any]) -> list[str]:
-    """Return the number that GroupReward gives a group: one prompt may have two in a step."""
-    return [str(int(record["group"]))] if "comparisons" in record and record.get("group") is not None else []
+    """Return the number that GroupReward gives a group in a step, or a call: one prompt may have several."""
+    if "comparisons" not in record or record.get("group") is None:
+        return []
+    return [str(int(record["group"])), text_in(record.get("call") or "")]
 
 
 def _standing(record: Mapping[str, Any]) -> Standing | None:

@@ -153,7 +153,10 @@ def _logged_item(record: Mapping[str, Any], rank: int) -> _Item | None:
 
 
 def _labeled_items(folder: Path) -> Iterator[_Item]:
-    default = load_manifest(folder / "manifest.json").parsed_rubrics()
+    manifest = load_manifest(folder / "manifest.json")
+    if manifest.method == "rank":
+        raise InputError(f"{folder}: its pairs were ranked and not graded; expected grades, to set others beside them")
+    default = manifest.parsed_rubrics()
     for row in read_labels(folder):
         for requests in row.example.requests(default):
             for request in requests:

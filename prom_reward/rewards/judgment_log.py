@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from prom_reward.errors import InputError
 from prom_reward.rewards.batch import JudgedBatch
@@ -90,7 +91,7 @@ def judgment_record(request: GradingRequest, judgment: Judgment) -> dict[str, An
 def batch_records(
     batch: JudgedBatch, *, step: int | None, mode: str | None, columns: Mapping[str, Sequence[object]]
 ) -> Iterator[dict[str, Any]]:
-    """Return the records of a batch's judgments.
+    """Return the records of a batch's judgments; without a step each has the name of its call.
 
     Args:
         batch: The judged batch.
@@ -99,6 +100,7 @@ def batch_records(
         columns: More fields, with one value per judgment; None values are left out, and so are names of the log's own.
     """
     number = count()
+    call = {"call": uuid4().hex[:8]} if step is None else {}
     for row, (requests, judgments, reward) in enumerate(batch.rows()):
         for request, judgment in zip(requests, judgments, strict=True):
             at = next(number)
@@ -106,6 +108,7 @@ def batch_records(
             yield {
                 **found,
                 "step": step,
+                **call,
                 "mode": mode,
                 "row": row,
                 "judge": batch.judge.name,

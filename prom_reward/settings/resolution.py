@@ -139,7 +139,8 @@ def _base_settings(folder: Path) -> dict[str, Any]:
 
 def _host(url: str) -> str:
     try:
-        return urlsplit(url).hostname or "server"
+        parts = urlsplit(url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or "server"
     except ValueError:  # the engine reports it
         return "server"
 

@@ -59,6 +59,15 @@ def test_comparisons_of_a_group_have_both_orders(tmp_path):
     assert back[0].orders == (pytest.approx(1 - meeting.orders[1]), pytest.approx(1 - meeting.orders[0]))
 
 
+def test_each_call_without_a_trainer_has_its_own_groups(tmp_path):
+    reward = GroupReward(scripted_judge(), "helpfulness", num_generations=3, log_path=tmp_path / "log.jsonl")
+    reward(**BATCH)
+    data = logged(reward, completions=["other", "words", "here"])
+    groups = [one.group for one in data.judgments]
+    assert [groups.count(one) for one in dict.fromkeys(groups)] == [3, 3]
+    assert sorted(one.standing.place for one in data.judgments) == [0, 0, 1, 1, 2, 2]
+
+
 def test_the_feedback_on_a_comparison_stands_at_one_of_the_two(tmp_path):
     def says_the_order(prompt):
         return f"{re.findall(r'quality [0-9]', prompt.user)}. [RESULT] {prompt.labels[0]}"

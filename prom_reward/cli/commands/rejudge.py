@@ -96,6 +96,12 @@ def rejudge(
         return
     stdout.print(_table(difference))
     stdout.print(f"{page}: {difference.num_matched} judgments beside their first ones", highlight=False, soft_wrap=True)
+    unscored = again.num_judgments - again.num_scored
+    if unscored:
+        outcomes = ", ".join(f"{count} {name}" for name, count in again.outcomes.most_common())
+        stderr.print(
+            f"{unscored} of {again.num_judgments} second judgments have no score ({outcomes})", highlight=False
+        )
     if difference.num_unmatched:
         stderr.print(f"{difference.num_unmatched} judgments have no second one", highlight=False)
 

@@ -1,16 +1,20 @@
 """The changes that are tried, one kind after the other, each with the judgments under it."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from prom_reward.data.labels.labeled_rows import LabeledFile
+from prom_reward.errors import ConfigError
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate
 from prom_reward.evaluation.tuning.halves import Halves
 from prom_reward.evaluation.tuning.trials import Settings, shown_settings
 from prom_reward.judging.aggregation import tempered
 from prom_reward.judging.judge import PrometheusJudge
+
+logger = logging.getLogger(__name__)
 
 TEMPERATURES = (0.5, 2.0, 4.0)
 """Temperatures of the distributions that are tried."""
@@ -58,9 +62,14 @@ class TuningRun:
         return Candidate(settings=settings, judge=judge, found=found, seconds=seconds)
 
     def read(self, best: Candidate, kind: Sequence[dict[str, Any]]) -> Iterator[Candidate]:
-        """Grade all rows with each change of a kind on top of the best judge."""
+        """Grade all rows with each change of a kind on top of the best judge; one that it cannot have is left out."""
         for settings in kind:
-            yield self.graded(best.judge.with_reading(**settings), settings)
+            try:
+                found = self.graded(best.judge.with_reading(**settings), settings)
+            except ConfigError as error:
+                logger.warning("%s cannot be tried: %s", shown_settings(settings), error)
+            else:
+                yield found
 
 
 def modes(run: TuningRun, best: Candidate) -> Iterator[Candidate]:

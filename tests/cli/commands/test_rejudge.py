@@ -61,6 +61,19 @@ def test_labels_of_dialogues_are_shown_beside_their_first_ones(run, judged_by, r
     assert json.loads(done.out)["matched"] == 2
 
 
+def test_second_judgments_without_a_score_are_counted(run, judged_by, log, tmp_path):
+    judged_by(scripted_judge(lambda prompt: "Bad. [RESULT] 9"), command="commands.rejudge")
+    done = run("rejudge", log, "--out", tmp_path / "again")
+    assert (done.status, "4 of 4 second judgments have no score (4 off_scale)" in done.err) == (0, True)
+
+
+def test_pairs_that_were_only_ranked_are_refused(run, rows_file, tmp_path):
+    source = rows_file({"prompt": "A?", "chosen": "B.", "rejected": "C."})
+    label(source, judge=scripted_judge(), rubric="helpfulness", method="rank", out=tmp_path / "labels")
+    done = run("rejudge", tmp_path / "labels", "--out", tmp_path / "again")
+    assert (done.status, "its pairs were ranked and not graded; expected grades" in done.err) == (2, True)
+
+
 def test_a_folder_with_a_training_is_not_written_into(run, log):
     done = run("rejudge", log, "--out", log.parent)
     assert (done.status, "holds a training's judgments.jsonl; give another --out" in done.err) == (2, True)

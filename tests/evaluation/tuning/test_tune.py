@@ -164,6 +164,22 @@ def test_a_feedback_judge_is_tried_in_score_mode(judge):
     assert {"mode": "score"} in [one.settings for one in found.trials]
 
 
+class WritingEngine(ScriptedEngine):
+    """Cannot read a score at once, as a server of chat completions alone."""
+
+    def generate(self, prompts, sampling):
+        if any(prompt.response_prefix for prompt in prompts):
+            raise ConfigError("this server does not go on with a started answer")
+        return super().generate(prompts, sampling)
+
+
+def test_a_change_that_the_judge_cannot_have_is_left_out(caplog):
+    judge = PrometheusJudge(WritingEngine(lambda prompt: f"Seen. {reads_quality_if_told(prompt)}"), mode="feedback")
+    found = tune(labeled_rows(), judge=judge, resamples=20)
+    assert {"mode"} not in [set(one.settings) for one in found.trials]
+    assert "mode: score cannot be tried: this server does not go on" in caplog.text
+
+
 def test_too_few_questions_are_refused(judge):
     with pytest.raises(InputError, match="got 19 questions; expected at least 20"):
         tune(labeled_rows(19), judge=judge)
