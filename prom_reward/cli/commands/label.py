@@ -161,6 +161,8 @@ def label(
         mode=mode, num_samples=num_samples, model=model, adapter=adapter, calibration=calibration, dtype=dtype,
         device=device, truncate_response=truncate_response, sampling=options.given(seed=seed) or None,
     )  # fmt: skip
+    if not export and (min_margin or max_entropy is not None):
+        raise InputError("got --min-margin or --max-entropy and no --export, whose rows they choose; expected both")
     if gpus is not None and (processes == 1 or ray or ray_address):
         raise InputError(
             f"got --gpus {gpus}, which spreads --processes over GPUs; expected --processes of 2 or more here"

@@ -68,6 +68,8 @@ def rejudge(
     options.check_judge(judge or options.DEFAULT_JUDGE, overrides)
     folder = out or _default_folder(source)
     rubrics = load_rubric(rubric) if rubric is not None else ()
+    if folder.exists() and source.exists() and folder.samefile(source):
+        raise InputError(f"{folder}: got the source as --out; give another folder")
     if (folder / LOG_FILE).exists():
         raise InputError(f"{folder}: holds a training's {LOG_FILE}; give another --out")
     first = load_report(source, max_judgments=None)

@@ -29,11 +29,14 @@ def watch(
         import uvicorn
 
         from prom_reward.reports.live.app import make_app
+        from prom_reward.reports.live.tail import LogTail
         from prom_reward.serving.server import listen
     except ImportError as error:
         raise MissingPackageError('watch needs starlette and uvicorn; pip install ".[serve]"') from error
     log = source / LOG_FILE if source.is_dir() else source
     rubrics = load_rubric(rubric) if rubric is not None else ()
+    if log.exists():
+        LogTail(log).poll()  # a file that is no log is refused now
     with listen("127.0.0.1", port) as listening:
         taken = listening.getsockname()[1]
         if not log.exists():

@@ -77,6 +77,11 @@ def test_ray_that_is_not_installed_is_named_at_once(run, source, monkeypatch, tm
     assert "ray is not installed; run: pip install '.[ray]'" in done.err
 
 
+def test_limits_of_an_export_without_one_are_refused(run, source, tmp_path):
+    done = run("label", source, *options(tmp_path, "--min-margin", "0.5"))
+    assert (done.status, "got --min-margin or --max-entropy and no --export" in done.err) == (2, True)
+
+
 def test_gpus_without_processes_are_refused(run, source, tmp_path):
     done = run("label", source, *options(tmp_path, "--gpus", "0,1"))
     assert (done.status, "got --gpus 0,1, which spreads --processes over GPUs" in done.err) == (2, True)

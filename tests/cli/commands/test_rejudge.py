@@ -74,6 +74,13 @@ def test_pairs_that_were_only_ranked_are_refused(run, rows_file, tmp_path):
     assert (done.status, "its pairs were ranked and not graded; expected grades" in done.err) == (2, True)
 
 
+def test_labels_are_not_written_into_their_source(run, rows_file, tmp_path):
+    source = rows_file({"prompt": "A?", "response": "B."})
+    label(source, judge=scripted_judge(), rubric="helpfulness", out=tmp_path / "labels")
+    done = run("rejudge", tmp_path / "labels", "--out", tmp_path / "labels")
+    assert (done.status, "got the source as --out" in done.err) == (2, True)
+
+
 def test_a_folder_with_a_training_is_not_written_into(run, log):
     done = run("rejudge", log, "--out", log.parent)
     assert (done.status, "holds a training's judgments.jsonl; give another --out" in done.err) == (2, True)
