@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from prom_reward.config import load_rubric, model_source
 from prom_reward.errors import ConfigError
 from prom_reward.files import read_yaml
+from prom_reward.settings.composed import composed_config
 from prom_reward.settings.resolution import as_mapping, judge_config
 from prom_reward.settings.runs import GradingRun, GRPORun, LabelingRun, TrainingRun
 from prom_reward.settings.validation import validated
@@ -53,7 +54,11 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
 
     if not run.data:
         raise ConfigError("got no data to train on; give labeled files")
+    if composed := composed_config(run.judge):
+        raise ConfigError(f"{composed.name}: got several judges; expected the one to train")
     judge = judge_config(run.judge)
+    if judge.url is not None:
+        raise ConfigError(f"{judge.url}: got a judge on a server; expected its weights, a folder or a hub id, to train")
     source = replace(model_source(judge), adapter=run.adapter or judge.adapter)
     if source.adapter and run.lora:
         raise ConfigError(f"got the adapter {source.adapter} to go on from, whose rank is given; leave lora out")

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from prom_reward.cli.parts import options
-from prom_reward.cli.parts.console import check_folder, print_json, quiet_libraries, stderr, stdout
+from prom_reward.cli.parts.console import Reminder, check_folder, print_json, quiet_libraries, stderr, stdout
 from prom_reward.cli.parts.training_lines import training_lines
 from prom_reward.errors import InputError
 from prom_reward.runs import load_training, load_training_run
@@ -148,8 +148,10 @@ def train_judge(
         if as_json:
             print_json(_counts(sets))
         return
+    lines = training_lines()
     try:
-        measures = training.train(loaded, sets, callbacks=[training_lines()])
+        with Reminder(lines.waiting):
+            measures = training.train(loaded, sets, callbacks=[lines])
     except KeyboardInterrupt:
         text = f"stopped; run the same command again to go on from the last checkpoint in {out}, if it has one"
         stderr.print(text, highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,38 +49,56 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f}s each")
 
 
+class Reminder:
+    """Prints lines on standard error every half minute, from a thread, while something goes on for long.
+
+    Args:
+        lines: Returns what there is to say now.
+    """
+
+    def __init__(self, lines: Callable[[], Iterable[str]]) -> None:
+        self._lines = lines
+        self._is_over = threading.Event()
+
+    def __enter__(self) -> "Reminder":
+        threading.Thread(target=self._remind, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+
+    def _remind(self) -> None:
+        while not self._is_over.wait(_LINE_S):
+            for line in self._lines():
+                stderr.print(line, soft_wrap=True, highlight=False)
+
+
 class _LoggedProgress(Progress):
     """Bars in a terminal; elsewhere, as in a log, a line at the start of each task and every half minute."""
 
-    def start(self) -> None:
-        """Start to show what is done."""
-        super().start()
-        if not self.console.is_terminal:
-            self._is_over = threading.Event()
-            threading.Thread(target=self._tell, daemon=True).start()
+    def __enter__(self) -> "_LoggedProgress":
+        super().__enter__()
+        self._reminder = None if self.console.is_terminal else Reminder(self._unfinished).__enter__()
+        return self
 
-    def stop(self) -> None:
-        """Show what is done for the last time."""
-        super().stop()
-        if not self.console.is_terminal:
-            self._is_over.set()
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        if self._reminder is not None:
+            self._reminder.__exit__(*error)
 
     def add_task(self, description: str, *args: Any, **more: Any) -> TaskID:
         """Add a task, and print its line if nobody sees its bar."""
         added = super().add_task(description, *args, **more)
         if not self.console.is_terminal:
-            self._print(self.tasks[-1])
+            self.console.print(_line(self.tasks[-1]), soft_wrap=True, highlight=False)
         return added
 
-    def _tell(self) -> None:
-        while not self._is_over.wait(_LINE_S):
-            for task in self.tasks:
-                if not task.finished:
-                    self._print(task)
+    def _unfinished(self) -> list[str]:
+        return [_line(task) for task in self.tasks if not task.finished]
 
-    def _print(self, task: Task) -> None:
-        of_total = "" if not task.total else f" of {task.total:.0f}"
-        self.console.print(f"{task.description}: {task.completed:.0f}{of_total}", soft_wrap=True, highlight=False)
+
+def _line(task: Task) -> str:
+    return f"{task.description}: {task.completed:.0f}" + (f" of {task.total:.0f}" if task.total else "")
 
 
 def progress_bar() -> Progress:
@@ -119,7 +137,8 @@ def load_now(judge: "Judge", name: str | None = None) -> float:
     """Load a judge's weights, say so on standard error, and return the seconds that it took."""
     stderr.print(f"loading the judge {name or judge.name} ...", highlight=False, soft_wrap=True)
     start = time.perf_counter()
-    judge.load()
+    with Reminder(lambda: [f"still loading, {time.perf_counter() - start:.0f} s so far"]):
+        judge.load()
     seconds = time.perf_counter() - start
     if seconds >= 1:
         stderr.print(f"loaded in {seconds:.0f} s", highlight=False)

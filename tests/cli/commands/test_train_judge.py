@@ -109,6 +109,30 @@ def test_options_of_files_do_not_vanish_beside_a_recipes_data(run, recipe, optio
     assert message in " ".join(done.err.split())
 
 
+@pytest.mark.parametrize(
+    ("judge", "told"),
+    [
+        ("http://127.0.0.1:9/v1", "got a judge on a server; expected its weights"),
+        ({"panel": {"judges": ["smollm2-135m", "smollm2-135m-untuned"]}}, "got several judges; expected the one"),
+    ],
+)
+def test_what_has_no_weights_of_its_own_is_not_trained(run, rows_file, tmp_path, judge, told):
+    path = tmp_path / "judge.yaml"
+    path.write_text(yaml.safe_dump(judge))
+    name = judge if isinstance(judge, str) else path
+    done = run("train-judge", rows_file(*ROWS), "--rubric", "helpfulness", "--judge", name, "--out", tmp_path / "out")
+    assert (done.status, told in done.err) == (2, True)
+
+
+def test_a_step_that_takes_long_is_told(run, rows_file, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr("prom_reward.cli.parts.console._LINE_S", 0.01)
+    monkeypatch.setattr("prom_reward.cli.parts.training_lines.QUIET_S", 0.0)
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--max-steps", "1")
+    done = run("train-judge", rows_file(*ROWS), *options)
+    assert re.search(r"step 1 of 1 is running, \d+ s since the last line", done.err)
+    assert "the steps are done; measuring and writing the judge" in done.err
+
+
 def test_a_finished_training_is_run_again_to_its_end(run, rows_file, recipe, tmp_path):
     trainer = {**TRAINER, "max_steps": 2}
     options = ("--config", recipe(trainer=trainer), "--rubric", "helpfulness", "--out", tmp_path / "judge")

@@ -23,5 +23,6 @@ def test_the_first_step_all_losses_and_all_validations_of_a_training_are_told(ca
         "step 6 of 9: loss 1.250",
         "step 6 of 9: held out: loss 2.000",
         "step 6 of 9: held out: loss 2.000",
+        "the steps are done; measuring and writing the judge ...",
     ]
     assert told[1].endswith(" min left") and told[3].endswith(", Pearson 0.500")
