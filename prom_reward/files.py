@@ -84,7 +84,17 @@ def read_yaml(path: str | Path) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader without integers that are too long to be printed."""
+    """The safe loader without integers that are too long to be printed, and without deep brackets.
+
+    PyYAML looks at all open brackets at every token.
+    """
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        """Read an opening bracket."""
+        if self.flow_level > _MAX_DEPTH:
+            problem = f"nested over {_MAX_DEPTH} levels deep"
+            raise yaml.scanner.ScannerError(None, None, problem, self.get_mark())
+        super().fetch_flow_collection_start(token)
 
     def construct_yaml_int(self, node: Any) -> int:
         """Return an integer."""

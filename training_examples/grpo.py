@@ -53,10 +53,9 @@ def main() -> None:
         parser.error("give --dataset or --config")
     run = load_grpo_run(options.config) if options.config else GRPORun(dataset=options.dataset)
 
-    rubric = options.rubric or run.rubric or "helpfulness"
     reward = PrometheusReward(
         load_judge(options.judge or run.judge),
-        rubric=load_rubric(rubric),
+        rubric=load_rubric(options.rubric or run.rubric or "helpfulness"),
         **{**run.reward.model_dump(), **({"log_path": options.log} if options.log else {})},
     )
     policy, tokenizer = load_policy(options.policy or run.policy)

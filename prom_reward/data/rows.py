@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -209,7 +210,7 @@ def _from_csv(path: Path) -> RowIterator:
             text_file = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
             reader = csv.DictReader(lines(text_file), strict=True, delimiter=_delimiter(path))
             names = reader.fieldnames or ()
-            if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+            if twice := [name for name, number in Counter(names).items() if number > 1]:
                 raise InputError(f"{path}: got the column {twice[0]!r} twice; expected each column once")
             for values in reader:
                 line = reader.line_num

@@ -286,6 +286,6 @@ def test_the_labeling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, c
 
 
 def test_examples_stay_short():
-    experiments = {"reward_hack": 125}  # not a pattern to copy
+    experiments = {"reward_hack": 135}  # not a pattern to copy
     for path in (ROOT / "training_examples").glob("*.py"):
         assert len(path.read_text().splitlines()) < experiments.get(path.stem, 80), path
