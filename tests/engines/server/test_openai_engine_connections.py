@@ -4,11 +4,13 @@ import asyncio
 import logging
 import os
 import pickle  # noqa: TID251  engines must travel between processes as their configuration
+import socket
 import threading
 import time
 
 import pytest
 
+from prom_reward import load_judge
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.server.openai_engine import OpenAIEngine, server_abilities
@@ -215,3 +217,11 @@ def test_a_server_that_never_answers_is_one_clear_error():
     ):
         engine.generate(SCORE[:1], SAMPLING)
     assert "prom-reward-server" not in thread_names()
+
+
+def test_a_server_that_never_answers_is_given_up_when_the_judge_is_checked():
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections and says nothing
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        waits = {"first_answer_s": 0.4, "request_timeout_s": 8.0, "max_retries": 0}
+        with pytest.raises(ServerGoneError, match=r"gave no answer for 0 s \(no whole answer within 0\.4 s\)"):
+            load_judge("smollm2-135m", url=url, mode="feedback", server={"api": "chat", **waits}, check=True)
