@@ -45,8 +45,9 @@ class ChecklistGrading:
     def judgment(self, judgments: Sequence[Judgment]) -> Judgment:
         """Return the judgment on the checklist.
 
-        An unscored criterion is one that nobody could tell. If that leaves none of the criteria that can gain, there
-        is no score, as what is left are the pitfalls.
+        A criterion without a result is one that nobody could tell. If that leaves none of the criteria that can gain,
+        there is no score, as what is left are the pitfalls. Nor is there one if the engine failed on a criterion: asked
+        again it has an answer, which may be a lost point. A closed gate or veto gives the floor, whatever else is told.
 
         Args:
             judgments: Those on `requests`, in order.
@@ -56,7 +57,7 @@ class ChecklistGrading:
         values = {name: _value(leaves[name], one) for name, one in judged.items()}
         scored = self.checklist.score({**self.checked, **values})
         parts = tuple(self._part(part, judged.get(part.name)) for part in scored.parts)
-        score = None if self._lacks_gains(parts) else scored.score
+        score = None if self._lacks_answers(parts, judgments) else scored.score
         counts: dict[str, Any] = summed_counts(judgments)
         return Judgment(
             outcome=_outcome(score, judgments),
@@ -78,10 +79,12 @@ class ChecklistGrading:
         reason = judgment.error or ("it cannot be told" if judgment.is_scored else judgment.outcome.value)
         return replace(part, feedback=judgment.feedback, error=reason if part.value is None else None)
 
-    def _lacks_gains(self, parts: Sequence[Part]) -> bool:
-        """Whether no criterion that can gain was told, though there are some and no gate is closed."""
+    def _lacks_answers(self, parts: Sequence[Part], judgments: Sequence[Judgment]) -> bool:
+        """Whether, with no gate closed, the engine failed or no criterion that can gain was told."""
         if self.checklist.is_closed({part.name: part.value for part in parts}):
             return False
+        if any(one.outcome is Outcome.ENGINE_FAILED for one in judgments):
+            return True
         gains = {
             leaf.name
             for one in self.checklist.criteria

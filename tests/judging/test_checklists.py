@@ -67,19 +67,32 @@ def test_every_criterion_is_asked_and_joined():
     assert Judgment.from_dict(found.to_dict()) == found
 
 
-def test_what_the_judge_fails_on_leaves_the_sum():
+def test_a_criterion_without_a_result_leaves_the_sum():
     checklist = Checklist(criteria=(criterion("true", 3), criterion("brief")))
-    found = graded(judge({"true": RuntimeError("gone"), "brief": 1}), checklist)
+    found = graded(judge({"true": "who knows", "brief": 1}), checklist)
     assert (found.expected_score, values(found)) == (pytest.approx(P), {"true": None, "brief": pytest.approx(P)})
-    assert "gone" in found.parts[0].error
-    failed = graded(judge(dict.fromkeys(("true", "brief"), RuntimeError("gone"))), checklist)
-    assert (failed.outcome, failed.expected_score) == (Outcome.ENGINE_FAILED, None)
+    assert found.parts[0].error == "no_result"
 
 
-def test_pitfalls_alone_are_no_score_if_everything_that_can_gain_failed():
+@pytest.mark.parametrize("name", ["true", "rude", "allowed"])
+def test_there_is_no_score_if_the_engine_failed_on_a_criterion(name):
+    criteria = (criterion("true", 3), criterion("brief"), criterion("rude", -2), criterion("allowed", role="gate"))
+    verdicts = {"true": 1, "brief": 1, "rude": 0, "allowed": 1, name: RuntimeError("gone")}
+    found = graded(judge(verdicts), Checklist(criteria=criteria))
+    assert (found.outcome, found.expected_score, found.error) == (Outcome.ENGINE_FAILED, None, "gone")
+    assert [part.name for part in found.parts if part.value is None] == [name]
+
+
+def test_a_closed_gate_needs_no_other_criterion():
+    checklist = Checklist(criteria=(criterion("allowed", role="gate"), criterion("true")), floor=0.2)
+    found = graded(judge({"allowed": 0, "true": RuntimeError("gone")}), checklist)
+    assert (found.outcome, found.expected_score) == (Outcome.SCORED, 0.2)
+
+
+def test_pitfalls_alone_are_no_score_if_everything_that_can_gain_has_no_result():
     checklist = Checklist(criteria=(criterion("true", 3), criterion("rude", -2)))
-    found = graded(judge({"true": RuntimeError("gone"), "rude": 0}), checklist)
-    assert (found.outcome, found.expected_score) == (Outcome.ENGINE_FAILED, None)
+    found = graded(judge({"true": "who knows", "rude": 0}), checklist)
+    assert (found.outcome, found.expected_score) == (Outcome.NO_RESULT, None)
     assert graded(judge({"rude": 0}), Checklist(criteria=(criterion("rude", -2),))).expected_score == pytest.approx(P)
 
 

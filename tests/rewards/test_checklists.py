@@ -88,17 +88,17 @@ def test_a_closed_gate_saves_the_judges_call():
 
 def test_failed_criteria_are_unscored_and_never_0(tmp_path):
     log = tmp_path / "log.jsonl"
-    gone = {"true": RuntimeError("gone"), "brief": 1, "rude": 0}
+    untold = {"true": "who knows", "brief": 1, "rude": 0}
     metrics = {}
-    reward = PrometheusReward(judge(gone), ITEMS, log_path=log)
+    reward = PrometheusReward(judge(untold), ITEMS, log_path=log)
     assert rewarded(reward, "A", log_metric=metrics.__setitem__) == near([1.0])
     assert metrics["judge/criteria_unscored"] == 1
     [record] = map(json.loads, log.read_text().splitlines())
     assert {part["name"]: part["value"] for part in record["parts"]} == dict(
         zip(NAMES, [None, near(1), near(0)], strict=True)
     )
-    every = dict.fromkeys(gone, RuntimeError("gone"))
-    assert rewarded(PrometheusReward(judge(every), ITEMS), "A") == [None]
+    gone = untold | {"true": RuntimeError("gone")}
+    assert rewarded(PrometheusReward(judge(gone), ITEMS), "A") == [None]
 
 
 def test_each_criterion_is_in_metrics_log_and_table(tmp_path):
