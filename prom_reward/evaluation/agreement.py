@@ -62,16 +62,14 @@ def shown_estimate(found: Estimate | None, *, digits: int = 3, sign: str = "") -
 
 def pearson(predicted: Floats, labels: Floats) -> float | None:
     """Return Pearson's r; None if one side does not vary."""
-    from scipy import stats  # here, as it takes a second to import
-
-    return float(stats.pearsonr(predicted, labels).statistic) if _varies(predicted, labels) else None
+    return float(np.corrcoef(predicted, labels)[0, 1]) if _varies(predicted, labels) else None
 
 
 def spearman(predicted: Floats, labels: Floats) -> float | None:
     """Return Spearman's rank correlation, ties at their mean rank; None if one side does not vary."""
-    from scipy import stats
+    from scipy import stats  # here, as it takes a second to import
 
-    return float(stats.spearmanr(predicted, labels).statistic) if _varies(predicted, labels) else None
+    return pearson(stats.rankdata(predicted), stats.rankdata(labels)) if _varies(predicted, labels) else None
 
 
 def kendall(predicted: Floats, labels: Floats) -> float | None:

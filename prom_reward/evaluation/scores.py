@@ -1,7 +1,7 @@
 """A judge on labeled rows: how well its scores, and simple baselines, agree with the labels."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, floor
 from typing import Any
@@ -147,8 +147,9 @@ def compare_judges(
     resamples: int = 1000,
     seed: int = 0,
     level: float = LEVEL,
+    measures: Collection[str] = tuple(MEASURES),
 ) -> dict[str, Estimate]:
-    """Return the difference first - second in each measure of the expected score.
+    """Return the difference first - second in some measures of the expected score, by their names.
 
     The judges are paired on the answered rows that both scored. `level` is that of the intervals.
     """
@@ -159,14 +160,14 @@ def compare_judges(
     sides = [np.array([pair[side].prediction("expected") for pair in both]) for side in (0, 1)]
     return {
         name: difference(
-            _statistic(measure, sides[0], labels),
-            _statistic(measure, sides[1], labels),
+            _statistic(MEASURES[name], sides[0], labels),
+            _statistic(MEASURES[name], sides[1], labels),
             clusters,
             resamples=resamples,
             seed=seed,
             level=level,
         )
-        for name, measure in MEASURES.items()
+        for name in measures
     }
 
 

@@ -160,7 +160,8 @@ def _rows(found: Tuning, cell: Cell) -> Iterator[Sequence[str]]:
         change = textwrap.shorten(shown_settings(one.settings), 90) + " (kept)" * one.is_kept
         chosen_by = "-" if one.chosen_by is None else f"{one.chosen_by:+.3f}"
         figures = ("-", "-") if one.figure is None else _figures(one.figure)
-        yield (change, chosen_by, cell(one.gain, sign="+") or "-", *figures, f"{one.price:.2f}")
+        price = "-" if one.price is None else f"{one.price:.2f}"
+        yield (change, chosen_by, cell(one.gain, sign="+") or "-", *figures, price)
 
 
 def _figures(figure: TrialFigure) -> tuple[str, str]:

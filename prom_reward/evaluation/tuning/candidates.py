@@ -30,8 +30,21 @@ class Candidate:
     """The changed judge."""
     found: JudgeEvaluation
     """Its judgments on all rows."""
-    seconds: float
-    """Time of a judgment."""
+    seconds: float | None
+    """Time of a judgment; None if answers came from the judge's cache."""
+
+
+class Stopwatch:
+    """Measures the time of a judgment, from its making on."""
+
+    def __init__(self, judge: PrometheusJudge) -> None:
+        judge.take_metrics()  # counts from before
+        self._judge, self._start = judge, time.perf_counter()
+
+    def seconds(self, num_judgments: int) -> float | None:
+        """Return the time of one judgment; None if answers came from the judge's cache, as these cost nothing."""
+        elapsed = time.perf_counter() - self._start
+        return None if self._judge.take_metrics().get("cached") else elapsed / num_judgments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +62,7 @@ class TuningRun:
 
     def graded(self, judge: PrometheusJudge, settings: Settings) -> Candidate:
         """Grade all rows with a changed judge."""
-        start = time.perf_counter()
+        watch = Stopwatch(judge)
         found = evaluate(
             self.rows,
             judge=judge,
@@ -58,8 +71,7 @@ class TuningRun:
             on_start=lambda _, total: self.on_start(shown_settings(settings), total),
             on_batch=self.on_batch,
         )
-        seconds = (time.perf_counter() - start) / len(self.halves.chooses)
-        return Candidate(settings=settings, judge=judge, found=found, seconds=seconds)
+        return Candidate(settings=settings, judge=judge, found=found, seconds=watch.seconds(len(self.halves.chooses)))
 
     def read(self, best: Candidate, kind: Sequence[dict[str, Any]]) -> Iterator[Candidate]:
         """Grade all rows with each change of a kind on top of the best judge; one that it cannot have is left out."""

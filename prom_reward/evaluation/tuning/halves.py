@@ -79,7 +79,7 @@ class Halves:
         gaps = (
             compare_judges_on_pairs(taken(found.pairs), taken(before.pairs), **drawn)
             if found.pairs
-            else compare_judges(taken(found.rows), taken(before.rows), **drawn)
+            else compare_judges(taken(found.rows), taken(before.rows), measures=[self.measure], **drawn)
         )
         return gaps[self.measure]
 

@@ -1,6 +1,5 @@
 """Fits a head on the choosing half of the questions, and grades the other half with it."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import exp, log
@@ -10,7 +9,7 @@ import numpy as np
 from prom_reward.data.labels.labeled_rows import common_scale
 from prom_reward.evaluation.agreement import Floats
 from prom_reward.evaluation.scores import ScoredRow, grade_all
-from prom_reward.evaluation.tuning.candidates import Candidate, TuningRun
+from prom_reward.evaluation.tuning.candidates import Candidate, Stopwatch, TuningRun
 from prom_reward.evaluation.tuning.head_fit import HeadRows, fit_head
 from prom_reward.judging.aggregation import with_probs
 from prom_reward.judging.asking.wordings import worded_requests
@@ -46,9 +45,9 @@ def heads(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
         judge=best.judge.states_settings,
     )
     judge = best.judge.with_head(head)
-    start = time.perf_counter()
+    watch = Stopwatch(judge)
     graded = iter(grade_all(judge, confirming, on_batch=run.on_batch))
-    seconds = (time.perf_counter() - start) / len(confirming)
+    seconds = watch.seconds(len(confirming))
     held_out = iter(fit.held_out.tolist())
 
     def judgment(row: ScoredRow, *, chooses: bool) -> Judgment:

@@ -39,8 +39,9 @@ class Trial:
     its kind."""
     figure: TrialFigure | None = None
     """The figure on the other questions; None for such a change."""
-    price: float
-    """Time of a judgment over that of the judge as it was, measured while the rows were graded."""
+    price: float | None
+    """Time of a judgment over that of the judge as it was, measured while the rows were graded; None if answers came
+    from the judge's cache."""
     is_kept: bool = False
     """Whether the gain's interval is over 0."""
 

@@ -118,7 +118,7 @@ def _confirmed(
             chosen_by=value,
             gain=gain if one is chosen else None,
             figure=halves.figure(one.found) if one is chosen else None,
-            price=one.seconds / before.seconds,
+            price=one.seconds / before.seconds if one.seconds and before.seconds else None,
             is_kept=is_kept and one is chosen,
         )
         for one, value in zip(tried, chosen_by, strict=True)

@@ -12,6 +12,7 @@ from prom_reward.errors import ConfigError, InputError
 from prom_reward.evaluation.evaluate import labeled_input
 from prom_reward.evaluation.tuning.tune import tune
 from prom_reward.judging.aggregation import tempered
+from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.judge import PrometheusJudge
 
@@ -97,6 +98,18 @@ def test_an_order_that_helps_is_kept():
 
     reads = PrometheusJudge(ScriptedEngine(reads_quality_if_the_best_comes_first, confidence=0.8), mode="score")
     assert tune(labeled_rows(), judge=reads, notes=(), resamples=100).settings == {"level_order": "best_first"}
+
+
+def test_answers_from_a_cache_have_no_price(tmp_path):
+    judge = PrometheusJudge(
+        ScriptedEngine(reads_quality_if_told, confidence=0.8),
+        mode="score",
+        cache=JudgmentCache(tmp_path / "cache.sqlite"),
+    )
+    fresh, cached = (tune(labeled_rows(), judge=judge, notes=(GOOD,), resamples=100).trials for _ in range(2))
+    noted = [[one.price for one in found if "criteria_notes" in one.settings] for found in (fresh, cached)]
+    assert noted[0][0] > 0
+    assert noted[1] == [None]
 
 
 def test_a_temperature_is_tried_without_asking_the_judge(judge):
