@@ -13,7 +13,7 @@ def test_the_first_screen_has_two_commands():
     commands = re.findall(r"```bash\n(.*?)\n```", README[: README.index("## ")], re.DOTALL)
     assert len(commands) == 2
     assert commands[0].endswith("prom-reward demo")
-    assert commands[1].endswith("pytest --cov -n 2")
+    assert commands[1].endswith("pytest -n 2")
     assert all("torch==2.13.0" in command for command in commands)
 
 
