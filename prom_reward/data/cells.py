@@ -9,6 +9,7 @@ from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message, parsed_text
 from prom_reward.prompts.messages import (
     ROLES,
+    dialogue_answer_at,
     dialogue_messages,
     listed_messages,
     read_messages,
@@ -19,6 +20,8 @@ from prom_reward.prompts.transcripts import PromptValue
 
 DIALOGUE_END = "\n\nAssistant:"
 """How Anthropic's HH-RLHF ends the prompt inside of `chosen` and `rejected`."""
+DIALOGUE_ENDS = (DIALOGUE_END, "\n\nA:")
+"""All ends of prompts that are dialogues; the answer has a space after them."""
 
 _ANSWER_KEYS = ("response", "completion", "answer", "text", "content", "generation", "output", "value")
 _PASSAGE_KEYS = ("text", "content", "page_content", "passage", "body", "snippet")
@@ -159,10 +162,10 @@ def cut_answer(conversation: PromptValue) -> tuple[PromptValue, PromptValue]:
     read = messages_of(conversation)
     if not read or len(read) < 2 or read[-1].role != "assistant":
         raise RowError("got a conversation that does not end in an answer to a prompt; expected the answer last")
-    if isinstance(conversation, str):
-        end = conversation.rfind(DIALOGUE_END) + len(DIALOGUE_END)
-        return conversation[:end], conversation[end:]
-    return conversation[:-1], conversation[-1:]
+    if not isinstance(conversation, str):
+        return conversation[:-1], conversation[-1:]
+    at = dialogue_answer_at(conversation)
+    return conversation[:at], conversation[at:]
 
 
 def said(value: PromptValue) -> list[str]:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prom_reward.data.cells import DIALOGUE_END, cut_answer, is_whole, messages_of, read_answer, read_cell, said
+from prom_reward.data.cells import DIALOGUE_ENDS, cut_answer, is_whole, messages_of, read_answer, read_cell, said
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names
 from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_key, check_no_steps, check_not_gold, check_only_answer
 from prom_reward.data.pairs import split_pair, two_sides
@@ -77,8 +77,8 @@ class Example:
         return [transcript(self.prompt, self._shown(response)) for response in self.responses]
 
     def _shown(self, response: PromptValue) -> PromptValue:
-        """Return a response for the judge: the space after "Assistant:" belongs to the training text alone."""
-        is_dialogue = isinstance(self.prompt, str) and self.prompt.endswith(DIALOGUE_END)
+        """Return a response for the judge: the space after "Assistant:" or "A:" belongs to the training text alone."""
+        is_dialogue = isinstance(self.prompt, str) and self.prompt.endswith(DIALOGUE_ENDS)
         return response.lstrip(" ") if is_dialogue and isinstance(response, str) else response
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prom_reward.data.cells import (
-    DIALOGUE_END,
+    DIALOGUE_ENDS,
     cut_answer,
     holds,
     is_empty,
@@ -131,7 +131,7 @@ def framed(columns: Columns, prompt: PromptValue) -> PromptValue:
         system = []
     if not system and not past:
         return prompt
-    if isinstance(prompt, str) and prompt.endswith(DIALOGUE_END) and not past:  # stays a text, as its answers do
+    if isinstance(prompt, str) and prompt.endswith(DIALOGUE_ENDS) and not past:  # stays a text, as its answers do
         return "\n\n".join([*said(system), prompt.lstrip()])
     return [*system, *past, *_turns(prompt)]
 

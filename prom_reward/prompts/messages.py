@@ -109,6 +109,15 @@ def dialogue_messages(text: str) -> list[Message] | None:
     return None
 
 
+def dialogue_answer_at(text: str) -> int | None:
+    """Return the index after the mark of a dialogue's last answer; None if the text is no dialogue that ends in one."""
+    for turn, dialogue in _DIALOGUE_TURNS:
+        if dialogue.match(text):
+            *_, last = turn.finditer(text)
+            return None if last[1] else text.rindex(":", 0, last.end()) + 1
+    return None
+
+
 def _is_stored(item: object) -> bool:
     """Whether a parsed value is a message; an answer in JSON may have keys such as `author` too."""
     role = (item.get("role") or item.get("from")) if isinstance(item, Mapping) else None

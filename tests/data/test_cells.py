@@ -72,6 +72,7 @@ def test_a_whole_conversation_begins_with_what_was_asked(answer, prompt, whole):
 def test_the_last_answer_is_cut_off():
     assert cut_answer(ASK + YES + ASK + YES) == (ASK + YES + ASK, YES)
     assert cut_answer(f"{HH} Yes.") == (HH, " Yes.")
+    assert cut_answer("H: Hi?\n\nA: No.\n\nH: Hi?\n\nA: Yes.") == ("H: Hi?\n\nA: No.\n\nH: Hi?\n\nA:", " Yes.")
     with pytest.raises(RowError, match="does not end in an answer"):
         cut_answer(f"{HH} Yes.\n\nHuman: Thanks.")
 

@@ -48,6 +48,8 @@ def read(row):
         ({"messages": ASK + YES, "response": A}, Q),
         ({"messages": json.dumps(ASK + YES)}, Q),
         ({"conversation": HH + A}, Q),
+        ({"conversation": f"H: {Q}\n\nA: {A}"}, Q),
+        ({"conversation": f"H: {Q}\n\nA: {A}", "response": A}, Q),
         ({"prompt": Q, "messages": ASK + YES}, Q),
         ({"prompt": Q, "response": ASK + YES}, Q),
         ({"prompt": Q, "response": json.dumps(ASK + YES)}, Q),
