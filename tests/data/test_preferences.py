@@ -53,6 +53,9 @@ def test_the_better_answer_comes_first(names, verdict, value, better):
         (LETTERS, "label", float("nan"), "no column that says which is better; name it with --column winner="),
         (("human_ref_A", "human_ref_B"), "labels", 0.5, "names neither answer"),
         (("response1", "response2"), "overall_preference", 0, "overall_preference=0: a tie"),
+        (("response1", "response2"), "overall_preference", "nan", "overall_preference='nan', which names neither"),
+        (("response1", "response2"), "overall_preference", "-inf", "names neither answer"),
+        (("response1", "response2"), "overall_preference", 10**400, "names neither answer"),
     ],
 )
 def test_a_verdict_that_could_mean_either_is_refused(names, verdict, value, said):
