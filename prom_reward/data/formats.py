@@ -221,6 +221,7 @@ def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[Prompt
     if all(isinstance(side, str) for side in sides) and columns.get("chosen") is None:
         found = [components(str(side)) for side in sides]
         if all(found):
+            _check_alike(found)
             return _of_components(columns, "pair", [one for one in found if one is not None], _WHOLE_SIDES)
     prompt = columns.values.get("orig_instruction") or columns.get("prompt")
     response = columns.get("response")
@@ -229,6 +230,16 @@ def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[Prompt
         return None
     found_one = components(prompt) if isinstance(prompt, str) else None
     return _of_components(columns, "response", [found_one], ()) if found_one else None
+
+
+def _check_alike(sides: Sequence[Mapping[str, str] | None]) -> None:
+    """Refuse sides that differ in more than their responses, as both are judged by the first one's."""
+    first, second = ({**(side or {}), "response": ""} for side in sides)
+    if first != second:
+        name = next(name for name in {**first, **second} if first.get(name) != second.get(name))
+        raise RowError(
+            f"{' and '.join(_WHOLE_SIDES)} differ in their {name}; expected prompts that differ in their responses alone"
+        )
 
 
 def _of_components(

@@ -102,6 +102,15 @@ def test_a_pair_may_be_two_whole_prompts_as_the_published_hhh_file_has_them():
     assert pair.chosen.rubric.criteria == "Is it good?"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "part"), [("Why?", "How?", "instruction"), ("Is it good?", "Is it kind?", "rubric")]
+)
+def test_two_whole_prompts_that_ask_different_things_are_no_pair(old, new, part):
+    chosen, rejected = (whole_prompt("Why?", side) for side in ("chosen", "rejected"))
+    with pytest.raises(RowError, match=f"chosen_instruction and rejected_instruction differ in their {part}; expected"):
+        read({"chosen_instruction": chosen, "rejected_instruction": rejected.replace(old, new)})
+
+
 def test_whole_prompts_of_one_question_belong_together():
     rows = [{"instruction": whole_prompt("Why?", response), "score": 3} for response in ("One.", "Two.")]
     assert [one.cluster for row in rows for one in labeled_requests(read(row))] == ["Why?", "Why?"]
