@@ -53,7 +53,7 @@ class GradingRequest:
     rubric: AnyRubric
     """The rubric or checklist; any form that `read_rubrics` reads becomes one."""
     reference_answer: str | None = None
-    """An answer that deserves the best score, if there is one."""
+    """An answer that deserves the best score, if there is one; a blank text becomes None."""
 
     def __post_init__(self) -> None:
         _check_request(self, ("instruction", "response"))
@@ -72,7 +72,7 @@ class ComparisonRequest:
     rubric: AnyRubric
     """The rubric or checklist; any form that `read_rubrics` reads becomes one."""
     reference_answer: str | None = None
-    """An answer that deserves the best score, if there is one."""
+    """An answer that deserves the best score, if there is one; a blank text becomes None."""
 
     def __post_init__(self) -> None:
         _check_request(self, ("instruction", "response_a", "response_b"))
@@ -110,13 +110,15 @@ JudgeAnswer = Judgment | Comparison
 
 
 def _check_request(request: JudgeRequest, texts: Sequence[str]) -> None:
-    """Refuse values that are not texts, and read the rubric."""
+    """Refuse values that are not texts, read the rubric, and take a blank reference for none."""
     for name in texts:
         value = getattr(request, name)
         if not isinstance(value, str):
             raise RowError(f"got {value!r:.60} as the {name}; expected a text")
     if request.reference_answer is not None and not isinstance(request.reference_answer, str):
         raise RowError(f"got {request.reference_answer!r:.60} as the reference_answer; expected a text or None")
+    if not (request.reference_answer or "").strip():
+        object.__setattr__(request, "reference_answer", None)
     rubrics = read_rubrics(request.rubric)
     if len(rubrics) != 1:
         raise RubricError(f"got {len(rubrics)} rubrics in a request; expected one: make a request for each")

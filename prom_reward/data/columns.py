@@ -136,17 +136,18 @@ class Columns:
         return {role: names[role] for role in _SHOWN if role in names}
 
     def reference(self) -> str | None:
-        """Return the reference answer as text; a number is written out, and NaN is none.
+        """Return the reference answer as text; a number is written out; NaN, a blank text and an empty list are none.
 
         Raises:
             RowError: It is neither a text nor a number.
         """
         value = _single(self.get("reference_answer"))
-        if is_missing(value) or _reference_checklist(value) is not None:
+        is_blank = not value.strip() if isinstance(value, str) else is_empty(value)
+        if is_blank or _reference_checklist(value) is not None:
             self.forget("reference_answer")
             return None
         if isinstance(value, str):
-            return value or None
+            return value
         if isinstance(value, int | float) and not isinstance(value, bool):
             return number_text(value)
         raise RowError(f"got {type(value).__name__} as the reference answer; expected a text")

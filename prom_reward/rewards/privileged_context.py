@@ -18,7 +18,8 @@ def privileged_context(rubric: RubricLike, reference_answer: str | None = None) 
         RubricError: The rubric cannot be read.
     """
     parts = [_told(one) for one in read_rubrics(rubric)]
-    parts += [] if reference_answer is None else [f"An answer that deserves the best score:\n{reference_answer}"]
+    if reference_answer is not None and reference_answer.strip():
+        parts.append(f"An answer that deserves the best score:\n{reference_answer}")
     return "\n\n".join(parts)
 
 

@@ -26,10 +26,17 @@ def example(values, **columns):
         (float("nan"), None),
         (["R"], "R"),
         ("", None),
+        (" \n", None),
+        ([], None),
+        ([" "], None),
+        ("null", "null"),
     ],
 )
 def test_a_reference_is_read_as_text(value, reference):
-    assert example({"prompt": "Q", "completion": "A", "reference_answer": value}).reference_answer == reference
+    row = {"prompt": "Q", "completion": "A", "reference_answer": value}
+    assert example(row).reference_answer == reference
+    filled = RowFormat(columns={}, reference_answer="D").example(row)
+    assert filled.reference_answer == ("D" if reference is None else reference)
 
 
 def test_a_column_that_is_named_for_one_role_plays_no_other():

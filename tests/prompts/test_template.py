@@ -90,8 +90,10 @@ def test_a_comparison_without_reference_has_no_section_for_one():
     assert "eference" not in user
 
 
-def test_an_empty_reference_is_a_reference(request_of):
-    assert "###Reference Answer (Score 5):\n\n\n###" in grading_prompt(request_of("r", reference_answer=""), V2).user
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_blank_reference_is_none(request_of, blank):
+    without = grading_prompt(request_of("r", reference_answer=None), V2)
+    assert grading_prompt(request_of("r", reference_answer=blank), V2) == without
 
 
 def test_an_empty_response_keeps_its_section(request_of):

@@ -145,7 +145,7 @@ def test_a_rubric_that_cannot_be_read_names_its_row():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"reference_answer": ["R", {}]}, "row 1: got dict as the reference answer; expected a text"),
+        ({"reference_answer": ["R", {"text": "S"}]}, "row 1: got dict as the reference answer; expected a text"),
         (
             {"reference_answer": ["R"]},
             "column 'reference_answer': got a list of 1; expected a list of 2 values, one for each row",

@@ -5,6 +5,7 @@ def test_a_rubric_is_told_with_its_levels_and_the_reference():
     told = privileged_context("helpfulness", "Seven.")
     assert "\nScore 5: " in told
     assert told.endswith("An answer that deserves the best score:\nSeven.")
+    assert privileged_context("helpfulness", " ") == privileged_context("helpfulness")
 
 
 def test_a_checklist_is_told_as_a_list_with_its_pitfalls():
