@@ -1,5 +1,6 @@
 """The values of cells: texts, messages in any layout, messages stored as text, numbers and missing values."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import isnan
@@ -176,6 +177,12 @@ def said(value: PromptValue) -> list[str]:
 
 
 def holds(value: PromptValue, part: PromptValue) -> bool:
-    """Whether every text of a part is in the value, whatever the spaces between words."""
+    """Whether every text of a part stands in the value, whatever the spaces between words."""
     texts = said(value)
-    return all(any(one in text for text in texts) for one in said(part))
+    return all(any(stands_in(one, text) for text in texts) for one in said(part))
+
+
+def stands_in(text: str, other: str) -> bool:
+    """Whether a text stands in another, not as a part of a word: "2" is in "1 + 2", and not in "12"."""
+    begins, ends = (r"(?<!\w)" if text[:1].isalnum() else ""), (r"(?!\w)" if text[-1:].isalnum() else "")
+    return re.search(f"{begins}{re.escape(text)}{ends}", other) is not None

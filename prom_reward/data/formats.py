@@ -238,7 +238,7 @@ def _check_alike(sides: Sequence[Mapping[str, str] | None]) -> None:
     if first != second:
         name = next(name for name in {**first, **second} if first.get(name) != second.get(name))
         raise RowError(
-            f"{' and '.join(_WHOLE_SIDES)} differ in their {name}; expected prompts that differ in their responses alone"
+            f"{' and '.join(_WHOLE_SIDES)} differ in their {name}; expected prompts that differ in the responses alone"
         )
 
 

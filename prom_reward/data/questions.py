@@ -1,5 +1,6 @@
 """The question of a row: its prompt with the row's input, system text and history."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,11 +71,18 @@ def _summarized(columns: Columns) -> str | None:
 
 
 def _with_input(prompt: PromptValue, extra: PromptValue) -> PromptValue:
-    if holds(prompt, extra):
+    if holds(prompt, extra) and not _is_chance(prompt, extra):
         return prompt
     if not isinstance(extra, str) or messages_of(prompt) is not None:
         raise RowError("got messages and an 'input' beside them; expected the input inside of the last message")
     return f"{prompt}\n\n{extra}"
+
+
+def _is_chance(prompt: PromptValue, extra: PromptValue) -> bool:
+    """Whether an input of one word may be in a prompt by chance: it ends no line there, by itself or after a colon."""
+    if not isinstance(prompt, str) or not isinstance(extra, str) or len(extra.split()) != 1:
+        return False
+    return re.search(rf"(?:^|:)[ \t]*{re.escape(extra.strip())}[ \t]*$", prompt, re.MULTILINE) is None
 
 
 def messages_prompt(columns: Columns, answers: Sequence[PromptValue]) -> PromptValue | None:

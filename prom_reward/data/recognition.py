@@ -4,7 +4,7 @@ import logging
 import re
 from dataclasses import dataclass, field
 
-from prom_reward.data.cells import is_empty, texts_of
+from prom_reward.data.cells import is_empty, stands_in, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, value_at
 from prom_reward.data.doubtful_answers import CHOICES
 from prom_reward.data.formats import KINDS, Example, Kind
@@ -114,13 +114,7 @@ def _says_more(columns: Columns, name: str, seen: str) -> bool:
         return False
     texts = list(texts_of(value))
     is_medium = not texts and name in QUESTION_PARTS
-    return is_medium or not all(_stands_in(text.strip(), seen) for text in texts)
-
-
-def _stands_in(text: str, seen: str) -> bool:
-    """Whether a text stands in another, not as a part of a word: "2" is in "1 + 2", and not in "12"."""
-    begins, ends = (r"(?<!\w)" if text[:1].isalnum() else ""), (r"(?!\w)" if text[-1:].isalnum() else "")
-    return re.search(f"{begins}{re.escape(text)}{ends}", seen) is not None
+    return is_medium or not all(stands_in(text.strip(), seen) for text in texts)
 
 
 def _own_systems(columns: Columns) -> list[str]:

@@ -80,6 +80,7 @@ def test_the_last_answer_is_cut_off():
 def test_texts_are_held_whatever_the_spaces():
     assert holds([{"role": "user", "content": "Do  it.\n\nNow"}], "Do it. Now")
     assert not holds("Do it.", "Do that.")
+    assert not holds("Say it 12 times.", "2")
 
 
 def test_the_author_of_an_answer_is_no_role():

@@ -35,6 +35,9 @@ def read(row):
         ({"instruction": S, "input": Q, "output": A}, BOTH),
         ({"instruction": "Is it prime?", "input": 42, "output": A}, "Is it prime?\n\n42"),
         ({"instruction": S, "input": "", "output": A}, S),
+        ({"instruction": "In 25 words?", "input": "5", "output": A}, "In 25 words?\n\n5"),  # a part of another number
+        ({"instruction": "Is 2 or 3 odd?", "input": 2, "output": A}, "Is 2 or 3 odd?\n\n2"),  # by chance
+        ({"instruction": "Is it odd? Input: 2\nAnswer:", "input": 2, "output": A}, "Is it odd? Input: 2\nAnswer:"),
         ({"instruction": S, "context": Q, "response": A}, BOTH),  # Dolly
         ({"user_input": S, "retrieved_contexts": ["Dough.", Q], "response": A}, f"{S}\n\nDough.\n\n{Q}"),  # Ragas
         ({"question": S, "documents": [{"id": "1", "title": "T", "text": Q}], "answer": A}, f"{S}\n\nT\n{Q}"),
