@@ -27,6 +27,17 @@ _CALL_KEYS = ("tool_calls", "function_calls", "function_call")
 _OTHER_CONTENT_KEYS = ("refusal", "audio", "additional_kwargs", *_CALL_KEYS)
 _SHOWN = re.compile(r"(image|video|audio)s?(?:_urls?)?")
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking", "tool_plan")
+_MESSAGE_KEYS = {
+    *_ROLE_KEYS,
+    *_TEXT_KEYS,
+    *_OTHER_CONTENT_KEYS,
+    *_THOUGHT_KEYS,
+    "name",
+    "id",
+    "type",
+    "channel",
+    "tool_call_id",
+}
 # LangChain's messages name their role `type`, as `dumpd` and as their classes write it.
 _TYPED_ROLES = {
     **{name: name for name in ("human", "ai", "system", "user", "assistant", "tool")},
@@ -94,6 +105,21 @@ def listed_messages(text: str) -> list[Message] | None:
     items = [value] if isinstance(value, Mapping) else value
     is_messages = isinstance(items, list) and bool(items) and all(map(_is_stored, items))
     return read_messages(items) if is_messages else None
+
+
+def answer_messages(text: str) -> list[Message] | None:
+    """Read an answer that is a list of messages, as `listed_messages`; an answer in JSON may only look like one.
+
+    Returns:
+        The messages, or None if the text is a text: it holds what no message has, which would be dropped.
+    """
+    try:
+        found = listed_messages(text)
+    except RowError:
+        return None
+    value = parsed_text(text.strip()) if found else []
+    items = [value] if isinstance(value, Mapping) else value
+    return found if all(item.keys() <= _MESSAGE_KEYS for item in items) else None
 
 
 def dialogue_messages(text: str) -> list[Message] | None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from prom_reward.prompts.content import Message
 from prom_reward.prompts.guard.neutralize import neutralize_step
-from prom_reward.prompts.messages import dialogue_messages, listed_messages, read_messages, stored_messages
+from prom_reward.prompts.messages import answer_messages, dialogue_messages, read_messages, stored_messages
 from prom_reward.thinking import opens_thinking, split_thoughts
 
 PromptValue = str | Sequence[Mapping[str, Any]]
@@ -86,7 +86,7 @@ def _given(prompt: PromptValue) -> list[Message] | None:
 def _said(completion: PromptValue, prompt: PromptValue, opening: Sequence[Message]) -> list[Message]:
     if not isinstance(completion, str):
         return read_messages(completion, "completion", default_role="assistant")
-    stored = listed_messages(completion)
+    stored = answer_messages(completion)
     if stored is None and isinstance(prompt, str) and completion.startswith(prompt):
         stored = dialogue_messages(completion)  # the whole dialogue; an answer may be written as a dialogue too
     # A policy may write turns of others, which would become part of its own instruction: those stay its text.

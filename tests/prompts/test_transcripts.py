@@ -27,6 +27,20 @@ def test_strings_pass_as_they_stand():
     assert transcript("  Why?\n", " Because.\n") == ("  Why?\n", " Because.\n")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"role": "user", "text": 5}',
+        '{"role": "assistant", "content": "a", "text": "b"}',
+        '[{"role": "agent", "content": [{"type": "unknown"}]}]',
+        '{"role": "assistant", "content": "It is 4.", "note": "Or is it 5?"}',  # a word of it would be dropped
+    ],
+)
+def test_an_answer_in_json_that_is_no_message_stays_a_text(answer):
+    assert transcript("Why?", answer) == ("Why?", answer)
+    assert transcript(QUESTION, answer) == ("What is 2 + 2?", answer)
+
+
 def test_a_single_user_message_is_the_instruction_as_it_stands():
     assert transcript(QUESTION, [ANSWER]) == ("What is 2 + 2?", "It is 4.")
 
