@@ -28,7 +28,7 @@ class RowReader:
 
     def __post_init__(self) -> None:
         check_flags(include_reasoning=self.include_reasoning)
-        check_roles(self._named)
+        check_roles(self.named)
         names = [rubric.name for rubric in self.rubrics]
         if double := next((name for name in names if names.count(name) > 1), None):
             raise ConfigError(
@@ -96,14 +96,14 @@ class RowReader:
         return [name for name in unread_columns(row) if row.values[name] != prompts[0]]
 
     @property
-    def _named(self) -> dict[str, str]:
+    def named(self) -> dict[str, str]:
         """The columns that the caller named, by role."""
         roles = {"rubric": self.rubric_column, "reference_answer": self.reference_column}
         return {role: name for role, name in roles.items() if name is not None}
 
     def _rows(self, columns: Mapping[str, Any], length: int) -> list[Columns]:
         """Return the rows of the columns, without the other values that a trainer passes."""
-        named = self._named
+        named = self.named
         for name in [*COLUMN_NAMES["rubric"], *COLUMN_NAMES["reference_answer"], *named.values()]:
             if columns.get(name) is not None:
                 check_column(name, columns[name], length)

@@ -3,6 +3,8 @@
 Its client sends a request again up to five times. A rollout without a reward then ends the step with an error.
 """
 
+from typing import Any
+
 from prom_reward.errors import RowError
 from prom_reward.serving.exchange import Body
 from prom_reward.serving.protocols import rendered
@@ -21,7 +23,8 @@ async def get_reward(service: JudgeService, body: Body) -> object:
     labels = [None] * len(queries) if body.get("labels") is None else listed(body, "labels")
     if not len(queries) == len(prompts) == len(labels):
         raise RowError(f"got {len(queries)} queries, {len(prompts)} prompts and {len(labels)} labels; expected as many")
-    rollouts = [_rollout(*one) for one in zip(queries, prompts, labels, strict=True)]
+    columns = [label_columns(label, service.rows.named.values()) for label in labels]
+    rollouts = [_rollout(*one) for one in zip(queries, prompts, columns, strict=True)]
     rewarded = await service.reward(rollouts)
     rewards = numbers(rewarded)
     scores = [one.unit_score if one.unit_score is not None else one.reward for one in rewarded]
@@ -30,9 +33,8 @@ async def get_reward(service: JudgeService, body: Body) -> object:
     return {"rewards": rewards, "scores": scores, "extra_logs": logs}
 
 
-def _rollout(query: object, prompt: object, label: object) -> Rollout:
+def _rollout(query: object, prompt: object, columns: dict[str, Any]) -> Rollout:
     if not isinstance(query, str) or not isinstance(prompt, str):
         raise RowError(f"got {query!r:.40} as a query and {prompt!r:.40} as its prompt; expected texts")
-    columns = label_columns(label)
     text = rendered.completion(rendered.after_prompt(query, prompt))
     return Rollout(prompt=columns.pop("prompt", rendered.conversation(prompt)), completion=text, columns=columns)

@@ -16,7 +16,7 @@ async def rm(service: JudgeService, body: Body) -> object:
     The prompt is a text or messages. A label is the reference answer, or JSON with columns such as `rubric`.
     """
     check_fields(body, ("prompt", "response", "label"))
-    columns = label_columns(body.get("label"))
+    columns = label_columns(body.get("label"), service.rows.named.values())
     prompt = columns.pop("prompt", required(body, "prompt"))
     rollout = Rollout(
         prompt=rendered.conversation(prompt) if isinstance(prompt, str) else prompt,
