@@ -28,6 +28,7 @@ from prom_reward.types import (
     Judgment,
     Outcome,
     Rubric,
+    ScoreScale,
     Winner,
 )
 
@@ -65,30 +66,28 @@ def _counts(samples: Sequence[Sequence[Generation]]) -> dict[str, Any]:
 
 
 def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, samples: Sequence[Sequence[Generation]]) -> Judgment:
-    """Return the judgment of all samples for one request; unscored samples count only if all are unscored.
+    """Return the judgment of all samples for one request.
+
+    Unscored samples count only if all of a prompt's are unscored: a mean over fewer wordings or orders would be biased
+    in another way than the other responses' scores, so there is none.
 
     Args:
         request: The request.
         prompt: One of its prompts; all wordings begin the answer alike.
         samples: The samples of each of its prompts, at least one.
     """
-    generations = [shifted(_checked(one), request.rubric.scale) for one in chain.from_iterable(samples)]
-    parsed = [_parsed(request, prompt, generation) for generation in generations]
-    scored = [(one, generation) for one, generation in zip(parsed, generations, strict=True) if one.outcome.is_scored]
+    read = [[_read(request, prompt, one) for one in generations] for generations in samples]
+    scored_by_prompt = [[(one, generation) for one, generation in pairs if one.outcome.is_scored] for pairs in read]
     counts = _counts(samples)
-    error = next((generation.error for generation in generations if generation.error), None)
-    if not scored:
-        return Judgment(
-            outcome=_worst(one.outcome for one in parsed), feedback=parsed[0].feedback, error=error, **counts
-        )
-    labels = request.rubric.scale.labels
+    error = next((generation.error for pairs in read for _, generation in pairs if generation.error), None)
+    if not all(scored_by_prompt):
+        unscored = [pairs for pairs, scored in zip(read, scored_by_prompt, strict=True) if not scored]
+        outcome = _worst(one.outcome for pairs in unscored for one, _ in pairs)
+        return Judgment(outcome=outcome, feedback=unscored[0][0][0].feedback, error=error, **counts)
+    scale = request.rubric.scale
+    probs = mean_probs([mean_probs([_probs(*pair, scale) for pair in scored]) for scored in scored_by_prompt])
+    scored = list(chain.from_iterable(scored_by_prompt))
     scores = [one.score for one, _ in scored if one.score is not None]
-    probs = mean_probs(
-        [
-            label_probs(generation.score_logprobs) if generation.score_logprobs else one_hot(score, labels)
-            for score, (_, generation) in zip(scores, scored, strict=True)
-        ]
-    )
     is_forced = any(one.outcome is Outcome.FORCED for one, _ in scored)
     judgment = Judgment(
         outcome=Outcome.FORCED if is_forced else Outcome.SCORED,
@@ -100,6 +99,19 @@ def aggregate_scores(request: GradingRequest, prompt: JudgePrompt, samples: Sequ
         **counts,
     )
     return with_probs(judgment, probs)
+
+
+def _read(request: GradingRequest, prompt: JudgePrompt, generation: Generation) -> tuple[ParsedScore, Generation]:
+    checked = shifted(_checked(generation), request.rubric.scale)
+    return _parsed(request, prompt, checked), checked
+
+
+def _probs(parsed: ParsedScore, generation: Generation, scale: ScoreScale) -> dict[int, float]:
+    """Return the distribution of a scored sample."""
+    if generation.score_logprobs:
+        return label_probs(generation.score_logprobs)
+    assert parsed.score is not None  # a scored one has it
+    return one_hot(parsed.score, scale.labels)
 
 
 def with_probs(judgment: Judgment, probs: Mapping[int, float]) -> Judgment:

@@ -69,6 +69,19 @@ def test_unscored_samples_are_left_out_where_another_is_scored(scored):
     assert judgment.score_probs == pytest.approx({1: 0.55, 2: 0.05, 3: 0.3, 4: 0.05, 5: 0.05})
 
 
+def test_each_wording_has_to_be_answered(request_of):
+    def graded(*samples):
+        return aggregate_scores(request_of("Lyon."), PROMPT, samples)
+
+    low, high, failed = written("[RESULT] 1"), written("[RESULT] 5"), replace(written("", finish="error"), error="down")
+    assert graded([low], [high]).expected_score == pytest.approx(3)
+    assert graded([low, failed], [high, high]).expected_score == pytest.approx(3)  # each wording counts once
+    for samples in ([[low], [failed]], [[failed], [low]]):
+        judgment = graded(*samples)
+        assert (judgment.outcome, judgment.expected_score, judgment.error) == (Outcome.ENGINE_FAILED, None, "down")
+    assert graded([written("Rambles.", finish="stop")], [high]).outcome is Outcome.NO_RESULT
+
+
 def test_one_forced_sample_makes_the_judgment_forced(scored):
     judgment = scored(written("[RESULT] 3"), written("Cut off [RESULT] 4", finish="forced"))
     assert (judgment.outcome, judgment.sampled_scores) == (Outcome.FORCED, (3, 4))
