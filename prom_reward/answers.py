@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from prom_reward.errors import RowError
 from prom_reward.pages.notebook import answer_html
@@ -13,6 +13,7 @@ from prom_reward.rubrics.formats import is_number
 Winner = Literal["A", "B", "tie"]
 TOKEN_COUNTS = ("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens")
 """What an answer cost."""
+_ROUNDING = 1e-6  # of sums of probabilities
 
 
 class Outcome(Enum):
@@ -231,10 +232,14 @@ class Comparison(_Answer):
         """Take a winner as certain if a judge gives no probability, and the likelier side if it gives no winner.
 
         Raises:
-            ValueError: It is scored and has neither.
+            ValueError: It is scored and has neither, or one of another kind.
         """
         if not self.is_scored:
             return
+        if self.winner not in (None, *get_args(Winner)):
+            raise ValueError(f"got the winner {self.winner!r:.40}; expected one of {', '.join(get_args(Winner))}")
+        if self.prob_a is not None and not (is_number(self.prob_a) and abs(self.prob_a - 0.5) <= 0.5 + _ROUNDING):
+            raise ValueError(f"got prob_a={self.prob_a!r:.40}; expected a probability, from 0 to 1")
         if self.prob_a is None:
             if self.winner is None:
                 raise ValueError("got a scored comparison without a verdict; expected winner, prob_a or both")

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pickle  # noqa: TID251  # values travel between processes
+from math import nan
 from types import SimpleNamespace
 
 import pytest
@@ -134,6 +135,14 @@ def test_every_scored_answer_has_a_number_whatever_its_judge_gives():
     for kind in (Judgment, Comparison):
         with pytest.raises(ValueError, match="got a scored"):
             kind(outcome=Outcome.SCORED)
+
+
+@pytest.mark.parametrize(
+    "values", [{"prob_a": nan}, {"prob_a": 1.7}, {"prob_a": -0.1}, {"winner": "a", "prob_a": 0.9}, {"winner": "C"}]
+)
+def test_a_verdict_of_another_kind_is_refused(values):
+    with pytest.raises(ValueError, match=r"expected (?:one of A, B, tie|a probability)"):
+        Comparison(outcome=Outcome.SCORED, **values)
 
 
 def test_a_row_names_its_judges_only_if_there_are_several():
