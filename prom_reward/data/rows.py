@@ -210,8 +210,7 @@ def _from_csv(path: Path) -> RowIterator:
             text_file = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
             reader = csv.DictReader(lines(text_file), strict=True, delimiter=_delimiter(path))
             names = reader.fieldnames or ()
-            if twice := [name for name, number in Counter(names).items() if number > 1]:
-                raise InputError(f"{path}: got the column {twice[0]!r} twice; expected each column once")
+            _check_once(names, path)
             for values in reader:
                 line = reader.line_num
                 place = f"line {reader.line_num}"
@@ -223,6 +222,12 @@ def _from_csv(path: Path) -> RowIterator:
     except (UnicodeDecodeError, csv.Error) as error:  # the next row's beginning is not known any more
         problem = f"not valid UTF-8 CSV ({error}), and nothing after it can be read"
         yield BrokenRow(f"line {line + 1}", problem, is_unfinished="unexpected end of data" in str(error))
+
+
+def _check_once(names: Iterable[str], path: Path) -> None:
+    """Raise InputError if a file has a column twice, of which its rows would keep the last."""
+    if twice := [name for name, number in Counter(names).items() if number > 1]:
+        raise InputError(f"{path}: got the column {twice[0]!r} twice; expected each column once")
 
 
 def _delimiter(path: Path) -> str:
@@ -245,7 +250,9 @@ def _from_parquet(path: Path) -> RowIterator:
 
     number = 0
     try:
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=256):
+        file = pyarrow.parquet.ParquetFile(path)
+        _check_once(file.schema_arrow.names, path)
+        for batch in file.iter_batches(batch_size=256):
             for values in batch.to_pylist():
                 number += 1
                 yield Row(f"row {number}", values)

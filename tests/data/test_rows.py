@@ -351,6 +351,13 @@ def test_a_parquet_file_that_breaks_off_is_one_line_and_has_no_count(tmp_path, k
         list(read_rows(path))
 
 
+def test_a_column_that_a_parquet_file_has_twice_is_refused(tmp_path):
+    table = pyarrow.Table.from_arrays([pyarrow.array([one]) for one in "qab"], ["prompt", "response", "response"])
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match="the column 'response' twice"):
+        list(read_rows(tmp_path / "rows.parquet"))
+
+
 def test_a_column_that_a_csv_has_twice_is_refused(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("instruction,response,response\nq,good,bad\n")
