@@ -23,6 +23,7 @@ from prom_reward.evaluation.agreement import (
 from prom_reward.evaluation.placeholders import is_placeholder
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
+from prom_reward.judging.composed.escalation import whole_groups
 from prom_reward.types import Checklist, GradingRequest, Judgment
 
 _WORD = re.compile(r"\w+")
@@ -97,7 +98,7 @@ def grade_all(
     Args:
         judge: The judge.
         requests: The requests.
-        batch_size: Requests in one call of the judge.
+        batch_size: Requests in one call of the judge; more if a judge that looks at groups gets a larger one.
         on_batch: Called after each call of the judge with the number of its requests.
 
     Returns:
@@ -105,7 +106,10 @@ def grade_all(
     """
     order = sorted(range(len(requests)), key=lambda at: _shared_start(requests[at]))
     judgments: dict[int, Judgment] = {}
-    for part in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
+    parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    if judge.judges_groups:
+        parts = [[order[at] for at in part] for part in whole_groups([requests[at] for at in order], batch_size)]
+    for part in parts:
         judgments |= zip(part, grade_requests(judge, [requests[at] for at in part]), strict=True)
         on_batch(len(part))
     return [judgments[at] for at in range(len(requests))]

@@ -35,6 +35,8 @@ class Judge(Protocol):
     """Whether the judge was trained for pairwise ranking."""
     is_repeatable: bool = False
     """Whether equal requests always get equal answers, so that one answer may serve several of them."""
+    judges_groups: bool = False
+    """Whether an answer depends on the other responses to its instruction in the call, so that none may be missing."""
     pairs_note: str = ""
     """A measured limit of the judge on preference pairs, for a warning; empty if none is known."""
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prom_reward.engines.server.loop_thread import LoopThread
@@ -16,12 +17,13 @@ from prom_reward.engines.server.stats import ServerStats
 from prom_reward.errors import ConfigError
 from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
+from prom_reward.judging.composed.escalation import whole_groups
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeRequest, Judgment, Outcome
 
 if TYPE_CHECKING:
     from prom_reward.engines.server.transport.client import ServerClient
 
-_CHUNK = 32  # items a request: a broken connection repeats no more
+_CHUNK = 32  # items a request, groups are not split for a judge that looks at them: a broken connection repeats no more
 _QUICK_S = 3.0  # a server on this machine or in this room answers by then
 
 AnswerT = TypeVar("AnswerT", Judgment, Comparison)
@@ -48,6 +50,7 @@ class ServedJudge(Judge):
         self.guard = bool(facts["guard"])
         self.taught_to_rank = bool(facts["taught_to_rank"])
         self.is_repeatable = bool(facts["is_repeatable"])
+        self.judges_groups = bool(facts["judges_groups"])
         self.pairs_note = str(facts["pairs_note"])
         self._fingerprint, self._identity = str(facts["fingerprint"]), str(facts["identity"])
         self._ranks = bool(facts["ranks"])
@@ -125,10 +128,14 @@ class ServedJudge(Judge):
         kind: type[AnswerT],
     ) -> list[AnswerT]:
         """Return the server's answers, in order; runs on the private loop."""
-        chunks = [requests[at : at + _CHUNK] for at in range(0, len(requests), _CHUNK)]
-        tasks = [asyncio.create_task(self._chunk(client, path, key, chunk, kind)) for chunk in chunks]
+        places = range(len(requests))
+        plain = [places[at : at + _CHUNK] for at in range(0, len(requests), _CHUNK)]
+        chunks = whole_groups(requests, _CHUNK) if self.judges_groups else plain
+        asked = [[requests[at] for at in chunk] for chunk in chunks]
+        tasks = [asyncio.create_task(self._chunk(client, path, key, chunk, kind)) for chunk in asked]
         try:
-            return [answer for found in await asyncio.gather(*tasks) for answer in found]
+            found = zip(chain.from_iterable(chunks), chain.from_iterable(await asyncio.gather(*tasks)), strict=True)
+            return [answer for _, answer in sorted(found, key=lambda pair: pair[0])]
         finally:
             for task in tasks:
                 task.cancel()
@@ -158,8 +165,8 @@ class ServedJudge(Judge):
 
 def judge_facts(judge: Judge) -> dict[str, Any]:
     """Return what a served judge says about itself, as a ServedJudge takes it."""
-    names = ("name", "fingerprint", "identity", "guard", "ranks", "taught_to_rank", "is_repeatable", "pairs_note")
-    return {name: getattr(judge, name) for name in names}
+    told = ("name", "fingerprint", "identity", "guard", "ranks", "taught_to_rank", "is_repeatable")
+    return {name: getattr(judge, name) for name in (*told, "judges_groups", "pairs_note")}
 
 
 def served_judge(source: ServerSource) -> ServedJudge | None:

@@ -12,6 +12,7 @@ from math import ceil, inf
 from prom_reward.errors import ConfigError, PromRewardError, RowError, ServerGoneError, WorkError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
+from prom_reward.judging.composed.escalation import whole_groups
 from prom_reward.serving.gathering import LONGEST_WAIT_S
 from prom_reward.types import (
     Comparison,
@@ -140,7 +141,7 @@ class Batcher:
         while self._waiting or not self._is_closing:
             await self._free.acquire()
             await self._until_due()
-            batch = list(self._waiting)[: self.limits.max_batch]
+            batch = self._next_batch()
             for item in batch:
                 del self._waiting[item]
             task = asyncio.create_task(self._judge_batch(batch))
@@ -148,6 +149,14 @@ class Batcher:
             task.add_done_callback(judging.discard)
         await asyncio.gather(*judging)
         self._threads.shutdown()
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Return the oldest requests; no group is split if the judge looks at groups."""
+        waiting = list(self._waiting)
+        if not waiting or not self._judge.judges_groups:
+            return waiting[: self.limits.max_batch]
+        first, *_ = whole_groups([item.request for item in waiting], self.limits.max_batch)
+        return [waiting[at] for at in first]
 
     async def _judge_batch(self, batch: Sequence[_Waiting]) -> None:
         self.num_under_way += len(batch)

@@ -8,12 +8,13 @@ from contextlib import closing
 import pytest
 import requests
 
-from prom_reward import ComparisonRequest, GradingRequest, Outcome, PrometheusJudge, ScriptedEngine
+from prom_reward import CascadeJudge, ComparisonRequest, GradingRequest, Outcome, PrometheusJudge, ScriptedEngine
 from prom_reward.config import load_judge, load_prometheus_judge
 from prom_reward.errors import ConfigError, MissingPackageError, RowError, ServerGoneError
 from prom_reward.judging.served_judge import ServedJudge
 from prom_reward.serving.batcher import BatchLimits
 from tests.fault_server import FaultServer
+from tests.judging.composed.named_judge import NamedJudge
 from tests.serving.scripted_service import word_score
 from tests.serving.served_process import served_process
 from tests.serving.served_thread import served_url
@@ -89,6 +90,19 @@ def test_batches_of_several_ranks_are_put_together():
             rank.close()
         assert service.metrics.values()["prom_reward_batch_size_count"] == 1
     assert [[one.score for one in scores] for scores in found] == [[1, 2, 3, 4]] * 2
+
+
+def test_a_served_cascade_gets_groups_whole():
+    scores = {f"{instruction}{at}": 1 + at % 5 for at in range(20) for instruction in "ab"}
+    cheap, strong = NamedJudge("cheap", scores), NamedJudge("strong", scores)
+    asked = [GradingRequest(instruction=one[0], response=one, rubric="helpfulness") for one in scores]
+    with served_url(CascadeJudge(cheap, strong)) as (url, _):
+        judge = load_judge(url)
+        found = judge.grade(asked)
+        judge.close()
+    assert [one.expected_score for one in found] == list(scores.values())
+    for instruction in "ab":
+        assert sum(any(one[0] == instruction for one in call) for call in cheap.asked) == 1
 
 
 def test_the_key_is_that_of_other_servers(monkeypatch):

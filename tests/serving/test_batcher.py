@@ -14,8 +14,8 @@ class RecordingJudge(Judge):
 
     fingerprint = "recording"
 
-    def __init__(self, *, is_repeatable=False):
-        self.is_repeatable = is_repeatable
+    def __init__(self, *, is_repeatable=False, judges_groups=False):
+        self.is_repeatable, self.judges_groups = is_repeatable, judges_groups
         self.batches = []
         self.gate = threading.Event()
         self.gate.set()
@@ -228,3 +228,15 @@ def test_closing_judges_what_waits_and_takes_no_more():
 def test_limits_that_cannot_be_kept_are_refused(limits):
     with pytest.raises(ConfigError):
         BatchLimits(**limits)
+
+
+def test_a_judge_that_looks_at_groups_gets_them_whole():
+    asked = [GradingRequest(instruction=one, response=str(at), rubric="helpfulness") for at, one in enumerate("pqpqqr")]
+    for judges_groups, batches in (
+        (True, [["0", "2"], ["1", "3", "4", "5"]]),
+        (False, [["0", "1", "2", "3"], ["4", "5"]]),
+    ):
+        judge = RecordingJudge(judges_groups=judges_groups)
+        answers = together(judge, lambda batcher: batcher.judge(asked), max_batch=4)
+        assert judge.batches == batches
+        assert [one.score for one in answers] == [1, 2, 3, 4, 5, 1]

@@ -90,6 +90,7 @@ class CascadeJudge(Judge):
         self.guard = cheap.guard or strong.guard
         self.taught_to_rank = cheap.taught_to_rank and strong.taught_to_rank
         self.is_repeatable = False  # an answer depends on the other requests of its call
+        self.judges_groups = True
         self.pairs_note = cheap.pairs_note
         self._counts = Counts("escalated", "escalation_failed", "best_changed", "strong_seconds")
         self._rest = Rest(_MAX_SKIPPED)

@@ -12,17 +12,29 @@ from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, Jud
 
 EscalateBy = Literal["group_margin", "entropy", "random"]
 
-_KeyedT = TypeVar("_KeyedT", GradingRequest, ComparisonRequest)
+_KeyedT = TypeVar("_KeyedT", GradingRequest, ComparisonRequest, JudgeRequest)
 
 
 def grading_groups(requests: Sequence[GradingRequest]) -> list[list[int]]:
     """Return the places of the responses to each instruction under one rubric with one reference."""
-    return _together(requests, lambda one: replace(one, response=""))
+    return _together(requests, _grading_key)
 
 
 def pair_groups(requests: Sequence[ComparisonRequest]) -> list[list[int]]:
     """Return the places of each pair of responses, in whatever order they are shown."""
-    return _together(requests, lambda one: min(one, one.swapped(), key=lambda side: side.response_a))
+    return _together(requests, _pair_key)
+
+
+def whole_groups(requests: Sequence[JudgeRequest], size: int) -> list[list[int]]:
+    """Return the places of requests in calls of at most `size` that split no group; a larger group is a call alone."""
+    calls: list[list[int]] = []
+    for group in _together(
+        requests, lambda one: _grading_key(one) if isinstance(one, GradingRequest) else _pair_key(one)
+    ):
+        if not calls or len(calls[-1]) + len(group) > size:
+            calls.append([])
+        calls[-1] += group
+    return calls
 
 
 def decidedness(requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer], by: EscalateBy) -> float:
@@ -58,6 +70,14 @@ def leader(requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer]) -> 
 def score_of(answer: JudgeAnswer) -> float | None:
     """Return the expected score, or the probability that A is better."""
     return answer.prob_a if isinstance(answer, Comparison) else answer.expected_score
+
+
+def _grading_key(request: GradingRequest) -> GradingRequest:
+    return replace(request, response="")
+
+
+def _pair_key(request: ComparisonRequest) -> ComparisonRequest:
+    return min(request, request.swapped(), key=lambda side: side.response_a)
 
 
 def _together(requests: Sequence[_KeyedT], key: Callable[[_KeyedT], object]) -> list[list[int]]:

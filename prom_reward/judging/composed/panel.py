@@ -77,6 +77,7 @@ class PanelJudge(Judge):
         self.guard = any(one.guard for one in listed)
         self.taught_to_rank = all(one.taught_to_rank for one in listed)
         self.is_repeatable = all(one.is_repeatable for one in listed)
+        self.judges_groups = any(one.judges_groups for one in listed)
         self.pairs_note = "; ".join(one.pairs_note for one in listed if one.pairs_note)
         self._counts = Counts("disagreement", "num_judgments")
 

@@ -15,7 +15,7 @@ from prom_reward import (
 )
 from prom_reward.errors import ConfigError, ServerGoneError
 from prom_reward.judging.checklists import grade_requests
-from prom_reward.judging.composed.escalation import leader
+from prom_reward.judging.composed.escalation import leader, whole_groups
 from prom_reward.judging.flags import FlagPolicy
 from tests.judging.composed.named_judge import CriteriaJudge, NamedJudge
 
@@ -31,6 +31,16 @@ def requests(*responses):
 
 def cascade(cheap=CHEAP, strong=STRONG, *, error=None, **options):
     return CascadeJudge(NamedJudge("cheap", cheap), NamedJudge("strong", strong, error), **options)
+
+
+def test_calls_split_no_group():
+    assert whole_groups(requests("a1", "b1", "a2", "b2", "c1"), 4) == [[0, 2, 1, 3], [4]]
+    assert whole_groups(requests("a1", "b1", "a2", "a3"), 2) == [[0, 2, 3], [1]]
+    pair = ComparisonRequest(instruction="i", response_a="x", response_b="y", rubric="helpfulness")
+    assert whole_groups([pair, *requests("a1"), pair.swapped()], 2) == [[0, 2], [1]]
+    assert whole_groups([], 2) == []
+    assert cascade().judges_groups
+    assert not NamedJudge("one", {}).judges_groups
 
 
 def scores(judgments):
