@@ -73,6 +73,11 @@ _RUBRIC_LIKE = re.compile(
 )
 
 
+def may_hold_rubric(name: str) -> bool:
+    """Whether a column of this name is read as a rubric, as a part of one, or refused because it may be one."""
+    return name in COLUMN_NAMES["rubric"] or bool(_FLAT_RUBRIC.fullmatch(name) or _RUBRIC_LIKE.fullmatch(name))
+
+
 def check_roles(columns: Mapping[str, str]) -> None:
     """Raise ConfigError if a role that a column is named for is unknown, or its column is no name and no path."""
     for role, column in columns.items():

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles
+from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, may_hold_rubric
 from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import ConfigError, RowError, RubricError, check_flags
 from prom_reward.judging.base import Judge
@@ -104,8 +104,9 @@ class RowReader:
     def _rows(self, columns: Mapping[str, Any], length: int) -> list[Columns]:
         """Return the rows of the columns, without the other values that a trainer passes."""
         named = self.named
-        for name in [*COLUMN_NAMES["rubric"], *COLUMN_NAMES["reference_answer"], *named.values()]:
-            if columns.get(name) is not None:
+        known = {*COLUMN_NAMES["reference_answer"], *named.values()}
+        for name in columns:
+            if (name in known or may_hold_rubric(name)) and columns[name] is not None:
                 check_column(name, columns[name], length)
         lists = {name: values for name, values in columns.items() if _is_column(values, length)}
         return [Columns({name: values[at] for name, values in lists.items()}, named) for at in range(length)]

@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from datasets import Dataset
 
@@ -155,6 +156,18 @@ def test_a_rubric_that_cannot_be_read_names_its_row():
             "column 'reference_answer': got str; expected a list of 2 values, one for each row",
         ),
         ({"rubric": {"a": 1, "b": 2}}, "column 'rubric': got dict; expected a list of 2 values, one for each row"),
+        (
+            {"criteria": np.array(["Is it kind?"] * 2)},
+            "column 'criteria': got ndarray; expected a list of 2 values, one for each row",
+        ),
+        (
+            {"score1_description": ["No."]},
+            "column 'score1_description': got a list of 1; expected a list of 2 values, one for each row",
+        ),
+        (
+            {"grading_notes": "Be strict."},
+            "column 'grading_notes': got str; expected a list of 2 values, one for each row",
+        ),
     ],
 )
 def test_a_column_of_the_wrong_form_is_refused(columns, message):
