@@ -10,7 +10,7 @@ from prom_reward.data.formats import Example, Kind, RowFormat
 from prom_reward.errors import InputError
 from prom_reward.labeling.manifest import load_manifest
 from prom_reward.labeling.verdicts import PAIR_COLUMNS, RANKING_COLUMNS, SIDES, VERDICT_COLUMNS
-from prom_reward.prompts.messages import read_messages
+from prom_reward.prompts.messages import TEXT_KEYS, read_messages
 from prom_reward.prompts.transcripts import PromptValue
 
 _TEMPLATE_BLOCKS = ("text", "image", "image_url", "video", "audio")
@@ -133,8 +133,18 @@ def _as_messages(text: PromptValue, role: str) -> PromptValue:
 def _is_foreign(text: PromptValue) -> bool:
     """Whether a text is messages in another layout than those that chat templates read."""
     return not isinstance(text, str) and any(
-        one.get("role") not in _ROLES or "content" not in one or _has_foreign_blocks(one["content"]) for one in text
+        one.get("role") not in _ROLES
+        or "content" not in one
+        or _has_foreign_blocks(one["content"])
+        or _speaks_elsewhere(one)
+        for one in text
     )
+
+
+def _speaks_elsewhere(message: Mapping[str, Any]) -> bool:
+    """Whether words of a message stand outside of its content, where no chat template looks."""
+    is_empty = message["content"] in (None, "", [])
+    return any(message.get(key) for key in ("refusal", "audio")) or (is_empty and any(map(message.get, TEXT_KEYS)))
 
 
 def _has_foreign_blocks(content: Any) -> bool:

@@ -22,14 +22,15 @@ ROLES: Mapping[str, Role] = {
 """The roles of all layouts, by their names in lower case."""
 _CALL_ROLES = ("function_call", "tool_call")  # ShareGPT: a turn of the assistant that is a call
 _ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
-_TEXT_KEYS = ("content", "value", "parts", "text", "message")
+TEXT_KEYS = ("content", "value", "parts", "text", "message")
+"""The keys under which layouts keep a message's words."""
 _CALL_KEYS = ("tool_calls", "function_calls", "function_call")
 _OTHER_CONTENT_KEYS = ("refusal", "audio", "additional_kwargs", *_CALL_KEYS)
 _SHOWN = re.compile(r"(image|video|audio)s?(?:_urls?)?")
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking", "tool_plan")
 _MESSAGE_KEYS = {
     *_ROLE_KEYS,
-    *_TEXT_KEYS,
+    *TEXT_KEYS,
     *_OTHER_CONTENT_KEYS,
     *_THOUGHT_KEYS,
     "name",
@@ -151,7 +152,7 @@ def _is_stored(item: object) -> bool:
         isinstance(item, Mapping)
         and isinstance(role, str)
         and _role_name(role) in {*ROLES, *_CALL_ROLES}
-        and bool(item.keys() & {*_TEXT_KEYS, "tool_calls"})
+        and bool(item.keys() & {*TEXT_KEYS, "tool_calls"})
     )
 
 
@@ -220,14 +221,14 @@ def _role_name(written: str) -> str:
 
 def _content(item: Mapping[str, Any], place: str) -> Any:
     """Return a message's content; a message that keeps its words elsewhere, or others in two places, is refused."""
-    found = {key: item[key] for key in _TEXT_KEYS if item.get(key) not in (None, "", [])}
+    found = {key: item[key] for key in TEXT_KEYS if item.get(key) not in (None, "", [])}
     if len(found) > 1:
         said = [_words(value, place) for value in found.values()]
         if any(words != said[0] for words in said):
             raise RowError(f"{place}: got content under {' and '.join(found)}; expected one of them")
         return next((value for value in found.values() if not isinstance(value, str)), found[next(iter(found))])
     unread = item.keys() - {*_ROLE_KEYS, "name"}
-    if unread and not unread & {*_TEXT_KEYS, *_THOUGHT_KEYS, *_OTHER_CONTENT_KEYS}:
+    if unread and not unread & {*TEXT_KEYS, *_THOUGHT_KEYS, *_OTHER_CONTENT_KEYS}:
         raise RowError(f"{place}: got no content but the keys {', '.join(map(str, item))}; expected 'content'")
     return next(iter(found.values()), None)
 

@@ -93,3 +93,12 @@ def test_messages_become_those_that_trainers_read(tmp_path, messages):
     [export] = export_labels(tmp_path / "out", "grpo")
     is_call = messages is CALL
     assert (export.num_written, export.dropped["tool calls in another layout"]) == (int(not is_call), int(is_call))
+
+
+@pytest.mark.parametrize("kept", [{"content": "", "refusal": "No."}, {"content": [], "text": "No."}])
+def test_words_outside_of_a_messages_content_are_trained_on_too(tmp_path, kept):
+    messages = [{"role": "user", "content": "Hi?"}, {"role": "assistant", **kept}]
+    source = write_rows(tmp_path / "rows.jsonl", [{"messages": messages}])
+    label(source, judge=scripted_judge(), out=tmp_path / "out", rubric="honesty")
+    [row] = read_labels(tmp_path / "out")
+    assert row.texts == [messages[:1], [{"role": "assistant", "content": "No."}]]
