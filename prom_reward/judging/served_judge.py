@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from prom_reward.engines.server.transport.client import ServerClient
 
 _CHUNK = 32  # items a request, groups are not split for a judge that looks at them: a broken connection repeats no more
+_FAULTS = (400, 413, 422)  # of a body that is too large or not understood: perhaps one item's, so halves are sent
 _QUICK_S = 3.0  # a server on this machine or in this room answers by then
 
 AnswerT = TypeVar("AnswerT", Judgment, Comparison)
@@ -153,6 +154,10 @@ class ServedJudge(Judge):
         try:
             answer = await client.ask(path, {"requests": [_json(one) for one in requests]})
         except RequestFailedError as error:
+            if len(requests) > 1 and error.status in _FAULTS:
+                half = len(requests) // 2
+                first = await self._chunk(client, path, key, requests[:half], kind)
+                return first + await self._chunk(client, path, key, requests[half:], kind)
             return [kind(outcome=Outcome.ENGINE_FAILED, error=str(error)) for _ in requests]
         if answer.get("judge") != self.fingerprint:
             raise ConfigError(_other_judge(self.source))

@@ -105,6 +105,16 @@ def test_a_served_cascade_gets_groups_whole():
         assert sum(any(one[0] == instruction for one in call) for call in cheap.asked) == 1
 
 
+def test_an_item_that_the_server_refuses_costs_no_other():
+    with served_url(max_body_bytes=5000) as (url, _):
+        judge = load_judge(url)
+        found = judge.grade(gradings("s1", "s2", "s3 " + "x" * 5000, "s4", "s5"))
+        judge.close()
+    assert [one.score for one in found] == [1, 2, None, 4, 5]
+    assert found[2].outcome is Outcome.ENGINE_FAILED
+    assert "larger than 5000 bytes" in found[2].error
+
+
 def test_the_key_is_that_of_other_servers(monkeypatch):
     with served_url(key="sesame") as (url, _):
         monkeypatch.setenv("PROM_REWARD_API_KEY", "sesame")
