@@ -71,6 +71,11 @@ def near_miss(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
+def number_of(count: float, noun: str, plural: str = "") -> str:
+    """Return a count with its noun, which gets an s unless the count is 1 or another plural is given: `1 row`."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}".replace(".0 ", " ")
+
+
 def check_flags(**flags: object) -> None:
     """Raise ConfigError for a flag that is no boolean, such as the text "false", which Python takes as true."""
     for name, value in flags.items():

@@ -1,9 +1,11 @@
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
 from prom_reward import errors
-from prom_reward.errors import InputError, PromRewardError, WorkError, near_miss
+from prom_reward.errors import InputError, PromRewardError, WorkError, near_miss, number_of
 
 INPUT = {"RubricError", "ConfigError", "RowError"}
 WORK = {"MissingPackageError", "ModelLoadError", "ServerGoneError", "UnscoredError"}
@@ -41,3 +43,23 @@ def test_the_tree_in_the_docstring_shows_every_error():
 )
 def test_near_miss_names_the_closest_known_name_or_nothing(name, known, expected):
     assert near_miss(name, iter(known)) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "nouns", "expected"),
+    [
+        (0, ("row",), "0 rows"),
+        (1, ("row",), "1 row"),
+        (1234, ("held-out label",), "1,234 held-out labels"),
+        (1.0, ("pass", "passes"), "1 pass"),
+        (2.5, ("pass", "passes"), "2.5 passes"),
+    ],
+)
+def test_a_noun_goes_with_its_number(count, nouns, expected):
+    assert number_of(count, *nouns) == expected
+
+
+def test_no_command_counts_one_rows():
+    counted = re.compile(r"[^A-Z]\} (?:more )?(?:answers|examples|groups|judgments|labels|pairs|responses|rows|verdicts)\b")
+    files = Path(errors.__file__).parent.glob("cli/**/*.py")
+    assert [line for file in files for line in file.read_text().splitlines() if counted.search(line)] == []

@@ -56,7 +56,7 @@ def attack(
         if num_unscored == len(judgments):
             raise WorkError(f"the judge scored none of the {len(judgments)} weak responses ({reasons:.200})")
         logger.warning(
-            "%d of %d weak responses have no score (%.200s) and are not attacked", num_unscored, len(weak), reasons
+            "without a score, and not attacked: %d of %d weak responses (%.200s)", num_unscored, len(weak), reasons
         )
     points = map(unit_points, plain, judgments)
     usable = [one for one, score in zip(weak, points, strict=True) if score is not None and score <= 4.0]

@@ -15,7 +15,7 @@ import yaml
 
 from prom_reward.data.columns import Columns
 from prom_reward.data.rows import read_values
-from prom_reward.errors import InputError, RowError, RubricError
+from prom_reward.errors import InputError, RowError, RubricError, number_of
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import GradingRequest
 
@@ -65,8 +65,8 @@ def check_tasks(tasks: Sequence[AuditTask], where: str) -> None:
     """
     if not tasks or any(next(other_answers(tasks, at), None) is None for at in range(len(tasks))):
         raise InputError(
-            f"{where}: got {len(tasks)} tasks; expected, for each task, a second one with another instruction and "
-            "another reference_answer"
+            f"{where}: got {number_of(len(tasks), 'task')}; expected, for each task, a second one with another "
+            "instruction and another reference_answer"
         )
 
 

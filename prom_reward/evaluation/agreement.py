@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from prom_reward.errors import number_of
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Measure = Callable[[Floats, Floats], float | None]
@@ -170,7 +172,7 @@ def _bootstrapped(
         return Estimate(value, undefined=why), None
     low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
     num_clusters = len(set(clusters))
-    few = f"interval from {num_clusters} questions; expected at least {MIN_CLUSTERS}"
+    few = f"interval from {number_of(num_clusters, 'question')}; expected at least {MIN_CLUSTERS}"
     return Estimate(value, float(low), float(high), warning=few if num_clusters < MIN_CLUSTERS else None), drawn
 
 
@@ -192,7 +194,9 @@ def _resampled(statistic: Statistic, clusters: Sequence[str], resamples: int, se
 
 
 def _why(num_rows: int) -> str:
-    return f"got {num_rows} rows; expected at least 2" if num_rows < 2 else "all scores, or all labels, are the same"
+    if num_rows < 2:
+        return f"got {number_of(num_rows, 'row')}; expected at least 2"
+    return "all scores, or all labels, are the same"
 
 
 def _varies(*sides: Floats) -> bool:

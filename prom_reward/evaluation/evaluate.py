@@ -10,7 +10,7 @@ from prom_reward.data.labels.criterion_labels import LabeledChecklist
 from prom_reward.data.labels.human_labels import LabelColumns, collect_labeled, read_labeled
 from prom_reward.data.labels.labeled_rows import LabeledFile, LabeledPair, LabeledRequest, common_scale
 from prom_reward.data.rows import Row
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.evaluation.checklists.criteria import (
     CriteriaEvaluation,
@@ -53,15 +53,16 @@ class JudgeEvaluation:
         """A line on the rows with an empty or placeholder answer; empty if there are none."""
         apart = None if isinstance(self.figures, CriteriaEvaluation) else self.figures.without_answer
         if isinstance(apart, PairEvaluation):
-            count = f"{apart.num_pairs + apart.num_unscored:,} of {len(self.pairs):,} pairs, {apart.num_pairs:,} scored"
+            total, scored = apart.num_pairs + apart.num_unscored, apart.num_pairs
+            rows = number_of(len(self.pairs), "pair")
             figure = f"accuracy {_shown(apart.accuracy['expected'])}"
         elif apart is not None:
             total = apart.num_rows + sum(apart.unscored.values())
-            count = f"{total:,} of {len(self.rows):,} rows, {apart.num_rows:,} scored"
+            scored, rows = apart.num_rows, number_of(len(self.rows), "row")
             figure = f"mean absolute error {_shown(apart.measures['mae']['expected'])}"
         else:
             return ""
-        return f"empty or placeholder answers, in no other figure: {count}; {figure}"
+        return f"empty or placeholder answers, in no other figure: {total:,} of {rows}, {scored:,} scored; {figure}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON values."""
@@ -160,7 +161,7 @@ def labeled_input(
         "preference pairs": labeled.pairs,
         "rows with verdicts on criteria": labeled.checklists,
     }
-    told = [f"{len(found)} {name}" for name, found in kinds.items() if found]
+    told = [f"{name} ({len(found)})" for name, found in kinds.items() if found]
     if len(told) > 1:
         raise InputError(f"got {' and '.join(told)}; expected one kind, so give each in a file of its own")
     if labeled.rows:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from prom_reward.errors import number_of
 from prom_reward.evaluation.agreement import spearman
 from prom_reward.evaluation.pairs import ScoredPair
 from prom_reward.evaluation.scores import ScoredRow
@@ -81,8 +82,8 @@ def _reliability(rows: Sequence[ScoredRow]) -> Figure:
     ]
     gap = float((expected - labels).mean())
     side = "too high" if gap > 0 else "too low"
-    note = f"{len(parts)} bins of about {len(rows) // len(parts)} rows, the band is one standard deviation. Scores are "
-    note += f"{abs(gap):.2f} {side} on average."
+    bins = f"{number_of(len(parts), 'bin')} of about {number_of(len(rows) // len(parts), 'row')}"
+    note = f"{bins}, the band is one standard deviation. Scores are {abs(gap):.2f} {side} on average."
     axes = (Axis(title="mean expected score", limits=ends), Axis(title="mean label", limits=ends))
     return Figure(title="Reliability", note=note, plot=Plot(marks=marks, x=axes[0], y=axes[1]))
 
@@ -105,7 +106,7 @@ def _confusion(rows: Sequence[ScoredRow]) -> Figure | None:
             score + 0.48,
             label - 0.46,
             label + 0.46,
-            f"label {label + scale.low}, judge {score + scale.low}: {counts[label, score]:,} rows",
+            f"label {label + scale.low}, judge {score + scale.low}: {number_of(counts[label, score], 'row')}",
             f"{counts[label, score]:,}",
             0.06 + 0.74 * float(counts[label, score]) / int(counts.max()),
         )

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, number_of
 from prom_reward.files import read_text
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.types import Judgment
@@ -97,7 +97,9 @@ def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], s
     from scipy import optimize
 
     if len(labels) < 10 or len(set(expected_scores)) < 2 or len(set(labels)) < 2:
-        raise ConfigError(f"got {len(labels)} rows to calibrate on; expected at least 10, with different scores")
+        raise ConfigError(
+            f"got {number_of(len(labels), 'row')} to calibrate on; expected at least 10, with different scores"
+        )
     place = (np.array([scale.to_unit(score) for score in expected_scores]) + _MARGIN) / (1 + 2 * _MARGIN)
     wanted = np.array([scale.to_unit(label) for label in labels])
 

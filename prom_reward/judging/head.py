@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prom_reward.engines.base import Engine, Generation
-from prom_reward.errors import ConfigError, InputError
+from prom_reward.errors import ConfigError, InputError, number_of
 from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
@@ -74,8 +74,8 @@ class ScoreHead:
 
     @property
     def _fitted_on(self) -> str:
-        many = "1 rubric" if len(self.rubrics) == 1 else f"{len(self.rubrics)} rubrics"
-        return f"it was fitted on {many} with scores from {self.scale.low} to {self.scale.high}"
+        rubrics = number_of(len(self.rubrics), "rubric")
+        return f"it was fitted on {rubrics} with scores from {self.scale.low} to {self.scale.high}"
 
     def save(self, path: str | Path) -> None:
         """Write the head as safetensors."""

@@ -159,8 +159,8 @@ class _Exporter:
                     self.found.num_written += write_records(file, write(row))
         if self.num_without_entropy:
             logger.warning(
-                "%s: %d pairs or responses have no entropy (only ranked, decided by code, or the judge tells none): "
-                "max_entropy=%g drops none of them",
+                "%s: without an entropy (only ranked, decided by code, or the judge tells none): %d; max_entropy=%g "
+                "drops none of them",
                 self.found.path,
                 self.num_without_entropy,
                 self.max_entropy,

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
-from prom_reward.errors import ConfigError, InputError, check_flags
+from prom_reward.errors import ConfigError, InputError, check_flags, number_of
 from prom_reward.judging.base import Judge
 from prom_reward.labeling.assembly import Labeling, assemble
 from prom_reward.labeling.backends import Backend, LocalBackend
@@ -139,9 +139,8 @@ class _Run:
         """What a user should know of the rows."""
         if not self.num_repeated:
             return []
-        number, first = self.num_repeated, self.first_repeated
-        rows = "1 row has" if number == 1 else f"{number} rows have"
-        return [f"{rows} the id of an earlier row, first {first}: all are labeled"]
+        rows = number_of(self.num_repeated, "row")
+        return [f"{rows} with the id of an earlier row, first {self.first_repeated}: all are labeled"]
 
     def pending(self, rows: RowIterator, shard_size: int) -> Iterator[Shard]:
         """Yield the shards that are not judged yet, in order.

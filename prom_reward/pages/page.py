@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from prom_reward.errors import number_of
 from prom_reward.pages.svg import draw
 from prom_reward.pages.text import visible
 
@@ -72,6 +73,7 @@ def _environment() -> "jinja2.Environment":
         finalize=_shown,
     )
     environment.globals |= {"draw": lambda figure: Markup(draw(figure.plot, label=f"{figure.title}. {figure.note}"))}  # noqa: S704  # it escapes
+    environment.globals |= {"number_of": number_of}
     return environment
 
 

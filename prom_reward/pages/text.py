@@ -2,6 +2,8 @@
 
 import re
 
+from prom_reward.errors import number_of
+
 # Control characters apart from tab and line ends, bidirectional marks, blanks without width, fillers, tags, variation
 # selectors of the second kind, lone surrogates. Joiners stay within emoji and in Arabic and Indic scripts.
 HIDDEN = (
@@ -26,7 +28,7 @@ def writable(text: str) -> str:
 
 def shortened(text: str, size: int) -> str:
     """Return at most `size` characters of a text, and the number of those left out."""
-    return text if len(text) <= size else f"{text[:size]} … [{len(text) - size:,} characters more]"
+    return text if len(text) <= size else f"{text[:size]} … [{number_of(len(text) - size, 'character')} more]"
 
 
 def _code_point(found: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.explorer.judged import Judged
 from prom_reward.labeling.labeled_rows import LabeledRow, read_labels
 from prom_reward.labeling.manifest import load_manifest
@@ -72,8 +72,8 @@ def load_report(
     data.judgments = selection.kept()
     if left_out := data.num_judgments - len(data.judgments):
         data.missing.append(
-            f"the texts of {left_out:,} of {data.num_judgments:,} judgments: counts and plots cover them, but what "
-            "stands out, the table of rubrics and a comparison do not; `prom-reward report --limit` takes more"
+            f"the texts of {left_out:,} of {number_of(data.num_judgments, 'judgment')}: counts and plots cover them, "
+            "but what stands out, the table of rubrics and a comparison do not; `prom-reward report --limit` takes more"
         )
     given = {rubric.name: rubric for rubric in read_rubrics(rubrics)} if rubrics else {}
     _name_rubrics(data, given)
@@ -177,7 +177,7 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
     steps = f"{len(data.step_outcomes):,}"
     data.facts = {"judge": ", ".join(sorted(judges - {""})), **_rubrics_and_date(data, path), "steps": steps}
     if num_evaluated:
-        data.facts["evaluations"] = f"{num_evaluated:,} judgments, left out"
+        data.facts["evaluations"] = f"{number_of(num_evaluated, 'judgment')}, left out"
     return data
 
 

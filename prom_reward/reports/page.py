@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from prom_reward.errors import number_of
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.explorer.page import render_explorer
 from prom_reward.pages.page import Card
@@ -137,7 +138,7 @@ def _token_cards(data: ReportData) -> list[Card]:
         return []
     read, computed, written = (round(data.tokens[name]) for name in ("read", "computed", "written"))
     told = f"{computed / max(1, read):.0%} computed, the rest shared; {written:,} written"
-    part = f"; of {data.num_with_tokens:,} judgments" if data.num_with_tokens < data.num_judgments else ""
+    part = f"; of {number_of(data.num_with_tokens, 'judgment')}" if data.num_with_tokens < data.num_judgments else ""
     return [Card(f"{read:,}", "tokens read", told + part)]
 
 

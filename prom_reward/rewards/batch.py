@@ -6,7 +6,7 @@ from typing import Any
 
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, may_hold_rubric
 from prom_reward.data.recognition import unread_columns
-from prom_reward.errors import ConfigError, RowError, RubricError, check_flags
+from prom_reward.errors import ConfigError, RowError, RubricError, check_flags, number_of
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.rubrics.reading import AnyRubric
@@ -60,7 +60,8 @@ class RowReader:
             if isinstance(texts, str):
                 raise RowError(f"got one text as {name}; expected a list of texts or of message lists")
         if len(prompts) != len(completions):
-            raise RowError(f"got {len(prompts)} prompts and {len(completions)} completions; expected as many of each")
+            sizes = f"{number_of(len(prompts), 'prompt')} and {number_of(len(completions), 'completion')}"
+            raise RowError(f"got {sizes}; expected as many of each")
         requests = []
         rows = zip(prompts, completions, self._rows(columns, len(prompts)), strict=True)
         for at, (prompt, completion, row) in enumerate(rows):
@@ -146,7 +147,7 @@ def check_column(name: str, values: object, length: int) -> None:
         got = type(values).__name__
         if isinstance(values, Sequence) and not isinstance(values, str):
             got = f"a list of {len(values)}"
-        raise RowError(f"column {name!r}: got {got}; expected a list of {length} values, one for each row")
+        raise RowError(f"column {name!r}: got {got}; expected a list of {number_of(length, 'value')}, one for each row")
 
 
 def _is_column(values: object, length: int) -> bool:

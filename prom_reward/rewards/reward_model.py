@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from prom_reward.errors import ConfigError, UnscoredError
+from prom_reward.errors import ConfigError, UnscoredError, number_of
 from prom_reward.rewards.prompt_collator import PromptCollator, Row
 from prom_reward.rubrics.formats import is_number
 
@@ -138,12 +138,14 @@ class PrometheusRewardModel(torch.nn.Module):
         filling = self._last_mean if self.on_unscored == "mean" else self.on_unscored
         if filling is None or isinstance(filling, str):
             why = "on_unscored is 'raise'" if filling else "no response was scored yet, so there is no mean"
-            raise UnscoredError(f"{num_unscored} of {len(rewards)} responses could not be scored, and {why}")
+            raise UnscoredError(
+                f"{num_unscored} of {number_of(len(rewards), 'response')} could not be scored, and {why}"
+            )
         self.num_unscored += num_unscored
         logger.warning(
-            "%d of %d responses could not be scored; they get the reward %.4g (%d of %d so far)",
+            "%d of %s could not be scored, with the reward %.4g instead (%d of %d so far)",
             num_unscored,
-            len(rewards),
+            number_of(len(rewards), "response"),
             filling,
             self.num_unscored,
             self.num_scored + self.num_unscored,

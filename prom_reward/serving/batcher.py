@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil, inf
 
-from prom_reward.errors import ConfigError, PromRewardError, RowError, ServerGoneError, WorkError
+from prom_reward.errors import ConfigError, PromRewardError, RowError, ServerGoneError, WorkError, number_of
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.judging.composed.escalation import whole_groups
@@ -186,7 +186,7 @@ class Batcher:
             raise QueueFullError("the server is stopping; send the request again later")
         if num_requests + self.num_waiting > self.limits.max_queued:
             raise QueueFullError(
-                f"{self.num_waiting} requests wait and {num_requests} more came; expected at most "
+                f"got {number_of(num_requests, 'request')} beside {self.num_waiting} that wait; expected at most "
                 f"{self.limits.max_queued}: send them again after {self.retry_after_s} s"
             )
 

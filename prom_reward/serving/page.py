@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
+from prom_reward.errors import number_of
 from prom_reward.pages.page import Card, render
 from prom_reward.pages.plots import BLUE, ORANGE, Axis, Dots, Figure, Line, Plot
 from prom_reward.pages.text import shortened
@@ -25,7 +26,11 @@ def live_page(service: JudgeService) -> str:
     cards = [
         Card(f"{num_judged / min(WINDOW_S, max(1.0, _uptime_s(service))):.1f}", "judged a second", window),
         Card(f"{service.batcher.num_waiting:,}", "in the queue", f"{service.batcher.num_under_way:,} in the judge"),
-        Card(f"{median(sizes):g}" if sizes else "-", "median batch", f"{len(recent):,} batches {window}"),
+        Card(
+            f"{median(sizes):g}" if sizes else "-",
+            "median batch",
+            f"{number_of(len(recent), 'batch', 'batches')} {window}",
+        ),
         Card(f"{num_unscored:,}", "unscored", f"of {num_judged:,} {window}", "warn" if num_unscored else ""),
     ]
     return render(

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
+from prom_reward.errors import number_of
+
 _CARD = """---
 library_name: peft
 tags: [prometheus, llm-as-a-judge, reward-model, lora]
@@ -69,7 +71,7 @@ def write_card(out: Path, stamp: Mapping[str, Any], measures: Mapping[str, float
     text = _CARD.format(
         name=out.resolve().name,
         base=_public(str(stamp["base"])),
-        data=", ".join(f"{one['file']} ({one['passes']:g} passes)" for one in stamp["data"]),
+        data=", ".join(f"{one['file']} ({number_of(one['passes'], 'pass', 'passes')})" for one in stamp["data"]),
         num_examples=stamp["num_examples"],
         num_held_out=num_held_out,
         prompt_style=stamp["prompt_style"],

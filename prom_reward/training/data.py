@@ -10,7 +10,7 @@ from prom_reward.data.labels.criterion_labels import LabeledChecklist
 from prom_reward.data.labels.human_labels import LabelColumns, read_labeled
 from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.data.rows import read_values
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.prompts.checklist import CHECKLIST_TEXTS
 from prom_reward.rubrics.reading import only_levels, with_levels
 from prom_reward.training.constructed import constructed_requests
@@ -78,11 +78,11 @@ def build_examples(
     fitting = [example for example in training if len(example.ids) <= max_tokens]
     if not num_kept:
         raise InputError(
-            f"got {num_held_out} labeled rows, all of them held out; give more questions, or lower validation_share"
+            f"got {number_of(num_held_out, 'labeled row')}, all held out; give more, or lower validation_share"
         )
     if not training:
         raise InputError(
-            f"got passes so low that none of {num_kept} labeled rows is taken; raise passes, or give more data"
+            f"got passes so low that none of {number_of(num_kept, 'labeled row')} is taken; raise passes, or give more"
         )
     if not fitting:
         shortest = min(len(example.ids) for example in training)
@@ -111,12 +111,14 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabeledRequest]:
         len(labeled.labels[one.name]) for labeled in found.checklists for one in labeled.criteria if one.options
     ):
         logger.warning(
-            "%s: %d verdicts on criteria with options left out; met or not says nothing of the answers between",
+            "%s: left out: %s on criteria with options; met or not says nothing of the answers between",
             source.path,
-            num_options,
+            number_of(num_options, "verdict"),
         )
     if found.problems:
-        logger.warning("%s: %d rows left out; the first: %s", source.path, len(found.problems), found.problems[0])
+        logger.warning(
+            "%s: %s left out; the first: %s", source.path, number_of(len(found.problems), "row"), found.problems[0]
+        )
     if len({one.cluster for one in rows}) == len(rows) > _MANY_ROWS:
         logger.warning(
             "%s: each of %d rows counts as a question of its own; if rows share questions, name the question's "
@@ -157,8 +159,8 @@ def _constructed(source: DataSource, seed: int) -> list[LabeledRequest]:
     )
     if not made:
         raise InputError(
-            f"{source.path}: got no usable task in {len(tasks)} rows; expected a reference_answer of two sentences or "
-            "more, or wrong_answers beside it, to construct labels from"
+            f"{source.path}: got no usable task in {number_of(len(tasks), 'row')}; expected a reference_answer of two "
+            "sentences or more, or wrong_answers beside it, to construct labels from"
         )
     return made
 

@@ -115,7 +115,7 @@ def test_one_question_has_a_value_but_no_interval():
     assert estimate(lambda at: 1.0, ["a", "b"], resamples=0).low is None
 
 
-@pytest.mark.parametrize(("rows", "why"), [(1, "got 1 rows; expected at least 2"), (3, "are the same")])
+@pytest.mark.parametrize(("rows", "why"), [(1, "got 1 row; expected at least 2"), (3, "are the same")])
 def test_what_is_undefined_says_why(rows, why):
     constant = np.ones(rows)
     found = estimate(lambda at: pearson(constant[at], constant[at]), ["a", "b", "c"][:rows])

@@ -80,7 +80,7 @@ def test_rows_without_an_answer_are_measured_apart(judge):
 @pytest.mark.parametrize(
     ("rows", "options", "said"),
     [
-        ([*ROWS[:2], *PAIRS], {"rubric": "helpfulness"}, "got 2 rows with scores and 12 preference pairs"),
+        ([*ROWS[:2], *PAIRS], {"rubric": "helpfulness"}, "got rows with scores \\(2\\) and preference pairs \\(12\\)"),
         ([], {}, "rows: no labell?ed row"),
         (ROWS, {}, "rows: no labell?ed row; row 1: "),
         (ROWS, {"rubric": "helpfulness", "columns": LabelColumns(score="stars")}, "expected one of stars"),

@@ -85,7 +85,7 @@ def test_the_last_line_of_a_file_that_is_being_written_waits_for_a_later_run(lab
 def test_repeated_ids_are_said_and_every_row_is_labeled(labeled):
     rows, _, found = labeled([{**GOOD, "id": "a"}, {**GOOD, "id": "a", "chosen": "Maybe."}, {**GOOD, "id": "b"}])
     assert len(rows) == 3
-    assert found.warnings == ["1 row has the id of an earlier row, first 'a' (line 2): all are labeled"]
+    assert found.warnings == ["1 row with the id of an earlier row, first 'a' (line 2): all are labeled"]
 
 
 def test_equal_sides_are_a_tie_and_judged_once(labeled):

@@ -78,7 +78,7 @@ def test_a_limit_of_entropy_without_entropies_is_warned_of(tmp_path, caplog):
     judge = PrometheusJudge(ScriptedEngine(["Mine. [RESULT] A", "Mine. [RESULT] B"]))
     label(source, judge=judge, out=tmp_path / "out", rubric="helpfulness", method="rank")
     export_labels(tmp_path / "out", "dpo", max_entropy=0.1)
-    assert "dpo.jsonl: 2 pairs or responses have no entropy" in caplog.text
+    assert "decided by code, or the judge tells none): 2; max_entropy" in caplog.text
     assert "max_entropy=0.1 drops none of them" in caplog.text
 
 

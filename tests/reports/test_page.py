@@ -135,7 +135,7 @@ def test_an_evaluation_is_left_out_of_a_trainings_figures(log, request_of):
     record = {**judgment_record(request_of("Evaluated."), judgment), "step": 2, "row": 0, "reward": 0.9}
     JudgmentLog(log).append([{**record, "mode": "eval"}])
     data = load_report(log)
-    assert (data.num_judgments, data.facts["evaluations"]) == (20, "1 judgments, left out")
+    assert (data.num_judgments, data.facts["evaluations"]) == (20, "1 judgment, left out")
     assert 0.9 not in data.rewards[3]
     JudgmentLog(log).append([{**record, "mode": "train"}])
     assert 0.9 in load_report(log).rewards[3]

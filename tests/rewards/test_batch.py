@@ -199,7 +199,7 @@ def test_a_named_column_that_is_missing_is_refused():
 
 
 def test_prompts_and_completions_must_be_as_many():
-    with pytest.raises(RowError, match=r"^got 2 prompts and 1 completions; expected as many of each$"):
+    with pytest.raises(RowError, match=r"^got 2 prompts and 1 completion; expected as many of each$"):
         requests_of(["Q"] * 2, ["A"])
 
 

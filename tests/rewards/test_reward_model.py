@@ -178,7 +178,7 @@ def test_the_unscored_get_the_mean_of_the_scored_counted_and_logged(caplog):
     batch = model.data_collator(rows_of("Q", "Q", "Q"))
     with caplog.at_level(logging.WARNING):
         assert scored(model, batch["input_ids"], ["e", "?", "c"]) == [1, 0.75, 0.5]
-    assert "1 of 3 responses could not be scored; they get the reward 0.75 (1 of 3 so far)" in caplog.text
+    assert "1 of 3 responses could not be scored, with the reward 0.75 instead (1 of 3 so far)" in caplog.text
     batch = model.data_collator(rows_of("Q", "Q"))
     assert scored(model, batch["input_ids"], ["?", "?"]) == [0.75, 0.75]  # the last mean there was
     assert (model.num_scored, model.num_unscored) == (2, 3)
@@ -188,8 +188,8 @@ def test_the_unscored_get_the_mean_of_the_scored_counted_and_logged(caplog):
 @pytest.mark.parametrize(
     ("on_unscored", "message"),
     [
-        ("mean", "1 of 1 responses could not be scored, and no response was scored yet, so there is no mean"),
-        ("raise", "1 of 1 responses could not be scored, and on_unscored is 'raise'"),
+        ("mean", "1 of 1 response could not be scored, and no response was scored yet, so there is no mean"),
+        ("raise", "1 of 1 response could not be scored, and on_unscored is 'raise'"),
     ],
 )
 def test_a_reward_is_never_invented(on_unscored, message):

@@ -178,7 +178,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back():
             await asyncio.sleep(0.001)
         waiting = asyncio.create_task(batcher.judge(graded("1", "2")))
         await asyncio.sleep(0.01)
-        with pytest.raises(QueueFullError, match="2 requests wait"):
+        with pytest.raises(QueueFullError, match="got 1 request beside 2 that wait"):
             await batcher.judge(graded("3"))
         assert batcher.retry_after_s >= 1
         judge.gate.set()

@@ -286,7 +286,7 @@ def test_criteria_with_options_are_left_out_with_a_word(tmp_path, caplog):
     rows = [{**row, "rubric": [warm, {"text": "It is short.", "weight": 1}], "labels": [1, 0]} for row in rows_of(6)]
     found = read_source(DataSource(path=write_rows(tmp_path / "rows.jsonl", rows)))
     assert {one.request.rubric.criteria for one in found} == {"It is short."}
-    assert f"{len(rows)} verdicts on criteria with options left out" in caplog.text
+    assert f"left out: {len(rows)} verdicts on criteria with options" in caplog.text
 
 
 def test_data_is_looked_for_in_the_data_folder_and_then_here(data_file, tmp_path, monkeypatch):
@@ -319,7 +319,7 @@ def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path, data_file
         ({"max_tokens": 10}, r"got no example of at most 10 tokens: the shortest of \d+ has \d+; raise max_tokens"),
         (
             {"validation_share": 0.999},
-            "got 24 labeled rows, all of them held out",
+            "got 24 labeled rows, all held out",
         ),
         ({"data": [few]}, r"got passes so low that none of \d+ labeled rows is taken"),
         ({"data": [tasks]}, "rows.jsonl: got no usable task in 24 rows; expected a reference_answer of two sentences"),

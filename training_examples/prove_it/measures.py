@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from prom_reward.data.rows import read_values
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.files import write_lines
 from prom_reward.judging.base import Judge
 from prom_reward.labeling.labeling import label
@@ -75,7 +75,7 @@ def measure_policies(
     if kinds[0] != kinds[1] or not known.keys() >= {key for key, _ in kinds[0]}:
         raise InputError(
             f"got {len(before)} answers before and {len(after)} after, of different prompts or samples among "
-            f"{len(tasks)} tasks; expected both policies' answers to the same prompts, in the same order"
+            f"{number_of(len(tasks), 'task')}; expected both policies' answers to the same prompts, in the same order"
         )
     out.mkdir(parents=True, exist_ok=True)
     asked = [known[answer.key] for answer in before]

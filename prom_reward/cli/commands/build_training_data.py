@@ -7,6 +7,7 @@ import typer
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_folder, print_json, stdout
+from prom_reward.errors import number_of
 from prom_reward.files import write_lines
 from prom_reward.training.construction.build import Row, build_set
 from prom_reward.training.construction.written import everyday_rows, preference_rows, read_tasks
@@ -55,4 +56,6 @@ def build_training_data(
     if as_json:
         print_json({"out": str(out), "rows": counts})
     else:
-        stdout.print("\n".join(f"{out / name}: {count} rows" for name, count in counts.items()), highlight=False)
+        stdout.print(
+            "\n".join(f"{out / name}: {number_of(count, 'row')}" for name, count in counts.items()), highlight=False
+        )

@@ -10,6 +10,7 @@ from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import distribution_bar, load_now, print_json, quiet_libraries, stderr, stdout
 from prom_reward.cli.parts.demo_training import show_training, train_policy
 from prom_reward.config import load_prometheus_judge
+from prom_reward.errors import number_of
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rewards.normalizers import UnitInterval
 from prom_reward.rubrics.rubric import Rubric
@@ -81,7 +82,7 @@ def _grade(judge: PrometheusJudge, rubric: Rubric, *, shows_table: bool) -> list
     if shows_table:
         bars = [distribution_bar(judgment.score_probs) for judgment in judgments]
         _show(rows, bars, title=f"{_QUESTION}  [{rubric.name}]")
-        stdout.print(f"{len(rows)} answers graded in {seconds:.1f} s.", highlight=False)
+        stdout.print(f"{number_of(len(rows), 'answer')} graded in {seconds:.1f} s.", highlight=False)
         _show_mistakes(judge.name, rows)
     return rows
 
@@ -110,7 +111,8 @@ def _show_mistakes(judge: str, rows: list[dict[str, Any]]) -> None:
     pairs = [(one, other) for one in good for other in bad if one is not None and other is not None]
     ordered = sum(one > other for one, other in pairs)
     order = (
-        f"The good one got more in {ordered} of {len(pairs)} pairs of a good and a bad answer: GRPO learns from that."
+        f"The good one got more in {ordered} of {number_of(len(pairs), 'pair')} of a good and a bad answer: GRPO "
+        "learns from that."
     )
     text = f"{named}\n{order}\n{judge} is a small judge for trying things out; `prom-reward judges` lists others.\n"
     stdout.print(text, highlight=False)

@@ -18,7 +18,7 @@ from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.formats import Kind
 from prom_reward.data.rows import count_rows
 from prom_reward.data.sources import is_hub_id
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.judging.base import Judge
 from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
 from prom_reward.labeling.dry_run import dry_run as try_out
@@ -271,7 +271,9 @@ class _Bar:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._progress.__exit__(kind, *rest)  # type: ignore[arg-type]  # handed on as it came
         if kind is KeyboardInterrupt:
-            text = f"stopped; {self._kept} rows are labeled in {self._out}: run the same command again to resume"
+            text = (
+                f"stopped; {number_of(self._kept, 'row')} labeled in {self._out}: run the same command again to resume"
+            )
             stderr.print(text, highlight=False, soft_wrap=True)
 
     def show(self, done: Progress) -> None:

@@ -19,7 +19,7 @@ from prom_reward.cli.parts.console import (
 )
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.rows import count_rows
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.labeling.labeling import label
 from prom_reward.reports.data import load_report
 from prom_reward.reports.difference import Difference, compare_with
@@ -97,15 +97,20 @@ def rejudge(
         print_json({"page": str(page), "matched": difference.num_matched, "rubrics": difference.to_dict()})
         return
     stdout.print(_table(difference))
-    stdout.print(f"{page}: {difference.num_matched} judgments beside their first ones", highlight=False, soft_wrap=True)
+    stdout.print(
+        f"{page}: {number_of(difference.num_matched, 'judgment')} beside their first ones",
+        highlight=False,
+        soft_wrap=True,
+    )
     unscored = again.num_judgments - again.num_scored
     if unscored:
         outcomes = ", ".join(f"{count} {name}" for name, count in again.outcomes.most_common())
         stderr.print(
-            f"{unscored} of {again.num_judgments} second judgments have no score ({outcomes})", highlight=False
+            f"without a score: {unscored:,} of {number_of(again.num_judgments, 'second judgment')} ({outcomes})",
+            highlight=False,
         )
     if difference.num_unmatched:
-        stderr.print(f"{difference.num_unmatched} judgments have no second one", highlight=False)
+        stderr.print(f"without a second one: {number_of(difference.num_unmatched, 'judgment')}", highlight=False)
 
 
 def _default_folder(source: Path) -> Path:

@@ -9,7 +9,7 @@ import typer
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_writable, print_json, stdout
 from prom_reward.cli.parts.estimates import Cell, show_fitting
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.reports.data import load_report
 from prom_reward.reports.overview.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.page import report_figures_json, report_page
@@ -87,8 +87,8 @@ def report(
     if rows := agreement_rows(data.pairs):
         _show_agreement(rows)
     outcomes = ", ".join(f"{count} {name}" for name, count in data.outcomes.most_common())
-    text = f"{target}: {data.num_judgments} judgments ({outcomes}), {len(data.judgments)} of them with their texts"
-    stdout.print(text, highlight=False, soft_wrap=True)
+    text = f"{target}: {number_of(data.num_judgments, 'judgment')} ({outcomes})"
+    stdout.print(f"{text}, {len(data.judgments):,} of them with their texts", highlight=False, soft_wrap=True)
     for file in data.missing:
         stdout.print(f"missing: {file}", highlight=False, soft_wrap=True)
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import Reminder, check_folder, print_json, quiet_libraries, stderr, stdout
 from prom_reward.cli.parts.training_lines import training_lines
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.settings.runs import TrainingRun
 from prom_reward.training.card import FEW, held_out_figures
@@ -165,9 +165,12 @@ def train_judge(
 def _show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float]) -> None:
     """Show what was learned, how well, and the next commands."""
     minutes = measures["seconds"] / 60
-    stdout.print(f"{out}: a judge trained on {len(sets.training)} examples in {minutes:.1f} min", soft_wrap=True)
+    stdout.print(
+        f"{out}: a judge trained on {number_of(len(sets.training), 'example')} in {minutes:.1f} min", soft_wrap=True
+    )
     if figures := held_out_figures(measures):
-        stdout.print(f"agreement with {len(sets.validation)} held-out labels, which also chose the checkpoint:")
+        labels = number_of(len(sets.validation), "held-out label")
+        stdout.print(f"agreement with {labels}, which also chose the checkpoint:")
         if len(sets.validation) < FEW:
             stderr.print(f"fewer than {FEW} labels are held out: these figures say little", highlight=False)
         table = Table()
@@ -177,7 +180,8 @@ def _show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float]) ->
             table.add_row(source, one["pearson"], one["spearman"])
         stdout.print(table)
     elif sets.validation:
-        text = f"no correlation on {len(sets.validation)} held-out examples: labels or scores are all the same"
+        examples = number_of(len(sets.validation), "held-out example")
+        text = f"no correlation on {examples}: labels or scores are all the same"
         stderr.print(text, highlight=False, soft_wrap=True)
     else:
         stderr.print("nothing was held out: measure the judge on labeled rows that it has not seen", soft_wrap=True)
@@ -222,4 +226,4 @@ def _show_sets(sets: ExampleSets) -> None:
         )
     stdout.print(table)
     if sets.num_too_long:
-        stderr.print(f"{sets.num_too_long} examples left out: longer than --max-tokens")
+        stderr.print(f"{number_of(sets.num_too_long, 'example')} left out: longer than --max-tokens")

@@ -25,7 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 
 if TYPE_CHECKING:
     from prom_reward.judging.base import Judge
@@ -164,7 +164,7 @@ def show_left_out(problems: Sequence[str], *, shown: int = 10) -> None:
     for problem in problems[:shown]:
         stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
     if len(problems) > shown:
-        stderr.print(f"... and {len(problems) - shown} more rows left out", highlight=False)
+        stderr.print(f"... and {number_of(len(problems) - shown, 'more row')} left out", highlight=False)
 
 
 def check_writable(path: Path, *, force: bool, source: Path | None = None, option: str = "--out") -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 from prom_reward.cli.parts.console import load_now, print_json, stderr, stdout
 from prom_reward.config import prompt_renderer
 from prom_reward.data.formats import KINDS
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, number_of
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.judge import PrometheusJudge
@@ -62,7 +62,9 @@ def show_dry_run(found: DryRun, prompt: str | None, *, as_json: bool) -> None:
     table.add_row("time", f"about {duration(found.seconds)} in one process")
     if timing:
         outcomes = ", ".join(f"{count} {name}" for name, count in timing.outcomes.items())
-        table.add_row("sample", f"{timing.num_requests} judgments at {timing.seconds_each:.2f} s each: {outcomes}")
+        table.add_row(
+            "sample", f"{number_of(timing.num_requests, 'judgment')} at {timing.seconds_each:.2f} s each: {outcomes}"
+        )
     stdout.print(table)
 
 
@@ -101,5 +103,5 @@ def _prompt(judge: PrometheusJudge, request: JudgeRequest) -> JudgePrompt | None
 def duration(seconds: float) -> str:
     """Return a time in words."""
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
+        return number_of(round(seconds), "second")
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import stdout
 from prom_reward.cli.parts.estimates import Cell, brief, show_fitting
+from prom_reward.errors import number_of
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.evaluation.checklists.criteria import CriteriaEvaluation
 from prom_reward.evaluation.evaluate import JudgeEvaluation
@@ -39,9 +40,9 @@ def _show_scores(name: str, evaluation: Evaluation) -> None:
     """Print a judge's figures beside the baselines'."""
     kinds = list(dict.fromkeys(kind for one in evaluation.measures.values() for kind in one))
     measures = {**evaluation.measures, "pearson, length held": evaluation.partial}
-    _show_measures(f"{name}: {evaluation.num_rows} rows", kinds, measures)
+    _show_measures(f"{name}: {number_of(evaluation.num_rows, 'row')}", kinds, measures)
     for outcome, count in evaluation.unscored.items():
-        stdout.print(f"{count} rows unscored: {outcome}")
+        stdout.print(f"{number_of(count, 'row')} unscored: {outcome}")
     _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
     if evaluation.groups:
         _show_groups(evaluation.groups)
@@ -65,19 +66,19 @@ def _show_pairs(name: str, evaluation: PairEvaluation) -> None:
         for label, one in {"all": evaluation, **evaluation.groups}.items():
             yield label, str(one.num_pairs), *map(cell, one.accuracy.values())
 
-    title = f"{name}: {evaluation.num_pairs} pairs, accuracy (ties half)"
+    title = f"{name}: {number_of(evaluation.num_pairs, 'pair')}, accuracy (ties half)"
     show_fitting(title, ("", "pairs", *evaluation.accuracy), rows)
     if evaluation.num_unscored:
-        stdout.print(f"{evaluation.num_unscored} pairs unscored")
+        stdout.print(f"{number_of(evaluation.num_unscored, 'pair')} unscored")
     _show_warnings(evaluation.accuracy.values())
 
 
 def _show_criteria(name: str, evaluation: CriteriaEvaluation) -> None:
     """Print a judge's figures on verdicts, then those of every group and of the criteria with the most verdicts."""
     kinds = list(dict.fromkeys(kind for one in evaluation.measures.values() for kind in one))
-    _show_measures(f"{name}: {evaluation.num_verdicts} verdicts on criteria", kinds, evaluation.measures)
+    _show_measures(f"{name}: {number_of(evaluation.num_verdicts, 'verdict')} on criteria", kinds, evaluation.measures)
     if evaluation.num_unscored:
-        stdout.print(f"{evaluation.num_unscored} verdicts on criteria that the judge could not tell")
+        stdout.print(f"{number_of(evaluation.num_unscored, 'verdict')} on criteria that the judge could not tell")
     _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
     shown = ("accuracy", "kappa", "tpr", "tnr", "auc", "ece")
     table = Table(title="by group and criterion", title_justify="left")

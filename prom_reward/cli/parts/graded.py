@@ -13,7 +13,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import distribution_bar, plain_json, print_json, show_left_out, stderr, stdout
 from prom_reward.data.rows import BrokenRow
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
 _NUM_SHOWN = 20
@@ -67,7 +67,9 @@ class GradedFile:
         if self._out is not None and self._file is not None:
             self._file.close()
             if kind is KeyboardInterrupt:
-                stderr.print(f"stopped; {self._out} has {self._num_written} rows", highlight=False, soft_wrap=True)
+                stderr.print(
+                    f"stopped; {self._out} has {number_of(self._num_written, 'row')}", highlight=False, soft_wrap=True
+                )
 
     def failure(self, where: str) -> InputError:
         """Name the rows that were left out, and return the error to raise if no row could be graded."""
@@ -101,7 +103,7 @@ class GradedFile:
             stderr.print(f"{where}: no response could be scored; `outcome` and `error` say why", soft_wrap=True)
             raise typer.Exit(1)
         if self._broken:
-            stderr.print(f"{where}: {len(self._broken)} rows left out, the others graded", soft_wrap=True)
+            stderr.print(f"{where}: {number_of(len(self._broken), 'row')} left out, the others graded", soft_wrap=True)
             raise typer.Exit(1)
 
     def _write(self, lines: list[dict[str, Any]]) -> None:
@@ -124,7 +126,7 @@ class GradedFile:
                 stdout.print(f"... and {self._num_written - len(self._shown)} more", highlight=False)
         means = ", ".join(f"{fmean(scores):.2f} by {name}" for name, scores in self._scores.items())
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
-        text = f"{where}: {self._num_written} judgments ({outcomes}); mean score {means or '-'}"
+        text = f"{where}: {number_of(self._num_written, 'judgment')} ({outcomes}); mean score {means or '-'}"
         console = stderr if self._out is None and self._as_lines else stdout
         console.print(f"{text}; written to {self._out}" if self._out else text, highlight=False, soft_wrap=True)
 

@@ -11,7 +11,7 @@ from prom_reward.cli.parts.console import progress_bar, stdout
 from prom_reward.cli.parts.estimates import Cell, show_fitting
 from prom_reward.config import load_judge
 from prom_reward.data.labels.labeled_rows import LabeledFile
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.evaluation.groups.cascade_replay import CascadePoint, replay_cascade
 from prom_reward.evaluation.groups.labeled_groups import LabeledGroup, labeled_groups
 from prom_reward.evaluation.groups.logged_judge import LoggedJudge, is_logged
@@ -72,7 +72,7 @@ def cascade_figures(
     found = replay_cascade(groups, _graded(cheap, groups), _graded(strong, groups))
     num_unscored = len(groups) - found.num_groups
     if shows:
-        _show_curves(f"{cheap.name}, then {strong.name}: {found.num_groups} groups", found.curves)
+        _show_curves(f"{cheap.name}, then {strong.name}: {number_of(found.num_groups, 'group')}", found.curves)
         _show_unscored(num_unscored)
     points = {by: [one.to_dict() for one in curve] for by, curve in found.curves.items()}
     counts = {"n": found.num_groups, "unscored": num_unscored}
@@ -104,7 +104,7 @@ def _show_methods(found: GroupEvaluation) -> None:
             counts = (f"{one.num_prompts:.0f}", _count(one.num_read), _count(one.num_written))
             yield name, *estimates, cell(one.pairs, digits=2), f"{one.ties:.2f}", flips, *counts
 
-    title = f"{found.judge}: {found.num_groups} groups, {found.num_answers} answers"
+    title = f"{found.judge}: {number_of(found.num_groups, 'group')}, {number_of(found.num_answers, 'answer')}"
     headings = ("", "tau", "gain", "best of n", "pairs", "ties", "flips", "prompts", "read", "written")
     show_fitting(title, headings, rows)
     stdout.print("prompts, tokens read and written: means for a group", soft_wrap=True)
@@ -136,4 +136,6 @@ def _shown(point: CascadePoint) -> str:
 
 def _show_unscored(count: int) -> None:
     if count:
-        stdout.print(f"{count} groups left out: no two answers of different labels were scored", soft_wrap=True)
+        stdout.print(
+            f"{number_of(count, 'group')} left out: no two answers of different labels were scored", soft_wrap=True
+        )

@@ -6,6 +6,7 @@ from typing import Any
 from prom_reward.cli.parts.console import stderr, stdout
 from prom_reward.cli.parts.dry_runs import duration
 from prom_reward.data.formats import KINDS
+from prom_reward.errors import number_of
 from prom_reward.labeling.assembly import Labeling
 from prom_reward.labeling.exports import Export
 
@@ -15,7 +16,9 @@ def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) ->
     for warning in found.warnings:
         stderr.print(warning, highlight=False, soft_wrap=True)
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items()))
-    labeled = f"{found.num_labeled:,} of {_rows(found.num_rows)} ({KINDS[found.kind]}) in {duration(seconds)}"
+    labeled = (
+        f"{found.num_labeled:,} of {number_of(found.num_rows, 'row')} ({KINDS[found.kind]}) in {duration(seconds)}"
+    )
     stdout.print(f"{found.labels}: {labeled}; {outcomes}", highlight=False, soft_wrap=True)
     if found.agreement:
         total = sum(found.agreement.values())
@@ -24,12 +27,13 @@ def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) ->
     for export in exports:
         dropped = ", ".join(f"{count} for {reason}" for reason, count in sorted(export.dropped.items())) or "none"
         swapped = f", {export.num_swapped} swapped" if export.num_swapped else ""
-        text = f"{export.path}: {_rows(export.num_written)}{swapped}; dropped: {dropped}"
+        text = f"{export.path}: {number_of(export.num_written, 'row')}{swapped}; dropped: {dropped}"
         stdout.print(text, highlight=False, soft_wrap=True)
     if found.num_problems:
         for problem in found.problems[:10]:
             stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
-        text = f"{_rows(found.num_problems)} left out, see {found.out / 'problems.jsonl'}; the others are labeled"
+        rows = number_of(found.num_problems, "row")
+        text = f"{rows} left out, see {found.out / 'problems.jsonl'}; the others are labeled"
         stderr.print(text, highlight=False, soft_wrap=True)
 
 
@@ -49,7 +53,3 @@ def labeling_summary(found: Labeling, exports: Sequence[Export]) -> dict[str, An
             for one in exports
         },
     }
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prom_reward.cli.parts.console import stderr
+from prom_reward.errors import number_of
 
 QUIET_S = 30.0
 """Seconds without a line after which `waiting` has one to say."""
@@ -32,7 +33,7 @@ class _Lines:
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.first, self.start, self.is_training = state.global_step, time.monotonic(), True
         begun = f"going on after step {self.first}" if self.first else "training"
-        self.say(f"{begun}: {state.max_steps} steps in all; the first one shows the speed ...")
+        self.say(f"{begun}: {number_of(state.max_steps, 'step')} in all; the first one shows the speed ...")
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.doing = f"step {state.global_step + 1} of {state.max_steps} is running"

@@ -8,7 +8,7 @@ from typing import Any
 from prom_reward.data.cells import is_missing
 from prom_reward.data.columns import Columns, shown_names, value_at
 from prom_reward.data.formats import Example
-from prom_reward.errors import RowError, near_miss
+from prom_reward.errors import RowError, near_miss, number_of
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.checklists.forms import written_criteria
@@ -162,7 +162,7 @@ def _in_order(given: Any, leaves: Sequence[Criterion]) -> dict[str, Any]:
         is_wrapped = isinstance(given, list | tuple) and len(given) == 1
         return {leaves[0].name: given[0] if is_wrapped else given}
     if not isinstance(given, list | tuple) or len(given) != len(leaves):
-        shown = f"{len(given)} verdicts" if isinstance(given, list | tuple) else repr(given)[:40]
+        shown = number_of(len(given), "verdict") if isinstance(given, list | tuple) else repr(given)[:40]
         raise RowError(f"got {shown} for {len(leaves)} criteria; expected one for each, null if there is none")
     return {leaf.name: value for leaf, value in zip(leaves, given, strict=True)}
 

@@ -27,7 +27,7 @@ from prom_reward.data.preferences import CountedVerdicts
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.data.spreading import spread_pairs
-from prom_reward.errors import InputError, RowError, check_flags
+from prom_reward.errors import InputError, RowError, check_flags, number_of
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.reading import AnyRubric, with_levels
 from prom_reward.types import GradingRequest, ScoreScale
@@ -156,8 +156,8 @@ def _off_scale_problem(errors: Sequence[OffScaleError], others: Sequence[float])
     """Say why a file is refused as a whole: its other labels may be on the wrong scale too."""
     scores, scale = [*(error.score for error in errors), *others], errors[0].scale
     return (
-        f"labels from {min(scores):g} to {max(scores):g}, of which {len(errors)} rows leave the scale {scale.low} to "
-        f"{scale.high}; expected labels on the rubric's scale: map them with --label-scale LOW-HIGH"
+        f"labels from {min(scores):g} to {max(scores):g}, outside the scale {scale.low} to {scale.high} in "
+        f"{number_of(len(errors), 'row')}; expected labels on the rubric's scale: map them with --label-scale LOW-HIGH"
     )
 
 

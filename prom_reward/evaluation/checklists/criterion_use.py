@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from prom_reward.answers import Judgment
 from prom_reward.data.labels.judged_rows import JudgedResponse
+from prom_reward.errors import number_of
 from prom_reward.evaluation.agreement import Floats, pearson, spearman
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.criterion import MET
@@ -67,7 +68,7 @@ def lint_use(rubrics: Sequence[AnyRubric], judged: Sequence[JudgedResponse]) -> 
 
 
 def _few(rubric: str, count: int) -> RubricFinding:
-    message = f"got {count} judged rows; expected at least {MIN_ROWS} to tell of their use"
+    message = f"got {number_of(count, 'judged row')}; expected at least {MIN_ROWS} to tell of their use"
     return RubricFinding(rule="few_rows", rubric=rubric, message=message)
 
 
@@ -89,7 +90,9 @@ def _alone(use: _Use, lengths: Floats, places: Sequence[str]) -> Iterator[Rubric
     decided = np.flatnonzero(~np.isnan(use.values))
     untold = [places[at] for at in np.flatnonzero(use.is_asked & np.isnan(use.values))]
     if len(untold) > len(decided):
-        yield use.finding("untold", f"could not be told in {len(untold)} of {use.is_asked.sum()} rows", untold)
+        yield use.finding(
+            "untold", f"could not be told in {len(untold)} of {number_of(use.is_asked.sum(), 'row')}", untold
+        )
     if len(decided) < MIN_ROWS:
         return
     values = use.values[decided]

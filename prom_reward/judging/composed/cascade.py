@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, TypeVar, get_args
 
 from prom_reward.answers import summed_counts
-from prom_reward.errors import ConfigError, WorkError, near_miss
+from prom_reward.errors import ConfigError, WorkError, near_miss, number_of
 from prom_reward.judging.asking.requests import parse_requests
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
@@ -245,7 +245,9 @@ class CascadeJudge(Judge):
                 chosen.append(group)
         if groups and not chosen and self.budget > 0 and self.max_calls != 0:
             why = "the budget is smaller than each group" if open_groups else "no group has two responses"
-            self._say_once("nothing goes to the strong judge: %s in a call of %s requests", why, str(len(requests)))
+            self._say_once(
+                "nothing goes to the strong judge: %s in a call of %s", why, number_of(len(requests), "request")
+            )
         return chosen
 
     def _say_once(self, message: str, *values: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prom_reward.errors import number_of
 from prom_reward.explorer.judged import Judged
 from prom_reward.explorer.links import condition, explorer_link
 from prom_reward.pages.text import shortened
@@ -62,7 +63,7 @@ def _flagged(judgments: Sequence[Judged]) -> Iterator[ReportFinding]:
         named = ", ".join(f"{name} {count:,}" for name, count in kinds.most_common())
         scores = [one.expected_score for one in flagged if one.expected_score is not None]
         mean = f"; their mean score is {np.mean(scores):.2f}" if scores else ""
-        detail = f"{len(flagged):,} judgments are on text that may address the judge ({named}){mean}."
+        detail = f"On text that may address the judge: {number_of(len(flagged), 'judgment')} ({named}){mean}."
         link = explorer_link(view="judgments", where="flag", sort="score", down="1")
         yield ReportFinding(title="Flagged responses", detail=detail, link=link, mood="fail")
 
@@ -70,7 +71,7 @@ def _flagged(judgments: Sequence[Judged]) -> Iterator[ReportFinding]:
 def _odd(row: RubricRow) -> Iterator[ReportFinding]:
     name = shortened(row.name, 40)
     if row.usual and row.usual[1] >= _CONSTANT:
-        detail = f"{row.usual[1]:.1%} of {row.count:,} judgments: it tells no response from another."
+        detail = f"{row.usual[1]:.1%} of {number_of(row.count, 'judgment')}: it tells no response from another."
         yield ReportFinding(title=f"{name} always gives {row.usual[0]}", detail=detail, link=row.link)
     elif row.length_correlation is not None and abs(row.length_correlation) >= _FOLLOWS_LENGTH:
         way = "longer" if row.length_correlation > 0 else "shorter"
@@ -105,7 +106,7 @@ def _repeated(data: ReportData) -> Iterator[ReportFinding]:
     large = sum(count for size, count in sizes.items() if size >= 2 * usual and size > 1)
     if large and large < len(members) / 4:
         link = explorer_link(view="groups", where=f"size >= {2 * usual}")
-        detail = f"{large:,} of {len(members):,} groups have at least {2 * usual} responses, the others {usual}."
+        detail = f"At least {2 * usual} responses: {large:,} of {len(members):,} groups; the others have {usual}."
         yield ReportFinding(
             title="A prompt twice in a batch" if data.is_training else "A repeated prompt", detail=detail, link=link
         )
@@ -113,8 +114,8 @@ def _repeated(data: ReportData) -> Iterator[ReportFinding]:
     middle = float(np.median(list(counts.values()))) if counts else 0.0
     often = {prompt: count for prompt, count in counts.items() if count > 2 * middle}
     if often and len(often) < len(counts) / 4:
-        least = min(often.values())
-        detail = f"{len(often):,} prompts stand in {least:,} groups or more, the middle one in {middle:.0f}."
+        least, many = min(often.values()), number_of(len(often), "prompt")
+        detail = f"In {number_of(least, 'group')} or more: {many}; the middle one in {middle:.0f}."
         yield ReportFinding(
             title="Repeated prompts", detail=detail, link=explorer_link(view="groups", where=f"seen >= {least}")
         )
@@ -125,7 +126,7 @@ def _contrary(data: ReportData) -> Iterator[ReportFinding]:
     if count:
         pairs = sum(data.agreement.values())
         link = explorer_link(view="judgments", where='pair == "disagrees"', sort="margin")
-        detail = f"{count:,} of {pairs:,} pairs; the most certain ones come first."
+        detail = f"{count:,} of {number_of(pairs, 'pair')}; the most certain ones come first."
         yield ReportFinding(title="Pairs whose order the judge turns round", detail=detail, link=link)
 
 

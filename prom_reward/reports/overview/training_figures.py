@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from prom_reward.errors import number_of
 from prom_reward.pages.plots import (
     BLUE,
     GRAY,
@@ -162,7 +163,7 @@ def _outcomes(data: ReportData) -> Figure | None:
         ]
         bars.append(Boxes(boxes=boxes, name=name, color=COLORS.get(name, FAILED)))
     unscored = data.num_judgments - data.outcomes["scored"] - data.outcomes["forced"]
-    note = f"{unscored:,} of {data.num_judgments:,} judgments have no score and gave no reward."
+    note = f"No score, and so no reward: {unscored:,} of {number_of(data.num_judgments, 'judgment')}."
     return Figure(
         title="Forced and unscored judgments over steps", note=note, plot=_steps(stacked(bars), "judgments not scored")
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prom_reward.errors import RowError
+from prom_reward.errors import RowError, number_of
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.batch import check_column
 from prom_reward.types import GradingRequest
@@ -79,7 +79,7 @@ def _column(columns: Mapping[str, Any], name: str | None, length: int) -> Sequen
     if name is None:
         return [None] * length
     if columns.get(name) is None:
-        raise RowError(f"column {name!r}: no such column; expected one with {length} values")
+        raise RowError(f"column {name!r}: no such column; expected one with {number_of(length, 'value')}")
     check_column(name, columns[name], length)
     values: Sequence[Any] = columns[name]
     return values

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import Protocol, runtime_checkable
 
+from prom_reward.errors import number_of
 from prom_reward.rewards.batch import JudgedBatch
 
 logger = logging.getLogger(__name__)
@@ -119,6 +120,6 @@ def _check(findings: object, num_judgments: int) -> None:
     for name, values in findings.columns.items():
         if len(values) != num_judgments:
             raise ValueError(
-                f"got {len(values)} values of {name!r}; expected one for each of {num_judgments} judgments"
+                f"got {len(values)} values of {name!r}; expected one for each of {number_of(num_judgments, 'judgment')}"
             )
         json.dumps(list(values))  # the judgment log is JSON

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Any
 
-from prom_reward.errors import RowError
+from prom_reward.errors import RowError, number_of
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.serving.service import JudgeService
@@ -49,7 +49,7 @@ def question_rubric(name: str, instructions: str, options: Sequence[str]) -> Rub
         RubricError: There are too many, or no instructions.
     """
     if len(options) < 2:
-        raise RowError(f"question {name!r:.40}: got {len(options)} options; expected at least two")
+        raise RowError(f"question {name!r:.40}: got {number_of(len(options), 'option')}; expected at least two")
     scale = ScoreScale(0, len(options) - 1)
     return Rubric(name=name, criteria=instructions, descriptions=dict(enumerate(options)), scale=scale)
 

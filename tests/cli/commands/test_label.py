@@ -266,7 +266,7 @@ def test_ctrl_c_says_how_to_go_on(run, judged, source, tmp_path):
     judged(script)
     done = run("label", source, *options(tmp_path, "--shard-size", "5"))
     assert done.status == 130
-    assert f"stopped; 15 rows are labeled in {tmp_path}/out: run the same command again to resume" in done.err
+    assert f"stopped; 15 rows labeled in {tmp_path}/out: run the same command again to resume" in done.err
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_labels_of_dialogues_are_shown_beside_their_first_ones(run, judged_by, r
 def test_second_judgments_without_a_score_are_counted(run, judged_by, log, tmp_path):
     judged_by(scripted_judge(lambda prompt: "Bad. [RESULT] 9"), command="commands.rejudge")
     done = run("rejudge", log, "--out", tmp_path / "again")
-    assert (done.status, "4 of 4 second judgments have no score (4 off_scale)" in done.err) == (0, True)
+    assert (done.status, "without a score: 4 of 4 second judgments (4 off_scale)" in done.err) == (0, True)
 
 
 def test_pairs_that_were_only_ranked_are_refused(run, rows_file, tmp_path):

@@ -95,7 +95,7 @@ def test_a_second_judge_is_compared_on_the_same_verdicts():
 
 def test_verdicts_and_scores_in_one_file_are_refused():
     scored = {"prompt": "Q", "response": "A", "rubric": "helpfulness", "score": 3}
-    with pytest.raises(InputError, match="1 rows with scores and 12 rows with verdicts"):
+    with pytest.raises(InputError, match=r"got rows with scores \(1\) and rows with verdicts on criteria \(12\)"):
         measured([*RIGHT, scored])
 
 

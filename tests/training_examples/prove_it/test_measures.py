@@ -135,7 +135,7 @@ def test_a_cache_answers_once_what_stands_in_several_folders(tmp_path):
 def test_answers_to_other_prompts_are_refused(tmp_path, after):
     with pytest.raises(InputError, match=r"^got 4 answers before and \d after, of different prompts or samples"):
         measured(tmp_path, after=after)
-    with pytest.raises(InputError, match="1 tasks; expected both policies' answers"):
+    with pytest.raises(InputError, match="1 task; expected both policies' answers"):
         measure_policies(TASKS[:1], BEFORE, AFTER, judges={}, out=tmp_path)
 
 

@@ -186,7 +186,7 @@ export class GroupView {
     const cards = members.map((member) => {
       const { content, note } = response(this.text("response", member.first), base && base !== member ? this.text("response", base.first) : null);
       const reward = table.number("reward", member.first);
-      const facts = [Number.isFinite(reward) && decimals(reward, 3), `${whole(table.number("length", member.first))} characters`, note].filter(Boolean).join(" · ");
+      const facts = [Number.isFinite(reward) && decimals(reward, 3), plural(table.number("length", member.first), "character"), note].filter(Boolean).join(" · ");
       const at = member.rows.get(table.category("rubric", this.open)) ?? member.first;
       return make("li", { class: this.isOpen(member) ? "open" : "" },
         make("h4", {}, make("button", { type: "button", class: "plain", "data-at": at, text: this.memberName(member) }), make("span", { class: "soft", text: ` ${facts}` })),

@@ -35,7 +35,7 @@ const togo = (some, same, wished) => (Number.isFinite(same.low) ? whole(moreFor(
 
 const note = (parts, picked) => [
   "95 % intervals by a bootstrap over prompts. Same score: accuracy; good found: TPR; bad found: TNR. Good is a score over the middle of the scale, or a criterion that is met.",
-  `Labels to go: until the interval of the same score is ± ${state.width || 5} points wide.`,
+  `Labels to go: until the interval of the same score is ± ${plural(state.width || 5, "point")} wide.`,
   parts.length > MAX_ROWS ? `${MAX_ROWS} of ${whole(parts.length)} rows.` : "",
   picked ? `${plural(picked, "label")} of rows that were picked as informative: on all rows the judge is likely better, so pick at random for figures.` : "",
 ].filter(Boolean).join(" ");

@@ -148,7 +148,7 @@ export class LabelView {
     const labeled = this.labels.labeled(), given = labeled.flatMap(({ met, score }) => (met ? met.map(([, verdict]) => verdict) : [score]));
     const unsure = given.filter((label) => label === NOT_SURE).length;
     const cut = this.table.numbers.cut ? ", texts that are shown in part left out" : "";
-    byId("label-progress").textContent = `${plural(given.length - unsure, "label")}, ${unsure} not sure, of ${whole(this.queue.length)} rows${cut}`;
+    byId("label-progress").textContent = `${plural(given.length - unsure, "label")}, ${unsure} not sure, of ${plural(this.queue.length, "row")}${cut}`;
     byId("save").disabled = !labeled.some(({ met, score }) => !met && score !== NOT_SURE);
     byId("save-verdicts").disabled = !labeled.some(({ met }) => met?.some(([, verdict]) => verdict !== NOT_SURE));
     byId("save-verdicts").hidden = !this.queue.some((at) => this.isChecklist(at)) && !labeled.some(({ met }) => met);
