@@ -56,7 +56,8 @@ def load_judge(
         CascadeJudge or PanelJudge for a file with the key `cascade` or `panel`.
 
     Raises:
-        ConfigError: The judge or a setting is unknown; the message names the near miss.
+        ConfigError: The judge or a setting is unknown (the message names the near miss), or the judge's folder holds no
+            model.
         ModelLoadError: With `check`, the weights cannot be loaded.
     """
     check_flags(check=check)

@@ -48,7 +48,7 @@ class MissingPackageError(WorkError):
 
 
 class ModelLoadError(WorkError):
-    """A model's weights or tokenizer cannot be loaded."""
+    """A model's weights or tokenizer cannot be loaded, and the caller's files are not to blame."""
 
 
 class ServerGoneError(WorkError):

@@ -9,8 +9,7 @@ from prom_reward.engines.model.source import (
     DEVICE_TYPES,
     check_adapter_folder,
     device_name_error,
-    lacks_config,
-    load_error,
+    folder_error,
     require_int8,
     resolve_path,
 )
@@ -85,8 +84,7 @@ def check_weights(config: JudgeConfig) -> None:
     """Look at the folders of weights and adapter.
 
     Raises:
-        ConfigError: The adapter is neither a folder with an adapter nor a hub id.
-        ModelLoadError: The model's folder holds no model.
+        ConfigError: The model's folder holds no model, or the adapter is neither a folder with one nor a hub id.
         MissingPackageError: The weights are to be loaded in int8, and bitsandbytes is not installed.
     """
     if config.url is not None:
@@ -94,8 +92,8 @@ def check_weights(config: JudgeConfig) -> None:
     if config.quantization == "int8" and config.engine == "transformers":
         require_int8()
     path = resolve_path(config.model)
-    if not config.gguf_file and lacks_config(path):
-        raise load_error(path, config.model, OSError())
+    if not config.gguf_file and (wrong := folder_error(path, config.model)):
+        raise wrong
     if config.adapter:
         _check_adapter(config.adapter)
 

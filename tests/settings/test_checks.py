@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
+from prom_reward.errors import ConfigError, MissingPackageError
 from prom_reward.settings.checks import check_device, check_weights
 from prom_reward.settings.resolution import judge_config
 
@@ -95,7 +95,7 @@ def test_a_driver_is_known_by_its_device_file_or_its_library(monkeypatch):
 
 
 def test_a_folder_without_a_model_is_refused_before_torch_is_imported(tmp_path):
-    with pytest.raises(ModelLoadError, match=r"a folder without config\.json"):
+    with pytest.raises(ConfigError, match=r"a folder without config\.json"):
         check_weights(judge_config(str(tmp_path)))
     check_weights(judge_config(str(tmp_path), url=URL))
     code = f"""
@@ -110,4 +110,4 @@ for settings in ({{"model": {str(tmp_path)!r}}}, {{"preset": "smollm2-135m", "ad
 print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["ModelLoadError", "ConfigError", "ConfigError", "False"]
+    assert done.stdout.split() == ["ConfigError", "ConfigError", "ConfigError", "False"]

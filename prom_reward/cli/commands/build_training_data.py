@@ -40,14 +40,16 @@ def build_training_data(
     Example: `prom-reward build-training-data --tasks configs/everyday_tasks.jsonl --out constructed`
     """
     check_folder(out)
+    written: dict[str, list[Row]] = {}
+    if tasks is not None:
+        written["train/everyday"] = everyday_rows(read_tasks(tasks), repeats=3, seed=seed)
+    if pairs is not None:
+        written["train/pairs"] = preference_rows(pairs, num_pairs=150, seed=seed)
     files: dict[str, list[Row]] = {}
     for side, number in (("train", num_questions), ("held_out", num_held_out)):
         built = build_set(wordnet, num_questions=number, held_out=side == "held_out", seed=seed)
         files |= {f"{side}/{name}": rows for name, rows in built.named().items()}
-    if tasks is not None:
-        files["train/everyday"] = everyday_rows(read_tasks(tasks), repeats=3, seed=seed)
-    if pairs is not None:
-        files["train/pairs"] = preference_rows(pairs, num_pairs=150, seed=seed)
+    files |= written
     for name, rows in files.items():
         path = out / f"{name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)

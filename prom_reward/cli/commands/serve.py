@@ -115,6 +115,8 @@ def serve(
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
     rubrics = load_rubric(rubric) if rubric is not None else ()
     options.check_judge(judge, overrides)  # before the port is taken
+    if audit_judge is not None:
+        options.check_judge(audit_judge, {})
     limits = BatchLimits(
         max_wait_s=max_wait_ms / 1000,
         max_batch=min(max_batch, max_queue),
@@ -123,17 +125,18 @@ def serve(
         max_group_wait_s=max_group_wait,
     )
     loaded = load_judge(judge, **overrides)
-    second = [AuditJudge(judge=load_judge(audit_judge))] if audit_judge is not None else []
+    second = [load_judge(audit_judge)] if audit_judge is not None else []
     with listen(host, port) as listening:
         if log is not None:
             JudgmentLog(log)  # one that cannot be written is refused before the judge is loaded
-        load_now(loaded)
+        for one in (loaded, *second):
+            load_now(one)
         service = JudgeService(
             loaded,
             rows=RowReader(rubrics=rubrics, include_reasoning=include_reasoning),
             rule=RewardRule(normalizer=resolve_normalizer(normalizer), score=score),
             limits=limits,
-            observers=second,
+            observers=[AuditJudge(judge=one) for one in second],
             log_path=log,
             read_rubrics=None if rubric is None else lambda: load_rubric(rubric),
         )

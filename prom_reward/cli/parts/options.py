@@ -111,7 +111,7 @@ def check_judge(judge: Any, settings: Mapping[str, Any], *, runs_here: bool = Tr
         runs_here: Whether its device is this machine's.
 
     Raises:
-        ConfigError, ModelLoadError: A setting, a folder or the device is wrong.
+        ConfigError: A setting, a folder or the device is wrong.
     """
     if composed := composed_config(judge):
         for one in composed.judges:

@@ -34,8 +34,8 @@ def attach_adapter(model: Any, source: ModelSource, *, trainable: bool = False) 
     """Return a peft model of a loaded base model and the source's LoRA adapter (safetensors only).
 
     Raises:
-        ConfigError: The adapter's folder holds no safetensors.
-        ModelLoadError: The adapter cannot be loaded or does not fit.
+        ConfigError: The adapter's folder holds no safetensors, or damaged files, or layers that the model has not.
+        ModelLoadError: The hub does not give the adapter, or its matrices have other shapes.
     """
     return _attached(model, _checked_folder(model, source), trainable=trainable)
 
@@ -62,7 +62,7 @@ def adapter_folder(source: ModelSource) -> str:
     """Return the local folder of a source's adapter in safetensors; of a hub id only files without pickles are fetched.
 
     Raises:
-        ConfigError: The folder holds no adapter in safetensors.
+        ConfigError: There is no such folder, or it holds no adapter in safetensors.
         ModelLoadError: The adapter is neither a local folder nor on the hub.
     """
     from huggingface_hub import snapshot_download

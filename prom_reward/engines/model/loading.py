@@ -13,7 +13,7 @@ from prom_reward.engines.model.hub import is_local_only
 from prom_reward.engines.model.memory import check_fits
 from prom_reward.engines.model.sessions import rng_kept
 from prom_reward.engines.model.source import ModelSource, load_error, require_int8, resolve_path, weights_path
-from prom_reward.errors import ModelLoadError
+from prom_reward.errors import ConfigError, ModelLoadError
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +39,10 @@ def load_model(source: ModelSource) -> LoadedModel:
     """Load weights and tokenizer, in eval mode and without gradients.
 
     Raises:
-        ModelLoadError: They are neither a local folder nor on the hub, or cannot be read.
+        ModelLoadError: The hub gives none, or a library fails to load them.
         MissingPackageError: `package:NAME` or bitsandbytes is not installed.
-        ConfigError: The device does not exist here, its memory is too small, or the adapter's folder holds no
-            safetensors.
+        ConfigError: Local files are missing or damaged, the device does not exist here, its memory is too small, or the
+            adapter's folder holds no safetensors.
     """
     device = own_device(present_device(source.device))
     dtype = resolve_dtype(source.dtype, device, quantization=source.quantization)
@@ -89,7 +89,7 @@ def _converted(tokenizer: Any, source: ModelSource) -> Any:
         converted = _from_pretrained(PreTrainedTokenizerFast, source, {})
         converted.bos_token = converted.convert_ids_to_tokens(tokenizer.bos_token_id)
         converted.eos_token = converted.convert_ids_to_tokens(tokenizer.eos_token_id)
-    except (ModelLoadError, TypeError, AttributeError) as error:
+    except (ConfigError, ModelLoadError, TypeError, AttributeError) as error:
         raise ModelLoadError(
             f"got {type(tokenizer).__name__} as the tokenizer of {source.model!r}; expected a folder with "
             "tokenizer.json: give one with tokenizer="

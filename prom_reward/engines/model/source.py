@@ -93,10 +93,28 @@ def _inside(name: str) -> str:
     return name
 
 
-def lacks_config(path: str) -> bool:
-    """Whether a path is a folder with neither a model's configuration nor an adapter."""
+def folder_error(path: str, shown: str) -> ConfigError | None:
+    """Return the error to raise for a path without a model or an adapter; None if it may have one, or is a hub id."""
     folder = Path(path)
-    return folder.is_dir() and not (folder / "config.json").exists() and not any(folder.glob("adapter_*"))
+    if not folder.exists():
+        expected = "a folder with a model, or a hub id (owner/name)"
+        return ConfigError(f"cannot load {shown!r}: no such folder; expected {expected}") if _is_place(path) else None
+    if not folder.is_dir() or (folder / "config.json").exists() or any(folder.glob("adapter_*")):
+        return None
+    if (folder / "checkpoints").is_dir():
+        return ConfigError(
+            f"cannot load {shown!r}: got the folder of a training that has not ended; run the same "
+            "`prom-reward train-judge` again: it goes on after its last checkpoint"
+        )
+    return ConfigError(
+        f"cannot load {shown!r}: got a folder without config.json; expected one as save_pretrained writes it "
+        "(config.json, model.safetensors, tokenizer.json)"
+    )
+
+
+def _is_place(name: str) -> bool:
+    """Whether a name can only be a path: a hub id has one slash at most, and begins with neither a slash nor a dot."""
+    return name.startswith(("/", ".", "~")) or name.count("/") > 1
 
 
 def check_adapter_folder(folder: str | Path) -> None:
@@ -110,21 +128,19 @@ def device_name_error(name: str | None) -> ConfigError:
     return ConfigError(f"got device={name!r}; expected cpu, cuda, mps, xpu or one like cuda:1")
 
 
-def load_error(path: str, shown: str, error: Exception) -> ModelLoadError:
-    """Return the error to raise if weights, a tokenizer or an adapter cannot be loaded from a path."""
-    if lacks_config(path):
-        if (Path(path) / "checkpoints").is_dir():
-            return ModelLoadError(
-                f"cannot load {shown!r}: got the folder of a training that has not ended; run the same "
-                "`prom-reward train-judge` again: it goes on after its last checkpoint"
-            )
-        return ModelLoadError(
-            f"cannot load {shown!r}: got a folder without config.json; expected one as save_pretrained writes it "
-            "(config.json, model.safetensors, tokenizer.json)"
-        )
-    if Path(path).exists() or not isinstance(error, OSError | ValueError):
+def load_error(path: str, shown: str, error: Exception) -> ConfigError | ModelLoadError:
+    """Return the error to raise if weights, a tokenizer or an adapter cannot be loaded from a path.
+
+    It is a ConfigError if local files are missing or damaged, and a ModelLoadError if the hub gives none, or a library
+    fails otherwise.
+    """
+    if wrong := folder_error(path, shown):
+        return wrong
+    is_local = Path(path).exists()
+    if is_local or not isinstance(error, OSError | ValueError):
         first_line = str(error).strip().partition("\n")[0]
-        return ModelLoadError(f"cannot load {shown!r}: {type(error).__name__}: {first_line}")
+        kind = ModelLoadError if isinstance(error, ImportError | RuntimeError) or not is_local else ConfigError
+        return kind(f"cannot load {shown!r}: {type(error).__name__}: {first_line}")
     return ModelLoadError(
         f"the weights of {shown!r} are neither a local folder nor in the hub's cache, and the hub gave none; "
         "give a local folder with model=, log in to the hub if they are gated, or use the judge 'smollm2-135m', "

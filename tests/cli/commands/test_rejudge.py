@@ -4,18 +4,7 @@ import pytest
 
 from prom_reward import label
 from prom_reward.cli.commands import rejudge
-from prom_reward.rewards.judgment_log import JudgmentLog, judgment_record
 from tests.labeling.label_inputs import scripted_judge
-
-
-@pytest.fixture
-def log(tmp_path, request_of):
-    """A judgment log of four responses, all with a 1."""
-    requests = [request_of(f"Answer {number}.") for number in range(4)]
-    judged = zip(requests, scripted_judge(lambda prompt: "Bad. [RESULT] 1").grade(requests), strict=True)
-    path = tmp_path / "judgments.jsonl"
-    JudgmentLog(path).append({"step": 0, "row": at, **judgment_record(*one)} for at, one in enumerate(judged))
-    return path
 
 
 def by_number(prompt):

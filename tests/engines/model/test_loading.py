@@ -133,7 +133,13 @@ def test_missing_bitsandbytes_is_named_with_its_pip_command(monkeypatch, tiny_fo
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("model", ["/no/such/folder", "kaist-ai/prometheus-7b-v1.0"])
+@pytest.mark.parametrize("model", ["/no/such/folder", "./folder", "a/folder/inside"])
+def test_a_folder_that_does_not_exist_is_named(model):
+    with pytest.raises(ConfigError, match=f"^cannot load '{model}': no such folder; expected a folder with a model"):
+        load_model(source_of(model))
+
+
+@pytest.mark.parametrize("model", ["gpt2", "kaist-ai/prometheus-7b-v1.0"])
 def test_without_hub_and_weights_the_judge_that_works_offline_is_named(model):
     with pytest.raises(ModelLoadError) as caught:
         load_model(source_of(model))
@@ -144,14 +150,14 @@ def test_without_hub_and_weights_the_judge_that_works_offline_is_named(model):
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
-    with pytest.raises(ModelLoadError) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_model(source_of(tmp_path))
     assert str(caught.value) == (
         f"cannot load {str(tmp_path)!r}: got a folder without config.json; expected one as save_pretrained writes it "
         "(config.json, model.safetensors, tokenizer.json)"
     )
     (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(ModelLoadError, match="a training that has not ended; run the same"):
+    with pytest.raises(ConfigError, match="a training that has not ended; run the same"):
         load_model(source_of(tmp_path))
 
 
@@ -168,14 +174,14 @@ def test_a_folder_without_a_model_is_named(tmp_path):
 )
 def test_a_damaged_file_is_one_line_that_names_folder_and_reason(broken, name, content, reason):
     folder = broken(name, content)
-    with pytest.raises(ModelLoadError) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_model(source_of(folder))
     assert str(caught.value).startswith(f"cannot load {str(folder)!r}: {reason}")
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_gguf_file_is_named(tiny_folder):
-    with pytest.raises(ModelLoadError, match=r"FileNotFoundError: .*nothing\.gguf"):
+    with pytest.raises(ConfigError, match=r"FileNotFoundError: .*nothing\.gguf"):
         load_model(source_of(tiny_folder, gguf_file="nothing.gguf"))
 
 
