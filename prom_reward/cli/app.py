@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from prom_reward import __version__
+from prom_reward.pages.text import visible
 
 COMMANDS = {
     "demo": "Grade six answers of known quality, then train SmolLM2-135M with GRPO for a few steps, offline.",
@@ -43,11 +44,9 @@ def load_command(name: str) -> Any:
 class _LazyGroup(TyperGroup):
     """Lists commands from COMMANDS and imports the one that is run or completed."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: TyperCommand(name, help=line) for name, line in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
@@ -78,13 +77,23 @@ def _shared(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
 ) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PlainFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("prom_reward").setLevel(logging.DEBUG if debug else logging.WARNING)
     if debug:
         return
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
     warnings.simplefilter("ignore")  # other libraries' deprecations are no news for a user of this command
+
+
+class _PlainFormatter(logging.Formatter):
+    """Writes what hides or reorders text, or steers a terminal, as code points."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's line."""
+        return visible(super().format(record))
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -21,6 +21,11 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(_code_point, text)
 
 
+def json_escaped(text: str) -> str:
+    """Return a JSON text of the same value in which characters that hide or reorder others are written as escapes."""
+    return _HIDDEN.sub(_json_escape, text)
+
+
 def writable(text: str) -> str:
     """Return the text with lone surrogates alone written as code points: UTF-8 has none."""
     return _SURROGATE.sub(_code_point, text)
@@ -33,3 +38,8 @@ def shortened(text: str, size: int) -> str:
 
 def _code_point(found: re.Match[str]) -> str:
     return f"\\u{{{ord(found[0]):x}}}"
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

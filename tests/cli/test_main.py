@@ -68,6 +68,12 @@ def test_wrong_usage_is_status_2(run, arguments):
     assert arguments[-1] in shown.err or arguments[-2] in shown.err
 
 
+@pytest.mark.parametrize(("arguments", "meant"), [(("grad",), "grade"), (("rubrics", "lnt"), "lint")])
+def test_a_mistyped_command_is_answered_with_the_near_one(run, arguments, meant):
+    shown = run(*arguments)
+    assert (shown.status, f"Did you mean '{meant}'?" in shown.err) == (2, True)
+
+
 def test_bad_input_is_one_line_and_status_2(run):
     shown = run(*ONE, "--judge", "smollm2-135")
     assert (shown.status, shown.out) == (2, "")
@@ -117,3 +123,15 @@ def test_debug_shows_where_it_went_wrong(judged_by, monkeypatch, caplog):
 def test_the_package_runs_as_a_module() -> None:
     shown = subprocess.check_output([sys.executable, "-m", "prom_reward", "--version"], text=True)
     assert shown == f"prom-reward {prom_reward.__version__}\n"
+
+
+def test_a_log_line_shows_hidden_characters_as_code_points():
+    script = (
+        "import logging, sys\n"
+        "from prom_reward.cli.main import main\n"
+        "sys.argv = ['prom-reward', 'judges', '--json']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "logging.getLogger('prom_reward').warning('%s: left out', 'a\\x1b[2Jb')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stderr == "a\\u{1b}[2Jb: left out\n"

@@ -1,7 +1,9 @@
+import json
+
 import pytest
 from hypothesis import given, strategies as st
 
-from prom_reward.pages.text import shortened, visible
+from prom_reward.pages.text import json_escaped, shortened, visible
 
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 
@@ -10,6 +12,13 @@ any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 def test_any_text_can_be_written_as_utf_8(text):
     assert visible(text).encode("utf-8").decode("utf-8") == visible(text)
     assert visible(visible(text)) == visible(text)
+
+
+@given(st.text())
+def test_json_stays_the_same_value_without_a_hidden_character(text):
+    escaped = json_escaped(json.dumps(text, ensure_ascii=False))
+    assert json.loads(escaped) == text
+    assert visible(escaped) == escaped
 
 
 @pytest.mark.parametrize(

@@ -20,22 +20,41 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TaskID,
-    TextColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
 
 from prom_reward.errors import InputError, number_of
+from prom_reward.pages.text import visible
 
 if TYPE_CHECKING:
     from prom_reward.judging.base import Judge
 
-# What is printed comes from files, judges and users: brackets and colons in it are no markup, nor emoji codes.
-stdout = Console(markup=False, emoji=False)
-stderr = Console(markup=False, emoji=False, stderr=True)
+
+class _PlainConsole(Console):
+    """Shows text of files, judges and users as it is: what hides or reorders it, or steers a terminal, as code points.
+
+    Brackets and colons in it are no markup, nor emoji codes.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return text to print, also of the cells and titles of tables."""
+        return super().render_str(visible(text), **options)
+
+
+stdout = _PlainConsole(markup=False, emoji=False)
+stderr = _PlainConsole(markup=False, emoji=False, stderr=True)
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _LINE_S = 30.0  # between two lines of progress in a log
+
+
+class _Description(ProgressColumn):
+    """What a task does."""
+
+    def render(self, task: Task) -> Text:
+        """Return the description of a task."""
+        return Text(visible(task.description))
 
 
 class _Rate(ProgressColumn):
@@ -104,7 +123,7 @@ def _line(task: Task) -> str:
 def progress_bar() -> Progress:
     """Return a progress bar on standard error, with rate and time left."""
     return _LoggedProgress(
-        TextColumn("{task.description}", markup=False),
+        _Description(),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),

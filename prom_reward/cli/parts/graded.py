@@ -14,6 +14,7 @@ from rich.table import Table
 from prom_reward.cli.parts.console import distribution_bar, plain_json, print_json, show_left_out, stderr, stdout
 from prom_reward.data.rows import BrokenRow
 from prom_reward.errors import InputError, number_of
+from prom_reward.pages.text import json_escaped
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
 _NUM_SHOWN = 20
@@ -111,7 +112,8 @@ class GradedFile:
         if self._file is None:
             self._file = sys.stdout if self._out is None else self._out.open("w", encoding="utf-8")
         text = "".join(json.dumps(plain_json(line), ensure_ascii=False, default=str) + "\n" for line in lines)
-        self._file.write(text.encode("utf-8", "replace").decode())
+        text = text.encode("utf-8", "replace").decode()
+        self._file.write(json_escaped(text) if self._out is None else text)  # standard output may be a terminal
         self._file.flush()
 
     def _summary(self) -> dict[str, Any]:

@@ -162,11 +162,11 @@ def test_one_response_that_cannot_be_scored_is_status_1(run, judged_by):
     assert re.search(r"- +│ +│ engine_failed .*the server is gone", shown.out)
 
 
-def test_a_table_shows_text_in_brackets_as_it_is_and_what_cannot_be_written_as_a_question_mark(run, judged_by):
-    judged_by(PrometheusJudge(ScriptedEngine(["It says [/INST] and [red] \ud800. [RESULT] 4"])))
+def test_a_table_shows_text_in_brackets_as_it_is_and_hidden_characters_as_code_points(run, judged_by):
+    judged_by(PrometheusJudge(ScriptedEngine(["It says [/INST] and [red] \ud800 \x1b[31m \u202e. [RESULT] 4"])))
     done = run("grade", *ONE)
     assert done.status == 0
-    assert "It says [/INST] and [red] ?." in done.out
+    assert r"It says [/INST] and [red] \u{d800} \u{1b}[31m \u{202e}." in done.out
 
 
 def test_limit_grades_the_first_rows(run, tiny, rows_file):

@@ -59,6 +59,25 @@ def test_what_is_printed_is_no_markup(capsys):
     assert "auditing a [/task]" in captured.err
 
 
+def test_what_steers_a_terminal_or_reorders_text_is_printed_as_code_points(capsys):
+    hidden = "a\x1b[31m\u202eb\x9b"
+    table = Table(hidden, title=hidden, caption=hidden)
+    table.add_row(hidden)
+    for console in (stdout, stderr):
+        console.print(table)
+        console.print(hidden, soft_wrap=True)
+        console.rule(hidden)
+    with progress_bar() as progress:
+        progress.add_task(hidden, total=1)
+    captured = capsys.readouterr()
+    shown = r"a\u{1b}[31m\u{202e}b\u{9b}"
+    assert (captured.out.count(shown), captured.err.count(shown)) == (
+        6,
+        8,
+    )  # a task is told when it begins and when it ends
+    assert not set(captured.out + captured.err) & {"\x1b", "\u202e", "\x9b"}
+
+
 def refused(message):
     return pytest.raises(InputError, match=f"^{re.escape(message)}$")
 
