@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def train_adapter(
         callbacks: transformers' `TrainerCallback`s; without one nothing is printed.
 
     Returns:
-        The last validation measures.
+        The last validation measures, and `seconds`, the time of this run's steps: none if all were done before.
 
     Raises:
         InputError: The folder holds checkpoints of another recipe.
@@ -70,21 +71,23 @@ def train_adapter(
         )
         trainer.remove_callback(PrinterCallback)  # both write to standard output
         trainer.remove_callback(ProgressCallback)
-        _train(trainer, last, takes_best=bool(validation))
+        took = _train(trainer, last, takes_best=bool(validation))
         measures = trainer.evaluate() if validation else {}
     save_adapter(trainer.model, run.out, {**stamp, "measures": measures})
-    return dict(measures)
+    return {**measures, **took}
 
 
-def _train(trainer: Any, last: Path | None, *, takes_best: bool) -> None:
-    """Train to the end; if the training had finished, load its adapter."""
+def _train(trainer: Any, last: Path | None, *, takes_best: bool) -> dict[str, float]:
+    """Train to the end and return the seconds; if the training had finished, load its adapter and return nothing."""
     import peft
 
     ended = finished_checkpoint(last, trainer.args.max_steps, takes_best=takes_best) if last else None
-    if ended is None:
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
-    else:
+    if ended is not None:
         peft.set_peft_model_state_dict(trainer.model, peft.load_peft_weights(str(ended), device="cpu"))
+        return {}
+    start = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    return {"seconds": time.monotonic() - start}
 
 
 def _recipe(

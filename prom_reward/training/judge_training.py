@@ -1,6 +1,5 @@
 """Trains a judge: joins data, prompts, model and trainer."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -100,9 +99,8 @@ class JudgeTraining:
             callbacks: transformers' `TrainerCallback`s; without one nothing is printed.
 
         Returns:
-            The last validation measures, and the seconds that training took.
+            See `prom_reward.training.adapter.train_adapter`.
         """
-        start = time.monotonic()
         stamp: dict[str, Any] = {
             "base": self.model.model,
             "judge": self._judge_settings(),
@@ -119,7 +117,7 @@ class JudgeTraining:
         run = replace(self.run, start=self.model) if self.model.adapter else self.run
         measures = train_adapter(loaded, sets.training, sets.validation, run, stamp, callbacks=callbacks)
         write_card(run.out, stamp, measures, num_held_out=len(sets.validation))
-        return {**measures, "seconds": time.monotonic() - start}
+        return measures
 
     def _judge_settings(self) -> dict[str, Any]:
         """Return the settings that `load_judge` needs besides the adapter; a local base model by its absolute path."""

@@ -159,15 +159,21 @@ def train_judge(
     if as_json:
         print_json({"out": str(out), **_counts(sets), **measures})
     else:
-        _show_result(out, sets, measures)
+        _show_result(out, sets, measures, first_step=lines.first)
 
 
-def _show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float]) -> None:
-    """Show what was learned, how well, and the next commands."""
-    minutes = measures["seconds"] / 60
-    stdout.print(
-        f"{out}: a judge trained on {number_of(len(sets.training), 'example')} in {minutes:.1f} min", soft_wrap=True
-    )
+def _show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float], *, first_step: int) -> None:
+    """Show what was learned, how well, and the next commands.
+
+    Args:
+        out: The judge's folder.
+        sets: The examples.
+        measures: Those of `train_adapter`.
+        first_step: The steps that an earlier run had done, if this one trained.
+    """
+    after = f" after step {first_step}" if first_step else ""
+    took = f" in {measures['seconds'] / 60:.1f} min{after}" if "seconds" in measures else "; it had finished before"
+    stdout.print(f"{out}: a judge trained on {number_of(len(sets.training), 'example')}{took}", soft_wrap=True)
     if figures := held_out_figures(measures):
         labels = number_of(len(sets.validation), "held-out label")
         stdout.print(f"agreement with {labels}, which also chose the checkpoint:")

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import pytest
 import yaml
@@ -138,7 +139,12 @@ def test_a_finished_training_is_run_again_to_its_end(run, rows_file, recipe, tmp
     options = ("--config", recipe(trainer=trainer), "--rubric", "helpfulness", "--out", tmp_path / "judge")
     first, again = (run("train-judge", rows_file(*ROWS), *options) for _ in range(2))
     assert (first.status, again.status) == (0, 0), again.err
+    assert re.search(r"a judge trained on \d+ examples in \d+\.\d min$", first.out, re.MULTILINE)
+    assert re.search(r"a judge trained on \d+ examples; it had finished before$", again.out, re.MULTILINE)
     assert "next: prom-reward evaluate" in again.out
+    shutil.rmtree(tmp_path / "judge" / "checkpoints" / "checkpoint-2")
+    resumed = run("train-judge", rows_file(*ROWS), *options)
+    assert re.search(r"a judge trained on \d+ examples in \d+\.\d min after step 1$", resumed.out, re.MULTILINE)
 
 
 def test_the_end_is_told_in_words(run, rows_file, recipe, tmp_path):
