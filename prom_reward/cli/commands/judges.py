@@ -116,7 +116,8 @@ def _show_served(judge: ServedJudge, as_json: bool) -> None:
         typer.echo(json.dumps({"url": judge.source.url, "served_judge": facts}, indent=2))
         return
     stdout.print(f"{judge.name} of a `prom-reward serve` at {judge.source.url}; it grades and compares whole requests")
-    stdout.print(f"judge: {judge.fingerprint}", soft_wrap=True)
+    guard = "on" if judge.guard else "off"
+    stdout.print(f"guard: {guard}; all settings that can change a judgment: `fingerprint` with --json", soft_wrap=True)
 
 
 def _yes(is_so: bool) -> str:

@@ -103,6 +103,9 @@ def test_every_listed_judge_can_be_given_back_as_settings(run):
 
 def test_a_prom_reward_serve_is_found(run):
     with served_url() as (url, service):
-        assert service.judge.fingerprint in run("judges", "--check", url).out.replace("\n", "")
+        shown = run("judges", "--check", url).out
         found = json.loads(run("judges", "--check", url, "--json").out)
-    assert found["served_judge"]["name"] == "scripted"
+    assert "scripted of a `prom-reward serve`" in shown
+    assert "guard: on; all settings that can change a judgment: `fingerprint` with --json" in shown
+    assert service.judge.fingerprint not in shown
+    assert found["served_judge"] == {"name": "scripted", "fingerprint": service.judge.fingerprint, "guard": True}
