@@ -39,7 +39,7 @@ class Estimate:
     p_value: float | None = None
     """Two-sided bootstrap p-value of 0, for differences."""
     undefined: str | None = None
-    """Why there is no value, or no interval."""
+    """Why there is no value, or no interval though one was asked for."""
     warning: str | None = None
     """Why the interval should not be relied on."""
 
@@ -169,7 +169,7 @@ def _bootstrapped(
     drawn = _resampled(statistic, clusters, resamples, seed)
     if drawn is None:
         why = "no interval: all rows are of one question, or most resamples are constant"
-        return Estimate(value, undefined=why), None
+        return Estimate(value, undefined=why if resamples else None), None
     low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
     num_clusters = len(set(clusters))
     few = f"interval from {number_of(num_clusters, 'question')}; expected at least {MIN_CLUSTERS}"

@@ -1,6 +1,6 @@
 """The HTML page of an evaluation: figures with intervals and baselines, plots, and the largest errors."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -85,15 +85,16 @@ def evaluation_page(found: JudgeEvaluation, *, title: str = "") -> str:
         against=found.against,
         gaps=[(_NAMES.get(name, name), gap) for name, gap in found.difference.items()],
         figures=[*score_figures(rows), *pair_figures(pairs)],
-        worst=_worst(judgments),
+        worst=_worst(judgments, without={at for at, row in enumerate(found.rows) if not row.has_answer}),
         worst_link=explorer_link(view="judgments", sort="miss", down="1"),
     )
 
 
-def _worst(judgments: Sequence[Judged]) -> list[tuple[str, Judged]]:
-    """Return the judgments furthest from their labels, each with the link to its row."""
+def _worst(judgments: Sequence[Judged], without: Container[int]) -> list[tuple[str, Judged]]:
+    """Return the judgments furthest from their labels, without those of some rows, each with the link to its row."""
     numbers = {group: number for number, group in enumerate(dict.fromkeys(one.group for one in judgments), start=1)}
-    labeled = [(abs(one.error), at, one) for at, one in enumerate(judgments, start=1) if one.error is not None]
+    measured = [(at, one) for at, one in enumerate(judgments, start=1) if one.row not in without]
+    labeled = [(abs(one.error), at, one) for at, one in measured if one.error is not None]
     furthest = sorted(labeled, key=lambda found: (-found[0], found[1]))[:_NUM_WORST]
     return [(explorer_link(view="groups", group=str(numbers[one.group]), at=str(at)), one) for _, at, one in furthest]
 

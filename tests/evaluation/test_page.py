@@ -52,6 +52,18 @@ def test_it_shows_figures_intervals_baselines_and_plots():
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](?!data:)", html)
 
 
+def test_an_answer_that_is_none_is_not_among_the_furthest_from_the_labels():
+    far = {"instruction": "Is it of quality 5?", "response": "N/A", "score": 1}
+    html = page([*rows(3), far])
+    [furthest] = re.findall(r'<section id="worst">.*?</section>', html, re.DOTALL)
+    assert furthest.count("<li>") == 3
+    assert far["instruction"] not in furthest
+    assert "with empty and placeholder answers, which are left out here" in furthest
+    answered = page([*rows(3), {**far, "response": "quality 4"}])
+    assert "placeholder answers, which" not in answered
+    assert answered.count("Is it of quality 5?</span></li>") == 1
+
+
 def test_few_questions_a_second_judge_and_groups():
     html = page(rows(6), against=judge("other"), columns=LabelColumns(group="part"))
     assert "interval from 6 questions" in html

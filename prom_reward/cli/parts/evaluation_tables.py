@@ -43,7 +43,7 @@ def _show_scores(name: str, evaluation: Evaluation) -> None:
     _show_measures(f"{name}: {number_of(evaluation.num_rows, 'row')}", kinds, measures)
     for outcome, count in evaluation.unscored.items():
         stdout.print(f"{number_of(count, 'row')} unscored: {outcome}")
-    _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
+    _show_warnings(one for estimates in measures.values() for one in estimates.values())
     if evaluation.groups:
         _show_groups(evaluation.groups)
 
@@ -115,7 +115,12 @@ def _show_measures(title: str, kinds: Sequence[str], measures: Mapping[str, Mapp
 
 def _show_warnings(estimates: Iterable[Estimate]) -> None:
     found = list(estimates)
-    for reason in dict.fromkeys(one.undefined for one in found if one.undefined):
-        stdout.print(f"- is undefined ({reason})", soft_wrap=True)
+    for why in dict.fromkeys(_undefined(one) for one in found if one.undefined):
+        stdout.print(why, soft_wrap=True)
     for warning in dict.fromkeys(one.warning for one in found if one.warning):
         stdout.print(f"warning: {warning}", soft_wrap=True)
+
+
+def _undefined(estimate: Estimate) -> str:
+    """Return the note on a figure that the table shows as -, or without an interval."""
+    return f"- is undefined ({estimate.undefined})" if estimate.value is None else str(estimate.undefined)

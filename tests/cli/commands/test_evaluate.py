@@ -289,10 +289,23 @@ def test_an_interval_from_few_questions_is_named(run, judged_by, good, rows_file
     assert "warning: interval from 4 questions" in run("evaluate", rows_file(*ROWS), "--resamples", "20").out
 
 
+def test_a_note_explains_only_what_the_table_shows(run, judged_by, good, constant, rows_file):
+    judged_by(good, constant, command="commands.evaluate")
+    asked = [{**one, "instruction": "One question?"} for one in ROWS]
+    alone = run("evaluate", rows_file(*asked)).out
+    assert "\nno interval: all rows are of one question" in alone
+    assert "- is undefined" not in alone
+    assert " - " not in alone
+    flat = run("evaluate", rows_file(*ROWS), "--resamples", "0").out
+    assert re.search(r"pearson +│ +- +│", flat)
+    assert "\n- is undefined (all scores, or all labels, are the same)" in flat
+
+
 def test_rows_without_an_answer_are_shown_apart(run, judged_by, good, rows_file):
     judged_by(good, command="commands.evaluate")
     done = run("evaluate", rows_file(*ROWS, {**ROWS[0], "response": "N/A"}), "--resamples", "0")
     assert "good: 20 rows" in done.out
+    assert "no interval" not in done.out  # none was asked for
     assert (
         "empty or placeholder answers, in no other figure: 1 of 21 rows, 0 scored; mean absolute error undefined"
         in done.out
