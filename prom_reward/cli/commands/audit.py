@@ -87,7 +87,7 @@ def audit(
     loaded = load_prometheus_judge(named, **settings, sampling={"seed": seed})
     load_now(loaded)
     with progress_bar() as progress:
-        task = progress.add_task(f"auditing {loaded.name}", total=0)
+        task = progress.add_task(f"auditing {loaded.name}", total=None)
         total = 0
 
         def start(count: int) -> None:

@@ -15,7 +15,6 @@ import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
@@ -55,6 +54,14 @@ class _Description(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Return the description of a task."""
         return Text(visible(task.description))
+
+
+class _Count(ProgressColumn):
+    """Finished items, of how many if that is known."""
+
+    def render(self, task: Task) -> Text:
+        """Return the count of a task."""
+        return Text(f"{task.completed:.0f}" if task.total is None else f"{task.completed:.0f}/{task.total:.0f}")
 
 
 class _Rate(ProgressColumn):
@@ -101,6 +108,9 @@ class _LoggedProgress(Progress):
         return self
 
     def __exit__(self, *error: Any) -> None:
+        for task in self.tasks:
+            if task.total is None and error[0] is None:
+                self.update(task.id, total=task.completed)  # now it is known
         super().__exit__(*error)
         if self._reminder is not None:
             self._reminder.__exit__(*error)
@@ -117,7 +127,10 @@ class _LoggedProgress(Progress):
 
 
 def _line(task: Task) -> str:
-    return f"{task.description}: {task.completed:.0f}" + (f" of {task.total:.0f}" if task.total else "")
+    """Return how far a task is, for a log; one of unknown length that begins has no count yet."""
+    if not task.total:
+        return f"{task.description}: {task.completed:.0f}" if task.completed else f"{task.description} ..."
+    return f"{task.description}: {task.completed:.0f} of {task.total:.0f}"
 
 
 def progress_bar() -> Progress:
@@ -125,7 +138,7 @@ def progress_bar() -> Progress:
     return _LoggedProgress(
         _Description(),
         BarColumn(),
-        MofNCompleteColumn(),
+        _Count(),
         _Rate(),
         TimeRemainingColumn(),
         console=stderr,

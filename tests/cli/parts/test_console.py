@@ -1,5 +1,6 @@
 import re
 import time
+from contextlib import suppress
 
 import pytest
 from rich.progress import Task
@@ -41,6 +42,20 @@ def test_a_log_gets_a_line_at_the_start_and_now_and_then(capsys, monkeypatch):
             time.sleep(0.01)
     assert lines[0] == "auditing: 0 of 9"
     assert set(lines) == {"auditing: 0 of 9", "auditing: 4 of 9"}
+
+
+def test_a_task_of_unknown_length_is_counted_without_a_question_mark(capsys):
+    with progress_bar() as progress:
+        task = progress.add_task("grading", total=None)
+        progress.advance(task, 4)
+        assert progress.columns[2].render(progress.tasks[0]).plain == "4"
+    begun, ended = capsys.readouterr().err.splitlines()
+    assert begun == "grading ..."
+    assert " 4/4 " in ended
+    with suppress(KeyboardInterrupt), progress_bar() as progress:
+        progress.advance(progress.add_task("grading", total=None), 4)
+        raise KeyboardInterrupt
+    assert "4/4" not in capsys.readouterr().err
 
 
 def test_what_is_printed_is_no_markup(capsys):
