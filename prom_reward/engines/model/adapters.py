@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from prom_reward.engines.model.adapter_stamp import STAMP_FILE, read_stamp, weights_digest
 from prom_reward.engines.model.hub import is_local_only
 from prom_reward.engines.model.lora import merge_plain_lora
+from prom_reward.engines.model.quietly import quiet_loading
 from prom_reward.engines.model.source import (
     ADAPTER_WEIGHTS,
     ModelSource,
@@ -53,7 +54,8 @@ def _attached(model: Any, folder: str, *, trainable: bool = False) -> Any:
     import peft
 
     try:
-        return peft.PeftModel.from_pretrained(model, folder, is_trainable=trainable, use_safetensors=True)
+        with quiet_loading():
+            return peft.PeftModel.from_pretrained(model, folder, is_trainable=trainable, use_safetensors=True)
     except LOAD_ERRORS as error:
         raise load_error(folder, folder, error) from error
 

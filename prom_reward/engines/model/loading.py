@@ -11,6 +11,7 @@ from prom_reward.engines.model.adapters import LOAD_ERRORS, adapter_folder, atta
 from prom_reward.engines.model.devices import own_device, present_device, resolve_dtype
 from prom_reward.engines.model.hub import is_local_only
 from prom_reward.engines.model.memory import check_fits
+from prom_reward.engines.model.quietly import quiet_loading
 from prom_reward.engines.model.sessions import rng_kept
 from prom_reward.engines.model.source import ModelSource, load_error, require_int8, resolve_path, weights_path
 from prom_reward.errors import ConfigError, ModelLoadError
@@ -124,8 +125,9 @@ def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, An
     options = {**options, "trust_remote_code": source.trust_remote_code}
     options |= {"revision": source.revision} if source.revision else {}
     try:
-        path = weights_path(source)
-        return auto_class.from_pretrained(path, **options, local_files_only=is_local_only(path))
+        with quiet_loading():
+            path = weights_path(source)
+            return auto_class.from_pretrained(path, **options, local_files_only=is_local_only(path))
     except LOAD_ERRORS as error:
         raise load_error(path, source.model, error) from error
 
