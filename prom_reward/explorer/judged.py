@@ -39,7 +39,7 @@ class Judged:
     """One judgment with its request; long texts are cut."""
 
     row: int
-    """The row, counted from 0, or the step of a training, counted from 1."""
+    """The row, counted from 0, or the step of a training, counted from 1: 0 if no trainer told it."""
     group: str
     """A key that the responses to one prompt share: those of a step, of a row, or of all rows with this prompt."""
     side: str

@@ -99,7 +99,7 @@ def table_of(judgments: Sequence[Judged], *, is_training: bool) -> Table:
     sizes, seen = _sizes(judgments)
     numbers = {name: [rounded(read(one)) for one in judgments] for name, read in NUMBERS.items()}
     numbers |= {
-        "step" if is_training else "row": [one.row + (not is_training) for one in judgments],
+        "step" if is_training else "row": [(one.row or None) if is_training else one.row + 1 for one in judgments],
         "group": [code + 1 for code in codes],
         "advantage": [rounded(value) for value in advantages(judgments)],
         "size": [sizes[one.group] for one in judgments],

@@ -174,8 +174,9 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
         data.count(one)
         data.count_step(one)
         selection.offer(one)
-    steps = f"{len(data.step_outcomes):,}"
-    data.facts = {"judge": ", ".join(sorted(judges - {""})), **_rubrics_and_date(data, path), "steps": steps}
+    data.facts = {"judge": ", ".join(sorted(judges - {""})), **_rubrics_and_date(data, path)}
+    if data.has_steps:
+        data.facts["steps"] = f"{len(data.step_outcomes):,}"
     if num_evaluated:
         data.facts["evaluations"] = f"{number_of(num_evaluated, 'judgment')}, left out"
     return data

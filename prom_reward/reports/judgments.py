@@ -92,7 +92,7 @@ def logged_judgment(record: Mapping[str, Any], rank: int = 0) -> Judged:
         record: The line.
         rank: The process that wrote it.
     """
-    step = int(record.get("step") or 0) + 1
+    step = 0 if record.get("step") is None else int(record["step"]) + 1
     row = record.get("row")
     fields = judgment_fields(record)
     return Judged(

@@ -56,7 +56,8 @@ def report_page(
         is_training=data.is_training,
         is_live=is_live,
         can_label=True,
-        kind="Training report" if data.is_training else "Labeling report",
+        kind=_kind(data),
+        has_steps=data.has_steps,
         title=data.title,
         facts=list(data.facts.items()),
         cards=_cards(data, len(shown)),
@@ -104,6 +105,12 @@ def report_figures_json(data: ReportData) -> dict[str, Any]:
         "missing": data.missing,
         "pairwise_accuracy": {row.group: row.to_dict() for row in agreement_rows(data.pairs)},
     }
+
+
+def _kind(data: ReportData) -> str:
+    if not data.is_training:
+        return "Labeling report"
+    return "Training report" if data.has_steps else "Report of a judgment log"
 
 
 def _cards(data: ReportData, num_shown: int) -> list[Card]:
@@ -155,10 +162,11 @@ def _agreement_cards(data: ReportData) -> list[Card]:
 def _reward_cards(data: ReportData) -> list[Card]:
     curve = reward_curve(data)
     if not curve:
-        return [Card("–", "reward", "the log holds no training step's reward", "warn")]
+        step = "training step's " if data.has_steps else ""
+        return [Card("–", "reward", f"the log holds no {step}reward", "warn")]
     first, last = ends(curve)
     if len(curve) == 1:
-        return [Card(f"{last:.3f}", "mean reward", "of one step")]
+        return [Card(f"{last:.3f}", "mean reward", "of one step" if data.has_steps else "of calls without a trainer")]
     return [Card(f"{last:.3f}", f"mean reward of the last {span(curve)}", f"{last - first:+.3f} against the first")]
 
 

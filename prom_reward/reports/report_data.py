@@ -53,7 +53,7 @@ class ReportData:
     pairs: list[JudgedPair] = field(default_factory=list)
     """All scored pairs."""
     rewards: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """A training's rewards by step, from 1."""
+    """A training's rewards by step, from 1; those of calls without a trainer by 0, as in what follows."""
     step_outcomes: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """A training's outcomes by step."""
     step_lengths: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -72,13 +72,20 @@ class ReportData:
     """The rubrics whose text is known, by name."""
     judgments: list[Judged] = field(default_factory=list)
     """The judgments with texts, in order."""
-    _responses: set[tuple[int, str, str]] = field(default_factory=set, init=False, repr=False)
-    """A training's responses so far: step, group and name."""
+    _responses: dict[tuple[int, str, str], set[str]] = field(
+        default_factory=lambda: defaultdict(set), init=False, repr=False
+    )
+    """A training's responses so far, by step, group and name: the rubrics by which they were judged."""
 
     @property
     def scale(self) -> tuple[float, float]:
         """The ends of the rubrics' scale; 1 and 5 if nothing shows it."""
         return (min(self.labels), max(self.labels)) if len(self.labels) > 1 else (1, 5)
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether a trainer told the steps of a training; what is logged without one are calls."""
+        return self.is_training and self.step_outcomes.keys() != {0}
 
     @property
     def num_scored(self) -> int:
@@ -111,10 +118,13 @@ class ReportData:
             self.step_scores[one.rubric][one.row].append(one.expected_score)
         if one.entropy is not None:
             self.step_entropies[one.row].append(one.entropy)
-        name = (one.row, one.group, one.member)
-        if one.member and name in self._responses:
+        rubrics = self._responses[one.row, one.group, one.member]
+        if not one.row and one.rubric in rubrics:
+            rubrics.clear()  # another call names its responses alike
+        is_counted = bool(one.member and rubrics)
+        rubrics.add(one.rubric)
+        if is_counted:
             return
-        self._responses.add(name)
         self.step_lengths[one.row].append(one.length)
         if one.reward is not None:
             self.rewards[one.row].append(one.reward)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from prom_reward import PrometheusReward
 from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
 from prom_reward.pages.packing import ALPHABET
@@ -128,6 +129,21 @@ def test_a_training_shows_its_reward_over_steps(log):
     assert page.index("mean reward of the last step") < page.index("</strong><span>judgments")
     assert table(page)["size"] == 20
     assert table(page)["numbers"]["step"] == [step for step in range(1, 6) for _ in range(4)]
+
+
+def test_a_log_that_no_trainer_wrote_has_no_steps(tmp_path, request_of):
+    reward = PrometheusReward(scripted_judge(), "helpfulness", log_path=tmp_path / "calls.jsonl")
+    for _ in range(2):
+        reward(prompts=["Question?"] * 3, completions=["a", "b", "c"])
+    data = load_report(tmp_path / "calls.jsonl")
+    assert (data.num_judgments, data.has_steps, "steps" in data.facts) == (6, False, False)
+    assert training_figures(data) == []
+    assert len(data.rewards[0]) == 6
+    page = report_page(data)
+    assert "Report of a judgment log" in page
+    assert "of calls without a trainer" in page
+    assert "Over the training" not in page
+    assert "step" not in table(page)["numbers"]
 
 
 def test_an_evaluation_is_left_out_of_a_trainings_figures(log, request_of):

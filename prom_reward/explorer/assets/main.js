@@ -109,7 +109,8 @@ announce("all texts can be searched");
 document.documentElement.dataset.ready = "texts";
 
 const showLive = () => {
-  byId("live").textContent = `live, step ${whole(table.number("step", table.size - 1))}: reload for the figures`;
+  const step = table.number("step", table.size - 1);
+  byId("live").textContent = `live, ${Number.isFinite(step) ? `step ${whole(step)}` : plural(table.size, "judgment")}: reload for the figures`;
 };
 if (stream) showLive();
 for await (const batch of stream ?? []) {

@@ -206,7 +206,7 @@ def _confidence(data: ReportData) -> Figure | None:
 
 
 def _outcomes(data: ReportData) -> Figure | None:
-    if data.is_training or data.outcomes.keys() <= {"scored"}:
+    if data.has_steps or data.outcomes.keys() <= {"scored"}:
         return None
     counts = data.outcomes.most_common()
     marks = [

@@ -35,8 +35,8 @@ _MAX_DOTS = 1_000
 
 
 def training_figures(data: ReportData) -> list[Figure]:
-    """Return the figures of a training, reward first; one without data is left out."""
-    if not data.is_training:
+    """Return the figures of a training, reward first; one without data is left out, and all if there are no steps."""
+    if not data.has_steps:
         return []
     made = [
         _rewards(data),

@@ -64,3 +64,11 @@ def test_steps_of_a_training_stand_beside_each_other(run, tmp_path, request_of):
     done = run("report", log, "--since", 2, "--against", log)
     assert done.status == 2
     assert "got both --against and --since" in done.err
+
+
+def test_calls_without_a_trainer_have_no_steps_to_compare(run, tmp_path, request_of):
+    log = tmp_path / "judgments.jsonl"
+    [judgment] = scripted_judge().grade([request_of("Yes.")])
+    JudgmentLog(log).append([{"step": None, "call": "a", "row": 0, **judgment_record(request_of("Yes."), judgment)}])
+    done = run("report", log, "--since", 2)
+    assert (done.status, "got --since 2 and calls without a trainer, which have no steps" in done.err) == (2, True)

@@ -52,6 +52,18 @@ def test_judgments_of_a_running_training_appear(browser, tmp_path):
         assert errors(browser) == []
 
 
+def test_calls_without_a_trainer_have_no_steps(browser, tmp_path):
+    log = write_log(tmp_path / "whole.jsonl", steps=1)
+    with watched(browser, tmp_path) as address:
+        browser.get(f"{address}#view=groups&group=1")
+        wait(browser, "document.getElementById('live').textContent === 'waiting for judgments'")
+        (tmp_path / "judgments.jsonl").write_text(log.read_text(encoding="utf-8").replace('"step": 0', '"step": null'))
+        wait(browser, "document.querySelector('#group h2')?.textContent === 'Group 1'")
+        assert "live, 24 judgments" in texts(browser, "#live")[0]
+        assert "against the mean" in texts(browser, ".matrix tbody th")
+        assert errors(browser) == []
+
+
 def test_axe_finds_nothing_on_a_live_page_before_and_after_judgments(browser, seen_as, axe, tmp_path):
     seen_as(390, "light")
     with watched(browser, tmp_path) as address:

@@ -54,7 +54,7 @@ export class GroupView {
     const shown = make("div", { class: "text prompt-text", dir: "auto", tabindex: "0", role: "region", "aria-label": "Prompt" }, ...plain(words));
     return make("div", { class: "group-head" },
       make("button", { type: "button", class: "back", text: "‹ Groups", onclick: () => go({ group: "", at: "" }) }),
-      make("h2", { text: `${capital(nameOf(table, at))}, group ${table.numbers.group[at]}` }),
+      make("h2", { text: capital([nameOf(table, at), `group ${table.numbers.group[at]}`].filter(Boolean).join(", ")) }),
       make("p", { class: "soft" }, facts, repeats ? " · " : "", repeats), shown, this.reference(at));
   }
 
@@ -86,7 +86,7 @@ export class GroupView {
       make("thead", {}, head),
       make("tbody", {}, ...body,
         ...line("reward", this.isTraining ? "reward" : "score, 0 to 1", (value) => decimals(value, 3)),
-        ...line("advantage", "advantage", (value) => make("span", { class: "advantage" }, make("span", { text: signed(value) }),
+        ...line("advantage", "step" in table.numbers ? "advantage" : "against the mean", (value) => make("span", { class: "advantage" }, make("span", { text: signed(value) }),
           make("i", { class: value < 0 ? "below" : "above", style: `--size: ${(50 * Math.abs(value || 0)) / largest}%` }))),
         ...line("length", "characters", (value) => whole(value)))));
   }

@@ -76,8 +76,9 @@ export class GroupList {
   }
 }
 
-// "step 12" or "row 12".
-export const nameOf = (table, at) => ("step" in table.numbers ? `step ${table.numbers.step[at]}` : `row ${table.numbers.row[at]}`);
+// "step 12", "row 12", or "" for a call that no trainer made.
+export const nameOf = (table, at) => ["step", "row"].filter((name) => Number.isFinite(table.number(name, at)))
+  .map((name) => `${name} ${table.number(name, at)}`).join("");
 
 const rangeOf = (values) => {
   let low = 0, high = 1;

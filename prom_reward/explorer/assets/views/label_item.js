@@ -11,7 +11,7 @@ const textBox = (title, content) => make("section", {}, make("h2", { text: title
 
 export const itemTexts = (table, labels, at) => {
   const reference = labels.text("reference", at);
-  return make("div", { class: "label-texts" }, textBox(`Prompt, ${nameOf(table, at)}`, plain(labels.text("prompt", at))),
+  return make("div", { class: "label-texts" }, textBox(["Prompt", nameOf(table, at)].filter(Boolean).join(", "), plain(labels.text("prompt", at))),
     reference ? textBox("Reference answer", plain(reference)) : null, textBox("Response", response(labels.text("response", at)).content));
 };
 
