@@ -14,6 +14,7 @@ import numpy as np
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import Floats, spearman
+from prom_reward.files import replacing
 from prom_reward.reports.training_folder import LOG_FILE, load_curves, summarize_curves
 
 _SAME = 1e-9
@@ -63,15 +64,13 @@ def forget_records_from(path: Path, step: int) -> None:
     """Drop the records from a step on, and an incomplete last line; a training resumed there logs them again.
 
     Raises:
-        InputError: The file is no judgment log, or cannot be written.
+        InputError: The file is no judgment log, or cannot be read.
+        WorkError: It cannot be written.
     """
-    kept = path.with_name(f"{path.name}.tmp")
     try:
-        with path.open("rb") as old, kept.open("wb") as new:
-            new.writelines(line for line in old if line.endswith(b"\n") and json.loads(line)["step"] < step)
-        kept.replace(path)
+        with path.open("rb") as old, replacing(path) as new:
+            new.writelines(line.decode() for line in old if line.endswith(b"\n") and json.loads(line)["step"] < step)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        kept.unlink(missing_ok=True)
         raise InputError(
             f"{path}: its records before step {step} cannot be kept ({type(error).__name__}: {error}); "
             "expected a judgment log with steps: move it away, or give another path"

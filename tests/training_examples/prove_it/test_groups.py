@@ -78,13 +78,15 @@ def test_a_resumed_training_forgets_what_it_will_log_again(tmp_path):
     log.append({"step": step, "row": row} for step in range(4) for row in range(2))
     with path.open("a") as file:
         file.write('{"step": 4, "ro')  # the process was killed here
+    (tmp_path / "log.jsonl.tmp").write_text("another process's")
     forget_records_from(path, 2)
     assert read(path) == [{"step": step, "row": row} for step in range(2) for row in range(2)]
     log.append([{"step": 2, "row": 0}])
     assert len(read(path)) == 5
     forget_records_from(path, 0)
     assert read(path) == []
-    assert [one.name for one in tmp_path.iterdir()] == ["log.jsonl"]
+    assert {one.name for one in tmp_path.iterdir()} == {"log.jsonl", "log.jsonl.tmp"}
+    assert (tmp_path / "log.jsonl.tmp").read_text() == "another process's"
 
 
 @pytest.mark.parametrize("line", ["no record", '{"row": 1}', '{"step": null}', "[1]"])
