@@ -77,9 +77,9 @@ def _shared(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
 ) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_PlainFormatter("%(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    plain = logging.StreamHandler()
+    plain.setFormatter(_PlainFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[plain])
     logging.getLogger("prom_reward").setLevel(logging.DEBUG if debug else logging.WARNING)
     if debug:
         return

@@ -73,7 +73,7 @@ def write_requests(source: str | Path, rows: Path, rubrics: tuple[AnyRubric, ...
         raise InputError(f"{source}: {problems[0] if problems else 'it has no judgments'}")
     notes = [_edited(given[name], digests[name]) for name in sorted(given.keys() & names)]
     if given.keys() & names and (others := sorted(names - given.keys())):
-        notes.append(f"{', '.join(others)} stay as they were; a rubric of another name grades every response")
+        notes.append(f"as before: {', '.join(others)}; a rubric of another name grades every response")
     return WrittenRows(edited=[f"{source}: {one}" for one in notes if one], left_out=problems)
 
 

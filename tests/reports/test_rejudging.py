@@ -70,7 +70,7 @@ EDITED = replace(OWN, criteria="Is it edited?")
 def test_an_edited_rubric_under_an_old_name_is_named(log, tmp_path, rubric, digest, said):
     source = log({"rubric": "own", "rubric_digest": digest}, {"rubric": "helpfulness"})
     *edited, kept = write_requests(source, tmp_path / "rows.jsonl", (rubric,)).edited
-    assert "helpfulness stay as they were; a rubric of another name grades every response" in kept
+    assert "as before: helpfulness; a rubric of another name grades every response" in kept
     assert len(edited) == bool(said)
     assert all(part in line for line in edited for part in said)
 

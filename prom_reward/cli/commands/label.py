@@ -283,7 +283,7 @@ class _Bar:
             self._counts[names.get(outcome, "failed")] += count
         self._kept += done.num_rows
         shown = ", ".join(f"{self._counts[name]} {name}" for name in ("scored", "forced", "failed"))
-        self._progress.update(self._task, advance=done.num_rows, description=f"labeling ({shown})")
+        self._progress.update(self._task, advance=done.num_rows, description=f"labeling (judgments: {shown})")
 
 
 def _show_dry_run(run: LabelingRun, judge: Judge, overrides: dict[str, Any], as_json: bool) -> None:

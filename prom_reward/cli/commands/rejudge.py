@@ -125,5 +125,5 @@ def _table(difference: Difference) -> Table:
         table.add_column(heading, justify="left" if heading == "rubric" else "right", overflow="fold")
     for row in difference.rows:
         figures = ["–" if value is None else f"{value:.2f}" for value in (row.pearson, row.spearman)]
-        table.add_row(row.heading, str(row.count), f"{row.change:+.2f}", f"{row.same_share:.0%}", *figures)
+        table.add_row(row.heading, str(row.count), f"{row.change:+z.2f}", f"{row.same_share:.0%}", *figures)
     return table

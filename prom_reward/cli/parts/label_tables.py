@@ -19,7 +19,8 @@ def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) ->
     labeled = (
         f"{found.num_labeled:,} of {number_of(found.num_rows, 'row')} ({KINDS[found.kind]}) in {duration(seconds)}"
     )
-    stdout.print(f"{found.labels}: {labeled}; {outcomes}", highlight=False, soft_wrap=True)
+    text = f"{found.labels}: {labeled}; responses and rankings: {outcomes}"  # several judgments may make one
+    stdout.print(text, highlight=False, soft_wrap=True)
     if found.agreement:
         total = sum(found.agreement.values())
         shares = ", ".join(f"{name} {count} ({count / total:.1%})" for name, count in sorted(found.agreement.items()))

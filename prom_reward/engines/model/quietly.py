@@ -9,15 +9,15 @@ from functools import partial
 @contextmanager
 def quiet_loading() -> Iterator[None]:
     """Hide the bars of weights that load or are converted, and warnings of later changes; downloads keep theirs."""
-    from huggingface_hub import utils as hub
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from transformers import modeling_gguf_pytorch_utils as gguf
     from transformers.utils import logging as transformers_logging
 
-    bars, hub_bars = transformers_logging.is_progress_bar_enabled(), not hub.are_progress_bars_disabled()
+    bars, hub_bars = transformers_logging.is_progress_bar_enabled(), not are_progress_bars_disabled()
     gguf_bar = gguf.tqdm
     transformers_logging.disable_progress_bar()  # the hub's, too
     if hub_bars:
-        hub.enable_progress_bars()
+        enable_progress_bars()
     gguf.tqdm = partial(gguf_bar, disable=True)
     try:
         with warnings.catch_warnings():
@@ -28,4 +28,4 @@ def quiet_loading() -> Iterator[None]:
         if bars:
             transformers_logging.enable_progress_bar()
             if not hub_bars:
-                hub.disable_progress_bars()
+                disable_progress_bars()

@@ -103,7 +103,7 @@ def test_rows_that_cannot_be_scored_are_named(run, judged_by, good, rows_file):
     broken = {**row(0, 1), "score": "none"}
     done = run("evaluate", rows_file(*ROWS, {**row(0, 1), "response": "nothing"}, broken, "{"), "--resamples", "0")
     assert done.status == 0
-    assert "1 rows unscored: no_result" in done.out
+    assert "1 row unscored: no_result" in done.out
     assert "line 22: got 'none' as the score" in done.err
     assert "line 23: not valid JSON" in done.err
 
@@ -150,7 +150,7 @@ def test_two_verdicts_on_a_pair_are_to_be_chosen_from(run, judged_by, good, rows
 def test_unscored_pairs_are_counted(run, judged_by, good, rows_file):
     judged_by(good, command="commands.evaluate")
     done = run("evaluate", rows_file(*PAIRS, {**PAIRS[0], "chosen": "nothing"}), "--resamples", "0")
-    assert "1 pairs unscored" in done.out
+    assert "1 pair unscored" in done.out
 
 
 def test_a_calibration_is_fitted_and_its_effect_shown(run, judged_by, good, rows_file, tmp_path):
@@ -219,7 +219,7 @@ def test_a_real_model_is_evaluated(run, tiny_judge_folder, rows_file):
     [
         ([], (), "row; it has no rows"),
         ([{"instruction": "a", "response": "b", "rubric": "honesty"}], (), "no score; got the columns"),
-        ([*ROWS[:2], *PAIRS], (), "got 2 rows with scores and 4 preference pairs; expected one kind"),
+        ([*ROWS[:2], *PAIRS], (), "got rows with scores (2) and preference pairs (4); expected one kind"),
         (PAIRS, ("--fit-calibration", "c.json"), "got preference pairs; --fit-calibration needs rows with scores"),
         (ROWS[:3], ("--fit-calibration", "c.json"), "got 3 rows to calibrate on; expected at least 10"),
         (ROWS[:3], ("--group", "nowhere"), "no column 'nowhere'"),
@@ -326,6 +326,6 @@ def test_labels_on_another_scale_are_refused_or_mapped(run, judged_by, good, row
     path = rows_file(*({**one, "score": 2 * one["score"]} for one in ROWS))
     refused = run("evaluate", path, "--resamples", "0")
     assert refused.status == 2
-    assert "leave the scale 1 to 5" in refused.err
+    assert "outside the scale 1 to 5 in" in refused.err
     assert run("evaluate", path, "--resamples", "0", "--label-scale", "0-10").status == 0
     assert "expected LOW-HIGH" in run("evaluate", path, "--label-scale", "ten").err

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import yaml
@@ -37,7 +38,8 @@ def test_a_file_is_labeled_and_exported(run, judged, source, tmp_path):
     done = run("label", source, *options(tmp_path, "--export", "dpo", "--export", "kto", "--on-disagreement", "swap"))
     assert done.status == 0
     assert f"{tmp_path}/out/labels.jsonl: 20 of 20 rows (preference pairs) in " in done.out
-    assert "seconds; 40 scored" in done.out
+    assert "seconds; responses and rankings: 40 scored" in done.out
+    assert re.search(r"labeling \(judgments: \d+ scored, 0 forced, 0 failed\)", done.err)
     assert "the judge against the given order: agrees" in done.out
     rows = read_rows(tmp_path / "out/dpo.jsonl")
     assert f"out/dpo.jsonl: {len(rows)} rows, " in done.out
