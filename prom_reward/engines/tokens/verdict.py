@@ -21,20 +21,25 @@ NUMBER = re.compile(
     re.IGNORECASE,
 )
 """An integer in the forms that judges write, with what makes another number, scale or range of it."""
-_NAMED = r"(?:response|assistant|answer)?[\s:]*[(\[*_\"'`]*"
+_BESIDE = r"(?:or|and|vs\.?|[/&|+=<≈~]+)"  # what makes another verdict of two letters; "A > B" is A
+_NAMES = ("response", "assistant", "answer")
+_NAMED = rf"(?:{'|'.join(_NAMES)})?[\s:]*[(\[*_\"'`]*"
 WINNER = re.compile(
-    rf"{_OPENING}{_NAMED}(?P<verdict>(?P<label>[AB]))(?!['’]?[A-Za-z]|{_CLOSING}(?:or|and|[/&|])[(\[*_\s]*{_NAMED}[AB]\b)"
+    rf"{_OPENING}{_NAMED}(?P<verdict>(?P<label>[AB]))(?!['’]?[A-Za-z]|{_CLOSING}{_BESIDE}[(\[*_\s]*{_NAMED}[AB]\b)"
     r"(?!(?<=(?-i:a))\s+(?-i:[a-z]))",  # "a better response" is an article
     re.IGNORECASE,
 )
 """A or B in the forms that judges write."""
 MAX_TAIL_CHARS = 80
 """Text further after the marker is no verdict."""
+_PART = "|".join(name[:end] for name in _NAMES for end in range(len(name), 0, -1))
 _GROWING = re.compile(
-    rf"(?:[.,’]|e[-+−]?|{_CLOSING}[(\[]?(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—~～〜→]|to?|or|an?|and)?[*_\s]*)\Z",
+    rf"(?:[.,’]|e[-+−]?|{_CLOSING}[(\[]?"
+    r"(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—~～〜→]|to?|or|an?|and|vs?\.?|[&|+=<≈]+)?[*_\s]*"
+    rf"|{_CLOSING}{_BESIDE}[(\[*_\s]*(?:{_PART})?[\s:]*[(\[*_\"'`]*)\Z",
     re.IGNORECASE,
 )
-_SETTLED_CHARS = 16  # more than any part of the grammar that can still change a verdict, as " (out of **"
+_SETTLED_CHARS = 24  # more than any part of the grammar that can still change a verdict, as ") and Response **"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from prom_reward.engines.tokens.verdict import ends_in_marker, find_verdict, first_verdict, marker_end
 from prom_reward.judging.parsing import parse_score, parse_winner
@@ -73,9 +73,7 @@ def test_a_number_that_may_still_become_another_verdict_is_not_complete(tail):
     assert not find_verdict(f"[RESULT] 1{tail}", FIVE).is_complete
 
 
-@pytest.mark.parametrize(
-    "tail", [". ", "!", "/5!", " and more", " is", "\n\nNext", "/5\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"]
-)
+@pytest.mark.parametrize("tail", [". ", "!", "/5!", " and more", " is", "\n\nNext", "/5" + 24 * "\n"])
 def test_a_number_that_is_followed_by_something_else_is_complete(tail):
     assert find_verdict(f"[RESULT] 1{tail}", FIVE).is_complete
 
@@ -132,7 +130,9 @@ def test_winners_are_found_in_the_forms_that_judges_write(tail):
     assert find_verdict(f"[RESULT]{tail}", AB).text == "A"
 
 
-@pytest.mark.parametrize("tail", [" Answer", " a tie", " A or B", " A and B", " A's", " neither", " Both"])
+@pytest.mark.parametrize(
+    "tail", [" Answer", " a tie", " A or B", " A and B", " A = B", " A < B", " A's", " neither", " Both"]
+)
 def test_what_names_no_winner_is_no_verdict(tail):
     assert find_verdict(f"[RESULT]{tail}", AB) is None
 
@@ -228,6 +228,36 @@ def test_stopping_at_a_complete_verdict_reads_what_the_whole_text_says(tail):
         verdict = find_verdict(whole[:end], FIVE)
         if verdict is not None and verdict.is_complete:
             assert parse_score(whole[: verdict.end], ScoreScale()) == parse_score(whole, ScoreScale())
+            return
+
+
+NAMED_PIECES = [
+    "A",
+    "B",
+    " ",
+    "Response ",
+    "Assistant ",
+    " and ",
+    " or ",
+    " = ",
+    " vs. ",
+    "(",
+    ")",
+    "**",
+    ".",
+    ":",
+    "is",
+]
+
+
+@given(st.lists(st.sampled_from(NAMED_PIECES), max_size=7).map("".join))
+@example(") and Response **B**")
+def test_stopping_at_a_complete_winner_reads_what_the_whole_text_says(tail):
+    whole = f"Fine. [RESULT] A{tail}"
+    for end in range(len(whole) + 1):
+        verdict = find_verdict(whole[:end], AB)
+        if verdict is not None and verdict.is_complete:
+            assert parse_winner(whole[: verdict.end]) == parse_winner(whole)
             return
 
 
