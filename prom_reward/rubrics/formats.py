@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import inf
+from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,11 @@ def has_level_lines(text: str) -> bool:
 def is_number(value: object) -> bool:
     """Whether a value is a finite number and no boolean."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -inf < value < inf
+
+
+def is_absent(value: object) -> bool:
+    """Whether a mapping's value stands for none: None, or the NaN that tables keep instead."""
+    return value is None or (isinstance(value, float) and isnan(value))
 
 
 def check_texts(owner: str, values: Mapping[str, object]) -> None:
@@ -167,7 +172,7 @@ def _described(descriptions: Any) -> dict[int, str]:
     levels: dict[int, str] = {}
     try:  # Arrow keeps a map as a list of pairs
         for label, text in dict(descriptions).items():
-            if text is not None:
+            if not is_absent(text):
                 _add_level(levels, label, text)
     except (TypeError, ValueError, OverflowError):
         raise RubricError(

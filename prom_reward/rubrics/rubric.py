@@ -14,6 +14,7 @@ from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.formats import (
     check_texts,
     file_value,
+    is_absent,
     is_number,
     is_rendered,
     is_rubric_file,
@@ -216,7 +217,8 @@ def builtin_rubric(name: str) -> Rubric:
 
 
 def _from_mapping(value: Mapping[str, Any]) -> Rubric:
-    given = {str(key): item for key, item in value.items() if item is not None}
+    kept = {key: item for key, item in value.items() if not is_absent(item) or (key == "weight" and item is not None)}
+    given = {str(key): item for key, item in kept.items()}  # a weight of NaN is refused
     return _weighted(given) if "rubric" in given else Rubric(**mapping_fields(given))
 
 

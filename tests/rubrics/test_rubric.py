@@ -392,3 +392,11 @@ def test_a_checklist_is_refused_if_a_rubric_with_levels_is_expected(checklist):
 def test_levels_that_contradict_each_other_are_refused(more, message):
     with pytest.raises(RubricError, match=message):
         Rubric.parse({"criteria": "Is it kind?", **more})
+
+
+def test_what_a_table_fills_with_nan_is_absent_and_no_text():
+    nan = float("nan")
+    assert Rubric.parse({"criteria": "Is it right?", "name": nan, "score6_description": nan, **LEVELS}) == RIGHT
+    for levels in ({**LEVELS, "score3_description": nan}, {"descriptions": {**DESCRIPTIONS, 3: nan}}):
+        with pytest.raises(RubricError, match=r"no description for \[3\]"):
+            Rubric.parse({"criteria": "Is it right?", **levels})
