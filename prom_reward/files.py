@@ -1,4 +1,4 @@
-"""Bounded reads and atomic writes of text files; what a name says before it is opened."""
+"""Bounded reads and atomic writes of files; what a name says before it is opened."""
 
 import gzip
 import json
@@ -145,7 +145,18 @@ def write_records(file: IO[str], records: Iterable[Mapping[str, Any]]) -> int:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that replaces `path` when it is whole and on the disk, and never before.
+    """Open a text file that replaces `path`; see `replacing_bytes`."""
+    with replacing_bytes(path) as file:
+        text = TextIOWrapper(cast(BufferedWriter, file), encoding="utf-8")
+        try:
+            yield text
+        finally:
+            text.detach()
+
+
+@contextmanager
+def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that replaces `path` when it is whole and on the disk, and never before.
 
     If the caller fails, the old file stays and the new one is deleted; of two processes that write the same file at
     once, the later one to finish wins. A killed process may leave a file that `leftovers` finds.
@@ -157,7 +168,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
     try:
         with _write_errors(path):
             raw = _RawOutput(temporary, path)
-        with TextIOWrapper(BufferedWriter(raw), encoding="utf-8") as file:
+        with BufferedWriter(raw) as file:
             yield file
             file.flush()
             with _write_errors(path):

@@ -42,7 +42,7 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
     Args:
         run: The settings.
         out: The folder for the adapter and its checkpoints.
-        data_dir: Where data files with relative paths are looked for first; then in the working directory.
+        data_dir: The folder of data files; see `prom_reward.training.judge_training.JudgeTraining`.
 
     Raises:
         ConfigError: A setting is unknown, or there is no data.
@@ -63,12 +63,7 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
     if source.adapter and run.lora:
         raise ConfigError(f"got the adapter {source.adapter} to go on from, whose rank is given; leave lora out")
     sources = [
-        replace(
-            source,
-            path=_found(Path(data_dir), source.path),
-            rubric=None if source.rubric is None else load_rubric(source.rubric),
-        )
-        for source in run.data
+        replace(source, rubric=None if source.rubric is None else load_rubric(source.rubric)) for source in run.data
     ]
     return JudgeTraining(
         model=source,
@@ -77,6 +72,7 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
         layouts=run.layouts or {judge.layout: 1.0},
         guard=judge.guard,
         sources=sources,
+        data_dir=Path(data_dir),
         run=AdapterRun(
             out=Path(out),
             weights=LossWeights(
@@ -89,8 +85,3 @@ def load_training(run: TrainingRun, *, out: str | Path, data_dir: str | Path = "
         ),
         **run.model_dump(include={"max_tokens", "validation_share", "max_validation"}),
     )
-
-
-def _found(data_dir: Path, path: Path) -> Path:
-    inside = data_dir / path
-    return inside if inside.exists() or not path.exists() else path

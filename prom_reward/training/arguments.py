@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,14 @@ def trainer_arguments(run: AdapterRun, device: torch.device, dtype: str, *, has_
     if own:
         raise ConfigError(f"trainer: got {', '.join(sorted(own))}, which train-judge sets itself; leave it out")
     return _built("trainer", TrainingArguments, run.trainer, chosen)
+
+
+def num_steps(arguments: Any, num_packs: int) -> int:
+    """Return how many steps transformers' trainer takes on one device, if it is not stopped early."""
+    if arguments.max_steps > 0:
+        return int(arguments.max_steps)
+    a_pass = max(1, ceil(num_packs / int(arguments.gradient_accumulation_steps)))
+    return ceil(float(arguments.num_train_epochs) * a_pass)
 
 
 def identifying_arguments(run: AdapterRun, arguments: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def claim_checkpoints(folder: Path, recipe: Mapping[str, Any]) -> Path | None:
 
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     recipe = json.loads(json.dumps(recipe, default=str))  # as it is read back
-    differing = _differing(_kept(folder) or recipe, recipe)
+    differing = differences(_kept(folder) or recipe, recipe)
     if last and differing:
         raise InputError(
             f"{folder.parent}: got checkpoints of another run ({', '.join(differing)}); expected the same recipe: "
@@ -49,6 +49,12 @@ def examples_digest(examples: Iterable[TrainingExample]) -> str:
     for one in examples:
         digest.update(repr((one.ids, one.prompt_length, one.label_ids, one.label_probs, one.source)).encode())
     return digest.hexdigest()
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Describe the differences of two recipes, or of other names with JSON values."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return [f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} here" for name in names]
 
 
 def finished_checkpoint(last: Path, max_steps: int, *, takes_best: bool) -> Path | None:
@@ -79,12 +85,6 @@ def _kept(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError, InputError):
         return {}
     return recipe if isinstance(recipe, dict) else {}
-
-
-def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Describe the differences of two recipes."""
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return [f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} here" for name in names]
 
 
 def _shown(value: Any) -> str:

@@ -164,6 +164,7 @@ def test_a_shipped_recipe_gives_the_same_examples_again(data_folder, monkeypatch
         validation_share=training.validation_share,
         max_validation=training.max_validation,
         seed=training.run.seed,
+        labeled=training.read(),
     )
     text = json.dumps([one.given for one in (*made.training, *made.validation)])
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest

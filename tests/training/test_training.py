@@ -291,9 +291,11 @@ def test_criteria_with_options_are_left_out_with_a_word(tmp_path, caplog):
 
 def test_data_is_looked_for_in_the_data_folder_and_then_here(data_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = TrainingRun(data=[DataSource(path=Path(data_file.name))])
-    assert [one.path for one in load_training(run, out="out", data_dir="elsewhere").sources] == [Path(data_file.name)]
-    assert [one.path for one in load_training(run, out="out", data_dir=tmp_path).sources] == [data_file]
+    run = TrainingRun(data=[DataSource(path=Path(data_file.name), rubric="helpfulness")])
+    (tmp_path / "other").mkdir()
+    write_rows(tmp_path / "other" / data_file.name, rows_of(4))
+    found = [len(load_training(run, out="out", data_dir=folder).read()[0]) for folder in ("elsewhere", "other")]
+    assert found == [24, 12]
 
 
 def test_tasks_give_examples_whose_labels_are_right_by_construction(training_of, tmp_path):

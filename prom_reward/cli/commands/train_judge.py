@@ -1,22 +1,31 @@
 """`prom-reward train-judge`: a LoRA adapter that makes a judge of any causal LM."""
 
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from prom_reward.cli.parts import options
-from prom_reward.cli.parts.console import Reminder, check_folder, print_json, quiet_libraries, stderr, stdout
+from prom_reward.cli.parts.console import (
+    Reminder,
+    check_folder,
+    check_writable,
+    print_json,
+    quiet_libraries,
+    stderr,
+)
 from prom_reward.cli.parts.training_lines import training_lines
-from prom_reward.errors import InputError, number_of
+from prom_reward.cli.parts.training_results import counts, show_prepared, show_result, show_sets
+from prom_reward.errors import InputError
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.settings.runs import TrainingRun
-from prom_reward.training.card import FEW, held_out_figures
 from prom_reward.training.data import ExampleSets
+from prom_reward.training.prepared import is_prepared
 from prom_reward.training.sources import DataSource
+
+if TYPE_CHECKING:
+    from prom_reward.engines.model.loading import LoadedModel
+    from prom_reward.training.judge_training import JudgeTraining
 
 _TRAINING = "Training"
 
@@ -36,6 +45,10 @@ def train_judge(
             rich_help_panel=options.ROWS,
         ),
     ] = Path(),
+    prepared: Annotated[
+        Path | None,
+        typer.Option(help="Train from a file of --prepare; the data are not read.", rich_help_panel=options.ROWS),
+    ] = None,
     rubric: options.RubricText = None,
     passes: Annotated[
         float | None,
@@ -103,6 +116,13 @@ def train_judge(
     out: Annotated[
         Path, typer.Option(help="The folder for the trained judge and its checkpoints.", rich_help_panel=options.OUTPUT)
     ] = Path("judge-adapter"),
+    prepare: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the examples, read and tokenized, into this file for --prepared, and stop.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the examples, and stop.", rich_help_panel=options.OUTPUT)
     ] = False,
@@ -117,6 +137,8 @@ def train_judge(
     Example: `prom-reward train-judge rows.jsonl --rubric helpfulness --out my-judge`
 
     Example: `prom-reward train-judge --config configs/train_judge.yaml --data-dir DATA --out my-judge`
+
+    Example: `prom-reward train-judge --config configs/train_judge.yaml --data-dir DATA --prepare examples.npz`
     """
     quiet_libraries()
     run = load_training_run(config) if config is not None else TrainingRun()
@@ -131,72 +153,65 @@ def train_judge(
         validation_share=validation_share,
     )  # fmt: skip
     settings["data"] = _data(run, data or [], of_rows)
+    _check_prepared(prepare, prepared, settings["data"])
     settings["lora"] = {**run.lora, **({"r": rank, "lora_alpha": 2 * rank} if rank else {})}
     settings["trainer"] = {**run.trainer, **arguments}
     training = load_training(run.model_copy(update=settings), out=out, data_dir=data_dir)
-    labeled = training.read()
-    if not dry_run:
-        check_folder(out)
-    stderr.print(f"loading {training.model.model} ...", highlight=False, soft_wrap=True)
-    loaded = training.load()
-    sets = training.examples(loaded, labeled)
+    loaded, sets = _examples(training, prepare, prepared, dry_run=dry_run)
     if not as_json:
-        _show_sets(sets)
+        show_sets(sets)
     if not sets.validation:
         stderr.print("nothing is held out: how well the judge agrees with labels will be unknown", soft_wrap=True)
     if dry_run:
         if as_json:
-            print_json(_counts(sets))
-        return
+            print_json(counts(sets))
+    elif prepare is not None:
+        show_prepared(prepare, sets, training.prepare(loaded, sets, prepare), as_json=as_json)
+    else:
+        _train(training, loaded, sets, as_json=as_json)
+
+
+def _check_prepared(prepare: Path | None, prepared: Path | None, data: list[DataSource]) -> None:
+    if prepare is not None and prepared is not None:
+        raise InputError("got --prepare, which writes a file, and --prepared, which trains from one; give either")
+    if prepared is not None and not data:
+        raise InputError(
+            "got --prepared alone; expected the --config or the files of --prepare, too: they are compared, not read"
+        )
+
+
+def _examples(
+    training: "JudgeTraining", prepare: Path | None, prepared: Path | None, *, dry_run: bool
+) -> tuple["LoadedModel", ExampleSets]:
+    """Return the model, with its weights if they are needed, and the examples of the data or of a prepared file."""
+    labeled = None if prepared is not None else training.read()
+    if prepare is not None:
+        _check_replaceable(prepare)
+    elif not dry_run:
+        check_folder(training.run.out)
+    stderr.print(f"loading {training.model.model} ...", highlight=False, soft_wrap=True)
+    sets = None if prepared is None else training.prepared(prepared)  # an error before the weights are read
+    loaded = training.load(weights=prepare is None and not dry_run)
+    return loaded, sets or training.examples(loaded, labeled)
+
+
+def _train(training: "JudgeTraining", loaded: "LoadedModel", sets: ExampleSets, *, as_json: bool) -> None:
     lines = training_lines()
     try:
         with Reminder(lines.waiting):
             measures = training.train(loaded, sets, callbacks=[lines])
     except KeyboardInterrupt:
-        text = f"stopped; run the same command again to go on from the last checkpoint in {out}, if it has one"
-        stderr.print(text, highlight=False, soft_wrap=True)
+        text = f"go on from the last checkpoint in {training.run.out}, if it has one"
+        stderr.print(f"stopped; run the same command again to {text}", highlight=False, soft_wrap=True)
         raise
-    if as_json:
-        print_json({"out": str(out), **_counts(sets), **measures})
-    else:
-        _show_result(out, sets, measures, first_step=lines.first)
+    show_result(training.run.out, sets, measures, first_step=lines.first, as_json=as_json)
 
 
-def _show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float], *, first_step: int) -> None:
-    """Show what was learned, how well, and the next commands.
-
-    Args:
-        out: The judge's folder.
-        sets: The examples.
-        measures: Those of `train_adapter`.
-        first_step: The steps that an earlier run had done, if this one trained.
-    """
-    after = f" after step {first_step}" if first_step else ""
-    took = f" in {measures['seconds'] / 60:.1f} min{after}" if "seconds" in measures else "; it had finished before"
-    stdout.print(f"{out}: a judge trained on {number_of(len(sets.training), 'example')}{took}", soft_wrap=True)
-    if figures := held_out_figures(measures):
-        labels = number_of(len(sets.validation), "held-out label")
-        stdout.print(f"agreement with {labels}, which also chose the checkpoint:")
-        if len(sets.validation) < FEW:
-            stderr.print(f"fewer than {FEW} labels are held out: these figures say little", highlight=False)
-        table = Table()
-        for heading in ("data", "Pearson", "Spearman"):
-            table.add_column(heading, justify="left" if heading == "data" else "right")
-        for source, one in figures.items():
-            table.add_row(source, one["pearson"], one["spearman"])
-        stdout.print(table)
-    elif sets.validation:
-        examples = number_of(len(sets.validation), "held-out example")
-        text = f"no correlation on {examples}: labels or scores are all the same"
-        stderr.print(text, highlight=False, soft_wrap=True)
-    else:
-        stderr.print("nothing was held out: measure the judge on labeled rows that it has not seen", soft_wrap=True)
-    text = (
-        f"next: prom-reward evaluate LABELED_ROWS --judge {out}\n"
-        f"      prom-reward grade ROWS --judge {out}\n"
-        f'      load_judge("{out}")'
-    )
-    stdout.print(text, highlight=False, soft_wrap=True)
+def _check_replaceable(path: Path) -> None:
+    """Raise InputError if a file exists that `--prepare` did not write, or none can be written."""
+    if path.exists() and not is_prepared(path):
+        raise InputError(f"{path}: exists, and --prepare did not write it; give another path")
+    check_writable(path, force=True, option="--prepare")
 
 
 def _data(run: TrainingRun, paths: list[Path], options: dict[str, Any]) -> list[DataSource]:
@@ -210,26 +225,3 @@ def _data(run: TrainingRun, paths: list[Path], options: dict[str, Any]) -> list[
         names = ", ".join(f"--{name.replace('cluster_column', 'cluster').replace('_', '-')}" for name in options)
         raise InputError(f"got {names} and a --config that names its own data; write it there, beside the path")
     return run.data
-
-
-def _counts(sets: ExampleSets) -> dict[str, Any]:
-    return {"training": len(sets.training), "validation": len(sets.validation), "too_long": sets.num_too_long}
-
-
-def _show_sets(sets: ExampleSets) -> None:
-    training, tokens = Counter[str](), Counter[str]()
-    for example in sets.training:
-        training[example.source] += 1
-        tokens[example.source] += len(example.ids)
-    validation = Counter(example.source for example in sets.validation)
-    feedback = Counter(example.source for example in sets.training if example.has_feedback)
-    table = Table(title="Training examples", title_justify="left")
-    for heading in ("data", "examples", "with feedback", "tokens", "held out"):
-        table.add_column(heading, justify="left" if heading == "data" else "right")
-    for source in {**training, **validation}:
-        table.add_row(
-            source, str(training[source]), str(feedback[source]), str(tokens[source]), str(validation[source])
-        )
-    stdout.print(table)
-    if sets.num_too_long:
-        stderr.print(f"{number_of(sets.num_too_long, 'example')} left out: longer than --max-tokens")

@@ -72,6 +72,13 @@ def load_trainable(source: ModelSource) -> tuple[Any, Any]:
         return _from_pretrained(_model_class(_config(source)), source, {"dtype": torch.float32}), load_tokenizer(source)
 
 
+def load_outline(source: ModelSource) -> LoadedModel:
+    """Load a tokenizer, and a model's layers without weights, on the meta device; raise as `load_model` does."""
+    with rng_kept(torch.device("cpu")):
+        model = _outline(source)
+    return LoadedModel(model, load_tokenizer(source), str(model.dtype).removeprefix("torch."))
+
+
 def load_tokenizer(source: ModelSource) -> Any:
     """Load the tokenizer alone; raise as `load_model` does."""
     from transformers import AutoTokenizer
@@ -115,9 +122,14 @@ def _model_class(config: Any) -> Any:
 
 def _num_parameters(source: ModelSource) -> int:
     """Return the number of a model's parameters, from its config alone."""
+    return int(_outline(source).num_parameters())
+
+
+def _outline(source: ModelSource) -> Any:
+    """Return a model without weights, from its config alone."""
     config = _config(source)
     with torch.device("meta"):
-        return int(_model_class(config).from_config(config).num_parameters())
+        return _model_class(config).from_config(config, trust_remote_code=source.trust_remote_code)
 
 
 def _from_pretrained(auto_class: Any, source: ModelSource, options: dict[str, Any]) -> Any:

@@ -3,7 +3,9 @@ import re
 import shutil
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from prom_reward import load_judge
 from prom_reward.engines.model.adapter_stamp import read_stamp
@@ -155,6 +157,88 @@ def test_the_end_is_told_in_words(run, rows_file, recipe, tmp_path):
     assert "step 1 of 1, " in done.err and "loss" not in done.out
     assert re.search(r"│ rows │ +(-|-?\d\.\d\d) │ +(-|-?\d\.\d\d) │", done.out)
     assert f"next: prom-reward evaluate LABELED_ROWS --judge {tmp_path / 'judge'}" in done.out
+
+
+def test_examples_prepared_in_one_file_train_the_same_judge(run, rows_file, recipe, tmp_path):
+    path, file = rows_file(*ROWS), tmp_path / "examples.npz"
+    names = {
+        "data": [{"path": path.name, "rubric": "helpfulness", "feedback": 0.5}],
+        "trainer": {**TRAINER, "max_steps": 2},
+    }
+    options = ("--config", recipe(**names), "--out", tmp_path / "judge")
+    done = run("train-judge", *options, "--data-dir", path.parent, "--prepare", file)
+    assert done.status == 0
+    assert not (tmp_path / "judge").exists()
+    size, num_steps = file.stat().st_size, 2
+    assert re.search(rf"examples\.npz: \d+ examples and \d+ held out, {size / 1e6:.1f} MB\n", done.out)
+    assert re.search(rf"[\d,]+ tokens, [\d,]+ after packing; {num_steps} steps\n", done.out)
+    command = done.out.partition("next: prom-reward ")[2].split()
+    assert command == ["train-judge", *map(str, options), "--prepared", str(file)]
+    assert run("train-judge", *options, "--data-dir", path.parent, "--max-steps", "2").status == 0
+    from_data = (tmp_path / "judge").rename(tmp_path / "other")
+    path.unlink()
+    trained = run(*command)
+    assert trained.status == 0
+    assert "step 1 of 2, " in trained.err
+    weights = [load_file(folder / "adapter_model.safetensors") for folder in (from_data, tmp_path / "judge")]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    recipes = [json.loads((one / "checkpoints/recipe.json").read_text()) for one in (from_data, tmp_path / "judge")]
+    assert recipes[0] == recipes[1]
+    again = run(*command)
+    assert (again.status, "next: prom-reward evaluate" in again.out) == (0, True)
+
+
+def test_files_of_the_command_line_are_prepared_and_not_read_again(run, rows_file, recipe, tmp_path):
+    path, file = rows_file(*ROWS), tmp_path / "examples.npz"
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--json")
+    made = json.loads(run("train-judge", path, *options, f"--prepare={file}").out)
+    path.unlink()
+    elsewhere = tmp_path / "elsewhere" / path.name
+    shown = json.loads(run("train-judge", elsewhere, *options, "--prepared", file, "--dry-run").out)
+    assert shown == {name: made[name] for name in ("training", "validation", "too_long")}
+    assert (made["prepared"], made["bytes"]) == (str(file), file.stat().st_size)
+    assert made["unique_tokens"] < made["tokens"]
+    done = run("train-judge", elsewhere, *options, "--prepared", file, "--out", tmp_path / "judge")
+    assert f"training: {made['steps']} steps in all" in done.err
+
+
+def test_a_prepared_file_of_another_recipe_is_refused_before_anything_is_trained(run, rows_file, recipe, tmp_path):
+    path, file = rows_file(*ROWS), tmp_path / "examples.npz"
+    options = ("--config", recipe(), "--rubric", "helpfulness")
+    assert run("train-judge", path, *options, "--prepare", file).status == 0
+    for changes, told in [
+        (("--seed", "3"), "seed: 0 there, 3 here"),
+        (("--passes", "3"), "file 1 passes: 2.0 there, 3.0 here"),
+        (("--rubric", "honesty"), "file 1 rubric: ["),
+        (("--max-tokens", "900"), "max_tokens: 1500 there, 900 here"),
+        (("--validation-share", "0"), "validation_share: 0.3 there, 0.0 here"),
+    ]:
+        done = run("train-judge", path, *options, *changes, "--prepared", file, "--out", tmp_path / "judge")
+        assert (done.status, done.err.count("error:")) == (2, 1)
+        assert f"examples.npz: got examples of another recipe ({told}" in done.err
+    done = run("train-judge", path.with_name("more.jsonl"), *options, "--prepared", file)
+    assert 'file 1 path: "rows.jsonl" there, "more.jsonl" here' in done.err
+
+
+def test_what_cannot_be_prepared_is_one_line(run, rows_file, recipe, tmp_path):
+    path, file = rows_file(*ROWS), tmp_path / "examples.npz"
+    options = ("--config", recipe(), "--rubric", "helpfulness")
+    for given, told in [
+        ((path, "--prepare", file, "--prepared", file), "got --prepare, which writes a file, and --prepared"),
+        (("--prepared", file), "got --prepared alone; expected the --config or the files of --prepare, too"),
+        ((path, "--prepared", file), "examples.npz: cannot read the file (No such file or directory); expected one of"),
+        ((path, "--prepared", path), "rows.jsonl: not a whole file of examples; expected one of"),
+        ((path, "--prepare", path), "rows.jsonl: exists, and --prepare did not write it; give another path"),
+        (
+            (path, "--prepare", tmp_path / "no/a.npz"),
+            "cannot be written (No such file or directory); give another --pre",
+        ),
+    ]:
+        done = run("train-judge", *given, *options)
+        assert (done.status, done.err.count("error:"), told in done.err) == (2, 1, True), done.err
+    assert len(path.read_text().splitlines()) == len(ROWS)
+    assert run("train-judge", path, *options, "--prepare", file, "--dry-run").status == 0
+    assert not file.exists()
 
 
 def test_a_training_without_held_out_questions_warns(run, rows_file, recipe, tmp_path):

@@ -12,7 +12,7 @@ import torch
 from transformers import MistralConfig, PreTrainedTokenizerFast
 
 from prom_reward.engines.model import loading
-from prom_reward.engines.model.loading import load_model, load_tokenizer, load_trainable
+from prom_reward.engines.model.loading import load_model, load_outline, load_tokenizer, load_trainable
 from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.tokens.encoding import PromptEncoder
 from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError
@@ -106,6 +106,16 @@ def test_every_process_of_a_launcher_loads_onto_its_own_gpu(monkeypatch, tiny_fo
     for source in (source_of(tiny_folder, device=name) for name in (None, "cuda", "cuda:2", "cpu")):
         load_model(source)
     assert [one[""] for one in maps if one] == [torch.device("cuda", index)] * 2 + [torch.device("cuda:2"), CPU]
+
+
+def test_an_outline_has_the_layers_and_no_weights(tiny_folder):
+    before = torch.get_rng_state()
+    outline, loaded = load_outline(source_of(tiny_folder)), load_model(source_of(tiny_folder))
+    shapes = [{name: value.shape for name, value in one.model.named_parameters()} for one in (outline, loaded)]
+    assert shapes[0] == shapes[1]
+    assert {value.device.type for value in outline.model.parameters()} == {"meta"}
+    assert outline.tokenizer("a b")["input_ids"] == loaded.tokenizer("a b")["input_ids"]
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_gpu_that_does_not_exist_is_named(monkeypatch, tiny_folder):
