@@ -5,7 +5,7 @@ deviation anyway.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Protocol, cast
 
@@ -54,12 +54,18 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class FixedStandardization:
-    """`(score - mean) / std` with constants that were measured before the training, the same on every rank."""
+    """`(score - mean) / std` with constants that were measured before the training, the same on every rank.
+
+    Raises:
+        ConfigError: A constant is none, or, when it is called, the scores are on another scale.
+    """
 
     mean: float
-    """Mean of the scores, on the rubric's scale."""
+    """Mean of the scores."""
     std: float
     """Standard deviation of the scores, over 0."""
+    scale: ScoreScale = field(default_factory=ScoreScale)
+    """The scale that both were measured on; a checklist's is `ScoreScale(0, 1)`."""
 
     def __post_init__(self) -> None:
         if not (isfinite(self.mean) and isfinite(self.std) and self.std > 0):
@@ -67,6 +73,12 @@ class FixedStandardization:
 
     def __call__(self, scores: Sequence[float | None], scale: ScoreScale) -> list[float | None]:
         """Return standardized scores."""
+        if scale != self.scale:
+            own, got = (f"{one.low} to {one.high}" for one in (self.scale, scale))
+            raise ConfigError(
+                f"got a score on the scale {got} and a mean and deviation of scores from {own}; expected one scale: "
+                f"measure them on it, and give scale=ScoreScale({scale.low}, {scale.high}) to FixedStandardization"
+            )
         return [None if score is None else (score - self.mean) / self.std for score in scores]
 
 
@@ -112,6 +124,8 @@ def _of_function(function: Any, scale: ScoreScale) -> Normalizer:
     for candidate in (PerScore(function), function):
         try:
             rewards = [_trial(candidate, label, scale) for label in scale.labels]
+        except ConfigError:
+            raise
         except Exception as error:
             reasons.append(f"{type(error).__name__}: {error}")
         else:
