@@ -75,7 +75,7 @@ def test_a_quick_audit_takes_questions_that_differ():
     ],
 )
 def test_every_task_needs_another_question(tasks):
-    expected = rf"^mine: got {len(tasks)} tasks; expected, for each task, a second one"
+    expected = rf"^mine: got {len(tasks)} tasks?; expected, for each task, a second one"
     with pytest.raises(InputError, match=expected):
         check_tasks(tasks, "mine")
     with pytest.raises(InputError, match=r"^tasks: got"):

@@ -15,7 +15,7 @@ from prom_reward.engines.server.loop_thread import LoopThread
 from prom_reward.engines.server.per_process import PerProcess, Running
 from prom_reward.engines.server.source import ServerSource, require_openai
 from prom_reward.engines.server.stats import ServerStats
-from prom_reward.errors import MissingPackageError, ModelLoadError, check_unquoted
+from prom_reward.errors import ConfigError, MissingPackageError, ModelLoadError, check_unquoted
 from prom_reward.types import Conversation, JudgePrompt
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class OpenAIEngine(Engine):
             return None
         try:
             return load_tokenizer(self._tokenizer)
-        except (ModelLoadError, MissingPackageError) as error:
+        except (ConfigError, ModelLoadError, MissingPackageError) as error:
             logger.warning("%s: prompts are sent as text, without the judge's tokenizer (%s)", self.source.url, error)
             return None
 
