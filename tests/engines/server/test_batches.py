@@ -181,10 +181,10 @@ def test_a_server_that_refuses_so_many_prompts_is_not_asked_again(serve):
     assert [is_together(post.body) for post in server.posts].count(True) == 1
 
 
-def test_a_failed_prompt_of_a_checklist_is_unscored_alone(serve):
+def test_a_failed_prompt_of_a_checklist_fails_no_other_criterion(serve):
     server, engine = opened(serve, several(text_server(yes_or_no)), max_retries=0)
     server.fault = lambda number, body: "500" if CRITERIA[1].text in str(body["prompt"]) else None
     request = GradingRequest(instruction="Hi", response="Some words.", rubric=Checklist(criteria=CRITERIA))
     [judgment] = PrometheusJudge(engine, mode="score").grade([request])
     assert [part.value is None for part in judgment.parts] == [False, True, False, False, False]
-    assert judgment.outcome is Outcome.SCORED
+    assert (judgment.outcome, judgment.expected_score) == (Outcome.ENGINE_FAILED, None)
