@@ -12,16 +12,7 @@ import argparse
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import (
-    GRPORun,
-    PrometheusReward,
-    PromRewardError,
-    load_grpo_run,
-    load_judge,
-    load_policy,
-    load_rubric,
-    read_values,
-)
+from prom_reward import GRPORun, PrometheusReward, PromRewardError, load_grpo_run, load_judge, load_policy, read_values
 
 DEFAULTS = {
     "output_dir": "grpo-output",
@@ -47,19 +38,21 @@ def main() -> None:
     parser.add_argument("--dataset", help="a JSONL, JSON, CSV or Parquet file, or a datasets folder")
     parser.add_argument("--rubric", help="for rows without one (default: helpfulness)")
     parser.add_argument("--max-steps", type=int, help="optimizer steps")
-    parser.add_argument("--log", help="a JSONL file for every judgment")
+    parser.add_argument("--out", help="the folder of policy, state and judgment log (default: grpo-output)")
     options = parser.parse_args()
     if not options.config and not options.dataset:
         parser.error("give --dataset or --config")
     run = load_grpo_run(options.config) if options.config else GRPORun(dataset=options.dataset)
 
+    chosen = {"max_steps": options.max_steps, "output_dir": options.out}
+    settings = {**DEFAULTS, **run.trainer, **{name: value for name, value in chosen.items() if value is not None}}
+    out = settings["output_dir"]
     reward = PrometheusReward(
         load_judge(options.judge or run.judge),
-        rubric=load_rubric(options.rubric or run.rubric or "helpfulness"),
-        **{**run.reward.model_dump(), **({"log_path": options.log} if options.log else {})},
+        rubric=options.rubric or run.rubric or "helpfulness",
+        **{**run.reward.model_dump(), "log_path": run.reward.log_path or f"{out}/judgments.jsonl"},
     )
     policy, tokenizer = load_policy(options.policy or run.policy)
-    settings = {**DEFAULTS, **run.trainer, **({"max_steps": options.max_steps} if options.max_steps else {})}
     trainer = GRPOTrainer(
         model=policy,
         processing_class=tokenizer,
@@ -68,8 +61,11 @@ def main() -> None:
         args=GRPOConfig(**settings),
     )
     trainer.train()
+    trainer.save_model()
+    trainer.save_state()
     rewards = [entry["reward"] for entry in trainer.state.log_history if "reward" in entry]
     print("reward by step:", " ".join(f"{value:.3f}" for value in rewards))
+    print(f"saved in {out}; next: prom-reward report {run.reward.log_path or out}")
 
 
 if __name__ == "__main__":

@@ -35,10 +35,10 @@ def main() -> None:
     parser.add_argument("--judge", default="smollm2-135m", help="a preset, a folder, a hub id or a YAML file")
     parser.add_argument("--policy", default="smollm2-135m", help="a preset, a folder or a hub id")
     parser.add_argument("--max-steps", type=int, default=20, help="optimizer steps")
-    parser.add_argument("--output-dir", default="grpo-checklists-output")
+    parser.add_argument("--out", default="grpo-checklists-output", help="the folder of policy, state and judgment log")
     options = parser.parse_args()
 
-    log = Path(options.output_dir) / "judgments.jsonl"
+    log = Path(options.out) / "judgments.jsonl"
     reward = PrometheusReward(load_judge(options.judge, mode="score", criterion_text="compact"), log_path=log)
     policy, tokenizer = load_policy(options.policy)
     trainer = GRPOTrainer(
@@ -46,14 +46,17 @@ def main() -> None:
         processing_class=tokenizer,
         reward_funcs=reward,
         train_dataset=Dataset.from_list(read_values(options.dataset)),
-        args=GRPOConfig(output_dir=options.output_dir, max_steps=options.max_steps, **SETTINGS),
+        args=GRPOConfig(output_dir=options.out, max_steps=options.max_steps, **SETTINGS),
     )
     trainer.train()
+    trainer.save_model()
+    trainer.save_state()
     records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     for part in records[-1]["parts"]:
         print(f"{part['name']}: value {part['value']}, weight {part['weight']}, by {part['source']}")
     rewards = [entry["reward"] for entry in trainer.state.log_history if "reward" in entry]
     print("reward by step:", " ".join(f"{value:.3f}" for value in rewards))
+    print(f"saved in {options.out}; next: prom-reward report {options.out}")
 
 
 if __name__ == "__main__":

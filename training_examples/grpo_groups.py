@@ -39,12 +39,12 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=0.5, help="the strong judge's share of a call")
     parser.add_argument("--policy", default="smollm2-135m", help="a preset, a folder or a hub id")
     parser.add_argument("--max-steps", type=int, default=20, help="optimizer steps")
-    parser.add_argument("--output-dir", default="grpo-groups-output")
+    parser.add_argument("--out", default="grpo-groups-output", help="the folder of policy, state and judgment log")
     options = parser.parse_args()
 
     cheap = load_judge(options.cheap, mode="score", name="cheap")
     strong = load_judge(options.strong, mode="score", name="strong")
-    log = Path(options.output_dir) / "judgments.jsonl"
+    log = Path(options.out) / "judgments.jsonl"
     reward = GroupReward(CascadeJudge(cheap, strong, budget=options.budget), options.rubric, log_path=log)
     policy, tokenizer = load_policy(options.policy)
     trainer = GRPOTrainer(
@@ -52,14 +52,17 @@ def main() -> None:
         processing_class=tokenizer,
         reward_funcs=reward,
         train_dataset=Dataset.from_list(read_values(options.dataset)),
-        args=GRPOConfig(output_dir=options.output_dir, max_steps=options.max_steps, **SETTINGS),
+        args=GRPOConfig(output_dir=options.out, max_steps=options.max_steps, **SETTINGS),
     )
     trainer.train()
+    trainer.save_model()
+    trainer.save_state()
     records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     given = Counter(record["given_by"] for record in records)
     print("judged by:", ", ".join(f"{name} {count}" for name, count in sorted(given.items())))
     spread = [entry["reward_std"] for entry in trainer.state.log_history if "reward_std" in entry]
     print("deviation of the rewards by step:", " ".join(f"{value:.3g}" for value in spread))
+    print(f"saved in {options.out}; next: prom-reward report {options.out}")
 
 
 if __name__ == "__main__":

@@ -37,11 +37,11 @@ def main() -> None:
     parser.add_argument("--policy", default="smollm2-135m", help="a preset, a folder or a hub id: the judge's base")
     parser.add_argument("--rubric", default="helpfulness", help="for rows without one")
     parser.add_argument("--max-steps", type=int, default=20, help="optimizer steps")
-    parser.add_argument("--output-dir", default="grpo-lora-output")
-    parser.add_argument("--log", help="a JSONL file for every judgment")
+    parser.add_argument("--out", default="grpo-lora-output", help="the folder of policy, state and judgment log")
     options = parser.parse_args()
 
-    reward = PrometheusReward(load_judge(options.judge), rubric=options.rubric, log_path=options.log)
+    log = f"{options.out}/judgments.jsonl"
+    reward = PrometheusReward(load_judge(options.judge), rubric=options.rubric, log_path=log)
     policy, tokenizer = load_policy(options.policy)
     trainer = GRPOTrainer(
         model=policy,
@@ -49,12 +49,15 @@ def main() -> None:
         reward_funcs=reward,
         peft_config=LoraConfig(**LORA),
         train_dataset=Dataset.from_list(read_values(options.dataset)),
-        args=GRPOConfig(output_dir=options.output_dir, max_steps=options.max_steps, **SETTINGS),
+        args=GRPOConfig(output_dir=options.out, max_steps=options.max_steps, **SETTINGS),
     )
     reward.share_policy(trainer)
     trainer.train()
+    trainer.save_model()
+    trainer.save_state()
     rewards = [entry["reward"] for entry in trainer.state.log_history if "reward" in entry]
     print("reward by step:", " ".join(f"{value:.3f}" for value in rewards))
+    print(f"saved in {options.out}; next: prom-reward report {options.out}")
 
 
 if __name__ == "__main__":

@@ -38,21 +38,25 @@ def main() -> None:
     parser.add_argument("--policy", default="smollm2-135m", help="a preset, a folder or a hub id")
     parser.add_argument("--rubric", default="helpfulness", help="for rows without one")
     parser.add_argument("--max-steps", type=int, default=20, help="optimizer steps")
-    parser.add_argument("--output-dir", default="online-dpo-output")
+    parser.add_argument("--out", default="online-dpo-output", help="the folder of policy, state and judgment log")
     options = parser.parse_args()
 
-    reward = PrometheusReward(load_judge(options.judge), rubric=options.rubric)
+    log = f"{options.out}/judgments.jsonl"
+    reward = PrometheusReward(load_judge(options.judge), rubric=options.rubric, log_path=log)
     policy, tokenizer = load_policy(options.policy)
     trainer = OnlineDPOTrainer(
         model=policy,
         processing_class=tokenizer,
         reward_funcs=reward,  # not reward.as_async(): Online DPO takes no coroutine functions
         train_dataset=Dataset.from_list(read_values(options.dataset)),
-        args=OnlineDPOConfig(output_dir=options.output_dir, max_steps=options.max_steps, **SETTINGS),
+        args=OnlineDPOConfig(output_dir=options.out, max_steps=options.max_steps, **SETTINGS),
     )
     trainer.train()
+    trainer.save_model()
+    trainer.save_state()
     scores = [entry["objective/scores"] for entry in trainer.state.log_history if "objective/scores" in entry]
     print("reward by step:", " ".join(f"{value:.3f}" for value in scores))
+    print(f"saved in {options.out}; next: prom-reward report {options.out}")
 
 
 if __name__ == "__main__":

@@ -47,26 +47,29 @@ def main() -> None:
     parser.add_argument("--policy", default="smollm2-135m", help="a preset, a folder or a hub id")
     parser.add_argument("--rubric", default="helpfulness", help="for rows without one")
     parser.add_argument("--max-steps", type=int, default=10, help=f"updates, of {BATCH} rollouts each")
-    parser.add_argument("--output-dir", default="ppo-output")
+    parser.add_argument("--out", default="ppo-output", help="the folder of policy, state and judgment log")
     options = parser.parse_args()
 
     policy, tokenizer = load_policy(options.policy)
-    reward = PrometheusReward(load_judge(options.judge), rubric=options.rubric)
+    log = f"{options.out}/judgments.jsonl"
+    reward = PrometheusReward(load_judge(options.judge), rubric=options.rubric, log_path=log)
     reward_model = reward.as_reward_model(processing_class=tokenizer)
-    value_model = AutoModelForSequenceClassification.from_pretrained(policy.name_or_path, num_labels=1)
     trainer = PPOTrainer(
         model=policy,
         ref_model=None,
         reward_model=reward_model,
-        value_model=value_model,
+        value_model=AutoModelForSequenceClassification.from_pretrained(policy.name_or_path, num_labels=1),
         processing_class=tokenizer,
         train_dataset=Dataset.from_list(read_values(options.dataset) * BATCH),  # PPO drops a batch that is not full
         data_collator=reward_model.data_collator,
-        args=PPOConfig(output_dir=options.output_dir, total_episodes=BATCH * options.max_steps, **SETTINGS),
+        args=PPOConfig(output_dir=options.out, total_episodes=BATCH * options.max_steps, **SETTINGS),
     )
     trainer.train()
+    trainer.save_model()
+    trainer.save_state()
     scores = [entry["objective/scores"] for entry in trainer.state.log_history if "objective/scores" in entry]
     print("reward by step:", " ".join(f"{value:.3f}" for value in scores))
+    print(f"saved in {options.out}; next: prom-reward report {options.out}")
 
 
 if __name__ == "__main__":

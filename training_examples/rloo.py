@@ -34,21 +34,25 @@ def main() -> None:
     parser.add_argument("--policy", default="smollm2-135m", help="a preset, a folder or a hub id")
     parser.add_argument("--rubric", default="helpfulness", help="for rows without one")
     parser.add_argument("--max-steps", type=int, default=20, help="optimizer steps")
-    parser.add_argument("--output-dir", default="rloo-output")
+    parser.add_argument("--out", default="rloo-output", help="the folder of policy, state and judgment log")
     options = parser.parse_args()
 
-    reward = PrometheusReward(load_judge(options.judge), rubric=options.rubric, normalizer="centered")
+    log = f"{options.out}/judgments.jsonl"
+    reward = PrometheusReward(load_judge(options.judge), rubric=options.rubric, normalizer="centered", log_path=log)
     policy, tokenizer = load_policy(options.policy)
     trainer = RLOOTrainer(
         model=policy,
         processing_class=tokenizer,
         reward_funcs=reward.as_async(),  # the reward itself would do, too
         train_dataset=Dataset.from_list(read_values(options.dataset)),
-        args=RLOOConfig(output_dir=options.output_dir, max_steps=options.max_steps, **SETTINGS),
+        args=RLOOConfig(output_dir=options.out, max_steps=options.max_steps, **SETTINGS),
     )
     trainer.train()
+    trainer.save_model()
+    trainer.save_state()
     rewards = [entry["reward"] for entry in trainer.state.log_history if "reward" in entry]
     print("reward by step:", " ".join(f"{value:.3f}" for value in rewards))
+    print(f"saved in {options.out}; next: prom-reward report {options.out}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM
 from trl import GRPOConfig
 
-from prom_reward import PrometheusReward, load_judge, load_rubric
+from prom_reward import PrometheusReward, load_judge, load_report, load_rubric
 from prom_reward.data.rows import Row, read_rows
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.runs import load_grading_run, load_grpo_run, load_labeling_run, load_training, load_training_run
@@ -134,6 +134,14 @@ def test_the_server_config_names_every_setting_with_its_default(tmp_path):
     judge.cache.close()
 
 
+def check_saved(out: Path) -> None:
+    """Check that a training left its policy, and its state and judgments for one report."""
+    assert list(out.glob("*model.safetensors"))
+    data = load_report(out)
+    assert data.has_steps
+    assert data.curves
+
+
 @pytest.mark.parametrize("is_tiny", [True, pytest.param(False, marks=[pytest.mark.full, pytest.mark.slow])])
 def test_the_grpo_example_trains(is_tiny, tiny_judge_folder, tmp_path, monkeypatch, capsys):
     config = yaml.safe_load(Path("configs/grpo.yaml").read_text())
@@ -148,12 +156,13 @@ def test_the_grpo_example_trains(is_tiny, tiny_judge_folder, tmp_path, monkeypat
     }
     path = tmp_path / "grpo.yaml"
     path.write_text(yaml.safe_dump(config))
-    log = tmp_path / "log.jsonl"
-    arguments = ["grpo.py", "--config", str(path), "--rubric", "helpfulness", "--max-steps", "2", "--log", str(log)]
+    out = tmp_path / "out"
+    arguments = ["grpo.py", "--config", str(path), "--rubric", "helpfulness", "--max-steps", "2", "--out", str(out)]
     monkeypatch.setattr(sys, "argv", arguments)
     runpy.run_path("training_examples/grpo.py", run_name="__main__")
     assert "reward by step: 0." in capsys.readouterr().out
-    assert len(log.read_text().splitlines()) == 4
+    assert len((out / "judgments.jsonl").read_text().splitlines()) == 4
+    check_saved(out)
 
 
 @pytest.mark.full
@@ -190,7 +199,7 @@ def tiny_adapter_judge(tiny_judge_folder, tmp_path_factory) -> Path:
 def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, tmp_path, monkeypatch, capsys):
     arguments = [f"{name}.py", "--dataset", "configs/questions.jsonl", "--max-steps", "2"]
     arguments += ["--policy", str(tiny_judge_folder), "--judge", str(tiny_adapter_judge)]
-    monkeypatch.setattr(sys, "argv", [*arguments, "--output-dir", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", [*arguments, "--out", str(tmp_path)])
     if name == "ppo" and not TRAINERS["PPO"].exists:
         with pytest.raises(
             SystemExit, match=r"^error: this TRL has no PPOTrainer; run: pip install '\.\[ppo\]' in the clone$"
@@ -198,9 +207,10 @@ def test_the_other_examples_train(name, tiny_judge_folder, tiny_adapter_judge, t
             runpy.run_path(f"training_examples/{name}.py", run_name="__main__")
         return
     runpy.run_path(f"training_examples/{name}.py", run_name="__main__")
-    rewards = capsys.readouterr().out.partition("reward by step: ")[2].split()
+    rewards = capsys.readouterr().out.partition("reward by step: ")[2].splitlines()[0].split()
     assert len(rewards) == 2
     assert all(-1 < float(value) < 1 for value in rewards)
+    check_saved(tmp_path)
 
 
 def test_the_checklist_example_trains_on_pitfalls_and_a_gate(
@@ -208,11 +218,13 @@ def test_the_checklist_example_trains_on_pitfalls_and_a_gate(
 ):
     arguments = ["grpo_checklists.py", "--dataset", "configs/checklists.jsonl", "--max-steps", "2"]
     arguments += ["--policy", str(tiny_judge_folder), "--judge", str(tiny_adapter_judge)]
-    monkeypatch.setattr(sys, "argv", [*arguments, "--output-dir", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", [*arguments, "--out", str(tmp_path)])
     runpy.run_path("training_examples/grpo_checklists.py", run_name="__main__")
     said = capsys.readouterr().out
     assert "error: value" in said
-    assert len(said.partition("reward by step: ")[2].split()) == 2
+    assert "reward by step: 0." in said
+    assert f"next: prom-reward report {tmp_path}" in said
+    check_saved(tmp_path)
     records = [json.loads(line) for line in (tmp_path / "judgments.jsonl").read_text().splitlines()]
     assert len(records) == 16
     for record in records:
@@ -231,11 +243,12 @@ def test_the_group_example_sends_one_of_two_groups_to_the_strong_judge(
 ):
     arguments = ["grpo_groups.py", "--dataset", "configs/questions.jsonl", "--max-steps", "1"]
     arguments += ["--policy", str(tiny_judge_folder), "--cheap", str(tiny_judge_folder)]
-    monkeypatch.setattr(sys, "argv", [*arguments, "--strong", str(tiny_adapter_judge), "--output-dir", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", [*arguments, "--strong", str(tiny_adapter_judge), "--out", str(tmp_path)])
     runpy.run_path("training_examples/grpo_groups.py", run_name="__main__")
     said = capsys.readouterr().out
     assert "judged by: cheap 4, strong 4" in said
-    assert all(float(value) > 0 for value in said.partition("by step: ")[2].split())
+    assert all(float(value) > 0 for value in said.partition("by step: ")[2].splitlines()[0].split())
+    check_saved(tmp_path)
     records = [json.loads(line) for line in (tmp_path / "judgments.jsonl").read_text().splitlines()]
     judges: dict[tuple, set] = {}
     for record in records:
