@@ -149,6 +149,11 @@ def _meeting(feedback: Mapping[int, tuple[str, str]], other: Any, prob: Any, *or
     return Meeting(int(other), number_in(prob), (first, second), feedback.get(int(other), ("", "")))
 
 
+def prompt_of(group: str) -> str:
+    """Return the digest of the prompt of a training's group."""
+    return group.partition(" ")[2].partition(" ")[0]
+
+
 def _digest(prompt: PromptValue) -> str:
     """Return a short digest of a whole prompt; the text that a report shows may be cut."""
     return blake2b(json.dumps(prompt).encode(), digest_size=8).hexdigest()

@@ -13,7 +13,7 @@ from prom_reward.reports.overview.agreement import agreement_rows
 from prom_reward.reports.overview.figures import label_figures
 from prom_reward.reports.overview.findings import findings
 from prom_reward.reports.overview.rubric_rows import rubric_rows
-from prom_reward.reports.overview.training_figures import reward_curve, span, training_figures
+from prom_reward.reports.overview.training_figures import asks_other_prompts, reward_curve, span, training_figures
 from prom_reward.reports.prompt_difference import PromptDifference, compare_prompts
 from prom_reward.reports.report_data import ReportData
 from prom_reward.reports.selection import whole_groups
@@ -167,7 +167,8 @@ def _reward_cards(data: ReportData) -> list[Card]:
     first, last = ends(curve)
     if len(curve) == 1:
         return [Card(f"{last:.3f}", "mean reward", "of one step" if data.has_steps else "of calls without a trainer")]
-    return [Card(f"{last:.3f}", f"mean reward of the last {span(curve)}", f"{last - first:+.3f} against the first")]
+    remark = f"{last - first:+.3f} against the first" + (", on other prompts" if asks_other_prompts(data) else "")
+    return [Card(f"{last:.3f}", f"mean reward of the last {span(curve)}", remark)]
 
 
 def _examples(answers: Sequence[BeforeAfter]) -> list[tuple[str, Sequence[BeforeAfter]]]:

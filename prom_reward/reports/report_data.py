@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from prom_reward.explorer.judged import Judged
-from prom_reward.reports.judgments import JudgedPair
+from prom_reward.reports.judgments import JudgedPair, prompt_of
 from prom_reward.reports.overview.escalations import Escalations
 from prom_reward.reports.training_folder import BeforeAfter, Curve
 from prom_reward.rubrics.reading import AnyRubric
@@ -56,6 +56,8 @@ class ReportData:
     """A training's rewards by step, from 1; those of calls without a trainer by 0, as in what follows."""
     step_outcomes: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """A training's outcomes by step."""
+    step_prompts: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The digests of a training's prompts by step."""
     step_lengths: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     """A training's response lengths by step, in characters."""
     step_entropies: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -114,6 +116,7 @@ class ReportData:
         """Count a training's judgment; a response with several rubrics has several, and one length and reward."""
         self.escalations.count(one)
         self.step_outcomes[one.row][one.outcome] += 1
+        self.step_prompts[one.row].add(prompt_of(one.group))
         if one.expected_score is not None:
             self.step_scores[one.rubric][one.row].append(one.expected_score)
         if one.entropy is not None:

@@ -1,7 +1,7 @@
 """The files beside a training's judgment log: the trainer's own log, its policy, and answers before and after."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -111,9 +111,14 @@ def summarize_curves(curves: Mapping[str, Curve], *, last_step: int | None = Non
 
 def ends(curve: Curve) -> tuple[float, float]:
     """Return the means of a curve's first and last tenth."""
-    tenth = max(1, len(curve) // 10)
-    first, last = (fmean(value for _, value in part) for part in (curve[:tenth], curve[-tenth:]))
+    size = num_at_ends(curve)
+    first, last = (fmean(value for _, value in part) for part in (curve[:size], curve[-size:]))
     return first, last
+
+
+def num_at_ends(curve: Sequence[object]) -> int:
+    """Return the number of steps that `ends` takes on either side."""
+    return max(1, len(curve) // 10)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

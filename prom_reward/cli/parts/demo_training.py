@@ -76,7 +76,12 @@ def _step_callback(show: Callable[[Step], None]) -> Any:
 
 def show_training(history: list[Step]) -> None:
     """Print a training's steps as a table."""
-    table = Table(title="GRPO: SmolLM2-135M trained on PrometheusReward", title_justify="left")
+    table = Table(
+        title="GRPO: SmolLM2-135M trained on PrometheusReward",
+        title_justify="left",
+        caption="Each step asks another of the prompts: its reward shows the prompt, hardly the training.",
+        caption_justify="left",
+    )
     for heading in ("step", "mean reward", "spread"):
         table.add_column(heading, justify="right")
     for row in history:

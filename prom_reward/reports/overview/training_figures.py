@@ -26,12 +26,13 @@ from prom_reward.pages.plots import (
 )
 from prom_reward.reports.overview.figures import COLORS, FAILED
 from prom_reward.reports.report_data import ReportData
-from prom_reward.reports.training_folder import Curve, ends
+from prom_reward.reports.training_folder import Curve, ends, num_at_ends
 
 _WINDOW_SHARE = 15  # a running mean takes a fifteenth of the steps on either side
 _MAX_BARS = 60
 _RUBRIC_COLORS = (BLUE, ORANGE, GREEN, VIOLET, RED, TEAL)
 _MAX_DOTS = 1_000
+_FEW_PROMPTS = 32  # below, which prompts are asked moves a mean reward about as much as a training does
 
 
 def training_figures(data: ReportData) -> list[Figure]:
@@ -75,6 +76,14 @@ def reward_curve(data: ReportData) -> Curve:
     return [(step, float(np.mean(rewards))) for step, rewards in sorted(data.rewards.items())]
 
 
+def asks_other_prompts(data: ReportData) -> bool:
+    """Whether the first and the last steps, as `ends` takes them, have few prompts and share less than half of them."""
+    curve = [(step, data.step_prompts[step]) for step in sorted(data.rewards)]
+    size = num_at_ends(curve)
+    first, last = (set[str]().union(*(prompts for _, prompts in part)) for part in (curve[:size], curve[-size:]))
+    return min(len(first), len(last)) < _FEW_PROMPTS and 2 * len(first & last) < len(first | last)
+
+
 def _steps(curves: Sequence[Mark], title: str, limits: tuple[float, float] | None = None) -> Plot:
     return Plot(marks=curves, x=Axis(title="step", is_whole=True), y=Axis(title=title, limits=limits))
 
@@ -91,6 +100,8 @@ def _rewards(data: ReportData) -> Figure | None:
     band = Band(x=steps, low=low, high=high, color=BLUE)
     is_unit = all(0 <= reward <= 1 for rewards in data.rewards.values() for reward in rewards)
     note = f"Mean of a step's rewards: {_first_and_last(curve, '.3f')}. The band is one standard deviation."
+    if asks_other_prompts(data):
+        note += " The last steps asked other prompts than the first: compare policies on the same prompts (--since)."
     plot = _steps([band, *_curve(curve, "mean", BLUE)], "reward", (0, 1) if is_unit else None)
     return Figure(title="Reward over steps", note=note, plot=plot)
 

@@ -56,6 +56,23 @@ def test_a_log_alone_has_length_entropy_and_spread(folder):
     assert load_report(folder).title == folder.name
 
 
+@pytest.mark.parametrize(
+    ("num_prompts", "last", "is_other"),
+    [(1, 0, False), (1, 1, True), (4, 1, False), (4, 2, True), (32, 32, False)],
+    ids=["the same", "another", "most the same", "most others", "many others"],
+)
+def test_a_reward_over_other_prompts_is_named(tmp_path, request_of, num_prompts, last, is_other):
+    log = JudgmentLog(tmp_path / "judgments.jsonl")
+    for step, start in enumerate((0, 0, last)):
+        requests = [request_of("x", instruction=f"{'y' * 100_000} {start + at}") for at in range(num_prompts)]
+        for row, (request, judged) in enumerate(zip(requests, scripted_judge().grade(requests), strict=True)):
+            log.append([{"step": step, "row": row, **judgment_record(request, judged), "reward": step / 10}])
+    data = load_report(tmp_path)
+    [reward, *_] = training_figures(data)
+    assert ("The last steps asked other prompts than the first" in reward.note) == is_other
+    assert ("+0.200 against the first, on other prompts" in report_page(data)) == is_other
+
+
 def test_the_trainers_log_adds_both_judges_and_seconds(folder):
     history = logged(folder)
     data = load_report(folder)
