@@ -40,7 +40,6 @@ def live_page(service: JudgeService) -> str:
         facts=[
             ("rubric", ", ".join(one.name for one in service.rows.rubrics) or "of each request"),
             ("up for", f"{_uptime_s(service) / 60:.0f} min"),
-            ("judge", shortened(service.fingerprint, 200)),
         ],
         cards=cards,
         figures=_figures(recent) if recent else [],
