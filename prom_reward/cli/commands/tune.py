@@ -37,7 +37,9 @@ from prom_reward.settings.resolution import settings_of
 
 def tune(
     judge: Annotated[str, typer.Argument(help="A preset, a folder, a hub id, a URL or a YAML file.")],
-    data: Annotated[Path, typer.Option(help="Labeled rows or preference pairs, as `evaluate` reads them.")],
+    data: Annotated[
+        Path, typer.Option(help="Labeled rows or preference pairs of at least 20 questions, as `evaluate` reads them.")
+    ],
     out: Annotated[Path, typer.Option(help="The tuned judge's YAML file.", rich_help_panel=options.OUTPUT)] = Path(
         "tuned.yaml"
     ),

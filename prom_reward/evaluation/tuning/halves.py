@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from prom_reward.data.labels.labeled_rows import LabeledFile, LabeledPair, LabeledRequest
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.evaluation.agreement import (
     LEVEL,
     MEASURES,
@@ -58,8 +58,8 @@ class Halves:
         )
         if len(clusters) < 2 * MIN_CLUSTERS:
             raise InputError(
-                f"got {len(clusters)} questions; expected at least {2 * MIN_CLUSTERS}, half of which choose a change "
-                "and half of which confirm it"
+                f"got {number_of(len(clusters), 'question')}; expected at least {2 * MIN_CLUSTERS}, half "
+                "of which choose a change and half of which confirm it"
             )
         labels = {row.mean_score for row in rows.rows}
         if len(labels) == 1:

@@ -101,8 +101,8 @@ def test_a_head_is_written_beside_the_file_and_moves_with_it(run, told_by_states
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda rows: rows[:3], "got 1 questions; expected at least 20"),
-        (lambda rows: [{**row, "question_id": 1} for row in rows], "got 1 questions; expected at least 20"),
+        (lambda rows: rows[:3], "got 1 question; expected at least 20"),
+        (lambda rows: [{**row, "question_id": 1} for row in rows], "got 1 question; expected at least 20"),
         (lambda rows: [{**row, "score": 3} for row in rows], "got the label 3 in all rows"),
         (lambda rows: [{**row, "score": 9} for row in rows], "9"),
     ],
