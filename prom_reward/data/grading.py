@@ -56,6 +56,11 @@ class RequestBatch:
     num_rows: int
     """Rows of either kind."""
 
+    @property
+    def requests(self) -> list[GradingRequest]:
+        """The requests of `pairs`."""
+        return [request for _, request in self.pairs]
+
 
 def batch_rows(
     rows: Iterable[Row | BrokenRow],
@@ -83,9 +88,13 @@ def batch_rows(
         yield RequestBatch(pairs, broken, len(batch))
 
 
-def grade_batch(judge: Judge, batch: RequestBatch) -> list[dict[str, Any]]:
+def grade_batch(judge: Judge, batch: RequestBatch) -> list[Judgment]:
+    """Return one judgment a request, in order."""
+    return grade_requests(judge, batch.requests)
+
+
+def graded_rows(batch: RequestBatch, judgments: Iterable[Judgment]) -> list[dict[str, Any]]:
     """Return one graded row a request, in order."""
-    judgments = grade_requests(judge, [request for _, request in batch.pairs])
     return [
         graded_row(row.values, request, judgment)
         for (row, request), judgment in zip(batch.pairs, judgments, strict=True)
@@ -97,6 +106,7 @@ def graded_row(values: Mapping[str, Any], request: GradingRequest, judgment: Jud
     verdict = {
         "rubric_name": request.rubric.name,
         "rubric_digest": rubric_digest(request.rubric),
+        "rubric_weight": request.rubric.weight,
         **judgment.to_columns(),
     }
     kept = {f"input_{name}" if name in verdict else name: value for name, value in values.items()}

@@ -1,7 +1,7 @@
 import pytest
 from datasets import Dataset
 
-from prom_reward.data.grading import batch_rows, grade_batch, graded_row, row_requests
+from prom_reward.data.grading import batch_rows, grade_batch, graded_row, graded_rows, row_requests
 from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.engines.scripted_engine import ScriptedEngine
 from prom_reward.errors import RowError, RubricError
@@ -20,7 +20,7 @@ COLLECTION = {
     **{f"orig_{name}": text for name, text in LEVELS.items()},
     "output": "Feedback [RESULT] 4",
 }
-FIELDS = {"rubric_name", "rubric_digest", "outcome", "score", "expected_score", "score_probs"}
+FIELDS = {"rubric_name", "rubric_digest", "rubric_weight", "outcome", "score", "expected_score", "score_probs"}
 FIELDS |= {"entropy", "sampled_scores", "feedback", "is_partial", "flags", "error"}
 FIELDS |= {"num_prompt_tokens", "num_computed_tokens", "num_generated_tokens"}
 
@@ -124,7 +124,7 @@ def test_a_graded_row_holds_its_columns_and_its_judgment():
         Row("line 2", {"prompt": "Q", "response": ""}),
     ]
     (batch,) = batch_rows(rows, DEFAULT)
-    scored, unscored = grade_batch(judge, batch)
+    scored, unscored = graded_rows(batch, grade_batch(judge, batch))
     assert set(scored) == {"prompt", "response", "id", "input_score", *FIELDS}
     assert (scored["id"], scored["input_score"], scored["rubric_name"]) == (7, 3, "helpfulness")
     assert (scored["outcome"], scored["score"], scored["feedback"], scored["sampled_scores"]) == (

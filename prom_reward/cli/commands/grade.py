@@ -110,6 +110,7 @@ def grade(
     A file's rows have `instruction` (or `prompt`), `response` (or `completion`) and perhaps `reference_answer`
     and `rubric`. The score is the expected score of the judge's distribution. A terminal gets a table; `--json`, a
     pipe or `--out` get each row with `score`, `expected_score`, `score_probs`, `entropy`, `feedback` and `outcome`.
+    Several rubrics give a row each, with its `rubric_weight`; the summary has their weighted mean, on [0, 1].
     If a row cannot be graded, it is named and left out, and the exit status is 1.
 
     Example: `prom-reward grade rows.jsonl --rubric helpfulness --out graded.jsonl`
@@ -208,11 +209,14 @@ def _grade_rows(
         task = progress.add_task("grading", total=total)
         for batch in batches:
             graded.leave_out(batch.broken)
-            graded.add(_prompt_lines(judge, batch, render) if render else grade_batch(judge, batch))
+            if render is None:
+                graded.add_judgments(batch, grade_batch(judge, batch))
+            else:
+                graded.add(_prompt_lines(judge, batch, render))
             progress.update(task, advance=batch.num_rows, description=graded.progress)
 
 
 def _prompt_lines(judge: Judge, batch: RequestBatch, render: PromptRenderer) -> list[dict[str, Any]]:
     assert isinstance(judge, PrometheusJudge)  # its prompts were rendered
-    asked = Expansion.of([request for _, request in batch.pairs]).requests
+    asked = Expansion.of(batch.requests).requests
     return [{"prompt": render(judge.grading_prompt(request))} for request in asked]

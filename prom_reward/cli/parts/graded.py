@@ -3,7 +3,8 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 from typing import IO, Any, Self
@@ -12,9 +13,12 @@ import typer
 from rich.table import Table
 
 from prom_reward.cli.parts.console import distribution_bar, plain_json, print_json, show_left_out, stderr, stdout
+from prom_reward.data.grading import RequestBatch, graded_rows
 from prom_reward.data.rows import BrokenRow
 from prom_reward.errors import InputError, number_of
+from prom_reward.labeling.verdicts import ResponseVerdict
 from prom_reward.pages.text import json_escaped
+from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
 _NUM_SHOWN = 20
@@ -37,6 +41,7 @@ class GradedFile:
         self._broken: list[BrokenRow] = []
         self._outcomes: Counter[str] = Counter()
         self._scores: dict[str, list[float]] = {}
+        self._verdicts: list[ResponseVerdict] = []
         self._num_written = 0
 
     @property
@@ -48,6 +53,14 @@ class GradedFile:
     def leave_out(self, broken: Sequence[BrokenRow]) -> None:
         """Note rows that cannot be graded."""
         self._broken += broken
+
+    def add_judgments(self, batch: RequestBatch, judgments: Sequence[Judgment]) -> None:
+        """Write a batch's rows at once, one a rubric."""
+        self.add(graded_rows(batch, judgments))
+        judged = zip(batch.pairs, judgments, strict=True)
+        for _, of_row in groupby(judged, key=lambda one: id(one[0][0])):
+            pairs = [(request.rubric, judgment) for (_, request), judgment in of_row]
+            self._verdicts.append(_verdict(pairs))
 
     def add(self, lines: list[dict[str, Any]]) -> None:
         """Write graded rows, or prompts, at once."""
@@ -118,7 +131,12 @@ class GradedFile:
 
     def _summary(self) -> dict[str, Any]:
         means = {name: fmean(scores) for name, scores in self._scores.items()}
-        return {"written": self._num_written, "outcomes": self._outcomes, "mean_scores": means}
+        summary = {"written": self._num_written, "outcomes": self._outcomes, "mean_scores": means}
+        return {**summary, "weighted_mean": _unit_mean(self._verdicts)} if self._has_weights else summary
+
+    @property
+    def _has_weights(self) -> bool:
+        return any(len(verdict.rubrics) > 1 for verdict in self._verdicts)
 
     def _show(self, where: str) -> None:
         """Show a table in a terminal, and a summary; JSON lines keep standard output to themselves."""
@@ -129,8 +147,28 @@ class GradedFile:
         means = ", ".join(f"{fmean(scores):.2f} by {name}" for name, scores in self._scores.items())
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
         text = f"{where}: {number_of(self._num_written, 'judgment')} ({outcomes}); mean score {means or '-'}"
+        text += f"; {_weighted_mean(self._verdicts)}" if self._has_weights else ""
         console = stderr if self._out is None and self._as_lines else stdout
         console.print(f"{text}; written to {self._out}" if self._out else text, highlight=False, soft_wrap=True)
+
+
+def _verdict(pairs: Iterable[tuple[AnyRubric, Judgment]]) -> ResponseVerdict:
+    rubrics, judgments = zip(*pairs, strict=True)
+    return ResponseVerdict(rubrics=rubrics, judgments=judgments)
+
+
+def _unit_mean(verdicts: Iterable[ResponseVerdict]) -> float | None:
+    """Return the mean of the responses' weighted means, on [0, 1], of those that every rubric scored."""
+    known = [verdict.unit_score for verdict in verdicts if verdict.unit_score is not None]
+    return fmean(known) if known else None
+
+
+def _weighted_mean(verdicts: Sequence[ResponseVerdict]) -> str:
+    """Return the mean by the rubrics' weights in words, with the number of responses that it leaves out."""
+    mean, left_out = _unit_mean(verdicts), sum(verdict.unit_score is None for verdict in verdicts)
+    shown = "-" if mean is None else f"{mean:.3f}"
+    without = f", without {number_of(left_out, 'response')} that a rubric left unscored" if left_out else ""
+    return f"weighted mean {shown} on [0, 1]{without}"
 
 
 def _rows_table(lines: Sequence[dict[str, Any]], *, integer: bool) -> Table:
@@ -156,6 +194,10 @@ def show_judgments(requests: Sequence[GradingRequest], judgments: Sequence[Judgm
         said = "\n".join(map(str, judgment.parts)) or judgment.feedback or judgment.error or ""
         table.add_row(*cells, judgment.outcome.value, said)
     stdout.print(table)
+    if len(requests) > 1:
+        verdict = _verdict([(request.rubric, one) for request, one in zip(requests, judgments, strict=True)])
+        weights = ", ".join(f"{rubric.name} {rubric.weight:g}" for rubric in verdict.rubrics)
+        stdout.print(f"{_weighted_mean([verdict])} (weights: {weights})", markup=False, highlight=False, soft_wrap=True)
     if not any(judgment.is_scored for judgment in judgments):
         raise typer.Exit(1)
 

@@ -138,6 +138,38 @@ def test_a_reference_and_several_rubrics_give_a_line_each(run, tiny, tmp_path):
     assert [row["reference_answer"] for row in rows] == ["R", "R"]
 
 
+@pytest.fixture
+def weighted(tmp_path):
+    """Two rubrics on other scales, with weights whose sum is not 1."""
+    levels = {f"score{label}_description": "x" for label in range(1, 4)}
+    short = {"name": "short", "criteria": "Short?", "scale": [1, 3], "weight": 0.5, **levels}
+    path = tmp_path / "rubrics.yaml"
+    path.write_text(json.dumps([{"rubric": "honesty", "weight": 1.5}, short]))
+    return path
+
+
+def test_weighted_rubrics_end_with_their_weighted_mean(run, judged_by, rows_file, tmp_path, weighted):
+    def verdict(prompt):
+        if "no verdict" in prompt.user and "Short?" in prompt.user:
+            return "no verdict"
+        return f"[RESULT] {3 if 'Short?' in prompt.user else 2}"
+
+    judged_by(PrometheusJudge(ScriptedEngine(verdict, confidence=1.0)))
+    rows = rows_file(*({**ROWS[0], "response": text} for text in ("Paris.", "Rome.", "no verdict")))
+    shown = run("grade", rows, "--rubric", weighted, "--out", tmp_path / "graded.jsonl")
+    assert {(row["rubric_name"], row["rubric_weight"]) for row in read(tmp_path / "graded.jsonl")} == {
+        ("honesty", 1.5),
+        ("short", 0.5),
+    }
+    said = "weighted mean 0.438 on [0, 1]"  # (1.5 * 1 / 4 + 0.5 * 1) / 2
+    assert f"{said}, without 1 response that a rubric left unscored; written to" in shown.out
+    summary = run("grade", rows, "--rubric", weighted, "--out", tmp_path / "again.jsonl", "--json")
+    assert json.loads(summary.out)["weighted_mean"] == pytest.approx(0.4375)
+    one = run("grade", *ONE[:4], "--rubric", weighted)
+    assert f"{said} (weights: honesty 1.5, short 0.5)" in one.out
+    assert "weighted mean" not in run("grade", *ONE).out
+
+
 def test_feedback_is_written_with_a_seed_and_several_samples(run, tiny_judge_folder, rows_file):
     options = ("--judge", tiny_judge_folder, "--mode", "feedback", "--max-new-tokens", 4, "--num-samples", 2)
     shown = [run("grade", rows_file(ROWS[0]), *options, "--seed", 1, "--rubric", "honesty") for _ in range(2)]

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from prom_reward import GradingRequest, Outcome, PrometheusJudge, PrometheusReward, ScriptedEngine
-from prom_reward.data.grading import batch_rows, grade_batch
+from prom_reward.data.grading import batch_rows, grade_batch, graded_rows
 from prom_reward.data.rows import Row
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.evaluation.groups.logged_judge import LoggedJudge, is_logged
@@ -41,10 +41,8 @@ def test_a_judgment_log_answers_for_the_same_texts_and_rubric(log):
 
 
 def test_logs_and_graded_rows_say_what_a_judgment_cost(log, tmp_path):
-    [row] = grade_batch(
-        PrometheusJudge(ScriptedEngine(["Fine. [RESULT] 4"])),
-        next(batch_rows([Row("line", {"prompt": "Hi", "response": "one", "rubric": OWN})], ())),
-    )
+    [batch] = batch_rows([Row("line", {"prompt": "Hi", "response": "one", "rubric": OWN})], ())
+    [row] = graded_rows(batch, grade_batch(PrometheusJudge(ScriptedEngine(["Fine. [RESULT] 4"])), batch))
     graded = tmp_path / "graded.jsonl"
     graded.write_text(json.dumps(row) + "\n")
     for path, num_written in ((log, 2), (graded, 3)):
@@ -68,7 +66,7 @@ def test_judgments_under_rubrics_of_one_name_are_told_apart(tmp_path):
         {"prompt": "Hi", "response": "one", "rubric": {**OWN, "criteria": f"Is it {how}?"}} for how in ("brief", "long")
     ]
     [batch] = batch_rows([Row("line", row) for row in rows], ())
-    path.write_text("".join(json.dumps(row) + "\n" for row in grade_batch(judge, batch)))
+    path.write_text("".join(json.dumps(row) + "\n" for row in graded_rows(batch, grade_batch(judge, batch))))
     found = LoggedJudge(path).grade([asked("one", rubric=row["rubric"]) for row in rows])
     assert [one.score for one in found] == [2, 4]
     edited = {**OWN, "criteria": "Is it kind?"}
