@@ -229,8 +229,9 @@ def value_at(values: Mapping[str, Any], path: str, *, is_strict: bool = False) -
 
 
 def shown_names(values: Mapping[str, Any]) -> str:
-    """Return a row's column names for an error message, and which of them hold nothing."""
-    shown = (f"{name} (null)" if is_missing(value) else str(name) for name, value in values.items())
+    """Return a row's column names for an error message, and which of them hold nothing: null, or NaN."""
+    nothing = {name: "null" if value is None else "NaN" for name, value in values.items() if is_missing(value)}
+    shown = (f"{name} ({nothing[name]})" if name in nothing else str(name) for name in values)
     return ", ".join(sorted(shown)) or "no columns"
 
 

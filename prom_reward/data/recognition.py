@@ -23,6 +23,9 @@ _SEVERAL_REFERENCES = (
     "gold",  # often the index of a choice
 )
 
+_ULTRAFEEDBACK = {"completions", "correct_answers", "incorrect_answers"}
+"""In every row of it; the answers are ["None"] in all but those of TruthfulQA."""
+
 _REFERENCE_LIKE = re.compile(
     r"(?:gold(?:en|_standard)?|ideal|expected|desired|correct|target|reference|gt|ground_truth|official|oracle)"
     r"(?:_(?:answer|response|output|solution|completion|text|result)s?)?|human_(?:answer|response)s?|answer_key"
@@ -84,6 +87,8 @@ def unread_columns(columns: Columns) -> list[str]:
     taken = {name.partition(".")[0].partition("[")[0] for name in columns.read.values()}
     if any(name.startswith("orig_") for name in taken):  # the others are the whole prompt and the judge's answer
         taken |= {"instruction", "input", "output"}
+    if columns.values.keys() >= _ULTRAFEEDBACK:
+        taken |= _ULTRAFEEDBACK
     seen = "\n".join(texts_of([columns.values.get(name) for name in taken]))
     found = sorted((_place(name, value), name) for name, value in columns.values.items() if _place(name, value) >= 0)
     unread = [name for _, name in found if name not in taken and _says_more(columns, name, seen)]

@@ -88,6 +88,16 @@ def test_an_answer_beside_a_pair_is_unread_and_the_beginning_of_its_sides_is_nam
     assert unread_columns(found.columns) == ["answer", "initial_reason_steps"]
 
 
+def test_ultrafeedbacks_correct_answers_are_a_part_of_it():
+    row = {
+        "instruction": "Hi?",
+        "completions": [{"response": "Yes."}, {"response": "No."}],
+        "correct_answers": ["None"],
+    }
+    assert unread_columns(example(row).columns) == ["correct_answers"]
+    assert unread_columns(example({**row, "incorrect_answers": ["None"]}).columns) == []
+
+
 def test_a_system_text_of_each_response_is_named_as_unread():
     answers = [{"response": "Yes.", "custom_system_prompt": "Be kind."}, {"response": "No."}]
     found = example({"instruction": "Hi?", "completions": answers})

@@ -7,12 +7,12 @@ import typer
 
 from prom_reward.cli.parts.console import stderr
 from prom_reward.config import load_rubric
-from prom_reward.errors import MissingPackageError
+from prom_reward.errors import InputError, MissingPackageError
 from prom_reward.reports.training_folder import LOG_FILE
 
 
 def watch(
-    source: Annotated[Path, typer.Argument(help="A training's folder, or its judgment log; it may be empty yet.")],
+    source: Annotated[Path, typer.Argument(help="A training's folder, or its judgment log; it may be missing yet.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8101,
     rubric: Annotated[
         str | None, typer.Option("--rubric", help="The rubrics of the log, a YAML file: shown beside labels.")
@@ -33,7 +33,9 @@ def watch(
         from prom_reward.serving.server import listen
     except ImportError as error:
         raise MissingPackageError('watch needs starlette and uvicorn; pip install ".[serve]"') from error
-    log = source / LOG_FILE if source.is_dir() else source
+    if not source.exists() and not source.resolve().parent.is_dir():
+        raise InputError(f"{source}: got no folder {source.parent} for it; expected the training's folder, or make it")
+    log = source if source.is_file() or source.suffix == ".jsonl" else source / LOG_FILE
     rubrics = load_rubric(rubric) if rubric is not None else ()
     if log.exists():
         LogTail(log).poll()  # a file that is no log is refused now

@@ -196,7 +196,10 @@ def show_left_out(problems: Sequence[str], *, shown: int = 10) -> None:
     for problem in problems[:shown]:
         stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
     if len(problems) > shown:
-        stderr.print(f"... and {number_of(len(problems) - shown, 'more row')} left out", highlight=False)
+        stderr.print(
+            f"... and {number_of(len(problems) - shown, 'more row')} left out, {len(problems):,} in all",
+            highlight=False,
+        )
 
 
 def check_writable(path: Path, *, force: bool, source: Path | None = None, option: str = "--out") -> None:

@@ -117,7 +117,9 @@ def collect_labeled(
         others = [] if columns.scale else [score for row in labeled.rows for score in row.scores]
         raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")
     if not labeled.rows and not labeled.pairs and not labeled.checklists:
-        raise InputError(f"{where}: no labeled row; {labeled.problems[0] if labeled.problems else 'it has no rows'}")
+        if not labeled.problems:
+            raise InputError(f"{where}: no labeled row; it has no rows")
+        raise InputError(f"{where}: no labeled row of {len(labeled.problems):,}; {labeled.problems[0]}")
     labeled.recognition.check(strict=columns.strict)
     return labeled
 

@@ -46,7 +46,8 @@ def test_scores_and_feedback_stand_where_data_sets_keep_them(columns, scores, fe
         ({"score": "good"}, "got 'good' as the score; expected a number or a list of numbers"),
         ({"score": []}, r"got \[\] as the score"),
         ({"score": 7}, "got the score 7; expected 1 to 5"),
-        ({"score": float("nan")}, "no score"),
+        ({"score": float("nan")}, r"no score; got the columns instruction, response, score \(NaN\), expected"),
+        ({"score": None}, r"no score; got the columns instruction, response, score \(null\), expected"),
         ({"score": 10**400}, "got 1000.* as the score; expected a number or a list of numbers"),
     ],
 )
@@ -132,7 +133,7 @@ def test_a_file_without_labels_is_one_clear_error(tmp_path):
     with pytest.raises(InputError, match="no labeled row; it has no rows"):
         read_labeled(path)
     path.write_text(json.dumps(ROW) + "\n")
-    with pytest.raises(InputError, match="no labeled row; line 1: no score"):
+    with pytest.raises(InputError, match="no labeled row of 1; line 1: no score"):
         read_labeled(path, HELPFUL)
 
 
