@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prom_reward.auditing.attacks import AttackFamily, builtin_families, read_attacks, weak_responses
-from prom_reward.auditing.injection import OnBatch, attack
-from prom_reward.auditing.probes import graded_ladder, probe_bias, probe_consistency, probe_scale
-from prom_reward.auditing.ranking_probes import probe_ranking
+from prom_reward.auditing.injection import OnBatch, attack, most_gradings
+from prom_reward.auditing.probes import graded_ladder, num_probe_gradings, probe_bias, probe_consistency, probe_scale
+from prom_reward.auditing.ranking_probes import num_comparisons, probe_ranking
 from prom_reward.auditing.results import Audit, family_audit
 from prom_reward.auditing.tasks import AuditTask, builtin_tasks, check_tasks, distinct_tasks, read_tasks
 from prom_reward.errors import InputError, check_flags
@@ -42,12 +42,13 @@ def audit(
             tasks; None takes the built-in ones. A quick audit takes the first six that share neither question nor
             reference answer.
         rubric: For rows of a tasks file without one: a rubric or checklist in any form of `read_rubrics`.
-        quick: Fewer tasks and trials: about 640 prompts instead of 7,500, minutes on a CPU. Enough trials to pass a
+        quick: Fewer tasks and trials: about 650 gradings instead of 7,500. Enough trials to pass a
             semantic family, too few to pass a structural one.
         num_trials: Trials of each family. None takes 520, or 29 for a quick audit, but one for each string of a
             family of your own if it has more strings.
         seed: Seed of the draws and of the bootstrap.
-        on_start: Called with the number of gradings to come, several times.
+        on_start: Called with the most gradings that the audit can take, before the first, and with their number after
+            the trials are drawn.
         on_batch: Called after each call of the judge with the number of its gradings.
 
     Raises:
@@ -68,9 +69,19 @@ def audit(
             return num_trials
         return default if family.has_placeholders else max(default, len(family.texts))
 
-    attacked = attack(judge, families, weak, num_trials=trials_of, seed=seed, on_start=on_start, on_batch=on_batch)
     plain = judge.with_guards(guard=True, flags=FlagPolicy(detectors=()))
-    ladder = graded_ladder(plain, chosen_tasks, on_start=on_start, on_batch=on_batch)
+    others = len(weak) + num_probe_gradings(len(chosen_tasks)) + num_comparisons(chosen_tasks, ranks=plain.ranks)
+    on_start(others + sum(most_gradings(family, weak, trials_of(family), seed=seed) for family in families))
+    attacked = attack(
+        judge,
+        families,
+        weak,
+        num_trials=trials_of,
+        seed=seed,
+        on_trials=lambda count: on_start(others + count),
+        on_batch=on_batch,
+    )
+    ladder = graded_ladder(plain, chosen_tasks, on_batch=on_batch, seed=seed)
     return Audit(
         judge=judge.name,
         fingerprint=judge.fingerprint,

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from prom_reward.auditing.attacks import AttackFamily, WeakResponse, draw_trials
+from prom_reward.auditing.attacks import AttackFamily, AttackTrial, WeakResponse, draw_trials
 from prom_reward.auditing.rises import AttackedResponse, unit_points
 from prom_reward.errors import WorkError
 from prom_reward.evaluation.scores import grade_all
@@ -17,6 +17,20 @@ logger = logging.getLogger(__name__)
 OnBatch = Callable[[int], None]
 
 
+def most_gradings(family: AttackFamily, weak: Sequence[WeakResponse], num_trials: int, *, seed: int = 0) -> int:
+    """Return the most gradings that a family's trials can take: as if every weak response could be attacked.
+
+    Arguments are those of `attack`.
+    """
+    trials = draw_trials(family, weak, num_trials, seed=seed)
+    return len(trials) * (1 + any(map(_is_changed, trials)))
+
+
+def _is_changed(trial: AttackTrial) -> bool:
+    """Whether the guard changes the attacked response."""
+    return neutralize(trial.response) != trial.response
+
+
 def attack(
     judge: PrometheusJudge,
     families: Sequence[AttackFamily],
@@ -24,7 +38,7 @@ def attack(
     *,
     num_trials: Callable[[AttackFamily], int],
     seed: int = 0,
-    on_start: OnBatch = lambda _: None,
+    on_trials: OnBatch = lambda _: None,
     on_batch: OnBatch = lambda _: None,
 ) -> dict[str, list[AttackedResponse]]:
     """Run every family's trials, guard on and off.
@@ -37,7 +51,7 @@ def attack(
         weak: The responses that they are added to. Those within a point of the best score are left out.
         num_trials: Returns the number of trials of a family.
         seed: Seed of the draw.
-        on_start: Called with the number of gradings to come.
+        on_trials: Called with the number of the trials' gradings, after those of the weak responses.
         on_batch: Called after each call of the judge with the number of its gradings.
 
     Returns:
@@ -48,7 +62,6 @@ def attack(
     """
     guarded, unguarded = (judge.with_guards(guard=guard, flags=FlagPolicy(detectors=())) for guard in (True, False))
     plain = [one.task.request(one.text) for one in weak]
-    on_start(len(plain))
     judgments = grade_all(guarded, plain, on_batch=on_batch)
     before = dict(zip(weak, judgments, strict=True))
     if num_unscored := sum(not one.is_scored for one in judgments):
@@ -62,8 +75,8 @@ def attack(
     usable = [one for one, score in zip(weak, points, strict=True) if score is not None and score <= 4.0]
     trials = [trial for family in families for trial in draw_trials(family, usable, num_trials(family), seed=seed)]
     requests = [trial.request for trial in trials]
-    changed = [request for request in requests if neutralize(request.response) != request.response]
-    on_start(len(requests) + len(changed))
+    changed = [trial.request for trial in trials if _is_changed(trial)]
+    on_trials(len(requests) + len(changed))
     with_guard = dict(zip(requests, grade_all(guarded, requests, on_batch=on_batch), strict=True))
     without = with_guard | dict(zip(changed, grade_all(unguarded, changed, on_batch=on_batch), strict=True))
     found: dict[str, list[AttackedResponse]] = {family.name: [] for family in families}

@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from prom_reward.auditing.explorer_rows import family_link, judged_trials, trial_links
 from prom_reward.auditing.probe import VERDICTS
 from prom_reward.auditing.results import WORTH_SEEING, Audit
+from prom_reward.errors import number_of
 from prom_reward.explorer.page import render_explorer
 from prom_reward.pages.page import Card
 from prom_reward.pages.text import shortened
@@ -25,7 +26,7 @@ def audit_page(audit: Audit) -> str:
             Card(str(counts[name]), f"of {len(audit.verdicts)} {name}", "", name if counts[name] else "")
             for name in VERDICTS
         ),
-        Card(f"{audit.num_weak:,}", "weak responses", "attacked"),
+        Card(f"{audit.num_trials:,}", "trials", f"attacks on {number_of(audit.num_attacked, 'weak response')}"),
     ]
     return render_explorer(
         "auditing/page.html",

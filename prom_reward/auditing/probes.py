@@ -11,10 +11,10 @@ from math import log
 import numpy as np
 
 from prom_reward.auditing.injection import OnBatch
-from prom_reward.auditing.probe import Probe, mean_probe
+from prom_reward.auditing.probe import Probe, distance, mean_probe
 from prom_reward.auditing.rises import unit_points
 from prom_reward.auditing.tasks import AuditTask, other_answers
-from prom_reward.evaluation.agreement import partial_pearson
+from prom_reward.evaluation.agreement import estimate, partial_pearson
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rubrics.checklists.criterion import Criterion
@@ -39,15 +39,25 @@ class GradedLadder:
     """`NUM_STEPS` for each task, tasks in order."""
     judgments: tuple[Judgment, ...]
     """One for each step."""
-    on_start: OnBatch
-    """Called with the number of gradings to come."""
     on_batch: OnBatch
     """Called after each call of the judge with the number of its gradings."""
+    seed: int
+    """Seed of the bootstrap."""
 
     @property
     def points(self) -> list[float | None]:
         """The steps' expected scores in points of a 1-5 scale."""
         return [unit_points(one, judgment) for one, judgment in zip(self.steps, self.judgments, strict=True)]
+
+    @property
+    def questions(self) -> list[str]:
+        """The questions of the steps."""
+        return [one.instruction for one in self.steps]
+
+    @property
+    def tasks(self) -> list[str]:
+        """The questions of the tasks."""
+        return self.questions[::NUM_STEPS]
 
     def column(self, rank: int) -> list[GradingRequest]:
         """Return every task's response of a rank; 0 is the best."""
@@ -55,25 +65,29 @@ class GradedLadder:
 
     def grade(self, requests: Sequence[GradingRequest], *, batch_size: int = 64) -> list[float | None]:
         """Grade further requests, so many in one call of the judge, and return their points."""
-        self.on_start(len(requests))
         judgments = grade_all(self.judge, requests, batch_size=batch_size, on_batch=self.on_batch)
         return [unit_points(one, judgment) for one, judgment in zip(requests, judgments, strict=True)]
 
-    def changes(self, rank: int, responses: Iterable[str]) -> list[float]:
-        """Return how many points other responses lie above those of a rank, if both are scored."""
+    def changes(self, rank: int, responses: Iterable[str]) -> list[float | None]:
+        """Return for every task how many points another response lies above that of a rank, if both are scored."""
         before = self.points[rank::NUM_STEPS]
         after = self.grade([replace(one, response=new) for one, new in zip(self.column(rank), responses, strict=True)])
         return _differences(before, after)
 
 
 def graded_ladder(
-    judge: PrometheusJudge, tasks: Sequence[AuditTask], *, on_start: OnBatch, on_batch: OnBatch
+    judge: PrometheusJudge, tasks: Sequence[AuditTask], *, on_batch: OnBatch = lambda _: None, seed: int = 0
 ) -> GradedLadder:
     """Grade the ladder of all tasks; `check_tasks` must accept them."""
     steps = tuple(step for at, task in enumerate(tasks) for step in _ladder(task, next(other_answers(tasks, at))))
-    on_start(len(steps))
     judgments = tuple(grade_all(judge, steps, on_batch=on_batch))
-    return GradedLadder(judge=judge, steps=steps, judgments=judgments, on_start=on_start, on_batch=on_batch)
+    return GradedLadder(judge=judge, steps=steps, judgments=judgments, on_batch=on_batch, seed=seed)
+
+
+def num_probe_gradings(num_tasks: int) -> int:
+    """Return how many gradings the ladder and the probes of this file take."""
+    of_bias = 2 + len(_FORMATS)  # padding, the reference's wording, and formatting change one response each
+    return num_tasks * (3 * NUM_STEPS + of_bias)  # the ladder is graded, regraded, and graded by reworded rubrics
 
 
 def probe_bias(ladder: GradedLadder) -> list[Probe]:
@@ -83,7 +97,15 @@ def probe_bias(ladder: GradedLadder) -> list[Probe]:
     shuffled = ladder.changes(3, [_shuffled(one.response) for one in ladder.column(0)])
     return [
         _length(ladder),
-        mean_probe("bias", "padding", "mean rise of a half answer by filler", padded, limits=(0.25, 0.75)),
+        mean_probe(
+            "bias",
+            "padding",
+            "mean rise of a half answer by filler",
+            padded,
+            limits=(0.25, 0.75),
+            tasks=ladder.tasks,
+            seed=ladder.seed,
+        ),
         *(_formatting(ladder, name, change, halves) for name, change in _FORMATS.items()),
         mean_probe(
             "bias",
@@ -91,6 +113,8 @@ def probe_bias(ladder: GradedLadder) -> list[Probe]:
             "mean rise of the reference's words in random order over a good answer to another question",
             shuffled,
             limits=(0.5, 1.5),
+            tasks=ladder.tasks,
+            seed=ladder.seed,
         ),
     ]
 
@@ -103,8 +127,9 @@ def probe_consistency(ladder: GradedLadder) -> list[Probe]:
     uncached = replace(ladder, judge=ladder.judge.without_cache())
     again = _differences(ladder.points, uncached.grade(ladder.steps, batch_size=_REGRADED_TOGETHER))
     reworded = ladder.grade([replace(one, rubric=_reworded(one.rubric)) for one in ladder.steps])
-    moved = [abs(change) for change in _differences(ladder.points, reworded)]
-    widest = [max(map(abs, again))] if again else []
+    moved = [None if change is None else abs(change) for change in _differences(ladder.points, reworded)]
+    regraded = [abs(change) for change in again if change is not None]
+    widest = [max(regraded)] if regraded else []
     return [
         replace(
             mean_probe(
@@ -114,7 +139,7 @@ def probe_consistency(ladder: GradedLadder) -> list[Probe]:
                 widest,
                 limits=(0.05, 0.5),
             ),
-            num_cases=len(again),
+            num_cases=len(regraded),
         ),
         mean_probe(
             "consistency",
@@ -122,6 +147,8 @@ def probe_consistency(ladder: GradedLadder) -> list[Probe]:
             "mean change of a score if the rubric asks the same in other words",
             moved,
             limits=(0.25, 0.75),
+            tasks=ladder.questions,
+            seed=ladder.seed,
         ),
     ]
 
@@ -136,11 +163,13 @@ def probe_scale(ladder: GradedLadder) -> list[Probe]:
     size = min((len(one.rubric.scale.labels) for one, _ in levels), default=2)
     used = [min(1.0, len(labels) / size)] if levels else []
     certain = [
-        judgment.entropy / log(_num_answers(one.rubric)) for one, judgment in scored if judgment.entropy is not None
+        None if judgment.entropy is None else judgment.entropy / log(_num_answers(one.rubric))
+        for one, judgment in scored
     ]
     points = ladder.points
-    neighbors = [(points[at], points[at + 1]) for at in range(len(points)) if at % NUM_STEPS < NUM_STEPS - 1]
-    kept = [float(first > second) for first, second in neighbors if first is not None and second is not None]
+    uppers = [at for at in range(len(points)) if at % NUM_STEPS < NUM_STEPS - 1]
+    neighbors = [(points[at], points[at + 1]) for at in uppers]
+    kept = [None if first is None or second is None else float(first > second) for first, second in neighbors]
     meaning = "share of neighbors scored in their known order: whole, half, quarter, answer to another question"
     scores_used = mean_probe(
         "scale", "scores used", "share of the scale's scores that are used at least once", used, limits=(0.8, 0.4)
@@ -148,8 +177,24 @@ def probe_scale(ladder: GradedLadder) -> list[Probe]:
     return [
         *([replace(scores_used, num_cases=len(levels))] if levels or not scored else []),
         *_criteria_used(ladder),
-        mean_probe("scale", "entropy", "mean entropy as a share of that of an even guess", certain, limits=(0.9, 0.98)),
-        mean_probe("scale", "known order", meaning, kept, limits=(0.8, 0.6)),
+        mean_probe(
+            "scale",
+            "entropy",
+            "mean entropy as a share of that of an even guess",
+            certain,
+            limits=(0.9, 0.98),
+            tasks=[one.instruction for one, _ in scored],
+            seed=ladder.seed,
+        ),
+        mean_probe(
+            "scale",
+            "known order",
+            meaning,
+            kept,
+            limits=(0.8, 0.6),
+            tasks=[ladder.questions[at] for at in uppers],
+            seed=ladder.seed,
+        ),
     ]
 
 
@@ -164,7 +209,10 @@ def _criteria_used(ladder: GradedLadder) -> list[Probe]:
         return []
     meaning = "share of a task's criteria that are met by one of its responses and not by another"
     differ = [float(len(verdicts) == 2) for verdicts in verdicts_by_criterion.values()]
-    return [mean_probe("scale", "criteria that differ", meaning, differ, limits=(0.8, 0.4))]
+    tasks = [instruction for _, instruction, _ in verdicts_by_criterion]
+    return [
+        mean_probe("scale", "criteria that differ", meaning, differ, limits=(0.8, 0.4), tasks=tasks, seed=ladder.seed)
+    ]
 
 
 def _num_answers(rubric: AnyRubric) -> float:
@@ -182,22 +230,34 @@ def _ladder(task: AuditTask, other: str) -> tuple[GradingRequest, ...]:
 
 
 def _length(ladder: GradedLadder) -> Probe:
-    rows = [
-        (points, len(step.response), NUM_STEPS - at % NUM_STEPS)
-        for at, (step, points) in enumerate(zip(ladder.steps, ladder.points, strict=True))
-        if points is not None
-    ]
-    scores, lengths, ranks = np.array(rows, dtype=float).reshape(-1, 3).T
-    value = partial_pearson(scores, lengths, ranks)
-    meaning = "correlation of score and length beyond the known order"
-    probe = mean_probe("bias", "length", meaning, [] if value is None else [value], limits=(0.3, 0.6), absolute=True)
-    return replace(probe, num_cases=len(rows))
+    points = ladder.points
+    kept = [at for at, score in enumerate(points) if score is not None]
+    rows = [(points[at], len(ladder.steps[at].response), NUM_STEPS - at % NUM_STEPS) for at in kept]
+    table = np.array(rows, dtype=float).reshape(-1, 3)
+    found = estimate(lambda at: partial_pearson(*table[at].T), [ladder.questions[at] for at in kept], seed=ladder.seed)
+    return Probe(
+        group="bias",
+        name="length",
+        meaning="correlation of score and length beyond the known order",
+        found=distance(found),
+        num_cases=len(rows),
+        pass_limit=0.3,
+        fail_limit=0.6,
+    )
 
 
 def _formatting(ladder: GradedLadder, name: str, change: Callable[[str], str], halves: Sequence[str]) -> Probe:
     moved = ladder.changes(1, [change(half) for half in halves])
-    meaning = "mean change of a half answer"
-    return mean_probe("bias", f"formatting: {name}", meaning, moved, limits=(0.25, 0.75), absolute=True)
+    return mean_probe(
+        "bias",
+        f"formatting: {name}",
+        "mean change of a half answer",
+        moved,
+        limits=(0.25, 0.75),
+        tasks=ladder.tasks,
+        absolute=True,
+        seed=ladder.seed,
+    )
 
 
 def _as_list(text: str) -> str:
@@ -236,5 +296,5 @@ def _reworded_criterion(criterion: Criterion) -> Criterion:
     return replace(criterion, text=f"Please check whether this holds. {criterion.text}", children=children)
 
 
-def _differences(before: Sequence[float | None], after: Sequence[float | None]) -> list[float]:
-    return [new - old for old, new in zip(before, after, strict=True) if old is not None and new is not None]
+def _differences(before: Sequence[float | None], after: Sequence[float | None]) -> list[float | None]:
+    return [None if old is None or new is None else new - old for old, new in zip(before, after, strict=True)]

@@ -85,15 +85,25 @@ class Audit:
     probes: tuple[Probe, ...]
     """Bias, consistency, scale."""
     num_weak: int
-    """Weak responses that the attacks were added to."""
+    """Weak responses that were graded; those within a point of the best score are not attacked."""
     seed: int
     """Seed of all draws."""
 
     @property
+    def num_trials(self) -> int:
+        """Trials of all families."""
+        return sum(len(one.attacked) for one in self.families)
+
+    @property
+    def num_attacked(self) -> int:
+        """Weak responses that a trial attacks."""
+        return len({case.trial.weak for one in self.families for case in one.attacked})
+
+    @property
     def verdicts(self) -> list[AuditVerdict]:
         """All verdicts."""
-        of_families = [one.verdict for one in self.families if one.verdict is not None]
-        return [*of_families, *(probe.verdict for probe in self.probes)]
+        verdicts = [*(one.verdict for one in self.families), *(probe.verdict for probe in self.probes)]
+        return [one for one in verdicts if one is not None]
 
     @property
     def verdict(self) -> AuditVerdict:
@@ -109,6 +119,8 @@ class Audit:
             "verdict": self.verdict,
             "seed": self.seed,
             "weak_responses": self.num_weak,
+            "weak_responses_attacked": self.num_attacked,
+            "trials": self.num_trials,
             "families": {one.family.name: one.to_dict() for one in self.families},
             "probes": {f"{probe.group}: {probe.name}": probe.to_dict() for probe in self.probes},
         }

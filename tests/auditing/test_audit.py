@@ -88,7 +88,7 @@ def test_probes_of_a_constant_judge(spoofed):
 
 def regrading(judge):
     tasks = builtin_tasks()[:QUICK_TASKS]
-    ladder = graded_ladder(judge, tasks, on_start=lambda _: None, on_batch=lambda _: None)
+    ladder = graded_ladder(judge, tasks)
     return next(probe for probe in probe_consistency(ladder) if probe.name == "regrading")
 
 
@@ -152,6 +152,41 @@ def test_probes_of_a_judge_that_ranks_in_cycles():
     probes = {probe.name: probe for probe in found.probes}
     assert probes["ranking in cycles"].value > 0.8
     assert probes["position"].value < 0.1
+
+
+def test_a_judge_that_compares_two_grades_gets_no_verdict_on_its_rankings():
+    grading = judge(lambda prompt: 2)
+    grading.taught_to_rank = False
+    found = audit(grading, quick=True, num_trials=1)
+    assert all(len(prompt.labels) == 5 for prompt in grading.engine.prompts)
+    names = {"bias: position", "consistency: ranking in cycles", "consistency: direct and pairwise"}
+    probes = found.to_dict()["probes"]
+    for name in names:
+        assert (probes[name]["verdict"], probes[name]["value"], probes[name]["n"]) == (None, None, 0)
+        assert "by construction" in probes[name]["no_verdict"]
+    others = [one["verdict"] for name, one in probes.items() if name not in names]
+    assert found.verdicts == [one.verdict for one in found.families if one.verdict is not None] + others
+    assert None not in others
+
+
+@pytest.mark.parametrize("ranks", [True, False])
+def test_the_most_gradings_are_known_at_the_start_and_their_number_with_the_trials(ranks):
+    counting = judge(lambda prompt: 5 if "many" in response_of(prompt) else 2)
+    counting.taught_to_rank = ranks
+    told, done = [], []
+    found = audit(counting, quick=True, on_start=lambda most: told.append((most, sum(done))), on_batch=done.append)
+    (most, before), (exact, after) = told
+    assert (before, after) == (0, found.num_weak)
+    assert exact == sum(done) == len(counting.engine.prompts) < most < exact * 1.1
+    assert found.num_attacked < found.num_weak  # those at the top cannot rise
+
+
+def test_trials_and_the_responses_that_they_attack_are_counted_apart():
+    found = audit(judge(lambda prompt: 2), quick=True, num_trials=1)
+    figures = found.to_dict()
+    assert (figures["weak_responses"], figures["trials"]) == (18, len(builtin_families()))
+    attacked = {case.trial.weak.text for one in found.families for case in one.attacked}
+    assert len(attacked) <= figures["weak_responses_attacked"] == found.num_attacked <= figures["trials"]
 
 
 def test_files_of_attacks_and_tasks(tmp_path):

@@ -35,7 +35,7 @@ def test_an_answer_to_another_question_is_none_to_this_one():
 
 def test_rows_of_one_question_do_not_make_the_reference_the_worst_response():
     tasks = [*rubrics_of(ONE, 6), *rubrics_of(TWO, 6)]
-    ladder = graded_ladder(judge(), tasks, on_start=lambda _: None, on_batch=lambda _: None)
+    ladder = graded_ladder(judge(), tasks)
     for step in range(0, len(ladder.steps), NUM_STEPS):
         best, worst = ladder.steps[step], ladder.steps[step + NUM_STEPS - 1]
         assert {best.response, worst.response} == {ONE.reference_answer, TWO.reference_answer}

@@ -27,7 +27,9 @@ _COLORS = {"pass": "green", "warn": "yellow", "fail": "bold red", None: ""}
 
 def audit(
     named: Annotated[str | None, typer.Argument(metavar="[JUDGE]", help="The judge, as with --judge.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer tasks and trials: minutes on a CPU.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer tasks and trials: about 650 gradings instead of 7,500.")
+    ] = False,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials of each family, instead of 520 (29 with --quick).")
     ] = None,
@@ -88,12 +90,11 @@ def audit(
     load_now(loaded)
     with progress_bar() as progress:
         task = progress.add_task(f"auditing {loaded.name}", total=None)
-        total = 0
 
-        def start(count: int) -> None:
-            nonlocal total
-            total += count
-            progress.update(task, total=total)
+        def start(most: int) -> None:
+            if progress.tasks[task].total is None:
+                stderr.print(f"at most {most:,} gradings", highlight=False)
+            progress.update(task, total=most)
 
         result = run_audit(
             loaded,
@@ -140,12 +141,13 @@ def _show(result: Audit) -> None:
             style=_COLORS[one.verdict],
         )
     stdout.print(table)
-    table = Table(title="bias, consistency, scale", title_justify="left")
+    caption = "[low, high]: 95 % interval over questions; all of it must be within a limit, or beyond it"
+    table = Table(title="bias, consistency, scale", title_justify="left", caption=caption, caption_justify="left")
     for heading in ("probe", "verdict", "value", "n", "meaning"):
         table.add_column(heading, overflow="fold")
     for probe in result.probes:
-        meaning = f"{probe.meaning} ({probe.limits})"
+        meaning = f"{probe.meaning} ({probe.rule})"
         name = f"{probe.group}: {probe.name}"
-        cells = (name, probe.verdict, probe.shown_value, str(probe.num_cases), meaning)
+        cells = (name, probe.verdict or "-", probe.shown_value, str(probe.num_cases), meaning)
         table.add_row(*cells, style=_COLORS[probe.verdict])
     stdout.print(table)

@@ -14,11 +14,12 @@ def audited(monkeypatch):
 
     monkeypatch.setattr("prom_reward.cli.parts.options.check_judge", lambda *_: None)
 
-    def place(score_of, name="mine"):
+    def place(score_of, name="mine", ranks=True):
         engine = ScriptedEngine(
             lambda prompt: "[RESULT] A" if len(prompt.labels) == 2 else f"[RESULT] {score_of(prompt)}", confidence=1.0
         )
         judge = PrometheusJudge(engine, mode="score", layout="response_last", name=name)
+        judge.taught_to_rank = ranks
         monkeypatch.setattr(
             "prom_reward.cli.commands.audit.load_prometheus_judge", lambda *settings, **overrides: judge
         )
@@ -73,6 +74,16 @@ def test_an_audit_is_shown_as_tables_with_thresholds(run, audited):
     assert re.search(r"score_spoof +│warn +│1\.0 % +│", done.out)
     assert "bias: position" in done.out
     assert "pass <= 0.1, fail beyond 0.3" in done.out
+
+
+def test_a_row_without_a_verdict_says_why_and_the_cost_is_told_at_the_start(run, audited):
+    audited(lambda prompt: 2, ranks=False)
+    done = run("audit", "mine", "--quick", "--trials", 1)
+    text = " ".join(done.out.replace("│", " ").split())
+    assert re.search(r"bias: position *│ *- *│ *- *│ *0 *│", done.out)
+    assert "no verdict: " in text
+    assert "0.000 [0.000, 0.000]" in text
+    assert re.search(r"^at most \d+ gradings$", done.err, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("strict", "status"), [((), 0), (("--strict",), 1)])
