@@ -97,8 +97,8 @@ class TrainingRun(Strict):
     """The share of questions that are held out."""
     max_validation: int = Field(default=36, ge=1)
     """Validation examples a file at most."""
-    pack_tokens: int = Field(default=2048, ge=1)
-    """Tokens that are computed at once."""
+    pack_tokens: int | None = Field(default=None, ge=1)
+    """Tokens that are computed at once; None takes 2048, or fewer if there are few examples."""
     expected_score_weight: float = Field(default=0.5, ge=0)
     """Weight of the squared error of the expected score."""
     feedback_weight: float = Field(default=0.3, ge=0)

@@ -18,29 +18,32 @@ from prom_reward.training.arguments import AdapterRun, first_line, identifying_a
 from prom_reward.training.checkpoints import claim_checkpoints, examples_digest, finished_checkpoint
 from prom_reward.training.examples import TrainingExample
 from prom_reward.training.packing import pack_examples
+from prom_reward.training.plan import PACK_TOKENS, StepPlan
 
 
 def train_adapter(
     loaded: LoadedModel,
+    plan: StepPlan,
     training: list[TrainingExample],
     validation: list[TrainingExample],
-    run: AdapterRun,
     stamp: Mapping[str, Any],
     *,
     callbacks: Sequence[Any] = (),
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, Any]]:
     """Train an adapter, resume from the last checkpoint if there is one, and save the best.
 
     Args:
         loaded: The base model; the adapter is added to it.
-        training: Examples to train on, with repetitions.
+        plan: The settings, and the packs of the examples to train on.
+        training: These examples, with repetitions; they tell whether checkpoints are of the same recipe.
         validation: Examples that choose the checkpoint; if empty, the last one is taken.
-        run: The training's settings.
         stamp: Facts about the judge, written beside the adapter.
         callbacks: transformers' `TrainerCallback`s; without one nothing is printed.
 
     Returns:
         The last validation measures, and `seconds`, the time of this run's steps: none if all were done before.
+        Then what was done in all: `steps`, `epochs` (a share of the packs), `learning_rate`, the adapter's `rank` and
+        `pack_tokens`.
 
     Raises:
         InputError: The folder holds checkpoints of another recipe.
@@ -50,15 +53,17 @@ def train_adapter(
 
     from prom_reward.training.trainer import JudgeTrainer, SavesByTime, packs_attention
 
+    run = plan.run
     torch.manual_seed(run.seed)
     stamp = {**stamp, "base_digest": weights_digest(loaded.model)}
     arguments = trainer_arguments(run, loaded.device, loaded.dtype, has_validation=bool(validation))
     last = claim_checkpoints(run.out / "checkpoints", _recipe(run, arguments, training, validation, stamp))
     with packs_attention(loaded.model) as shares:
-        packs = pack_examples(training, max_tokens=run.pack_tokens, seed=run.seed, shares=shares)
-        measured_packs = pack_examples(validation, max_tokens=run.pack_tokens, seed=run.seed, shares=shares)
+        measured_packs = pack_examples(
+            validation, max_tokens=run.pack_tokens or PACK_TOKENS, seed=run.seed, shares=shares
+        )
         trainer = JudgeTrainer(
-            packs=packs,
+            packs=plan.packs,
             validation=measured_packs,
             weights=run.weights,
             model=_frozen_below(_with_adapter(loaded.model, run), run.frozen_layers),
@@ -71,23 +76,30 @@ def train_adapter(
         )
         trainer.remove_callback(PrinterCallback)  # both write to standard output
         trainer.remove_callback(ProgressCallback)
-        took = _train(trainer, last, takes_best=bool(validation))
+        steps, took = _train(trainer, last, takes_best=bool(validation))
         measures = trainer.evaluate() if validation else {}
-    save_adapter(trainer.model, run.out, {**stamp, "measures": measures})
-    return {**measures, **took}
+    done = {
+        "steps": steps,
+        "epochs": steps / plan.epoch_steps,
+        "learning_rate": arguments.learning_rate,
+        "rank": trainer.model.peft_config[trainer.model.active_adapter].r,
+        "pack_tokens": run.pack_tokens,
+    }
+    save_adapter(trainer.model, run.out, {**stamp, "training": done, "measures": measures})
+    return {**measures, **took}, done
 
 
-def _train(trainer: Any, last: Path | None, *, takes_best: bool) -> dict[str, float]:
-    """Train to the end and return the seconds; if the training had finished, load its adapter and return nothing."""
+def _train(trainer: Any, last: Path | None, *, takes_best: bool) -> tuple[int, dict[str, float]]:
+    """Train to the end; return the steps of all runs, and this one's seconds: none if the training had finished."""
     import peft
 
     ended = finished_checkpoint(last, trainer.args.max_steps, takes_best=takes_best) if last else None
-    if ended is not None:
+    if last is not None and ended is not None:
         peft.set_peft_model_state_dict(trainer.model, peft.load_peft_weights(str(ended), device="cpu"))
-        return {}
+        return int(last.name.rpartition("-")[2]), {}
     start = time.monotonic()
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    return {"seconds": time.monotonic() - start}
+    return int(trainer.state.global_step), {"seconds": time.monotonic() - start}
 
 
 def _recipe(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from prom_reward.errors import ConfigError, near_miss
 from prom_reward.training.losses import LossWeights
 
 _LORA = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
-_DEFAULTS = {
+DEFAULTS: Mapping[str, Any] = {
     "learning_rate": 4e-4,
     "lr_scheduler_type": "cosine",
     "warmup_steps": 20,
@@ -25,6 +24,7 @@ _DEFAULTS = {
     "report_to": "none",
     "restore_callback_states_from_checkpoint": True,  # early stopping keeps its count
 }
+"""The trainer's arguments that a recipe leaves open; with few examples some change, see `prom_reward.training.plan`."""
 _OF_PACKS = {"per_device_train_batch_size": 1, "remove_unused_columns": False}
 _OF_VALIDATION = {
     "eval_strategy": "steps",
@@ -32,6 +32,7 @@ _OF_VALIDATION = {
     "greater_is_better": True,
     "load_best_model_at_end": True,
 }
+_COUNTS = {"gradient_accumulation_steps", "num_train_epochs"}
 # Arguments that may change when a training is resumed.
 _CHANGEABLE = {"bf16", "use_cpu", "report_to", "disable_tqdm", "logging_steps", "save_total_limit"}
 
@@ -50,8 +51,8 @@ class AdapterRun:
     """Arguments of `transformers.TrainingArguments`."""
     weights: LossWeights = field(default_factory=LossWeights)
     """The weights of the parts of the loss."""
-    pack_tokens: int = 2048
-    """Tokens of a pack; a longer example gets a pack of its own."""
+    pack_tokens: int | None = None
+    """Tokens of a pack; a longer example gets a pack of its own. None: see `prom_reward.training.plan`."""
     frozen_layers: int = 0
     """So many of the first layers keep the adapter that they have; a third of the layers saves a fifth of a step."""
     patience: int | None = None
@@ -76,7 +77,7 @@ def trainer_arguments(run: AdapterRun, device: torch.device, dtype: str, *, has_
     from transformers import TrainingArguments
 
     chosen = {
-        **_DEFAULTS,
+        **DEFAULTS,
         "seed": run.seed,
         "bf16": dtype == "bfloat16",
         "use_cpu": device.type == "cpu",
@@ -89,20 +90,15 @@ def trainer_arguments(run: AdapterRun, device: torch.device, dtype: str, *, has_
     own = {"output_dir", "eval_steps", "per_device_eval_batch_size", *_OF_PACKS, *_OF_VALIDATION} & run.trainer.keys()
     if own:
         raise ConfigError(f"trainer: got {', '.join(sorted(own))}, which train-judge sets itself; leave it out")
+    for name in _COUNTS & run.trainer.keys():
+        if not (isinstance(run.trainer[name], int | float) and run.trainer[name] > 0):
+            raise ConfigError(f"trainer: got {name}={run.trainer[name]!r}; expected a number over 0")
     return _built("trainer", TrainingArguments, run.trainer, chosen)
-
-
-def num_steps(arguments: Any, num_packs: int) -> int:
-    """Return how many steps transformers' trainer takes on one device, if it is not stopped early."""
-    if arguments.max_steps > 0:
-        return int(arguments.max_steps)
-    a_pass = max(1, ceil(num_packs / int(arguments.gradient_accumulation_steps)))
-    return ceil(float(arguments.num_train_epochs) * a_pass)
 
 
 def identifying_arguments(run: AdapterRun, arguments: Any) -> dict[str, Any]:
     """Return the arguments of trainer and LoRA that must be the same when a training is resumed."""
-    names = sorted({*_DEFAULTS, "max_steps", *run.trainer} - _CHANGEABLE)
+    names = sorted({*DEFAULTS, "max_steps", *run.trainer} - _CHANGEABLE)
     return {
         **{f"lora.{name}": value for name, value in run.lora.items()},
         **{name: getattr(arguments, name) for name in names},

@@ -31,6 +31,7 @@ prom-reward evaluate labeled_rows.jsonl --judge {name}   # beside response lengt
 |---|---|
 | data | {data} |
 | examples | {num_examples} |
+| training | {training} |
 | held-out examples | {num_held_out} |
 | prompts | {prompt_style}, layouts {layouts}, conversation {conversation}, guard {guard} |
 | started from | {start} |
@@ -57,7 +58,7 @@ def write_card(out: Path, stamp: Mapping[str, Any], measures: Mapping[str, float
 
     Args:
         out: The adapter's folder; its name is the judge's.
-        stamp: The adapter's stamp, as `prom_reward.training.judge_training` makes it.
+        stamp: The adapter's stamp, as `prom_reward.training.judge_training` makes it, with `training`: what was done.
         measures: The last validation measures.
         num_held_out: Validation examples.
     """
@@ -68,11 +69,19 @@ def write_card(out: Path, stamp: Mapping[str, Any], measures: Mapping[str, float
     )
     if not figures:
         table = _UNDEFINED if num_held_out else _NOTHING_HELD_OUT
+    done = stamp["training"]
     text = _CARD.format(
         name=out.resolve().name,
         base=_public(str(stamp["base"])),
-        data=", ".join(f"{one['file']} ({number_of(one['passes'], 'pass', 'passes')})" for one in stamp["data"]),
+        data=", ".join(
+            f"{one['file']} ({number_of(round(one['passes'] * done['epochs'], 2), 'pass', 'passes')})"
+            for one in stamp["data"]
+        ),
         num_examples=stamp["num_examples"],
+        training=(
+            f"{number_of(done['steps'], 'step')}, learning rate {done['learning_rate']:g}, rank {done['rank']}, "
+            f"packs of {number_of(done['pack_tokens'], 'token')}"
+        ),
         num_held_out=num_held_out,
         prompt_style=stamp["prompt_style"],
         layouts=", ".join(f"{layout} ({share:.0%})" for layout, share in stamp["layouts"].items()),

@@ -101,7 +101,7 @@ def read_source(source: DataSource, *, seed: int = 0) -> list[LabeledRequest]:
     """
     if source.constructed:
         return _constructed(source, seed)
-    columns = LabelColumns(score=source.score_column, cluster=source.cluster_column)
+    columns = LabelColumns(score=source.score_column, cluster=source.cluster_column, scale=source.scale)
     found = read_labeled(source.path, source.rubrics, columns=columns)
     rows = [*found.rows, *(one for checklist in found.checklists for one in _verdicts(checklist))]
     if not rows:

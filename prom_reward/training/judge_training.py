@@ -20,11 +20,11 @@ from prom_reward.prompts.guard.neutralize import GUARD_VERSION
 from prom_reward.prompts.prometheus import Layout, PromptStyle, task_texts
 from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.training.adapter import train_adapter
-from prom_reward.training.arguments import AdapterRun, check_arguments, num_steps, trainer_arguments
+from prom_reward.training.arguments import AdapterRun, check_arguments
 from prom_reward.training.card import write_card
 from prom_reward.training.data import ExampleSets, build_examples, read_source
 from prom_reward.training.examples import ExampleEncoder
-from prom_reward.training.packing import pack_examples
+from prom_reward.training.plan import StepPlan, plan_steps
 from prom_reward.training.prepared import read_examples, tokenizer_digest, write_examples
 from prom_reward.training.sources import DataSource
 
@@ -102,30 +102,20 @@ class JudgeTraining:
             labeled=self.read() if labeled is None else labeled,
         )
 
-    def prepare(self, loaded: LoadedModel, sets: ExampleSets, path: Path) -> dict[str, int]:
-        """Write the examples into one file, from which `prepared` reads them on any machine.
+    def plan(self, loaded: LoadedModel, sets: ExampleSets) -> StepPlan:
+        """Pack the training examples and choose the steps; see `prom_reward.training.plan.plan_steps`."""
+        from prom_reward.training.tree_attention import is_available
 
-        Returns:
-            The tokens of the training examples, the unique tokens in their packs, the steps that the training takes if
-            it is not stopped early, and the file's bytes.
+        return plan_steps(sets.training, self.run, shares=is_available(loaded.model))
+
+    def prepare(self, loaded: LoadedModel, sets: ExampleSets, path: Path) -> int:
+        """Write the examples into one file, from which `prepared` reads them on any machine; return its bytes.
 
         Raises:
             WorkError: The disk is full or cannot be written.
         """
-        from prom_reward.training.tree_attention import is_available
-
         write_examples(path, sets, self._examples_stamp(loaded.tokenizer))
-        packs = pack_examples(
-            sets.training, max_tokens=self.run.pack_tokens, seed=self.run.seed, shares=is_available(loaded.model)
-        )
-        device = resolve_device(self.model.device)
-        arguments = trainer_arguments(self.run, device, "float32", has_validation=bool(sets.validation))
-        return {
-            "tokens": sum(len(example.ids) for example in sets.training),
-            "unique_tokens": sum(len(pack.ids) for pack in packs),
-            "steps": num_steps(arguments, len(packs)),
-            "bytes": path.stat().st_size,
-        }
+        return path.stat().st_size
 
     def prepared(self, path: Path) -> ExampleSets:
         """Return the examples of a file that `prepare` wrote, without the data and the weights.
@@ -136,16 +126,19 @@ class JudgeTraining:
         """
         return read_examples(path, self._examples_stamp(load_tokenizer(self.model)))
 
-    def train(self, loaded: LoadedModel, sets: ExampleSets, *, callbacks: Sequence[Any] = ()) -> dict[str, float]:
+    def train(
+        self, loaded: LoadedModel, sets: ExampleSets, plan: StepPlan | None = None, *, callbacks: Sequence[Any] = ()
+    ) -> dict[str, float]:
         """Train, or resume from the last checkpoint, and write the adapter with its stamp.
 
         Args:
             loaded: The base model.
             sets: The examples.
+            plan: That of `plan`; None makes it now.
             callbacks: transformers' `TrainerCallback`s; without one nothing is printed.
 
         Returns:
-            See `prom_reward.training.adapter.train_adapter`.
+            The measures of `prom_reward.training.adapter.train_adapter`, with `steps` and `epochs`.
         """
         stamp: dict[str, Any] = {
             "base": self.model.model,
@@ -160,10 +153,12 @@ class JudgeTraining:
             "seed": self.run.seed,
             "libraries": {name: metadata.version(name) for name in _LIBRARIES},
         }
-        run = replace(self.run, start=self.model) if self.model.adapter else self.run
-        measures = train_adapter(loaded, sets.training, sets.validation, run, stamp, callbacks=callbacks)
-        write_card(run.out, stamp, measures, num_held_out=len(sets.validation))
-        return measures
+        plan = plan or self.plan(loaded, sets)
+        if self.model.adapter:
+            plan = replace(plan, run=replace(plan.run, start=self.model))
+        measures, done = train_adapter(loaded, plan, sets.training, sets.validation, stamp, callbacks=callbacks)
+        write_card(plan.run.out, {**stamp, "training": done}, measures, num_held_out=len(sets.validation))
+        return {**measures, "steps": done["steps"], "epochs": done["epochs"]}
 
     def _examples_stamp(self, tokenizer: Any) -> dict[str, Any]:
         """Return what the examples depend on, without paths of this machine."""

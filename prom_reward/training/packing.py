@@ -5,6 +5,7 @@ loss and gradients are exactly those of the examples computed one by one.
 """
 
 import random
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -47,7 +48,7 @@ def make_pack(examples: Sequence[TrainingExample]) -> Pack:
 
 
 def pack_examples(
-    examples: Iterable[TrainingExample], *, max_tokens: int, seed: int, shares: bool = True
+    examples: Iterable[TrainingExample], *, max_tokens: int, seed: int, shares: bool = True, apart: bool = False
 ) -> list[Pack]:
     """Return packs of at most `max_tokens` tokens (a longer example stands alone), in random order.
 
@@ -58,13 +59,33 @@ def pack_examples(
         max_tokens: Unique tokens a pack.
         seed: Of the order.
         shares: False puts every example into a pack of its own, for models that cannot attend in runs.
+        apart: The repetitions of an example go to packs of their own: each costs its tokens again, and makes steps of
+            its own.
     """
+    walks = _walks(examples) if apart else [examples]
+    budget = max_tokens if shares else 0
+    parts = [part for walk in walks for part in _parts(_by_family(walk), budget)]
+    random.Random(seed).shuffle(parts)
+    return [make_pack(part) for part in parts]
+
+
+def _walks(examples: Iterable[TrainingExample]) -> list[list[TrainingExample]]:
+    """Return lists without repetitions: the first has every example, the second those that occur twice, and so on."""
+    walks: list[list[TrainingExample]] = []
+    times = Counter[tuple[int, ...]]()
+    for example in examples:
+        time = times[tuple(example.ids)]
+        times[tuple(example.ids)] += 1
+        walks += [[]] if time == len(walks) else []
+        walks[time].append(example)
+    return walks
+
+
+def _by_family(examples: Iterable[TrainingExample]) -> Iterator[TrainingExample]:
     families: dict[Hashable, list[TrainingExample]] = {}
     for example in sorted(examples, key=lambda example: example.ids):
         families.setdefault(example.family, []).append(example)
-    parts = list(_parts(chain.from_iterable(families.values()), max_tokens if shares else 0))
-    random.Random(seed).shuffle(parts)
-    return [make_pack(part) for part in parts]
+    return chain.from_iterable(families.values())
 
 
 def _parts(examples: Iterable[TrainingExample], max_tokens: int) -> Iterator[list[TrainingExample]]:

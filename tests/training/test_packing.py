@@ -92,3 +92,13 @@ def test_without_sharing_every_example_stands_alone(examples, seed):
     packs = pack_examples(examples, max_tokens=1000, seed=seed, shares=False)
     assert [len(pack.examples) for pack in packs] == [1] * len(examples)
     assert all(len(pack.runs) == 1 for pack in packs)
+
+
+@given(drawn_examples, sizes, seeds)
+def test_repetitions_apart_share_no_pack_and_are_all_there(examples, max_tokens, seed):
+    repeated = [one for one in examples for _ in range(2)]
+    packs = pack_examples(repeated, max_tokens=max_tokens, seed=seed, apart=True)
+    assert Counter(id(one) for pack in packs for one in pack.examples) == Counter(map(id, repeated))
+    for pack in packs:
+        ids = [tuple(one.ids) for one in pack.examples]
+        assert len(ids) == len(set(ids))

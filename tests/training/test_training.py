@@ -336,9 +336,9 @@ def test_nothing_to_train_on_is_one_clear_error(training_of, tmp_path, data_file
         training.examples(training.load())
 
 
-@pytest.mark.parametrize("option", [{"feedback": 0.1}, {"score_column": "grade"}])
+@pytest.mark.parametrize("option", [{"feedback": 0.1}, {"score_column": "grade"}, {"label_scale": "1-7"}])
 def test_constructed_labels_take_no_option_of_written_ones(option):
-    message = "rows.jsonl: got feedback or score_column with constructed: true; leave them out"
+    message = "rows.jsonl: got feedback, score_column or label_scale with constructed: true; leave them out"
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         DataSource(path=Path("rows.jsonl"), constructed=True, **option)
 
@@ -349,3 +349,13 @@ def test_rows_that_share_no_question_are_told(tmp_path, caplog, num_rows, is_odd
     read_source(DataSource(path=path, rubric="helpfulness"))
     told = f"{path}: each of {num_rows} rows counts as a question of its own; if rows share questions"
     assert [message.startswith(told) for message in caplog.messages] == [True] * is_odd
+
+
+def test_labels_of_another_scale_are_refused_or_mapped(tmp_path):
+    path = write_rows(tmp_path / "rows.jsonl", rows_of(6, scores=(1, 7)))
+    with pytest.raises(InputError, match=r"labels from 1 to 7, outside the scale 1 to 5.*label_scale in a recipe"):
+        read_source(DataSource(path=path, rubric="helpfulness"))
+    mapped = read_source(DataSource(path=path, rubric="helpfulness", label_scale="1-7"))
+    assert {one.scores for one in mapped} == {(1.0,), (5.0,)}
+    with pytest.raises(InputError, match=r"rows\.jsonl: label_scale 'seven'; expected LOW-HIGH, for example 1-10"):
+        DataSource(path=path, label_scale="seven")

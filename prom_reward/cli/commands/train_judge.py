@@ -15,7 +15,15 @@ from prom_reward.cli.parts.console import (
     stderr,
 )
 from prom_reward.cli.parts.training_lines import training_lines
-from prom_reward.cli.parts.training_results import counts, show_prepared, show_result, show_sets
+from prom_reward.cli.parts.training_results import (
+    counts,
+    show_plan,
+    show_prepared,
+    show_result,
+    show_sets,
+    step_counts,
+    warn_of_few_steps,
+)
 from prom_reward.errors import InputError
 from prom_reward.runs import load_training, load_training_run
 from prom_reward.settings.runs import TrainingRun
@@ -26,6 +34,7 @@ from prom_reward.training.sources import DataSource
 if TYPE_CHECKING:
     from prom_reward.engines.model.loading import LoadedModel
     from prom_reward.training.judge_training import JudgeTraining
+    from prom_reward.training.plan import StepPlan
 
 _TRAINING = "Training"
 
@@ -67,6 +76,7 @@ def train_judge(
         str | None,
         typer.Option(help="The column of the question, to hold out whole questions.", rich_help_panel=options.ROWS),
     ] = None,
+    label_scale: options.LabelScale = None,
     validation_share: Annotated[
         float | None,
         typer.Option(
@@ -99,7 +109,8 @@ def train_judge(
         float | None, typer.Option(min=0, help="The highest learning rate.", rich_help_panel=_TRAINING)
     ] = None,
     max_steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after this many steps.", rich_help_panel=_TRAINING)
+        int | None,
+        typer.Option(min=1, help="Stop after this many steps, if the passes have more.", rich_help_panel=_TRAINING),
     ] = None,
     patience: Annotated[
         int | None,
@@ -124,7 +135,8 @@ def train_judge(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the examples, and stop.", rich_help_panel=options.OUTPUT)
+        bool,
+        typer.Option("--dry-run", help="Show the examples and the steps, and stop.", rich_help_panel=options.OUTPUT),
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -143,7 +155,8 @@ def train_judge(
     quiet_libraries()
     run = load_training_run(config) if config is not None else TrainingRun()
     of_rows = options.given(
-        passes=passes, feedback=feedback, rubric=rubric, score_column=score_column, cluster_column=cluster
+        passes=passes, feedback=feedback, rubric=rubric, score_column=score_column, cluster_column=cluster,
+        label_scale=label_scale,
     )  # fmt: skip
     arguments = options.given(
         learning_rate=learning_rate, max_steps=max_steps, gradient_checkpointing=gradient_checkpointing or None
@@ -158,17 +171,21 @@ def train_judge(
     settings["trainer"] = {**run.trainer, **arguments}
     training = load_training(run.model_copy(update=settings), out=out, data_dir=data_dir)
     loaded, sets = _examples(training, prepare, prepared, dry_run=dry_run)
+    plan = training.plan(loaded, sets)
     if not as_json:
         show_sets(sets)
+        show_plan(plan)
+    warn_of_few_steps(plan)
     if not sets.validation:
         stderr.print("nothing is held out: how well the judge agrees with labels will be unknown", soft_wrap=True)
     if dry_run:
         if as_json:
-            print_json(counts(sets))
+            print_json({**counts(sets), **step_counts(sets, plan)})
     elif prepare is not None:
-        show_prepared(prepare, sets, training.prepare(loaded, sets, prepare), as_json=as_json)
+        num_bytes = training.prepare(loaded, sets, prepare)
+        show_prepared(prepare, sets, {**step_counts(sets, plan), "bytes": num_bytes}, as_json=as_json)
     else:
-        _train(training, loaded, sets, as_json=as_json)
+        _train(training, loaded, sets, plan, as_json=as_json)
 
 
 def _check_prepared(prepare: Path | None, prepared: Path | None, data: list[DataSource]) -> None:
@@ -195,11 +212,13 @@ def _examples(
     return loaded, sets or training.examples(loaded, labeled)
 
 
-def _train(training: "JudgeTraining", loaded: "LoadedModel", sets: ExampleSets, *, as_json: bool) -> None:
+def _train(
+    training: "JudgeTraining", loaded: "LoadedModel", sets: ExampleSets, plan: "StepPlan", *, as_json: bool
+) -> None:
     lines = training_lines()
     try:
         with Reminder(lines.waiting):
-            measures = training.train(loaded, sets, callbacks=[lines])
+            measures = training.train(loaded, sets, plan, callbacks=[lines])
     except KeyboardInterrupt:
         text = f"go on from the last checkpoint in {training.run.out}, if it has one"
         stderr.print(f"stopped; run the same command again to {text}", highlight=False, soft_wrap=True)

@@ -1,6 +1,5 @@
 """The options that several sub-commands share, in their named groups, and rows from standard input."""
 
-import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.data.columns import COLUMN_NAMES
+from prom_reward.data.labels.row_labels import scale_of
 from prom_reward.engines.model.source import DtypeName
 from prom_reward.errors import InputError
 from prom_reward.rubrics.scale import ScoreScale
@@ -144,12 +144,7 @@ def label_scale(text: str | None) -> ScoreScale | None:
     Raises:
         InputError: It has another form.
     """
-    if text is None:
-        return None
-    match = re.fullmatch(r"([0-9]{1,4})-([0-9]{1,4})", text.strip())
-    if match is None:
-        raise InputError(f"got --label-scale {text!r}; expected LOW-HIGH, for example 1-10")
-    return ScoreScale(int(match[1]), int(match[2]))
+    return None if text is None else scale_of(text, "--label-scale")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -15,10 +15,40 @@ from prom_reward.errors import number_of
 from prom_reward.training.card import FEW, held_out_figures
 from prom_reward.training.data import ExampleSets
 
+if TYPE_CHECKING:
+    from prom_reward.training.plan import StepPlan
+
 
 def counts(sets: ExampleSets) -> dict[str, Any]:
     """Return how many examples there are, for JSON."""
     return {"training": len(sets.training), "validation": len(sets.validation), "too_long": sets.num_too_long}
+
+
+def step_counts(sets: ExampleSets, plan: "StepPlan") -> dict[str, int]:
+    """Return the tokens of the training examples, those that an epoch computes, and the steps, for JSON."""
+    tokens = sum(len(example.ids) for example in sets.training)
+    return {"tokens": tokens, "unique_tokens": plan.num_tokens, "steps": plan.steps}
+
+
+def show_plan(plan: "StepPlan") -> None:
+    """Show the steps and the tokens of one, which its time depends on."""
+    of_all = f" of {plan.all_steps:,}" if plan.steps < plan.all_steps else ""
+    a_step = number_of(round(plan.num_tokens / plan.epoch_steps), "token")
+    text = f"{plan.steps:,}{of_all} steps of about {a_step} each; the first one shows how long they take"
+    stdout.print(text, highlight=False, soft_wrap=True)
+
+
+def warn_of_few_steps(plan: "StepPlan") -> None:
+    """Warn if there are so few steps that the judge learns little, and say what gives more."""
+    from prom_reward.training.plan import FEW_STEPS
+
+    if plan.steps >= FEW_STEPS:
+        return
+    more = "more rows, or more --passes (passes in a recipe)"
+    if plan.all_steps >= FEW_STEPS:
+        more = f"a larger --max-steps: the passes have {plan.all_steps:,}"
+    text = f"{number_of(plan.steps, 'step')} in all teach little; give {more}"
+    stderr.print(text, highlight=False, soft_wrap=True)
 
 
 def show_sets(sets: ExampleSets) -> None:
@@ -70,7 +100,7 @@ def show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float], *, 
     Args:
         out: The judge's folder.
         sets: The examples.
-        measures: Those of `train_adapter`.
+        measures: Those of `JudgeTraining.train`.
         first_step: The steps that an earlier run had done, if this one trained.
         as_json: Print JSON instead.
     """
@@ -78,8 +108,10 @@ def show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float], *, 
         print_json({"out": str(out), **counts(sets), **measures})
         return
     after = f" after step {first_step}" if first_step else ""
-    took = f" in {measures['seconds'] / 60:.1f} min{after}" if "seconds" in measures else "; it had finished before"
-    stdout.print(f"{out}: a judge trained on {number_of(len(sets.training), 'example')}{took}", soft_wrap=True)
+    took = f", {measures['seconds'] / 60:.1f} min{after}" if "seconds" in measures else "; it had finished before"
+    passes = "" if measures["epochs"] >= 1 else f" ({measures['epochs']:.0%} of the passes)"
+    steps = f" in {number_of(measures['steps'], 'step')}{passes}"
+    stdout.print(f"{out}: a judge trained on {number_of(len(sets.training), 'example')}{steps}{took}", soft_wrap=True)
     if figures := held_out_figures(measures):
         labels = number_of(len(sets.validation), "held-out label")
         stdout.print(f"agreement with {labels}, which also chose the checkpoint:")

@@ -159,7 +159,8 @@ def _off_scale_problem(errors: Sequence[OffScaleError], others: Sequence[float])
     scores, scale = [*(error.score for error in errors), *others], errors[0].scale
     return (
         f"labels from {min(scores):g} to {max(scores):g}, outside the scale {scale.low} to {scale.high} in "
-        f"{number_of(len(errors), 'row')}; expected labels on the rubric's scale: map them with --label-scale LOW-HIGH"
+        f"{number_of(len(errors), 'row')}; expected labels on the rubric's scale: map them with --label-scale "
+        "LOW-HIGH (label_scale in a recipe)"
     )
 
 

@@ -1,12 +1,13 @@
 """The labels of a row: its scores, its feedback, their scale, and the question or document that the row belongs to."""
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
 from prom_reward.data.cells import is_missing
 from prom_reward.data.columns import shown_names
-from prom_reward.errors import RowError
+from prom_reward.errors import InputError, RowError
 from prom_reward.types import ScoreScale
 
 SCORE_COLUMNS = ("gpt4_score", "human_score", "orig_score", "score")
@@ -69,6 +70,18 @@ def on_scale(scores: tuple[float, ...], scale: ScoreScale, label_scale: ScoreSca
     if label_scale is None:
         return scores
     return tuple(scale.low + given.to_unit(score) * (scale.high - scale.low) for score in scores)
+
+
+def scale_of(text: str, given: str) -> ScoreScale:
+    """Return the scale of a text such as `1-10`; `given` names its option or key.
+
+    Raises:
+        InputError: It has another form.
+    """
+    match = re.fullmatch(r"([0-9]{1,4})-([0-9]{1,4})", text.strip())
+    if match is None:
+        raise InputError(f"got {given} {text!r}; expected LOW-HIGH, for example 1-10")
+    return ScoreScale(int(match[1]), int(match[2]))
 
 
 def soft_labels(scores: tuple[float, ...], scale: ScoreScale) -> dict[int, float]:

@@ -79,7 +79,7 @@ def test_a_dry_run_shows_what_would_be_trained_on(run, rows_file, recipe, tmp_pa
     assert "Training examples" in done.out
     assert "examples left out: longer than --max-tokens" in done.err
     counts = json.loads(run("train-judge", path, *options, "--json", "--patience", "1").out)
-    assert set(counts) == {"training", "validation", "too_long"}
+    assert set(counts) == {"training", "validation", "too_long", "tokens", "unique_tokens", "steps"}
     assert not out.exists()
 
 
@@ -136,24 +136,56 @@ def test_a_step_that_takes_long_is_told(run, rows_file, recipe, tmp_path, monkey
     assert "the steps are done; measuring and writing the judge" in done.err
 
 
+def test_few_steps_are_told_with_what_gives_more(run, rows_file, recipe, tmp_path):
+    path = rows_file(*ROWS)
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--dry-run")
+    cut = run("train-judge", path, *options, "--max-steps", "3")
+    assert re.search(
+        r"^3 of \d+ steps of about [\d,]+ tokens each; the first one shows how long", cut.out, re.MULTILINE
+    )
+    assert re.search(r"3 steps in all teach little; give a larger --max-steps: the passes have \d+", cut.err)
+    few = run("train-judge", rows_file(*ROWS[:4]), *options, "--validation-share", "0", "--passes", "1")
+    assert re.search(r"^\d steps? in all teach little; give more rows, or more --passes", few.err, re.MULTILINE)
+    more = run("train-judge", rows_file(*ROWS[:4]), *options, "--validation-share", "0", "--passes", "9")
+    assert "teach little" not in more.err
+
+
+def test_labels_of_another_scale_are_mapped(run, rows_file, recipe, tmp_path):
+    path = rows_file(*({**row, "score": 7} for row in ROWS))
+    options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--dry-run")
+    refused = run("train-judge", path, *options)
+    assert (refused.status, "map them with --label-scale LOW-HIGH" in refused.err) == (2, True)
+    assert run("train-judge", path, *options, "--label-scale", "1-7").status == 0
+
+
 def test_a_finished_training_is_run_again_to_its_end(run, rows_file, recipe, tmp_path):
     trainer = {**TRAINER, "max_steps": 2}
     options = ("--config", recipe(trainer=trainer), "--rubric", "helpfulness", "--out", tmp_path / "judge")
     first, again = (run("train-judge", rows_file(*ROWS), *options) for _ in range(2))
     assert (first.status, again.status) == (0, 0), again.err
-    assert re.search(r"a judge trained on \d+ examples in \d+\.\d min$", first.out, re.MULTILINE)
-    assert re.search(r"a judge trained on \d+ examples; it had finished before$", again.out, re.MULTILINE)
+    assert re.search(
+        r"a judge trained on \d+ examples in 2 steps \(\d+% of the passes\), \d+\.\d min$", first.out, re.MULTILINE
+    )
+    assert re.search(
+        r"a judge trained on \d+ examples in 2 steps \(\d+% of the passes\); it had finished before$",
+        again.out,
+        re.MULTILINE,
+    )
     assert "next: prom-reward evaluate" in again.out
     shutil.rmtree(tmp_path / "judge" / "checkpoints" / "checkpoint-2")
     resumed = run("train-judge", rows_file(*ROWS), *options)
-    assert re.search(r"a judge trained on \d+ examples in \d+\.\d min after step 1$", resumed.out, re.MULTILINE)
+    assert re.search(
+        r"a judge trained on \d+ examples in 2 steps \(\d+% of the passes\), \d+\.\d min after step 1$",
+        resumed.out,
+        re.MULTILINE,
+    )
 
 
 def test_the_end_is_told_in_words(run, rows_file, recipe, tmp_path):
     options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--max-steps", "1")
     done = run("train-judge", rows_file(*ROWS), *options, "--gradient-checkpointing", "--seed", "3")
     assert done.status == 0
-    assert re.search(r"judge: a judge trained on \d+ examples in \d+\.\d min", done.out)
+    assert re.search(r"judge: a judge trained on \d+ examples in 1 step \(\d+% of the passes\), \d+\.\d min", done.out)
     assert "step 1 of 1, " in done.err and "loss" not in done.out
     assert re.search(r"│ rows │ +(-|-?\d\.\d\d) │ +(-|-?\d\.\d\d) │", done.out)
     assert f"next: prom-reward evaluate LABELED_ROWS --judge {tmp_path / 'judge'}" in done.out
@@ -195,7 +227,8 @@ def test_files_of_the_command_line_are_prepared_and_not_read_again(run, rows_fil
     path.unlink()
     elsewhere = tmp_path / "elsewhere" / path.name
     shown = json.loads(run("train-judge", elsewhere, *options, "--prepared", file, "--dry-run").out)
-    assert shown == {name: made[name] for name in ("training", "validation", "too_long")}
+    assert shown == {name: made[name] for name in shown}
+    assert {"training", "steps", "unique_tokens"} <= set(shown)
     assert (made["prepared"], made["bytes"]) == (str(file), file.stat().st_size)
     assert made["unique_tokens"] < made["tokens"]
     done = run("train-judge", elsewhere, *options, "--prepared", file, "--out", tmp_path / "judge")
