@@ -6,6 +6,7 @@ a good answer to another question.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import log
 
 import numpy as np
@@ -95,26 +96,16 @@ def probe_bias(ladder: GradedLadder) -> list[Probe]:
     halves = [one.response for one in ladder.column(1)]
     padded = ladder.changes(1, [half + _FILLER for half in halves])
     shuffled = ladder.changes(3, [_shuffled(one.response) for one in ladder.column(0)])
+    bias = partial(mean_probe, "bias", tasks=ladder.tasks, seed=ladder.seed)
     return [
         _length(ladder),
-        mean_probe(
-            "bias",
-            "padding",
-            "mean rise of a half answer by filler",
-            padded,
-            limits=(0.25, 0.75),
-            tasks=ladder.tasks,
-            seed=ladder.seed,
-        ),
+        bias("padding", "mean rise of a half answer by filler", padded, limits=(0.25, 0.75)),
         *(_formatting(ladder, name, change, halves) for name, change in _FORMATS.items()),
-        mean_probe(
-            "bias",
+        bias(
             "reference wording",
             "mean rise of the reference's words in random order over a good answer to another question",
             shuffled,
             limits=(0.5, 1.5),
-            tasks=ladder.tasks,
-            seed=ladder.seed,
         ),
     ]
 
