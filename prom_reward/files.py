@@ -83,8 +83,26 @@ def read_yaml(path: str | Path) -> Any:
     return content
 
 
+class RepeatedKeyError(ValueError):
+    """An object has a key twice, of which JSON's and YAML's readers would keep the last."""
+
+
+def unique_keys(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return an object, as `object_pairs_hook` of `json.loads`.
+
+    Raises:
+        RepeatedKeyError: It has a key twice.
+    """
+    found: dict[Any, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise RepeatedKeyError(f"the key {key!r:.60} twice; expected it once")
+        found[key] = value
+    return found
+
+
 class _Loader(yaml.SafeLoader):
-    """The safe loader without integers that are too long to be printed, and without deep brackets.
+    """The safe loader without repeated keys, integers that are too long to be printed, and deep brackets.
 
     PyYAML looks at all open brackets at every token.
     """
@@ -95,6 +113,17 @@ class _Loader(yaml.SafeLoader):
             problem = f"nested over {_MAX_DEPTH} levels deep"
             raise yaml.scanner.ScannerError(None, None, problem, self.get_mark())
         super().fetch_flow_collection_start(token)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Return an object; what it merges with `<<` may have its keys, too."""
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) and key.value != "<<" else None
+            if name in seen:
+                problem = f"the key {key.value!r:.60} twice; expected it once"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.update([name] if name else [])
+        return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node: Any) -> int:
         """Return an integer."""

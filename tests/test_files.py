@@ -18,8 +18,8 @@ def test_a_file_is_read_up_to_its_bound(tmp_path):
 
 def test_yaml_with_aliases_is_read(tmp_path):
     path = tmp_path / "a.yaml"
-    path.write_text("base: &base {low: 1}\nother: {<<: *base, high: 5}")
-    assert read_yaml(path)["other"] == {"low": 1, "high": 5}
+    path.write_text("base: &base {low: 1}\nother: {<<: *base, low: 2, high: 5}")
+    assert read_yaml(path)["other"] == {"low": 2, "high": 5}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,8 @@ def test_yaml_with_aliases_is_read(tmp_path):
         ("&a [*a]", "nested over 100 levels deep"),
         ("[" * 200 + "]" * 200, "nested over 100 levels deep"),
         ("[" * 5000, "not valid YAML"),
+        ("a:\n  b: 1\n  b: 2", "line 3: not valid YAML .the key 'b' twice"),
+        ('{"a": 1, "a": 1}', "line 1: not valid YAML .the key 'a' twice"),
         ("a: [1\nb: 2", "line 2: not valid YAML"),
         ("a: 1\nb: 0x" + "f" * 5000, "line 2: not valid YAML .an integer is too long"),
     ],

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from prom_reward.errors import InputError, RowError
-from prom_reward.files import MAX_TABLE_BYTES, is_too_deep, opened, read_text
+from prom_reward.files import MAX_TABLE_BYTES, is_too_deep, opened, read_text, unique_keys
 
 _MAX_LINE_BYTES = 64 << 20  # one row; what is longer is no row but a file without line ends
 
@@ -125,7 +125,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes | None]:
 
 def _json_row(line: bytes, place: str) -> Row | BrokenRow:
     try:
-        values = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_once)
+        values = json.loads(line.decode("utf-8-sig"), object_pairs_hook=unique_keys)
     except UnicodeDecodeError:
         return BrokenRow(place, "not UTF-8 text")
     except RecursionError:
@@ -133,15 +133,6 @@ def _json_row(line: bytes, place: str) -> Row | BrokenRow:
     except ValueError as error:  # also an integer of too many digits
         return BrokenRow(place, f"not valid JSON ({getattr(error, 'msg', error)})")
     return _row(values, place)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; raise ValueError if it has a key twice, of which JSON's reader would keep the last."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r:.60} twice")
-    return found
 
 
 def _row(values: Any, place: str) -> Row | BrokenRow:
@@ -153,7 +144,7 @@ def _row(values: Any, place: str) -> Row | BrokenRow:
 def _from_json(path: Path) -> RowIterator:
     try:
         text = read_text(path, max_bytes=MAX_TABLE_BYTES, encoding="utf-8-sig")
-        content = json.loads(text, object_pairs_hook=_once)
+        content = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         if _begins_with_object(path):  # JSON lines, as the Prometheus benchmark's files are
             yield from _from_jsonl(path)

@@ -43,7 +43,7 @@ def parse_score(text: str, scale: ScoreScale) -> ParsedScore:
 
     Accepts the forms that judges write: `[RESULT] 4`, `[RESULT](4)`, `[RESULT] Score: 4`, `[RESULT] 4/5`,
     `[RESULT] 4.`, `[RESULT]: **4**`. A number that is not a label of the scale (7, -1, 4.5, 4%, 4/10 on 1 to 5)
-    is OFF_SCALE and never rounded or clipped. A range ("1-5", "1 and 5") is no result.
+    is OFF_SCALE and never rounded or clipped. A range or two numbers ("1-5", "1 and 5", "4 | 5") is no result.
     """
     feedback, tail = _split(text)
     match = NUMBER.match(tail) if tail is not None else None

@@ -18,7 +18,6 @@ from prom_reward.labeling.requests import Answers
 from prom_reward.labeling.shards import LabelFolder, Shard
 from prom_reward.labeling.task import LabelingTask, Method, PlannedRow, SourceReader, open_task
 from prom_reward.rubrics.reading import RubricLike
-from prom_reward.types import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ def label(
         limit: The most rows to read.
         shard_size: Rows of a shard: nothing is batched across shards, and a killed run loses at most one.
         backend: Judges the shards: None in this process; `ProcessBackend` and `RayBackend` in others.
-        retry_failed: Judge shards again in which the engine failed.
+        retry_failed: Judge shards again in which an engine failed, if only on a sample or as a cascade's strong judge.
         accept_changes: Resume even if the judge, the machine or the shards' size differs from before.
         strict: Refuse a file if a column of known meaning stays unread; else that is a warning.
         on_progress: Called for every shard.
@@ -106,7 +105,7 @@ def label(
         manifest = Manifest.of(task, judge, backend.machine(judge), shard_size, about)
         manifest.check_in(folder.manifest, accepts_changes=accept_changes)
         if retry_failed:
-            folder.forget(Outcome.ENGINE_FAILED)
+            folder.forget_failed()
         folder.scratch.mkdir(exist_ok=True)
         index = RequestIndex(folder.scratch / "requests.sqlite")
         try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from prom_reward.errors import InputError, RowError, WorkError
 from prom_reward.files import leftovers, write_lines
 from prom_reward.labeling.requests import Answers, answer_from_json
-from prom_reward.types import JudgeRequest, Outcome
+from prom_reward.types import JudgeAnswer, JudgeRequest, Judgment, Outcome
 
 _SHARD_NAME = re.compile(r"(?P<start>[0-9]{9,18})-(?P<end>[0-9]{9,18})\.jsonl")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RowError)  # not written here
@@ -145,14 +145,21 @@ class LabelFolder:
         except _UNREADABLE as error:
             raise _damaged(path, error) from error
 
-    def forget(self, outcome: Outcome) -> None:
-        """Delete the shards that hold an answer with this outcome."""
+    def forget_failed(self) -> None:
+        """Delete the shards with an answer on which an engine failed, wholly or in part."""
         for start, num_rows in self.starts().items():
-            if any(answer.outcome is outcome for answer in self.answers(start, num_rows).values()):
+            answers = self.answers(start, num_rows).values()
+            if any(map(_has_failed, answers)):
                 self._file(start, num_rows).unlink()
 
     def _file(self, start: int, num_rows: int) -> Path:
         return self._shards / f"{start:09d}-{start + num_rows:09d}.jsonl"
+
+
+def _has_failed(answer: JudgeAnswer) -> bool:
+    """Whether an engine failed on an answer, on one of its samples, or as the strong judge of a cascade."""
+    flags = answer.flags if isinstance(answer, Judgment) else (*answer.flags_a, *answer.flags_b)
+    return answer.outcome is Outcome.ENGINE_FAILED or (answer.is_scored and answer.error is not None and not flags)
 
 
 def _damaged(path: Path, error: Exception) -> WorkError:

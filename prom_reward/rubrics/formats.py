@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import RubricError, near_miss
-from prom_reward.files import is_too_deep, names_settings_file, read_yaml
+from prom_reward.files import RepeatedKeyError, is_too_deep, names_settings_file, read_yaml, unique_keys
 from prom_reward.rubrics.scale import ScoreScale
 
 _SCORE_KEY = re.compile(r"(?:orig_)?score[_ ]?(-?[0-9]{1,9})(?:_description)?", re.IGNORECASE)
@@ -90,14 +90,25 @@ def file_value(path: str | Path) -> Any:
     return value
 
 
-def json_value(text: str) -> Any:
-    """Return the mapping or list of mappings that a text holds as JSON; None if it holds another text."""
+def read_json(text: str) -> Any:
+    """Return the value that a text beginning with a bracket holds as JSON; None if it holds another text.
+
+    Raises:
+        RubricError: An object in it has a key twice.
+    """
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        value = json.loads(text)
+        return json.loads(text, object_pairs_hook=unique_keys)
+    except RepeatedKeyError as error:
+        raise RubricError(f"got a rubric with {error}") from None
     except (ValueError, RecursionError):
         return None
+
+
+def json_value(text: str) -> Any:
+    """Return the mapping or list of mappings that a text holds as JSON; None if it holds another text."""
+    value = read_json(text)
     items = value if isinstance(value, list) and value else [value]
     return value if all(isinstance(item, Mapping) for item in items) and not is_too_deep(value) else None
 

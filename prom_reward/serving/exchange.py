@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from prom_reward.errors import InputError, PromRewardError, WorkError
-from prom_reward.files import is_too_deep
+from prom_reward.files import is_too_deep, unique_keys
 from prom_reward.rubrics.formats import without_files
 from prom_reward.serving.batcher import QueueFullError
 from prom_reward.serving.service import JudgeService
@@ -140,7 +140,7 @@ def _no_number(text: str) -> float:
 
 def _json_object(content: bytes) -> Body:
     try:
-        body = json.loads(content, parse_constant=_no_number)
+        body = json.loads(content, parse_constant=_no_number, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise RequestError(400, f"the body is no JSON ({error})") from None
     if not isinstance(body, dict):

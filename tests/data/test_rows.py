@@ -388,7 +388,7 @@ def test_a_key_twice_is_refused_instead_of_taking_the_last(tmp_path, name):
     path.write_text(f"{row}\n{inner}\n" if name.endswith("l") else f"[{row}]")
     if name.endswith("l"):
         assert [one.problem for one in read_rows(path)] == [
-            f"not valid JSON (the key {key!r} twice)" for key in ("response", "c")
+            f"not valid JSON (the key {key!r} twice; expected it once)" for key in ("response", "c")
         ]
     else:
         with pytest.raises(InputError, match="the key 'response' twice"):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from prom_reward.engines.scripted_engine import ScriptedEngine
-from prom_reward.errors import InputError, WorkError
+from prom_reward.errors import InputError, ServerGoneError, WorkError
+from prom_reward.judging.composed.cascade import CascadeJudge
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.labeling.labeling import label
 from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, verdict, write_rows
@@ -205,6 +206,27 @@ def test_failed_shards_are_judged_again_where_that_is_asked_for(source, tmp_path
     assert run(source, tmp_path / "out", retry_failed=True).outcomes["engine_failed"] == 0
     run(source, tmp_path / "whole")
     assert same_bytes(tmp_path / "out", tmp_path / "whole")
+
+
+def test_groups_on_which_a_cascades_strong_judge_failed_are_judged_again(source, tmp_path):
+    def down(prompt):
+        raise ServerGoneError("no answer for 60 s")
+
+    down.__qualname__ = verdict.__qualname__
+
+    def with_strong(script):
+        strong = scripted_judge(script, name="strong")
+        return CascadeJudge(scripted_judge(name="cheap"), strong, budget=1)
+
+    options = {"method": "grade", "limit": 3}
+    run(source, tmp_path / "out", with_strong(down), **options)
+    assert "the cheap answer stands" in (tmp_path / "out/labels.jsonl").read_text()
+    run(source, tmp_path / "out", with_strong(verdict), retry_failed=True, **options)
+    run(source, tmp_path / "whole", with_strong(verdict), **options)
+    assert same_bytes(tmp_path / "out", tmp_path / "whole")
+    before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "out/shards").iterdir())
+    run(source, tmp_path / "out", with_strong(verdict), retry_failed=True, **options)
+    assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "out/shards").iterdir()) == before
 
 
 def test_two_runs_in_one_folder_are_refused(source, tmp_path):

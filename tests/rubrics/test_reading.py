@@ -83,3 +83,15 @@ def test_a_criterion_that_travels_alone_is_still_one():
     )
     asked = checklist.leaves()[1].rubric
     assert rubric_from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"criteria": "Is it right?", "score1_description": "No.", "score1_description": "Yes."}',
+        '[{"criterion": "It is short.", "points": 1, "points": 3}]',
+    ],
+)
+def test_json_with_a_key_twice_is_refused_instead_of_taking_the_last(text):
+    with pytest.raises(RubricError, match=r"got a rubric with the key '.*' twice; expected it once"):
+        read_rubrics(text)

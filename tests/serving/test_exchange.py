@@ -21,6 +21,7 @@ def error_of(response):
         (b"{", "no JSON"),
         (b"\xff\xfe", "no JSON"),
         (b"[]", "expected an object"),
+        (b'{"items": [{"response": "a", "response": "b"}]}', "the key 'response' twice"),
         (b"[" * 100_000, "no JSON"),
         (b'{"a": ' + b"[" * 500 + b"]" * 500 + b"}", "too deeply"),
     ],

@@ -9,6 +9,7 @@ from prom_reward.data.cells import is_missing
 from prom_reward.data.columns import Columns, shown_names, value_at
 from prom_reward.data.formats import Example
 from prom_reward.errors import RowError, near_miss, number_of
+from prom_reward.files import RepeatedKeyError, unique_keys
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.checklists.forms import written_criteria
@@ -114,7 +115,9 @@ def _written(value: Any) -> Any:
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
         return value
     try:
-        return json.loads(value)
+        return json.loads(value, object_pairs_hook=unique_keys)
+    except RepeatedKeyError as error:
+        raise RowError(f"got verdicts with {error}") from None
     except (ValueError, RecursionError):
         return value
 

@@ -14,10 +14,19 @@ _MARKER = re.compile(re.escape(RESULT_MARKER), re.IGNORECASE)
 _SAID = r"(?:(?:the\s+)?(?:final\s+|overall\s+)?(?:score|rating|result)\b(?:\s+(?:is|of))?[\s:=*_]*)?"
 _OPENING = rf"[\s:=*_\"'`]*{_SAID}[(\[*_\"'`\s]{{0,8}}"
 _CLOSING = r"[)\]*_\"'` \t]*"
+_MORE = (
+    r"e[-+−]?\d+",
+    r"[ \t]?%",
+    r"[ \t]?[½¼¾]",
+    r"[ \t]+\d/\d",
+    r"[ \t]+and\s+a\s+half",
+)  # behind the digits of a number
+_BETWEEN = r"(?:[-–—~～〜→|&+<>]+|to|or|and|vs\.?|through)[*_\s]*\d"
+_LISTED = r"(?<=[ \t])(?!(?P=label)\b)\d|[,;:][ \t]*\d+[ \t]*(?:\n|\Z)"  # "4 5" and "4, 5", but not "4 4"
 NUMBER = re.compile(
-    rf"{_OPENING}(?P<verdict>(?P<label>[-+−]?\d+)(?:[.,'’_]\d+)*(?:e[-+−]?\d+|\s?%|[½¼¾])?)"
-    rf"(?:{_CLOSING}[(\[]?(?:/|(?:out\s+)?of\b)[*_\s]*(?P<of>\d+))?"
-    rf"(?P<range>{_CLOSING}(?:[-–—~～〜→]|to|or|and)[*_\s]*\d)?",
+    rf"{_OPENING}(?P<verdict>(?P<label>[-+−]?\d+)(?:[.,'’_]\d+|[ \u00a0\u202f]\d{{3}}(?!\d))*(?:{'|'.join(_MORE)})?)"
+    rf"(?:{_CLOSING}(?:(?:points?|stars?)\b)?{_CLOSING}[(\[]?(?:/|(?:out\s+)?of\b)[*_\s]*(?P<of>\d+))?"
+    rf"(?P<range>{_CLOSING}(?:{_BETWEEN}|{_LISTED}))?",
     re.IGNORECASE,
 )
 """An integer in the forms that judges write, with what makes another number, scale or range of it."""
@@ -32,11 +41,18 @@ WINNER = re.compile(
 """A or B in the forms that judges write."""
 MAX_TAIL_CHARS = 80
 """Text further after the marker is no verdict."""
-_PART = "|".join(name[:end] for name in _NAMES for end in range(len(name), 0, -1))
+
+
+def _beginnings(names: Sequence[str]) -> str:
+    """Return a pattern of all beginnings of some words."""
+    return "|".join(name[:end].replace(" ", r"\s+") for name in names for end in range(len(name), 0, -1))
+
+
 _GROWING = re.compile(
-    rf"(?:[.,’]|e[-+−]?|{_CLOSING}[(\[]?"
-    r"(?:/|ou?|out\s+o?|of?|out\s+of|out|[-–—~～〜→]|to?|or|an?|and|vs?\.?|[&|+=<≈]+)?[*_\s]*"
-    rf"|{_CLOSING}{_BESIDE}[(\[*_\s]*(?:{_PART})?[\s:]*[(\[*_\"'`]*)\Z",
+    rf"(?:[.’]|e[-+−]?|{_CLOSING}(?:[,;:][ \t]*|\d+/?)"
+    rf"|{_CLOSING}(?:{_beginnings(('points', 'stars'))})?{_CLOSING}[(\[]?"
+    rf"(?:/|{_beginnings(('out of', 'of', 'through', 'to', 'or', 'and a half', 'vs.'))}|[-–—~～〜→&|+=<>≈]+)?[*_\s]*"
+    rf"|{_CLOSING}{_BESIDE}[(\[*_\s]*(?:{_beginnings(_NAMES)})?[\s:]*[(\[*_\"'`]*)\Z",
     re.IGNORECASE,
 )
 _SETTLED_CHARS = 24  # more than any part of the grammar that can still change a verdict, as ") and Response **"

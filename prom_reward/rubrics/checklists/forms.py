@@ -5,7 +5,6 @@ PRBench, PaperBench, DR Tulu, AdvancedIF, WildBench, ComplexBench, AutoRubric, v
 project's own YAML.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from prom_reward.rubrics.checklists.checklist import MAX_CRITERIA, Checklist
 from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.checklists.items import CHILD_KEYS, TEXT_KEYS, criterion_fields, first
 from prom_reward.rubrics.checklists.markdown import check_numbers, is_sentence, list_items
-from prom_reward.rubrics.formats import has_level_lines, is_level_key, is_number, short_name
+from prom_reward.rubrics.formats import has_level_lines, is_level_key, is_number, read_json, short_name
 
 LIST_KEYS = (
     *("criteria", "rubrics", "Rubrics", "rubric_items", "rubric", "checklist", "scoring_questions", "annotations"),
@@ -108,10 +107,8 @@ def _mapping_items(value: Mapping[Any, Any]) -> list[Any]:
 def _lifted(item: Any) -> Any:
     """Read a criterion that is JSON text, and lift PRBench's `annotations` to the criterion that they are of."""
     if isinstance(item, str) and item.lstrip().startswith("{"):
-        try:
-            item = json.loads(item)
-        except (ValueError, RecursionError):
-            return item
+        value = read_json(item)
+        item = item if value is None else value
     inner = item.get("annotations") if isinstance(item, Mapping) else None
     return {**item, **inner} if isinstance(inner, Mapping) else item
 
@@ -119,13 +116,10 @@ def _lifted(item: Any) -> Any:
 def _text_items(text: str) -> list[Any]:
     if has_level_lines(text):
         return []
-    if text.lstrip().startswith(("[", "{")):
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            return list_items(text)
-        return [] if is_too_deep(value) else written_criteria(value)
-    return list_items(text)
+    value = read_json(text)
+    if value is None:
+        return list_items(text)
+    return [] if is_too_deep(value) else written_criteria(value)
 
 
 def _has_levels(item: Mapping[Any, Any]) -> bool:

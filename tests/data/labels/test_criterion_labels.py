@@ -32,6 +32,11 @@ def test_verdicts_stand_by_name_or_in_order(column, value):
     assert labels(**{column: value}) == {"capital": (True,), "river": (False, True)}
 
 
+def test_a_criterion_twice_in_a_cell_is_refused_instead_of_taking_the_last():
+    with pytest.raises(InputError, match="the key 'capital' twice"):
+        labels(labels='{"capital": true, "river": false, "capital": false}')
+
+
 def test_verdicts_may_stand_in_the_criteria():
     items = [{"criterion": "Names the capital.", "points": 3, "criteria_met": True}]
     items += [{"criterion": "Names a river.", "points": -1, "criteria_met": False}]

@@ -27,6 +27,12 @@ AB = ("A", "B")
         "\n4\n",
         " The final score is 4",
         ' "4"',
+        " 4 4 4",
+        " 4, 2 errors",
+        " 4: 2 errors",
+        " 4\n5 is best",
+        " 4 stars out of 5",
+        " 4 stands",
     ],
 )
 def test_the_forms_that_judges_write_are_verdicts(tail):
@@ -67,13 +73,20 @@ def test_a_verdict_ends_behind_all_that_belongs_to_it(tail, end):
         "’",
         "e",
         "E+",
+        ",",
+        ": ",
+        " star",
+        " stars out",
+        " thr",
+        " and a",
+        " |",
     ],
 )
 def test_a_number_that_may_still_become_another_verdict_is_not_complete(tail):
     assert not find_verdict(f"[RESULT] 1{tail}", FIVE).is_complete
 
 
-@pytest.mark.parametrize("tail", [". ", "!", "/5!", " and more", " is", "\n\nNext", "/5" + 24 * "\n"])
+@pytest.mark.parametrize("tail", [". ", "!", "/5!", " and more", " is", " sta is", ", b", "\n\nNext", "/5" + 24 * "\n"])
 def test_a_number_that_is_followed_by_something_else_is_complete(tail):
     assert find_verdict(f"[RESULT] 1{tail}", FIVE).is_complete
 
@@ -95,6 +108,14 @@ def test_a_number_off_the_scale_is_a_verdict_and_is_never_cut_to_a_label(text, v
         "[RESULT] 1-5",
         "[RESULT] 1 to 5",
         "[RESULT] 1 or 2",
+        "[RESULT] 4 | 5",
+        "[RESULT] 4 & 5",
+        "[RESULT] 4 vs. 5",
+        "[RESULT] 4 5",
+        "[RESULT] 4, 5",
+        "[RESULT] 4; 5 \nBoth fit.",
+        "[RESULT] 3 < 5",
+        "[RESULT] 2 through 4",
         "RESULT 4",
         "[RESULT] 4 [RESULT]",
     ],
@@ -122,7 +143,7 @@ def test_the_marker_counts_in_any_case():
 def test_a_label_that_begins_another_is_told_apart(text, verdict):
     assert find_verdict(text, TEN).text == verdict
     assert not find_verdict(text, TEN).is_complete
-    assert find_verdict(f"{text}; ", TEN).is_complete
+    assert find_verdict(f"{text}; b", TEN).is_complete
 
 
 @pytest.mark.parametrize("tail", [" A", "(A)", " Response A", ": **A**", " The result is A"])
@@ -218,6 +239,12 @@ PIECES = [
     "\n",
     "is",
     "'",
+    "|",
+    ": ",
+    " stars ",
+    " and a half",
+    " 000",
+    "4",
 ]
 
 
