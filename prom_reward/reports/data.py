@@ -166,7 +166,20 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
     data = ReportData(title=path.name, is_training=True)
     judges: set[str] = set()
     num_evaluated = 0
-    for one in read_log(path, _rollout, data.missing):
+    steps: dict[int, int] = {}  # the last one by rank
+    again: dict[int, int] = {}  # steps that begin again, with those before
+
+    def rollout(record: Mapping[str, Any], rank: int) -> Judged | None:
+        """Return a record's judgment; None for an evaluation's, whose responses are not rollouts."""
+        if record.get("mode") == "eval":
+            return None
+        one = logged_judgment(record, rank)
+        if 0 < one.row < steps.get(rank, 0):
+            again.setdefault(one.row, steps[rank])
+        steps[rank] = one.row or steps.get(rank, 0)
+        return one
+
+    for one in read_log(path, rollout, data.missing):
         if one is None:
             num_evaluated += 1
             continue
@@ -179,12 +192,12 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
         data.facts["steps"] = f"{len(data.step_outcomes):,}"
     if num_evaluated:
         data.facts["evaluations"] = f"{number_of(num_evaluated, 'judgment')}, left out"
+    for step, before in again.items():
+        data.missing.append(
+            f"a log for each run: {path.name} goes on with step {step} after step {before}, as of another run or a "
+            "resumed one; what it says of a step is of all of them"
+        )
     return data
-
-
-def _rollout(record: Mapping[str, Any], rank: int) -> Judged | None:
-    """Return a record's judgment; None for an evaluation's, whose responses are not rollouts."""
-    return None if record.get("mode") == "eval" else logged_judgment(record, rank)
 
 
 def _rubrics_and_date(data: ReportData, path: Path) -> dict[str, str]:

@@ -340,6 +340,17 @@ def test_a_log_whose_writing_was_cut_off_is_read_and_says_so(tmp_path):
     assert (data.num_judgments, data.missing) == (1, ["the last line of log.jsonl: its writing was cut off"])
 
 
+@pytest.mark.parametrize(
+    ("steps", "told"), [((0, 0, 1, 2), 0), ((0, 1, 0, 1), 1), ((0, 1, 2, 1, 0), 2), ((None,) * 3, 0)]
+)
+def test_a_log_of_several_runs_is_named(tmp_path, steps, told):
+    path = write_rows(tmp_path / "log.jsonl", [{**RECORD, "step": step} for step in steps])
+    missing = load_report(path).missing
+    assert len(missing) == told
+    if told:
+        assert missing[0].startswith("a log for each run: log.jsonl goes on with step ")
+
+
 def test_a_broken_line_of_a_log_is_named(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text(json.dumps(RECORD) + "\n{\n")
