@@ -256,10 +256,9 @@ def _check_stamp(config: JudgeConfig, adapter: str) -> None:
 def _check_calibration(calibration: Calibration, path: str, judge: PrometheusJudge) -> None:
     """Warn if a calibration was fitted on another judge's scores."""
     if calibration.judge not in ("", judge.scores_identity):
-        both = [calibration.judge, judge.scores_identity]
-        same = len(judge.engine.identity) if calibration.judge.startswith(f"{judge.engine.identity}|") else 0
-        fitted, used = (ascii(one[same:][:200]).strip("'\"") for one in both)
-        logger.warning("%s: the calibration was fitted on the scores of %s, not of %s", path, fitted, used)
+        is_of_weights = calibration.judge.startswith(f"{judge.engine.identity}|")
+        what = "with other prompts or another tuning" if is_of_weights else "of another judge, or of other weights"
+        logger.warning("%s: the calibration was fitted on scores %s than %s's: fit it again", path, what, judge.name)
 
 
 def model_source(config: JudgeConfig) -> "ModelSource":

@@ -431,8 +431,8 @@ def test_a_judge_takes_what_becomes_of_flags(caplog):
     [
         ("", None),
         ("own", None),
-        ("transformers:another", "transformers:another, not of openai:"),
-        ("own|temperature=2.0", "'score']|temperature=2.0, not of |['prometheus-v2', 'prometheus', 'score']"),
+        ("transformers:another", "of another judge, or of other weights than 127.0.0.1:1's"),
+        ("own|temperature=2.0", "with other prompts or another tuning than 127.0.0.1:1's"),
     ],
 )
 def test_a_calibration_of_other_scores_warns(tmp_path, caplog, fitted_on, told):
@@ -440,7 +440,7 @@ def test_a_calibration_of_other_scores_warns(tmp_path, caplog, fitted_on, told):
     judge = fitted_on.replace("own", load_judge(url, mode="score").scores_identity)
     Calibration(low_slope=1.0, high_slope=1.0, shift=0.0, judge=judge).save(path)
     assert load_judge(url, mode="score", calibration=str(path)).calibration.judge == judge
-    assert (told in caplog.text) if told else ("was fitted on" not in caplog.text)
+    assert (told in caplog.text) if told else ("fitted on" not in caplog.text)
 
 
 def adapter_folder(path, *, base=None, **stamp):

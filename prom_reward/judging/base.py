@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
 from prom_reward.errors import ConfigError
@@ -38,7 +38,7 @@ class Judge(Protocol):
     judges_groups: bool = False
     """Whether an answer depends on the other responses to its instruction in the call, so that none may be missing."""
     pairs_note: str = ""
-    """A measured limit of the judge on preference pairs, for a warning; empty if none is known."""
+    """A measured limit of the judge on preference pairs, for a warning after "the judge is"; empty if none is known."""
 
     @property
     @abstractmethod
@@ -114,3 +114,9 @@ class Judge(Protocol):
             ConfigError: The judge grades single responses only.
         """
         raise ConfigError(f"the judge {self.name!r} does not compare responses; grade both, or take another judge")
+
+
+def note_on_members(judges: Iterable[Judge]) -> str:
+    """Return the `pairs_note` of a judge that is made of others: theirs, as nothing was measured on the whole."""
+    noted = [f"{one.name}, which alone is {one.pairs_note}" for one in judges if one.pairs_note]
+    return f"made of {'; and of '.join(noted)}" if noted else ""

@@ -66,6 +66,17 @@ def check_texts(owner: str, values: Mapping[str, object]) -> None:
             raise RubricError(f"{owner}: got {value!r:.40} as the {name}; expected a text")
 
 
+def name_text(name: object) -> str:
+    """Return a name as a text.
+
+    Raises:
+        RubricError: It is a truth value, as YAML reads `no`, `off`, `yes` and `on`.
+    """
+    if isinstance(name, bool):
+        raise RubricError(f"got the name {name}, a truth value, as YAML reads no and yes; expected a text: quote it")
+    return str(name)
+
+
 def is_rendered(text: str) -> bool:
     """Whether a text is a whole rubric and not the name of one."""
     return "\n" in text.strip() or text.lstrip().startswith("[")
@@ -208,7 +219,7 @@ def _fields(levels: Mapping[int, str], *, criteria: str, name: object, scale: ob
     if not levels:
         raise RubricError(f"rubric {criteria!r:.80} describes no score; expected 'score1_description'...")
     return {
-        "name": str(name) if name else short_name(criteria, "rubric"),
+        "name": name_text(name) if name not in (None, "") else short_name(criteria, "rubric"),
         "criteria": criteria,
         "descriptions": levels,
         "scale": _scale(scale, levels),

@@ -51,7 +51,7 @@ def train_adapter(
     """
     from transformers import EarlyStoppingCallback, PrinterCallback, ProgressCallback
 
-    from prom_reward.training.trainer import JudgeTrainer, SavesByTime, packs_attention
+    from prom_reward.training.trainer import JudgeTrainer, SavesByTime, StopsAfterStep, packs_attention
 
     run = plan.run
     torch.manual_seed(run.seed)
@@ -76,7 +76,9 @@ def train_adapter(
         )
         trainer.remove_callback(PrinterCallback)  # both write to standard output
         trainer.remove_callback(ProgressCallback)
-        steps, took = _train(trainer, last, takes_best=bool(validation))
+        with StopsAfterStep() as stops:
+            trainer.add_callback(stops)
+            steps, took = _train(trainer, last, takes_best=bool(validation))
         measures = trainer.evaluate() if validation else {}
     done = {
         "steps": steps,

@@ -1,9 +1,12 @@
 """A transformers Trainer for packs, and its validation measures."""
 
+import logging
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,6 +16,8 @@ from prom_reward.evaluation.agreement import pearson, spearman
 from prom_reward.training.losses import LossWeights, expected_index, kept_positions, pack_loss
 from prom_reward.training.packing import Pack
 from prom_reward.training.tree_attention import is_available, tree_attention
+
+logger = logging.getLogger(__name__)
 
 SAVE_SECONDS = 600.0
 """A training that is killed loses no more than this and a step, however many steps `save_steps` counts."""
@@ -32,6 +37,42 @@ class SavesByTime(TrainerCallback):  # type: ignore[misc]  # transformers is not
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Note the time of a checkpoint."""
         self._saved_at = time.monotonic()
+
+
+class StopsAfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Turns the first SIGINT into a checkpoint after the step, and then a KeyboardInterrupt; the second stops at once.
+
+    A context, to enter in the main thread, which signals reach; in another one it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._is_asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give SIGINT back."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a checkpoint."""
+        control.should_save |= self._is_asked
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stop with the checkpoint."""
+        if self._is_asked:
+            raise KeyboardInterrupt
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self._is_asked:
+            raise KeyboardInterrupt
+        self._is_asked = True
+        logger.warning("stopping with a checkpoint after this step; once more stops at once, without one")
 
 
 class JudgeTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed

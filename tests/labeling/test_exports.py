@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from prom_reward import PrometheusJudge, ScriptedEngine
+from prom_reward import CascadeJudge, PanelJudge, PrometheusJudge, ScriptedEngine
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.labeling.exports import export_labels
 from prom_reward.labeling.labeled_rows import read_labels
@@ -203,6 +203,19 @@ def test_a_judge_with_a_known_limit_on_pairs_warns_once(tmp_path, caplog):
     export_labels(tmp_path / "out", ["reward", "dpo"])
     [message] = caplog.messages
     assert "no better than length on pairs (60 % of 221)" in message
+
+
+def test_a_judge_made_of_others_is_not_said_to_have_its_members_limit(tmp_path, caplog):
+    noted, other = scripted_judge(by_number, name="small"), scripted_judge(by_number, name="large")
+    noted.pairs_note = "no better than length on pairs (60 % of 221)"
+    for judge in (PanelJudge([noted, other]), CascadeJudge(noted, other), CascadeJudge(other, noted)):
+        caplog.clear()
+        out = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        label(write_rows(tmp_path / "rows.jsonl", PAIRS), judge=judge, out=out, rubric="helpfulness")
+        export_labels(out, ["dpo"])
+        told = f"the judge {judge.name} is made of small, which alone is no better than length on pairs (60 % of 221)"
+        assert [one for one in caplog.messages if "length" in one] == [f"{out}: {told}"]
+    assert PanelJudge([other, scripted_judge(by_number, name="third")]).pairs_note == ""
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,16 @@ def test_a_criterion_that_travels_alone_is_still_one():
 def test_json_with_a_key_twice_is_refused_instead_of_taking_the_last(text):
     with pytest.raises(RubricError, match=r"got a rubric with the key '.*' twice; expected it once"):
         read_rubrics(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"criteria": "Is it right?", "score1_description": "No.", "name": False}],
+        [{"criteria": "Is it right?", "score1_description": "No.", "name": True}],
+        [{"criterion": "It is short.", "name": False}],
+    ],
+)
+def test_a_name_that_yaml_read_as_a_truth_value_is_refused(value):
+    with pytest.raises(RubricError, match=r"got the name (True|False), a truth value, .*quote it"):
+        read_rubrics(value)

@@ -1,11 +1,14 @@
 import json
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainerCallback
 
 from prom_reward.config import load_judge
 from prom_reward.engines.model.adapter_stamp import read_stamp
@@ -41,7 +44,7 @@ def data_file(tmp_path):
 
 @pytest.fixture
 def training_of(tiny_judge_folder, data_file, tmp_path):
-    def make(**changes):
+    def make(out=tmp_path / "adapter", **changes):
         data = DataSource(path=(data_file), passes=1.5, feedback=0.5, rubric="helpfulness")
         settings = {
             "judge": {"model": str(tiny_judge_folder), "dtype": "float32", "device": "cpu"},
@@ -50,14 +53,14 @@ def training_of(tiny_judge_folder, data_file, tmp_path):
             "lora": {"r": 2},
             "trainer": QUICK,
         }
-        return load_training(TrainingRun(**{**settings, **changes}), out=tmp_path / "adapter")
+        return load_training(TrainingRun(**{**settings, **changes}), out=out)
 
     return make
 
 
-def trained(training):
+def trained(training, **options):
     loaded = training.load()
-    return training.train(loaded, training.examples(loaded))
+    return training.train(loaded, training.examples(loaded), **options)
 
 
 def test_a_pack_gives_the_logits_of_its_examples_one_by_one(training_of):
@@ -139,6 +142,40 @@ def test_training_goes_on_after_a_stop_and_ends_where_it_would_have(training_of,
     assert not (out / "checkpoints" / "checkpoint-4").exists()
     last = load_file(out / "adapter_model.safetensors")
     assert all(torch.allclose(first[name].float(), last[name].float(), atol=1e-4) for name in first)
+
+
+class Interrupting(TrainerCallback):
+    """Sends SIGINT at the beginning of a step."""
+
+    def __init__(self, *steps):
+        self.steps = steps
+
+    def on_step_begin(self, args, state, control, **_):
+        for _ in range(self.steps.count(state.global_step)):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_sigint_writes_a_checkpoint_after_the_step_and_training_goes_on_from_it(training_of, tmp_path, caplog):
+    changes = {"trainer": {**QUICK, "max_steps": 3, "save_steps": 50}}
+    training = training_of(**changes, out=tmp_path / "whole")
+    trained(training)
+    training = training_of(**changes)
+    with pytest.raises(KeyboardInterrupt):
+        trained(training, callbacks=[Interrupting(1)])
+    out = tmp_path / "adapter"
+    assert [path.name for path in (out / "checkpoints").glob("checkpoint-*")] == ["checkpoint-2"]
+    assert not (out / "adapter_model.safetensors").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert "stopping with a checkpoint after this step" in caplog.text
+    trained(training_of(**changes))
+    first, again = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "adapter"))
+    assert all(torch.allclose(first[name].float(), again[name].float(), atol=1e-4) for name in first)
+
+
+def test_a_second_sigint_stops_at_once(training_of, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        trained(training_of(), callbacks=[Interrupting(0, 0)])
+    assert not list((tmp_path / "adapter/checkpoints").glob("checkpoint-*"))
 
 
 def test_checkpoints_of_another_recipe_are_refused(training_of, tmp_path):

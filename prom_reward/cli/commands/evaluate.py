@@ -298,6 +298,9 @@ def _fit(scored: Sequence[ScoredRow], judge: Judge, path: Path, *, shows: bool) 
         absolute = f"mean absolute error {fitted.mae_before:.3f} -> {_points(fitted.mae_after)}"
         square = f"root mean square error {fitted.rmse_before:.3f} -> {_points(fitted.rmse_after)}"
         stdout.print(f"{path}: on held-out questions {absolute}, {square}", soft_wrap=True)
+        if fitted.rmse_after is not None and fitted.rmse_after > fitted.rmse_before:
+            text = "the calibration makes large errors larger: more labels would tell whether it helps"
+            stderr.print(text, soft_wrap=True)
     errors = {key: value for key, value in asdict(fitted).items() if key != "calibration"}
     return {"path": str(path), **errors}
 

@@ -130,7 +130,8 @@ def _line(task: Task) -> str:
     """Return how far a task is, for a log; one of unknown length that begins has no count yet."""
     if not task.total:
         return f"{task.description}: {task.completed:.0f}" if task.completed else f"{task.description} ..."
-    return f"{task.description}: {task.completed:.0f} of {task.total:.0f}"
+    elapsed = f", for {task.elapsed:.0f} s" if task.elapsed and task.elapsed >= _LINE_S / 2 else ""
+    return f"{task.description}: {task.completed:.0f} of {task.total:.0f}{elapsed}"
 
 
 def progress_bar() -> Progress:

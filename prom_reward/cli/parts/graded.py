@@ -81,9 +81,11 @@ class GradedFile:
         if self._out is not None and self._file is not None:
             self._file.close()
             if kind is KeyboardInterrupt:
-                stderr.print(
-                    f"stopped; {self._out} has {number_of(self._num_written, 'row')}", highlight=False, soft_wrap=True
+                text = (
+                    f"stopped; {self._out} has {number_of(self._num_written, 'row')}: grade again writes them anew, "
+                    "`prom-reward label` goes on where it was stopped"
                 )
+                stderr.print(text, highlight=False, soft_wrap=True)
 
     def failure(self, where: str) -> InputError:
         """Name the rows that were left out, and return the error to raise if no row could be graded."""

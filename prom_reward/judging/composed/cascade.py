@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 from prom_reward.answers import summed_counts
 from prom_reward.errors import ConfigError, WorkError, near_miss, number_of
 from prom_reward.judging.asking.requests import parse_requests
-from prom_reward.judging.base import Judge
+from prom_reward.judging.base import Judge, note_on_members
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.judging.composed.counts import Counts, Rest
 from prom_reward.judging.composed.escalation import (
@@ -91,7 +91,7 @@ class CascadeJudge(Judge):
         self.taught_to_rank = cheap.taught_to_rank and strong.taught_to_rank
         self.is_repeatable = False  # an answer depends on the other requests of its call
         self.judges_groups = True
-        self.pairs_note = cheap.pairs_note
+        self.pairs_note = note_on_members([cheap, strong])
         self._counts = Counts("escalated", "escalation_failed", "best_changed", "strong_seconds")
         self._rest = Rest(_MAX_SKIPPED)
         self._said: set[str] = set()

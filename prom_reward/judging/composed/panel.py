@@ -10,7 +10,7 @@ from typing import Any, Literal
 from prom_reward.answers import summed_counts
 from prom_reward.errors import ConfigError, near_miss
 from prom_reward.judging.asking.requests import parse_requests
-from prom_reward.judging.base import Judge
+from prom_reward.judging.base import Judge, note_on_members
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.judging.composed.counts import Counts
 from prom_reward.judging.composed.escalation import score_of
@@ -78,7 +78,7 @@ class PanelJudge(Judge):
         self.taught_to_rank = all(one.taught_to_rank for one in listed)
         self.is_repeatable = all(one.is_repeatable for one in listed)
         self.judges_groups = any(one.judges_groups for one in listed)
-        self.pairs_note = "; ".join(one.pairs_note for one in listed if one.pairs_note)
+        self.pairs_note = note_on_members(listed)
         self._counts = Counts("disagreement", "num_judgments")
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.checklists.checks import CHECKS, CodeCheck
 from prom_reward.rubrics.checklists.markdown import item_fields
-from prom_reward.rubrics.formats import is_number
+from prom_reward.rubrics.formats import is_number, name_text
 
 TEXT_KEYS = (
     *("text", "criterion", "criterion_text", "criteria_description", "requirement", "requirements", "rubric_item"),
@@ -99,7 +99,7 @@ def _names(given: Mapping[str, Any], text: str) -> dict[str, str]:
     """Return the name under which others require the criterion, or else its title, which need not be unique."""
     own = first(given, _NAME_KEYS)
     if own is not None:
-        return {"name": str(own)}
+        return {"name": name_text(own)}
     return {"title": str(given["title"])} if given.get("title") not in (None, text) else {}
 
 
