@@ -14,6 +14,7 @@ from prom_reward.data.grading import row_requests
 from prom_reward.data.labels.labeled_rows import LabeledRequest
 from prom_reward.data.labels.row_labels import cluster_of
 from prom_reward.rubrics.reading import with_levels
+from prom_reward.training.construction.copies import repeated_text
 from prom_reward.types import GradingRequest, Rubric
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -40,7 +41,7 @@ def constructed_requests(
     *,
     seed: int = 0,
     cluster_column: str | None = None,
-    copies_rubric: bool = False,
+    imitations: bool = False,
 ) -> list[LabeledRequest]:
     """Return scored variants of each task's reference answer.
 
@@ -51,7 +52,8 @@ def constructed_requests(
         seed: Seeds all draws.
         cluster_column: The column of the question, if it has no known name. A task is held out together with the
             labeled rows of its question.
-        copies_rubric: Also draw the best level's description as a response, alone and beside a weak one.
+        imitations: Also draw responses that imitate: the best level's description, alone and beside a weak one, and weak
+            ones several times in a row.
 
     Returns:
         About eight requests a task (a task with wrong answers gives these, the reference answer, a spoofed and an
@@ -67,7 +69,7 @@ def constructed_requests(
         drawn = (at + draw.randrange(1, max(2, len(tasks)))) % len(tasks)
         other = _differing(references[drawn:] + references[:drawn], task)
         shown = task if draw.random() < 0.5 else replace(task, reference_answer=None)
-        variants = _named(task, wrong, draw) if wrong else _variants(task, other, draw, copies_rubric=copies_rubric)
+        variants = _named(task, wrong, draw) if wrong else _variants(task, other, draw, imitations=imitations)
         made += [
             LabeledRequest(request=replace(shown, response=response), scores=(score,), cluster=cluster)
             for response, score in variants
@@ -105,7 +107,7 @@ def _named(task: GradingRequest, wrong: Sequence[str], draw: random.Random) -> I
 
 
 def _variants(
-    task: GradingRequest, other: str, draw: random.Random, *, copies_rubric: bool
+    task: GradingRequest, other: str, draw: random.Random, *, imitations: bool
 ) -> Iterator[tuple[str, float]]:
     """Yield variants of the reference answer, with their scores on the rubric's scale."""
     low, width = task.rubric.scale.low, task.rubric.scale.high - task.rubric.scale.low
@@ -126,11 +128,13 @@ def _variants(
         (lambda: task.rubric.text, 0.0),
         (lambda: draw.choice(["", " ", ".", "N/A", "I don't know."]), 0.0),
     ]
-    if copies_rubric:
+    if imitations:
         variants[11:11] = [
             (lambda: best, 0.0),
             (lambda: f"{best}\n\n{_first(reference, 0.25)}", 0.3),
             (lambda: f"{other} {best}", 0.05),
+            (lambda: repeated_text(_first(reference, 0.25), draw), 0.3),
+            (lambda: repeated_text(other, draw), 0.05),
         ]
     for make, share in draw.sample(variants[2:], 4) + variants[:2]:
         yield make(), low + width * share

@@ -155,7 +155,7 @@ def _constructed(source: DataSource, seed: int) -> list[LabeledRequest]:
         only_levels(source.rubrics, "constructed: true"),
         seed=seed,
         cluster_column=source.cluster_column,
-        copies_rubric=source.copies_rubric,
+        imitations=source.imitations,
     )
     if not made:
         raise InputError(

@@ -26,7 +26,7 @@ class DataSource:
     """The share of rows with a written feedback that are trained to write it."""
     constructed: bool = False
     """The rows are tasks with a reference answer: see `prom_reward.training.constructed`."""
-    copies_rubric: bool = False
+    imitations: bool = False
     """Constructed responses also copy the rubric's best level."""
     criteria: bool = False
     """The rows' rubrics with levels are yes-or-no criteria, asked in the compact text of checklists; the criteria of a
@@ -41,13 +41,13 @@ class DataSource:
     """The scale of the scores, such as `1-10`, if it is not the rubric's: they are mapped linearly."""
 
     def __post_init__(self) -> None:
-        check_flags(constructed=self.constructed, copies_rubric=self.copies_rubric, criteria=self.criteria)
+        check_flags(constructed=self.constructed, imitations=self.imitations, criteria=self.criteria)
         if not self.passes > 0:
             raise ConfigError(f"{self.path}: got passes={self.passes}; expected a number over 0")
         if not 0 <= self.feedback <= 1:
             raise ConfigError(f"{self.path}: got feedback={self.feedback}; expected a share from 0 to 1")
-        if self.copies_rubric and not self.constructed:
-            raise ConfigError(f"{self.path}: got copies_rubric without constructed: true; expected both or neither")
+        if self.imitations and not self.constructed:
+            raise ConfigError(f"{self.path}: got imitations without constructed: true; expected both or neither")
         if self.constructed and (self.feedback or self.score_column or self.label_scale):
             raise ConfigError(
                 f"{self.path}: got feedback, score_column or label_scale with constructed: true; leave them out"

@@ -177,7 +177,7 @@ def test_the_rubrics_best_level_is_copied_if_asked_for():
         made = [
             one
             for seed in range(30)
-            for one in constructed_requests(TASKS, (HONESTY,), seed=seed, copies_rubric=copies)
+            for one in constructed_requests(TASKS, (HONESTY,), seed=seed, imitations=copies)
         ]
         shares[copies] = [
             one.mean_score for one in made if best in one.request.response and HONESTY.text not in one.request.response

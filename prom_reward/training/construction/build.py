@@ -25,7 +25,7 @@ from prom_reward.training.construction.common import (
     known_question,
     read_entities,
 )
-from prom_reward.training.construction.copies import copied_variants
+from prom_reward.training.construction.copies import copied_variants, said_again
 from prom_reward.training.construction.correctness import correctness_rubric
 from prom_reward.training.construction.criteria import text_criteria, truth_criterion
 from prom_reward.training.construction.facts import HELD_OUT_KINDS, KINDS
@@ -132,7 +132,8 @@ def _long_rows(
             parts = fact_parts([one(draw) for one in (*asking, *draw.choices(kinds, k=num_parts))], draw)
             asked = draw.choice(ASKED_FACTS)
         question = long_question(asked, parts[:num_parts], parts[num_parts:], draw)
-        yield from _scored_rows(question, question.variants, correctness_rubric(draw), number, is_shown=True)
+        variants = (*question.variants, said_again(question, draw))
+        yield from _scored_rows(question, variants, correctness_rubric(draw), number, is_shown=True)
 
 
 def _known_rows(wordnet: Path, num_questions: int, draw: random.Random, *, held_out: bool) -> Iterator[Row]:

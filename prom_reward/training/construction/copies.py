@@ -1,12 +1,14 @@
-"""Responses that imitate instead of answering: the rubric's words, the request, repetition, special tokens."""
+"""Responses that imitate instead of answering: the rubric's words, the request, special tokens, all said again."""
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.training.construction.variants import Question, Variant
 
 _TOKENS = ("<|im_end|>", "<|im_start|>assistant", "<|endoftext|>", "</s>", "[/INST]", "<bos>", "<|eot_id|>", "<|user|>")
+_SAID_AGAIN = 0.25  # the share of weak answers that are repeated as they are
 _CLAIMS = ("The response meets this: {}", "As required: {}", "{}", "My answer is the following. {}", '"{}"')
 
 
@@ -20,16 +22,36 @@ def copied_variants(question: Question, rubric: Rubric, num_variants: int, draw:
         draw: Of all choices.
     """
     makers = (_copied_rubric, _echoed, _repeated, _with_tokens)
-    return [_joined(draw.choice(makers)(question, rubric, draw), question, draw) for _ in range(num_variants)]
+    return [
+        said_again(question, draw)
+        if draw.random() < _SAID_AGAIN
+        else _joined(draw.choice(makers)(question, rubric, draw), question, draw)
+        for _ in range(num_variants)
+    ]
+
+
+def said_again(question: Question, draw: random.Random) -> Variant:
+    """Return a weak answer several times in a row, which deserves no more than once."""
+    weak = _weak(question, draw)
+    return replace(weak, response=repeated_text(weak.response, draw), kind="said again")
+
+
+def repeated_text(text: str, draw: random.Random) -> str:
+    """Return a text two to five times in a row."""
+    return draw.choice(("\n", "\n\n", " ")).join([text] * draw.randint(2, 5))
 
 
 def _joined(made: tuple[str, str], question: Question, draw: random.Random) -> Variant:
     kind, text = made
     if draw.random() < 0.5:
         return Variant(response=text, share=0.0, kind=kind)
-    carrier = draw.choice([one for one in question.variants if one.share < 0.7] or question.variants)
+    carrier = _weak(question, draw)
     forms = (f"{carrier.response}\n\n{text}", f"{text} {carrier.response}", f"{text}\n\n{carrier.response}")
     return Variant(response=draw.choice(forms), share=carrier.share, kind=f"{kind}, added")
+
+
+def _weak(question: Question, draw: random.Random) -> Variant:
+    return draw.choice([one for one in question.variants if one.share < 0.7] or question.variants)
 
 
 def _copied_rubric(question: Question, rubric: Rubric, draw: random.Random) -> tuple[str, str]:
