@@ -175,9 +175,7 @@ def test_the_rubrics_best_level_is_copied_if_asked_for():
     shares = {}
     for copies in (False, True):
         made = [
-            one
-            for seed in range(30)
-            for one in constructed_requests(TASKS, (HONESTY,), seed=seed, imitations=copies)
+            one for seed in range(30) for one in constructed_requests(TASKS, (HONESTY,), seed=seed, imitations=copies)
         ]
         shares[copies] = [
             one.mean_score for one in made if best in one.request.response and HONESTY.text not in one.request.response

@@ -21,6 +21,7 @@ from prom_reward.training.construction.aspects import (
 from prom_reward.training.construction.common import (
     HELD_OUT_KNOWN,
     KNOWN,
+    Known,
     entity_question,
     known_question,
     read_entities,
@@ -132,7 +133,8 @@ def _long_rows(
             parts = fact_parts([one(draw) for one in (*asking, *draw.choices(kinds, k=num_parts))], draw)
             asked = draw.choice(ASKED_FACTS)
         question = long_question(asked, parts[:num_parts], parts[num_parts:], draw)
-        variants = (*question.variants, said_again(question, draw))
+        again = said_again(question, random.Random(number))  # of its own, so that the other draws stay as they were
+        variants = (*question.variants, again)
         yield from _scored_rows(question, variants, correctness_rubric(draw), number, is_shown=True)
 
 
@@ -141,11 +143,14 @@ def _known_rows(wordnet: Path, num_questions: int, draw: random.Random, *, held_
         {name: what for name, what in side.items() if _is_held_out(name) == held_out} for side in read_entities(wordnet)
     )
     kinds = list((HELD_OUT_KNOWN if held_out else KNOWN).values())
+
+    def drawn() -> Known:
+        return entity_question(capitals, people, draw) if draw.random() < _ENTITIES else draw.choice(kinds)(draw)
+
     for number in range(num_questions):
-        one, *others = [
-            entity_question(capitals, people, draw) if draw.random() < _ENTITIES else draw.choice(kinds)(draw)
-            for _ in range(4)
-        ]
+        one, *others = [drawn() for _ in range(4)]
+        while all(other.right[0] in one.right for other in others):
+            others.append(drawn())
         question = known_question(one, [other.right[0] for other in others if other.right[0] not in one.right], draw)
         rubric = correctness_rubric(draw)
         if draw.random() < 0.5:

@@ -5,6 +5,7 @@ import pytest
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.training.construction.aspects import ASPECTS, HELD_OUT_ASPECTS
 from prom_reward.training.construction.build import build_set
+from prom_reward.training.construction.common import Known
 from prom_reward.training.construction.facts import HELD_OUT_KINDS, KINDS
 from prom_reward.training.construction.variants import HELD_OUT_FAULTS
 from prom_reward.training.data import read_source
@@ -38,6 +39,22 @@ def test_nothing_to_measure_on_is_trained_on(sides):
 def test_the_seed_alone_draws_the_rows(wordnet, sides):
     assert build_set(wordnet, num_questions=60, held_out=False, seed=1) == sides[0]
     assert build_set(wordnet, num_questions=60, held_out=False, seed=2) != sides[0]
+
+
+def test_a_common_question_gets_a_wrong_answer_however_few_others_are_drawn(wordnet, monkeypatch):
+    capital = Known(
+        asked="Which city?",
+        right=("Bern",),
+        middling="A town.",
+        wrong=("Basel", "Zug", "Chur"),
+        sentences=("It is {}.",),
+    )
+    number = Known(asked="How many?", right=("3",), middling="Some.", wrong=("4", "5", "6"), sentences=("{}.",))
+    drawn = iter([capital, capital, capital, capital, capital, number])
+    monkeypatch.setattr("prom_reward.training.construction.build.entity_question", lambda *_: next(drawn))
+    monkeypatch.setattr("prom_reward.training.construction.build.HELD_OUT_KNOWN", {"one": lambda _: next(drawn)})
+    built = build_set(wordnet, num_questions=4, held_out=True, seed=3)
+    assert [row["response"] for row in built.known if row["kind"] == "another question"] == ["3."]
 
 
 def test_one_text_gets_different_scores_under_different_rubrics(sides):
