@@ -52,8 +52,8 @@ def constructed_requests(
         seed: Seeds all draws.
         cluster_column: The column of the question, if it has no known name. A task is held out together with the
             labeled rows of its question.
-        imitations: Also draw responses that imitate: the best level's description, alone and beside a weak one, and weak
-            ones several times in a row.
+        imitations: Also draw imitations: the best level's description, alone and beside a weak response, and weak
+            responses several times in a row.
 
     Returns:
         About eight requests a task (a task with wrong answers gives these, the reference answer, a spoofed and an

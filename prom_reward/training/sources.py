@@ -27,7 +27,7 @@ class DataSource:
     constructed: bool = False
     """The rows are tasks with a reference answer: see `prom_reward.training.constructed`."""
     imitations: bool = False
-    """Constructed responses also copy the rubric's best level."""
+    """Constructed responses also copy the rubric's best level, and are weak ones several times in a row."""
     criteria: bool = False
     """The rows' rubrics with levels are yes-or-no criteria, asked in the compact text of checklists; the criteria of a
     checklist always are."""
