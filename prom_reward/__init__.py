@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from prom_reward.auditing.audit import audit as audit
     from prom_reward.auditing.page import audit_page as audit_page
     from prom_reward.config import load_judge as load_judge, load_policy as load_policy, load_rubric as load_rubric
-    from prom_reward.data.rows import read_values as read_values
+    from prom_reward.data.rows import read_prompts as read_prompts, read_values as read_values
     from prom_reward.engines.base import Engine as Engine, Generation as Generation, SamplingParams as SamplingParams
     from prom_reward.engines.local.transformers_engine import TransformersEngine as TransformersEngine
     from prom_reward.engines.model.loading import LoadedModel as LoadedModel
@@ -122,6 +122,7 @@ _HOMES = {
     "load_report": "reports.data",
     "load_rubric": "config",
     "rank_responses": "rewards.groups.ranking",
+    "read_prompts": "data.rows",
     "read_values": "data.rows",
     "report": "reports.report",
     "report_page": "reports.page",

@@ -214,8 +214,9 @@ class Comparison(_Answer):
 
     winner: Winner | None = None
     """The better response. Sampled verdicts vote; of a judge that grades both the higher expected score wins ("tie" if
-    they are equal), so that its winners make no cycles; of a judge that gives `prob_a` alone the likelier one wins. If
-    `prob_a` is near 1/2, it may favor the other response. Every scored comparison has a winner."""
+    they are equal), so that its winners make no cycles, and `prob_a` is 1/2 if the distributions favor the other one;
+    of a judge that gives `prob_a` alone the likelier one wins. If votes are close, `prob_a` may favor the other
+    response. Every scored comparison has a winner."""
     feedback: str = ""
     """The judge's feedback."""
     prob_a: float | None = None

@@ -12,7 +12,7 @@ import argparse
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import GRPORun, PrometheusReward, PromRewardError, load_grpo_run, load_judge, load_policy, read_values
+from prom_reward import GRPORun, PrometheusReward, PromRewardError, load_grpo_run, load_judge, load_policy, read_prompts
 
 DEFAULTS = {
     "output_dir": "grpo-output",
@@ -57,7 +57,7 @@ def main() -> None:
         model=policy,
         processing_class=tokenizer,
         reward_funcs=reward,
-        train_dataset=Dataset.from_list(read_values(options.dataset or run.dataset)),
+        train_dataset=Dataset.from_list(read_prompts(options.dataset or run.dataset)),
         args=GRPOConfig(**settings),
     )
     trainer.train()

@@ -13,7 +13,7 @@ from pathlib import Path
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_values
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_prompts
 
 SETTINGS = {
     "per_device_train_batch_size": 8,
@@ -45,7 +45,7 @@ def main() -> None:
         model=policy,
         processing_class=tokenizer,
         reward_funcs=reward,
-        train_dataset=Dataset.from_list(read_values(options.dataset)),
+        train_dataset=Dataset.from_list(read_prompts(options.dataset)),
         args=GRPOConfig(output_dir=options.out, max_steps=options.max_steps, **SETTINGS),
     )
     trainer.train()

@@ -13,7 +13,7 @@ from datasets import Dataset
 from peft import LoraConfig
 from trl import GRPOConfig, GRPOTrainer
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_values
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_prompts
 
 LORA = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 SETTINGS = {
@@ -48,7 +48,7 @@ def main() -> None:
         processing_class=tokenizer,
         reward_funcs=reward,
         peft_config=LoraConfig(**LORA),
-        train_dataset=Dataset.from_list(read_values(options.dataset)),
+        train_dataset=Dataset.from_list(read_prompts(options.dataset)),
         args=GRPOConfig(output_dir=options.out, max_steps=options.max_steps, **SETTINGS),
     )
     reward.share_policy(trainer)

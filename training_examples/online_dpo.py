@@ -15,7 +15,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 from datasets import Dataset
 from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_values
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_prompts
 
 SETTINGS = {
     "per_device_train_batch_size": 4,
@@ -48,7 +48,7 @@ def main() -> None:
         model=policy,
         processing_class=tokenizer,
         reward_funcs=reward,  # not reward.as_async(): Online DPO takes no coroutine functions
-        train_dataset=Dataset.from_list(read_values(options.dataset)),
+        train_dataset=Dataset.from_list(read_prompts(options.dataset)),
         args=OnlineDPOConfig(output_dir=options.out, max_steps=options.max_steps, **SETTINGS),
     )
     trainer.train()

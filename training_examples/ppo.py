@@ -20,7 +20,7 @@ try:
 except ImportError:
     raise SystemExit("error: this TRL has no PPOTrainer; run: pip install '.[ppo]' in the clone") from None
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_values
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_prompts
 
 BATCH = 8
 SETTINGS = {
@@ -60,7 +60,7 @@ def main() -> None:
         reward_model=reward_model,
         value_model=AutoModelForSequenceClassification.from_pretrained(policy.name_or_path, num_labels=1),
         processing_class=tokenizer,
-        train_dataset=Dataset.from_list(read_values(options.dataset) * BATCH),  # PPO drops a batch that is not full
+        train_dataset=Dataset.from_list(read_prompts(options.dataset) * BATCH),  # PPO drops a batch that is not full
         data_collator=reward_model.data_collator,
         args=PPOConfig(output_dir=options.out, total_episodes=BATCH * options.max_steps, **SETTINGS),
     )

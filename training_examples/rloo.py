@@ -11,7 +11,7 @@ import argparse
 from datasets import Dataset
 from trl import RLOOConfig, RLOOTrainer
 
-from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_values
+from prom_reward import PrometheusReward, PromRewardError, load_judge, load_policy, read_prompts
 
 SETTINGS = {
     "per_device_train_batch_size": 8,
@@ -44,7 +44,7 @@ def main() -> None:
         model=policy,
         processing_class=tokenizer,
         reward_funcs=reward.as_async(),  # the reward itself would do, too
-        train_dataset=Dataset.from_list(read_values(options.dataset)),
+        train_dataset=Dataset.from_list(read_prompts(options.dataset)),
         args=RLOOConfig(output_dir=options.out, max_steps=options.max_steps, **SETTINGS),
     )
     trainer.train()

@@ -9,7 +9,7 @@ from prom_reward.auditing.probes import graded_ladder, num_probe_gradings, probe
 from prom_reward.auditing.ranking_probes import num_comparisons, probe_ranking
 from prom_reward.auditing.results import Audit, family_audit
 from prom_reward.auditing.tasks import AuditTask, builtin_tasks, check_tasks, distinct_tasks, read_tasks
-from prom_reward.errors import InputError, check_flags
+from prom_reward.errors import ConfigError, InputError, check_flags
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rubrics.reading import RubricLike, read_rubrics
@@ -52,11 +52,17 @@ def audit(
         on_batch: Called after each call of the judge with the number of its gradings.
 
     Raises:
+        ConfigError: The judge is made of others, or of your own: audit each Prometheus judge by itself.
         InputError: A file cannot be read, there are no attacks or trials, or a task has no other task with another
             question and another reference answer.
         WorkError: The judge scores none of the weak responses.
     """
     check_flags(quick=quick)
+    if not hasattr(judge, "with_guards"):
+        kind = type(judge).__name__
+        raise ConfigError(
+            f"got a {kind} to audit; expected a PrometheusJudge, which is asked with and without its guard"
+        )
     if num_trials is not None and num_trials < 1:
         raise InputError(f"got num_trials={num_trials}; expected at least 1")
     chosen_tasks, families = audit_inputs(attacks=attacks, builtin=builtin, tasks=tasks, rubric=rubric)

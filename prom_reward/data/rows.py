@@ -87,6 +87,29 @@ def read_values(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
+def read_prompts(path: str | Path) -> list[dict[str, Any]]:
+    """Return the columns of all rows for a trainer, which takes a `prompt` from each: a text, or a list of messages.
+
+    Raises:
+        RowError: A row is broken, has no prompt, or one of another kind than the rows before.
+        InputError: As `read_rows`.
+    """
+    rows = read_values(path)
+    kinds: dict[type, str] = {str: "a text", list: "messages"}
+    for number, row in enumerate(rows, 1):
+        kind, first = type(row.get("prompt")), type(rows[0].get("prompt"))
+        if kind not in kinds:
+            got = ", ".join(map(str, row)) or "none"
+            raise RowError(
+                f"{path}, row {number}: got the columns {got}; expected `prompt`, a text or a list of messages"
+            )
+        if kind is not first:
+            raise RowError(
+                f"{path}, row {number}: got {kinds[kind]} as the prompt, and {kinds[first]} before; expected one"
+            )
+    return rows
+
+
 def count_rows(path: str | Path) -> int | None:
     """Return the number of rows if it is cheap to count, for progress bars."""
     path = Path(path)

@@ -199,7 +199,10 @@ def _key(side: GradingRequest) -> tuple[str, str, str | None, str, bool]:
 
 
 def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
-    """Return the comparison of two direct assessments by their expected scores."""
+    """Return the comparison of two direct assessments by their expected scores.
+
+    The probability is that of their distributions, but never on the other side than the winner: then it is 1/2.
+    """
     counts: dict[str, Any] = summed_counts([first, second])
     worst = max(first, second, key=lambda judgment: judgment.outcome.severity)
     if not worst.is_scored:
@@ -209,6 +212,7 @@ def compare_judgments(first: Judgment, second: Judgment) -> Comparison:
     prob_a = {"A": 1.0, "B": 0.0, "tie": 0.5}[winner]
     if first.score_probs is not None and second.score_probs is not None:
         prob_a = prob_first_is_better(first.score_probs, second.score_probs)
+        prob_a = {"A": max(prob_a, 0.5), "B": min(prob_a, 0.5), "tie": 0.5}[winner]
     elif first.parts or second.parts:  # checklists, on [0, 1]
         prob_a = min(max((1 + difference) / 2, 0.0), 1.0)
     is_forced = Outcome.FORCED in (first.outcome, second.outcome)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from prom_reward import PrometheusJudge, ScriptedEngine
+from prom_reward import PanelJudge, PrometheusJudge, ScriptedEngine
 from prom_reward.auditing.attacks import AttackFamily, builtin_families, read_attacks
 from prom_reward.auditing.audit import FULL_TRIALS, QUICK_TASKS, QUICK_TRIALS, audit
 from prom_reward.auditing.probes import graded_ladder, probe_consistency
 from prom_reward.auditing.tasks import AuditTask, builtin_tasks, read_tasks
-from prom_reward.errors import InputError, RubricError, WorkError
+from prom_reward.errors import ConfigError, InputError, RubricError, WorkError
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.rubrics.reading import read_rubrics
 from tests.auditing.judges import judge, response_of, spoofable
@@ -298,3 +298,9 @@ def checklist(word):
         {"text": f"It says {one} here.", "name": one, "weight": weight} for one, weight in ((word, 3), ("zebra", -1))
     ]
     return read_rubrics([short, *items])[0]
+
+
+def test_a_judge_made_of_others_is_refused_in_one_line():
+    members = [PrometheusJudge(ScriptedEngine(["[RESULT] 4"]), name=name) for name in ("one", "two")]
+    with pytest.raises(ConfigError, match="got a PanelJudge to audit; expected a PrometheusJudge"):
+        audit(PanelJudge(members), quick=True)

@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 from hypothesis import given, strategies as st
 
-from prom_reward.data.rows import BrokenRow, Row, count_rows, read_rows, read_values
+from prom_reward.data.rows import BrokenRow, Row, count_rows, read_prompts, read_rows, read_values
 from prom_reward.errors import InputError, RowError
 
 ROWS = [
@@ -332,6 +332,26 @@ def test_data_that_must_be_whole_names_its_first_broken_row(tmp_path):
     path.write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(RowError, match=f"^{re.escape(f'{path}, line 2: not valid JSON (')}"):
         read_values(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([{"prompt": "a"}, {"question": "b"}], "row 2: got the columns question; expected `prompt`"),
+        ([{"prompt": 3}], "row 1: got the columns prompt; expected `prompt`, a text or a list of messages"),
+        (
+            [{"prompt": "a"}, {"prompt": [{"role": "user", "content": "b"}]}],
+            "row 2: got messages as the prompt, and a text",
+        ),
+    ],
+)
+def test_rows_for_a_trainer_have_prompts_of_one_kind(tmp_path, rows, problem):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(RowError, match=re.escape(problem)):
+        read_prompts(path)
+    path.write_text(json.dumps({"prompt": "a", "rubric": "honesty"}))
+    assert read_prompts(path) == [{"prompt": "a", "rubric": "honesty"}]
 
 
 def test_a_row_that_is_nested_too_deeply_is_broken_and_the_next_is_read(tmp_path):

@@ -197,6 +197,14 @@ def test_two_gradings_compare_by_their_expected_scores():
     assert (closer.winner, closer.feedback) == ("B", "")
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_the_probability_is_never_on_the_other_side_than_the_winner(swap):
+    spread = Judgment(outcome=Outcome.SCORED, score_probs={1: 0.4, 5: 0.6}, expected_score=3.4)
+    middle = Judgment(outcome=Outcome.SCORED, score_probs={3: 0.45, 4: 0.55}, expected_score=3.55)
+    comparison = compare_judgments(middle, spread) if swap else compare_judgments(spread, middle)
+    assert (comparison.winner, comparison.prob_a) == ("A" if swap else "B", 0.5)
+
+
 def test_equal_expected_scores_are_a_tie():
     comparison = compare_judgments(judged(3), judged(3, outcome=Outcome.FORCED))
     assert (comparison.outcome, comparison.winner, comparison.prob_a) == (Outcome.FORCED, "tie", 0.5)

@@ -18,17 +18,38 @@ _NARROW: Mapping[str, Any] = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "
 
 
 def show_fitting(title: str, headings: Sequence[str], rows: Callable[[Cell], Iterable[Sequence[str]]]) -> None:
-    """Print a table with each interval beside its value, or below it if the window is too narrow for that."""
-    unbounded = stdout.options.update(width=10_000)
-    for between, style in ((" ", {}), ("\n", _NARROW)):
-        table = Table(title=title, title_justify="left", **style)
-        for at, heading in enumerate(headings):
-            table.add_column(heading, overflow="fold", no_wrap=at > 0)
-        for row in rows(partial(_shown, between=between)):
-            table.add_row(*row)
-        if Measurement.get(stdout, unbounded, table).maximum <= stdout.width:
-            break
-    stdout.print(table)
+    """Print a table with each interval beside its value, or below it if the window is too narrow for that.
+
+    If it still does not fit, its columns stand in several tables, each with the first one.
+    """
+    wide, narrow = (list(rows(partial(_shown, between=between))) for between in (" ", "\n"))
+    table = _table(headings, wide, title=title)
+    if _fits(table):
+        stdout.print(table)
+        return
+    start, end = 1, len(headings)
+    while start < end:
+        stops = range(end, start + 1, -1)
+        stop = next((one for one in stops if _fits(_table(headings, narrow, range(start, one)))), start + 1)
+        stdout.print(_table(headings, narrow, range(start, stop), title=title if start == 1 else None))
+        start = stop
+
+
+def _table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], chosen: range | None = None, *, title: str | None = None
+) -> Table:
+    """Return a table of all columns, or a narrow one of the first and the chosen ones."""
+    columns = [0, *(range(1, len(headings)) if chosen is None else chosen)]
+    table = Table(title=title, title_justify="left", **({} if chosen is None else _NARROW))
+    for at in columns:
+        table.add_column(headings[at], overflow="fold", no_wrap=at > 0)
+    for row in rows:
+        table.add_row(*(row[at] for at in columns))
+    return table
+
+
+def _fits(table: Table) -> bool:
+    return Measurement.get(stdout, stdout.options.update(width=10_000), table).maximum <= stdout.width
 
 
 def _shown(

@@ -82,8 +82,8 @@ class GradedFile:
             self._file.close()
             if kind is KeyboardInterrupt:
                 text = (
-                    f"stopped; {self._out} has {number_of(self._num_written, 'row')}: grade again writes them anew, "
-                    "`prom-reward label` goes on where it was stopped"
+                    f"stopped; {self._out} has {number_of(self._num_written, 'row')}: --force writes all of them "
+                    "anew; `prom-reward label` goes on where it was stopped"
                 )
                 stderr.print(text, highlight=False, soft_wrap=True)
 

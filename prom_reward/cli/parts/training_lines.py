@@ -55,7 +55,7 @@ class _Lines:
 
     def waiting(self) -> list[str]:
         seconds = time.monotonic() - self.said
-        return [f"{self.doing}, {seconds:.0f} s since the last line"] if seconds >= QUIET_S else []
+        return [f"{self.doing}, {seconds:.0f} s since the last figures"] if seconds >= QUIET_S else []
 
     def say(self, text: str) -> None:
         self.said = time.monotonic()

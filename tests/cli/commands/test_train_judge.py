@@ -132,7 +132,7 @@ def test_a_step_that_takes_long_is_told(run, rows_file, recipe, tmp_path, monkey
     monkeypatch.setattr("prom_reward.cli.parts.training_lines.QUIET_S", 0.0)
     options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--max-steps", "1")
     done = run("train-judge", rows_file(*ROWS), *options)
-    assert re.search(r"step 1 of 1 is running, \d+ s since the last line", done.err)
+    assert re.search(r"step 1 of 1 is running, \d+ s since the last figures", done.err)
     assert "the steps are done; measuring and writing the judge" in done.err
 
 
