@@ -10,6 +10,7 @@ from prom_reward.engines.model.source import (
     check_adapter_folder,
     device_name_error,
     folder_error,
+    is_place,
     require_int8,
     resolve_path,
 )
@@ -94,18 +95,18 @@ def check_weights(config: JudgeConfig) -> None:
     path = resolve_path(config.model)
     if not config.gguf_file and (wrong := folder_error(path, config.model)):
         raise wrong
-    if config.adapter and _is_folder(config.adapter, "a LoRA adapter"):
-        check_adapter_folder(resolve_path(config.adapter))
-    if config.tokenizer:
-        _is_folder(config.tokenizer, "a tokenizer")
+    if config.adapter:
+        _check_adapter(config.adapter)
+    if config.tokenizer and is_place(config.tokenizer) and not Path(resolve_path(config.tokenizer)).exists():
+        raise ConfigError(f"{config.tokenizer}: no such folder; expected a folder with a tokenizer, or a hub id")
 
 
-def _is_folder(place: str, what: str) -> bool:
-    """Return whether a place is a folder; raise ConfigError if it is no hub id either."""
-    is_folder = Path(resolve_path(place)).is_dir()
-    if not is_folder and not names_hub_repository(place):
-        raise ConfigError(f"{place}: no such folder; expected a folder with {what}, or a hub id (owner/name)")
-    return is_folder
+def _check_adapter(adapter: str) -> None:
+    folder = Path(resolve_path(adapter))
+    if folder.is_dir():
+        check_adapter_folder(folder)
+    elif not names_hub_repository(adapter):
+        raise ConfigError(f"{adapter}: no such folder; expected a folder with a LoRA adapter, or a hub id (owner/name)")
 
 
 def check_device(name: str | None) -> None:

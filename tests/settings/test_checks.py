@@ -111,3 +111,11 @@ print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["ConfigError", "ConfigError", "ConfigError", "False"]
+
+
+def test_a_tokenizer_that_can_only_be_a_folder_must_be_there(tmp_path):
+    for missing in ("path/to/tokenizer", "./tokenizer", str(tmp_path / "none")):
+        with pytest.raises(ConfigError, match=r"no such folder; expected a folder with a tokenizer, or a hub id$"):
+            check_weights(judge_config("prometheus-7b-v2.0", tokenizer=missing))
+    for tokenizer in ("gpt2", "owner/name", str(tmp_path)):
+        check_weights(judge_config("prometheus-7b-v2.0", tokenizer=tokenizer))

@@ -98,7 +98,7 @@ def folder_error(path: str, shown: str) -> ConfigError | None:
     folder = Path(path)
     if not folder.exists():
         expected = "a folder with a model, or a hub id (owner/name)"
-        return ConfigError(f"cannot load {shown!r}: no such folder; expected {expected}") if _is_place(path) else None
+        return ConfigError(f"cannot load {shown!r}: no such folder; expected {expected}") if is_place(path) else None
     if not folder.is_dir() or (folder / "config.json").exists() or any(folder.glob("adapter_*")):
         return None
     if (folder / "checkpoints").is_dir():
@@ -112,7 +112,7 @@ def folder_error(path: str, shown: str) -> ConfigError | None:
     )
 
 
-def _is_place(name: str) -> bool:
+def is_place(name: str) -> bool:
     """Whether a name can only be a path: a hub id has one slash at most, and begins with neither a slash nor a dot."""
     return name.startswith(("/", ".", "~")) or name.count("/") > 1
 
