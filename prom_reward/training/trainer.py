@@ -42,7 +42,8 @@ class SavesByTime(TrainerCallback):  # type: ignore[misc]  # transformers is not
 class StopsAfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
     """Turns the first SIGINT into a checkpoint after the step, and then a KeyboardInterrupt; the second stops at once.
 
-    A context, to enter in the main thread, which signals reach; in another one it does nothing.
+    A context, to enter in the main thread, which signals reach. It does nothing in another one, and if SIGINT is
+    ignored, as in a job of nohup.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,8 @@ class StopsAfterStep(TrainerCallback):  # type: ignore[misc]  # transformers is 
         self._before: Any = None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             self._before = signal.signal(signal.SIGINT, self._ask)
         return self
 

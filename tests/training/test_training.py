@@ -144,6 +144,14 @@ def test_training_goes_on_after_a_stop_and_ends_where_it_would_have(training_of,
     assert all(torch.allclose(first[name].float(), last[name].float(), atol=1e-4) for name in first)
 
 
+@pytest.fixture
+def interruptible():
+    """A process that SIGINT interrupts; under nohup it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Interrupting(TrainerCallback):
     """Sends SIGINT at the beginning of a step."""
 
@@ -155,6 +163,7 @@ class Interrupting(TrainerCallback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_sigint_writes_a_checkpoint_after_the_step_and_training_goes_on_from_it(training_of, tmp_path, caplog):
     changes = {"trainer": {**QUICK, "max_steps": 3, "save_steps": 50}}
     training = training_of(**changes, out=tmp_path / "whole")
@@ -172,6 +181,12 @@ def test_sigint_writes_a_checkpoint_after_the_step_and_training_goes_on_from_it(
     assert all(torch.allclose(first[name].float(), again[name].float(), atol=1e-4) for name in first)
 
 
+def test_an_ignored_sigint_stays_ignored(training_of, interruptible):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert trained(training_of(), callbacks=[Interrupting(0, 0)])["steps"] == QUICK["max_steps"]
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_sigint_stops_at_once(training_of, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trained(training_of(), callbacks=[Interrupting(0, 0)])

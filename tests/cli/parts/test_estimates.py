@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from prom_reward.cli.parts.console import stdout
 from prom_reward.cli.parts.estimates import show_fitting
 from prom_reward.evaluation.agreement import Estimate
 
@@ -16,7 +17,7 @@ def rows(cell):
 
 @pytest.mark.parametrize("width", [30, 50, 80, 120, 200])
 def test_every_name_and_number_is_shown_whole_in_any_window(monkeypatch, capsys, width):
-    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(stdout, "_width", width)
     show_fitting("all methods", HEADINGS, rows)
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= width
@@ -28,6 +29,6 @@ def test_every_name_and_number_is_shown_whole_in_any_window(monkeypatch, capsys,
 
 
 def test_columns_that_do_not_fit_stand_below_with_the_names_again(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setattr(stdout, "_width", 50)
     show_fitting("all methods", HEADINGS, rows)
     assert capsys.readouterr().out.count("round_robin") > 1
