@@ -1,13 +1,14 @@
 """`prom-reward evaluate`: a judge against a labeled file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from prom_reward.cli.parts import options
+from prom_reward.cli.parts.calibration_file import check_can_be_fitted, fit_calibration_file
 from prom_reward.cli.parts.console import (
     check_writable,
     load_now,
@@ -16,7 +17,6 @@ from prom_reward.cli.parts.console import (
     quiet_libraries,
     show_left_out,
     stderr,
-    stdout,
 )
 from prom_reward.cli.parts.evaluation_tables import show_evaluation
 from prom_reward.cli.parts.group_tables import cascade_figures, group_figures, group_judge
@@ -25,11 +25,9 @@ from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.labels.human_labels import LabelColumns
 from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import InputError
-from prom_reward.evaluation.calibration_check import fit_on_rows
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input
 from prom_reward.evaluation.groups.logged_judge import is_logged
 from prom_reward.evaluation.page import evaluation_page
-from prom_reward.evaluation.scores import ScoredRow
 from prom_reward.judging.base import Judge
 from prom_reward.judging.judge import PrometheusJudge
 
@@ -169,7 +167,7 @@ def evaluate(
     loaded = _seeded(load_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
     second = _seeded(load_judge(against, **shared), seed) if against is not None else None
     if fit is not None:
-        _check_fitted(loaded)
+        check_can_be_fitted(loaded)
     for one in (loaded, *([second] if second is not None else [])):
         load_now(one)
     evaluation = _measured(labeled, loaded, second, resamples, seed or 0)
@@ -180,7 +178,7 @@ def evaluate(
         page.write_text(evaluation_page(evaluation, title=file.name), encoding="utf-8")
         stderr.print(f"{page}: the page", soft_wrap=True, markup=False, highlight=False)
     if fit is not None:
-        figures["calibration"] = _fit(evaluation.rows, loaded, fit, shows=not as_json)
+        figures["calibration"] = fit_calibration_file(evaluation.rows, loaded, fit, shows=not as_json)
     _print_if(figures, as_json=as_json)
     _check_figures(figures, file, fit)
 
@@ -277,33 +275,3 @@ def _seeded(judge: Judge, seed: int | None) -> Judge:
     if seed is not None or judge.sampling.seed is None:
         judge.sampling = replace(judge.sampling, seed=seed or 0)
     return judge
-
-
-def _check_fitted(judge: Judge) -> None:
-    if not isinstance(judge, PrometheusJudge):
-        raise InputError(f"got --fit-calibration and the judge {judge.name!r}; expected a judge of one model here")
-    if judge.calibration is not None:
-        raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
-
-
-def _fit(scored: Sequence[ScoredRow], judge: Judge, path: Path, *, shows: bool) -> dict[str, Any]:
-    """Fit and write a calibration. If that fails, return the problem, so that the other figures are not lost."""
-    assert isinstance(judge, PrometheusJudge)  # checked before its weights were loaded
-    try:
-        fitted = fit_on_rows(scored)
-    except InputError as error:
-        return {"problem": str(error)}
-    replace(fitted.calibration, judge=judge.scores_identity).save(path)
-    if shows:
-        absolute = f"mean absolute error {fitted.mae_before:.3f} -> {_points(fitted.mae_after)}"
-        square = f"root mean square error {fitted.rmse_before:.3f} -> {_points(fitted.rmse_after)}"
-        stdout.print(f"{path}: on held-out questions {absolute}, {square}", soft_wrap=True)
-        if fitted.rmse_after is not None and fitted.rmse_after > fitted.rmse_before:
-            text = "the calibration makes large errors larger: more labels would tell whether it helps"
-            stderr.print(text, soft_wrap=True)
-    errors = {key: value for key, value in asdict(fitted).items() if key != "calibration"}
-    return {"path": str(path), **errors}
-
-
-def _points(error: float | None) -> str:
-    return "undefined (too few questions)" if error is None else f"{error:.3f}"

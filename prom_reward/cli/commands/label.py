@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -11,19 +10,18 @@ from typing import Annotated, Any, Literal
 import typer
 
 from prom_reward.cli.parts import options
-from prom_reward.cli.parts.console import check_folder, load_now, print_json, progress_bar, quiet_libraries, stderr
+from prom_reward.cli.parts.console import check_folder, load_now, print_json, quiet_libraries, stderr
 from prom_reward.cli.parts.dry_runs import first_prompt, load_for_sample, show_dry_run
 from prom_reward.cli.parts.label_tables import labeling_summary, show_labeling
+from prom_reward.cli.parts.labeling_progress import LabelingProgress
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.formats import Kind
-from prom_reward.data.rows import count_rows
-from prom_reward.data.sources import is_hub_id
-from prom_reward.errors import InputError, number_of
+from prom_reward.errors import InputError
 from prom_reward.judging.base import Judge
 from prom_reward.labeling.backends import Backend, LocalBackend, ProcessBackend
 from prom_reward.labeling.dry_run import dry_run as try_out
 from prom_reward.labeling.exports import check_formats, export_labels
-from prom_reward.labeling.labeling import Progress, label as label_rows
+from prom_reward.labeling.labeling import label as label_rows
 from prom_reward.labeling.ray_backend import RayBackend, require_ray
 from prom_reward.labeling.requests import Answers
 from prom_reward.labeling.shards import LabelFolder, Shard
@@ -186,7 +184,7 @@ def label(
     else:
         load_now(made)  # before the folder is written: a judge that cannot be loaded does not claim it
     start = time.perf_counter()
-    with _Bar(run) as bar:
+    with LabelingProgress(run) as bar:
         found = label_rows(
             str(run.input),
             judge=made,
@@ -251,39 +249,6 @@ class _LoadsIfNeeded(LocalBackend):
         for first in shards:
             load_now(judge)
             yield from super().run(judge, chain([first], shards))
-
-
-class _Bar:
-    """Shows progress, and says how to resume if it is interrupted."""
-
-    def __init__(self, run: LabelingRun) -> None:
-        total = None if is_hub_id(run.input or "") else count_rows(run.input or "")
-        self._out = run.out
-        self._progress = progress_bar()
-        self._task = self._progress.add_task("labeling", total=min(total, run.limit) if total and run.limit else total)
-        self._counts: Counter[str] = Counter()
-        self._kept = 0
-
-    def __enter__(self) -> "_Bar":
-        self._progress.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self._progress.__exit__(kind, *rest)  # type: ignore[arg-type]  # handed on as it came
-        if kind is KeyboardInterrupt:
-            text = (
-                f"stopped; {number_of(self._kept, 'row')} labeled in {self._out}: run the same command again to resume"
-            )
-            stderr.print(text, highlight=False, soft_wrap=True)
-
-    def show(self, done: Progress) -> None:
-        """Advance by a shard."""
-        names = {"scored": "scored", "forced": "forced"}
-        for outcome, count in done.outcomes.items():
-            self._counts[names.get(outcome, "failed")] += count
-        self._kept += done.num_rows
-        shown = ", ".join(f"{self._counts[name]} {name}" for name in ("scored", "forced", "failed"))
-        self._progress.update(self._task, advance=done.num_rows, description=f"labeling (judgments: {shown})")
 
 
 def _show_dry_run(run: LabelingRun, judge: Judge, overrides: dict[str, Any], as_json: bool) -> None:
