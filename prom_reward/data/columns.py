@@ -68,14 +68,24 @@ _PATH = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?\d{1,9}\])*")
 _RUBRIC_LIKE = re.compile(
     r"(?:.*_)?(?:rubrics?|criteri(?:a|on|ons)|check_?(?:lists?|points?)|principles?|marking_(?:scheme|guide)"
     r"|(?:grading|scoring|rating|judging|evaluation)_(?:notes|guide|guidelines?|instructions?|questions|principles?))"
-    r"(?:_(?:list|text|items|json))?",
-    re.IGNORECASE,
+    r"(?:_(?:list|text|items|json))?"
 )
+
+
+def spelling(name: object) -> str:
+    """Return a column's name in lower case with underscores: `Ground Truth` and `groundTruth` as `ground_truth`."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", str(name).strip())
+    return re.sub(r"[\s_-]+", "_", apart).lower()
 
 
 def may_hold_rubric(name: str) -> bool:
     """Whether a column of this name is read as a rubric, as a part of one, or refused because it may be one."""
-    return name in COLUMN_NAMES["rubric"] or bool(_FLAT_RUBRIC.fullmatch(name) or _RUBRIC_LIKE.fullmatch(name))
+    return name in COLUMN_NAMES["rubric"] or _is_rubric_like(name)
+
+
+def _is_rubric_like(name: object) -> bool:
+    written = spelling(name)
+    return bool(_FLAT_RUBRIC.fullmatch(written) or _RUBRIC_LIKE.fullmatch(written))
 
 
 def check_roles(columns: Mapping[str, str]) -> None:
@@ -259,7 +269,7 @@ def _reference_checklist(value: Any) -> Any:
 def _rubric_like(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield the columns, and the keys of mappings such as verl's `extra_info`, that are named like a rubric."""
     for name, value in values.items():
-        if _RUBRIC_LIKE.fullmatch(str(name)) and any(text.strip() for text in texts_of(value)):
+        if _is_rubric_like(name) and any(text.strip() for text in texts_of(value)):
             yield str(name)
         elif isinstance(value, Mapping):
             yield from (f"{name}.{one}" for one in _rubric_like(value))

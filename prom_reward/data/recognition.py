@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 
 from prom_reward.data.cells import is_empty, stands_in, texts_of
-from prom_reward.data.columns import COLUMN_NAMES, Columns, value_at
+from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
 from prom_reward.data.doubtful_answers import CHOICES
 from prom_reward.data.formats import KINDS, Example, Kind
 from prom_reward.errors import InputError
@@ -31,6 +31,8 @@ _REFERENCE_LIKE = re.compile(
     r"(?:_(?:answer|response|output|solution|completion|text|result)s?)?|human_(?:answer|response)s?|answer_key"
 )
 _UNWARNED_ROLES = ("id", "chosen", "rejected", "winner")
+_QUESTION_ROLES = ("prompt", "system", "input", "context", "history", "tools")
+_ANSWERS = ("response", "responses")
 
 logger = logging.getLogger(__name__)
 
@@ -82,33 +84,65 @@ class Recognition:
 def unread_columns(columns: Columns) -> list[str]:
     """Return the columns of a row that nobody read although their meaning is known, unless they repeat what was read.
 
-    A name counts however it is written: `Reference Answer` is known as `reference_answer`.
+    A name counts however it is written: `Reference Answer` and `referenceAnswer` are known as `reference_answer`.
     """
-    taken = {name.partition(".")[0].partition("[")[0] for name in columns.read.values()}
+    taken = {_column(name) for name in columns.read.values()}
     if any(name.startswith("orig_") for name in taken):  # the others are the whole prompt and the judge's answer
         taken |= {"instruction", "input", "output"}
     if columns.values.keys() >= _ULTRAFEEDBACK:
         taken |= _ULTRAFEEDBACK
-    seen = "\n".join(texts_of([columns.values.get(name) for name in taken]))
+    seen = _Seen(columns, taken)
     found = sorted((_place(name, value), name) for name, value in columns.values.items() if _place(name, value) >= 0)
-    unread = [name for _, name in found if name not in taken and _says_more(columns, name, seen)]
+    unread = [name for _, name in found if name not in taken and _says_more(columns, name, seen.beside(name))]
     return unread + _own_systems(columns)
 
 
-def _spelling(name: object) -> str:
-    return re.sub(r"[\s-]+", "_", str(name).strip()).lower()
+class _Seen:
+    """The texts that were read from a row.
+
+    Args:
+        columns: The row.
+        taken: The columns that were read.
+    """
+
+    def __init__(self, columns: Columns, taken: set[str]) -> None:
+        read = [(role.partition(":")[0], _column(name)) for role, name in columns.read.items()]
+        others = {name for role, name in read if role not in _ANSWERS}
+        self._all = _joined(columns, taken)
+        self._question = _joined(columns, taken - ({name for role, name in read if role in _ANSWERS} - others))
+        self._references = _joined(columns, {name for role, name in read if role in ("reference_answer", "rubric")})
+
+    def beside(self, name: str) -> str:
+        """Return the texts that a column may repeat; a reference that equals the response says that it is right."""
+        written = spelling(name)
+        if written in _REFERENCES or _REFERENCE_LIKE.fullmatch(written):
+            return self._references
+        return self._question if written in _OF_QUESTIONS else self._all
+
+
+def _column(path: str) -> str:
+    """Return the column that a path begins with."""
+    return path.partition(".")[0].partition("[")[0]
+
+
+def _joined(columns: Columns, names: set[str]) -> str:
+    return "\n".join(texts_of([columns.values.get(name) for name in names]))
 
 
 _WARNED = [name for role in COLUMN_NAMES if role not in _UNWARNED_ROLES for name in COLUMN_NAMES[role]]
 _KNOWN: dict[str, int] = {
-    _spelling(name): place
+    spelling(name): place
     for place, name in reversed(list(enumerate([*_WARNED, *QUESTION_PARTS, *_SEVERAL_REFERENCES])))
 }
 
 
+_REFERENCES = {spelling(name) for name in (*COLUMN_NAMES["reference_answer"], *_SEVERAL_REFERENCES)}
+_OF_QUESTIONS = {spelling(name) for role in _QUESTION_ROLES for name in COLUMN_NAMES[role]} | {*QUESTION_PARTS}
+
+
 def _place(name: object, value: object) -> int:
     """Return the place of a column among those of known meaning; -1 if its meaning is not known."""
-    written = _spelling(name)
+    written = spelling(name)
     is_reference = isinstance(value, str | list | tuple | dict) and _REFERENCE_LIKE.fullmatch(written)
     return _KNOWN.get(written, len(_KNOWN) if is_reference else -1)
 
@@ -118,7 +152,7 @@ def _says_more(columns: Columns, name: str, seen: str) -> bool:
     if is_empty(value):
         return False
     texts = list(texts_of(value))
-    is_medium = not texts and name in QUESTION_PARTS
+    is_medium = not texts and spelling(name) in QUESTION_PARTS
     return is_medium or not all(stands_in(text.strip(), seen) for text in texts)
 
 

@@ -1,8 +1,9 @@
 import pytest
 
+from prom_reward.data.columns import spelling
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.recognition import Recognition, unread_columns
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, RubricError
 from prom_reward.rubrics.rubric import parse_rubrics
 
 HELPFUL = parse_rubrics("helpfulness")
@@ -65,6 +66,11 @@ def test_a_file_without_unread_columns_is_silent(caplog):
         ({"context": "Rome is old.", "passages": ["Oslo is new."]}, ["passages"]),
         ({"image": {"bytes": b"GIF", "path": None}, "images": []}, ["image"]),
         ({"Reference Answer": "No.", "System": "Be brief."}, ["System", "Reference Answer"]),
+        ({"referenceAnswer": "No.", "systemPrompt": "Be brief."}, ["systemPrompt", "referenceAnswer"]),
+        ({"GroundTruth": "No.", "imageURL": {"bytes": b"GIF"}}, ["GroundTruth", "imageURL"]),
+        ({"expectedOutput": "Yes.", "Reference Answer": "Yes"}, ["Reference Answer", "expectedOutput"]),  # it is right
+        ({"reference": "Yes.", "Reference Answer": "Yes."}, []),
+        ({"Context": "Yes.", "Input": "Hi?"}, ["Context"]),  # the answer quotes it
         ({"expected": "No.", "ideal": ["No!"], "correct": False}, ["expected", "ideal"]),
         ({"knowledge": "It takes geography.", "difficulty": "easy"}, ["knowledge"]),  # Magpie's, which no policy saw
     ],
@@ -102,3 +108,28 @@ def test_a_system_text_of_each_response_is_named_as_unread():
     answers = [{"response": "Yes.", "custom_system_prompt": "Be kind."}, {"response": "No."}]
     found = example({"instruction": "Hi?", "completions": answers})
     assert unread_columns(found.columns) == ["completions[0].custom_system_prompt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Reference Answer", "reference_answer"),
+        ("referenceAnswer", "reference_answer"),
+        ("ReferenceAnswer ", "reference_answer"),
+        ("reference-answer", "reference_answer"),
+        ("REFERENCE_ANSWER", "reference_answer"),
+        ("imageURL", "image_url"),
+        ("QAContext", "qa_context"),
+        ("score1Description", "score1_description"),
+        (7, "7"),
+    ],
+)
+def test_a_name_is_known_however_it_is_written(name, written):
+    assert spelling(name) == written
+    assert spelling(spelling(name)) == written
+
+
+@pytest.mark.parametrize("name", ["scoringRubric", "GradingRubric", "checkList", "score1Description", "Criteria"])
+def test_a_rubric_under_another_spelling_is_refused_and_never_covered_by_the_default(name):
+    with pytest.raises(RubricError, match=rf"got a column '{name}' that may be the row's rubric"):
+        example({"prompt": "Hi?", "response": "Yes.", name: "Is it polite?"}).requests(HELPFUL)
