@@ -29,6 +29,7 @@ PRESETS = (
 )
 LEVELS = {f"score{label}_description": f"Level {label}." for label in range(1, 6)}
 POLITE = {"criteria": "Is it polite?", **LEVELS}
+WEIGHTED = {**POLITE, "weight": 2}
 
 
 def refused(message):
@@ -267,8 +268,9 @@ def test_a_policy_is_a_folder_with_its_tokenizer(tiny_judge_folder):
 @pytest.mark.parametrize(
     ("name", "text", "names"),
     [
-        ("r.yaml", json.dumps({"manners": POLITE, "brevity": {**POLITE, "weight": 2}}), ["manners", "brevity"]),
-        ("r.yaml", json.dumps([POLITE, "honesty", {"rubric": "reasoning", "weight": 2}]), None),
+        ("r.yaml", json.dumps({"manners": {**POLITE, "weight": 1}, "brevity": WEIGHTED}), ["manners", "brevity"]),
+        ("r.yaml", json.dumps([WEIGHTED, {"rubric": "reasoning", "weight": 2}]), ["is_it_polite", "reasoning"]),
+        ("r.yaml", json.dumps([POLITE, "honesty", {"rubric": "reasoning"}]), ["is_it_polite", "honesty", "reasoning"]),
         ("r.yaml", json.dumps(POLITE), ["is_it_polite"]),
         ("r.yml", json.dumps({**POLITE, "name": "manners"}), ["manners"]),
         ("r.json", json.dumps({"manners": POLITE}, indent=2), ["manners"]),
@@ -277,9 +279,16 @@ def test_a_policy_is_a_folder_with_its_tokenizer(tiny_judge_folder):
 )
 def test_rubric_files_hold_one_rubric_several_or_named_ones(write, name, text, names):
     rubrics = load_rubric(write(name, text))
-    assert [rubric.name for rubric in rubrics] == (names or ["is_it_polite", "honesty", "reasoning"])
-    assert [rubric.weight for rubric in rubrics][1:] in ([], [2.0], [1.0, 2.0])
+    assert [rubric.name for rubric in rubrics] == names
+    assert [rubric.weight for rubric in rubrics][1:] in ([], [2.0], [1.0, 1.0])
     assert load_rubric(str(write(name, text))) == rubrics
+
+
+def test_a_rubric_file_in_which_one_has_no_weight_is_refused(write):
+    path = write("r.yaml", json.dumps({"manners": POLITE, "brevity": WEIGHTED}))
+    message = f"{path}: got rubrics with a weight, and 'manners' without one; give all of them a weight, or none"
+    with pytest.raises(RubricError, match=f"^{re.escape(message)}$"):
+        load_rubric(path)
 
 
 @pytest.mark.parametrize("value", ["honesty", POLITE, Rubric.parse("honesty"), ["honesty"], Rubric.parse(POLITE).text])

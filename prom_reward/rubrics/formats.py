@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf, isnan
@@ -122,6 +122,37 @@ def json_value(text: str) -> Any:
     value = read_json(text)
     items = value if isinstance(value, list) and value else [value]
     return value if all(isinstance(item, Mapping) for item in items) and not is_too_deep(value) else None
+
+
+def check_weights(items: Sequence[Any]) -> None:
+    """Raise RubricError if some rubrics of a list state a weight and others none; read rubrics and files may be both.
+
+    The weight that one does not state would be 1, beside those that were chosen.
+    """
+    stated = [_states_weight(item) for item in items]
+    if True in stated and False in stated:
+        raise RubricError(
+            f"got rubrics with a weight, and {_shown(items, stated.index(False))} without one; give all of them a "
+            "weight, or none"
+        )
+
+
+def _states_weight(item: object) -> bool | None:
+    """Whether one rubric of a list states a weight; None if it is read already, or elsewhere."""
+    if isinstance(item, str) and not is_rubric_file(item):
+        value = json_value(item)
+        return _states_weight(value) if value is not None else False
+    if not isinstance(item, Mapping):
+        return None
+    return item.get("weight") is not None or ("rubric" in item and _states_weight(item["rubric"]))
+
+
+def _shown(items: Sequence[Any], at: int) -> str:
+    """Return what a user calls one rubric of a list."""
+    item = items[at]
+    if isinstance(item, Mapping):
+        item = next((item[key] for key in ("name", "rubric", *_CRITERIA_KEYS) if isinstance(item.get(key), str)), "")
+    return f"{item!r:.60}" if item else f"number {at + 1}"
 
 
 def refuse_checklist(given: Mapping[str, Any]) -> None:

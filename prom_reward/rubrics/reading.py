@@ -10,7 +10,7 @@ from typing import Any
 from prom_reward.errors import RubricError
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.forms import looks_like_checklist, parse_checklist
-from prom_reward.rubrics.formats import file_value, is_rubric_file
+from prom_reward.rubrics.formats import check_weights, file_value, is_rubric_file
 from prom_reward.rubrics.rubric import Rubric, parse_rubrics
 
 AnyRubric = Rubric | Checklist
@@ -44,6 +44,7 @@ def _read(value: Any, *, allows_code: bool) -> tuple[AnyRubric, ...]:
     if isinstance(value, Mapping) and (inner := _weighted(value, allows_code=allows_code)):
         return (inner,)
     if isinstance(value, list | tuple) and value:
+        check_weights(value)
         return tuple(one for item in value for one in _read(item, allows_code=allows_code))
     return parse_rubrics(value)
 

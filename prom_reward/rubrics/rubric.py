@@ -13,6 +13,7 @@ import yaml
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.rubrics.formats import (
     check_texts,
+    check_weights,
     file_value,
     is_absent,
     is_number,
@@ -139,6 +140,7 @@ class Rubric:
             case Mapping():
                 return _from_mapping(value)
             case list() | tuple() if value:
+                check_weights(value)
                 return tuple(rubric for item in value for rubric in parse_rubrics(item))
         raise RubricError(
             f"got {value!r:.80} as a rubric; expected a built-in name ({', '.join(builtin_names())}), a "

@@ -64,7 +64,7 @@ def test_flat_rubric_columns_without_prefix_are_read_and_none_is_absent():
 
 
 def test_a_rows_own_rubric_wins_over_flat_columns_and_default():
-    values = {**COLLECTION, "rubric": ["honesty", {"rubric": "reasoning", "weight": 2}]}
+    values = {**COLLECTION, "rubric": ["honesty", "reasoning"]}
     assert [request.rubric.name for request in row_requests(values, DEFAULT)] == ["honesty", "reasoning"]
 
 

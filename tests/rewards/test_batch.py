@@ -72,10 +72,17 @@ def test_rubrics_that_arrow_padded_with_none_are_read():
 
 
 def test_lists_of_weighted_rubrics_from_arrow_are_read():
-    column = [[{"rubric": "honesty", "weight": 1.0}, {"rubric": "reasoning", "weight": None}], None]
+    column = [[{"rubric": "honesty", "weight": 1.0}, {"rubric": "reasoning", "weight": 2.0}], None]
     dataset = Dataset.from_list([{"rubric": value} for value in column])
     rows = requests_of(["Q"] * 2, ["A"] * 2, columns={"rubric": list(dataset["rubric"])})
     assert [[request.rubric.name for request in row] for row in rows] == [["honesty", "reasoning"], ["helpfulness"]]
+
+
+def test_a_rows_rubrics_of_which_one_has_no_weight_are_refused():
+    column = [[{"rubric": "honesty", "weight": 1.0}, {"rubric": "reasoning", "weight": None}]]
+    rows = Dataset.from_list([{"rubric": value} for value in column])
+    with pytest.raises(RubricError, match=r"column 'rubric': got rubrics with a weight, and 'reasoning' without one"):
+        requests_of(["Q"], ["A"], columns={"rubric": list(rows["rubric"])})
 
 
 def test_the_columns_can_have_other_names():

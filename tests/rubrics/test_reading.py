@@ -31,10 +31,13 @@ def test_rubrics_and_checklists_are_told_apart(value, found):
 
 
 def test_a_checklist_gets_a_weight_and_a_name_beside_others():
-    [first, second] = read_rubrics([{"rubric": ITEMS, "weight": 2, "name": "facts"}, "helpfulness"])
+    facts = {"rubric": ITEMS, "weight": 2, "name": "facts"}
+    [first, second] = read_rubrics([facts, {"rubric": "helpfulness", "weight": 1}])
     assert (first.weight, first.name, second) == (2, "facts", HELPFUL)
     [given] = read_rubrics({"rubric": CHECKLIST, "weight": 3})
     assert (given.weight, given.criteria) == (3, CHECKLIST.criteria)
+    with pytest.raises(RubricError, match=r"^got rubrics with a weight, and 'helpfulness' without one; give all of"):
+        read_rubrics([facts, "helpfulness"])
 
 
 @pytest.mark.parametrize(

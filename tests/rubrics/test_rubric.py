@@ -269,9 +269,30 @@ def test_other_values_are_refused_with_the_forms_that_count(value):
 
 
 def test_a_list_holds_several_rubrics_with_weights():
-    value = ["honesty", {"rubric": TEXT, "weight": 0.25, "name": "right"}, [{"criteria": "c", "weight": 3, **LEVELS}]]
-    parsed = Rubric.parse(value)
-    assert [(rubric.name, rubric.weight) for rubric in parsed] == [("honesty", 1.0), ("right", 0.25), ("c", 3)]
+    honest, right = {"rubric": "honesty", "weight": 2}, {"rubric": TEXT, "weight": 0.25, "name": "right"}
+    parsed = Rubric.parse([honest, right, [{"criteria": "c", "weight": 3, **LEVELS}]])
+    assert [(rubric.name, rubric.weight) for rubric in parsed] == [("honesty", 2), ("right", 0.25), ("c", 3)]
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [
+        ("honesty", "'honesty'"),
+        ({"rubric": "honesty"}, "'honesty'"),
+        ({"rubric": "honesty", "weight": None}, "'honesty'"),
+        ({"criteria": "Is it right?", **LEVELS}, "'Is it right?'"),
+        ({"rubric": {"criteria": "Is it right?", **LEVELS}}, "number 2"),
+    ],
+)
+def test_a_list_in_which_one_rubric_has_no_weight_is_refused(other, shown):
+    value = [{"rubric": "helpfulness", "weight": 0.7}, other]
+    expected = f"got rubrics with a weight, and {shown} without one; give all of them a weight, or none"
+    assert _message(value) == expected
+    assert _message(json.dumps([value[0], {"rubric": "honesty"}])).startswith("got rubrics with a weight, and 'honesty'")
+
+
+def test_a_rubric_that_is_read_already_says_nothing_of_its_weight():
+    assert [one.weight for one in Rubric.parse([RIGHT, {"rubric": "honesty", "weight": 2}])] == [1, 2]
 
 
 def test_an_inner_weight_holds_where_the_outer_one_is_absent():
@@ -336,7 +357,7 @@ def test_a_scale_of_thousands_is_refused_in_one_short_line():
 
 
 def test_json_text_of_several_rubrics_is_several():
-    written = json.dumps([{"criteria": "Is it right?", **LEVELS}, {"rubric": "honesty", "weight": 2}])
+    written = json.dumps([{"criteria": "Is it right?", "weight": 1, **LEVELS}, {"rubric": "honesty", "weight": 2}])
     assert Rubric.parse(written) == (RIGHT, replace(builtin_rubric("honesty"), weight=2))
 
 

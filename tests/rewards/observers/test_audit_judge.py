@@ -32,7 +32,7 @@ def test_a_second_judge_scores_a_sample_and_the_gap_is_logged():
 def test_the_judgment_log_has_the_second_judges_scores_where_it_was_asked(tmp_path):
     path = tmp_path / "log.jsonl"
     audit = AuditJudge(judge=judge(2), share=0.5)
-    rubrics = ["helpfulness", {"rubric": "honesty", "weight": 0.5}]
+    rubrics = [{"rubric": "helpfulness", "weight": 1}, {"rubric": "honesty", "weight": 0.5}]
     PrometheusReward(judge(5), rubrics, observers=[audit], log_path=path)(["i"] * 4, list("abcd"))
     records = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(records) == 8

@@ -55,7 +55,7 @@ def test_a_row_with_several_rubrics_and_messages_is_read_as_a_trainer_reads_it(c
     row = {
         "prompt": [{"role": "user", "content": "Hi"}],
         "completion": [{"role": "assistant", "content": "s5"}],
-        "rubrics": ["helpfulness", {"rubric": POLITE, "weight": 2}],
+        "rubrics": [{"rubric": "helpfulness", "weight": 1}, {"rubric": POLITE, "weight": 2}],
     }
     answer = client.post("/v1/reward", json={"rows": [row]}).json()
     assert len(answer["rows"][0]["judgments"]) == 2

@@ -11,7 +11,7 @@ from training_examples.prove_it.measures import PolicyTask, before_and_after, me
 BRIEF = {"criteria": "Is it brief?", **{f"score{label}_description": f"Level {label}." for label in range(1, 6)}}
 TASKS = [
     PolicyTask(key="a", instruction="Say a.", rubric="helpfulness", reference_answer="The letter a."),
-    PolicyTask(key="b", instruction="Say b.", rubric=[{"rubric": BRIEF, "weight": 0.5}, {"rubric": "honesty"}]),
+    PolicyTask(key="b", instruction="Say b.", rubric=[{"rubric": BRIEF}, {"rubric": "honesty"}]),
 ]
 
 
