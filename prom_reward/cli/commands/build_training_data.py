@@ -1,5 +1,6 @@
 """`prom-reward build-training-data`: labeled rows whose truth is known by construction."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -7,9 +8,9 @@ import typer
 
 from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_folder, print_json, stdout
-from prom_reward.errors import number_of
+from prom_reward.errors import InputError, number_of
 from prom_reward.files import write_lines
-from prom_reward.training.construction.build import Row, build_set
+from prom_reward.training.construction.build import ConstructedSet, Row, build_set
 from prom_reward.training.construction.written import everyday_rows, preference_rows, read_tasks
 
 
@@ -31,6 +32,7 @@ def build_training_data(
     out: Annotated[
         Path, typer.Option(help="The folder for train/ and held_out/.", rich_help_panel=options.OUTPUT)
     ] = Path("constructed"),
+    force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Build labeled rows whose truth code knows: facts, rubrics for aspects, and criteria.
@@ -40,6 +42,8 @@ def build_training_data(
     Example: `prom-reward build-training-data --tasks configs/everyday_tasks.jsonl --out constructed`
     """
     check_folder(out)
+    if not force and any(out.iterdir()):
+        raise InputError(f"{out}: the folder holds files; give another --out, or --force to overwrite an earlier set")
     written: dict[str, list[Row]] = {}
     if tasks is not None:
         written["train/everyday"] = everyday_rows(read_tasks(tasks), repeats=3, seed=seed)
@@ -50,6 +54,8 @@ def build_training_data(
         built = build_set(wordnet, num_questions=number, held_out=side == "held_out", seed=seed)
         files |= {f"{side}/{name}": rows for name, rows in built.named().items()}
     files |= written
+    for path in _earlier(out):
+        path.unlink()
     for name, rows in files.items():
         path = out / f"{name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,3 +67,10 @@ def build_training_data(
         stdout.print(
             "\n".join(f"{out / name}: {number_of(count, 'row')}" for name, count in counts.items()), highlight=False
         )
+
+
+def _earlier(out: Path) -> list[Path]:
+    """Return the data files that an earlier run wrote; this one may not write all of them."""
+    names = [one.name for one in fields(ConstructedSet)]
+    written = [f"{side}/{name}" for side in ("train", "held_out") for name in names] + ["train/everyday", "train/pairs"]
+    return [path for name in written if (path := out / f"{name}.jsonl").is_file()]

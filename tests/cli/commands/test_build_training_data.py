@@ -24,3 +24,25 @@ def test_a_missing_wordnet_is_named(run, tmp_path):
     result = run("build-training-data", "--wordnet", tmp_path, "--out", tmp_path / "out")
     assert result.status == 2
     assert "wordnet-base" in result.err
+
+
+def test_an_earlier_set_is_kept_or_with_force_replaced_whole(run, tmp_path):
+    tasks = write(tmp_path / "tasks.jsonl", [{**TASK, "instruction": f"{number}?"} for number in range(6)])
+    out = tmp_path / "out"
+    command = (
+        "build-training-data", "--wordnet", write_wordnet(tmp_path), "--out", out, "--num-questions", 8,
+        "--num-held-out", 4,
+    )  # fmt: skip
+    assert run(*command, "--tasks", tasks).status == 0
+    (out / "notes.txt").write_text("mine")
+    facts = (out / "train/facts.jsonl").read_bytes()
+    again = run(*command, "--seed", 1)
+    assert again.status == 2
+    assert again.err == (
+        f"error: {out}: the folder holds files; give another --out, or --force to overwrite an earlier set\n"
+    )
+    assert (out / "train/facts.jsonl").read_bytes() == facts
+    assert run(*command, "--seed", 1, "--force").status == 0
+    assert (out / "train/facts.jsonl").read_bytes() != facts
+    assert not (out / "train/everyday.jsonl").exists()
+    assert (out / "notes.txt").read_text() == "mine"
