@@ -209,6 +209,8 @@ class _Exporter:
             yield from self._pair(row)
             return
         best, worst = row.values["best"], row.values["worst"]
+        if len(row.example.responses) == 1:
+            return self._drop("only one response")
         if best is None:
             is_scored = any(verdict["unit_score"] is not None for verdict in row.verdicts)
             return self._drop("tie" if is_scored else "unscored")

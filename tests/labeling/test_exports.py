@@ -111,7 +111,7 @@ def test_single_responses_are_good_from_the_threshold_on(exported):
 SEVERAL = [
     {"prompt": "q", "completions": ["s3", "s5", "broken", "s1"]},
     {"prompt": "all the same", "completions": ["s3", "s3"]},
-    {"prompt": "none", "completions": ["broken"]},
+    {"prompt": "none", "completions": ["broken", "broken"]},
 ]
 
 
@@ -124,6 +124,13 @@ def test_of_several_the_best_meets_the_worst_or_all(exported):
     assert found.dropped == {"tie": 1, "unscored": 2}
     rows, _ = exported(SEVERAL, "sft", best_of_n="all")
     assert [row["completion"] for row in rows] == ["s5"]
+
+
+@pytest.mark.parametrize("trainer", ["reward", "dpo", "kto", "sft"])
+def test_a_single_response_among_rows_of_several_is_no_tie(exported, trainer):
+    rows, found = exported([*SEVERAL[:1], {"prompt": "single", "completions": ["s4"]}], trainer)
+    assert len(rows) == (2 if trainer == "kto" else 1)
+    assert found.dropped == {"only one response": 1}
 
 
 def test_grpo_gets_every_prompt_once_with_its_rubrics(exported):
