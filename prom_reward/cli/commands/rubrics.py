@@ -105,7 +105,10 @@ def lint(
     if rows is not None and found.rubrics:
         check_names(found.rubrics)
         with rows_path(rows) as path:
-            found = with_use(found, _judged(list(islice(read_rows(path), limit)), found, row_format, judge, mode))
+            read = list(islice(read_rows(path), limit))
+            if not read:
+                raise InputError(f"{rows}: it has no rows; expected judged responses, or any rows with --judge")
+            found = with_use(found, _judged(read, found, row_format, judge, mode))
     if as_json:
         print_json({"file": file, **found.to_dict()})
     else:

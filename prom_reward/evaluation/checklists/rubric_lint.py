@@ -170,7 +170,9 @@ def responses_of(
 def _own_rubrics(row: Row | BrokenRow, row_format: RowFormat) -> tuple[AnyRubric, ...]:
     if isinstance(row, BrokenRow):
         raise InputError(row.problem)
-    return Columns(row.values, row_format.columns).rubrics(())
+    if found := Columns(row.values, row_format.columns).own_rubrics():
+        return found
+    raise RubricError("no rubric; give the row a 'rubric' column, or name its column: --column rubric=NAME")
 
 
 def _by(judgments: Mapping[str, Judgment], rubrics: Sequence[AnyRubric]) -> dict[str, Judgment]:

@@ -74,7 +74,8 @@ def test_rows_with_rubrics_of_their_own_are_linted(run, rows_file):
     assert (found.status, "rows 26, errors 1, warnings 50" in found.err) == (1, True)
     assert found.out.count("warning double_negation") == 20
     assert "... and 5 more double_negation" in found.out
-    assert "error unreadable: row: no rubric" in found.out and "(line 26)" in found.out
+    message = "no rubric; give the row a 'rubric' column, or name its column: --column rubric=NAME"
+    assert f"error unreadable: row: {message}" in found.out and "(line 26)" in found.out
 
 
 @pytest.mark.parametrize(
@@ -87,12 +88,15 @@ def test_rows_with_rubrics_of_their_own_are_linted(run, rows_file):
         (("ANSWERS", "--rows", "ANSWERS"), "rubrics of their own"),
         (("TWICE", "--rows", "ANSWERS", "--judge", "smollm2-135m"), "two rubrics of the name 'checklist'"),
         (("helpfulness", "--rows", "nowhere.jsonl"), "no such file"),
+        (("helpfulness", "--rows", "EMPTY"), "empty.jsonl: it has no rows; expected judged responses, or any rows"),
         (("helpfulness", "--rows", "ANSWERS", "--judge", "smolm2-135m"), "smollm2-135m"),
     ],
 )
 def test_bad_input_is_one_line(run, answers, arguments, problem, tmp_path):
     twice = tmp_path / "twice.yaml"
     twice.write_text("- rubric: {criteria: [It is short indeed.]}\n- rubric: {criteria: [It is here indeed.]}\n")
-    files = {"ANSWERS": answers, "TWICE": twice}
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    files = {"ANSWERS": answers, "TWICE": twice, "EMPTY": empty}
     found = run("rubrics", "lint", *(files.get(one, one) for one in arguments))
     assert (found.status, problem in found.err) == (2, True), found.err
