@@ -86,10 +86,20 @@ def _requests(service: JudgeService, body: Body, cls: type[_RequestT]) -> list[_
 
 
 def _with_rubric(service: JudgeService, value: object, at: int) -> Mapping[str, Any]:
-    """Return a request with the server's default rubric if it brings none."""
+    """Return a request with the server's default rubric if it brings none.
+
+    Raises:
+        RowError: It brings none, and the server has several.
+    """
     given = as_mapping(value, f"requests[{at}]")
     defaults = service.rows.rubrics
-    return {"rubric": defaults[0], **given} if len(defaults) == 1 else given
+    if "rubric" not in given and len(defaults) > 1:
+        names = ", ".join(one.name for one in defaults)
+        raise RowError(
+            f"requests[{at}]: got no rubric, and the server has {len(defaults)} ({names:.200}); expected one as "
+            "'rubric'; /v1/reward takes all of them"
+        )
+    return {"rubric": defaults[0], **given} if defaults else given
 
 
 def _rollout(value: object, at: int) -> Rollout:

@@ -123,6 +123,19 @@ def test_a_server_without_a_rubric_asks_for_one():
         assert "rubric" in response.json()["error"]["message"]
 
 
+def test_a_server_with_several_rubrics_asks_for_one_where_it_takes_one():
+    with client_of(rubric=["helpfulness", "honesty"]) as client:
+        response = grade(client, "s4")
+        message = response.json()["error"]["message"]
+        assert response.status_code == 400
+        assert message.endswith(
+            "requests[0]: got no rubric, and the server has 2 (helpfulness, honesty); expected one as 'rubric'; "
+            "/v1/reward takes all of them"
+        )
+        rows = [{"prompt": "Hi", "completion": "s4"}]
+        assert len(client.post("/v1/reward", json={"rows": rows}).json()["rows"][0]["judgments"]) == 2
+
+
 def test_the_model_list_names_the_judge_and_what_it_is(client):
     (model,) = client.get("/v1/models").json()["data"]
     assert (model["id"], model["owned_by"]) == ("scripted", "prom-reward")
