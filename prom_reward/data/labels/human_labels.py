@@ -92,7 +92,7 @@ def collect_labeled(
     columns = columns or LabelColumns()
     row_format = RowFormat(columns=dict(columns.named), kinds=("response", "pair"))
     labeled = LabeledFile(rows=[], pairs=[], checklists=[], problems=[], recognition=Recognition(where))
-    off_scale: list[OffScaleError] = []
+    off_scale: dict[str, OffScaleError] = {}
     verdicts = CountedVerdicts(columns.named)
     for row in spread_pairs(rows, columns.named):
         if isinstance(row, BrokenRow):
@@ -109,7 +109,7 @@ def collect_labeled(
                 raise RowError("got several responses in a row; expected one with its label, or a pair")
             labeled.recognition.note(example, label=label)
         except OffScaleError as error:
-            off_scale.append(error)
+            off_scale[row.place] = error
         except InputError as error:
             labeled.problems.append(f"{row.place}: {error}")
     verdicts.check(where)
@@ -154,13 +154,14 @@ def _add_response(
     return verdict_column(values, columns.score) or example.columns.read.get("rubric")
 
 
-def _off_scale_problem(errors: Sequence[OffScaleError], others: Sequence[float]) -> str:
-    """Say why a file is refused as a whole: its other labels may be on the wrong scale too."""
-    scores, scale = [*(error.score for error in errors), *others], errors[0].scale
+def _off_scale_problem(errors: Mapping[str, OffScaleError], others: Sequence[float]) -> str:
+    """Say why a file is refused as a whole, by the errors of its rows: other labels may be on the wrong scale too."""
+    (place, first), scores = next(iter(errors.items())), [*(error.score for error in errors.values()), *others]
+    which = f"{'' if len(errors) == 1 else 'the first '}{place} with {first.score:g}"
     return (
-        f"labels from {min(scores):g} to {max(scores):g}, outside the scale {scale.low} to {scale.high} in "
-        f"{number_of(len(errors), 'row')}; expected labels on the rubric's scale: map them with --label-scale "
-        "LOW-HIGH (label_scale in a recipe)"
+        f"labels from {min(scores):g} to {max(scores):g}, outside the scale {first.scale.low} to {first.scale.high} in "
+        f"{number_of(len(errors), 'row')} ({which}); expected labels on the rubric's scale: correct them, or map all "
+        "with --label-scale LOW-HIGH (label_scale in a recipe)"
     )
 
 

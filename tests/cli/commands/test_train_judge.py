@@ -154,7 +154,7 @@ def test_labels_of_another_scale_are_mapped(run, rows_file, recipe, tmp_path):
     path = rows_file(*({**row, "score": 7} for row in ROWS))
     options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--dry-run")
     refused = run("train-judge", path, *options)
-    assert (refused.status, "map them with --label-scale LOW-HIGH" in refused.err) == (2, True)
+    assert (refused.status, "map all with --label-scale LOW-HIGH" in refused.err) == (2, True)
     assert run("train-judge", path, *options, "--label-scale", "1-7").status == 0
 
 
