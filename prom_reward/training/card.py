@@ -30,7 +30,7 @@ prom-reward evaluate labeled_rows.jsonl --judge {name}   # beside response lengt
 | | |
 |---|---|
 | data | {data} |
-| examples | {num_examples} |
+| examples | {examples} |
 | training | {training} |
 | held-out examples | {num_held_out} |
 | prompts | {prompt_style}, layouts {layouts}, conversation {conversation}, guard {guard} |
@@ -53,7 +53,14 @@ _UNDEFINED = "The correlations are undefined: the held-out labels, or the judge'
 _NOTHING_HELD_OUT = "Nothing was held out: how well this judge agrees with labels is unknown."
 
 
-def write_card(out: Path, stamp: Mapping[str, Any], measures: Mapping[str, float], *, num_held_out: int) -> None:
+def write_card(
+    out: Path,
+    stamp: Mapping[str, Any],
+    measures: Mapping[str, float],
+    *,
+    num_held_out: int,
+    num_rows: int | None = None,
+) -> None:
     """Write the card of a trained judge, without paths of this machine.
 
     Args:
@@ -61,6 +68,7 @@ def write_card(out: Path, stamp: Mapping[str, Any], measures: Mapping[str, float
         stamp: The adapter's stamp, as `prom_reward.training.judge_training` makes it, with `training`: what was done.
         measures: The last validation measures.
         num_held_out: Validation examples.
+        num_rows: The different rows of the training examples, if known.
     """
     figures = held_out_figures(measures)
     rows = "".join(f"| {source} | {one['pearson']} | {one['spearman']} |\n" for source, one in figures.items())
@@ -77,7 +85,7 @@ def write_card(out: Path, stamp: Mapping[str, Any], measures: Mapping[str, float
             f"{one['file']} ({number_of(round(one['passes'] * done['epochs'], 2), 'pass', 'passes')})"
             for one in stamp["data"]
         ),
-        num_examples=stamp["num_examples"],
+        examples=examples_text(str(stamp["num_examples"]), stamp["num_examples"], num_rows, done["epochs"]),
         training=(
             f"{number_of(done['steps'], 'step')}, learning rate {done['learning_rate']:g}, rank {done['rank']}, "
             f"packs of {number_of(done['pack_tokens'], 'token')}"
@@ -93,6 +101,20 @@ def write_card(out: Path, stamp: Mapping[str, Any], measures: Mapping[str, float
         figures=table,
     )
     (out / "README.md").write_text(text, encoding="utf-8")
+
+
+def examples_text(text: str, num_examples: int, num_rows: int | None, epochs: float) -> str:
+    """Return which examples were trained on: the share that the steps reached, and how many rows they are.
+
+    Args:
+        text: The number of examples, written out.
+        num_examples: Examples; each pass over a row makes one.
+        num_rows: Their different rows; None if unknown.
+        epochs: How often the steps reached all examples.
+    """
+    share = "" if epochs >= 1 else f"{epochs:.0%} of "
+    rows = f" ({number_of(num_rows, 'row')} times the passes)" if num_rows not in (None, num_examples) else ""
+    return f"{share}{text}{rows}"
 
 
 def held_out_figures(measures: Mapping[str, float]) -> dict[str, dict[str, str]]:

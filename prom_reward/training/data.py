@@ -32,6 +32,8 @@ class ExampleSets:
     """Examples of held-out questions, in score mode."""
     num_too_long: int
     """Training examples that were left out because they are too long."""
+    num_rows: int | None = None
+    """The different rows of the training examples; None if a file that was prepared earlier does not say."""
 
 
 def build_examples(
@@ -62,16 +64,20 @@ def build_examples(
     draw = random.Random(seed)
     training: list[TrainingExample] = []
     validation: list[TrainingExample] = []
-    num_kept = num_held_out = 0
+    num_kept = num_held_out = num_rows = 0
     first, shares = next(iter(encoders)), list(encoders.values())
     for source, rows in zip(sources, labeled or [read_source(one, seed=seed) for one in sources], strict=True):
         name = f"{source.path.stem}_constructed" if source.constructed else source.path.stem
         kept, held_out = _split(rows, validation_share, seed)
         num_kept, num_held_out = num_kept + len(kept), num_held_out + len(held_out)
+        used = set()
         for one in _repeated(kept, source.passes, draw):
             encoder = _encoder(source, draw.choices(list(encoders), shares)[0], one)
             writes_feedback = draw.random() < source.feedback
             training.append(encoder.encode(one, source=name, writes_feedback=writes_feedback))
+            if len(training[-1].ids) <= max_tokens:
+                used.add(id(one))
+        num_rows += len(used)
         draw.shuffle(held_out)
         held = [_encoder(source, first, one).encode(one, source=name) for one in held_out[: 2 * max_validation]]
         validation += [example for example in held if len(example.ids) <= max_tokens][:max_validation]
@@ -90,7 +96,7 @@ def build_examples(
             f"got no example of at most {max_tokens} tokens: the shortest of {len(training)} has {shortest}; raise "
             "max_tokens"
         )
-    return ExampleSets(fitting, validation, len(training) - len(fitting))
+    return ExampleSets(fitting, validation, len(training) - len(fitting), num_rows)
 
 
 def read_source(source: DataSource, *, seed: int = 0) -> list[LabeledRequest]:

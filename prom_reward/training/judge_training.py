@@ -157,7 +157,8 @@ class JudgeTraining:
         if self.model.adapter:
             plan = replace(plan, run=replace(plan.run, start=self.model))
         measures, done = train_adapter(loaded, plan, sets.training, sets.validation, stamp, callbacks=callbacks)
-        write_card(plan.run.out, {**stamp, "training": done}, measures, num_held_out=len(sets.validation))
+        told = {**stamp, "training": done}
+        write_card(plan.run.out, told, measures, num_held_out=len(sets.validation), num_rows=sets.num_rows)
         return {**measures, "steps": done["steps"], "epochs": done["epochs"]}
 
     def _examples_stamp(self, tokenizer: Any) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def write_examples(path: Path, sets: ExampleSets, stamp: Mapping[str, Any]) -> N
         "sources": list(sources),
         "num_training": len(sets.training),
         "num_too_long": sets.num_too_long,
+        "num_rows": sets.num_rows,
     }
     arrays: dict[str, Any] = {
         _STAMP: np.frombuffer(json.dumps(facts).encode(), np.uint8),
@@ -133,7 +134,7 @@ def _sets(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Examp
         TrainingExample(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)
     ]
     num_training = facts["num_training"]
-    return ExampleSets(examples[:num_training], examples[num_training:], facts["num_too_long"])
+    return ExampleSets(examples[:num_training], examples[num_training:], facts["num_too_long"], facts.get("num_rows"))
 
 
 def _numbers(values: Iterable[Any]) -> dict[Any, int]:

@@ -288,7 +288,9 @@ def test_a_list_in_which_one_rubric_has_no_weight_is_refused(other, shown):
     value = [{"rubric": "helpfulness", "weight": 0.7}, other]
     expected = f"got rubrics with a weight, and {shown} without one; give all of them a weight, or none"
     assert _message(value) == expected
-    assert _message(json.dumps([value[0], {"rubric": "honesty"}])).startswith("got rubrics with a weight, and 'honesty'")
+    assert _message(json.dumps([value[0], {"rubric": "honesty"}])).startswith(
+        "got rubrics with a weight, and 'honesty'"
+    )
 
 
 def test_a_rubric_that_is_read_already_says_nothing_of_its_weight():

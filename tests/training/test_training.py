@@ -103,6 +103,17 @@ def test_held_out_questions_are_not_trained_on(training_of):
     assert any(example.has_feedback for example in sets.training)
 
 
+def test_rows_are_counted_once_and_only_if_an_example_of_them_fits(training_of, data_file):
+    data = DataSource(path=data_file, passes=2, rubric="helpfulness")
+    training = training_of(data=[data], validation_share=0)
+    sets = training.examples(training.load())
+    assert (len(sets.training), sets.num_rows) == (48, 24)
+    shortest = min(len(one.ids) for one in sets.training)
+    few = training_of(data=[data], validation_share=0, max_tokens=shortest)
+    sets = few.examples(few.load())
+    assert len(sets.training) == 2 * sets.num_rows < 48
+
+
 @pytest.mark.parametrize(("seconds", "kept"), [(0, {"checkpoint-1", "checkpoint-2"}), (600, {"checkpoint-2"})])
 def test_a_checkpoint_is_written_by_time_if_steps_are_slow(training_of, tmp_path, monkeypatch, seconds, kept):
     monkeypatch.setattr("prom_reward.training.trainer.SAVE_SECONDS", seconds)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import print_json, stderr, stdout
 from prom_reward.errors import number_of
-from prom_reward.training.card import FEW, held_out_figures
+from prom_reward.training.card import FEW, examples_text, held_out_figures
 from prom_reward.training.data import ExampleSets
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ def warn_of_few_steps(plan: "StepPlan") -> None:
     more = "more rows, or more --passes (passes in a recipe)"
     if plan.all_steps >= FEW_STEPS:
         more = f"a larger --max-steps: the passes have {plan.all_steps:,}"
-    text = f"{number_of(plan.steps, 'step')} in all teach little; give {more}"
+    text = (
+        f"{number_of(plan.steps, 'step')} in all teach little; give {more}, and another --out once this one has "
+        "checkpoints"
+    )
     stderr.print(text, highlight=False, soft_wrap=True)
 
 
@@ -109,9 +112,10 @@ def show_result(out: Path, sets: ExampleSets, measures: Mapping[str, float], *, 
         return
     after = f" after step {first_step}" if first_step else ""
     took = f", {measures['seconds'] / 60:.1f} min{after}" if "seconds" in measures else "; it had finished before"
-    passes = "" if measures["epochs"] >= 1 else f" ({measures['epochs']:.0%} of the passes)"
-    steps = f" in {number_of(measures['steps'], 'step')}{passes}"
-    stdout.print(f"{out}: a judge trained on {number_of(len(sets.training), 'example')}{steps}{took}", soft_wrap=True)
+    num = len(sets.training)
+    examples = examples_text(number_of(num, "example"), num, sets.num_rows, measures["epochs"])
+    steps = number_of(measures["steps"], "step")
+    stdout.print(f"{out}: a judge trained on {examples} in {steps}{took}", highlight=False, soft_wrap=True)
     if figures := held_out_figures(measures):
         labels = number_of(len(sets.validation), "held-out label")
         stdout.print(f"agreement with {labels}, which also chose the checkpoint:")

@@ -143,7 +143,9 @@ def test_few_steps_are_told_with_what_gives_more(run, rows_file, recipe, tmp_pat
     assert re.search(
         r"^3 of \d+ steps of about [\d,]+ tokens each; the first one shows how long", cut.out, re.MULTILINE
     )
-    assert re.search(r"3 steps in all teach little; give a larger --max-steps: the passes have \d+", cut.err)
+    assert re.search(
+        r"3 steps in all teach little; give a larger --max-steps: the passes have \d+, and another --out", cut.err
+    )
     few = run("train-judge", rows_file(*ROWS[:4]), *options, "--validation-share", "0", "--passes", "1")
     assert re.search(r"^\d steps? in all teach little; give more rows, or more --passes", few.err, re.MULTILINE)
     more = run("train-judge", rows_file(*ROWS[:4]), *options, "--validation-share", "0", "--passes", "9")
@@ -164,10 +166,12 @@ def test_a_finished_training_is_run_again_to_its_end(run, rows_file, recipe, tmp
     first, again = (run("train-judge", rows_file(*ROWS), *options) for _ in range(2))
     assert (first.status, again.status) == (0, 0), again.err
     assert re.search(
-        r"a judge trained on \d+ examples in 2 steps \(\d+% of the passes\), \d+\.\d min$", first.out, re.MULTILINE
+        r"a judge trained on \d+% of \d+ examples \(\d+ rows times the passes\) in 2 steps, \d+\.\d min$",
+        first.out,
+        re.MULTILINE,
     )
     assert re.search(
-        r"a judge trained on \d+ examples in 2 steps \(\d+% of the passes\); it had finished before$",
+        r"a judge trained on \d+% of \d+ examples \(\d+ rows times the passes\) in 2 steps; it had finished before$",
         again.out,
         re.MULTILINE,
     )
@@ -175,7 +179,7 @@ def test_a_finished_training_is_run_again_to_its_end(run, rows_file, recipe, tmp
     shutil.rmtree(tmp_path / "judge" / "checkpoints" / "checkpoint-2")
     resumed = run("train-judge", rows_file(*ROWS), *options)
     assert re.search(
-        r"a judge trained on \d+ examples in 2 steps \(\d+% of the passes\), \d+\.\d min after step 1$",
+        r"a judge trained on \d+% of \d+ examples \(\d+ rows times the passes\) in 2 steps, \d+\.\d min after step 1$",
         resumed.out,
         re.MULTILINE,
     )
@@ -185,7 +189,9 @@ def test_the_end_is_told_in_words(run, rows_file, recipe, tmp_path):
     options = ("--config", recipe(), "--rubric", "helpfulness", "--out", tmp_path / "judge", "--max-steps", "1")
     done = run("train-judge", rows_file(*ROWS), *options, "--gradient-checkpointing", "--seed", "3")
     assert done.status == 0
-    assert re.search(r"judge: a judge trained on \d+ examples in 1 step \(\d+% of the passes\), \d+\.\d min", done.out)
+    assert re.search(
+        r"judge: a judge trained on \d+% of \d+ examples \(\d+ rows times the passes\) in 1 step, \d+\.\d min", done.out
+    )
     assert "step 1 of 1, " in done.err and "loss" not in done.out
     assert re.search(r"│ rows │ +(-|-?\d\.\d\d) │ +(-|-?\d\.\d\d) │", done.out)
     assert f"next: prom-reward evaluate LABELED_ROWS --judge {tmp_path / 'judge'}" in done.out

@@ -168,7 +168,9 @@ def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path)
     path = tmp_path / "rows.jsonl"
     rows = [{"instruction": f"Q{at}?", "response": f"A{at}.", "score": at} for at in range(1, 11)]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    with pytest.raises(InputError, match=r"from 1 to 10, .* 1 to 5 in 5 rows \(the first line 6 with 6\);.*--label-scale"):
+    with pytest.raises(
+        InputError, match=r"from 1 to 10, .* 1 to 5 in 5 rows \(the first line 6 with 6\);.*--label-scale"
+    ):
         read_labeled(path, HELPFUL)
     found = read_labeled(path, HELPFUL, columns=LabelColumns(scale=ScoreScale(1, 10)))
     assert [row.scores[0] for row in found.rows] == pytest.approx([1 + 4 * at / 9 for at in range(10)])
