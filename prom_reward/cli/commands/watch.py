@@ -42,7 +42,10 @@ def watch(
     with listen("127.0.0.1", port) as listening:
         taken = listening.getsockname()[1]
         if not log.exists():
-            stderr.print(f"{log}: not there yet; waiting for its first judgments", highlight=False, soft_wrap=True)
+            is_folder_missing = log != source and not source.exists()
+            missing = f"{source}: the folder does not exist yet" if is_folder_missing else f"{log}: not there yet"
+            text = f"{missing}; waiting for its first judgments"
+            stderr.print(text, highlight=False, soft_wrap=True)
         stderr.print(f"watching {log} at http://127.0.0.1:{taken} (Ctrl-C to stop)", highlight=False, soft_wrap=True)
         app = make_app(source, log, rubrics=rubrics)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
