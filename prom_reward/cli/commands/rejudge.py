@@ -20,7 +20,8 @@ from prom_reward.cli.parts.console import (
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.rows import count_rows
 from prom_reward.errors import InputError, number_of
-from prom_reward.labeling.labeling import label
+from prom_reward.judging.base import Judge
+from prom_reward.labeling.labeling import Progress, label
 from prom_reward.reports.data import load_report
 from prom_reward.reports.difference import Difference, compare_with
 from prom_reward.reports.page import report_page
@@ -79,15 +80,7 @@ def rejudge(
         stderr.print(line, highlight=False, markup=False, soft_wrap=True)
     show_left_out(written.left_out)
     made = load_judge(judge or options.DEFAULT_JUDGE, **overrides)
-    load_now(made)
-    with progress_bar() as progress:
-        task = progress.add_task("judging", total=count_rows(folder / "rows.jsonl"))
-        label(
-            folder / "rows.jsonl",
-            judge=made,
-            out=folder,
-            on_progress=lambda done: progress.advance(task, done.num_rows),
-        )
+    _judge_again(made, folder)
     again = load_report(folder, max_judgments=None)
     again.title = made.name
     page = folder / "report.html"
@@ -111,6 +104,26 @@ def rejudge(
         )
     if difference.num_unmatched:
         stderr.print(f"without a second one: {number_of(difference.num_unmatched, 'judgment')}", highlight=False)
+
+
+def _judge_again(judge: Judge, folder: Path) -> None:
+    """Label the rows of a folder, and say how to resume if it is interrupted."""
+    num_done = 0
+    try:
+        load_now(judge)
+        with progress_bar() as progress:
+            task = progress.add_task("judging", total=count_rows(folder / "rows.jsonl"))
+
+            def show(done: Progress) -> None:
+                nonlocal num_done
+                num_done += done.num_rows
+                progress.advance(task, done.num_rows)
+
+            label(folder / "rows.jsonl", judge=judge, out=folder, on_progress=show)
+    except KeyboardInterrupt:
+        text = f"stopped; {number_of(num_done, 'row')} judged in {folder}: run the same command again to resume"
+        stderr.print(text, highlight=False, soft_wrap=True)
+        raise
 
 
 def _default_folder(source: Path) -> Path:

@@ -40,6 +40,23 @@ def test_a_second_run_asks_the_judge_for_nothing(run, judged_by, log, tmp_path):
     assert (tmp_path / "judgments-rejudged" / "labels.jsonl").read_bytes() == labels
 
 
+def test_ctrl_c_before_the_first_shard_says_how_to_go_on(run, judged_by, log, tmp_path):
+    is_stopped = True
+
+    def script(prompt):
+        if is_stopped:
+            raise KeyboardInterrupt
+        return by_number(prompt)
+
+    judged_by(scripted_judge(script), command="commands.rejudge")
+    out = tmp_path / "again"
+    stopped = run("rejudge", log, "--out", out)
+    assert stopped.status == 130
+    assert stopped.err.endswith(f"stopped; 0 rows judged in {out}: run the same command again to resume\ninterrupted\n")
+    is_stopped = False
+    assert run("rejudge", log, "--out", out).status == 0
+
+
 def test_labels_of_dialogues_are_shown_beside_their_first_ones(run, judged_by, rows_file, tmp_path):
     start = "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: What is a prime?\n\nAssistant:"
     source = rows_file({"chosen": f"{start} Answer 1.", "rejected": f"{start} Answer 2."})
