@@ -189,7 +189,7 @@ def label(
             str(run.input),
             judge=made,
             rubric=load_rubric(run.rubric) if run.rubric is not None else None,
-            backend=backend,
+            backend=bar.begun_by(backend),
             retry_failed=retry_failed,
             accept_changes=accept_changes,
             strict=strict,

@@ -177,6 +177,7 @@ def test_a_real_engine_labels_and_resumes(run, tiny, source, tmp_path):
     refused = run("label", source, *options(tmp_path, "--limit", "8"), *tiny)
     assert refused.status == 2
     assert "out: was labeled with shard_size 3, got 64; expected the same" in refused.err
+    assert "labeling" not in refused.err.partition("error:")[0], "no bar before the checks"
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["machine"]["threads"] >= 1
     assert "float32" in manifest["judge"]
