@@ -201,6 +201,7 @@ def _engine(config: JudgeConfig) -> Engine:
                 conversation=conversation_factory(config.conversation, config.chat_template_kwargs),
                 context_length=config.context_length,
                 decode_batch_size=config.decode_batch_size,
+                attn_implementation=config.attn_implementation,
                 offload=config.offload,
             )
         case "vllm":

@@ -24,7 +24,10 @@ _PROMPT_KEYS = (
     *("prompt_style", "layout", "conversation", "chat_template_kwargs", "tokenizer", "model", "context_length"),
     *("criterion_text", "level_order", "truncate_response"),
 )
-_LOCAL_KEYS = ("adapter", "dtype", "device", "device_map", "quantization", "offload", "decode_batch_size")
+_LOCAL_KEYS = (
+    *("adapter", "dtype", "device", "device_map", "quantization", "offload"),
+    *("decode_batch_size", "attn_implementation"),
+)
 
 
 def check_engine(config: JudgeConfig, where: str, given: Collection[str]) -> None:
@@ -52,8 +55,8 @@ def check_engine(config: JudgeConfig, where: str, given: Collection[str]) -> Non
         )
     if config.vllm and config.engine != "vllm":
         raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
-    for key in ("quantization", "device_map", "offload", "decode_batch_size"):
-        if config.engine == "vllm" and getattr(config, key):
+    for key in ("quantization", "device_map", "offload", "decode_batch_size", "attn_implementation"):
+        if config.engine == "vllm" and getattr(config, key) != JudgeConfig.model_fields[key].default:
             raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
     if config.engine == "vllm" and ":" in (config.device or ""):
         raise ConfigError(

@@ -64,6 +64,8 @@ class JudgeConfig(Strict):
     """Tokens of prompt and answer together; None takes the model's."""
     decode_batch_size: int | None = Field(default=None, ge=1)
     """Feedbacks decoded together; None chooses by device."""
+    attn_implementation: Literal["sdpa", "flex_attention"] = "sdpa"
+    """How a prefill attends: by torch's own kernels, or by one compiled kernel a layer."""
     prompt_style: PromptStyle = "prometheus-v2"
     """The task texts."""
     layout: Layout = "prometheus"
@@ -151,6 +153,7 @@ class JudgeOverrides(TypedDict, total=False):
     trust_remote_code: bool
     context_length: int | None
     decode_batch_size: int | None
+    attn_implementation: Literal["sdpa", "flex_attention"]
     prompt_style: PromptStyle
     layout: Layout
     conversation: ConversationName

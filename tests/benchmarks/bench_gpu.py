@@ -4,8 +4,9 @@
     python tests/benchmarks/bench_gpu.py --device cpu --tiny    # the same code on tiny models: does the script work?
 
 A 7B Mistral of random weights in bf16, then `smollm2-135m-untuned`: a GRPO step, 512 prompts, feedback (`workloads.py`,
-`bench_judge.measure`), each beside plain transformers calls; then the 7B judge's answers beside fp32. A part that runs
-out of memory says so; a part that would begin after five minutes is left out and named.
+`bench_judge.measure`), each beside plain transformers calls; the step with one kernel a layer (FlexAttention); the 7B
+judge's answers beside fp32. A part that runs out of memory says so; a part that would begin after five minutes is left
+out and named.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from prom_reward import PrometheusJudge, load_judge
 from prom_reward.engines.local.decoding import Decoding, decode
 from prom_reward.engines.model.forward import forward_last, token_logprobs
 from prom_reward.engines.model.memory import unless_out_of_memory
+from prom_reward.engines.prefix.prefill import SharedPrefill
 from prom_reward.types import JudgePrompt
 
 LAST_START_S = 300
@@ -60,6 +62,32 @@ def scoring(judge: PrometheusJudge, name: str, *, is_tiny: bool, targets: tuple[
     yield Figure(f"{name}, GRPO step: ms an item, one plain pass a prompt", _ms(ms["one_by_one"]))
     yield Figure(f"{name}, GRPO step: ms an item, padded batches of 16", _ms(ms["padded_16"]))
     yield Figure(f"{name}, GRPO step: roofline", f"{engine['roofline']:.2f}", targets[1])
+
+
+@torch.inference_mode()
+def one_kernel(judge: PrometheusJudge, name: str, *, is_tiny: bool) -> Iterator[Figure]:
+    """Yield the GRPO step with one kernel a layer beside the engine's own, and how exact it is."""
+    work, model = workload("a", is_quick=is_tiny), judge.engine.loaded.model
+    judge.mode, judge.layout = "score", work.layout
+    prompts = [judge.grading_prompt(request) for request in work.requests[:NUM_COMPARED]]
+    contexts = [judge.engine.batches.tokens.context_ids(prompt) for prompt in prompts]
+    prefill, start = SharedPrefill(model, attention="flex_attention"), time.monotonic()
+    logits = [one.logits for one in sorted(prefill.run(contexts), key=lambda one: one.index)]
+    if prefill.attention != "flex_attention":
+        yield Figure(f"{name}, flex_attention", "not used", "the warning above says why")
+        return
+    yield Figure(f"{name}, flex_attention: s to compile", f"{time.monotonic() - start:.0f}")
+    plain = [forward_last(model, torch.tensor([ids], device=model.device), keeps_cache=False)[0][0] for ids in contexts]
+    error = max(
+        float((ours.log_softmax(-1) - its.log_softmax(-1)).abs().max()) for ours, its in zip(logits, plain, strict=True)
+    )
+    yield Figure(f"{name}, flex_attention: log-probabilities from plain", f"{error:.0e}")
+    rows = {
+        row["contender"]: row for row in measure(judge, work, 1 if is_tiny else 3, None, frozenset({"engine", "flex"}))
+    }
+    ratio = rows["engine"]["s_per_item"]["median"] / rows["flex"]["s_per_item"]["median"]
+    yield Figure(f"{name}, flex_attention: times as fast as the engine's own", f"{ratio:.2f}")
+    yield Figure(f"{name}, flex_attention: roofline", f"{rows['flex']['roofline']:.2f}", "0.70")
 
 
 def memory(judge: PrometheusJudge, name: str, *, is_tiny: bool) -> Iterator[Figure]:
@@ -181,6 +209,7 @@ def main() -> None:
     print(json.dumps(on), flush=True)
     parts: dict[str, Part] = {
         "7B, GRPO step": partial(scoring, judge, "7B", is_tiny=tiny, targets=("", "0.70")),
+        "7B, flex_attention": partial(one_kernel, judge, "7B", is_tiny=tiny),
         "7B, 512 prompts": partial(memory, judge, "7B", is_tiny=tiny),
         "7B, feedback": partial(feedback, judge, "7B", is_tiny=tiny),
         "7B, beside fp32": partial(exactness, judge, "7B"),
@@ -190,6 +219,7 @@ def main() -> None:
     small = random_judge("tiny", options.device) if tiny else load_judge("smollm2-135m-untuned", device=options.device)
     parts = {
         "SmolLM2, GRPO step": partial(scoring, small, "SmolLM2", is_tiny=tiny, targets=("150 at most", "")),
+        "SmolLM2, flex_attention": partial(one_kernel, small, "SmolLM2", is_tiny=tiny),
         "SmolLM2, feedback": partial(feedback, small, "SmolLM2", is_tiny=tiny),
     }
     figures += run(parts, device, start)

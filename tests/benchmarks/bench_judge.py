@@ -9,6 +9,7 @@ Python that has it, vLLM called directly, this project's engine on it, and the p
 for all: read the ratios, not the seconds. `roofline` is the arithmetic of the unique tokens at the best matrix product
 rate that was measured in the same run (`roofline.py`), over the time. `peak_bytes` is the memory of the process.
 
+`--contenders engine,flex` times one kernel a layer (FlexAttention) beside it, which takes a minute to compile.
 `--compare OLD.json` sets every row beside that of an earlier run of the same machine, judge and workload.
 `--profile` prints where the time of the engine's pass goes, in a run of its own that is not timed.
 `--random-weights prometheus-7b-v2.0` takes that architecture at its full size with random weights.
@@ -108,8 +109,11 @@ def measure(
         on_vllm = [name for name in vllm.can if work.writes_feedback or name != "prometheus_eval"]
         todo |= {name: partial(vllm.ask, {"run": name, **job}) for name in on_vllm}
     plain = "generate" if work.writes_feedback else "one_by_one"
-    todo = {name: run for name, run in todo.items() if not only or name in only | {plain}}
+    chosen = only | {plain} if only else todo.keys() - {"flex"}
+    todo = {name: run for name, run in todo.items() if name in chosen}
     computed = sum(one.num_computed_tokens for one in batches.prefill.run(contexts))  # warms up, too
+    if "flex" in todo:
+        todo["flex"]()  # compiles its kernel
     seconds: dict[str, list[float]] = {name: [] for name in todo}
     peaks = dict.fromkeys(todo, 0)
     rates: list[float] = []

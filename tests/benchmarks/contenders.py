@@ -12,6 +12,7 @@ from workloads import FEEDBACK_TOKENS
 from prom_reward import PrometheusJudge
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.decoding import Decoding, decode
+from prom_reward.engines.prefix.prefill import SharedPrefill
 from prom_reward.types import JudgePrompt
 
 GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1, max_new_tokens=FEEDBACK_TOKENS)
@@ -69,7 +70,14 @@ def _score_contenders(batches, contexts: list[list[int]]) -> Contenders:
             positions = (batch["attention_mask"].cumsum(-1) - 1).clamp_min(0)
             model(**batch, position_ids=positions, use_cache=False, logits_to_keep=1)
 
-    return {"one_by_one": one_by_one, "padded_16": padded_16}
+    prefill = SharedPrefill(model, attention="flex_attention")  # compiled at its first use
+
+    def flex():
+        list(prefill.run(contexts))
+        if prefill.attention != "flex_attention":
+            raise SystemExit("flex_attention is not used here; the warning above says why")
+
+    return {"one_by_one": one_by_one, "padded_16": padded_16, "flex": flex}
 
 
 def _feedback_contenders(batches, contexts: list[list[int]]) -> Contenders:

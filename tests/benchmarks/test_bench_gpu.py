@@ -4,6 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch.nn.attention.flex_attention as flex_module
+
+from prom_reward.engines.prefix import flex_attention
 
 FOLDER = Path(__file__).parent
 
@@ -18,6 +21,8 @@ def bench_gpu(monkeypatch):
     workloads = importlib.import_module("workloads")
     workloads.FEEDBACK_TOKENS, workloads.CONSTRUCTED_CHARS = 8, (40, 80)
     importlib.import_module("roofline")._SECONDS = 0.001
+    monkeypatch.setattr(flex_module, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
+    monkeypatch.setattr(flex_attention, "kernel", lambda: flex_module.flex_attention)
     script = importlib.import_module("bench_gpu")
     script.NUM_COMPARED = 4
     yield script
@@ -35,6 +40,7 @@ def test_the_script_for_a_gpu_runs_to_its_end_on_a_cpu(bench_gpu, tmp_path, monk
     assert written["about"]["texts"] == "constructed"
     assert values["7B, greedy feedback in fp32: equals `generate`"] == "4 of 4"
     assert float(values["7B, label log-probabilities, fp32: engine from plain"]) < 1e-4
+    assert float(values["7B, flex_attention: times as fast as the engine's own"]) > 0
     assert float(values["SmolLM2, GRPO step: ms an item"]) > 0
 
 

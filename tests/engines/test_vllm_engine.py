@@ -143,7 +143,8 @@ def test_a_judge_takes_it_by_its_name(llm, tiny_judge_folder, request_of):
 def test_what_vllm_does_not_take_is_one_line(llm, tiny_folder):
     with pytest.raises(ConfigError, match=r"^vllm: unexpected keyword argument 'tensor_size'$"):
         engine_on(tiny_folder, options={"tensor_size": 2}).generate(SCORE, GREEDY)
-    for setting in ({"quantization": "int8"}, {"device_map": "auto"}, {"offload": True}, {"decode_batch_size": 2}):
+    by_itself = {"device_map": "auto", "offload": True, "decode_batch_size": 2, "attn_implementation": "flex_attention"}
+    for setting in ({"quantization": "int8"}, *({key: value} for key, value in by_itself.items())):
         with pytest.raises(ConfigError, match="vLLM does that itself"):
             load_judge({"model": str(tiny_folder), "engine": "vllm", **setting})
     with pytest.raises(ConfigError, match="expected engine: vllm"):

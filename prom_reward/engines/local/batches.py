@@ -17,6 +17,7 @@ from prom_reward.engines.model.forward import token_logprobs
 from prom_reward.engines.model.loading import LoadedModel
 from prom_reward.engines.model.memory import unless_out_of_memory
 from prom_reward.engines.prefix.prefill import SharedPrefill
+from prom_reward.engines.prefix.tree_prefill import Attention
 from prom_reward.engines.tokens.judge_tokens import JudgeTokens
 from prom_reward.engines.tokens.label_probs import LabelQuery, read_labels
 from prom_reward.engines.tokens.seeds import sequence_seeds
@@ -49,18 +50,24 @@ class Batches:
         loaded: The model and its tokenizer.
         conversation: The judge's conversation for that tokenizer.
         decode_batch_size: Feedbacks that are decoded together; None takes 16 on a CPU and 32 on a GPU.
+        attn_implementation: How the prefill attends, see `SharedPrefill`.
 
     Raises:
         ModelLoadError: The tokenizer has tokens that the model does not know.
     """
 
     def __init__(
-        self, loaded: LoadedModel, conversation: Conversation, *, decode_batch_size: int | None = None
+        self,
+        loaded: LoadedModel,
+        conversation: Conversation,
+        *,
+        decode_batch_size: int | None = None,
+        attn_implementation: Attention = "sdpa",
     ) -> None:
         self.loaded = loaded
         self.tokens = JudgeTokens(loaded.tokenizer, conversation)
         _check_vocabulary(loaded.model, self.tokens.largest_id())
-        self.prefill = SharedPrefill(loaded.model)
+        self.prefill = SharedPrefill(loaded.model, attention=attn_implementation)
         self.eos_ids = _eos_ids(loaded.model) | self.tokens.end_ids
         self._decode_modes: dict[tuple[str, torch.dtype], DecodeMode] = {}
         self._batch_size = decode_batch_size or (16 if loaded.device.type == "cpu" else 32)

@@ -18,6 +18,7 @@ from prom_reward.engines.model.loading import LoadedModel, load_model
 from prom_reward.engines.model.memory import reuse_freed_memory
 from prom_reward.engines.model.sessions import judging, judging_on
 from prom_reward.engines.model.source import ModelSource
+from prom_reward.engines.prefix.tree_prefill import Attention
 from prom_reward.errors import ConfigError, WorkError, check_flags
 from prom_reward.types import Conversation, JudgePrompt
 
@@ -37,6 +38,8 @@ class TransformersEngine(Engine):
             `prom_reward.prompts.conversation.CONVERSATIONS`.
         context_length: Tokens that prompt and answer may take together; None takes the model's own.
         decode_batch_size: Feedbacks that are decoded together; None chooses by device, see `Batches`.
+        attn_implementation: "sdpa" attends by calls of torch's own kernels; "flex_attention" by one kernel a layer,
+            which is compiled at the first use.
         offload: Keep the weights on the CPU between calls, if a policy on the same GPU needs the memory.
         session: Context for every call; None is eval mode without gradients.
 
@@ -51,6 +54,7 @@ class TransformersEngine(Engine):
         conversation: Callable[[Any], Conversation],
         context_length: int | None = None,
         decode_batch_size: int | None = None,
+        attn_implementation: Attention = "sdpa",
         offload: bool = False,
         session: Session | None = None,
     ) -> None:
@@ -64,6 +68,7 @@ class TransformersEngine(Engine):
         self._conversation_factory = conversation
         self._context_length = context_length
         self._decode_batch_size = decode_batch_size
+        self._attn_implementation: Attention = attn_implementation
         self._offload = offload
         self._session = session
         self._home: torch.device | None = None
@@ -100,7 +105,12 @@ class TransformersEngine(Engine):
         if loaded.device.type == "cpu":
             reuse_freed_memory()
         conversation = self._conversation_factory(loaded.tokenizer)
-        return Batches(loaded, conversation, decode_batch_size=self._decode_batch_size)
+        return Batches(
+            loaded,
+            conversation,
+            decode_batch_size=self._decode_batch_size,
+            attn_implementation=self._attn_implementation,
+        )
 
     def on(self, loaded: LoadedModel, session: Session) -> "TransformersEngine":
         """Return this engine on a model that is loaded already, with a context for every call."""
@@ -109,6 +119,7 @@ class TransformersEngine(Engine):
             conversation=self._conversation_factory,
             context_length=self._context_length,
             decode_batch_size=self._decode_batch_size,
+            attn_implementation=self._attn_implementation,
             session=session,
         )
 
@@ -146,10 +157,11 @@ class TransformersEngine(Engine):
 
     @property
     def machine(self) -> dict[str, Any]:
-        """The device that computes, and how many feedbacks are decoded together there if that is given."""
+        """The device, how many feedbacks are decoded together there if that is given, and how a prefill attends."""
         device = self._source.device
         settings = device_settings(device if isinstance(device, torch.device) else resolve_device(device))
-        return {**settings, "decode_batch_size": self._decode_batch_size}
+        chosen = {"decode_batch_size": self._decode_batch_size, "attn_implementation": self._attn_implementation}
+        return {**settings, **chosen}
 
     @property
     def context_length(self) -> int | None:

@@ -3,7 +3,7 @@
 import copy
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -13,8 +13,9 @@ from prom_reward.engines.model.hidden_states import caught_states
 from prom_reward.engines.model.memory import free_bytes, is_out_of_memory, unless_out_of_memory
 from prom_reward.engines.prefix.plan import plan_prefixes
 from prom_reward.engines.prefix.tree_attention import is_available
-from prom_reward.engines.prefix.tree_prefill import Prefilled, TreePrefill
+from prom_reward.engines.prefix.tree_prefill import Attention, Prefilled, TreePrefill
 from prom_reward.engines.prefix.trie import Trie
+from prom_reward.engines.prefix.visibility import BLOCK_TOKENS
 from prom_reward.errors import ModelLoadError
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ CACHE_BUDGET_BYTES = 2 << 30
 """Key/value cache that shared beginnings may hold at once."""
 _GPU_SHARE = 0.25  # of the GPU's free memory, if that is more
 _PROBE_TOKENS = 24
+_FLEX_PROBE_TOKENS = 2 * BLOCK_TOKENS + _PROBE_TOKENS  # blocks that are seen whole, in part and not at all
 _MIN_TREE_TOKENS = 4  # in a tree a branch costs two small calls a layer
 
 
@@ -39,14 +41,22 @@ class SharedPrefill:
         model: A causal LM in eval mode.
         cache_budget_bytes: Key/value cache that may be held at once.
         pass_tokens: Tokens of a pass of the "tree" strategy; None chooses by device.
+        attention: How the "tree" strategy attends; if "flex_attention" does not compile or is not exact, "sdpa" is
+            taken with a warning.
     """
 
     def __init__(
-        self, model: Any, *, cache_budget_bytes: int = CACHE_BUDGET_BYTES, pass_tokens: int | None = None
+        self,
+        model: Any,
+        *,
+        cache_budget_bytes: int = CACHE_BUDGET_BYTES,
+        pass_tokens: int | None = None,
+        attention: Attention = "sdpa",
     ) -> None:
         self._model = model
         self._budget_bytes = cache_budget_bytes
-        self._tree = TreePrefill(model, pass_tokens=pass_tokens)
+        self._pass_tokens = pass_tokens
+        self.attention: Attention = attention
         self._strategies: dict[tuple[str, torch.dtype], Strategy] = {}
         self._token_budgets: dict[torch.device, int] = {}
 
@@ -70,7 +80,8 @@ class SharedPrefill:
         """Compute prompts by the "tree" strategy, with their keys and values or last hidden states if asked for."""
         # No cache is copied and only one path is held: sharing needs no budget.
         trie = plan_prefixes(prompts, token_budget=sys.maxsize, min_shared_tokens=_MIN_TREE_TOKENS)
-        return self._tree.run(trie, prompts, keeps_states=keeps_states, keeps_hidden=keeps_hidden)
+        tree = TreePrefill(self._model, pass_tokens=self._pass_tokens, attention=self.attention)
+        return tree.run(trie, prompts, keeps_states=keeps_states, keeps_hidden=keeps_hidden)
 
     @property
     def strategy(self) -> Strategy:
@@ -130,24 +141,39 @@ class SharedPrefill:
 
     def _probe(self) -> Strategy:
         """Return the fastest strategy whose logits are those of a plain forward pass."""
+        takes_trees = is_available(self._model) and rotary_boundary(self._model) is None
+        name = type(self._model).__name__
+        if self.attention == "flex_attention":
+            fault = "not all layers attend to all tokens"
+            if takes_trees:
+                ids = probe_ids(self._model, 2 * _FLEX_PROBE_TOKENS)
+                fault = self._fault(self._probe_tree, ids, self._plain(ids))
+            if not fault:
+                return "tree"
+            logger.warning("%s: flex_attention is not used (%s)", name, fault)
+            self.attention = "sdpa"
         ids = probe_ids(self._model, 2 * _PROBE_TOKENS)
         plain = self._plain(ids)
-        probes = {"tree": self._probe_tree, "cached": self._probe_cache}
-        candidates: list[Strategy] = ["tree", "cached"] if self._takes_trees() else ["cached"]
-        for strategy in candidates:
-            try:
-                rows = probes[strategy](ids)
-            except Exception as error:  # any error of a model's own cache: plain prefill still works
-                if is_out_of_memory(error):
-                    raise  # it says nothing about the model
-                logger.debug("%s prefixes do not work: %s", strategy, error)
-                continue
-            if all(is_close(row, plain, self._model.dtype) for row in rows):
-                return strategy
+        if takes_trees and not self._fault(self._probe_tree, ids, plain):
+            return "tree"
+        if not self._fault(self._probe_cache, ids, plain):
+            return "cached"
         if not is_close(self._plain(ids), plain, self._model.dtype):
-            name = type(self._model).__name__
             raise ModelLoadError(f"{name} gives other logits for the same tokens again; expected a deterministic model")
         return "plain"
+
+    def _fault(self, probe: Callable[[list[int]], list[torch.Tensor]], ids: list[int], plain: torch.Tensor) -> str:
+        """Return why a probe's rows cannot be trusted; nothing if they are those of a plain forward pass."""
+        try:
+            rows = probe(ids)
+        except Exception as error:  # any error of a model's own cache: plain prefill still works
+            if is_out_of_memory(error):
+                raise  # it says nothing about the model
+            fault = f"{type(error).__name__}: {error}".partition("\n")[0]
+            logger.debug("%s does not work: %s", probe.__name__, fault)
+            return fault
+        is_exact = all(is_close(row, plain, self._model.dtype) for row in rows)
+        return "" if is_exact else "its logits differ from a plain forward pass"
 
     def _plain(self, ids: list[int]) -> torch.Tensor:
         """Return the logits (V,) of a plain forward pass; raise ModelLoadError if the model has none."""
@@ -171,14 +197,14 @@ class SharedPrefill:
             return 1
         return max(1, _num_bytes(cache) // _PROBE_TOKENS)
 
-    def _takes_trees(self) -> bool:
-        return is_available(self._model) and rotary_boundary(self._model) is None
-
     def _probe_tree(self, ids: list[int]) -> list[torch.Tensor]:
         """Return the logits of one prompt beside another that shares its first half, in one pass and in two."""
-        prompts = [[*ids[:_PROBE_TOKENS], *ids[:_PROBE_TOKENS]], ids]
+        half = len(ids) // 2
+        prompts = [[*ids[:half], *ids[:half]], ids]
         trie = plan_prefixes(prompts, token_budget=sys.maxsize)
-        passes = [TreePrefill(self._model, pass_tokens=tokens) for tokens in (len(ids) * 2, _PROBE_TOKENS)]
+        passes = [
+            TreePrefill(self._model, pass_tokens=tokens, attention=self.attention) for tokens in (len(ids) * 2, half)
+        ]
         return [one.logits for prefill in passes for one in prefill.run(trie, prompts) if one.index == 1]
 
     def _probe_cache(self, ids: list[int]) -> list[torch.Tensor]:

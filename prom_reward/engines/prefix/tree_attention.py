@@ -18,6 +18,7 @@ from transformers.masking_utils import AttentionMaskInterface
 
 from prom_reward.engines.prefix.groups import RunGroup
 from prom_reward.engines.prefix.trie import SegmentRun
+from prom_reward.engines.prefix.visibility import Visible
 
 _NAME = "prom_reward_trie"
 
@@ -33,13 +34,17 @@ class TreeSequence:
     """One forward pass, with the states that it reads from earlier passes and writes for later ones."""
 
     runs: Sequence[SegmentRun]
-    """The runs of the sequence, in order; tokens after the last one only fill the pass up."""
+    """The runs of the sequence, in order."""
+    num_tokens: int
+    """Tokens of the pass; those after the last run only fill it up."""
     groups: Sequence[RunGroup] = field(repr=False)
-    """The runs in groups, on a CPU; empty on other devices, which take them one by one."""
+    """The runs in groups, on a CPU; empty on other devices, which take them one by one, and with `visible`."""
     kept: frozenset[int]
     """Segments of this pass whose states are written to `states`."""
     states: dict[tuple[int, int], KeyValues] = field(repr=False)
     """By layer and segment."""
+    visible: Visible | None = field(default=None, repr=False)
+    """What each token sees, for FlexAttention."""
 
 
 def keeps_all_states(model: Any) -> bool:
@@ -83,9 +88,7 @@ def _attend(
     **other: Any,
 ) -> tuple[torch.Tensor, None]:
     """Return attention (B, T, H, D) of queries (B, H, T, D) to keys (B, K, T, D), H a multiple of K."""
-    unknown = [name for name in ("softcap", "s_aux", "sliding_window", "position_bias") if other.get(name) is not None]
-    if unknown or tree is None:
-        raise NotImplementedError(f"got attention with {', '.join(unknown) or 'no trie'}; expected plain attention")
+    tree = the_tree(tree, other)
     own = {run.segment: (key[:, :, run.start : run.end], value[:, :, run.start : run.end]) for run in tree.runs}
     seen = {number: states for (layer, number), states in tree.states.items() if layer == module.layer_idx} | own
     output = torch.empty_like(query)
@@ -97,10 +100,24 @@ def _attend(
         for run in tree.runs:
             keys, values = joined([seen[segment] for segment in (*run.ancestors, run.segment)])
             output[:, :, run.start : run.end] = _lower_right(query[:, :, run.start : run.end], keys, values, scaling)
-    for segment in tree.kept:  # a copy: a view would hold the whole pass
-        keys, values = own[segment]
-        tree.states[module.layer_idx, segment] = keys.clone(), values.clone()
+    keep_states(tree, module.layer_idx, (key, value))
     return output.transpose(1, 2).contiguous(), None
+
+
+def the_tree(tree: TreeSequence | None, other: Mapping[str, Any]) -> TreeSequence:
+    """Return the trie; raise NotImplementedError if there is none, or if the model's attention is not plain."""
+    unknown = [name for name in ("softcap", "s_aux", "sliding_window", "position_bias") if other.get(name) is not None]
+    if unknown or tree is None:
+        raise NotImplementedError(f"got attention with {', '.join(unknown) or 'no trie'}; expected plain attention")
+    return tree
+
+
+def keep_states(tree: TreeSequence, layer: int, states: KeyValues) -> None:
+    """Write the states of a layer (1, K, T, D) that later passes read; copies, as views would hold the whole pass."""
+    for run in tree.runs:
+        if run.segment in tree.kept:
+            keys, values = (part[:, :, run.start : run.end].clone() for part in states)
+            tree.states[layer, run.segment] = keys, values
 
 
 def _attend_group(

@@ -8,17 +8,22 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from prom_reward.engines.model.hidden_states import caught_states
 from prom_reward.engines.model.memory import unless_out_of_memory
-from prom_reward.engines.prefix.groups import group_runs
-from prom_reward.engines.prefix.tree_attention import KeyValues, TreeSequence, joined, tree_attention
-from prom_reward.engines.prefix.trie import Trie
+from prom_reward.engines.prefix import flex_attention, tree_attention
+from prom_reward.engines.prefix.groups import RunGroup, group_runs
+from prom_reward.engines.prefix.tree_attention import KeyValues, TreeSequence, joined
+from prom_reward.engines.prefix.trie import SegmentRun, Trie
+from prom_reward.engines.prefix.visibility import Visible, visible
 
 logger = logging.getLogger(__name__)
+
+Attention = Literal["sdpa", "flex_attention"]
+"""How a pass attends, as transformers names it: by calls of torch's own kernels, or one compiled kernel a layer."""
 
 CPU_PASS_TOKENS = 2048
 """Enough for the full rate of a CPU's matrix products; more would only fall out of its caches."""
@@ -50,11 +55,13 @@ class TreePrefill:
         model: A causal LM in eval mode for which `tree_attention.is_available`.
         pass_tokens: Tokens of one forward pass; a longer segment has one of its own. None chooses by device. If
             memory runs out, the call continues with half of it.
+        attention: How a pass attends.
     """
 
-    def __init__(self, model: Any, *, pass_tokens: int | None = None) -> None:
+    def __init__(self, model: Any, *, pass_tokens: int | None = None, attention: Attention = "sdpa") -> None:
         self._model = model
         self._given_tokens = pass_tokens
+        self._attention = attention
 
     @property
     def pass_tokens(self) -> int:
@@ -84,9 +91,7 @@ class TreePrefill:
         while start < len(trie.segments):
             end = trie.pass_end(start, limit)
             kept = frozenset(number for number in range(start, end) if keeps_states or last[number] >= end)
-            runs = trie.runs(start, end)
-            groups = group_runs(trie, runs) if self._model.device.type == "cpu" else []
-            sequence = TreeSequence(runs=runs, groups=groups, kept=kept, states=dict(states))
+            sequence = self._sequence(trie, trie.runs(start, end), kept, dict(states))
             with caught_states(self._model, is_wanted=keeps_hidden) as caught:
                 logits = unless_out_of_memory(partial(self._forward, trie, prompts, sequence), self._model.device)
             if logits is None:  # `states` are as they were: the failed pass wrote into its own copy
@@ -102,15 +107,30 @@ class TreePrefill:
                 )
             start, states = end, {key: held for key, held in sequence.states.items() if last[key[1]] >= end}
 
+    def _sequence(
+        self, trie: Trie, runs: list[SegmentRun], kept: frozenset[int], states: dict[tuple[int, int], KeyValues]
+    ) -> TreeSequence:
+        """Return one pass, with what the chosen attention wants to know."""
+        device, num_tokens = self._model.device, runs[-1].end
+        if device.type == "cpu" and self._model.dtype in _FILLED_DTYPES:
+            num_tokens = filled(num_tokens)
+        groups: list[RunGroup] = []
+        seen: Visible | None = None
+        if self._attention == "flex_attention":
+            seen = visible(trie, runs, sorted({segment for _, segment in states}), num_tokens, device)
+        elif device.type == "cpu":
+            groups = group_runs(trie, runs)
+        return TreeSequence(runs=runs, num_tokens=num_tokens, groups=groups, visible=seen, kept=kept, states=states)
+
     def _forward(self, trie: Trie, prompts: Sequence[Sequence[int]], sequence: TreeSequence) -> torch.Tensor:
         """Return the raw logits (N, V) after every run that completes a prompt, in order."""
         ids, positions = trie.tokens(prompts, sequence.runs)
-        if self._model.device.type == "cpu" and self._model.dtype in _FILLED_DTYPES:
-            filling = filled(len(ids)) - len(ids)  # tokens that no run holds
-            ids, positions = ids + ids[-1:] * filling, positions + positions[-1:] * filling
+        filling = sequence.num_tokens - len(ids)  # tokens that no run holds
+        ids, positions = ids + ids[-1:] * filling, positions + positions[-1:] * filling
         ends = [run.end - 1 for run in sequence.runs if trie.segments[run.segment].ends]
         device = self._model.device
-        with tree_attention(self._model):
+        attention = flex_attention if self._attention == "flex_attention" else tree_attention
+        with attention.tree_attention(self._model):
             output = self._model(
                 input_ids=torch.tensor([ids], device=device),
                 position_ids=torch.tensor([positions], device=device),

@@ -6,6 +6,7 @@ A segment is a run of tokens that all prompts below it share. Segments stand in 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,11 @@ class Trie:
             if parent is not None:
                 last[parent] = max(last[parent], last[number])
         return last
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Return where each segment starts and where all that continues it ends, counted over all tokens in order."""
+        starts = [0, *accumulate(segment.num_tokens for segment in self.segments)]
+        return [(start, starts[last + 1]) for start, last in zip(starts, self.last_descendants(), strict=False)]
 
     def computed_tokens(self) -> Counter[int]:
         """Return the tokens to compute by prompt; a shared segment counts for the first prompt that has it."""

@@ -48,12 +48,15 @@ def test_the_key_of_the_machine_names_the_device_that_computes(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
     on_cpu = {"device": "cpu", "threads": torch.get_num_threads(), "decode_batch_size": None}
+    on_cpu["attn_implementation"] = "sdpa"
     for source in (ModelSource(model="x", device="cpu"), tiny_judge()):
         found = engine_of(source).machine
         assert found.pop("instructions")
         assert found == on_cpu
-    on_gpu = engine_of(ModelSource(model="x", device="cuda:1"), decode_batch_size=8).machine
-    assert on_gpu == {"device": "GPU 1", "decode_batch_size": 8}
+    on_gpu = engine_of(
+        ModelSource(model="x", device="cuda:1"), decode_batch_size=8, attn_implementation="flex_attention"
+    ).machine
+    assert on_gpu == {"device": "GPU 1", "decode_batch_size": 8, "attn_implementation": "flex_attention"}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

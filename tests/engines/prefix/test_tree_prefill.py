@@ -252,7 +252,7 @@ def test_the_last_layers_rows_are_chosen_on_whatever_device_it_lies():
     prompts = [[3, 4, 5], [3, 4, 5, 6, 7], [8]]
     trie = plan_prefixes(prompts, token_budget=UNLIMITED, min_shared_tokens=1)
     runs = [SegmentRun(segment=0, start=0, end=3, ancestors=()), SegmentRun(segment=1, start=3, end=5, ancestors=(0,))]
-    sequence = TreeSequence(runs=runs, groups=[], kept=frozenset(), states={})
+    sequence = TreeSequence(runs=runs, num_tokens=5, groups=[], kept=frozenset(), states={})
     assert TreePrefill(Spread())._forward(trie, prompts, sequence).flatten().tolist() == [2, 4]
 
 
