@@ -16,6 +16,7 @@ from prom_reward.engines.model.devices import device_settings, resolve_device, r
 from prom_reward.engines.model.identity import source_identity, states_identity
 from prom_reward.engines.model.loading import LoadedModel, load_model
 from prom_reward.engines.model.memory import reuse_freed_memory
+from prom_reward.engines.model.packed import pack_linears
 from prom_reward.engines.model.sessions import judging, judging_on
 from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.prefix.tree_prefill import Attention
@@ -101,6 +102,8 @@ class TransformersEngine(Engine):
     def _load(self) -> Batches:
         with torch.inference_mode(False):  # weights that are made in inference mode cannot be changed outside of it
             loaded = self._source if isinstance(self._source, LoadedModel) else load_model(self._source)
+            if loaded is not self._source and loaded.device.type == "cpu":  # a caller's own model stays as it is
+                pack_linears(loaded.model)
         self._home = loaded.device
         if loaded.device.type == "cpu":
             reuse_freed_memory()

@@ -14,6 +14,7 @@ import torch
 
 from prom_reward.engines.model.hidden_states import caught_states
 from prom_reward.engines.model.memory import unless_out_of_memory
+from prom_reward.engines.model.packed import filled
 from prom_reward.engines.prefix import flex_attention, tree_attention
 from prom_reward.engines.prefix.groups import RunGroup, group_runs
 from prom_reward.engines.prefix.tree_attention import KeyValues, TreeSequence, joined
@@ -29,7 +30,6 @@ CPU_PASS_TOKENS = 2048
 """Enough for the full rate of a CPU's matrix products; more would only fall out of its caches."""
 GPU_PASS_TOKENS = 16384
 """Enough to fill a GPU with any model that fits it."""
-_FILLED_DTYPES = (torch.bfloat16, torch.float16)  # for which oneDNN keeps over a MiB for every length of a product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +112,8 @@ class TreePrefill:
     ) -> TreeSequence:
         """Return one pass, with what the chosen attention wants to know."""
         device, num_tokens = self._model.device, runs[-1].end
-        if device.type == "cpu" and self._model.dtype in _FILLED_DTYPES:
-            num_tokens = filled(num_tokens)
+        if device.type == "cpu":
+            num_tokens = filled(num_tokens)  # oneDNN keeps megabytes for every length of a product
         groups: list[RunGroup] = []
         seen: Visible | None = None
         if self._attention == "flex_attention":
@@ -140,12 +140,6 @@ class TreePrefill:
             )
         logits: torch.Tensor = output.logits[0]
         return logits
-
-
-def filled(num_tokens: int) -> int:
-    """Return a length that is at most an eighth more; there are eight between a power of two and the next."""
-    step = 1 << max(0, num_tokens.bit_length() - 4)
-    return num_tokens + -num_tokens % step
 
 
 def _completed(trie: Trie, sequence: TreeSequence) -> Iterator[tuple[int, int, int]]:

@@ -134,6 +134,7 @@ def test_a_model_with_sliding_windows_says_that_it_is_not_used(caplog):
     assert "MistralForCausalLM: flex_attention is not used (not all layers attend to all tokens)" in caplog.messages
 
 
+@pytest.mark.filterwarnings("ignore")  # of the compiler
 @pytest.mark.full
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_the_compiled_kernel_gives_the_plain_logits(dtype):

@@ -8,10 +8,11 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from prom_reward.engines.model.forward import forward_last, is_close
+from prom_reward.engines.model.packed import filled
 from prom_reward.engines.prefix import groups, tree_prefill
 from prom_reward.engines.prefix.plan import plan_prefixes
 from prom_reward.engines.prefix.tree_attention import TreeSequence, _lower_right, is_available, keeps_all_states
-from prom_reward.engines.prefix.tree_prefill import CPU_PASS_TOKENS, GPU_PASS_TOKENS, TreePrefill, filled
+from prom_reward.engines.prefix.tree_prefill import CPU_PASS_TOKENS, GPU_PASS_TOKENS, TreePrefill
 from prom_reward.engines.prefix.trie import SegmentRun
 from tests.tiny_architectures import tiny_causal_lm
 from tests.tiny_models import tiny_model
@@ -92,8 +93,7 @@ def lengths_of(model, run):
 
 @pytest.mark.parametrize("architecture", TREES)
 @pytest.mark.parametrize("pass_tokens", [10, 33, UNLIMITED])
-def test_a_pass_that_is_filled_up_gives_the_plain_logits(architecture, pass_tokens, monkeypatch):
-    monkeypatch.setattr(tree_prefill, "_FILLED_DTYPES", (torch.float32,))
+def test_a_pass_that_is_filled_up_gives_the_plain_logits(architecture, pass_tokens):
     model, prompts = tiny_model(architecture, VOCABULARY), family()
     rows, lengths = lengths_of(model, lambda: computed_rows(TreePrefill(model, pass_tokens=pass_tokens), prompts))
     assert lengths == [filled(length) for length in lengths]
@@ -101,22 +101,17 @@ def test_a_pass_that_is_filled_up_gives_the_plain_logits(architecture, pass_toke
         torch.testing.assert_close(row, plain, atol=1e-4, rtol=1e-4)
 
 
-def test_in_half_precision_on_a_cpu_many_prompts_have_few_lengths_of_passes():
+def test_on_a_cpu_many_prompts_have_few_lengths_of_passes(monkeypatch):
     model = tiny_model("llama", VOCABULARY).bfloat16()
     prompts = [prompt for seed in range(9) for prompt in family(seed)]
     prefill = TreePrefill(model, pass_tokens=40)
     rows, lengths = lengths_of(model, lambda: computed_rows(prefill, prompts))
-    _, unfilled = lengths_of(MODEL, lambda: computed_rows(TreePrefill(MODEL, pass_tokens=40), prompts))
+    monkeypatch.setattr(tree_prefill, "filled", lambda num_tokens: num_tokens)
+    _, unfilled = lengths_of(model, lambda: computed_rows(prefill, prompts))
     assert len(lengths) == len(unfilled)
     assert len(set(lengths)) <= 8 < len(set(unfilled))
     for row, plain in zip(rows, plain_rows(model, prompts), strict=True):
         assert is_close(row, plain.float(), torch.bfloat16)
-
-
-@given(st.integers(1, 1 << 20))
-def test_a_length_is_filled_by_an_eighth_at_most(length):
-    assert length <= filled(length) <= length * 9 / 8
-    assert filled(filled(length)) == filled(length)
 
 
 def test_there_are_eight_lengths_between_a_power_of_two_and_the_next():
