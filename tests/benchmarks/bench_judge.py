@@ -140,7 +140,7 @@ def measure(
             "contender": name,
             "s_per_item": {"min": min(times), "median": statistics.median(times), "max": max(times)},
             "of_plain": statistics.median(mine / its for mine, its in zip(times, base, strict=True)),
-            "computed_tokens": computed if name == "engine" else None if vllm and name in vllm.can else total,
+            "computed_tokens": computed if name in ("engine", "flex") else None if vllm and name in vllm.can else total,
             "total_tokens": total,
             "operations": operations,
             "tokens_per_s": total / len(prompts) / statistics.median(times),

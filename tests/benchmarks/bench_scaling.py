@@ -51,7 +51,9 @@ def main() -> None:
     judge = load_judge("smollm2-135m-untuned", mode="score", layout=options.layout, device="cpu", dtype=options.dtype)
     everything = requests(max(sizes))
     model = judge.engine.loaded.model
-    weights = sum(one.numel() * one.element_size() for one in model.parameters())
+    packed_again = "lm_head" if model.config.tie_word_embeddings else None  # the embedding's weights
+    own = [one for name, one in model.named_parameters() if name.partition(".")[0] != packed_again]
+    weights = sum(one.numel() * one.element_size() for one in own)
     if options.layers:
         model.model.layers, model.config.num_hidden_layers = model.model.layers[: options.layers], options.layers
     reset_peak(cpu)

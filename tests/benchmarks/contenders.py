@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -12,6 +13,8 @@ from workloads import FEEDBACK_TOKENS
 from prom_reward import PrometheusJudge
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.decoding import Decoding, decode
+from prom_reward.engines.model.loading import load_model
+from prom_reward.engines.model.source import ModelSource
 from prom_reward.engines.prefix.prefill import SharedPrefill
 from prom_reward.types import JudgePrompt
 
@@ -51,15 +54,22 @@ class VLLM:
 
 def contenders(judge: PrometheusJudge, prompts: list[JudgePrompt], *, writes_feedback: bool) -> Contenders:
     """Return the engine and what transformers offers; in feedback mode of a fixed length for all."""
-    batches = judge.engine.batches
+    batches, plain = judge.engine.batches, _plain_model(judge)
     contexts = [batches.tokens.context_ids(prompt) for prompt in prompts]
     if writes_feedback:
-        return _feedback_contenders(batches, contexts)
-    return {"engine": lambda: judge.engine.generate(prompts, judge.sampling), **_score_contenders(batches, contexts)}
+        return _feedback_contenders(batches, plain, contexts)
+    engine = {"engine": lambda: judge.engine.generate(prompts, judge.sampling)}
+    return engine | _score_contenders(batches, plain, contexts)
 
 
-def _score_contenders(batches, contexts: list[list[int]]) -> Contenders:
-    model = batches.loaded.model
+@cache
+def _plain_model(judge: PrometheusJudge):
+    """Return the judge's model as transformers loads it: the engine packs the layers of its own on a CPU."""
+    source = judge.engine.source
+    return load_model(source).model if isinstance(source, ModelSource) else source.model
+
+
+def _score_contenders(batches, model, contexts: list[list[int]]) -> Contenders:
 
     def one_by_one():
         for ids in contexts:
@@ -70,7 +80,7 @@ def _score_contenders(batches, contexts: list[list[int]]) -> Contenders:
             positions = (batch["attention_mask"].cumsum(-1) - 1).clamp_min(0)
             model(**batch, position_ids=positions, use_cache=False, logits_to_keep=1)
 
-    prefill = SharedPrefill(model, attention="flex_attention")  # compiled at its first use
+    prefill = SharedPrefill(batches.loaded.model, attention="flex_attention")  # compiled at its first use
 
     def flex():
         list(prefill.run(contexts))
@@ -80,8 +90,8 @@ def _score_contenders(batches, contexts: list[list[int]]) -> Contenders:
     return {"one_by_one": one_by_one, "padded_16": padded_16, "flex": flex}
 
 
-def _feedback_contenders(batches, contexts: list[list[int]]) -> Contenders:
-    model, pad = batches.loaded.model, batches.loaded.tokenizer.pad_token_id
+def _feedback_contenders(batches, model, contexts: list[list[int]]) -> Contenders:
+    pad = batches.loaded.tokenizer.pad_token_id
 
     def engine():
         for start in range(0, len(contexts), BATCH_SIZE):
@@ -94,7 +104,7 @@ def _feedback_contenders(batches, contexts: list[list[int]]) -> Contenders:
                 )
                 for ids in contexts[start : start + BATCH_SIZE]
             ]
-            decode(model, batch, GREEDY, frozenset(), batches.prefill)
+            decode(batches.loaded.model, batch, GREEDY, frozenset(), batches.prefill)
 
     def generate():
         for batch in _padded_batches(batches, contexts):

@@ -79,6 +79,9 @@ def pack_linears(model: Any) -> None:
         logger.info("%s: its layers are not packed, as its logits would differ", type(model).__name__)
         for parent, name, layer in packed:
             setattr(parent, name, layer.unpacked())
+    for parameter in model.parameters():
+        if parameter.layout == torch.strided:  # as views of the weights' file they would keep all of it in memory
+            parameter.data = parameter.data.clone()
 
 
 def _linears(model: Any) -> Iterator[tuple[torch.nn.Module, str, torch.nn.Linear]]:
