@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from prom_reward.errors import InputError, RowError
 from prom_reward.files import MAX_TABLE_BYTES, is_too_deep, opened, read_text, unique_keys
 
+_NOT_UTF8 = "not UTF-8 text: save the file as UTF-8"
 _MAX_LINE_BYTES = 64 << 20  # one row; what is longer is no row but a file without line ends
 
 
@@ -148,14 +149,21 @@ def _lines(file: BinaryIO) -> Iterator[bytes | None]:
 
 def _json_row(line: bytes, place: str) -> Row | BrokenRow:
     try:
-        values = json.loads(line.decode("utf-8-sig"), object_pairs_hook=unique_keys)
+        values = json.loads(line.decode("utf-8-sig").rstrip("\r\n"), object_pairs_hook=unique_keys)
     except UnicodeDecodeError:
-        return BrokenRow(place, "not UTF-8 text")
+        return BrokenRow(place, _NOT_UTF8)
     except RecursionError:
         return BrokenRow(place, "not valid JSON (nested too deeply)")
     except ValueError as error:  # also an integer of too many digits
-        return BrokenRow(place, f"not valid JSON ({getattr(error, 'msg', error)})")
+        return BrokenRow(place, f"not valid JSON ({_reason(error)})")
     return _row(values, place)
+
+
+def _reason(error: ValueError) -> str:
+    """Return what is wrong with a line, and where in it."""
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    return f"{error.msg.removesuffix(' at')} at column {error.pos + 1}"
 
 
 def _row(values: Any, place: str) -> Row | BrokenRow:
@@ -234,7 +242,8 @@ def _from_csv(path: Path) -> RowIterator:
                 else:
                     yield Row(place, {key: value or _empty_cell(key) for key, value in values.items()})
     except (UnicodeDecodeError, csv.Error) as error:  # the next row's beginning is not known any more
-        problem = f"not valid UTF-8 CSV ({error}), and nothing after it can be read"
+        reason = _NOT_UTF8 if isinstance(error, UnicodeDecodeError) else f"not valid CSV ({error})"
+        problem = f"{reason}, and nothing after it can be read"
         yield BrokenRow(f"line {line + 1}", problem, is_unfinished="unexpected end of data" in str(error))
 
 

@@ -9,7 +9,8 @@ Python that has it, vLLM called directly, this project's engine on it, and the p
 for all: read the ratios, not the seconds. `roofline` is the arithmetic of the unique tokens at the best matrix product
 rate that was measured in the same run (`roofline.py`), over the time. `peak_bytes` is the memory of the process.
 
-`--contenders engine,flex` times one kernel a layer (FlexAttention) beside it, which takes a minute to compile.
+`--contenders engine,flex,unpacked` times two more: one kernel a layer (FlexAttention), which takes a minute to compile,
+and the engine without packed layers.
 `--compare OLD.json` sets every row beside that of an earlier run of the same machine, judge and workload.
 `--profile` prints where the time of the engine's pass goes, in a run of its own that is not timed.
 `--random-weights prometheus-7b-v2.0` takes that architecture at its full size with random weights.
@@ -28,7 +29,7 @@ from pathlib import Path
 
 import torch
 from comparison import Earlier
-from contenders import ON_VLLM, VLLM, contenders
+from contenders import IF_NAMED, ON_VLLM, VLLM, contenders
 from profiles import time_by_kind
 from roofline import arithmetic, gemm_rate
 from workloads import FEEDBACK_TOKENS, Workload, texts, workload
@@ -109,11 +110,11 @@ def measure(
         on_vllm = [name for name in vllm.can if work.writes_feedback or name != "prometheus_eval"]
         todo |= {name: partial(vllm.ask, {"run": name, **job}) for name in on_vllm}
     plain = "generate" if work.writes_feedback else "one_by_one"
-    chosen = only | {plain} if only else todo.keys() - {"flex"}
+    chosen = only | {plain} if only else todo.keys() - {*IF_NAMED}
     todo = {name: run for name, run in todo.items() if name in chosen}
     computed = sum(one.num_computed_tokens for one in batches.prefill.run(contexts))  # warms up, too
-    if "flex" in todo:
-        todo["flex"]()  # compiles its kernel
+    for name in todo.keys() & {*IF_NAMED}:
+        todo[name]()  # probes the model or compiles a kernel
     seconds: dict[str, list[float]] = {name: [] for name in todo}
     peaks = dict.fromkeys(todo, 0)
     rates: list[float] = []
@@ -140,7 +141,11 @@ def measure(
             "contender": name,
             "s_per_item": {"min": min(times), "median": statistics.median(times), "max": max(times)},
             "of_plain": statistics.median(mine / its for mine, its in zip(times, base, strict=True)),
-            "computed_tokens": computed if name in ("engine", "flex") else None if vllm and name in vllm.can else total,
+            "computed_tokens": computed
+            if name in ("engine", *IF_NAMED)
+            else None
+            if vllm and name in vllm.can
+            else total,
             "total_tokens": total,
             "operations": operations,
             "tokens_per_s": total / len(prompts) / statistics.median(times),

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -20,6 +20,8 @@ from prom_reward.types import JudgePrompt
 
 GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1, max_new_tokens=FEEDBACK_TOKENS)
 BATCH_SIZE = 16
+IF_NAMED = ("flex", "unpacked")
+"""Contenders that run only if they are named: one kernel a layer, and the engine without packed layers."""
 ON_VLLM = ("vllm", "vllm_engine", "prometheus_eval")
 
 Contenders = dict[str, Callable[[], object]]
@@ -70,7 +72,6 @@ def _plain_model(judge: PrometheusJudge):
 
 
 def _score_contenders(batches, model, contexts: list[list[int]]) -> Contenders:
-
     def one_by_one():
         for ids in contexts:
             model(torch.tensor([ids], device=model.device), use_cache=False, logits_to_keep=1)
@@ -80,6 +81,7 @@ def _score_contenders(batches, model, contexts: list[list[int]]) -> Contenders:
             positions = (batch["attention_mask"].cumsum(-1) - 1).clamp_min(0)
             model(**batch, position_ids=positions, use_cache=False, logits_to_keep=1)
 
+    shared = SharedPrefill(model)
     prefill = SharedPrefill(batches.loaded.model, attention="flex_attention")  # compiled at its first use
 
     def flex():
@@ -87,13 +89,14 @@ def _score_contenders(batches, model, contexts: list[list[int]]) -> Contenders:
         if prefill.attention != "flex_attention":
             raise SystemExit("flex_attention is not used here; the warning above says why")
 
-    return {"one_by_one": one_by_one, "padded_16": padded_16, "flex": flex}
+    unpacked = lambda: list(shared.run(contexts))  # noqa: E731
+    return {"one_by_one": one_by_one, "padded_16": padded_16, "flex": flex, "unpacked": unpacked}
 
 
 def _feedback_contenders(batches, model, contexts: list[list[int]]) -> Contenders:
     pad = batches.loaded.tokenizer.pad_token_id
 
-    def engine():
+    def write(writer, prefill):
         for start in range(0, len(contexts), BATCH_SIZE):
             batch = [
                 Decoding(
@@ -104,14 +107,18 @@ def _feedback_contenders(batches, model, contexts: list[list[int]]) -> Contender
                 )
                 for ids in contexts[start : start + BATCH_SIZE]
             ]
-            decode(batches.loaded.model, batch, GREEDY, frozenset(), batches.prefill)
+            decode(writer, batch, GREEDY, frozenset(), prefill)
 
     def generate():
         for batch in _padded_batches(batches, contexts):
             size = {"min_new_tokens": FEEDBACK_TOKENS, "max_new_tokens": FEEDBACK_TOKENS}
             model.generate(**batch, **size, do_sample=False, pad_token_id=pad)
 
-    return {"engine": engine, "generate": generate}
+    return {
+        "engine": partial(write, batches.loaded.model, batches.prefill),
+        "generate": generate,
+        "unpacked": partial(write, model, SharedPrefill(model)),
+    }
 
 
 def _padded_batches(batches, contexts: list[list[int]]):

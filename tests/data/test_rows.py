@@ -144,7 +144,7 @@ def test_json_lines_may_end_in_json(tmp_path):
     (tmp_path / "rows.json").write_text('\n{"a": 1}\n[2\n{"a": 3}\n')
     assert list(read_rows(tmp_path / "rows.json")) == [
         Row("line 2", {"a": 1}),
-        BrokenRow("line 3", "not valid JSON (Expecting ',' delimiter)"),
+        BrokenRow("line 3", "not valid JSON (Expecting ',' delimiter at column 3)"),
         Row("line 4", {"a": 3}),
     ]
 
@@ -159,9 +159,9 @@ def test_a_broken_line_is_named_and_the_others_are_read(tmp_path):
     rows = jsonl(tmp_path, b'{"a": 1}\n{"a": 2,\n\n   \n{"a": 3}\n{"a": 4} {"a": 5}\n')
     assert rows == [
         Row("line 1", {"a": 1}),
-        BrokenRow("line 2", "not valid JSON (Expecting property name enclosed in double quotes)"),
+        BrokenRow("line 2", "not valid JSON (Expecting property name enclosed in double quotes at column 9)"),
         Row("line 5", {"a": 3}),
-        BrokenRow("line 6", "not valid JSON (Extra data)"),
+        BrokenRow("line 6", "not valid JSON (Extra data at column 10)"),
     ]
 
 
@@ -171,8 +171,10 @@ def test_a_broken_line_is_named_and_the_others_are_read(tmp_path):
         (b"[1, 2]", f"got list, {NO_ROW}"),
         (b'"text"', f"got str, {NO_ROW}"),
         (b"null", f"got NoneType, {NO_ROW}"),
-        (b'{"a": "\xff"}', "not UTF-8 text"),
-        ('{"a": 1}'.encode("utf-16"), "not UTF-8 text"),
+        (b'{"a": "\xff"}', "not UTF-8 text: save the file as UTF-8"),
+        ('{"a": 1}'.encode("utf-16"), "not UTF-8 text: save the file as UTF-8"),
+        (b'{"a": 1, x}', "not valid JSON (Expecting property name enclosed in double quotes at column 10)"),
+        (b'{"a": "\x01"}', "not valid JSON (Invalid control character at column 8)"),
         (b"[" * 100_000, "not valid JSON (nested too deeply)"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not valid JSON (nested too deeply)"),
     ],
@@ -321,8 +323,15 @@ def test_a_folder_of_splits_names_one_to_give(tmp_path):
 def test_a_broken_csv_is_read_up_to_the_break(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_bytes(b'a\n1\n"x"y\n2\n')
-    problem = "not valid UTF-8 CSV (',' expected after '\"'), and nothing after it can be read"
+    problem = "not valid CSV (',' expected after '\"'), and nothing after it can be read"
     assert list(read_rows(path)) == [Row("line 2", {"a": "1"}), BrokenRow("line 3", problem)]
+
+
+def test_a_csv_in_another_encoding_is_read_up_to_its_first_other_letter(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes("a\n1\ncafé\n".encode("latin-1"))
+    *_, last = read_rows(path)
+    assert last.problem == "not UTF-8 text: save the file as UTF-8, and nothing after it can be read"
 
 
 def test_data_that_must_be_whole_names_its_first_broken_row(tmp_path):

@@ -68,7 +68,10 @@ def test_broken_rows_are_named_and_the_others_labeled(labeled):
     assert [one["place"] for one in problems] == [f"line {number}" for number in (2, 3, 4, 5, 6, 8)]
     said = [one["problem"] for one in problems]
     assert said[0].startswith("not valid JSON (")
-    assert said[1:3] == ["not UTF-8 text", "a pair without 'chosen'; expected a response beside 'rejected'"]
+    assert said[1:3] == [
+        "not UTF-8 text: save the file as UTF-8",
+        "a pair without 'chosen'; expected a response beside 'rejected'",
+    ]
     assert (found.num_rows, found.num_labeled, found.num_problems) == (9, 3, 6)
 
 

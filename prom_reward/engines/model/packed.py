@@ -5,7 +5,6 @@ call. Packing changes no weight, only the order of additions.
 """
 
 import logging
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -70,9 +69,9 @@ def pack_linears(model: Any) -> None:
         before = _logits(model) if _can_pack(model.dtype) else None
         if before is None:
             return
-        for parent, name, linear in _linears(model):
-            layer = PackedLinear(linear)
-            setattr(parent, name, layer)  # one at a time: the weights are never held twice
+        for parent, name in _places(model):
+            layer = PackedLinear(getattr(parent, name))
+            setattr(parent, name, layer)  # one at a time: only one layer's weights are held twice
             packed.append((parent, name, layer))
         after = _logits(model)
     if after is None or not is_close(after, before, model.dtype):
@@ -84,12 +83,14 @@ def pack_linears(model: Any) -> None:
             parameter.data = parameter.data.clone()
 
 
-def _linears(model: Any) -> Iterator[tuple[torch.nn.Module, str, torch.nn.Linear]]:
-    """Yield the layers that can be packed, with their parents and names."""
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is torch.nn.Linear and child.weight.device.type == "cpu" and child.weight.dtype in _DTYPES:
-                yield parent, name, child
+def _places(model: Any) -> list[tuple[torch.nn.Module, str]]:
+    """Return the parents of the layers that can be packed, with the layers' names."""
+    return [
+        (parent, name)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if type(child) is torch.nn.Linear and child.weight.device.type == "cpu" and child.weight.dtype in _DTYPES
+    ]
 
 
 @cache

@@ -24,7 +24,7 @@ def test_a_broken_line_is_named_and_the_rest_is_graded(run, tiny, rows_file, tmp
         f"no response; got the columns instruction, expected one of {', '.join(COLUMN_NAMES['response'])}, or messages "
         "with the answer last; a policy's responses to prompts are to be generated first"
     )
-    line_2 = "not valid JSON (Expecting property name enclosed in double quotes)"
+    line_2 = "not valid JSON (Expecting property name enclosed in double quotes at column 21)"
     assert shown.status == 1
     assert [row["id"] for row in read(out)] == ["a", "c"]
     assert f"line 2: {line_2}; left out\n" in shown.err
@@ -38,7 +38,8 @@ def test_a_broken_line_is_named_and_the_rest_is_graded(run, tiny, rows_file, tmp
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        (["{", "[]"], "the first problem, line 1: not valid JSON (Expecting property name enclosed in double quotes)"),
+        (["{", "[]"], "the first problem, line 1: not valid JSON (Expecting property name enclosed in double quotes"
+         " at column 2)"),
         ([], "it has no rows"),
         ([{"response": "x"}], "the first problem, line 1: no instruction; got the columns response, expected one of "
          + ", ".join(COLUMN_NAMES["prompt"])),

@@ -1,5 +1,6 @@
 import copy
 import logging
+from weakref import WeakSet
 
 import pytest
 import torch
@@ -127,3 +128,19 @@ def test_a_judge_packs_what_it_loads_and_nothing_that_it_is_given(tiny_folder):
     assert layers_of(given_one.model) == {torch.nn.Linear}
     judge.engine._batches.loaded.model.lm_head = judge.engine.loaded.model.lm_head.unpacked()
     assert judge.grade([request])[0].score_probs == pytest.approx(first.score_probs, abs=1e-5)
+
+
+def test_while_it_packs_only_one_layers_weights_are_held_twice(monkeypatch):
+    model = tiny_model("llama", VOCABULARY)
+    alive = WeakSet(module for module in model.modules() if type(module) is torch.nn.Linear)
+    left, pack = [], PackedLinear.__init__
+
+    def packs(self, linear):
+        left.append(len(alive))
+        pack(self, linear)
+
+    monkeypatch.setattr(PackedLinear, "__init__", packs)
+    packed._can_pack(torch.float32)
+    left.clear()
+    pack_linears(model)
+    assert left == list(range(len(left), 0, -1))
