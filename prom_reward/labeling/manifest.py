@@ -92,6 +92,8 @@ class Manifest:
         if not accepts_changes or not is_acceptable:
             was, now = _first_difference(old[changed[0]], new[changed[0]])
             hint = ", or --accept-changes" if is_acceptable else ""
+            if changed[0] == "machine" and old["machine"].get("threads") != new["machine"].get("threads"):
+                hint = f" (--processes divides the threads){hint}"
             raise InputError(
                 f"{path.parent}: was labeled with {changed[0]} {was}, got {now}; expected the same, so that all labels "
                 f"are alike: give the old options{hint}, or another --out"

@@ -112,7 +112,11 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
     about = manifest.about
     data = ReportData(title=str(about.get("input", folder.name)))
     parts: set[str] = set()
+    names: set[str] = set()
+    num_rows = num_without = 0
     for row in read_labels(folder):
+        num_rows, num_without = num_rows + 1, num_without + (group is not None and group not in row.values)
+        names |= row.values.keys()
         name = _part(row.values, group)
         parts.add(name)
         try:
@@ -124,6 +128,10 @@ def _of_labels(folder: Path, group: str | None, selection: Selection) -> ReportD
                 f"{folder / 'labels.jsonl'}: holds a row that is no label ({type(error).__name__}: {error}); run "
                 "`prom-reward label` again"
             ) from error
+    if num_rows and num_without == num_rows:
+        raise InputError(f"no column {group!r}; got {', '.join(sorted(names))}")
+    if num_without:
+        data.missing.append(f"the column {group!r} in {number_of(num_without, 'row')}: they are in no group")
     data.facts = {
         "judge": str(about.get("judge", "")),
         "method": manifest.method,
@@ -209,8 +217,6 @@ def _rubrics_and_date(data: ReportData, path: Path) -> dict[str, str]:
 
 
 def _part(values: Mapping[str, Any], column: str | None) -> str:
-    if column is not None and column not in values:
-        raise InputError(f"no column {column!r}; got {', '.join(sorted(values))}")
     names = (column,) if column is not None else GROUP_COLUMNS
     kinds = str | int if column is None else str | int | float
     value = next((values[name] for name in names if isinstance(values.get(name), kinds)), "")

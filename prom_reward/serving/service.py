@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 _ResultT = TypeVar("_ResultT")
 
 _MAX_RANKERS = 64  # groups that are compared at once; their threads only wait
+_MAX_KNOWN_FIELDS = 1000  # a client may make up names without end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,7 @@ class JudgeService:
         self.rule = rule
         self.batcher = Batcher(judge, limits, on_batch=self._judged)
         self.metrics = ServiceMetrics(self.batcher)
+        self._known_fields: set[str] = set()
         self.history = History()
         """The last minutes, for the live page."""
         self._watches = [Watch(observer) for observer in observers]
@@ -225,7 +227,24 @@ class JudgeService:
         names = {name: None for rollout in rollouts for name in rollout.columns}
         columns = {name: [rollout.columns.get(name) for rollout in rollouts] for name in names}
         prompts, completions = [one.prompt for one in rollouts], [one.completion for one in rollouts]
-        return self.rows.requests(prompts, completions, columns, guard=self.judge.guard)
+        requests = self.rows.requests(prompts, completions, columns, guard=self.judge.guard)
+        for rollout in rollouts:
+            self._warn_of_unread(rollout)
+        return requests
+
+    def _warn_of_unread(self, rollout: Rollout) -> None:
+        """Warn, once for each name, of fields whose meaning is known and that the judge does not see."""
+        given = {name: [value] for name, value in rollout.columns.items() if value is not None}
+        new = given.keys() - self._known_fields
+        if not new or len(self._known_fields) > _MAX_KNOWN_FIELDS:
+            return
+        self._known_fields |= new
+        if unread := [name for name in self.rows.unread([rollout.prompt], given) if name in new]:
+            logger.warning(
+                "the judge does not see the fields %s of the rows; send a reference as reference_answer and a rubric "
+                "as rubric if it should",
+                ", ".join(unread),
+            )
 
     def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer], seconds: float) -> None:
         """Count, show and log a batch. Runs in a thread of the judge's; a failure ends no request."""

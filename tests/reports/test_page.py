@@ -209,6 +209,13 @@ def test_a_column_of_ids_is_no_group(folder_of):
     assert len(agreement_rows(load_report(folder_of(rows), group="id").pairs)) == 51
 
 
+def test_rows_without_the_column_of_groups_are_in_no_group_and_the_page_says_so(folder_of):
+    rows = [{**row, "topic": f"t{at % 2}"} if at else row for at, row in enumerate(pairs(5))]
+    data = load_report(folder_of(rows), group="topic")
+    assert [(row.group, row.num_pairs) for row in agreement_rows(data.pairs)][-2:] == [("t0", 2), ("t1", 2)]
+    assert data.missing == ["the column 'topic' in 1 row: they are in no group"]
+
+
 def test_a_group_that_is_no_column(folder_of):
     with pytest.raises(InputError, match=r"^no column 'topic'; got agreement, chosen, "):
         load_report(folder_of(pairs(2)), group="topic")

@@ -42,6 +42,34 @@ def test_a_log_that_cannot_be_written_ends_no_request(tmp_path, caplog):
     assert "cannot write the judgment log" in caplog.text
 
 
+def test_a_field_of_known_meaning_that_stays_unread_is_a_warning_once(caplog):
+    rows = [
+        {"prompt": "Hi", "completion": "s5", "groundTruth": None, "reference_answer": "Hello."},
+        {"prompt": "Hi", "completion": "s5", "groundTruth": "Hello.", "source": "x"},
+        {"prompt": "Hi", "completion": "s5", "groundTruth": "Hello.", "context": "At night."},
+    ]
+    with client_of() as client:
+        for _ in range(2):
+            assert client.post("/v1/reward", json={"rows": rows}).status_code == 200
+        label = json.dumps({"rubric": "honesty", "correctAnswer": "Hello."})
+        body = {"query": ["His5"], "prompts": ["Hi"], "labels": [label]}
+        assert client.post("/get_reward", json=body).status_code == 200
+    advice = "send a reference as reference_answer and a rubric as rubric if it should"
+    assert caplog.messages == [
+        f"the judge does not see the fields {name} of the rows; {advice}"
+        for name in ("groundTruth", "context", "correctAnswer")
+    ]
+
+
+def test_fields_are_named_up_to_a_limit(caplog, monkeypatch):
+    monkeypatch.setattr("prom_reward.serving.service._MAX_KNOWN_FIELDS", 3)
+    with client_of() as client:
+        for at in range(9):
+            row = {"prompt": "Hi", "completion": "s5", f"x{at}": "y", "Ground Truth" + " " * at: "Hello."}
+            client.post("/v1/reward", json={"rows": [row]})
+    assert len(caplog.messages) == 2
+
+
 def test_other_rubrics_hold_from_the_next_request_on():
     with client_of(read_rubrics=lambda: parse_rubrics("honesty")) as client:
         service = client.service
