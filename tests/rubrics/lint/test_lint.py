@@ -27,4 +27,5 @@ def test_rubrics_that_get_in_each_others_way_are_named():
     assert rules(one, {**same, "criteria": "Is it true?"}) == ["same_name"]
     assert rules(one, light) == ["duplicate"]
     assert not rules({"rubric": ["Cites a source."], "name": "a"}, {"rubric": ["Does not cite a source."], "name": "b"})
-    assert rules(one, {"rubric": {**light, "criteria": "Is it true?"}, "weight": 0.001}) == ["small_weight"]
+    weighted = [(one, 1), ({**light, "criteria": "Is it true?"}, 0.001)]
+    assert rules(*({"rubric": rubric, "weight": weight} for rubric, weight in weighted)) == ["small_weight"]
