@@ -1,6 +1,7 @@
 """Trains a LoRA adapter on packs, and writes it with a stamp of how it was trained."""
 
 import dataclasses
+import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -14,11 +15,14 @@ from prom_reward.engines.model.adapters import attach_adapter
 from prom_reward.engines.model.loading import LoadedModel
 from prom_reward.engines.model.source import ADAPTER_WEIGHTS
 from prom_reward.errors import ConfigError
+from prom_reward.files import read_text
 from prom_reward.training.arguments import AdapterRun, first_line, identifying_arguments, lora_config, trainer_arguments
 from prom_reward.training.checkpoints import claim_checkpoints, examples_digest, finished_checkpoint
 from prom_reward.training.examples import TrainingExample
 from prom_reward.training.packing import pack_examples
 from prom_reward.training.plan import PACK_TOKENS, StepPlan
+
+_NAME_LISTS = ("target_modules", "exclude_modules", "modules_to_save")
 
 
 def train_adapter(
@@ -125,14 +129,22 @@ def _recipe(
 
 
 def save_adapter(model: Any, out: Path, stamp: Mapping[str, Any]) -> None:
-    """Write the adapter in bf16 safetensors, and its stamp."""
+    """Write the adapter in bf16 safetensors, and its stamp; the same adapter gives the same bytes in every process."""
     from safetensors.torch import load_file, save_file
 
     model.save_pretrained(str(out))
+    _sort_names(out / "adapter_config.json")
     path = out / ADAPTER_WEIGHTS
     tensors = {name: value.to(torch.bfloat16).contiguous() for name, value in load_file(path).items()}
     save_file(tensors, path, metadata={"format": "pt"})
     write_stamp(out, stamp)
+
+
+def _sort_names(path: Path) -> None:
+    """Sort the lists of layers' names in an adapter's config: peft keeps them as sets, in an order of each process."""
+    config = json.loads(read_text(path))
+    names = {key: sorted(config[key]) for key in _NAME_LISTS if isinstance(config.get(key), list)}
+    path.write_text(json.dumps({**config, **names}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _frozen_below(model: Any, num_layers: int) -> Any:
