@@ -3,6 +3,8 @@
 There is no dense mask. On a CPU a run attends to its own keys (causal) and to its ancestors' keys (all of them) in
 separate calls, whose results are merged by their log-sum-exp, as in FlashAttention-2 (Dao 2023, section 2.3). Runs with
 the same ancestors, such as the responses of a group, share such a call (`groups.py`).
+
+A GPU takes one call a run, or with `TreeSequence.visible` one FlexAttention kernel for all of them, as a CPU may, too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +18,7 @@ from transformers import AttentionInterface, DynamicCache
 from transformers.cache_utils import DynamicLayer
 from transformers.masking_utils import AttentionMaskInterface
 
+from prom_reward.engines.prefix import flex_attention
 from prom_reward.engines.prefix.groups import RunGroup
 from prom_reward.engines.prefix.trie import SegmentRun
 from prom_reward.engines.prefix.visibility import Visible
@@ -88,36 +91,40 @@ def _attend(
     **other: Any,
 ) -> tuple[torch.Tensor, None]:
     """Return attention (B, T, H, D) of queries (B, H, T, D) to keys (B, K, T, D), H a multiple of K."""
-    tree = the_tree(tree, other)
+    unknown = [name for name in ("softcap", "s_aux", "sliding_window", "position_bias") if other.get(name) is not None]
+    if unknown or tree is None:
+        raise NotImplementedError(f"got attention with {', '.join(unknown) or 'no trie'}; expected plain attention")
     own = {run.segment: (key[:, :, run.start : run.end], value[:, :, run.start : run.end]) for run in tree.runs}
     seen = {number: states for (layer, number), states in tree.states.items() if layer == module.layer_idx} | own
+    if tree.visible is not None:
+        keys, values = joined([*(seen[segment] for segment in tree.visible.earlier), (key, value)])
+        output = flex_attention.attend(query, keys, values, tree.visible.mask, scaling)
+    else:
+        output = _attend_runs(query, (key, value), seen, tree, scaling)
+    for segment in tree.kept:  # a copy: a view would hold the whole pass
+        keys, values = own[segment]
+        tree.states[module.layer_idx, segment] = keys.clone(), values.clone()
+    return output.transpose(1, 2).contiguous(), None
+
+
+def _attend_runs(
+    query: torch.Tensor,
+    states: KeyValues,
+    seen: Mapping[int, KeyValues],
+    tree: TreeSequence,
+    scaling: float | None,
+) -> torch.Tensor:
+    """Return the attention (B, H, T, D) of all runs, in calls of torch's own kernels; arguments as `_attend_group`."""
     output = torch.empty_like(query)
     output[:, :, tree.runs[-1].end :] = 0
     if query.device.type == "cpu":
         for group in tree.groups:
-            output[:, :, group.start : group.end] = _attend_group(query, (key, value), seen, group, scaling)
-    else:
-        for run in tree.runs:
-            keys, values = joined([seen[segment] for segment in (*run.ancestors, run.segment)])
-            output[:, :, run.start : run.end] = _lower_right(query[:, :, run.start : run.end], keys, values, scaling)
-    keep_states(tree, module.layer_idx, (key, value))
-    return output.transpose(1, 2).contiguous(), None
-
-
-def the_tree(tree: TreeSequence | None, other: Mapping[str, Any]) -> TreeSequence:
-    """Return the trie; raise NotImplementedError if there is none, or if the model's attention is not plain."""
-    unknown = [name for name in ("softcap", "s_aux", "sliding_window", "position_bias") if other.get(name) is not None]
-    if unknown or tree is None:
-        raise NotImplementedError(f"got attention with {', '.join(unknown) or 'no trie'}; expected plain attention")
-    return tree
-
-
-def keep_states(tree: TreeSequence, layer: int, states: KeyValues) -> None:
-    """Write the states of a layer (1, K, T, D) that later passes read; copies, as views would hold the whole pass."""
+            output[:, :, group.start : group.end] = _attend_group(query, states, seen, group, scaling)
+        return output
     for run in tree.runs:
-        if run.segment in tree.kept:
-            keys, values = (part[:, :, run.start : run.end].clone() for part in states)
-            tree.states[layer, run.segment] = keys, values
+        keys, values = joined([seen[segment] for segment in (*run.ancestors, run.segment)])
+        output[:, :, run.start : run.end] = _lower_right(query[:, :, run.start : run.end], keys, values, scaling)
+    return output
 
 
 def _attend_group(

@@ -15,9 +15,8 @@ import torch
 from prom_reward.engines.model.hidden_states import caught_states
 from prom_reward.engines.model.memory import unless_out_of_memory
 from prom_reward.engines.model.packed import filled
-from prom_reward.engines.prefix import flex_attention, tree_attention
 from prom_reward.engines.prefix.groups import RunGroup, group_runs
-from prom_reward.engines.prefix.tree_attention import KeyValues, TreeSequence, joined
+from prom_reward.engines.prefix.tree_attention import KeyValues, TreeSequence, joined, tree_attention
 from prom_reward.engines.prefix.trie import SegmentRun, Trie
 from prom_reward.engines.prefix.visibility import Visible, visible
 
@@ -129,8 +128,7 @@ class TreePrefill:
         ids, positions = ids + ids[-1:] * filling, positions + positions[-1:] * filling
         ends = [run.end - 1 for run in sequence.runs if trie.segments[run.segment].ends]
         device = self._model.device
-        attention = flex_attention if self._attention == "flex_attention" else tree_attention
-        with attention.tree_attention(self._model):
+        with tree_attention(self._model):
             output = self._model(
                 input_ids=torch.tensor([ids], device=device),
                 position_ids=torch.tensor([positions], device=device),

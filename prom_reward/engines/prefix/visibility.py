@@ -70,9 +70,7 @@ def _block_mask(query_at: torch.Tensor, key_at: torch.Tensor, key_end: torch.Ten
 
     first, last = _in_blocks(query_at, _NEVER).amin(1)[:, None], _in_blocks(query_at, -1).amax(1)[:, None]
     is_some = (_in_blocks(key_at, _NEVER).amin(1) <= last) & (first < _in_blocks(key_end, -1).amax(1))
-    whole_first = _in_blocks(query_at, -1).amin(1)[
-        :, None
-    ]  # -1 in a block that is not whole, which sees nothing wholly
+    whole_first = _in_blocks(query_at, -1).amin(1)[:, None]  # -1 if a block is not whole: it sees no other wholly
     is_all = (_in_blocks(key_at, _NEVER).amax(1) <= whole_first) & (last < _in_blocks(key_end, -1).amin(1))
     return BlockMask.from_kv_blocks(
         *_listed(is_some & ~is_all, device),
