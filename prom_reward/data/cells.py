@@ -124,6 +124,8 @@ def read_answer(value: Any) -> PromptValue:
     if not isinstance(value, Mapping) or any(map(partial(_names_role, value), _ROLE_KEYS)):
         return read_cell(value)
     text = next((value[key] for key in _ANSWER_KEYS if not is_missing(value.get(key))), None)
+    if text is None and (empty := [key for key in _ANSWER_KEYS if key in value]):
+        raise RowError(f"got nothing in an answer's {empty[0]!r}; expected a text")
     if text is None:
         shown = ", ".join(sorted(map(str, value)))
         raise RowError(f"got an answer with the keys {shown}; expected one of {', '.join(_ANSWER_KEYS)}")

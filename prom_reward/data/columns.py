@@ -6,7 +6,7 @@ from typing import Any
 
 from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
-from prom_reward.rubrics.formats import json_value, without_files
+from prom_reward.rubrics.formats import is_rendered, json_value, without_files
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -200,6 +200,14 @@ class Columns:
                 "rubric_column= in a reward, or rename it"
             )
         self.take("rubric", *flat)
+        name, value = next(iter(flat.items()), ("", None))
+        if len(flat) == 1 and isinstance(value, str) and not name.startswith("score"):
+            if is_rendered(value):
+                return _parsed(value, name)
+            raise RubricError(
+                f"got {value!r:.60} in {name!r} and no column of levels; expected score1_description to "
+                f"score5_description beside it, or a name or a whole rubric, with --column rubric={name}"
+            )
         return read_rubrics(flat) if flat else ()
 
     def _checklist_elsewhere(self) -> tuple[str, Any] | None:

@@ -156,7 +156,7 @@ class RowFormat:
             )
         raise RowError(
             f"unknown format: got {shown_names(columns.values)}; expected chosen and rejected, prompt and completion, "
-            "or prompt and completions; name others with --column ROLE=NAME, for example --column chosen=better"
+            f"or prompt and completions; name others with --column ROLE=NAME, for example {_example(columns.values)}"
         )
 
     def _answers(self, columns: Columns) -> tuple[Kind, list[PromptValue]]:
@@ -181,6 +181,14 @@ class RowFormat:
         if "responses" not in self.columns:
             check_no_steps(columns, several)
         return "responses", [] if several is None else _several(several)
+
+
+def _example(values: Mapping[str, Any]) -> str:
+    """Return how a row's first texts may be named, which stand perhaps in a mapping."""
+    texts = [str(name) for name, value in values.items() if isinstance(value, str)]
+    nested = [f"{name}.{key}" for name, value in values.items() if isinstance(value, Mapping) for key in value]
+    asked, answered, *_ = *texts, *nested, "question_text", "reply"
+    return f"--column prompt={asked} --column response={answered}"
 
 
 def _prompt(columns: Columns, answers: Sequence[PromptValue]) -> PromptValue | None:

@@ -72,9 +72,11 @@ class Recognition:
         """
         if not self.unread:
             return
+        is_one = len(self.unread) == 1
         problem = (
-            f"{self.where}: the columns {', '.join(self.unread)} stay unread although their meaning is known; name the "
-            "right one with --column ROLE=NAME, or drop them"
+            f"{self.where}: the {'column' if is_one else 'columns'} {', '.join(self.unread)} "
+            f"{'stays' if is_one else 'stay'} unread although {'its' if is_one else 'their'} meaning is known; name "
+            f"the right one with --column ROLE=NAME, or drop {'it' if is_one else 'them'}"
         )
         if strict:
             raise InputError(problem)

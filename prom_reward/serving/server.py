@@ -36,8 +36,10 @@ class _Server(uvicorn.Server):
 
 def run_server(
     app: Starlette, listening: socket.socket, *, on_hang_up: Callable[[], None], on_stop: Callable[[], None]
-) -> None:
-    """Serve until SIGTERM or Ctrl-C, then answer every request that was taken, and return.
+) -> bool:
+    """Serve until SIGTERM or Ctrl-C, then answer every request that was taken.
+
+    A second Ctrl-C ends at once; the answer says whether every request was answered.
 
     Args:
         app: The application.
@@ -49,7 +51,8 @@ def run_server(
     server.on_stop = on_stop
     handlers: dict[int, Callable[[int, FrameType | None], None]] = {
         signal.SIGHUP: lambda _number, _frame: on_hang_up(),
-        signal.SIGTERM: lambda _number, _frame: None,  # uvicorn raises it again after its graceful end
+        signal.SIGTERM: lambda _number, _frame: None,  # uvicorn raises both again after its graceful end
+        signal.SIGINT: lambda _number, _frame: None,
     }
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
@@ -57,3 +60,4 @@ def run_server(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    return not server.force_exit

@@ -199,3 +199,14 @@ def test_a_row_opens_no_file_from_within_other_forms(tmp_path, form):
     path.write_text("- It is kind and short.\n")
     with pytest.raises(RubricError, match=r"^column 'rubric': got the file name .*; expected the rubric itself, or"):
         Columns({"rubric": form(str(path))}).own_rubrics()
+
+
+def test_a_whole_rubric_in_a_column_of_criteria_is_read():
+    [rubric] = Columns({"prompt": "Q", "criteria": HELPFUL[0].text}).rubrics(())
+    assert (rubric.text, rubric.scale) == (HELPFUL[0].text, HELPFUL[0].scale)
+
+
+def test_a_criterion_without_levels_is_refused_with_the_way_to_name_a_rubric():
+    expected = r"got 'Is it kind\?' in 'criteria' and no column of levels; .* with --column rubric=criteria$"
+    with pytest.raises(RubricError, match=expected):
+        Columns({"prompt": "Q", "criteria": "Is it kind?"}).rubrics(HELPFUL)

@@ -121,6 +121,9 @@ def test_nested_nulls_are_empty_texts():
     ("values", "said"),
     [
         ({"text": "a", "label": 1}, "unknown format: got label, text; expected chosen and rejected"),
+        ({"ask": "a", "reply": "b"}, "for example --column prompt=ask --column response=reply"),
+        ({"data": {"ask": "a", "reply": "b"}}, "for example --column prompt=data.ask --column response=data.reply"),
+        ({"instruction": "Q", "completions": [{"response": None}]}, "got nothing in an answer's 'response'; expected"),
         ({}, "unknown format: got no columns"),
         ({"prompt": "a", "response": None}, "no response; got the columns prompt, response (null), expected"),
         ({"prompt": "a", "rejected": "b"}, "a pair without 'chosen'"),

@@ -35,8 +35,8 @@ def test_columns_of_known_meaning_that_stay_unread_are_a_warning_once_or_an_erro
     assert str(found).endswith("; unread: answer")
     found.check()
     assert len(caplog.messages) == 1
-    assert "the columns answer stay unread" in caplog.text
-    with pytest.raises(InputError, match="the columns answer stay unread"):
+    assert "the column answer stays unread" in caplog.text
+    with pytest.raises(InputError, match="the column answer stays unread"):
         found.check(strict=True)
 
 

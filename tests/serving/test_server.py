@@ -21,7 +21,8 @@ def part_of_a_group(url):
     return requests.post(f"{url}/v1/reward", json=body, timeout=60)
 
 
-def test_sigterm_answers_what_was_taken_and_ends_in_peace():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_stop_answers_what_was_taken_and_ends_in_peace(number):
     with served_process("--rubric", "helpfulness", "--port", 0, seconds=0.1) as server:
         found = [None] * 8
 
@@ -36,7 +37,7 @@ def test_sigterm_answers_what_was_taken_and_ends_in_peace():
         while waiting in requests.get(f"{server.url}/metrics", timeout=10).text:
             time.sleep(0.01)
         time.sleep(0.2)  # all eight are taken
-        server.send(signal.SIGTERM)
+        server.send(number)
         for thread in threads:
             thread.join()
         status, said = server.ended()

@@ -15,11 +15,11 @@ from prom_reward.cli.parts.console import (
     print_json,
     progress_bar,
     quiet_libraries,
-    show_left_out,
     stderr,
 )
 from prom_reward.cli.parts.evaluation_tables import show_evaluation
 from prom_reward.cli.parts.group_tables import cascade_figures, group_figures, group_judge
+from prom_reward.cli.parts.left_out import show_left_out
 from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.labels.human_labels import LabelColumns

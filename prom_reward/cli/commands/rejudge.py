@@ -13,10 +13,10 @@ from prom_reward.cli.parts.console import (
     print_json,
     progress_bar,
     quiet_libraries,
-    show_left_out,
     stderr,
     stdout,
 )
+from prom_reward.cli.parts.left_out import show_left_out
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.rows import count_rows
 from prom_reward.errors import InputError, number_of

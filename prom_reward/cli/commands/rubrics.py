@@ -14,10 +14,10 @@ from prom_reward.cli.parts.console import (
     print_json,
     progress_bar,
     quiet_libraries,
-    show_left_out,
     stderr,
     stdout,
 )
+from prom_reward.cli.parts.left_out import show_left_out
 from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_judge
 from prom_reward.data.formats import RowFormat

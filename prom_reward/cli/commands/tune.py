@@ -16,11 +16,11 @@ from prom_reward.cli.parts.console import (
     print_json,
     progress_bar,
     quiet_libraries,
-    show_left_out,
     stderr,
     stdout,
 )
 from prom_reward.cli.parts.estimates import Cell, show_fitting
+from prom_reward.cli.parts.left_out import show_left_out
 from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_prometheus_judge, load_rubric
 from prom_reward.data.labels.human_labels import LabelColumns

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from prom_reward.errors import InputError, number_of
+from prom_reward.errors import InputError
 from prom_reward.pages.text import visible
 
 if TYPE_CHECKING:
@@ -190,17 +190,6 @@ def plain_json(value: Any) -> Any:
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on standard output."""
     typer.echo(json.dumps(plain_json(value), default=str))
-
-
-def show_left_out(problems: Sequence[str], *, shown: int = 10) -> None:
-    """Name the rows that are left out on standard error; after the first ones only their number."""
-    for problem in problems[:shown]:
-        stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
-    if len(problems) > shown:
-        stderr.print(
-            f"... and {number_of(len(problems) - shown, 'more row')} left out, {len(problems):,} in all",
-            highlight=False,
-        )
 
 
 def check_writable(path: Path, *, force: bool, source: Path | None = None, option: str = "--out") -> None:

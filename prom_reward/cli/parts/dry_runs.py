@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from prom_reward.cli.parts.console import load_now, print_json, stderr, stdout
+from prom_reward.cli.parts.left_out import show_problems
 from prom_reward.config import prompt_renderer
 from prom_reward.data.formats import KINDS
 from prom_reward.errors import ConfigError, number_of
@@ -47,8 +48,7 @@ def show_dry_run(found: DryRun, prompt: str | None, *, as_json: bool) -> None:
         stdout.rule("a prompt, as the judge sees it")
         stdout.print(prompt, highlight=False)
     stdout.rule("forecast")
-    for problem in found.problems:
-        stderr.print(f"{problem}; would be left out", highlight=False, soft_wrap=True)
+    show_problems(found.problems, "would be left out")
     table = Table(show_header=False)
     table.add_row("recognized as", KINDS[found.kind])
     for role, names in found.recognition.columns.items():

@@ -12,7 +12,8 @@ from typing import IO, Any, Self
 import typer
 from rich.table import Table
 
-from prom_reward.cli.parts.console import distribution_bar, plain_json, print_json, show_left_out, stderr, stdout
+from prom_reward.cli.parts.console import distribution_bar, plain_json, print_json, stderr, stdout
+from prom_reward.cli.parts.left_out import show_left_out
 from prom_reward.data.grading import RequestBatch, graded_rows
 from prom_reward.data.rows import BrokenRow
 from prom_reward.errors import InputError, number_of

@@ -5,6 +5,7 @@ from typing import Any
 
 from prom_reward.cli.parts.console import stderr, stdout
 from prom_reward.cli.parts.dry_runs import duration
+from prom_reward.cli.parts.left_out import show_problems
 from prom_reward.data.formats import KINDS
 from prom_reward.errors import number_of
 from prom_reward.labeling.assembly import Labeling
@@ -31,8 +32,7 @@ def show_labeling(found: Labeling, exports: Sequence[Export], seconds: float) ->
         text = f"{export.path}: {number_of(export.num_written, 'row')}{swapped}; dropped: {dropped}"
         stdout.print(text, highlight=False, soft_wrap=True)
     if found.num_problems:
-        for problem in found.problems[:10]:
-            stderr.print(f"{problem}; left out", highlight=False, soft_wrap=True)
+        show_problems(found.problems, "left out")
         rows = number_of(found.num_problems, "row")
         text = f"{rows} left out, see {found.out / 'problems.jsonl'}; the others are labeled"
         stderr.print(text, highlight=False, soft_wrap=True)

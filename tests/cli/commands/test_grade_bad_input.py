@@ -127,7 +127,7 @@ def test_a_column_of_known_meaning_that_stays_unread_is_told_or_refused(run, tin
     assert "one response per row: prompt from prompt, response from response; unread: answer" in shown.err
     refused = run("grade", path, *tiny, "--rubric", "helpfulness", "--strict")
     assert refused.status == 2
-    assert "the columns answer stay unread" in refused.err
+    assert "the column answer stays unread" in refused.err
     named = run("grade", path, *tiny, "--rubric", "helpfulness", "--strict", "--json", "--column", "response=answer",
                 "--column", "reference_answer=response")  # fmt: skip
     assert named.status == 0
