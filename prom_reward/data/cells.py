@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 from prom_reward.errors import RowError
@@ -12,6 +12,7 @@ from prom_reward.prompts.messages import (
     ROLES,
     dialogue_answer_at,
     dialogue_messages,
+    is_answer_in_json,
     listed_messages,
     read_messages,
     stored_messages,
@@ -77,7 +78,7 @@ def read_cell(value: Any) -> PromptValue:
     """
     if isinstance(value, str):
         return value if listed_messages(value) is None else read_cell(parsed_text(value.strip()))
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
         return number_text(value)
     if isinstance(value, Mapping):
         value = [value]
@@ -121,15 +122,20 @@ def read_answer(value: Any) -> PromptValue:
     Raises:
         RowError: The value holds no answer.
     """
+    if isinstance(value, str):
+        is_text = listed_messages(value) is None or is_answer_in_json(value)
+        return value if is_text else read_cell(value)
     if not isinstance(value, Mapping) or any(map(partial(_names_role, value), _ROLE_KEYS)):
         return read_cell(value)
+    if "aliases" in value:  # TriviaQA's truth
+        raise RowError("got an answer with aliases, which may be the reference; expected a response")
     text = next((value[key] for key in _ANSWER_KEYS if not is_missing(value.get(key))), None)
     if text is None and (empty := [key for key in _ANSWER_KEYS if key in value]):
         raise RowError(f"got nothing in an answer's {empty[0]!r}; expected a text")
     if text is None:
         shown = ", ".join(sorted(map(str, value)))
         raise RowError(f"got an answer with the keys {shown}; expected one of {', '.join(_ANSWER_KEYS)}")
-    return read_cell(text)
+    return read_answer(text) if isinstance(text, str) else read_cell(text)
 
 
 def _names_role(value: Mapping[str, Any], key: str) -> bool:

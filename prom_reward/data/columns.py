@@ -6,6 +6,7 @@ from typing import Any
 
 from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
+from prom_reward.prompts.content import parsed_text
 from prom_reward.rubrics.formats import is_rendered, json_value, without_files
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
@@ -234,11 +235,18 @@ _ABSENT = object()
 
 
 def value_at(values: Mapping[str, Any], path: str, *, is_strict: bool = False) -> Any:
-    """Return the value at a path such as `messages[-1].content`; None if there is none."""
+    """Return the value at a path such as `messages[-1].content`; None if there is none.
+
+    It reaches into lists and mappings that are stored as text, as CSV files hold them.
+    """
     if path in values:
         return values[path]
     value: Any = values
     for key, index in _STEP.findall(path):
+        if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+            value = parsed_text(value.strip())
+        if isinstance(value, str):  # whose letters are no parts
+            value = None
         try:
             value = value[int(index)] if index else value[key]
         except (KeyError, IndexError, TypeError):

@@ -11,7 +11,7 @@ from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_key, check_no_
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.errors import RowError, RubricError
-from prom_reward.prompts.prompt_parts import components
+from prom_reward.prompts.prompt_parts import compares_two, components
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import GradingRequest
@@ -231,13 +231,38 @@ def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[Prompt
         if all(found):
             _check_alike(found)
             return _of_components(columns, "pair", [one for one in found if one is not None], _WHOLE_SIDES)
-    prompt = columns.values.get("orig_instruction") or columns.get("prompt")
-    response = columns.get("response")
-    columns.forget("response")  # whoever judges it reads it again
-    if response is not None and "[RESULT]" not in str(response):
+    prompt, verdict = _asked_of_judge(columns)
+    if prompt is None or (verdict is not None and "[RESULT]" not in verdict):
         return None
-    found_one = components(prompt) if isinstance(prompt, str) else None
-    return _of_components(columns, "response", [found_one], ()) if found_one else None
+    if compares_two(prompt):
+        raise RowError(
+            "got a whole prompt for a judge with two responses to compare; expected the responses in columns of their "
+            "own, as Preference-Collection's orig_instruction, orig_response_A, orig_response_B and orig_preference"
+        )
+    found_one = components(prompt)
+    if found_one is None:
+        return None
+    if verdict is not None:
+        columns.take("verdict", *columns.having("response"), "output")
+        columns.values = {"output": verdict, **columns.values}  # where the labels of such rows stand
+    return _of_components(columns, "response", [found_one], ())
+
+
+def _asked_of_judge(columns: Columns) -> tuple[str | None, str | None]:
+    """Return a row's question and its answer as texts, which may be a judge's prompt and verdict."""
+    with suppress(RowError):  # what is not understood is no such prompt
+        asked, answer = columns.values.get("orig_instruction") or columns.get("prompt"), columns.get("response")
+        columns.forget("response")  # whoever judges it reads it again
+        turns = messages_of(read_cell(columns.get("messages") if asked is None else asked) or [])
+        if turns is None:
+            prompt = asked if isinstance(asked, str) else None
+        else:
+            if asked is None and turns and turns[-1].role == "assistant":
+                answer = turns.pop().text
+            prompt = turns[-1].text if turns and turns[-1].role == "user" else None
+        said_last = messages_of(read_answer(answer)) if answer is not None and not isinstance(answer, str) else None
+        return prompt, said_last[-1].text if said_last else None if answer is None else str(answer)
+    return None, None
 
 
 def _check_alike(sides: Sequence[Mapping[str, str] | None]) -> None:

@@ -1,5 +1,6 @@
 """Rows that name the better one of two answers: which columns hold the answers, and how each verdict is written."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
@@ -8,6 +9,8 @@ from typing import Any
 from prom_reward.data.cells import is_missing
 from prom_reward.data.columns import Columns, shown_names, value_at
 from prom_reward.errors import InputError, RowError
+
+logger = logging.getLogger(__name__)
 
 SIDES = (
     ("orig_response_A", "orig_response_B"),  # Preference-Collection
@@ -30,6 +33,7 @@ SIDES = (
 """The columns of the two answers; the first pair that a row has wins."""
 
 _SIGNED = ("overall_preference", "preference_strength")  # HelpSteer2 and 3: negative for the first answer
+_STRONGEST = 3  # of theirs
 _POINTS = {"winner_model_a": "winner_model_b", "score_0": "score_1"}  # the arena's and WebGPT's: the higher one wins
 _ONLY_BESIDE = {"score_0": ("answer_0", "answer_1")}  # elsewhere a score may be of anything
 _MEANINGS = ("better_response_id", "safer_response_id")  # verdicts that do not mean the same
@@ -38,7 +42,7 @@ _FIRST = re.compile(r"(?:model|response|answer|output|assistant)?[ _]?a|a\s*(?:>
 _SECOND = re.compile(
     r"(?:model|response|answer|output|assistant)?[ _]?b|b\s*(?:>+|≻)\s*a|a\s*(?:<+|≺)\s*b", re.IGNORECASE
 )
-_TIE = re.compile(r"tie\b.*|both[ _]?(?:bad|good)?|neither|draw|a\s*=\s*b", re.IGNORECASE)
+_TIE = re.compile(r"tie\b.*|both[ _]?(?:bad|good)?|neither|draw|equal|same|a\s*=\s*b", re.IGNORECASE)
 
 
 def voted_sides(columns: Columns) -> tuple[Any, Any] | None:
@@ -67,8 +71,8 @@ def voted_sides(columns: Columns) -> tuple[Any, Any] | None:
     return (first, second) if lead > 0 else (second, first)
 
 
-class CountedVerdicts:
-    """Finds files whose numbered verdicts count the answers from another number than the columns' names do.
+class NumberedVerdicts:
+    """Finds files whose verdicts are numbers of another meaning than the one that they are read with.
 
     Args:
         named: Columns by role that the caller named.
@@ -82,26 +86,44 @@ class CountedVerdicts:
         """Take in a row."""
         names = _sides(values)
         verdict = next(iter(_verdicts(Columns(values, self._named), names)), None) if names else None
-        if names and verdict and _numbers(names) and verdict not in (*_SIGNED, *_POINTS):
+        if names and verdict and (_numbers(names) or verdict in _SIGNED) and verdict not in _POINTS:
             number = _number(value_at(values, verdict))
             if number is not None:
                 self._seen.setdefault((verdict, names), set()).add(number)
 
     def check(self, where: str) -> None:
-        """Refuse a file with verdicts that name neither answer, in which one of the answers is never preferred.
+        """Refuse a file whose verdicts do not number its answers; warn of signed ones without a negative number.
 
         Raises:
-            InputError: Half of its verdicts would be left out, and the others turned round.
+            InputError: Some of its verdicts would be left out, and others perhaps turned round.
         """
         for (verdict, sides), numbers in self._seen.items():
-            low, high = _numbers(sides) or (0, 1)
-            named = {sides[number >= (low + high) / 2] for number in numbers if low <= number <= high}
-            if len(named) == 1 and not all(low <= number <= high for number in numbers):
-                shown = ", ".join(f"{number:g}" for number in sorted(numbers)[:5])
-                raise InputError(
-                    f"{where}: got {verdict} = {shown}, which may count the answers from another number than "
-                    f"{sides[0]} and {sides[1]}; expected {low} and {high}: rename these columns, or drop the ties"
-                )
+            shown = f"{where}: got {verdict} = {', '.join(f'{number:g}' for number in sorted(numbers)[:7])}"
+            if verdict in _SIGNED:
+                _check_signed(numbers, sides, shown)
+            else:
+                _check_counted(numbers, sides, shown)
+
+
+def _check_signed(numbers: set[float], sides: tuple[str, str], shown: str) -> None:
+    if max(map(abs, numbers)) > _STRONGEST:
+        raise InputError(
+            f"{shown}; expected {-_STRONGEST} to {_STRONGEST}, under 0 if {sides[0]} is better: shift the numbers, or "
+            "write A or B into a column 'winner'"
+        )
+    if min(numbers) >= 0:
+        logger.warning("%s, never under 0: the column is read as signed, so that %s is never better", shown, sides[0])
+
+
+def _check_counted(numbers: set[float], sides: tuple[str, str], shown: str) -> None:
+    low, high = _numbers(sides) or (0, 1)
+    named = {sides[number >= (low + high) / 2] for number in numbers if low <= number <= high}
+    others = {number for number in numbers if not low <= number <= high}
+    if others and (len(named) == 1 or (low, others) != (1, {0.0})):  # PandaLM's ties are 0
+        raise InputError(
+            f"{shown}, which may be a scale, or count the answers from another number than {sides[0]} and {sides[1]}; "
+            f"expected {low} and {high}: rename these columns, drop the ties, or write A or B into a column 'winner'"
+        )
 
 
 def _sides(values: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prom_reward.data.cells import is_empty, stands_in, texts_of
@@ -9,6 +10,7 @@ from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
 from prom_reward.data.doubtful_answers import CHOICES
 from prom_reward.data.formats import KINDS, Example, Kind
 from prom_reward.errors import InputError
+from prom_reward.rubrics.formats import json_value
 
 QUESTION_PARTS = (
     *(*CHOICES, "constraints", "user_instructions", "persona", "starter_code"),
@@ -27,7 +29,7 @@ _ULTRAFEEDBACK = {"completions", "correct_answers", "incorrect_answers"}
 """In every row of it; the answers are ["None"] in all but those of TruthfulQA."""
 
 _REFERENCE_LIKE = re.compile(
-    r"(?:gold(?:en|_standard)?|ideal|expected|desired|correct|target|reference|gt|ground_truth|official|oracle)"
+    r"(?:gold(?:en|_standard)?|ideal|expected|desired|correct|target|ref(?:erence)?|gt|ground_truth|official|oracle)"
     r"(?:_(?:answer|response|output|solution|completion|text|result)s?)?|human_(?:answer|response)s?|answer_key"
 )
 _UNWARNED_ROLES = ("id", "chosen", "rejected", "winner")
@@ -96,7 +98,20 @@ def unread_columns(columns: Columns) -> list[str]:
     seen = _Seen(columns, taken)
     found = sorted((_place(name, value), name) for name, value in columns.values.items() if _place(name, value) >= 0)
     unread = [name for _, name in found if name not in taken and _says_more(columns, name, seen.beside(name))]
-    return unread + _own_systems(columns)
+    return [*unread, *_nested_references(columns, taken, seen), *_own_systems(columns)]
+
+
+def _nested_references(columns: Columns, taken: set[str], seen: "_Seen") -> Iterator[str]:
+    """Yield the paths of references in mappings, as in verl's `extra_info`, unless they repeat what was read."""
+    for name, value in columns.values.items():
+        mapping = json_value(value) if isinstance(value, str) else value
+        if name in taken or not isinstance(mapping, Mapping):
+            continue
+        for key, text in mapping.items():
+            if _is_reference(key) and isinstance(text, str | list | tuple) and not is_empty(text):
+                path = f"{name}.{key}"
+                if _says_more(columns, path, seen.beside(path)):
+                    yield path
 
 
 class _Seen:
@@ -116,10 +131,9 @@ class _Seen:
 
     def beside(self, name: str) -> str:
         """Return the texts that a column may repeat; a reference that equals the response says that it is right."""
-        written = spelling(name)
-        if written in _REFERENCES or _REFERENCE_LIKE.fullmatch(written):
+        if _is_reference(name.rpartition(".")[2]):
             return self._references
-        return self._question if written in _OF_QUESTIONS else self._all
+        return self._question if spelling(name) in _OF_QUESTIONS else self._all
 
 
 def _column(path: str) -> str:
@@ -149,8 +163,13 @@ def _place(name: object, value: object) -> int:
     return _KNOWN.get(written, len(_KNOWN) if is_reference else -1)
 
 
+def _is_reference(name: object) -> bool:
+    written = spelling(name)
+    return written in _REFERENCES or bool(_REFERENCE_LIKE.fullmatch(written))
+
+
 def _says_more(columns: Columns, name: str, seen: str) -> bool:
-    value = columns.values[name]
+    value = value_at(columns.values, name)
     if is_empty(value):
         return False
     texts = list(texts_of(value))

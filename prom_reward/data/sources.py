@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from prom_reward.data.formats import KINDS, Kind, RowFormat
-from prom_reward.data.preferences import CountedVerdicts
+from prom_reward.data.preferences import NumberedVerdicts
 from prom_reward.data.rows import BrokenRow, Row, RowIterator, read_rows
 from prom_reward.engines.model.hub import hub_answers
 from prom_reward.errors import InputError, RowError
@@ -44,7 +44,7 @@ def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[
     peeked = list(islice(rows, _PEEKED))
     kinds: dict[Kind, str] = {}
     first_problem = ""
-    verdicts = CountedVerdicts(row_format.columns)
+    verdicts = NumberedVerdicts(row_format.columns)
     for row in peeked:
         try:
             if isinstance(row, Row):

@@ -75,6 +75,13 @@ def read_messages(value: Any, what: str = "messages", *, default_role: str | Non
     return _with_own_thoughts(found)
 
 
+def last_role(value: Any) -> Role | None:
+    """Return who speaks last in messages; None if the value is a text, empty, or states no known role."""
+    last = value[-1] if isinstance(value, Sequence) and value else None
+    written = first_of(last, _ROLE_KEYS) if isinstance(last, Mapping) else None
+    return ROLES.get(_role_name(written)) if isinstance(written, str) else None
+
+
 def turn_messages(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the messages of a turn that holds a question and its answer, as Capybara's do; a message as it is."""
     keys = next((keys for keys in _TURN_KEYS if item.keys() == set(keys)), None)
@@ -97,30 +104,34 @@ def listed_messages(text: str) -> list[Message] | None:
     """Read a text that is a list of messages or one message, as JSON or as Python writes it.
 
     Returns:
-        The messages, or None if the text is a text.
+        The messages, or None if the text is a text, as one mapping with keys that no message has.
     """
+    items = _stored_items(text)
+    return read_messages(items) if items else None
+
+
+def is_answer_in_json(text: str) -> bool:
+    """Whether a text that `listed_messages` reads may be an answer in JSON, of which messages would drop a part.
+
+    A stored answer is a list of an assistant's and its tools' messages, or one message of the assistant with a role and
+    its words alone. A conversation that begins with a question is none.
+    """
+    items = _stored_items(text) or []
+    told = [{key for key, value in item.items() if value not in (None, "", [], {})} for item in items]
+    roles = [ROLES.get(_role_name(first_of(item, _ROLE_KEYS) or ""), "assistant") for item in items]
+    if text.lstrip().startswith("{"):
+        return roles != ["assistant"] or not told[0] <= {*_ROLE_KEYS, *TEXT_KEYS, *_CALL_KEYS}
+    return roles[0] not in ("system", "user") and not all(keys <= _MESSAGE_KEYS for keys in told)
+
+
+def _stored_items(text: str) -> list[Mapping[str, Any]] | None:
+    """Return the mappings of messages that are stored as text, None if the text is a text."""
     stripped = text.strip()
     if not (stripped.startswith(("[", "{")) and stripped.endswith(("]", "}"))):
         return None
     value = parsed_text(stripped)
-    items = [value] if isinstance(value, Mapping) else value
-    is_messages = isinstance(items, list) and bool(items) and all(map(_is_stored, items))
-    return read_messages(items) if is_messages else None
-
-
-def answer_messages(text: str) -> list[Message] | None:
-    """Read an answer that is a list of messages, as `listed_messages`; an answer in JSON may only look like one.
-
-    Returns:
-        The messages, or None if the text is a text: it holds what no message has, which would be dropped.
-    """
-    try:
-        found = listed_messages(text)
-    except RowError:
-        return None
-    value = parsed_text(text.strip()) if found else []
-    items = [value] if isinstance(value, Mapping) else value
-    return found if all(item.keys() <= _MESSAGE_KEYS for item in items) else None
+    items = [value] if isinstance(value, Mapping) and value.keys() <= _MESSAGE_KEYS else value
+    return items if isinstance(items, list) and items and all(map(_is_stored, items)) else None
 
 
 def dialogue_messages(text: str) -> list[Message] | None:

@@ -10,6 +10,12 @@ _RUBRIC = "\n\n###Score Rubrics:\n"
 _FEEDBACK = "\n\n###Feedback:"
 
 
+def compares_two(prompt: str) -> bool:
+    """Whether a text is a rendered prompt for a comparison of two responses."""
+    _, task, rest = prompt.partition(_TASK.rstrip())
+    return bool(task) and "\n###Response A:" in rest and "\n###Response B:" in rest
+
+
 def components(prompt: str) -> dict[str, str] | None:
     """Return `instruction`, `response`, `rubric` and perhaps `reference_answer` of a direct-assessment prompt.
 

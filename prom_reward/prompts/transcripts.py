@@ -9,10 +9,11 @@ The one form in which every conversation is written:
   tool call is the line `[calls name with {"argument": "value"}]` of its assistant's paragraph.
 - The response is the completion's last assistant message with its tool calls. The messages before it belong to the
   instruction. If the prompt ends in the beginning of the answer, the response begins with it. A completion that ends
-  in a tool's result has no answer yet: its response is empty.
+  in a tool's result or a user's turn has no answer yet: its response is empty, of which rewards warn.
 - A reasoning model is judged on its answer: thoughts are left out, in earlier turns too, and thoughts that never end
   leave an empty response.
-- Messages and dialogues that are stored as text are read as messages.
+- A prompt of messages that are stored as text is read as messages. A completion that is a text is the answer as it
+  stands, also if it looks like messages in JSON; a dialogue that begins with the prompt is the whole dialogue.
 """
 
 import re
@@ -22,7 +23,7 @@ from typing import Any
 
 from prom_reward.prompts.content import Message
 from prom_reward.prompts.guard.neutralize import neutralize_step
-from prom_reward.prompts.messages import answer_messages, dialogue_messages, read_messages, stored_messages
+from prom_reward.prompts.messages import dialogue_messages, read_messages, stored_messages
 from prom_reward.thinking import opens_thinking, split_thoughts
 
 PromptValue = str | Sequence[Mapping[str, Any]]
@@ -86,9 +87,8 @@ def _given(prompt: PromptValue) -> list[Message] | None:
 def _said(completion: PromptValue, prompt: PromptValue, opening: Sequence[Message]) -> list[Message]:
     if not isinstance(completion, str):
         return read_messages(completion, "completion", default_role="assistant")
-    stored = answer_messages(completion)
-    if stored is None and isinstance(prompt, str) and completion.startswith(prompt):
-        stored = dialogue_messages(completion)  # the whole dialogue; an answer may be written as a dialogue too
+    is_whole = isinstance(prompt, str) and completion.startswith(prompt)  # an answer may be a dialogue too
+    stored = dialogue_messages(completion) if is_whole else None
     # A policy may write turns of others, which would become part of its own instruction: those stay its text.
     if stored is not None and (not prompt or all(one.role == "assistant" for one in _after(opening, stored))):
         return stored

@@ -1,16 +1,21 @@
 """A trainer's batch: its columns become grading requests, which come back with judgments and rewards."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, may_hold_rubric
+from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, may_hold_rubric, value_at
 from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import ConfigError, RowError, RubricError, check_flags, number_of
 from prom_reward.judging.base import Judge
+from prom_reward.prompts.messages import last_role
 from prom_reward.prompts.transcripts import PromptValue, transcript
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import GradingRequest, Judgment
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,8 @@ class RowReader:
                 instruction, response = transcript(
                     prompt, completion, include_reasoning=self.include_reasoning, guard=guard
                 )
+                if not response and (role := last_role(completion)) not in (None, "assistant"):
+                    _warn_of_unanswered(str(role))
                 requests.append(self._row_requests(row, instruction, response))
             except (RubricError, RowError) as error:
                 raise type(error)(f"row {at}: {error}") from error
@@ -94,7 +101,7 @@ class RowReader:
         row.take("prompt", "prompt")
         row.own_rubrics()
         row.reference()
-        return [name for name in unread_columns(row) if row.values[name] != prompts[0]]
+        return [name for name in unread_columns(row) if value_at(row.values, name) != prompts[0]]
 
     @property
     def named(self) -> dict[str, str]:
@@ -139,6 +146,16 @@ class JudgedBatch:
     def rows(self) -> Iterator[tuple[Sequence[GradingRequest], Sequence[Judgment], float | None]]:
         """Return the rows with their rewards."""
         return zip(self.requests, self.judgments, self.rewards, strict=True)
+
+
+@cache
+def _warn_of_unanswered(role: str) -> None:
+    """Say, once in a process, that rollouts end in a turn that is no answer."""
+    logger.warning(
+        "a completion ends in a turn of the %s: the judge sees an empty response, and what was said before in the "
+        "instruction",
+        role,
+    )
 
 
 def check_column(name: str, values: object, length: int) -> None:

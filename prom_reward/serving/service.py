@@ -239,7 +239,7 @@ class JudgeService:
         if not new or len(self._known_fields) > _MAX_KNOWN_FIELDS:
             return
         self._known_fields |= new
-        if unread := [name for name in self.rows.unread([rollout.prompt], given) if name in new]:
+        if unread := [name for name in self.rows.unread([rollout.prompt], given) if name.partition(".")[0] in new]:
             logger.warning(
                 "the judge does not see the fields %s of the rows; send a reference as reference_answer and a rubric "
                 "as rubric if it should",

@@ -42,9 +42,29 @@ def test_an_answer_may_stand_in_a_mapping(key):
     assert read_answer({"model": "x", key: "Yes.", "rank": 1}) == "Yes."
 
 
-@pytest.mark.parametrize("value", [True, ["Yes."], {"choices": [{"message": YES[0]}]}, b"Yes."])
+@pytest.mark.parametrize("more", [{"sources": ["s"]}, {"name": "n"}, {"reasoning_content": "Why not?"}, {"id": "7"}])
+@pytest.mark.parametrize("form", [json.dumps, str, lambda message: {"response": json.dumps(message)}])
+def test_no_key_of_an_answer_in_json_is_dropped(form, more):
+    written = form({**YES[0], **more})
+    assert read_answer(written) == (written if isinstance(written, str) else written["response"])
+
+
+@pytest.mark.parametrize("form", [json.dumps, str])
+def test_an_answer_is_read_from_messages_that_are_stored_as_text(form):
+    for message in (YES[0], {**YES[0], "tool_calls": None, "name": ""}):
+        assert messages_of(read_answer(form(message))) == messages_of(YES)
+    assert messages_of(read_answer(form([{**YES[0], "id": "7"}]))) == messages_of(YES)
+    whole = [{**ASK[0], "timestamp": 1}, {**YES[0], "timestamp": 2}]
+    assert messages_of(read_answer(form(whole))) == messages_of(ASK + YES)
+    unknown = form([{**YES[0], "sources": ["s"]}])
+    assert read_answer(unknown) == unknown
+    question = form(ASK[0])
+    assert read_answer(question) == question
+
+
+@pytest.mark.parametrize("value", [True, float("inf"), {"value": "Yes.", "aliases": ["Yes"]}, ["Yes."], {"choices": [{"message": YES[0]}]}, b"Yes."])
 def test_what_is_no_answer_is_refused(value):
-    with pytest.raises(RowError, match=r"as a text|the keys choices"):
+    with pytest.raises(RowError, match=r"as a text|the keys choices|with aliases"):
         read_answer(value)
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from prom_reward.data.formats import RowFormat
+from prom_reward.data.labels.human_labels import labeled_requests
 from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import RowError
 from prom_reward.prompts.prometheus import task_texts
@@ -104,6 +105,40 @@ def test_a_published_prompt_is_taken_apart(rubric):
     assert (found.kind, found.prompt, found.responses, found.id) == ("response", "Hi?", ("Yes.",), "a")
     [[made]] = found.requests(())
     assert (made.reference_answer, made.rubric.text) == ("Yes!", rubric.text)
+
+
+TURNS = (
+    lambda text, verdict: {"instruction": text, "output": verdict},
+    lambda text, verdict: {"prompt": text, "completion": verdict},
+    lambda text, verdict: {"prompt": turns(text), "completion": turns(text, verdict)[1:]},
+    lambda text, verdict: {"messages": turns(text, verdict)},
+    lambda text, verdict: {"messages": [{"role": "system", "content": "Judge."}, *turns(text, verdict)]},
+    lambda text, verdict: {"conversations": [{"from": "human", "value": text}, {"from": "gpt", "value": verdict}]},
+)
+"""Rows that train a judge, in the layouts of other trainings."""
+
+
+def turns(text, *answers):
+    return [{"role": "user", "content": text}, *({"role": "assistant", "content": answer} for answer in answers)]
+
+
+@pytest.mark.parametrize("row", TURNS)
+def test_a_row_that_trains_a_judge_is_what_the_judge_was_asked(row):
+    request = GradingRequest(instruction="Hi?", response="Yes.", rubric=HELPFUL[0], reference_answer="Yes!")
+    text = grading_prompt(request, task_texts("prometheus-v2", "prometheus"), guard=False).user
+    found = example(row(text, "Kind. [RESULT] 4"))
+    assert (found.prompt, found.responses, found.reference_answer) == ("Hi?", ("Yes.",), "Yes!")
+    [labeled] = labeled_requests(found)
+    assert (labeled.scores, labeled.feedback) == ((4.0,), "Kind.")
+    assert unread_columns(found.columns) == []
+    assert example(row(text, "No verdict.")).responses != ("Yes.",)
+
+
+@pytest.mark.parametrize("row", TURNS)
+def test_a_row_that_trains_a_judge_to_compare_is_refused(row):
+    text = "###Task Description:\nCompare.\n\n###Response A:\none\n\n###Response B:\nother\n\n###Feedback: "
+    with pytest.raises(RowError, match="with two responses to compare; expected the responses in columns"):
+        example(row(text, "A is kind. [RESULT] A"))
 
 
 def test_keys_that_arrow_pads_with_none_are_gone():

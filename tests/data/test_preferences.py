@@ -3,7 +3,7 @@ import re
 import pytest
 
 from prom_reward.data.columns import Columns
-from prom_reward.data.preferences import CountedVerdicts, voted_sides
+from prom_reward.data.preferences import NumberedVerdicts, voted_sides
 from prom_reward.errors import InputError, RowError
 
 NUMBERED, FROM_0, LETTERS = ("output_1", "output_2"), ("response_0", "response_1"), ("response_A", "response_B")
@@ -147,25 +147,46 @@ def test_verdicts_that_contradict_each_other_are_refused():
         (NUMBERED, [-1, 1], True),
         (NUMBERED, [0, 1, 2], False),  # 0 is a tie
         (NUMBERED, [1, 1], False),
+        (NUMBERED, [1, 2, 3], True),  # 3 may be a tie, or the middle or the end of a scale
+        (NUMBERED, [1, 2, 5], True),
+        (NUMBERED, [-1, 1, 2], True),
+        (FROM_0, [0, 1, 2], True),
         (FROM_0, [1, 2], True),
         (FROM_0, [0, 1, 0.5], False),
         (LETTERS, [0, 1], False),  # refused row by row
     ],
 )
 def test_a_file_that_counts_its_answers_from_another_number_is_refused(names, numbers, is_refused):
-    verdicts = CountedVerdicts()
+    verdicts = NumberedVerdicts()
     for number in numbers:
         verdicts.note({names[0]: "one", names[1]: "other", "label": number})
     if not is_refused:
         verdicts.check("rows.jsonl")
         return
-    with pytest.raises(InputError, match=r"rows\.jsonl: got label = .* from another number than"):
+    with pytest.raises(InputError, match=r"rows\.jsonl: got label = .* may be a scale, or count the answers"):
         verdicts.check("rows.jsonl")
 
 
 def test_a_named_verdict_is_counted_too():
-    verdicts = CountedVerdicts({"winner": "vote"})
+    verdicts = NumberedVerdicts({"winner": "vote"})
     for number in (0, 1, 1):
         verdicts.note({"output_1": "one", "output_2": "other", "vote": number})
-    with pytest.raises(InputError, match=r"got vote = 0, 1, which may count the answers from another number"):
+    with pytest.raises(InputError, match=r"got vote = 0, 1, which may be a scale, or count the answers"):
         verdicts.check("rows.jsonl")
+
+
+@pytest.mark.parametrize("name", ["overall_preference", "preference_strength"])
+@pytest.mark.parametrize(
+    ("numbers", "refused", "warned"),
+    [([-3, 1, 2], False, False), ([1, 2, 2], False, True), ([0, 2], False, True), ([1, 2, 7], True, False)],
+)
+def test_a_signed_verdict_is_checked_for_a_scale(name, numbers, refused, warned, caplog):
+    verdicts = NumberedVerdicts()
+    for number in numbers:
+        verdicts.note({LETTERS[0]: "one", LETTERS[1]: "other", name: number})
+    if refused:
+        with pytest.raises(InputError, match=rf"{name} = 1, 2, 7; expected -3 to 3, under 0 if {LETTERS[0]} is better"):
+            verdicts.check("rows.jsonl")
+    else:
+        verdicts.check("rows.jsonl")
+    assert (f"{LETTERS[0]} is never better" in caplog.text) is warned

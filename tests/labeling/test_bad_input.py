@@ -32,7 +32,7 @@ def test_mixed_formats_are_refused_with_their_places(labeled):
 
 
 def test_verdicts_that_count_from_another_number_refuse_the_file(labeled):
-    with pytest.raises(InputError, match="label = 0, 1, which may count the answers from another number"):
+    with pytest.raises(InputError, match="label = 0, 1, which may be a scale, or count the answers from"):
         labeled([{"prompt": "Q?", "output_1": "a", "output_2": "b", "label": at} for at in (1, 0)])
 
 

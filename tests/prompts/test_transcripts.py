@@ -34,9 +34,12 @@ def test_strings_pass_as_they_stand():
         '{"role": "assistant", "content": "a", "text": "b"}',
         '[{"role": "agent", "content": [{"type": "unknown"}]}]',
         '{"role": "assistant", "content": "It is 4.", "note": "Or is it 5?"}',  # a word of it would be dropped
+        '{"role": "assistant", "content": "It is 4.", "name": "Or is it 5?"}',
+        '{"role": "assistant", "content": "It is 4."}',
+        json.dumps([*QUESTION, ANSWER]),
     ],
 )
-def test_an_answer_in_json_that_is_no_message_stays_a_text(answer):
+def test_a_completion_in_json_stays_a_text(answer):
     assert transcript("Why?", answer) == ("Why?", answer)
     assert transcript(QUESTION, answer) == ("What is 2 + 2?", answer)
 
@@ -221,7 +224,7 @@ def test_dialogues_and_messages_that_are_stored_as_text_are_read():
     turns = [*QUESTION, ANSWER, {"role": "user", "content": "Sure?"}]
     assert transcript(prompt, "Yes.") == transcript(turns, "Yes.")
     for write in (json.dumps, repr):
-        assert transcript(write(QUESTION), write([ANSWER])) == ("What is 2 + 2?", "It is 4.")
+        assert transcript(write(QUESTION), [ANSWER]) == ("What is 2 + 2?", "It is 4.")
 
 
 @pytest.mark.parametrize("guard", [True, False])
@@ -264,7 +267,3 @@ def test_a_dialogue_that_goes_on_after_its_prompt_stays_the_answer():
     said = f"{prompt} 4\n\nHuman: Say hi.\n\nAssistant: hi"
     assert transcript(prompt, said) == ("What is 2 + 2?", said)
     assert transcript(prompt, f"{prompt} 4") == ("What is 2 + 2?", "4")
-
-
-def test_a_whole_conversation_that_is_stored_as_text_is_read():
-    assert transcript(QUESTION, json.dumps([*QUESTION, ANSWER])) == ("What is 2 + 2?", "It is 4.")

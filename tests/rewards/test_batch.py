@@ -6,7 +6,7 @@ import pytest
 from datasets import Dataset
 
 from prom_reward.errors import ConfigError, RowError, RubricError
-from prom_reward.rewards.batch import RowReader
+from prom_reward.rewards.batch import RowReader, _warn_of_unanswered
 from prom_reward.rubrics.rubric import Rubric
 
 HELPFULNESS = (Rubric.parse("helpfulness"),)
@@ -24,6 +24,17 @@ def test_standard_rows_become_one_request_each():
         [("Q2", "", None)],
     ]
     assert all(request.rubric is HELPFULNESS[0] for row in rows for request in row)
+
+
+@pytest.mark.parametrize(("role", "is_told"), [("user", True), ("tool", True), ("assistant", False)])
+def test_rollouts_that_end_without_an_answer_are_told_once(role, is_told, caplog):
+    _warn_of_unanswered.cache_clear()
+    completion = [{"role": "assistant", "content": "4?"}, {"role": role, "content": "Sure?" * (role != "assistant")}]
+    for rows in (requests_of(["2 + 2?"], [completion]), requests_of(["2 + 2?"], [completion])):
+        assert rows[0][0].response == ""
+        assert "4?" in rows[0][0].instruction
+    assert len(caplog.messages) == is_told
+    assert (f"a completion ends in a turn of the {role}" in caplog.text) is is_told
 
 
 def test_conversational_rows_are_written_as_instruction_and_response():

@@ -15,6 +15,7 @@ from prom_reward.data.labels.criterion_labels import (
 )
 from prom_reward.data.labels.labeled_rows import LabeledFile, LabeledPair, LabeledRequest
 from prom_reward.data.labels.row_labels import (
+    SCORE_COLUMNS,
     OffScaleError,
     cluster_of,
     known_column,
@@ -23,7 +24,7 @@ from prom_reward.data.labels.row_labels import (
     score_column,
     scores_of,
 )
-from prom_reward.data.preferences import CountedVerdicts
+from prom_reward.data.preferences import NumberedVerdicts
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
 from prom_reward.data.spreading import spread_pairs
@@ -71,7 +72,7 @@ def read_labeled(
 
     Raises:
         InputError: The file cannot be read, none of its rows can be used, a label is off the scale, or its verdicts
-            count the answers from another number than its columns do.
+            count the answers from another number than its columns do, or its scores stand in several columns.
     """
     rows = islice(read_rows(path), limit)
     return collect_labeled(rows, default_rubrics, columns=columns, where=str(path))
@@ -93,7 +94,7 @@ def collect_labeled(
     row_format = RowFormat(columns=dict(columns.named), kinds=("response", "pair"))
     labeled = LabeledFile(rows=[], pairs=[], checklists=[], problems=[], recognition=Recognition(where))
     off_scale: dict[str, OffScaleError] = {}
-    verdicts = CountedVerdicts(columns.named)
+    verdicts = NumberedVerdicts(columns.named)
     for row in spread_pairs(rows, columns.named):
         if isinstance(row, BrokenRow):
             labeled.problems.append(f"{row.place}: {row.problem}")
@@ -120,8 +121,19 @@ def collect_labeled(
         if not labeled.problems:
             raise InputError(f"{where}: no labeled row; it has no rows")
         raise InputError(f"{where}: no labeled row of {len(labeled.problems):,}; {labeled.problems[0]}")
+    _check_one_label(labeled.recognition.columns.get("label", ()), where)
     labeled.recognition.check(strict=columns.strict)
     return labeled
+
+
+def _check_one_label(names: Sequence[str], where: str) -> None:
+    """Refuse a file that keeps the scores of some rows in one column and those of others in another."""
+    scores = [name for name in names if name in SCORE_COLUMNS]
+    if len(scores) > 1:
+        raise InputError(
+            f"{where}: got scores in {' and '.join(scores)}, some rows in each; expected one column: name it with "
+            "--score-column"
+        )
 
 
 def _add_response(

@@ -24,10 +24,21 @@ class OffScaleError(RowError):
 
 
 def score_column(values: Mapping[str, Any], named: str | None) -> str | None:
-    """Return the column of a row's score: the named one, else the first known one that has a value."""
+    """Return the column of a row's score: the named one, else the known one that has a value.
+
+    Raises:
+        RowError: Several known ones have values that differ.
+    """
     columns = (named,) if named else SCORE_COLUMNS
-    known = next((name for name in columns if not is_missing(values.get(name))), None)
-    return known or ("output" if named is None and "[RESULT]" in str(values.get("output") or "") else None)
+    found = [name for name in columns if not is_missing(values.get(name))]
+    if other := next((name for name in found if values[name] != values[found[0]]), None):
+        raise RowError(
+            f"got {found[0]}={values[found[0]]!r:.40} and {other}={values[other]!r:.40}; choose one: --score-column "
+            f"{found[0]} or --score-column {other}"
+        )
+    if found:
+        return found[0]
+    return "output" if named is None and "[RESULT]" in str(values.get("output") or "") else None
 
 
 def label_of(values: Mapping[str, Any], named: str | None) -> tuple[Any, str, int]:

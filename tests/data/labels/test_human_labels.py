@@ -160,8 +160,23 @@ def test_verdicts_that_count_from_another_number_refuse_the_file(tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [{"prompt": "Q?", "output_1": "a", "output_2": "b", "label": at} for at in (1, 0)]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    with pytest.raises(InputError, match="label = 0, 1, which may count the answers from another number"):
+    with pytest.raises(InputError, match="label = 0, 1, which may be a scale, or count the answers from"):
         read_labeled(path, HELPFUL)
+
+
+def test_scores_of_two_columns_are_no_label_until_one_is_named(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{**ROW, "gpt4_score": 2, "human_score": 5}, {**ROW, "gpt4_score": None, "human_score": 4}]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    found = read_labeled(path, HELPFUL)
+    assert found.problems == [
+        "line 1: got gpt4_score=2 and human_score=5; choose one: --score-column gpt4_score or --score-column "
+        "human_score"
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in [{**ROW, "gpt4_score": 2}, rows[1]]))
+    with pytest.raises(InputError, match=r"got scores in gpt4_score and human_score, some rows in each; .*--score-col"):
+        read_labeled(path, HELPFUL)
+    assert [row.scores for row in read_labeled(path, HELPFUL, columns=LabelColumns(score="human_score")).rows] == [(4,)]
 
 
 def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path):
@@ -181,7 +196,7 @@ def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path)
 @pytest.mark.parametrize(
     ("values", "columns", "label"),
     [
-        ({**ROW, "gpt4_score": 2, "human_score": 5}, LabelColumns(), "gpt4_score"),
+        ({**ROW, "gpt4_score": 5, "human_score": 5}, LabelColumns(), "gpt4_score"),
         ({**ROW, "gpt4_score": 2, "human_score": 5}, LabelColumns(score="human_score"), "human_score"),
         ({**ROW, "output": "Good. [RESULT] 4"}, LabelColumns(), "output"),
         ({**ROW, "rubric": [{"criterion": "It agrees.", "points": 1}], "labels": [True]}, LabelColumns(), "labels"),
