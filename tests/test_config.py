@@ -8,6 +8,8 @@ import pytest
 
 from prom_reward.config import load_judge, load_policy, load_rubric, prompt_renderer
 from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.model.identity import folder_digest
+from prom_reward.engines.model.source import resolve_path
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.errors import ConfigError, ModelLoadError, RubricError
 from prom_reward.judging.calibration import Calibration
@@ -69,7 +71,9 @@ def test_every_preset_is_valid_and_makes_a_judge_without_weights(name):
     judge = load_judge(name)
     assert judge.name == name
     assert judge.sampling == SamplingParams(max_new_tokens=config.sampling.max_new_tokens)
-    assert judge.fingerprint.startswith(f"transformers:{config.model}|")
+    folder = resolve_path(config.model)
+    named = folder_digest(folder, gguf_file=config.gguf_file) or config.model
+    assert judge.fingerprint.startswith(f"transformers:{named}|")
 
 
 def test_presets_hold_the_model_cards_settings():
@@ -227,6 +231,19 @@ def test_another_model_does_not_take_the_presets_tokenizer_or_gguf_file():
     assert judge_config("smollm2-135m", model="here", gguf_file="x.gguf").gguf_file == "x.gguf"
     assert judge_config("prometheus-7b-v1.0", tokenizer="there").model == "kaist-ai/prometheus-7b-v1.0"
     assert judge_config({"preset": "smollm2-135m", "model": "here"}).gguf_file is None
+
+
+def test_what_lies_beside_a_judges_file_is_found_from_everywhere(tmp_path, monkeypatch):
+    """A name that nothing beside the file has is kept: it may be a folder here, or a hub id."""
+    for name in ("my-judge", "weights"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "fit.json").write_text("{}")
+    file = tmp_path / "judge.yaml"
+    file.write_text("model: weights\nadapter: my-judge\ntokenizer: owner/name\ncalibration: fit.json\n")
+    monkeypatch.chdir("/")
+    found = judge_config(file)
+    assert (found.model, found.adapter) == (str(tmp_path / "weights"), str(tmp_path / "my-judge"))
+    assert (found.tokenizer, found.calibration) == ("owner/name", str(tmp_path / "fit.json"))
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ class RowFormat:
         sides = two_sides(columns)
         if sides is not None:
             prompt, *responses = split_pair(_prompt(columns, sides), *sides)
-            return "pair", framed(columns, prompt), responses
+            return "pair", framed(columns, _needed(prompt, columns)), responses
         kind, answers = self._answers(columns)
         if answers:
             asked, answers = _parted(_prompt(columns, answers), answers)
@@ -288,9 +288,10 @@ def _reference_of(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _needed(prompt: PromptValue | None, columns: Columns) -> PromptValue:
-    if prompt is None or not prompt:
+    if prompt is None or not said(prompt):
         names = ", ".join(COLUMN_NAMES["prompt"])
-        raise RowError(f"no instruction; got the columns {shown_names(columns.values)}, expected one of {names}")
+        problem = "no instruction" if prompt is None else "the instruction is empty"
+        raise RowError(f"{problem}; got the columns {shown_names(columns.values)}, expected one of {names}")
     return prompt
 
 

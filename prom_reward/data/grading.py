@@ -1,10 +1,11 @@
 """Rows become grading requests, and judgments become rows again."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
 
+from prom_reward.data.escaping import escaped
 from prom_reward.data.formats import KINDS, RowFormat
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row
@@ -13,6 +14,11 @@ from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.rubrics.reading import AnyRubric, rubric_digest
 from prom_reward.types import GradingRequest, Judgment
+
+GRADED_COLUMNS = frozenset(
+    {"rubric_name", "rubric_digest", "rubric_weight", *(field.name for field in fields(Judgment))}
+)
+"""The columns of a judgment; a column of the input with such a name becomes `input_NAME`."""
 
 PLAIN = RowFormat(columns={}, kinds=("response",))
 """Reads rows by the known column names alone."""
@@ -109,5 +115,10 @@ def graded_row(values: Mapping[str, Any], request: GradingRequest, judgment: Jud
         "rubric_weight": request.rubric.weight,
         **judgment.to_columns(),
     }
-    kept = {f"input_{name}" if name in verdict else name: value for name, value in values.items()}
-    return {**kept, **verdict}
+    return {**{escaped(name, GRADED_COLUMNS): value for name, value in values.items()}, **verdict}
+
+
+def renamed_columns(batch: RequestBatch) -> dict[str, str]:
+    """Return the columns of a batch's rows that have another name beside their judgments, and those names."""
+    names = {name: escaped(name, GRADED_COLUMNS) for row, _ in batch.pairs for name in row.values}
+    return {name: new for name, new in names.items() if new != name}

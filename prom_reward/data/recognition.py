@@ -4,12 +4,13 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from prom_reward.data.cells import is_empty, stands_in, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
 from prom_reward.data.doubtful_answers import CHOICES
 from prom_reward.data.formats import KINDS, Example, Kind
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, near_miss
 from prom_reward.rubrics.formats import json_value
 
 QUESTION_PARTS = (
@@ -159,13 +160,19 @@ _OF_QUESTIONS = {spelling(name) for role in _QUESTION_ROLES for name in COLUMN_N
 def _place(name: object, value: object) -> int:
     """Return the place of a column among those of known meaning; -1 if its meaning is not known."""
     written = spelling(name)
-    is_reference = isinstance(value, str | list | tuple | dict) and _REFERENCE_LIKE.fullmatch(written)
+    is_reference = isinstance(value, str | list | tuple | dict) and _is_reference(written)
     return _KNOWN.get(written, len(_KNOWN) if is_reference else -1)
 
 
 def _is_reference(name: object) -> bool:
     written = spelling(name)
-    return written in _REFERENCES or bool(_REFERENCE_LIKE.fullmatch(written))
+    return written in _REFERENCES or bool(_REFERENCE_LIKE.fullmatch(written)) or _is_slip(written)
+
+
+@cache
+def _is_slip(written: str) -> bool:
+    """Whether a name is a slip of the pen for a reference's, as `reference_anwser`."""
+    return bool(near_miss(written, [name for name in _REFERENCES if len(name) > 8], cutoff=0.9))
 
 
 def _says_more(columns: Columns, name: str, seen: str) -> bool:

@@ -5,7 +5,7 @@ Cameron, Gelbach and Miller 2008, "Bootstrap-based improvements for inference wi
 are scipy's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ LEVEL = 0.95
 """The level of intervals."""
 MIN_CLUSTERS = 10
 """An interval from fewer clusters carries a warning: the bootstrap is then too narrow."""
+_NUM_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,16 @@ def difference(
         return found
     below, above = ((drawn <= 0).sum() + 1) / (len(drawn) + 1), ((drawn >= 0).sum() + 1) / (len(drawn) + 1)
     return replace(found, p_value=float(min(1.0, 2 * min(below, above))))
+
+
+def warnings_of(estimates: Iterable[Estimate], groups: Mapping[str, Iterable[Estimate]]) -> list[str]:
+    """Return what is to be said of some figures, and of the groups of which fewer questions are known."""
+    found = list(dict.fromkeys(one.warning for one in estimates if one.warning))
+    few = [name for name, figures in groups.items() if any(one.warning for one in figures)]
+    if few:
+        named = ", ".join(few[:_NUM_NAMED]) + (f" and {len(few) - _NUM_NAMED} more" if len(few) > _NUM_NAMED else "")
+        found.append(f"intervals of {named} from fewer than {MIN_CLUSTERS} questions")
+    return found
 
 
 def _bootstrapped(

@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.agreement import Estimate, warnings_of
 from prom_reward.evaluation.checklists.criteria import CriteriaEvaluation
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.explorer_rows import judged_rows, known_rubrics
@@ -162,8 +162,11 @@ def _cards(figures: Figures) -> list[Card]:
 
 
 def _warnings(found: JudgeEvaluation) -> list[str]:
-    estimates = [one for kinds in _measures(found.figures).values() for one in kinds.values()]
-    return list(dict.fromkeys(one.warning for one in estimates if one.warning))
+    return warnings_of(_estimates(found.figures), {name: _estimates(one) for name, one in found.figures.groups.items()})
+
+
+def _estimates(figures: Figures) -> list[Estimate]:
+    return [one for kinds in _measures(figures).values() for one in kinds.values()]
 
 
 def _groups(figures: Figures) -> list[tuple[str, dict[str, Any]]]:

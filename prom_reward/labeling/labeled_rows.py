@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prom_reward.data.escaping import escaped, unescaped
 from prom_reward.data.formats import Example, Kind, RowFormat
 from prom_reward.errors import InputError
 from prom_reward.labeling.manifest import load_manifest
@@ -67,13 +68,13 @@ class LabeledRow:
 
 def labeled_values(values: Mapping[str, Any], kind: Kind, columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of an input row and those that labeling adds."""
-    return {**{_escaped(name, kind): value for name, value in values.items()}, **columns}
+    return {**{escaped(name, ADDED_COLUMNS[kind]): value for name, value in values.items()}, **columns}
 
 
 def input_values(values: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
     """Return the columns of the input row, under their old names."""
-    kept = {name: value for name, value in values.items() if name not in ADDED_COLUMNS[kind]}
-    return {name.removeprefix("input_") if _is_escaped(name, kind) else name: kept[name] for name in kept}
+    added = ADDED_COLUMNS[kind]
+    return {unescaped(name, added): value for name, value in values.items() if name not in added}
 
 
 def read_labels(folder: str | Path) -> Iterator[LabeledRow]:
@@ -102,18 +103,6 @@ def _row_values(path: Path, line: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds a JSON {type(values).__name__}; run `prom-reward label` again")
     return values
-
-
-def _escaped(name: str, kind: Kind) -> str:
-    """Return the name under which an input column stands beside the added ones; no two names become equal."""
-    return f"input_{name}" if _is_escaped(f"input_{name}", kind) else name
-
-
-def _is_escaped(name: str, kind: Kind) -> bool:
-    bare = name
-    while bare.startswith("input_"):
-        bare = bare.removeprefix("input_")
-    return bare != name and bare in ADDED_COLUMNS[kind]
 
 
 def _as_messages(text: PromptValue, role: str) -> PromptValue:

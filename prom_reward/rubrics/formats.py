@@ -20,7 +20,8 @@ _LOOSE_LEVEL_LINE = re.compile(
 )
 _NO_FILES = ContextVar[str | None]("no_files", default=None)
 _CRITERIA_KEYS = ("criteria", "orig_criteria", "criteria_description")
-_OTHER_KEYS = ("name", "weight", "scale", "descriptions", "rubric", "is_criterion")
+_STATED_KEYS = ("name", "weight", "scale", "descriptions", "rubric")
+_OTHER_KEYS = (*_STATED_KEYS, "is_criterion")
 # Of RaR and other rubric-reward sets, HealthBench, ResearchRubrics ...
 _CHECKLIST_KEYS = frozenset({"title", "description", "criterion", "points", "axis", "tags", "requirement"})
 
@@ -212,7 +213,7 @@ def _levels(given: Mapping[str, Any]) -> dict[int, str]:
             continue
         match = _SCORE_KEY.fullmatch(key)
         if match is None:
-            known = [*_CRITERIA_KEYS, *_OTHER_KEYS, *(f"score{label}_description" for label in range(1, 6))]
+            known = [*_CRITERIA_KEYS, *_STATED_KEYS, *(f"score{label}_description" for label in range(1, 6))]
             raise RubricError(
                 f"unknown key {key!r} in a rubric; expected 'criteria', 'score1_description'..., 'name', "
                 f"'weight', 'scale'.{near_miss(key, known)}"

@@ -16,6 +16,8 @@ from prom_reward.settings.checks import check_decisions, check_engine
 from prom_reward.settings.judges import JudgeConfig
 from prom_reward.settings.validation import validated
 
+_FILE_KEYS, _FOLDER_KEYS = ("calibration", "head"), ("model", "adapter", "tokenizer")
+
 
 @cache
 def judge_presets() -> Mapping[str, Mapping[str, Any]]:
@@ -99,10 +101,11 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
 
 
 def _with_files_beside(settings: dict[str, Any], file: Path) -> dict[str, Any]:
-    """Return a file's settings with the full paths of a calibration and a head that lie beside it."""
-    named = {key: settings[key] for key in ("calibration", "head") if isinstance(settings.get(key), str)}
-    beside = {key: file.resolve().parent / name for key, name in named.items()}
-    return {**settings, **{key: str(path) for key, path in beside.items() if _is_file(path)}}
+    """Return a file's settings with the full paths of the files and folders that lie beside it."""
+    named = {key: settings[key] for key in (*_FILE_KEYS, *_FOLDER_KEYS) if isinstance(settings.get(key), str)}
+    beside = {key: file.resolve().parent / name for key, name in named.items() if name}
+    found = {key: path for key, path in beside.items() if (_is_folder if key in _FOLDER_KEYS else _is_file)(path)}
+    return {**settings, **{key: str(path) for key, path in found.items()}}
 
 
 def _is_file(path: Path) -> bool:

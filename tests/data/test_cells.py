@@ -62,7 +62,10 @@ def test_an_answer_is_read_from_messages_that_are_stored_as_text(form):
     assert read_answer(question) == question
 
 
-@pytest.mark.parametrize("value", [True, float("inf"), {"value": "Yes.", "aliases": ["Yes"]}, ["Yes."], {"choices": [{"message": YES[0]}]}, b"Yes."])
+@pytest.mark.parametrize(
+    "value",
+    [True, float("inf"), {"value": "Yes.", "aliases": ["Yes"]}, ["Yes."], {"choices": [{"message": YES[0]}]}, b"Yes."],
+)
 def test_what_is_no_answer_is_refused(value):
     with pytest.raises(RowError, match=r"as a text|the keys choices|with aliases"):
         read_answer(value)

@@ -17,6 +17,7 @@ from tests.prompts.test_messages import openai, sharegpt
 
 HELPFUL = (Rubric.parse("helpfulness"),)
 ASK = [{"role": "user", "content": "Hi?"}]
+ASK_NOTHING = [{"role": "user", "content": " "}]
 YES, NO = ([{"role": "assistant", "content": text}] for text in ("Yes.", "No."))
 
 
@@ -160,6 +161,8 @@ def test_nested_nulls_are_empty_texts():
         ({"data": {"ask": "a", "reply": "b"}}, "for example --column prompt=data.ask --column response=data.reply"),
         ({"instruction": "Q", "completions": [{"response": None}]}, "got nothing in an answer's 'response'; expected"),
         ({}, "unknown format: got no columns"),
+        *(({"prompt": blank, "response": "A"}, "the instruction is empty") for blank in ("", " \n", [], ASK_NOTHING)),
+        ({"prompt": "", "chosen": "a", "rejected": "b"}, "the instruction is empty"),
         ({"prompt": "a", "response": None}, "no response; got the columns prompt, response (null), expected"),
         ({"prompt": "a", "rejected": "b"}, "a pair without 'chosen'"),
         ({"prompt": "a", "chosen": None, "rejected": "b"}, "a pair without 'chosen'"),

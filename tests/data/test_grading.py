@@ -157,3 +157,14 @@ def test_rubrics_of_a_datasets_folder_are_read_with_arrows_padding():
     rubrics = [only(row).rubric for row in dataset]
     assert [rubric.criteria for rubric in rubrics[:2]] == ["Polite?", "Short?"]
     assert (rubrics[1].scale.labels, rubrics[2]) == ((1, 2), DEFAULT[0])
+
+
+def test_no_column_of_a_row_is_lost_beside_a_judgment():
+    judgment = Judgment(outcome=Outcome.SCORED, score=4, expected_score=3.9)
+    row = {"prompt": "Q", "response": "A", "score": 2}
+    for named in ("input_score", "input_input_score", "input_input_input_score"):
+        row = graded_row(row, only(row), judgment)
+        assert (row[named], row["score"]) == (2, 4)
+    own = {"prompt": "Q", "response": "A", "score": 2, "input_score": "a tool's", "input_text": "t"}
+    kept = graded_row(own, only(own), judgment)
+    assert (kept["input_score"], kept["input_input_score"], kept["input_text"]) == (2, "a tool's", "t")

@@ -133,3 +133,26 @@ def test_a_name_is_known_however_it_is_written(name, written):
 def test_a_rubric_under_another_spelling_is_refused_and_never_covered_by_the_default(name):
     with pytest.raises(RubricError, match=rf"got a column '{name}' that may be the row's rubric"):
         example({"prompt": "Hi?", "response": "Yes.", name: "Is it polite?"}).requests(HELPFUL)
+
+
+@pytest.mark.parametrize(
+    ("more", "unread"),
+    [
+        ({"extra_info": {"reference_answer": "No.", "index": 7, "answer": "No."}}, ["extra_info.reference_answer"]),
+        ({"extra_info": '{"ground_truth": "No."}'}, ["extra_info.ground_truth"]),
+        ({"metadata": {"gold_answer": ""}}, []),
+        ({"reward_model": '{"ground_truth": "Yes!"}', "extra_info": {"ground_truth": "Yes!"}}, []),
+        ({"reference_anwser": "No."}, ["reference_anwser"]),
+        ({"ref": "No."}, ["ref"]),
+        ({"reference_id": "No.", "groundwork": "No."}, []),
+    ],
+)
+def test_a_reference_that_nobody_reads_is_told_wherever_it_stands(more, unread):
+    assert unread_columns(example({"prompt": "Hi?", "response": "Maybe.", **more}).columns) == unread
+
+
+@pytest.mark.parametrize("form", [dict, str, lambda value: repr(value).replace("'", '"')])
+def test_a_path_reaches_into_what_is_stored_as_text(form):
+    found = example({"prompt": "1 + 1?", "response": "2", "reward_model": form({"ground_truth": "2"})})
+    assert found.reference_answer == "2"
+    assert example({"prompt": "Q", "response": "A", "summaries": "no list"}).kind == "response"

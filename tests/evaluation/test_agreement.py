@@ -16,6 +16,7 @@ from prom_reward.evaluation.agreement import (
     partial_pearson,
     pearson,
     spearman,
+    warnings_of,
 )
 
 scores = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 50)), min_size=2, max_size=30)
@@ -147,3 +148,14 @@ def test_an_estimate_shows_itself_rounded_with_what_a_reader_should_know():
     found = Estimate(0.123456, low=-0.05, high=0.25, p_value=0.2, warning="few questions")
     assert repr(found) == "Estimate(0.123 [-0.050, 0.250], few questions)"
     assert repr(Estimate(None, undefined="no side varies")) == "Estimate(-, no side varies)"
+
+
+def test_groups_of_few_questions_are_named_in_one_line():
+    few, enough = Estimate(0.5, 0.1, 0.9, warning="interval from 4 questions; expected at least 10"), Estimate(0.5)
+    assert warnings_of([enough], {"a": [enough]}) == []
+    assert warnings_of([few, few], {"a": [few, few], "b": [enough]}) == [
+        "interval from 4 questions; expected at least 10",
+        "intervals of a from fewer than 10 questions",
+    ]
+    [told] = warnings_of([enough], {f"g{number}": [few] for number in range(10)})
+    assert told == "intervals of g0, g1, g2, g3, g4, g5, g6, g7 and 2 more from fewer than 10 questions"

@@ -110,7 +110,8 @@ def grade(
     A file's rows have `instruction` (or `prompt`), `response` (or `completion`) and perhaps `reference_answer`
     and `rubric`. The score is the expected score of the judge's distribution; a calibration maps it, and leaves
     `score` and `score_probs` as the judge gave them. A terminal gets a table; `--json`, a pipe or `--out` get each row
-    with `score`, `expected_score`, `score_probs`, `entropy`, `feedback` and `outcome`.
+    with `score`, `expected_score`, `score_probs`, `entropy`, `feedback` and `outcome`; a column of the row with such a
+    name becomes `input_NAME`.
     Several rubrics give a row each, with its `rubric_weight`; the summary has their weighted mean, on [0, 1].
     If a row cannot be graded, it is named and left out, and the exit status is 1.
 

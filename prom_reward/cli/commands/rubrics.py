@@ -81,8 +81,8 @@ def lint(
     pitfalls worded as what is right, rewards worded as faults, options and levels in the wrong order. With `--rows`
     also criteria that are always or never met, that go with another (Pearson over .95), or with the response's length.
 
-    These are warnings, for you to judge, and the exit status stays 0. It is 1 only for errors: a rubric that cannot be
-    read.
+    These are warnings, for you to judge, and the exit status stays 0. It is 1 for a rubric
+    that cannot be read, and 2 for a file that cannot.
 
     Example: `prom-reward rubrics lint configs/rubrics.yaml`
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from prom_reward.cli.parts.console import stdout
 from prom_reward.cli.parts.estimates import Cell, brief, show_fitting
 from prom_reward.errors import number_of
-from prom_reward.evaluation.agreement import Estimate
+from prom_reward.evaluation.agreement import Estimate, warnings_of
 from prom_reward.evaluation.checklists.criteria import CriteriaEvaluation
 from prom_reward.evaluation.evaluate import JudgeEvaluation
 from prom_reward.evaluation.pairs import PairEvaluation
@@ -43,8 +43,9 @@ def _show_scores(name: str, evaluation: Evaluation) -> None:
     _show_measures(f"{name}: {number_of(evaluation.num_rows, 'row')}", kinds, measures)
     for outcome, count in evaluation.unscored.items():
         stdout.print(f"{number_of(count, 'row')} unscored: {outcome}")
-    _show_warnings(one for estimates in measures.values() for one in estimates.values())
-    if evaluation.groups:
+    groups = {name: _estimates(one.measures) for name, one in evaluation.groups.items()}
+    _show_warnings(_estimates(measures), groups)
+    if groups:
         _show_groups(evaluation.groups)
 
 
@@ -70,7 +71,8 @@ def _show_pairs(name: str, evaluation: PairEvaluation) -> None:
     show_fitting(title, ("", "pairs", *evaluation.accuracy), rows)
     if evaluation.num_unscored:
         stdout.print(f"{number_of(evaluation.num_unscored, 'pair')} unscored")
-    _show_warnings(evaluation.accuracy.values())
+    groups = {name: one.accuracy.values() for name, one in evaluation.groups.items()}
+    _show_warnings(evaluation.accuracy.values(), groups)
 
 
 def _show_criteria(name: str, evaluation: CriteriaEvaluation) -> None:
@@ -79,7 +81,8 @@ def _show_criteria(name: str, evaluation: CriteriaEvaluation) -> None:
     _show_measures(f"{name}: {number_of(evaluation.num_verdicts, 'verdict')} on criteria", kinds, evaluation.measures)
     if evaluation.num_unscored:
         stdout.print(f"{number_of(evaluation.num_unscored, 'verdict')} on criteria that the judge could not tell")
-    _show_warnings(one for estimates in evaluation.measures.values() for one in estimates.values())
+    groups = {name: _estimates(one.measures) for name, one in evaluation.groups.items()}
+    _show_warnings(_estimates(evaluation.measures), groups)
     shown = ("accuracy", "kappa", "tpr", "tnr", "auc", "ece")
     table = Table(title="by group and criterion", title_justify="left")
     for heading in ("", "verdicts", *shown):
@@ -100,7 +103,7 @@ def _show_gaps(title: str, gaps: Mapping[str, Estimate]) -> None:
             yield measure, cell(gap), "-" if gap.p_value is None else f"{gap.p_value:.3f}"
 
     show_fitting(title, ("", "difference", "p"), rows)
-    _show_warnings(gaps.values())
+    _show_warnings(gaps.values(), {})
 
 
 def _show_measures(title: str, kinds: Sequence[str], measures: Mapping[str, Mapping[str, Estimate]]) -> None:
@@ -113,12 +116,16 @@ def _show_measures(title: str, kinds: Sequence[str], measures: Mapping[str, Mapp
     show_fitting(title, ("", *kinds), rows)
 
 
-def _show_warnings(estimates: Iterable[Estimate]) -> None:
+def _estimates(measures: Mapping[str, Mapping[str, Estimate]]) -> list[Estimate]:
+    return [one for estimates in measures.values() for one in estimates.values()]
+
+
+def _show_warnings(estimates: Iterable[Estimate], groups: Mapping[str, Iterable[Estimate]]) -> None:
     found = list(estimates)
     for why in dict.fromkeys(_undefined(one) for one in found if one.undefined):
         stdout.print(why, soft_wrap=True)
-    for warning in dict.fromkeys(one.warning for one in found if one.warning):
-        stdout.print(f"warning: {warning}", soft_wrap=True)
+    for warning in warnings_of(found, groups):
+        stdout.print(f"warning: {warning}", soft_wrap=True, markup=False)
 
 
 def _undefined(estimate: Estimate) -> str:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from prom_reward.cli.parts.console import distribution_bar, plain_json, print_json, stderr, stdout
 from prom_reward.cli.parts.left_out import show_left_out
-from prom_reward.data.grading import RequestBatch, graded_rows
+from prom_reward.data.grading import RequestBatch, graded_rows, renamed_columns
 from prom_reward.data.rows import BrokenRow
 from prom_reward.errors import InputError, number_of
 from prom_reward.labeling.verdicts import ResponseVerdict
@@ -44,6 +44,7 @@ class GradedFile:
         self._scores: dict[str, list[float]] = {}
         self._verdicts: list[ResponseVerdict] = []
         self._num_written = 0
+        self._renamed: set[str] = set()
 
     @property
     def progress(self) -> str:
@@ -57,11 +58,21 @@ class GradedFile:
 
     def add_judgments(self, batch: RequestBatch, judgments: Sequence[Judgment]) -> None:
         """Write a batch's rows at once, one a rubric."""
+        self._tell_renamed(renamed_columns(batch))
         self.add(graded_rows(batch, judgments))
         judged = zip(batch.pairs, judgments, strict=True)
         for _, of_row in groupby(judged, key=lambda one: id(one[0][0])):
             pairs = [(request.rubric, judgment) for (_, request), judgment in of_row]
             self._verdicts.append(_verdict(pairs))
+
+    def _tell_renamed(self, columns: Mapping[str, str]) -> None:
+        """Say, once for each column, under which name it is written."""
+        new = {name: columns[name] for name in columns if name not in self._renamed}
+        if new and (self._out is not None or self._as_lines):
+            shown = ", ".join(f"{name} -> {written}" for name, written in new.items())
+            text = f"columns of the input with a judgment's name are written under another: {shown}"
+            stderr.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._renamed |= new.keys()
 
     def add(self, lines: list[dict[str, Any]]) -> None:
         """Write graded rows, or prompts, at once."""

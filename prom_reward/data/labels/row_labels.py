@@ -7,11 +7,13 @@ from typing import Any
 
 from prom_reward.data.cells import is_missing
 from prom_reward.data.columns import shown_names
+from prom_reward.data.escaping import is_escaped
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import ScoreScale
 
 SCORE_COLUMNS = ("gpt4_score", "human_score", "orig_score", "score")
 FEEDBACK_COLUMNS = ("orig_feedback", "gpt4_feedback", "feedback")
+_JUDGED = {"rubric_name", "outcome"}
 CLUSTER_COLUMNS = ("question_id", "doc", "idx")
 
 
@@ -27,7 +29,7 @@ def score_column(values: Mapping[str, Any], named: str | None) -> str | None:
     """Return the column of a row's score: the named one, else the known one that has a value.
 
     Raises:
-        RowError: Several known ones have values that differ.
+        RowError: Several known ones have values that differ, or it is a judge's, as of `prom-reward grade`.
     """
     columns = (named,) if named else SCORE_COLUMNS
     found = [name for name in columns if not is_missing(values.get(name))]
@@ -35,6 +37,12 @@ def score_column(values: Mapping[str, Any], named: str | None) -> str | None:
         raise RowError(
             f"got {found[0]}={values[found[0]]!r:.40} and {other}={values[other]!r:.40}; choose one: --score-column "
             f"{found[0]} or --score-column {other}"
+        )
+    if found and named is None and found[0] == "score" and values.keys() >= _JUDGED:
+        other = next((name for name in values if is_escaped(name, ("score",))), "NAME")
+        raise RowError(
+            f"got a judge's score, beside its rubric_name and outcome; name people's with --score-column {other}, or "
+            "the judge's with --score-column score"
         )
     if found:
         return found[0]

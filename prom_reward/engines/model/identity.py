@@ -25,20 +25,20 @@ _GGUF_TEXT_BYTES = 64 << 20  # of a vocabulary and the chat template after it
 
 
 def source_identity(source: ModelSource, *parts: object) -> str:
-    """Return one line on the origin of weights, with digests of local folders and further parts; loads nothing.
+    """Return one line on the origin of weights and further parts; loads nothing.
 
-    If the chat template writes the current date, so does the line: the prompts of another day are other prompts.
+    A local folder is its digest, wherever it lies: another path to it, or a copy, is the same judge. If the chat
+    template writes the current date, so does the line: the prompts of another day are other prompts.
 
     Args:
         source: Origin of the weights.
         parts: Further settings that an answer depends on.
     """
-    origin = (source.model, source.revision, source.gguf_file, source.adapter, source.tokenizer)
-    places = [(source.model, source.gguf_file), (source.adapter, None), (source.tokenizer, None)]
-    folders = [(resolve_path(name), file) for name, file in places if name]
-    digests = ",".join(filter(None, (folder_digest(folder, gguf_file=file) for folder, file in folders)))
-    today = datetime.now(UTC).astimezone().date() if any(_writes_date(name, source) for name, _ in folders) else ""
-    return "|".join(str(part or "") for part in [*origin, source.dtype, source.quantization, digests, today, *parts])
+    folders = [resolve_path(name) for name in (source.model, source.adapter, source.tokenizer) if name]
+    today = datetime.now(UTC).astimezone().date() if any(_writes_date(name, source) for name in folders) else ""
+    model, *others = _places(source)
+    told = [model, source.revision, source.gguf_file, *others, source.dtype, source.quantization, today, *parts]
+    return "|".join(str(part or "") for part in told)
 
 
 def states_identity(source: ModelSource, *parts: object) -> str:
@@ -48,9 +48,13 @@ def states_identity(source: ModelSource, *parts: object) -> str:
         source: Origin of the weights.
         parts: Further settings that the tokens of a prompt depend on.
     """
+    return "|".join(str(part or "") for part in [*_places(source), source.revision, source.quantization, *parts])
+
+
+def _places(source: ModelSource) -> list[str]:
+    """Return the digests of the model's, the adapter's and the tokenizer's folders, or their names on the hub."""
     places = [(source.model, source.gguf_file), (source.adapter, None), (source.tokenizer, None)]
-    named = [(folder_digest(resolve_path(name), gguf_file=file) or name) if name else "" for name, file in places]
-    return "|".join(str(part or "") for part in [*named, source.revision, source.quantization, *parts])
+    return [(folder_digest(resolve_path(name), gguf_file=file) or name) if name else "" for name, file in places]
 
 
 def folder_digest(folder: str | Path, *, gguf_file: str | None = None) -> str:

@@ -115,7 +115,7 @@ def test_rows_are_read_from_standard_input(run, tiny, text):
 def test_numbers_that_json_cannot_hold_become_null(run, tiny, rows_file):
     path = rows_file('{"instruction": "Q", "response": "A", "weight": NaN, "parts": [Infinity, 1.5]}')
     row = json.loads(run("grade", path, *tiny, "--rubric", "helpfulness").out)
-    assert (row["weight"], row["parts"]) == (None, [None, 1.5])
+    assert (row["weight"], row["input_parts"]) == (None, [None, 1.5])  # a judgment may have `parts`
 
 
 def test_the_response_is_read_from_standard_input(run, tiny):
@@ -280,3 +280,13 @@ def test_ctrl_c_says_how_many_rows_were_written(run, judged_by, tmp_path):
     assert shown.status == 130
     assert f"{out} has {len(read(out))} rows" in shown.err
     assert 0 < len(read(out)) < 200
+
+
+def test_a_column_that_is_written_under_another_name_is_told_once(run, tiny, rows_file, tmp_path):
+    out = tmp_path / "graded.jsonl"
+    rows = rows_file(*({**ROWS[0], "score": 2} for _ in range(40)))
+    shown = run("grade", rows, *tiny, "--rubric", "helpfulness", "--out", out)
+    assert shown.err.count("a judgment's name are written under another: score -> input_score\n") == 1
+    assert all(row["input_score"] == 2 for row in map(json.loads, out.read_text().splitlines()))
+    again = run("grade", out, *tiny, "--rubric", "helpfulness", "--out", tmp_path / "again.jsonl")
+    assert "input_score -> input_input_score" in again.err

@@ -179,6 +179,17 @@ def test_scores_of_two_columns_are_no_label_until_one_is_named(tmp_path):
     assert [row.scores for row in read_labeled(path, HELPFUL, columns=LabelColumns(score="human_score")).rows] == [(4,)]
 
 
+@pytest.mark.parametrize(("more", "named"), [({}, "NAME"), ({"input_score": 5}, "input_score")])
+def test_a_judges_scores_are_no_labels_until_they_are_named(more, named):
+    row = {**ROW, "score": 2, "rubric_name": "helpfulness", "outcome": "scored", **more}
+    expected = (
+        rf"got a judge's score, beside its rubric_name and outcome; .* --score-column {named}, or the judge's with"
+    )
+    with pytest.raises(RowError, match=expected):
+        labeled_requests(read(row), HELPFUL)
+    assert labeled_requests(read(row), HELPFUL, columns=LabelColumns(score="score"))[0].scores == (2,)
+
+
 def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [{"instruction": f"Q{at}?", "response": f"A{at}.", "score": at} for at in range(1, 11)]

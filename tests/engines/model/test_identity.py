@@ -89,6 +89,16 @@ def test_adapter_and_tokenizer_count(folder, tmp_path):
     assert len(set(lines)) == 3
 
 
+def test_another_path_to_a_folder_or_a_copy_of_it_is_the_same_judge(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    paths = [folder, f"{folder}/", folder.name, f"./{folder.name}/", copy]
+    assert len({source_identity(ModelSource(model="owner/name", adapter=str(path))) for path in paths}) == 1
+    assert len({source_identity(ModelSource(model=str(path))) for path in paths}) == 1
+    plain, adapted = ModelSource(model=str(folder)), ModelSource(model="owner/name", adapter=str(folder))
+    assert source_identity(plain) != source_identity(adapted)
+
+
 def test_a_hub_id_is_its_name():
     assert folder_digest("someone/judge") == ""
     assert source_identity(ModelSource(model="someone/judge", revision="main")).startswith("someone/judge|main|")
