@@ -90,13 +90,16 @@ def _is_rubric_like(name: object) -> bool:
 
 
 def check_roles(columns: Mapping[str, str]) -> None:
-    """Raise ConfigError if a role that a column is named for is unknown, or its column is no name and no path."""
+    """Raise ConfigError if a role that a column is named for is unknown, or its column is no name or another's."""
+    roles: dict[str, str] = {}
     for role, column in columns.items():
         if role not in COLUMN_NAMES:
             known = ", ".join(COLUMN_NAMES)
             raise ConfigError(f"unknown column role {role!r}; expected one of {known}.{near_miss(role, COLUMN_NAMES)}")
         if not isinstance(column, str) or ("[" in column and not _PATH.fullmatch(column)):
             raise ConfigError(f"got the column {column!r:.60}; expected a name or a path, as messages[-1].content")
+        if role != "id" and (other := roles.setdefault(column, role)) != role:
+            raise ConfigError(f"got the column {column!r:.60} for {other} and for {role}; expected one for each")
 
 
 class Columns:

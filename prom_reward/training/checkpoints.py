@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from prom_reward.training.examples import TrainingExample
 logger = logging.getLogger(__name__)
 
 RECIPE_FILE = "recipe.json"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def claim_checkpoints(folder: Path, recipe: Mapping[str, Any]) -> Path | None:
@@ -54,7 +56,7 @@ def examples_digest(examples: Iterable[TrainingExample]) -> str:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Describe the differences of two recipes, or of other names with JSON values."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return [f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} here" for name in names]
+    return [_difference(name, before.get(name), now.get(name)) for name in names]
 
 
 def finished_checkpoint(last: Path, max_steps: int, *, takes_best: bool) -> Path | None:
@@ -85,6 +87,13 @@ def _kept(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError, InputError):
         return {}
     return recipe if isinstance(recipe, dict) else {}
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    if all(isinstance(one, str) and _DIGEST.fullmatch(one) for one in (before, now)):
+        made_of = " (made of the rows and the rubrics)" if name == "examples" else ""
+        return f"{name}: others there{made_of}"
+    return f"{name}: {_shown(before)} there, {_shown(now)} here"
 
 
 def _shown(value: Any) -> str:

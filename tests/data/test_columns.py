@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from prom_reward.data.columns import Columns, value_at
+from prom_reward.data.columns import Columns, check_roles, value_at
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import ConfigError, RubricError
@@ -210,3 +210,9 @@ def test_a_criterion_without_levels_is_refused_with_the_way_to_name_a_rubric():
     expected = r"got 'Is it kind\?' in 'criteria' and no column of levels; .* with --column rubric=criteria$"
     with pytest.raises(RubricError, match=expected):
         Columns({"prompt": "Q", "criteria": "Is it kind?"}).rubrics(HELPFUL)
+
+
+def test_one_column_plays_one_role():
+    with pytest.raises(ConfigError, match=r"got the column 'text' for chosen and for rejected; expected one for each"):
+        check_roles({"prompt": "ask", "chosen": "text", "rejected": "text"})
+    check_roles({"prompt": "text", "id": "text", "response": "messages[-1].content", "history": "messages[0].content"})
