@@ -18,6 +18,7 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from prom_reward.engines.model.identity import folder_digest
 from prom_reward.reports.training_folder import LOG_FILE
 from prom_reward.rewards.judgment_log import JudgmentLog
 from tests.labeling.label_inputs import read_rows, write_rows
@@ -249,8 +250,8 @@ def test_the_settings_hold_all_that_a_tuner_changes(prove_it, inputs, monkeypatc
     made = prove_it.settings_of(options, parts)
     assert json.loads(json.dumps(made)) == made  # as it is read again
     assert (made["steps"], made["trainer.beta"], made["lora.r"], made["measured_tokens"]) == (2, 0.02, 16, 10)
-    assert str(inputs / "judge") in made["judge"]
-    assert str(inputs / "audit") in made["audit"]
+    assert folder_digest(inputs / "judge") in made["judge"]
+    assert folder_digest(inputs / "audit") in made["audit"]
     fewer = prove_it.load_tasks(inputs, 30)
     assert prove_it.settings_of(options, fewer)["tasks_sha256"] != made["tasks_sha256"]
     monkeypatch.setitem(prove_it.SETTINGS, "learning_rate", 0.5)
