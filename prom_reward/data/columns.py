@@ -1,14 +1,16 @@
 """The one table of column names, and the columns of a row by role."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
+from prom_reward.data.escaping import original
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
 from prom_reward.prompts.content import parsed_text
 from prom_reward.rubrics.formats import is_rendered, json_value, without_files
-from prom_reward.rubrics.reading import AnyRubric, read_rubrics
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics, rubric_digest
+from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": (
@@ -177,20 +179,26 @@ class Columns:
         Raises:
             RubricError: The row's rubric cannot be read, or there is none.
         """
-        if found := self.own_rubrics() or default:
+        if found := self.own_rubrics(default) or default:
             return found
         raise RubricError(
             "no rubric; give the row a 'rubric' column, or all rows one: --rubric or rubric=, for example helpfulness"
         )
 
-    def own_rubrics(self) -> tuple[AnyRubric, ...]:
+    def own_rubrics(self, known: Sequence[AnyRubric] = ()) -> tuple[AnyRubric, ...]:
         """Return the row's own rubrics, empty if it has none.
 
+        Args:
+            known: One of them is meant if the row has its digest, as a judgment log does.
+
         Raises:
-            RubricError: They cannot be read.
+            RubricError: They cannot be read, or the digest beside a name is another rubric's.
         """
         value = self.get("rubric")
         if not is_empty(value):
+            digest = original(self.values, "rubric_digest")
+            if isinstance(value, str) and isinstance(digest, str) and not is_rendered(value):
+                return (_named_in_log(value, digest, known),)
             return _parsed(value, self.read["rubric"])
         if (elsewhere := self._checklist_elsewhere()) is not None:
             self.read["rubric"], found = elsewhere
@@ -271,6 +279,18 @@ def _parsed(value: Any, column: str) -> tuple[AnyRubric, ...]:
             return read_rubrics(value)
     except RubricError as error:
         raise RubricError(f"column {column!r}: {error}") from error
+
+
+def _named_in_log(name: str, digest: str, known: Sequence[AnyRubric]) -> AnyRubric:
+    """Return the rubric of a row that has its name and its digest, but not its text."""
+    texts = [*known, *([builtin_rubric(name)] if name in builtin_names() else [])]
+    found = next((one for one in texts if rubric_digest(one) == digest), None)
+    if found is None:
+        raise RubricError(
+            f"got the rubric's name {name!r:.60} and the digest {digest:.20} of a text that is not here; give the text "
+            "with --rubric or rubric="
+        )
+    return found
 
 
 def _single(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Input columns beside added ones of the same name: `score` becomes `input_score`, and that `input_input_score`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 _PREFIX = "input_"
 
@@ -21,3 +22,10 @@ def is_escaped(name: str, added: Collection[str]) -> bool:
 def unescaped(name: str, added: Collection[str]) -> str:
     """Return the name that a column had in the input."""
     return name.removeprefix(_PREFIX) if is_escaped(name, added) else name
+
+
+def original(values: Mapping[str, Any], name: str) -> Any:
+    """Return the value that a column had before any of its escapes; None if there is no such column."""
+    while f"{_PREFIX}{name}" in values:
+        name = f"{_PREFIX}{name}"
+    return values.get(name)

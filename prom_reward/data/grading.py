@@ -16,9 +16,12 @@ from prom_reward.rubrics.reading import AnyRubric, rubric_digest
 from prom_reward.types import GradingRequest, Judgment
 
 GRADED_COLUMNS = frozenset(
-    {"rubric_name", "rubric_digest", "rubric_weight", *(field.name for field in fields(Judgment))}
+    {
+        *("rubric_name", "rubric_digest", "rubric_weight", "unit_score", "judgments"),
+        *(field.name for field in fields(Judgment)),
+    }
 )
-"""The columns of a judgment; a column of the input with such a name becomes `input_NAME`."""
+"""The columns of a response's judgment, of `grade` or of `label`; one of the input with such a name is escaped."""
 
 PLAIN = RowFormat(columns={}, kinds=("response",))
 """Reads rows by the known column names alone."""

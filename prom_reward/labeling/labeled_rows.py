@@ -8,6 +8,7 @@ from typing import Any
 
 from prom_reward.data.escaping import escaped, unescaped
 from prom_reward.data.formats import Example, Kind, RowFormat
+from prom_reward.data.grading import GRADED_COLUMNS
 from prom_reward.errors import InputError
 from prom_reward.labeling.manifest import load_manifest
 from prom_reward.labeling.verdicts import PAIR_COLUMNS, RANKING_COLUMNS, SIDES, VERDICT_COLUMNS
@@ -18,7 +19,7 @@ _TEMPLATE_BLOCKS = ("text", "image", "image_url", "video", "audio")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 ADDED_COLUMNS: Mapping[Kind, frozenset[str]] = {
-    "response": frozenset({"row", "rubric_name", *VERDICT_COLUMNS}),
+    "response": frozenset({"row", *VERDICT_COLUMNS, *GRADED_COLUMNS}),
     "responses": frozenset({"row", "rubric_name", "verdicts", "best", "worst"}),
     "pair": frozenset(
         {
@@ -28,7 +29,7 @@ ADDED_COLUMNS: Mapping[Kind, frozenset[str]] = {
         }
     ),
 }
-"""The columns that labeling may add; a column of the input with such a name becomes `input_NAME`."""
+"""The columns that labeling may add, or that grading may have; one of the input with such a name is escaped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

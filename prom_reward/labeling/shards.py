@@ -48,7 +48,7 @@ class LabelFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         try:
             self._shards.mkdir(parents=True, exist_ok=True)
         except OSError as error:

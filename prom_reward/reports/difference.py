@@ -27,8 +27,8 @@ class DifferenceRow:
     """Of the expected scores."""
     spearman: float | None
     """The same by ranks."""
-    same_share: float
-    """The share of equal integers."""
+    same_share: float | None
+    """The share of equal integers; None if the judgments have none, as a checklist's."""
     change: float
     """The mean of the second score minus the first."""
 
@@ -146,6 +146,7 @@ def _rows(pairs: Sequence[tuple[Judged, Judged]]) -> list[DifferenceRow]:
     rows = []
     for rubric, rubric_pairs in scored.items():
         first, second = (np.array([pair[at].expected_score for pair in rubric_pairs], dtype=float) for at in (0, 1))
+        integers = [(one.score, other.score) for one, other in rubric_pairs if one.score is not None]
         rows.append(
             DifferenceRow(
                 rubric=rubric,
@@ -153,7 +154,7 @@ def _rows(pairs: Sequence[tuple[Judged, Judged]]) -> list[DifferenceRow]:
                 count=len(rubric_pairs),
                 pearson=pearson(first, second),
                 spearman=spearman(first, second),
-                same_share=float(np.mean([one.score == other.score for one, other in rubric_pairs])),
+                same_share=sum(one == other for one, other in integers) / len(integers) if integers else None,
                 change=float((second - first).mean()),
             )
         )

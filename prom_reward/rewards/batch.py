@@ -82,7 +82,7 @@ class RowReader:
         return requests
 
     def _row_requests(self, row: Columns, instruction: str, response: str) -> list[GradingRequest]:
-        rubrics, reference = row.own_rubrics() or self.rubrics, row.reference()
+        rubrics, reference = row.own_rubrics(self.rubrics) or self.rubrics, row.reference()
         if not rubrics:
             raise RubricError(
                 "no rubric in the row's columns and no default; pass rubric= (a built-in name such as 'helpfulness', "
@@ -99,7 +99,7 @@ class RowReader:
             return []
         row = self._rows({**columns, "prompt": prompts}, len(prompts))[0]
         row.take("prompt", "prompt")
-        row.own_rubrics()
+        row.own_rubrics(self.rubrics)
         row.reference()
         return [name for name in unread_columns(row) if value_at(row.values, name) != prompts[0]]
 

@@ -27,7 +27,7 @@ class JudgmentLog:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._given = Path(path)
+        self._given = Path(path).expanduser()
         self.append([])  # fail now and not after the first batch
         _end_last_line(self.path)
 

@@ -70,9 +70,14 @@ class RewardRule:
         """Return one score's reward. Scores are normalized one by one, so that no reward depends on another.
 
         Raises:
-            ConfigError: The normalizer returns several rewards, or one that is not finite.
+            ConfigError: The normalizer fails, or returns several rewards or one that is not finite.
         """
-        rewards = list(self.normalizer([score], scale))
+        try:
+            rewards = list(self.normalizer([score], scale))
+        except Exception as error:  # a user's code
+            raise ConfigError(
+                f"the normalizer failed for the score {score}: {type(error).__name__}: {error}"
+            ) from error
         if len(rewards) != 1:
             raise ConfigError(f"the normalizer gave {len(rewards)} rewards for 1 score; expected as many of each")
         if rewards[0] is None:

@@ -96,10 +96,26 @@ def file_value(path: str | Path) -> Any:
     """
     if expected := _NO_FILES.get():
         raise RubricError(f"got the file name {str(path)!r:.80} as a rubric; expected {expected}")
-    value = read_yaml(path)
+    value = _with_files_beside(read_yaml(path), Path(path).parent)
     if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
         return [{"name": name, **item} for name, item in value.items()]
     return value
+
+
+def _with_files_beside(value: Any, folder: Path) -> Any:
+    """Return a file's rubrics with the paths of the rubric files that lie beside it, as `rubric: other.yaml`."""
+    if isinstance(value, str):
+        return str(folder / value) if names_settings_file(value) and (folder / value).is_file() else value
+    if isinstance(value, list):
+        return [_with_files_beside(one, folder) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _with_files_beside(one, folder) if _may_name(name, one) else one for name, one in value.items()}
+
+
+def _may_name(key: object, value: object) -> bool:
+    """Whether a key's value may be a rubric or rubrics, and not one of a rubric's texts."""
+    return key == "rubric" or isinstance(value, Mapping)
 
 
 def read_json(text: str) -> Any:

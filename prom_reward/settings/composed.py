@@ -10,7 +10,7 @@ from prom_reward.errors import ConfigError
 from prom_reward.files import names_settings_file, read_yaml
 from prom_reward.judging.composed.escalation import EscalateBy
 from prom_reward.judging.composed.panel import Aggregate
-from prom_reward.settings.resolution import as_mapping
+from prom_reward.settings.resolution import as_mapping, judge_beside
 from prom_reward.settings.validation import Strict, validated
 
 JudgeValue = str | dict[str, Any]
@@ -71,4 +71,21 @@ def composed_config(judge: str | Path | Mapping[str, Any]) -> CascadeConfig | Pa
         return None
     if others := [str(key) for key in settings if key != kind]:
         raise ConfigError(f"{where}: got {', '.join(others)} beside {kind!r}; expected them in it, or in its judges")
-    return validated(_KINDS[kind], as_mapping(settings[kind], f"{where}: {kind}"), f"{where}: {kind}")
+    own = as_mapping(settings[kind], f"{where}: {kind}")
+    if not isinstance(judge, Mapping):
+        own = _with_judges_beside(own, Path(judge))
+    return validated(_KINDS[kind], own, f"{where}: {kind}")
+
+
+def _with_judges_beside(settings: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Return a file's settings, with the full paths of what lies beside it in the judges that it names."""
+
+    def found(value: Any) -> Any:
+        if isinstance(value, Mapping) and (kind := next((key for key in _KINDS if key in value), None)):
+            inner = value[kind]
+            return {**value, kind: _with_judges_beside(inner, file) if isinstance(inner, dict) else inner}
+        return judge_beside(value, file) if isinstance(value, str | dict) else value
+
+    judges = settings.get("judges")
+    several = {"judges": [found(one) for one in judges]} if isinstance(judges, list) else {}
+    return {**settings, **{key: found(settings[key]) for key in ("cheap", "strong") if key in settings}, **several}

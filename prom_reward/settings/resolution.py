@@ -100,6 +100,15 @@ def _judge_settings(judge: str | Path | Mapping[str, Any]) -> tuple[str, dict[st
     )
 
 
+def judge_beside(judge: str | dict[str, Any], file: Path) -> str | dict[str, Any]:
+    """Return a judge that a file names, with the full paths of the files and folders that lie beside it."""
+    if isinstance(judge, Mapping):
+        return _with_files_beside(judge, file)
+    path = file.resolve().parent / judge
+    is_beside = judge not in judge_presets() and "://" not in judge and (_is_file(path) or _is_folder(path))
+    return str(path) if is_beside else judge
+
+
 def _with_files_beside(settings: dict[str, Any], file: Path) -> dict[str, Any]:
     """Return a file's settings with the full paths of the files and folders that lie beside it."""
     named = {key: settings[key] for key in (*_FILE_KEYS, *_FOLDER_KEYS) if isinstance(settings.get(key), str)}

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +7,7 @@ from prom_reward.data.columns import Columns, check_roles, value_at
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import ConfigError, RubricError
+from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.rubrics.rubric import Rubric
 
 HELPFUL = (Rubric.parse("helpfulness"),)
@@ -216,3 +218,16 @@ def test_one_column_plays_one_role():
     with pytest.raises(ConfigError, match=r"got the column 'text' for chosen and for rejected; expected one for each"):
         check_roles({"prompt": "ask", "chosen": "text", "rejected": "text"})
     check_roles({"prompt": "text", "id": "text", "response": "messages[-1].content", "history": "messages[0].content"})
+
+
+def test_a_rubrics_name_beside_a_digest_is_the_rubric_of_that_digest():
+    mine = replace(HELPFUL[0], criteria="Is it free of insults?")
+    row = {"prompt": "Q", "rubric": "helpfulness", "rubric_digest": rubric_digest(mine)}
+    assert Columns(row).rubrics((mine,)) == (mine,)
+    for others in ((), HELPFUL):
+        with pytest.raises(RubricError, match=r"got the rubric's name 'helpfulness' and the digest .*; give the text"):
+            Columns(row).rubrics(others)
+    assert Columns({**row, "rubric_digest": rubric_digest(HELPFUL[0])}).rubrics((mine,)) == HELPFUL
+    escaped = {**row, "rubric_digest": rubric_digest(HELPFUL[0]), "input_rubric_digest": rubric_digest(mine)}
+    assert Columns(escaped).rubrics((mine,)) == (mine,)  # a log that was labeled
+    assert Columns({**row, "rubric": mine.text}).rubrics(HELPFUL)[0].criteria == mine.criteria

@@ -1,14 +1,20 @@
 import json
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 from hypothesis import given, strategies as st
 
 from prom_reward.data.formats import Kind
+from prom_reward.data.grading import batch_rows, grade_batch, graded_rows
+from prom_reward.data.rows import read_rows as read_from
 from prom_reward.errors import InputError
 from prom_reward.labeling.exports import export_labels
 from prom_reward.labeling.labeled_rows import ADDED_COLUMNS, input_values, labeled_values, read_labels
 from prom_reward.labeling.labeling import label
+from prom_reward.rewards.reward_function import PrometheusReward
+from prom_reward.rubrics.reading import rubric_digest
+from prom_reward.rubrics.rubric import Rubric, parse_rubrics
 from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, write_rows
 
 KINDS = get_args(Kind)
@@ -37,6 +43,31 @@ def test_labels_can_be_labeled_again(tmp_path):
     assert [row["rubric_name"] for row in rows] == ["helpfulness"] * 4
     assert [row["input_rubric_name"] for row in rows] == ["honesty"] * 4
     assert [row.example.prompt for row in read_labels(tmp_path / "2")] == [row["prompt"] for row in pairs(4)]
+
+
+def test_a_log_can_be_labeled_and_graded_by_its_own_rubric_alone(tmp_path):
+    """Its rows have the name of the rubric, which may be a built-in one's, and the digest of its text."""
+    mine = replace(Rubric.parse("helpfulness"), criteria="Is it kind?")
+    reward = PrometheusReward(scripted_judge(), mine, log_path=tmp_path / "log.jsonl")
+    reward(prompts=["Hi?"] * 2, completions=["Yes. s4", "No. s1"])
+    source = tmp_path / "log.jsonl"
+    for out in (tmp_path / "1", tmp_path / "2"):  # the log, then its labels
+        with pytest.raises(InputError, match=r"the digest .* of a text that is not here"):
+            label(source, judge=scripted_judge(), out=tmp_path / f"not-{out.name}", rubric="honesty")
+        source = label(source, judge=scripted_judge(), out=out, rubric=mine).labels
+    assert [row["score"] for row in read_rows(source)] == [
+        row["score"] for row in read_rows(tmp_path / "1/labels.jsonl")
+    ]
+
+
+def test_what_grading_knows_of_a_row_is_escaped_beside_a_label(tmp_path):
+    rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "q", "completion": "a"}])
+    [batch] = batch_rows(read_from(rows), parse_rubrics("helpfulness"))
+    graded = write_rows(tmp_path / "graded.jsonl", graded_rows(batch, grade_batch(scripted_judge(), batch)))
+    [row] = read_rows(label(graded, judge=scripted_judge(), out=tmp_path / "out", rubric="honesty").labels)
+    assert row["rubric_name"] == "honesty"
+    assert {"rubric_digest", "rubric_weight", "num_prompt_tokens"}.isdisjoint(row)
+    assert row["input_rubric_digest"] == rubric_digest(Rubric.parse("helpfulness"))
 
 
 @pytest.mark.parametrize(

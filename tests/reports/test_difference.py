@@ -37,6 +37,11 @@ def test_judgments_of_the_same_response_and_rubric_stand_side_by_side():
     assert first.judgments[0].other_score is None  # the first source is left as it was
 
 
+def test_judgments_without_an_integer_have_none_in_common():
+    [row] = compare_with(*(source(name, [judged(score=None, expected_score=0.4)]) for name in ("one", "two"))).rows
+    assert (row.count, row.same_share, row.change) == (1, None, 0.0)
+
+
 def test_equal_responses_are_matched_in_order():
     first = source("first", [judged(member=at, response="same", score=1.0) for at in range(3)])
     second = source("second", [judged(member=at, response="same", score=2.0 + at) for at in range(2)])

@@ -148,3 +148,8 @@ def test_a_last_line_that_is_no_record_is_kept(tmp_path):
     path.write_text("my notes")
     JudgmentLog(path)
     assert path.read_text() == "my notes\n"
+
+
+def test_a_log_may_lie_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert JudgmentLog("~/log.jsonl").path == tmp_path / "log.jsonl"

@@ -433,6 +433,15 @@ def test_a_normalizer_that_gives_no_reward_later_is_named(given, message):
         reward(prompts=["Hi"], completions=["Ho"])
 
 
+def test_a_normalizer_that_fails_later_is_named():
+    whole = lambda score, scale: 1 / (score - 3.5)  # noqa: E731
+    reward = PrometheusReward(
+        judge_of("[RESULT] 4", "[RESULT] 3", num_samples=2), "helpfulness", normalizer=whole, score="integer"
+    )
+    with pytest.raises(ConfigError, match=r"^the normalizer failed for the score 3\.5: ZeroDivisionError: float divis"):
+        reward(prompts=["Hi"], completions=["Ho"])
+
+
 @pytest.mark.parametrize(
     "normalizer",
     [

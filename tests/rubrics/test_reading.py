@@ -111,3 +111,20 @@ def test_json_with_a_key_twice_is_refused_instead_of_taking_the_last(text):
 def test_a_name_that_yaml_read_as_a_truth_value_is_refused(value):
     with pytest.raises(RubricError, match=r"got the name (True|False), a truth value, .*quote it"):
         read_rubrics(value)
+
+
+def test_a_rubric_file_that_a_file_names_is_looked_for_beside_it_first(tmp_path, monkeypatch):
+    mine, other = ({"criteria": text, **{f"score{n}_description": "x" for n in range(1, 6)}} for text in ("M?", "O?"))
+    (tmp_path / "here").mkdir()
+    (tmp_path / "inner.yaml").write_text(json.dumps(mine))
+    (tmp_path / "here/inner.yaml").write_text(json.dumps(other))
+    (tmp_path / "here/only.yaml").write_text(json.dumps(other))
+    monkeypatch.chdir(tmp_path / "here")
+    outer = tmp_path / "outer.yaml"
+    for content, found in (
+        (["inner.yaml", {"rubric": "inner.yaml"}], ["M?", "M?"]),
+        ({"first": {"rubric": "inner.yaml"}, "second": other}, ["M?", "O?"]),
+        ([{"rubric": "only.yaml"}], ["O?"]),  # as it is found from here
+    ):
+        outer.write_text(json.dumps(content))
+        assert [one.criteria for one in read_rubrics(outer)] == found

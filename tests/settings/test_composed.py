@@ -32,6 +32,22 @@ def test_a_panel_in_a_mapping_may_hold_a_cascade():
     assert (judge.aggregate, judge.name) == ("lower_bound", "three")
 
 
+def test_what_lies_beside_the_file_is_found_in_the_judges_too(tmp_path, monkeypatch):
+    for name in ("mine", "elsewhere/mine", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "fit.json").write_text("{}")
+    (tmp_path / "one.yaml").write_text("model: mine")
+    cascade = {"cheap": "one.yaml", "strong": {"adapter": "mine", "calibration": "fit.json"}, "budget": 1}
+    panel = {"panel": {"judges": [{"cascade": cascade}, "other", "smollm2-135m", {"model": "owner/name"}]}}
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    found = composed_config(written(tmp_path, panel))
+    assert found is not None
+    strong = {"adapter": str(tmp_path / "mine"), "calibration": str(tmp_path / "fit.json")}
+    inner = {"cascade": {"cheap": str(tmp_path / "one.yaml"), "strong": strong, "budget": 1}}
+    assert found.judges == [inner, str(tmp_path / "other"), "smollm2-135m", {"model": "owner/name"}]
+    assert composed_config(panel).judges == panel["panel"]["judges"]  # a mapping lies nowhere
+
+
 def test_other_judges_are_none_of_these(tmp_path):
     assert composed_config("smollm2-135m") is None
     assert composed_config(UNTUNED) is None

@@ -138,5 +138,6 @@ def _table(difference: Difference) -> Table:
         table.add_column(heading, justify="left" if heading == "rubric" else "right", overflow="fold")
     for row in difference.rows:
         figures = ["–" if value is None else f"{value:.2f}" for value in (row.pearson, row.spearman)]
-        table.add_row(row.heading, str(row.count), f"{row.change:+z.2f}", f"{row.same_share:.0%}", *figures)
+        same = "–" if row.same_share is None else f"{row.same_share:.0%}"
+        table.add_row(row.heading, str(row.count), f"{row.change:+z.2f}", same, *figures)
     return table

@@ -7,13 +7,11 @@ from typing import Any
 
 from prom_reward.data.cells import is_missing
 from prom_reward.data.columns import shown_names
-from prom_reward.data.escaping import is_escaped
 from prom_reward.errors import InputError, RowError
 from prom_reward.types import ScoreScale
 
 SCORE_COLUMNS = ("gpt4_score", "human_score", "orig_score", "score")
-FEEDBACK_COLUMNS = ("orig_feedback", "gpt4_feedback", "feedback")
-_JUDGED = {"rubric_name", "outcome"}
+FEEDBACK_COLUMNS = ("orig_feedback", "gpt4_feedback")  # and "feedback", which may be a judge's
 CLUSTER_COLUMNS = ("question_id", "doc", "idx")
 
 
@@ -38,11 +36,11 @@ def score_column(values: Mapping[str, Any], named: str | None) -> str | None:
             f"got {found[0]}={values[found[0]]!r:.40} and {other}={values[other]!r:.40}; choose one: --score-column "
             f"{found[0]} or --score-column {other}"
         )
-    if found and named is None and found[0] == "score" and values.keys() >= _JUDGED:
-        other = next((name for name in values if is_escaped(name, ("score",))), "NAME")
+    if found and named is None and found[0] == "score" and _is_judged(values, ""):
+        people = f"{_own_prefix(values)}score"
         raise RowError(
-            f"got a judge's score, beside its rubric_name and outcome; name people's with --score-column {other}, or "
-            "the judge's with --score-column score"
+            "got a judge's score, beside its outcome and its rubric's name; name people's with --score-column "
+            f"{people if people in values else 'NAME'}, or the judge's with --score-column score"
         )
     if found:
         return found[0]
@@ -58,10 +56,27 @@ def label_of(values: Mapping[str, Any], named: str | None) -> tuple[Any, str, in
     if name == "output" and named is None:
         written, _, verdict = str(values["output"]).rpartition("[RESULT]")
         return verdict.strip(), written.removeprefix("Feedback:").strip(), 1
-    given = (values.get(column) for column in FEEDBACK_COLUMNS)
+    given = (values.get(column) for column in (*FEEDBACK_COLUMNS, f"{_own_prefix(values, name)}feedback"))
     feedback = next((one for one in given if one and not is_missing(one)), "")
     feedbacks = feedback if isinstance(feedback, list | tuple) else [feedback]
     return values[name], "" if is_missing(feedbacks[0]) else str(feedbacks[0]), len(feedbacks)
+
+
+def _own_prefix(values: Mapping[str, Any], score: str = "") -> str:
+    """Return what stands before a row's own columns, beside those of the judge that did not give this score.
+
+    It is "input_" once for each time that `prom-reward grade` or `label` judged the row.
+    """
+    prefix = ""
+    while _is_judged(values, prefix) and score != f"{prefix}score":
+        prefix = f"input_{prefix}"
+    return prefix
+
+
+def _is_judged(values: Mapping[str, Any], prefix: str) -> bool:
+    """Whether the columns under a prefix are a judge's, of `grade`, `label` or a judgment log."""
+    named = values.keys() & {f"{prefix}rubric_name", f"{prefix}rubric_digest"}
+    return bool(named) and f"{prefix}outcome" in values
 
 
 def scores_of(label: Any) -> tuple[float, ...]:

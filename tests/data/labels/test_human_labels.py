@@ -12,6 +12,7 @@ from prom_reward.data.labels.human_labels import (
 )
 from prom_reward.data.rows import Row
 from prom_reward.errors import InputError, RowError
+from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.types import Rubric, ScoreScale
 
 HELPFUL = (Rubric.parse("helpfulness"),)
@@ -179,15 +180,43 @@ def test_scores_of_two_columns_are_no_label_until_one_is_named(tmp_path):
     assert [row.scores for row in read_labeled(path, HELPFUL, columns=LabelColumns(score="human_score")).rows] == [(4,)]
 
 
-@pytest.mark.parametrize(("more", "named"), [({}, "NAME"), ({"input_score": 5}, "input_score")])
-def test_a_judges_scores_are_no_labels_until_they_are_named(more, named):
-    row = {**ROW, "score": 2, "rubric_name": "helpfulness", "outcome": "scored", **more}
-    expected = (
-        rf"got a judge's score, beside its rubric_name and outcome; .* --score-column {named}, or the judge's with"
-    )
+JUDGED = {"score": 2, "rubric_name": "helpfulness", "outcome": "scored", "feedback": "The judge's."}
+ESCAPED = {f"input_{name}": value for name, value in JUDGED.items()}
+LOGGED = {"score": 2, "rubric": "helpfulness", "rubric_digest": rubric_digest(HELPFUL[0]), "outcome": "scored"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        (JUDGED, "NAME"),
+        (LOGGED, "NAME"),
+        ({**JUDGED, "input_score": 5}, "input_score"),
+        ({**JUDGED, **ESCAPED}, "NAME"),  # graded twice
+        ({**JUDGED, **ESCAPED, "input_input_score": 5}, "input_input_score"),
+    ],
+)
+def test_a_judges_scores_are_no_labels_until_they_are_named(columns, named):
+    row = {**ROW, **columns}
+    expected = rf"got a judge's score, beside its outcome and .* --score-column {named}, or the judge's with"
     with pytest.raises(RowError, match=expected):
         labeled_requests(read(row), HELPFUL)
     assert labeled_requests(read(row), HELPFUL, columns=LabelColumns(score="score"))[0].scores == (2,)
+
+
+@pytest.mark.parametrize(
+    ("columns", "score", "feedback"),
+    [
+        ({}, "score", "The judge's."),
+        ({"input_score": 5, "input_feedback": "People's."}, "input_score", "People's."),
+        ({"human_score": 5, "input_feedback": "People's."}, "human_score", "People's."),
+        ({"human_score": 5}, "human_score", None),
+        ({"human_score": 5, "orig_feedback": "People's."}, "human_score", "People's."),
+        ({**ESCAPED, "input_input_score": 5, "input_input_feedback": "People's."}, "input_input_score", "People's."),
+    ],
+)
+def test_a_feedback_is_of_whoever_gave_the_score(columns, score, feedback):
+    [found] = labeled_requests(read({**ROW, **JUDGED, **columns}), HELPFUL, columns=LabelColumns(score=score))
+    assert found.feedback == feedback
 
 
 def test_labels_off_the_scale_refuse_the_file_as_a_whole_or_are_mapped(tmp_path):

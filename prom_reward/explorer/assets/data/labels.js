@@ -100,8 +100,9 @@ export class Labels {
   // JSON lines of scores that `prom-reward evaluate` reads; rows that a person was not sure of are left out.
   scoreLines() {
     return this.labeled().filter(({ met, score }) => !met && score !== NOT_SURE).map(({ at, score, picked }) => {
-      const rubric = this.table.category("rubric", at); // a name alone is refused, unless it is a built-in one
-      return JSON.stringify({ ...this.request(at), rubric: this.rubrics[rubric] ?? rubric, human_score: score, picked, judge_score: this.table.number("score", at) });
+      const name = this.table.category("rubric", at); // without its text it would be read as a built-in one of this name
+      const rubric = this.rubrics[name] ? { rubric: this.rubrics[name] } : { rubric_name: name };
+      return JSON.stringify({ ...this.request(at), ...rubric, human_score: score, picked, judge_score: this.table.number("score", at) });
     });
   }
 
