@@ -93,13 +93,15 @@ def _with_rubric(service: JudgeService, value: object, at: int) -> Mapping[str, 
     """
     given = as_mapping(value, f"requests[{at}]")
     defaults = service.rows.rubrics
-    if "rubric" not in given and len(defaults) > 1:
+    if given.get("rubric") is None and len(defaults) > 1:
         names = ", ".join(one.name for one in defaults)
         raise RowError(
             f"requests[{at}]: got no rubric, and the server has {len(defaults)} ({names:.200}); expected one as "
             "'rubric'; /v1/reward takes all of them"
         )
-    return {"rubric": defaults[0], **given} if defaults else given
+    if given.get("rubric") is None and defaults:
+        return {**given, "rubric": defaults[0]}
+    return given
 
 
 def _rollout(value: object, at: int) -> Rollout:

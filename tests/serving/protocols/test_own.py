@@ -144,3 +144,8 @@ def test_the_model_list_names_the_judge_and_what_it_is(client):
 
 def test_an_empty_list_is_answered_by_an_empty_list(client):
     assert grade(client).json()["judgments"] == []
+
+
+def test_a_rubric_that_is_null_is_the_servers(client):
+    body = {"requests": [{"instruction": "Hi", "response": "s4", "rubric": None}]}
+    assert client.post("/v1/grade", json=body).json() == grade(client, "s4").json()
