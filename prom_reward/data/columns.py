@@ -1,16 +1,21 @@
 """The one table of column names, and the columns of a row by role."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
 from prom_reward.data.escaping import original
+from prom_reward.data.placeholders import is_placeholder
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
 from prom_reward.prompts.content import parsed_text
 from prom_reward.rubrics.formats import is_rendered, json_value, without_files
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics, rubric_digest
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
+
+logger = logging.getLogger(__name__)
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": (
@@ -168,6 +173,8 @@ class Columns:
             self.forget("reference_answer")
             return None
         if isinstance(value, str):
+            if is_placeholder(value):
+                _warn_of_placeholder(value.strip()[:40])
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
             return number_text(value)
@@ -279,6 +286,16 @@ def _parsed(value: Any, column: str) -> tuple[AnyRubric, ...]:
             return read_rubrics(value)
     except RubricError as error:
         raise RubricError(f"column {column!r}: {error}") from error
+
+
+@cache
+def _warn_of_placeholder(reference: str) -> None:
+    """Say, once for each in a process, that a reference may stand for none."""
+    logger.warning(
+        "a reference answer is %r, which the judge takes for an answer with the highest score; leave it empty if it "
+        "stands for none",
+        reference,
+    )
 
 
 def _named_in_log(name: str, digest: str, known: Sequence[AnyRubric]) -> AnyRubric:

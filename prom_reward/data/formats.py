@@ -1,5 +1,6 @@
 """The one reader of rows: a row in any layout becomes an Example, and an Example becomes grading requests."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -187,8 +188,10 @@ def _example(values: Mapping[str, Any]) -> str:
     """Return how a row's first texts may be named, which stand perhaps in a mapping."""
     texts = [str(name) for name, value in values.items() if isinstance(value, str)]
     nested = [f"{name}.{key}" for name, value in values.items() if isinstance(value, Mapping) for key in value]
+    if len(texts) == 1 and not nested:
+        return f"--column messages={shlex.quote(texts[0])} for a whole dialogue"
     asked, answered, *_ = *texts, *nested, "question_text", "reply"
-    return f"--column prompt={asked} --column response={answered}"
+    return f"--column {shlex.quote(f'prompt={asked}')} --column {shlex.quote(f'response={answered}')}"
 
 
 def _prompt(columns: Columns, answers: Sequence[PromptValue]) -> PromptValue | None:

@@ -6,7 +6,7 @@ from typing import Any
 from prom_reward.data.cells import cut_answer, is_whole, listed_texts, messages_of, read_answer, read_cell
 from prom_reward.data.columns import Columns
 from prom_reward.data.doubtful_answers import check_no_pointers
-from prom_reward.data.preferences import voted_sides
+from prom_reward.data.preferences import check_no_verdict, voted_sides
 from prom_reward.data.questions import agreed_prompt
 from prom_reward.errors import RowError
 from prom_reward.prompts.transcripts import PromptValue
@@ -28,6 +28,7 @@ def two_sides(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
     if rejected is not None and (best := _best(columns, _one(rejected, "rejected"))):
         return best
     if columns.has("chosen") or columns.has("rejected"):
+        check_no_verdict(columns)
         missing, other = ("rejected", "chosen") if chosen is not None else ("chosen", "rejected")
         raise RowError(f"a pair without {missing!r}; expected a response beside {other!r}")
     return _voted(columns)

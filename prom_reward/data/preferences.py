@@ -71,6 +71,22 @@ def voted_sides(columns: Columns) -> tuple[Any, Any] | None:
     return (first, second) if lead > 0 else (second, first)
 
 
+def check_no_verdict(columns: Columns) -> None:
+    """Refuse one side of a pair beside two answers: it may say which of these is better, as `preferred: B`.
+
+    Raises:
+        RowError: It is so.
+    """
+    names = _sides(columns.values)
+    found = [columns.read[role] for role in ("chosen", "rejected") if columns.get(role) is not None]
+    if names and len(found) == 1:
+        raise RowError(
+            f"got {names[0]}, {names[1]} and {_shown(columns.values, found[0])}, which may say which is better; if it "
+            f"does, name it with --column winner={found[0]}; else name both answers with --column chosen=... --column "
+            "rejected=..."
+        )
+
+
 class NumberedVerdicts:
     """Finds files whose verdicts are numbers of another meaning than the one that they are read with.
 

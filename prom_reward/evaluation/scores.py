@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from prom_reward.data.labels.labeled_rows import LabeledRequest
+from prom_reward.data.placeholders import is_placeholder
 from prom_reward.evaluation.agreement import (
     LEVEL,
     MEASURES,
@@ -20,7 +21,6 @@ from prom_reward.evaluation.agreement import (
     estimate,
     partial_pearson,
 )
-from prom_reward.evaluation.placeholders import is_placeholder
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import grade_requests
 from prom_reward.judging.composed.escalation import whole_groups

@@ -91,6 +91,9 @@ class Manifest:
         is_acceptable = set(changed) <= _ACCEPTABLE
         if not accepts_changes or not is_acceptable:
             was, now = _first_difference(old[changed[0]], new[changed[0]])
+            if changed[0] == "rubrics":
+                was, now = (", ".join(one["name"] for one in side.rubrics) or "none" for side in (before, self))
+                now = f"{now} with another text" if was == now else now
             if changed[0] == "judge" and before.about.get("judge") != self.about.get("judge"):
                 was, now = repr(before.about.get("judge")), repr(self.about.get("judge"))
             hint = ", or `prom-reward label --accept-changes`" if is_acceptable else ""

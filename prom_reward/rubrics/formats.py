@@ -228,6 +228,10 @@ def _levels(given: Mapping[str, Any]) -> dict[int, str]:
         if key in _CRITERIA_KEYS or key in _OTHER_KEYS:
             continue
         match = _SCORE_KEY.fullmatch(key)
+        if match is None and key == "rubrics":
+            raise RubricError(
+                "got the key 'rubrics' in a rubric; expected a list of rubrics, or a mapping of names to rubrics"
+            )
         if match is None:
             known = [*_CRITERIA_KEYS, *_STATED_KEYS, *(f"score{label}_description" for label in range(1, 6))]
             raise RubricError(

@@ -159,6 +159,8 @@ def test_nested_nulls_are_empty_texts():
         ({"text": "a", "label": 1}, "unknown format: got label, text; expected chosen and rejected"),
         ({"ask": "a", "reply": "b"}, "for example --column prompt=ask --column response=reply"),
         ({"data": {"ask": "a", "reply": "b"}}, "for example --column prompt=data.ask --column response=data.reply"),
+        ({"my text": "a", "re": "b"}, "for example --column 'prompt=my text' --column response=re"),
+        ({"text": "Human: a\n\nAssistant: b"}, "for example --column messages=text for a whole dialogue"),
         ({"instruction": "Q", "completions": [{"response": None}]}, "got nothing in an answer's 'response'; expected"),
         ({}, "unknown format: got no columns"),
         *(({"prompt": blank, "response": "A"}, "the instruction is empty") for blank in ("", " \n", [], ASK_NOTHING)),

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from prom_reward.data.columns import Columns
+from prom_reward.data.formats import RowFormat
 from prom_reward.data.preferences import NumberedVerdicts, voted_sides
 from prom_reward.errors import InputError, RowError
 
@@ -190,3 +191,16 @@ def test_a_signed_verdict_is_checked_for_a_scale(name, numbers, refused, warned,
     else:
         verdicts.check("rows.jsonl")
     assert (f"{LETTERS[0]} is never better" in caplog.text) is warned
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "better"), [("preferred", "B", "No."), ("better", "a", "Yes."), ("chosen", "response_b", "No.")]
+)
+def test_one_side_beside_two_answers_may_be_the_verdict(name, verdict, better):
+    row = {"prompt": "Hi?", "response_a": "Yes.", "response_b": "No.", name: verdict}
+    expected = (
+        rf"got response_a, response_b and {name}='{verdict}', which may say which is better; .* winner={name}; else"
+    )
+    with pytest.raises(RowError, match=expected):
+        RowFormat(columns={}).example(row)
+    assert RowFormat(columns={"winner": name}).example(row).responses[0] == better

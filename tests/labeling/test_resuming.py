@@ -157,7 +157,7 @@ def test_other_rows_are_refused_with_their_place(source, tmp_path):
     ("options", "said"),
     [
         ({"shard_size": 9}, "shard_size 8, got 9"),
-        ({"rubric": "honesty"}, r"rubrics name='helpfulness', got name='honesty'"),
+        ({"rubric": "honesty"}, r"rubrics helpfulness, got honesty"),
         ({"method": "grade"}, "method 'both', got 'grade'"),
         ({"columns": {"chosen": "chosen"}}, "columns chosen=None, got chosen='chosen'"),
         ({"reference_answer": "x"}, "reference_answer None, got 'x'"),

@@ -23,7 +23,7 @@ def required(body: Body, name: str) -> Any:
         RowError: The field is missing.
     """
     if name not in body:
-        raise RowError(f"got no {name!r}, but {', '.join(map(repr, body)) or 'an empty object'}; expected it, too")
+        raise RowError(f"got no {name!r}, but {', '.join(map(repr, body)) or 'an empty object'}; expected it")
     return body[name]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from prom_reward.evaluation.placeholders import is_placeholder
+from prom_reward.data.placeholders import is_placeholder
 
 
 @pytest.mark.parametrize(
