@@ -33,6 +33,26 @@ def names_hub_repository(text: str) -> bool:
     return bool(_HUB_ID.fullmatch(text))
 
 
+def is_file(path: Path) -> bool:
+    """Whether a path is a file; a text that cannot be a name is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long for a name, or with a null character
+        return False
+
+
+def home_expanded(path: str | Path) -> Path:
+    """Return a path with the home folder in place of `~`.
+
+    Raises:
+        InputError: Nobody knows where that is.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: no home folder is known for it; give the whole path") from error
+
+
 def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding: str = "utf-8") -> str:
     """Return a file's text.
 

@@ -10,9 +10,9 @@ from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message, parsed_text
 from prom_reward.prompts.messages import (
     ROLES,
+    answer_items,
     dialogue_answer_at,
     dialogue_messages,
-    is_answer_in_json,
     listed_messages,
     read_messages,
     stored_messages,
@@ -123,8 +123,8 @@ def read_answer(value: Any) -> PromptValue:
         RowError: The value holds no answer.
     """
     if isinstance(value, str):
-        is_text = listed_messages(value) is None or is_answer_in_json(value)
-        return value if is_text else read_cell(value)
+        items = answer_items(value)
+        return value if items is None else read_cell(items)
     if not isinstance(value, Mapping) or any(map(partial(_names_role, value), _ROLE_KEYS)):
         return read_cell(value)
     if "aliases" in value:  # TriviaQA's truth

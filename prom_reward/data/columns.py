@@ -3,12 +3,12 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
 from prom_reward.data.escaping import original
-from prom_reward.data.placeholders import is_placeholder
+from prom_reward.data.placeholders import stands_for_none
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
 from prom_reward.prompts.content import parsed_text
 from prom_reward.rubrics.formats import is_rendered, json_value, without_files
@@ -97,7 +97,7 @@ def _is_rubric_like(name: object) -> bool:
 
 
 def check_roles(columns: Mapping[str, str]) -> None:
-    """Raise ConfigError if a role that a column is named for is unknown, or its column is no name or another's."""
+    """Raise ConfigError if a role is unknown, its column is neither a name nor a path, or two roles have one column."""
     roles: dict[str, str] = {}
     for role, column in columns.items():
         if role not in COLUMN_NAMES:
@@ -129,8 +129,9 @@ class Columns:
         Raises:
             RowError: The role is named a column that the row does not have.
         """
+        in_text = role != "prompt" or self.is_named(role)  # a question in JSON is asked whole
         for name in self._names(role):
-            value = value_at(self.values, name)
+            value = value_at(self.values, name, in_text=in_text)
             if not is_missing(value):
                 self.read[role] = name
                 return value
@@ -173,7 +174,7 @@ class Columns:
             self.forget("reference_answer")
             return None
         if isinstance(value, str):
-            if is_placeholder(value):
+            if stands_for_none(value):
                 _warn_of_placeholder(value.strip()[:40])
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -204,7 +205,7 @@ class Columns:
         value = self.get("rubric")
         if not is_empty(value):
             digest = original(self.values, "rubric_digest")
-            if isinstance(value, str) and isinstance(digest, str) and not is_rendered(value):
+            if isinstance(value, str) and isinstance(digest, str) and _may_be_name(value):
                 return (_named_in_log(value, digest, known),)
             return _parsed(value, self.read["rubric"])
         if (elsewhere := self._checklist_elsewhere()) is not None:
@@ -220,7 +221,7 @@ class Columns:
             )
         self.take("rubric", *flat)
         name, value = next(iter(flat.items()), ("", None))
-        if len(flat) == 1 and isinstance(value, str) and not name.startswith("score"):
+        if len(flat) == 1 and isinstance(value, str) and "criteria" in name:
             if is_rendered(value):
                 return _parsed(value, name)
             raise RubricError(
@@ -252,19 +253,22 @@ class Columns:
 _ABSENT = object()
 
 
-def value_at(values: Mapping[str, Any], path: str, *, is_strict: bool = False) -> Any:
+def value_at(values: Mapping[str, Any], path: str, *, is_strict: bool = False, in_text: bool = True) -> Any:
     """Return the value at a path such as `messages[-1].content`; None if there is none.
 
-    It reaches into lists and mappings that are stored as text, as CSV files hold them.
+    Args:
+        values: A row.
+        path: The path.
+        is_strict: Return `_ABSENT` if there is none.
+        in_text: Reach into lists and mappings that are stored as text, as CSV files hold them.
     """
     if path in values:
         return values[path]
     value: Any = values
     for key, index in _STEP.findall(path):
-        if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-            value = parsed_text(value.strip())
         if isinstance(value, str):  # whose letters are no parts
-            value = None
+            stripped = value.strip() if in_text and key in value else ""
+            value = parsed_text(stripped) if stripped.startswith(("[", "{")) else None
         try:
             value = value[int(index)] if index else value[key]
         except (KeyError, IndexError, TypeError):
@@ -288,7 +292,7 @@ def _parsed(value: Any, column: str) -> tuple[AnyRubric, ...]:
         raise RubricError(f"column {column!r}: {error}") from error
 
 
-@cache
+@lru_cache(maxsize=64)
 def _warn_of_placeholder(reference: str) -> None:
     """Say, once for each in a process, that a reference may stand for none."""
     logger.warning(
@@ -296,6 +300,17 @@ def _warn_of_placeholder(reference: str) -> None:
         "stands for none",
         reference,
     )
+
+
+def _may_be_name(value: str) -> bool:
+    """Whether a text is no rubric by itself: it is a built-in one's name, or that of one that is not here."""
+    if value.strip() in builtin_names():
+        return True
+    try:
+        with without_files(""):
+            return not read_rubrics(value)
+    except RubricError:
+        return not (is_rendered(value) or value.lstrip().startswith("{"))
 
 
 def _named_in_log(name: str, digest: str, known: Sequence[AnyRubric]) -> AnyRubric:

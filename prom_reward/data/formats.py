@@ -148,7 +148,7 @@ class RowFormat:
             return kind, framed(columns, _needed(asked, columns)), answers
         if columns.get("messages") is not None and (conversation := _conversation(columns)):
             prompt, answer = conversation
-            return "response", framed(columns, prompt), [answer]
+            return "response", framed(columns, _needed(prompt, columns)), [answer]
         if columns.get("prompt") is not None or columns.get("messages") is not None:
             needed = ", or ".join(_NEEDED[kind] for kind in self.kinds)
             raise RowError(
@@ -157,7 +157,7 @@ class RowFormat:
             )
         raise RowError(
             f"unknown format: got {shown_names(columns.values)}; expected chosen and rejected, prompt and completion, "
-            f"or prompt and completions; name others with --column ROLE=NAME, for example {_example(columns.values)}"
+            f"or prompt and completions; name others with --column ROLE=NAME, for example {_naming(columns.values)}"
         )
 
     def _answers(self, columns: Columns) -> tuple[Kind, list[PromptValue]]:
@@ -184,13 +184,13 @@ class RowFormat:
         return "responses", [] if several is None else _several(several)
 
 
-def _example(values: Mapping[str, Any]) -> str:
-    """Return how a row's first texts may be named, which stand perhaps in a mapping."""
+def _naming(values: Mapping[str, Any]) -> str:
+    """Return the options that name a row's first texts, which stand perhaps in a mapping."""
     texts = [str(name) for name, value in values.items() if isinstance(value, str)]
     nested = [f"{name}.{key}" for name, value in values.items() if isinstance(value, Mapping) for key in value]
     if len(texts) == 1 and not nested:
         return f"--column messages={shlex.quote(texts[0])} for a whole dialogue"
-    asked, answered, *_ = *texts, *nested, "question_text", "reply"
+    asked, answered, *_ = *texts, *nested, "NAME", "NAME"
     return f"--column {shlex.quote(f'prompt={asked}')} --column {shlex.quote(f'response={answered}')}"
 
 
@@ -227,7 +227,7 @@ def _conversation(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
 
 
 def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[PromptValue]] | None:
-    """Take apart published Prometheus prompts: one in the prompt's column without a response, or one for each side."""
+    """Take apart whole Prometheus prompts: a row's one, perhaps with the judge's verdict, or one for each side."""
     sides = [columns.values.get(name) for name in _WHOLE_SIDES]
     if all(isinstance(side, str) for side in sides) and columns.get("chosen") is None:
         found = [components(str(side)) for side in sides]
@@ -238,6 +238,8 @@ def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[Prompt
     if prompt is None or (verdict is not None and "[RESULT]" not in verdict):
         return None
     if compares_two(prompt):
+        if any(map(columns.having, ("chosen", "rejected", "responses"))):
+            return None  # several verdicts of a judge, to be judged themselves
         raise RowError(
             "got a whole prompt for a judge with two responses to compare; expected the responses in columns of their "
             "own, as Preference-Collection's orig_instruction, orig_response_A, orig_response_B and orig_preference"
@@ -247,25 +249,32 @@ def _whole_prompts(columns: Columns) -> tuple[Kind, PromptValue, Sequence[Prompt
         return None
     if verdict is not None:
         columns.take("verdict", *columns.having("response"), "output")
-        columns.values = {"output": verdict, **columns.values}  # where the labels of such rows stand
+        columns.values = {**columns.values, "output": columns.values.get("output") or verdict}  # where labels stand
     return _of_components(columns, "response", [found_one], ())
 
 
 def _asked_of_judge(columns: Columns) -> tuple[str | None, str | None]:
     """Return a row's question and its answer as texts, which may be a judge's prompt and verdict."""
-    with suppress(RowError):  # what is not understood is no such prompt
-        asked, answer = columns.values.get("orig_instruction") or columns.get("prompt"), columns.get("response")
-        columns.forget("response")  # whoever judges it reads it again
+    asked, answer = columns.values.get("orig_instruction") or columns.get("prompt"), columns.get("response")
+    columns.forget("response")  # whoever judges it reads it again
+    try:
         turns = messages_of(read_cell(columns.get("messages") if asked is None else asked) or [])
         if turns is None:
-            prompt = asked if isinstance(asked, str) else None
-        else:
-            if asked is None and turns and turns[-1].role == "assistant":
-                answer = turns.pop().text
-            prompt = turns[-1].text if turns and turns[-1].role == "user" else None
-        said_last = messages_of(read_answer(answer)) if answer is not None and not isinstance(answer, str) else None
-        return prompt, said_last[-1].text if said_last else None if answer is None else str(answer)
-    return None, None
+            return str(asked), _last_text(answer)
+        if asked is None and turns and turns[-1].role == "assistant":
+            answer = turns.pop().text
+        prompt = turns[-1].text if turns and turns[-1].role == "user" else None
+        return prompt, _last_text(answer)
+    except RowError:  # what is not understood is no such prompt; who reads it again says what is wrong
+        return None, None
+
+
+def _last_text(answer: Any) -> str | None:
+    """Return an answer's text, of messages the last one's; None if there is none."""
+    if answer is None or isinstance(answer, str):
+        return answer
+    read = messages_of(read_answer(answer))
+    return read[-1].text if read else str(answer)
 
 
 def _check_alike(sides: Sequence[Mapping[str, str] | None]) -> None:

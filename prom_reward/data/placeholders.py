@@ -1,4 +1,4 @@
-"""Answers that are empty or stand for a missing answer."""
+"""Answers and references that are empty or stand for a missing one."""
 
 import re
 
@@ -13,3 +13,10 @@ _PLACEHOLDER = re.compile(rf"{_MARKS}(?:[<*]*(?:{_WORDS})[>*]*{_MARKS})?", re.IG
 def is_placeholder(answer: str) -> bool:
     """Whether an answer is blank, only punctuation, or words like "N/A" and "No response."."""
     return _PLACEHOLDER.fullmatch(answer) is not None
+
+
+def stands_for_none(reference: str) -> bool:
+    """Whether a reference is a placeholder in words, or dashes, dots and question marks; `[]` and `{}` may be right."""
+    words = reference.strip()
+    is_word = any(map(str.isalpha, words)) and words.lower() != "undefined"  # which a program may print
+    return is_placeholder(reference) and (is_word or not set(words) - {*"-.?…–—"})

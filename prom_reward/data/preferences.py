@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -34,6 +35,7 @@ SIDES = (
 
 _SIGNED = ("overall_preference", "preference_strength")  # HelpSteer2 and 3: negative for the first answer
 _STRONGEST = 3  # of theirs
+_ENOUGH = 8  # rows of which some should prefer the first answer
 _POINTS = {"winner_model_a": "winner_model_b", "score_0": "score_1"}  # the arena's and WebGPT's: the higher one wins
 _ONLY_BESIDE = {"score_0": ("answer_0", "answer_1")}  # elsewhere a score may be of anything
 _MEANINGS = ("better_response_id", "safer_response_id")  # verdicts that do not mean the same
@@ -88,7 +90,7 @@ def check_no_verdict(columns: Columns) -> None:
 
 
 class NumberedVerdicts:
-    """Finds files whose verdicts are numbers of another meaning than the one that they are read with.
+    """Finds files whose verdicts are numbers that mean something else than they are read as.
 
     Args:
         named: Columns by role that the caller named.
@@ -96,7 +98,7 @@ class NumberedVerdicts:
 
     def __init__(self, named: Mapping[str, str] | None = None) -> None:
         self._named = named
-        self._seen: dict[tuple[str, tuple[str, str]], set[float]] = {}
+        self._seen: dict[tuple[str, tuple[str, str]], Counter[float]] = {}
 
     def note(self, values: Mapping[str, Any]) -> None:
         """Take in a row."""
@@ -105,7 +107,7 @@ class NumberedVerdicts:
         if names and verdict and (_numbers(names) or verdict in _SIGNED) and verdict not in _POINTS:
             number = _number(value_at(values, verdict))
             if number is not None:
-                self._seen.setdefault((verdict, names), set()).add(number)
+                self._seen.setdefault((verdict, names), Counter())[number] += 1
 
     def check(self, where: str) -> None:
         """Refuse a file whose verdicts do not number its answers; warn of signed ones without a negative number.
@@ -121,21 +123,22 @@ class NumberedVerdicts:
                 _check_counted(numbers, sides, shown)
 
 
-def _check_signed(numbers: set[float], sides: tuple[str, str], shown: str) -> None:
+def _check_signed(numbers: Counter[float], sides: tuple[str, str], shown: str) -> None:
     if max(map(abs, numbers)) > _STRONGEST:
         raise InputError(
             f"{shown}; expected {-_STRONGEST} to {_STRONGEST}, under 0 if {sides[0]} is better: shift the numbers, or "
             "write A or B into a column 'winner'"
         )
-    if min(numbers) >= 0:
+    if min(numbers) >= 0 and max(numbers) > 0 and numbers.total() >= _ENOUGH:
         logger.warning("%s, never under 0: the column is read as signed, so that %s is never better", shown, sides[0])
 
 
-def _check_counted(numbers: set[float], sides: tuple[str, str], shown: str) -> None:
+def _check_counted(numbers: Iterable[float], sides: tuple[str, str], shown: str) -> None:
     low, high = _numbers(sides) or (0, 1)
     named = {sides[number >= (low + high) / 2] for number in numbers if low <= number <= high}
     others = {number for number in numbers if not low <= number <= high}
-    if others and (len(named) == 1 or (low, others) != (1, {0.0})):  # PandaLM's ties are 0
+    are_ties = low == 1 and others == {0.0} and len(named) == 2  # as PandaLM's
+    if others and not are_ties:
         raise InputError(
             f"{shown}, which may be a scale, or count the answers from another number than {sides[0]} and {sides[1]}; "
             f"expected {low} and {high}: rename these columns, drop the ties, or write A or B into a column 'winner'"

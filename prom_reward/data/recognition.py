@@ -4,13 +4,12 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 
 from prom_reward.data.cells import is_empty, stands_in, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
 from prom_reward.data.doubtful_answers import CHOICES
 from prom_reward.data.formats import KINDS, Example, Kind
-from prom_reward.errors import InputError, near_miss
+from prom_reward.errors import InputError
 from prom_reward.rubrics.formats import json_value
 
 QUESTION_PARTS = (
@@ -33,6 +32,13 @@ _REFERENCE_LIKE = re.compile(
     r"(?:gold(?:en|_standard)?|ideal|expected|desired|correct|target|ref(?:erence)?|gt|ground_truth|official|oracle)"
     r"(?:_(?:answer|response|output|solution|completion|text|result)s?)?|human_(?:answer|response)s?|answer_key"
 )
+_NESTED = frozenset(
+    {
+        *("reference", "reference_answer", "reference_response", "reference_solution", "ground_truth", "gold_answer"),
+        *("golden_answer", "correct_answer", "expected_answer", "ideal_answer", "best_answer"),
+    }
+)
+"""Names of references that mean one in a mapping too, where `target` or `solution` may be anything."""
 _UNWARNED_ROLES = ("id", "chosen", "rejected", "winner")
 _QUESTION_ROLES = ("prompt", "system", "input", "context", "history", "tools")
 _ANSWERS = ("response", "responses")
@@ -106,13 +112,13 @@ def _nested_references(columns: Columns, taken: set[str], seen: "_Seen") -> Iter
     """Yield the paths of references in mappings, as in verl's `extra_info`, unless they repeat what was read."""
     for name, value in columns.values.items():
         mapping = json_value(value) if isinstance(value, str) else value
-        if name in taken or not isinstance(mapping, Mapping):
-            continue
-        for key, text in mapping.items():
-            if _is_reference(key) and isinstance(text, str | list | tuple) and not is_empty(text):
-                path = f"{name}.{key}"
-                if _says_more(columns, path, seen.beside(path)):
-                    yield path
+        if name not in taken and isinstance(mapping, Mapping):
+            found = [(key, text) for key, text in mapping.items() if isinstance(text, str) and text.strip()]
+            yield from (
+                f"{name}.{key}"
+                for key, text in found
+                if spelling(key) in _NESTED and not stands_in(text.strip(), seen.references)
+            )
 
 
 class _Seen:
@@ -128,13 +134,14 @@ class _Seen:
         others = {name for role, name in read if role not in _ANSWERS}
         self._all = _joined(columns, taken)
         self._question = _joined(columns, taken - ({name for role, name in read if role in _ANSWERS} - others))
-        self._references = _joined(columns, {name for role, name in read if role in ("reference_answer", "rubric")})
+        self.references = _joined(columns, {name for role, name in read if role in ("reference_answer", "rubric")})
 
     def beside(self, name: str) -> str:
         """Return the texts that a column may repeat; a reference that equals the response says that it is right."""
-        if _is_reference(name.rpartition(".")[2]):
-            return self._references
-        return self._question if spelling(name) in _OF_QUESTIONS else self._all
+        written = spelling(name)
+        if _is_reference(written):
+            return self.references
+        return self._question if written in _OF_QUESTIONS else self._all
 
 
 def _column(path: str) -> str:
@@ -164,19 +171,12 @@ def _place(name: object, value: object) -> int:
     return _KNOWN.get(written, len(_KNOWN) if is_reference else -1)
 
 
-def _is_reference(name: object) -> bool:
-    written = spelling(name)
-    return written in _REFERENCES or bool(_REFERENCE_LIKE.fullmatch(written)) or _is_slip(written)
-
-
-@cache
-def _is_slip(written: str) -> bool:
-    """Whether a name is a slip of the pen for a reference's, as `reference_anwser`."""
-    return bool(near_miss(written, [name for name in _REFERENCES if len(name) > 8], cutoff=0.9))
+def _is_reference(written: str) -> bool:
+    return written in _REFERENCES or bool(_REFERENCE_LIKE.fullmatch(written))
 
 
 def _says_more(columns: Columns, name: str, seen: str) -> bool:
-    value = value_at(columns.values, name)
+    value = columns.values[name]
     if is_empty(value):
         return False
     texts = list(texts_of(value))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from prom_reward.errors import InputError
+from prom_reward.files import home_expanded
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class CacheFile:
     """
 
     def __init__(self, path: str | Path, *, max_bytes: int) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path = home_expanded(path).absolute()
         self.max_bytes = max_bytes
         if not self.path.parent.is_dir() or self.path.is_dir():
             raise InputError(f"{path}: not a place for a judgment cache; give a file in a folder that exists")

@@ -19,7 +19,7 @@ _TEMPLATE_BLOCKS = ("text", "image", "image_url", "video", "audio")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 ADDED_COLUMNS: Mapping[Kind, frozenset[str]] = {
-    "response": frozenset({"row", *VERDICT_COLUMNS, *GRADED_COLUMNS}),
+    "response": frozenset({"row", *GRADED_COLUMNS}),
     "responses": frozenset({"row", "rubric_name", "verdicts", "best", "worst"}),
     "pair": frozenset(
         {

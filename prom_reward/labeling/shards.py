@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from prom_reward.errors import InputError, RowError, WorkError
-from prom_reward.files import leftovers, write_lines
+from prom_reward.files import home_expanded, leftovers, write_lines
 from prom_reward.labeling.requests import Answers, answer_from_json
 from prom_reward.types import JudgeAnswer, JudgeRequest, Judgment, Outcome
 
@@ -48,7 +48,7 @@ class LabelFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+        self.path = home_expanded(path)
         try:
             self._shards.mkdir(parents=True, exist_ok=True)
         except OSError as error:

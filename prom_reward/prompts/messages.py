@@ -39,6 +39,7 @@ _MESSAGE_KEYS = {
     "channel",
     "tool_call_id",
 }
+_ANSWER_KEYS = {*_ROLE_KEYS, *TEXT_KEYS, *_CALL_KEYS, *_THOUGHT_KEYS, "refusal"}
 # LangChain's messages name their role `type`, as `dumpd` and as their classes write it.
 _TYPED_ROLES = {
     **{name: name for name in ("human", "ai", "system", "user", "assistant", "tool")},
@@ -110,27 +111,43 @@ def listed_messages(text: str) -> list[Message] | None:
     return read_messages(items) if items else None
 
 
-def is_answer_in_json(text: str) -> bool:
-    """Whether a text that `listed_messages` reads may be an answer in JSON, of which messages would drop a part.
+def answer_items(text: str) -> Sequence[Mapping[str, Any]] | None:
+    """Return the messages that an answer is, if it is stored as text.
 
-    A stored answer is a list of an assistant's and its tools' messages, or one message of the assistant with a role and
-    its words alone. A conversation that begins with a question is none.
+    They are one message of the assistant, with its words, thoughts and calls alone; a list of an assistant's and its
+    tools' messages; or a whole conversation.
+
+    Returns:
+        The messages, or None if the text is a text. An answer in JSON may look like a message: then it is judged whole.
     """
-    items = _stored_items(text) or []
-    told = [{key for key, value in item.items() if value not in (None, "", [], {})} for item in items]
-    roles = [ROLES.get(_role_name(first_of(item, _ROLE_KEYS) or ""), "assistant") for item in items]
+    items = _stored_items(text)
+    try:
+        read = read_messages(items) if items else []
+    except RowError:
+        return None
+    if not items or not read:
+        return None
     if text.lstrip().startswith("{"):
-        return roles != ["assistant"] or not told[0] <= {*_ROLE_KEYS, *TEXT_KEYS, *_CALL_KEYS}
-    return roles[0] not in ("system", "user") and not all(keys <= _MESSAGE_KEYS for keys in told)
+        is_answer = read[0].role == "assistant" and all(_told(item) <= _ANSWER_KEYS for item in items)
+    elif read[0].role in ("system", "user"):
+        is_answer = len(read) > 1
+    else:
+        is_answer = all(_told(item) <= _MESSAGE_KEYS for item in items)
+    return items if is_answer else None
 
 
-def _stored_items(text: str) -> list[Mapping[str, Any]] | None:
+def _told(item: Mapping[str, Any]) -> set[str]:
+    """Return the keys of a message that hold anything; clients write the others, too."""
+    return {key for key, value in item.items() if value not in (None, "", [], {})}
+
+
+def _stored_items(text: str) -> Sequence[Mapping[str, Any]] | None:
     """Return the mappings of messages that are stored as text, None if the text is a text."""
     stripped = text.strip()
     if not (stripped.startswith(("[", "{")) and stripped.endswith(("]", "}"))):
         return None
     value = parsed_text(stripped)
-    items = [value] if isinstance(value, Mapping) and value.keys() <= _MESSAGE_KEYS else value
+    items = [value] if isinstance(value, Mapping) and _told(value) <= _MESSAGE_KEYS else value
     return items if isinstance(items, list) and items and all(map(_is_stored, items)) else None
 
 

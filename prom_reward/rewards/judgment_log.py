@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from prom_reward.errors import InputError
+from prom_reward.files import home_expanded
 from prom_reward.rewards.batch import JudgedBatch
 from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.types import GradingRequest, Judgment
@@ -27,7 +28,7 @@ class JudgmentLog:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._given = Path(path).expanduser()
+        self._given = home_expanded(path)
         self.append([])  # fail now and not after the first batch
         _end_last_line(self.path)
 

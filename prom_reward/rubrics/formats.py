@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import RubricError, near_miss
-from prom_reward.files import RepeatedKeyError, is_too_deep, names_settings_file, read_yaml, unique_keys
+from prom_reward.files import RepeatedKeyError, is_file, is_too_deep, names_settings_file, read_yaml, unique_keys
 from prom_reward.rubrics.scale import ScoreScale
 
 _SCORE_KEY = re.compile(r"(?:orig_)?score[_ ]?(-?[0-9]{1,9})(?:_description)?", re.IGNORECASE)
@@ -105,7 +105,7 @@ def file_value(path: str | Path) -> Any:
 def _with_files_beside(value: Any, folder: Path) -> Any:
     """Return a file's rubrics with the paths of the rubric files that lie beside it, as `rubric: other.yaml`."""
     if isinstance(value, str):
-        return str(folder / value) if names_settings_file(value) and (folder / value).is_file() else value
+        return str(folder / value) if names_settings_file(value) and is_file(folder / value) else value
     if isinstance(value, list):
         return [_with_files_beside(one, folder) for one in value]
     if not isinstance(value, Mapping):

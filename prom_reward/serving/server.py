@@ -37,15 +37,16 @@ class _Server(uvicorn.Server):
 def run_server(
     app: Starlette, listening: socket.socket, *, on_hang_up: Callable[[], None], on_stop: Callable[[], None]
 ) -> bool:
-    """Serve until SIGTERM or Ctrl-C, then answer every request that was taken.
-
-    A second Ctrl-C ends at once; the answer says whether every request was answered.
+    """Serve until SIGTERM or Ctrl-C, then answer every request that was taken; a second Ctrl-C waits for none.
 
     Args:
         app: The application.
         listening: The socket; it is closed at the end.
         on_hang_up: Is called at SIGHUP, and must not raise.
         on_stop: Is called on the event loop when no more requests are taken, before the taken ones are answered.
+
+    Returns:
+        Whether every request that was taken was answered.
     """
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=75))
     server.on_stop = on_stop

@@ -11,7 +11,7 @@ import yaml
 
 from prom_reward.engines.server.source import DECISION_APIS
 from prom_reward.errors import ConfigError, near_miss
-from prom_reward.files import names_hub_repository, names_settings_file, read_yaml
+from prom_reward.files import is_file, names_hub_repository, names_settings_file, read_yaml
 from prom_reward.settings.checks import check_decisions, check_engine
 from prom_reward.settings.judges import JudgeConfig
 from prom_reward.settings.validation import validated
@@ -104,24 +104,18 @@ def judge_beside(judge: str | dict[str, Any], file: Path) -> str | dict[str, Any
     """Return a judge that a file names, with the full paths of the files and folders that lie beside it."""
     if isinstance(judge, Mapping):
         return _with_files_beside(judge, file)
+    if not judge or judge in judge_presets() or "://" in judge:
+        return judge
     path = file.resolve().parent / judge
-    is_beside = judge not in judge_presets() and "://" not in judge and (_is_file(path) or _is_folder(path))
-    return str(path) if is_beside else judge
+    return str(path) if is_file(path) or _is_folder(path) else judge
 
 
 def _with_files_beside(settings: dict[str, Any], file: Path) -> dict[str, Any]:
     """Return a file's settings with the full paths of the files and folders that lie beside it."""
     named = {key: settings[key] for key in (*_FILE_KEYS, *_FOLDER_KEYS) if isinstance(settings.get(key), str)}
     beside = {key: file.resolve().parent / name for key, name in named.items() if name}
-    found = {key: path for key, path in beside.items() if (_is_folder if key in _FOLDER_KEYS else _is_file)(path)}
+    found = {key: path for key, path in beside.items() if (_is_folder if key in _FOLDER_KEYS else is_file)(path)}
     return {**settings, **{key: str(path) for key, path in found.items()}}
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long for a name, or with a null character
-        return False
 
 
 def _is_adapter_folder(folder: str | Path) -> bool:

@@ -91,8 +91,7 @@ def _kept(folder: Path) -> dict[str, Any]:
 
 def _difference(name: str, before: Any, now: Any) -> str:
     if all(isinstance(one, str) and _DIGEST.fullmatch(one) for one in (before, now)):
-        made_of = " (made of the rows and the rubrics)" if name == "examples" else ""
-        return f"{name}: others there{made_of}"
+        return "examples: other rows or rubrics there" if name == "examples" else f"{name}: another there"
     return f"{name}: {_shown(before)} there, {_shown(now)} here"
 
 

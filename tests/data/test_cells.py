@@ -42,7 +42,7 @@ def test_an_answer_may_stand_in_a_mapping(key):
     assert read_answer({"model": "x", key: "Yes.", "rank": 1}) == "Yes."
 
 
-@pytest.mark.parametrize("more", [{"sources": ["s"]}, {"name": "n"}, {"reasoning_content": "Why not?"}, {"id": "7"}])
+@pytest.mark.parametrize("more", [{"sources": ["s"]}, {"name": "n"}, {"text": "No."}, {"id": "7"}])
 @pytest.mark.parametrize("form", [json.dumps, str, lambda message: {"response": json.dumps(message)}])
 def test_no_key_of_an_answer_in_json_is_dropped(form, more):
     written = form({**YES[0], **more})
@@ -51,11 +51,23 @@ def test_no_key_of_an_answer_in_json_is_dropped(form, more):
 
 @pytest.mark.parametrize("form", [json.dumps, str])
 def test_an_answer_is_read_from_messages_that_are_stored_as_text(form):
-    for message in (YES[0], {**YES[0], "tool_calls": None, "name": ""}):
+    client = {
+        "refusal": None,
+        "annotations": [],
+        "audio": None,
+        "function_call": None,
+        "tool_calls": None,
+        "weight": None,
+    }
+    for message in (YES[0], {**YES[0], "tool_calls": None, "name": ""}, {**YES[0], **client}):
         assert messages_of(read_answer(form(message))) == messages_of(YES)
     assert messages_of(read_answer(form([{**YES[0], "id": "7"}]))) == messages_of(YES)
     whole = [{**ASK[0], "timestamp": 1}, {**YES[0], "timestamp": 2}]
     assert messages_of(read_answer(form(whole))) == messages_of(ASK + YES)
+    thoughtful = messages_of(read_answer(form({**YES[0], "reasoning_content": "Why?"})))
+    assert [(one.text, one.thoughts) for one in thoughtful] == [("Yes.", "Why?")]
+    for strange in ({"role": "agent", "value": 3}, {"role": "user", "content": {"city": "x"}}, [ASK[0]]):
+        assert read_answer(form(strange)) == form(strange)
     unknown = form([{**YES[0], "sources": ["s"]}])
     assert read_answer(unknown) == unknown
     question = form(ASK[0])

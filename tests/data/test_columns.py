@@ -241,3 +241,17 @@ def test_a_reference_that_may_stand_for_none_is_told_once(reference, is_told, ca
     for _ in range(2):
         assert Columns({"prompt": "Q", "reference": reference}).reference() == str(reference)
     assert len(caplog.messages) == is_told
+
+
+@pytest.mark.parametrize("form", [lambda rubric: json.dumps(rubric.to_dict()), lambda rubric: rubric.text])
+def test_a_whole_rubric_beside_its_digest_is_read(form):
+    """As in a file that was graded."""
+    row = {"prompt": "Q", "rubric": form(HELPFUL[0]), "rubric_digest": rubric_digest(HELPFUL[0])}
+    assert Columns(row).rubrics(())[0].text == HELPFUL[0].text
+    listed = {"prompt": "Q", "rubric": '["It is kind.", "It is short."]', "rubric_digest": "0"}
+    assert len(Columns(listed).rubrics(())[0].leaves()) == 2
+
+
+def test_a_question_in_json_is_asked_whole():
+    asked = json.dumps({"messages": [{"role": "user", "content": "Hi?"}], "model": "x"})
+    assert example({"input": asked, "output": "Yes."}).prompt == asked

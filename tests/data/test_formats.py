@@ -135,6 +135,19 @@ def test_a_row_that_trains_a_judge_is_what_the_judge_was_asked(row):
     assert example(row(text, "No verdict.")).responses != ("Yes.",)
 
 
+def test_a_row_that_trains_a_judge_has_its_label_beside_an_empty_output_too():
+    request = GradingRequest(instruction="Hi?", response="Yes.", rubric=HELPFUL[0])
+    text = grading_prompt(request, task_texts("prometheus-v2", "prometheus"), guard=False).user
+    [labeled] = labeled_requests(example({"messages": turns(text, "Kind. [RESULT] 4"), "output": ""}))
+    assert labeled.scores == (4.0,)
+
+
+@pytest.mark.parametrize("answers", [{"chosen": "A. [RESULT] A", "rejected": "B."}, {"responses": ["[RESULT] A", "B"]}])
+def test_verdicts_of_a_judge_that_compares_are_judged_themselves(answers):
+    text = "###Task Description:\nCompare.\n\n###Response A:\none\n\n###Response B:\nother\n\n###Feedback: "
+    assert len(example({"prompt": text, **answers}).responses) == 2
+
+
 @pytest.mark.parametrize("row", TURNS)
 def test_a_row_that_trains_a_judge_to_compare_is_refused(row):
     text = "###Task Description:\nCompare.\n\n###Response A:\none\n\n###Response B:\nother\n\n###Feedback: "

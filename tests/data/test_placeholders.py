@@ -1,6 +1,6 @@
 import pytest
 
-from prom_reward.data.placeholders import is_placeholder
+from prom_reward.data.placeholders import is_placeholder, stands_for_none
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,13 @@ def test_a_short_answer_is_an_answer(answer):
 def test_a_long_answer_of_marks_takes_no_time():
     assert is_placeholder("." * 1_000_000)
     assert not is_placeholder("." * 1_000_000 + "x")
+
+
+@pytest.mark.parametrize("reference", ["N/A", "none", "No answer.", "-", "?", "...", "[deleted]"])
+def test_what_stands_for_a_missing_reference(reference):
+    assert stands_for_none(reference)
+
+
+@pytest.mark.parametrize("reference", ["[]", "{}", "()", "''", "|", "undefined", "7", "None of them"])
+def test_marks_and_a_programs_output_may_be_a_reference(reference):
+    assert not stands_for_none(reference)

@@ -179,7 +179,13 @@ def test_a_named_verdict_is_counted_too():
 @pytest.mark.parametrize("name", ["overall_preference", "preference_strength"])
 @pytest.mark.parametrize(
     ("numbers", "refused", "warned"),
-    [([-3, 1, 2], False, False), ([1, 2, 2], False, True), ([0, 2], False, True), ([1, 2, 7], True, False)],
+    [
+        ([-3, 1, 2] * 3, False, False),
+        ([1, 2] * 4, False, True),
+        ([1, 0, 2], False, False),  # too few to tell
+        ([0] * 9, False, False),
+        ([1, 2, 7], True, False),
+    ],
 )
 def test_a_signed_verdict_is_checked_for_a_scale(name, numbers, refused, warned, caplog):
     verdicts = NumberedVerdicts()

@@ -153,3 +153,8 @@ def test_a_last_line_that_is_no_record_is_kept(tmp_path):
 def test_a_log_may_lie_at_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert JudgmentLog("~/log.jsonl").path == tmp_path / "log.jsonl"
+
+
+def test_a_home_that_nobody_knows_is_one_line():
+    with pytest.raises(InputError, match=r"^~nobody-here/log\.jsonl: no home folder is known for it; give the whole"):
+        JudgmentLog("~nobody-here/log.jsonl")

@@ -128,3 +128,11 @@ def test_a_rubric_file_that_a_file_names_is_looked_for_beside_it_first(tmp_path,
     ):
         outer.write_text(json.dumps(content))
         assert [one.criteria for one in read_rubrics(outer)] == found
+
+
+def test_a_long_criterion_that_ends_like_a_file_is_one(tmp_path):
+    path = tmp_path / "rubric.yaml"
+    long = f"It says {'very ' * 60}clearly what is written to config.yaml"
+    path.write_text(json.dumps([long, "It is short."]))
+    [checklist] = read_rubrics(path)
+    assert [leaf.text for leaf in checklist.leaves()] == [long, "It is short."]

@@ -17,6 +17,7 @@ from prom_reward.data.labels.labeled_rows import LabeledFile, LabeledPair, Label
 from prom_reward.data.labels.row_labels import (
     SCORE_COLUMNS,
     OffScaleError,
+    SeveralScoresError,
     cluster_of,
     known_column,
     label_of,
@@ -111,19 +112,26 @@ def collect_labeled(
             labeled.recognition.note(example, label=label)
         except OffScaleError as error:
             off_scale[row.place] = error
+        except SeveralScoresError as error:  # the rows in which they agree would show that they do
+            raise InputError(f"{where}, {row.place}: {error}") from error
         except InputError as error:
             labeled.problems.append(f"{row.place}: {error}")
     verdicts.check(where)
-    if off_scale:
-        others = [] if columns.scale else [score for row in labeled.rows for score in row.scores]
-        raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")
-    if not labeled.rows and not labeled.pairs and not labeled.checklists:
-        if not labeled.problems:
-            raise InputError(f"{where}: no labeled row; it has no rows")
-        raise InputError(f"{where}: no labeled row of {len(labeled.problems):,}; {labeled.problems[0]}")
-    _check_one_label(labeled.recognition.columns.get("label", ()), where)
-    labeled.recognition.check(strict=columns.strict)
+    _check_whole(labeled, off_scale, columns, where)
     return labeled
+
+
+def _check_whole(found: LabeledFile, off_scale: Mapping[str, OffScaleError], columns: LabelColumns, where: str) -> None:
+    """Refuse a file as a whole if some of its labels are off the scale, if it has none, or has them in two columns."""
+    if off_scale:
+        others = [] if columns.scale else [score for row in found.rows for score in row.scores]
+        raise InputError(f"{where}: {_off_scale_problem(off_scale, others)}")
+    if not found.rows and not found.pairs and not found.checklists:
+        if not found.problems:
+            raise InputError(f"{where}: no labeled row; it has no rows")
+        raise InputError(f"{where}: no labeled row of {len(found.problems):,}; {found.problems[0]}")
+    _check_one_label(found.recognition.columns.get("label", ()), where)
+    found.recognition.check(strict=columns.strict)
 
 
 def _check_one_label(names: Sequence[str], where: str) -> None:

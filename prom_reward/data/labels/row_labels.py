@@ -23,28 +23,43 @@ class OffScaleError(RowError):
         self.score, self.scale = score, scale
 
 
+class SeveralScoresError(RowError):
+    """A row has several scores that differ, and nobody said which is the label."""
+
+
 def score_column(values: Mapping[str, Any], named: str | None) -> str | None:
     """Return the column of a row's score: the named one, else the known one that has a value.
 
     Raises:
-        RowError: Several known ones have values that differ, or it is a judge's, as of `prom-reward grade`.
+        SeveralScoresError: Several known ones have values that differ.
+        RowError: It is a judge's, as of `prom-reward grade`.
     """
     columns = (named,) if named else SCORE_COLUMNS
     found = [name for name in columns if not is_missing(values.get(name))]
-    if other := next((name for name in found if values[name] != values[found[0]]), None):
-        raise RowError(
-            f"got {found[0]}={values[found[0]]!r:.40} and {other}={values[other]!r:.40}; choose one: --score-column "
-            f"{found[0]} or --score-column {other}"
-        )
-    if found and named is None and found[0] == "score" and _is_judged(values, ""):
+    if found == ["score"] and named is None and _is_judged(values, ""):
         people = f"{_own_prefix(values)}score"
         raise RowError(
             "got a judge's score, beside its outcome and its rubric's name; name people's with --score-column "
             f"{people if people in values else 'NAME'}, or the judge's with --score-column score"
         )
+    if _is_judged(values, "") and len(found) > 1:
+        found = [name for name in found if name != "score"]
+    if other := next((name for name in found if not _are_equal(values[name], values[found[0]])), None):
+        raise SeveralScoresError(
+            f"got {found[0]}={values[found[0]]!r:.40} and {other}={values[other]!r:.40}; choose one for all rows: "
+            f"--score-column {found[0]} or --score-column {other}"
+        )
     if found:
         return found[0]
     return "output" if named is None and "[RESULT]" in str(values.get("output") or "") else None
+
+
+def _are_equal(label: Any, other: Any) -> bool:
+    """Whether two labels are the same numbers; CSV files hold them as text."""
+    try:
+        return scores_of(label) == scores_of(other)
+    except RowError:
+        return bool(label == other)
 
 
 def label_of(values: Mapping[str, Any], named: str | None) -> tuple[Any, str, int]:

@@ -19,7 +19,7 @@ _TEXTS = [
 _WEIGHTS = ["*.safetensors", "pytorch_model*.bin"]
 _DATE = b"strftime_now"
 _BLOCK_BYTES, _NUM_BLOCKS = 4096, 64  # per shard: a header and 63 places show other weights in some milliseconds
-_TENSOR_BYTES = 256  # of each tensor: a training may change the biases alone
+_TENSOR_BYTES, _TENSOR_PLACES = 256, 5  # of each tensor: a training may change the biases alone
 _MOST_HEADER_BYTES = 100 << 20  # what safetensors itself allows
 _GGUF_TEXT_BYTES = 64 << 20  # of a vocabulary and the chat template after it
 
@@ -53,14 +53,29 @@ def states_identity(source: ModelSource, *parts: object) -> str:
 
 def _places(source: ModelSource) -> list[str]:
     """Return the digests of the model's, the adapter's and the tokenizer's folders, or their names on the hub."""
-    places = [(source.model, source.gguf_file), (source.adapter, None), (source.tokenizer, None)]
-    return [(folder_digest(resolve_path(name), gguf_file=file) or name) if name else "" for name, file in places]
+    weights = [
+        _named(name, file, has_weights=True)
+        for name, file in ((source.model, source.gguf_file), (source.adapter, None))
+    ]
+    return [*weights, _named(source.tokenizer, None, has_weights=False)]
+
+
+def _named(name: str | None, gguf_file: str | None, *, has_weights: bool) -> str:
+    """Return a folder's digest; with its name if it has no weights that the digest could tell from others."""
+    if not name:
+        return ""
+    folder = Path(resolve_path(name))
+    digest = folder_digest(folder, gguf_file=gguf_file)
+    if has_weights and digest and not _matching(folder, [gguf_file] if gguf_file else _WEIGHTS):
+        return f"{digest}:{name}"
+    return digest or name
 
 
 def folder_digest(folder: str | Path, *, gguf_file: str | None = None) -> str:
     """Return a digest of a local model or adapter folder; empty if there is none.
 
-    Configs, tokenizer, chat template and code are read whole, weight shards in 64 places and where a tensor begins.
+    Configs, tokenizer, chat template and code are read whole, weight shards in 64 places and in five of each tensor: a
+    training changes all of its values, and so some of these.
     """
     path = Path(folder)
     if not path.is_dir():
@@ -104,25 +119,32 @@ def _cached(name: str, revision: str | None) -> Path | None:
 
 
 def _sampled(file: Path) -> bytes:
-    """Return blocks of a file, from its beginning to its end, and the beginnings of its tensors."""
+    """Return blocks of a file, from its beginning to its end, and of each of its tensors."""
     last = max(0, file.stat().st_size - _BLOCK_BYTES)
     even = [(last * number // (_NUM_BLOCKS - 1), _BLOCK_BYTES) for number in range(_NUM_BLOCKS)]
     blocks = []
     with file.open("rb") as opened:
-        for place, length in [*even, *((start, _TENSOR_BYTES) for start in _tensor_starts(opened))]:
+        for place, length in [*even, *((place, _TENSOR_BYTES) for place in _tensor_places(opened))]:
             opened.seek(place)
             blocks.append(opened.read(length))
     return b"".join(blocks)
 
 
-def _tensor_starts(opened: BinaryIO) -> list[int]:
-    """Return where the tensors of a safetensors file begin; none of another file, as a header that cannot be read."""
+def _tensor_places(opened: BinaryIO) -> list[int]:
+    """Return places in the tensors of a safetensors file; none of another file, as a header that cannot be read."""
     length = int.from_bytes(opened.read(8), "little")
     if length > _MOST_HEADER_BYTES:
         return []
     try:
         header = json.loads(opened.read(length))
-        starts = [8 + length + int(one["data_offsets"][0]) for one in header.values() if "data_offsets" in one]
+        spans = [one["data_offsets"] for one in header.values() if "data_offsets" in one]
+        tensors = [(int(start), int(end)) for start, end in spans]
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
         return []
-    return sorted(start for start in starts if 0 <= start < 1 << 60)
+    steps = range(_TENSOR_PLACES)
+    places = {
+        8 + length + start + max(0, end - start - _TENSOR_BYTES) * step // (_TENSOR_PLACES - 1)
+        for start, end in tensors
+        for step in steps
+    }
+    return sorted(place for place in places if 0 <= place < 1 << 60)

@@ -167,17 +167,20 @@ def test_verdicts_that_count_from_another_number_refuse_the_file(tmp_path):
 
 def test_scores_of_two_columns_are_no_label_until_one_is_named(tmp_path):
     path = tmp_path / "rows.jsonl"
-    rows = [{**ROW, "gpt4_score": 2, "human_score": 5}, {**ROW, "gpt4_score": None, "human_score": 4}]
+    rows = [{**ROW, "gpt4_score": 3, "human_score": "3.0"}, {**ROW, "gpt4_score": 2, "human_score": 5}]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    found = read_labeled(path, HELPFUL)
-    assert found.problems == [
-        "line 1: got gpt4_score=2 and human_score=5; choose one: --score-column gpt4_score or --score-column "
-        "human_score"
-    ]
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in [{**ROW, "gpt4_score": 2}, rows[1]]))
+    with pytest.raises(InputError, match=r"rows\.jsonl, line 2: got gpt4_score=2 and human_score=5; choose one"):
+        read_labeled(path, HELPFUL)
+    scores = [row.scores for row in read_labeled(path, HELPFUL, columns=LabelColumns(score="human_score")).rows]
+    assert scores == [(3,), (5,)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in [{**ROW, "gpt4_score": 2}, {**ROW, "human_score": 4}]))
     with pytest.raises(InputError, match=r"got scores in gpt4_score and human_score, some rows in each; .*--score-col"):
         read_labeled(path, HELPFUL)
-    assert [row.scores for row in read_labeled(path, HELPFUL, columns=LabelColumns(score="human_score")).rows] == [(4,)]
+
+
+def test_a_judges_score_is_not_taken_for_another_label_of_a_graded_row():
+    row = {**ROW, **JUDGED, "human_score": 5}
+    assert labeled_requests(read(row), HELPFUL)[0].scores == (5,)
 
 
 JUDGED = {"score": 2, "rubric_name": "helpfulness", "outcome": "scored", "feedback": "The judge's."}

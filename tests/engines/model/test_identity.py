@@ -144,6 +144,26 @@ def test_a_small_tensor_in_a_large_shard_is_seen(tmp_path):
         assert folder_digest(tmp_path)
 
 
+@pytest.mark.parametrize("at", [0, 100_000, 399_999])
+def test_the_middle_and_the_end_of_a_tensor_are_seen(tmp_path, at):
+    tensors = {f"layer{number}": torch.zeros(400_000) for number in range(40)}
+    found = []
+    for value in (0.0, 1.0):
+        tensors["layer17"][at] = value
+        save_file(tensors, tmp_path / "model.safetensors")
+        found.append(folder_digest(tmp_path))
+    assert found[0] != found[1]
+
+
+def test_weights_that_no_digest_reads_are_told_by_their_folder(tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+        (tmp_path / name / "model.pth").write_text(name)
+    one, other = (source_identity(ModelSource(model=str(tmp_path / name))) for name in ("one", "other"))
+    assert one != other
+
+
 def test_a_date_in_a_gguf_files_own_template_makes_another_judge_of_every_day(tmp_path):
     (tmp_path / "judge.gguf").write_bytes(b"GGUF...{{ strftime_now('%d') }}...")
     with_date = source_identity(ModelSource(model=str(tmp_path), gguf_file="judge.gguf"))
