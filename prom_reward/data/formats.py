@@ -185,13 +185,13 @@ class RowFormat:
 
 
 def _naming(values: Mapping[str, Any]) -> str:
-    """Return the options that name a row's first texts, which stand perhaps in a mapping."""
+    """Return options that name columns, of a row of one text or of mappings with their own names."""
     texts = [str(name) for name, value in values.items() if isinstance(value, str)]
     nested = [f"{name}.{key}" for name, value in values.items() if isinstance(value, Mapping) for key in value]
     if len(texts) == 1 and not nested:
         return f"--column messages={shlex.quote(texts[0])} for a whole dialogue"
-    asked, answered, *_ = *texts, *nested, "NAME", "NAME"
-    return f"--column {shlex.quote(f'prompt={asked}')} --column {shlex.quote(f'response={answered}')}"
+    path = f" (a path as {nested[0]} reaches into a mapping)" if nested else ""
+    return f"--column prompt=MY_QUESTION --column response=MY_ANSWER{path}"
 
 
 def _prompt(columns: Columns, answers: Sequence[PromptValue]) -> PromptValue | None:

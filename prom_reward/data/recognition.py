@@ -29,7 +29,7 @@ _ULTRAFEEDBACK = {"completions", "correct_answers", "incorrect_answers"}
 """In every row of it; the answers are ["None"] in all but those of TruthfulQA."""
 
 _REFERENCE_LIKE = re.compile(
-    r"(?:gold(?:en|_standard)?|ideal|expected|desired|correct|target|ref(?:erence)?|gt|ground_truth|official|oracle)"
+    r"(?:gold(?:en|_standard)?|final|ideal|expected|desired|correct|target|ref(?:erence)?|gt|ground_truth|official|oracle)"
     r"(?:_(?:answer|response|output|solution|completion|text|result)s?)?|human_(?:answer|response)s?|answer_key"
 )
 _NESTED = frozenset(

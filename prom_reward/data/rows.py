@@ -155,7 +155,8 @@ def _json_row(line: bytes, place: str) -> Row | BrokenRow:
     except RecursionError:
         return BrokenRow(place, "not valid JSON (nested too deeply)")
     except ValueError as error:  # also an integer of too many digits
-        return BrokenRow(place, f"not valid JSON ({_reason(error)})")
+        hint = "; a file that is one list of rows is to end in .json" if line.strip() == b"[" else ""
+        return BrokenRow(place, f"not valid JSON ({_reason(error)}){hint}")
     return _row(values, place)
 
 

@@ -141,6 +141,8 @@ def _first_difference(old: Any, new: Any) -> tuple[str, str]:
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         return next(_first_difference(one, other) for one, other in zip(old, new, strict=True) if one != other)
     if isinstance(old, str) and isinstance(new, str):
+        if not old or not new:
+            return f"{old or 'none'!r:.60}", f"{new or 'none'!r:.60}"
         if "|" in old and old.count("|") == new.count("|"):  # fingerprints: the part of each that differs
             return _first_difference(old.split("|"), new.split("|"))
         at = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), 0)

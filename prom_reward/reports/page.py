@@ -128,7 +128,7 @@ def _cards(data: ReportData, num_shown: int) -> list[Card]:
             Card(f"{data.outcomes['forced'] / total:.1%}", "were forced", "the judge did not finish by itself")
         )
     values = [score for scores in data.scores.values() for score in scores]
-    if values and data.num_by_checklist in (0, data.num_judgments):  # one scale, so a mean has a meaning
+    if values and data.has_one_scale:
         low, high = data.scale
         cards.append(
             Card(f"{sum(values) / len(values):.2f}", "mean expected score", f"on a scale from {low} to {high}")

@@ -34,8 +34,8 @@ class ReportData:
     """Judgments by the rubric's name."""
     digests: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The digests of the rubrics of each name; that of an older log is empty."""
-    num_by_checklist: int = 0
-    """Those by checklists, whose scores lie on [0, 1]."""
+    rubric_labels: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """The labels of each rubric's scale, as far as distributions show them."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """Outcomes of all judgments."""
     agreement: Counter[str] = field(default_factory=Counter)
@@ -85,6 +85,16 @@ class ReportData:
         return (min(self.labels), max(self.labels)) if len(self.labels) > 1 else (1, 5)
 
     @property
+    def has_one_scale(self) -> bool:
+        """Whether the rubrics have one scale, so that a mean over all scores, and one axis, have a meaning."""
+        return len(self.scales) < 2
+
+    @property
+    def scales(self) -> list[tuple[int, int]]:
+        """The ends of all scales that distributions show, from the lowest on."""
+        return sorted({(min(labels), max(labels)) for labels in self.rubric_labels.values() if len(labels) > 1})
+
+    @property
     def has_steps(self) -> bool:
         """Whether a trainer told the steps of a training; what is logged without one are calls."""
         return self.is_training and self.step_outcomes.keys() != {0}
@@ -97,12 +107,11 @@ class ReportData:
     def count(self, one: Judged) -> None:
         """Count a judgment."""
         self.num_judgments += 1
-        self.num_by_checklist += bool(one.parts)
         self.rubrics[one.rubric] += 1
         self.digests[one.rubric].add(one.digest)
-        self.labels.update((0, 1) if one.parts else map(int, one.probs or ()))
-        if one.score is not None:
-            self.labels.add(int(one.score))
+        labels = {0, 1} if one.parts else {*map(int, one.probs or ())}
+        self.labels |= labels if one.score is None else {*labels, int(one.score)}
+        self.rubric_labels[one.rubric] |= labels
         self.outcomes[one.outcome] += 1
         self.tokens.update({name: count for name, count in one.tokens.items() if count is not None})
         self.num_with_tokens += one.tokens.get("read") is not None

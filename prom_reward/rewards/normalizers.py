@@ -97,15 +97,15 @@ class PerScore:
 _BY_NAME: dict[str, Normalizer] = {"unit": UnitInterval(), "centered": Centered(), "identity": Identity()}
 
 
-def resolve_normalizer(normalizer: NormalizerLike, scale: ScoreScale | None = None) -> Normalizer:
+def resolve_normalizer(normalizer: NormalizerLike, *scales: ScoreScale) -> Normalizer:
     """Return the normalizer of a name ("unit", "centered", "identity"), or of a function.
 
-    A function is tried on every label of the scale, first as `(score, scale) -> reward`, then as
+    A function is tried on every label of the scales, first as `(score, scale) -> reward`, then as
     `(scores, scale) -> rewards`.
 
     Args:
         normalizer: A name or a function.
-        scale: The scale to try a function on; None is 1 to 5.
+        scales: The scales to try a function on; without one, 1 to 5.
 
     Raises:
         ConfigError: The name is unknown, or the function takes other arguments or returns no reward.
@@ -116,14 +116,15 @@ def resolve_normalizer(normalizer: NormalizerLike, scale: ScoreScale | None = No
         hint = near_miss(normalizer, _BY_NAME) if isinstance(normalizer, str) else ""
         known = ", ".join(_BY_NAME)
         raise ConfigError(f"got normalizer={normalizer!r:.40}; expected one of {known} or a callable.{hint}")
-    return _of_function(normalizer, scale or ScoreScale())
+    return _of_function(normalizer, scales or (ScoreScale(),))
 
 
-def _of_function(function: Any, scale: ScoreScale) -> Normalizer:
+def _of_function(function: Any, scales: Sequence[ScoreScale]) -> Normalizer:
+    labels = [(label, scale) for scale in scales for label in scale.labels]
     reasons = []
     for candidate in (PerScore(function), function):
         try:
-            rewards = [_trial(candidate, label, scale) for label in scale.labels]
+            rewards = [_trial(candidate, label, scale) for label, scale in labels]
         except ConfigError:
             raise
         except Exception as error:
@@ -131,7 +132,7 @@ def _of_function(function: Any, scale: ScoreScale) -> Normalizer:
         else:
             if all(reward is None or isfinite(reward) for reward in rewards):
                 return cast(Normalizer, candidate)
-            reasons.append(f"the rewards of {list(scale.labels)} are {rewards}")
+            reasons.append(f"the rewards of {[label for label, _ in labels]} are {rewards}")
     raise ConfigError(
         f"the normalizer fails ({reasons[0]}; with a list: {reasons[1]}); expected (score, scale) -> reward or "
         "(scores, scale) -> rewards, with a finite number or None for each score"

@@ -91,7 +91,7 @@ class PrometheusReward:
             include_reasoning=include_reasoning,
         )
         self.rule = RewardRule(
-            normalizer=resolve_normalizer(normalizer, rubrics[0].scale if rubrics else None),
+            normalizer=resolve_normalizer(normalizer, *dict.fromkeys(rubric.scale for rubric in rubrics)),
             score=score,
             on_unscored=on_unscored,
             on_unscored_rubric=on_unscored_rubric,

@@ -73,17 +73,15 @@ class RewardRule:
             ConfigError: The normalizer fails, or returns several rewards or one that is not finite.
         """
         try:
-            rewards = list(self.normalizer([score], scale))
+            rewards = [one if one is None else float(one) for one in self.normalizer([score], scale)]
         except Exception as error:  # a user's code
             raise ConfigError(
                 f"the normalizer failed for the score {score}: {type(error).__name__}: {error}"
             ) from error
         if len(rewards) != 1:
             raise ConfigError(f"the normalizer gave {len(rewards)} rewards for 1 score; expected as many of each")
-        if rewards[0] is None:
-            return None
-        reward = float(rewards[0])
-        if not isfinite(reward):
+        reward = rewards[0]
+        if reward is not None and not isfinite(reward):
             raise ConfigError(
                 f"the normalizer gave {reward} for the score {score:.4g}; expected a finite number or None"
             )

@@ -170,9 +170,8 @@ def test_nested_nulls_are_empty_texts():
     ("values", "said"),
     [
         ({"text": "a", "label": 1}, "unknown format: got label, text; expected chosen and rejected"),
-        ({"ask": "a", "reply": "b"}, "for example --column prompt=ask --column response=reply"),
-        ({"data": {"ask": "a", "reply": "b"}}, "for example --column prompt=data.ask --column response=data.reply"),
-        ({"my text": "a", "re": "b"}, "for example --column 'prompt=my text' --column response=re"),
+        ({"ask": "a", "reply": "b"}, "for example --column prompt=MY_QUESTION --column response=MY_ANSWER"),
+        ({"data": {"ask": "a", "reply": "b"}}, "response=MY_ANSWER (a path as data.ask reaches into a mapping)"),
         ({"text": "Human: a\n\nAssistant: b"}, "for example --column messages=text for a whole dialogue"),
         ({"instruction": "Q", "completions": [{"response": None}]}, "got nothing in an answer's 'response'; expected"),
         ({}, "unknown format: got no columns"),

@@ -391,3 +391,22 @@ def test_a_logs_rubrics_are_the_given_and_the_built_in_ones(log, tmp_path):
     assert load_report(log, rubrics=[given]).known_rubrics == {"helpfulness": given}
     with pytest.raises(InputError, match="no judgment by the rubric 'honesty'; got helpfulness"):
         load_report(log, rubrics="honesty")
+
+
+def best(prompt):
+    return f"All is well. [RESULT] {prompt.labels[-1]}"
+
+
+@pytest.mark.parametrize(("high", "is_mean"), [(5, True), (3, False)])
+def test_scores_of_different_scales_have_no_mean_and_the_figures_say_so(folder_of, high, is_mean):
+    levels = {f"score{label}_description": f"Level {label}." for label in range(1, high + 1)}
+    rows = [{"prompt": "Q?", "response": f"Answer {at}."} for at in range(4)]
+    other = {"name": "short", "criteria": "Is it short?", "scale": [1, high], **levels}
+    data = load_report(folder_of(rows, best, rubric=["helpfulness", other]))
+    page = report_page(data)
+    assert ("mean expected score" in page) is is_mean
+    notes = [
+        one.note for one in label_figures(data) if one.title in ("Scores", "Scores by rubric", "Length against score")
+    ]
+    assert notes
+    assert all(("The rubrics have different scales: 1 to 3, 1 to 5." in note) is not is_mean for note in notes)

@@ -433,6 +433,15 @@ def test_a_normalizer_that_gives_no_reward_later_is_named(given, message):
         reward(prompts=["Hi"], completions=["Ho"])
 
 
+def test_a_normalizer_is_tried_on_the_scale_of_every_rubric():
+    levels = {f"score{label}_description": "x" for label in range(1, 4)}
+    short = {"name": "short", "criteria": "Is it short?", "scale": [1, 3], **levels}
+    with pytest.raises(ConfigError, match=r"^the normalizer fails.*could not convert string to float: 'x'"):
+        PrometheusReward(
+            scores(4), ["helpfulness", short], normalizer=lambda score, scale: {5: score, 3: "x"}[scale.high]
+        )
+
+
 def test_a_normalizer_that_fails_later_is_named():
     whole = lambda score, scale: 1 / (score - 3.5)  # noqa: E731
     reward = PrometheusReward(

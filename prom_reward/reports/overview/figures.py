@@ -66,7 +66,14 @@ def _scores(data: ReportData) -> Figure | None:
         for side, scores in sides.items()
     ]
     plot = Plot(marks=bars, x=Axis(title="expected score", limits=data.scale), y=Axis(title="responses", is_whole=True))
-    return Figure(title="Scores", note=_scores_note(sides), plot=plot)
+    return Figure(title="Scores", note=_scores_note(sides) + scales_note(data), plot=plot)
+
+
+def scales_note(data: ReportData) -> str:
+    """Return a remark on an axis of scores that rubrics of different scales share."""
+    if data.has_one_scale:
+        return ""
+    return f" The rubrics have different scales: {', '.join(f'{low} to {high}' for low, high in data.scales)}."
 
 
 def _scores_note(sides: dict[str, list[float]]) -> str:
@@ -98,7 +105,7 @@ def _rubrics(data: ReportData) -> Figure | None:
                 boxes += _quartiles(parts[rubric, side], at - 0.35 + number * height, height * 0.9)
         marks.append(Boxes(boxes=boxes, name=side, color=COLORS[side]))
     more = f" The {_MAX_RUBRICS} most frequent of {len(rubrics)}." if len(rubrics) > _MAX_RUBRICS else ""
-    note = f"Boxes hold the middle half of the expected scores, whiskers 90 %.{more}"
+    note = f"Boxes hold the middle half of the expected scores, whiskers 90 %.{more}{scales_note(data)}"
     plot = Plot(marks=marks, x=Axis(title="expected score", limits=data.scale), y=Axis(names=shown))
     return Figure(title="Scores by rubric", note=note, plot=plot)
 
@@ -144,7 +151,9 @@ def _lengths(data: ReportData) -> Figure | None:
         x=Axis(title="characters of the response"),
         y=Axis(title="expected score", limits=data.scale),
     )
-    return Figure(title="Length against score", note=_length_note(lengths, scores) + sample, plot=plot)
+    return Figure(
+        title="Length against score", note=_length_note(lengths, scores) + sample + scales_note(data), plot=plot
+    )
 
 
 def _trend(lengths: np.ndarray, scores: np.ndarray, scale: tuple[float, float]) -> list[Line]:

@@ -24,7 +24,7 @@ from prom_reward.pages.plots import (
     Plot,
     stacked,
 )
-from prom_reward.reports.overview.figures import COLORS, FAILED
+from prom_reward.reports.overview.figures import COLORS, FAILED, scales_note
 from prom_reward.reports.report_data import ReportData
 from prom_reward.reports.training_folder import Curve, ends, num_at_ends
 
@@ -116,7 +116,7 @@ def _criteria(data: ReportData) -> Figure | None:
         curve = [(step, float(np.mean(scores))) for step, scores in sorted(data.step_scores[name].items())]
         marks.append(_curve(curve, name, color)[-1])
     more = f" The {len(shown)} most frequent of {len(data.step_scores)}." if len(shown) < len(data.step_scores) else ""
-    note = f"Mean expected score of a step by rubric.{more}"
+    note = f"Mean expected score of a step by rubric.{more}{scales_note(data)}"
     return Figure(title="Rubrics over steps", note=note, plot=_steps(marks, "score", data.scale))
 
 
