@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prom_reward.data.cells import is_empty, stands_in, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
-from prom_reward.data.doubtful_answers import CHOICES
+from prom_reward.data.doubtful_answers import AMBIGUOUS, CHOICES
 from prom_reward.data.formats import KINDS, Example, Kind
 from prom_reward.errors import InputError
 from prom_reward.rubrics.formats import json_value
@@ -104,7 +104,7 @@ def unread_columns(columns: Columns) -> list[str]:
         taken |= _ULTRAFEEDBACK
     seen = _Seen(columns, taken)
     found = sorted((_place(name, value), name) for name, value in columns.values.items() if _place(name, value) >= 0)
-    unread = [name for _, name in found if name not in taken and _says_more(columns, name, seen.beside(name))]
+    unread = [name for _, name in found if name not in taken and _says_more(columns, name, seen)]
     return [*unread, *_nested_references(columns, taken, seen), *_own_systems(columns)]
 
 
@@ -134,14 +134,22 @@ class _Seen:
         others = {name for role, name in read if role not in _ANSWERS}
         self._all = _joined(columns, taken)
         self._question = _joined(columns, taken - ({name for role, name in read if role in _ANSWERS} - others))
+        answers = {name for role, name in read if role in _ANSWERS}
+        self._answers = {text.strip() for text in texts_of([columns.values.get(name) for name in answers])}
         self.references = _joined(columns, {name for role, name in read if role in ("reference_answer", "rubric")})
 
-    def beside(self, name: str) -> str:
-        """Return the texts that a column may repeat; a reference that equals the response says that it is right."""
+    def has(self, text: str, name: str) -> bool:
+        """Whether a column's text repeats what was read.
+
+        A reference that equals the response says that it is right; an `answer` may be a copy of it, but if it is only a
+        part of it, it is the truth that the response should have.
+        """
         written = spelling(name)
         if _is_reference(written):
-            return self.references
-        return self._question if written in _OF_QUESTIONS else self._all
+            return stands_in(text, self.references)
+        if written in AMBIGUOUS:
+            return text in self._answers or stands_in(text, self._question)
+        return stands_in(text, self._question if written in _OF_QUESTIONS else self._all)
 
 
 def _column(path: str) -> str:
@@ -175,13 +183,13 @@ def _is_reference(written: str) -> bool:
     return written in _REFERENCES or bool(_REFERENCE_LIKE.fullmatch(written))
 
 
-def _says_more(columns: Columns, name: str, seen: str) -> bool:
+def _says_more(columns: Columns, name: str, seen: _Seen) -> bool:
     value = columns.values[name]
     if is_empty(value):
         return False
     texts = list(texts_of(value))
     is_medium = not texts and spelling(name) in QUESTION_PARTS
-    return is_medium or not all(stands_in(text.strip(), seen) for text in texts)
+    return is_medium or not all(seen.has(text.strip(), name) for text in texts)
 
 
 def _own_systems(columns: Columns) -> list[str]:

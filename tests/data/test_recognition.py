@@ -142,6 +142,8 @@ def test_a_rubric_under_another_spelling_is_refused_and_never_covered_by_the_def
         ({"extra_info": '{"ground_truth": "No."}'}, ["extra_info.ground_truth"]),
         ({"metadata": {"gold_answer": ""}}, []),
         ({"reward_model": '{"ground_truth": "Yes!"}', "extra_info": {"ground_truth": "Yes!"}}, []),
+        ({"answer": "Maybe"}, ["answer"]),  # the response holds it, as a right one holds the truth
+        ({"answer": "Maybe."}, []),
         ({"preference": "strong", "extra_info": {"preference": "x", "incorrect_answers": ["No."]}}, []),
         ({"incorrect_answers": ["No."], "metadata": {"target": "train", "ref": "refs/heads/main"}}, []),
         ({"ref": "No."}, ["ref"]),
