@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from prom_reward.data.cells import is_empty, stands_in, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
@@ -39,6 +40,12 @@ _NESTED = frozenset(
     }
 )
 """Names of references that mean one in a mapping too, where `target` or `solution` may be anything."""
+_SPELLED = (
+    *("reference", "reference_answer", "reference_response", "reference_output", "reference_solution", "ground_truth"),
+    *("expected_answer", "expected_output", "correct_answer", "golden_answer", "ideal_answer", "ideal_response"),
+    *("rubric", "rubrics", "score_rubric", "checklist"),
+)
+"""Names of which a slip of the pen is told; one letter makes another word of shorter ones."""
 _UNWARNED_ROLES = ("id", "chosen", "rejected", "winner")
 _QUESTION_ROLES = ("prompt", "system", "input", "context", "history", "tools")
 _ANSWERS = ("response", "responses")
@@ -175,12 +182,29 @@ _OF_QUESTIONS = {spelling(name) for role in _QUESTION_ROLES for name in COLUMN_N
 def _place(name: object, value: object) -> int:
     """Return the place of a column among those of known meaning; -1 if its meaning is not known."""
     written = spelling(name)
-    is_reference = isinstance(value, str | list | tuple | dict) and _is_reference(written)
-    return _KNOWN.get(written, len(_KNOWN) if is_reference else -1)
+    is_meant = isinstance(value, str | list | tuple | dict) and (_is_reference(written) or _is_slip(written))
+    return _KNOWN.get(written, len(_KNOWN) if is_meant else -1)
 
 
 def _is_reference(written: str) -> bool:
     return written in _REFERENCES or bool(_REFERENCE_LIKE.fullmatch(written))
+
+
+@lru_cache(maxsize=4096)
+def _is_slip(written: str) -> bool:
+    """Whether a name has one letter more, less or another than one that is known, or two letters changed about."""
+    return any(_is_one_letter_off(written, name) for name in _SPELLED if written[:1] == name[:1])
+
+
+def _is_one_letter_off(word: str, other: str) -> bool:
+    shorter, longer = sorted((word, other), key=len)
+    if word == other or len(longer) - len(shorter) > 1:
+        return False
+    at = next((at for at, letter in enumerate(shorter) if letter != longer[at]), len(shorter))
+    if len(shorter) < len(longer):
+        return shorter[at:] == longer[at + 1 :]
+    is_swapped = shorter[at : at + 2] == longer[at : at + 2][::-1] and shorter[at + 2 :] == longer[at + 2 :]
+    return is_swapped or shorter[at + 1 :] == longer[at + 1 :]
 
 
 def _says_more(columns: Columns, name: str, seen: _Seen) -> bool:

@@ -144,6 +144,8 @@ def test_a_rubric_under_another_spelling_is_refused_and_never_covered_by_the_def
         ({"reward_model": '{"ground_truth": "Yes!"}', "extra_info": {"ground_truth": "Yes!"}}, []),
         ({"answer": "Maybe"}, ["answer"]),  # the response holds it, as a right one holds the truth
         ({"answer": "Maybe."}, []),
+        *(({name: "No."}, [name]) for name in ("refrence_answer", "reference_anwser", "refference", "rubrik")),
+        ({"good_answer": "No.", "correct_answer_id": "No.", "reference_answer_2_id": "No."}, []),
         ({"preference": "strong", "extra_info": {"preference": "x", "incorrect_answers": ["No."]}}, []),
         ({"incorrect_answers": ["No."], "metadata": {"target": "train", "ref": "refs/heads/main"}}, []),
         ({"ref": "No."}, ["ref"]),

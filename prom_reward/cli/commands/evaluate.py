@@ -24,7 +24,7 @@ from prom_reward.cli.parts.options import rows_path
 from prom_reward.config import load_judge, load_rubric
 from prom_reward.data.labels.human_labels import LabelColumns
 from prom_reward.data.labels.labeled_rows import LabeledFile
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate as run_evaluation, labeled_input
 from prom_reward.evaluation.groups.logged_judge import is_logged
 from prom_reward.evaluation.page import evaluation_page
@@ -154,6 +154,9 @@ def evaluate(
         labeled = labeled_input(path, rubric=default_rubrics, columns=columns, limit=limit)
     stderr.print(f"{file.name}: {labeled.recognition}", soft_wrap=True, markup=False, highlight=False)
     show_left_out(labeled.problems)
+    if default_rubrics and len(default_rubrics) > 1:
+        text = "each rubric's scores are compared with the labels by themselves; weights do not count"
+        stderr.print(f"{number_of(len(default_rubrics), 'rubric')}: {text}; --group rubric tells them apart")
     _check_kind(labeled, fit, is_grouped=groups is not None or cascade)
     if groups is not None or cascade:
         pair = [(judge or options.DEFAULT_JUDGE, {**own, **shared}), *([(against, shared)] if against else [])]

@@ -329,3 +329,14 @@ def test_labels_on_another_scale_are_refused_or_mapped(run, judged_by, good, row
     assert "outside the scale 1 to 5 in" in refused.err
     assert run("evaluate", path, "--resamples", "0", "--label-scale", "0-10").status == 0
     assert "expected LOW-HIGH" in run("evaluate", path, "--label-scale", "ten").err
+
+
+def test_several_rubrics_are_said_to_be_compared_by_themselves(run, judged_by, good, rows_file, tmp_path):
+    judged_by(good, command="commands.evaluate")
+    rubrics = tmp_path / "rubrics.yaml"
+    rubrics.write_text("- {rubric: helpfulness, weight: 2}\n- {rubric: honesty, weight: 1}\n")
+    rows = [{name: value for name, value in row.items() if name != "rubric"} for row in ROWS]
+    done = run("evaluate", rows_file(*rows), "--rubric", rubrics, "--resamples", "0")
+    assert (
+        "2 rubrics: each rubric's scores are compared with the labels by themselves; weights do not count" in done.err
+    )
