@@ -1,21 +1,17 @@
 """The one table of column names, and the columns of a row by role."""
 
-import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
 from prom_reward.data.escaping import original
-from prom_reward.data.placeholders import stands_for_none
+from prom_reward.data.placeholders import stands_for_none, warn_of_placeholder
+from prom_reward.data.row_rubrics import may_be_name, named_in_log, parsed_rubrics, reference_checklist
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
 from prom_reward.prompts.content import parsed_text
-from prom_reward.rubrics.formats import is_rendered, json_value, without_files
-from prom_reward.rubrics.reading import AnyRubric, read_rubrics, rubric_digest
-from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
-
-logger = logging.getLogger(__name__)
+from prom_reward.rubrics.formats import is_rendered
+from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "prompt": (
@@ -170,12 +166,12 @@ class Columns:
         """
         value = _single(self.get("reference_answer"))
         is_blank = not value.strip() if isinstance(value, str) else is_empty(value)
-        if is_blank or _reference_checklist(value) is not None:
+        if is_blank or reference_checklist(value) is not None:
             self.forget("reference_answer")
             return None
         if isinstance(value, str):
             if stands_for_none(value):
-                _warn_of_placeholder(value.strip()[:40])
+                warn_of_placeholder(value.strip()[:40])
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
             return number_text(value)
@@ -205,12 +201,12 @@ class Columns:
         value = self.get("rubric")
         if not is_empty(value):
             digest = original(self.values, "rubric_digest")
-            if isinstance(value, str) and isinstance(digest, str) and _may_be_name(value):
-                return (_named_in_log(value, digest, known),)
-            return _parsed(value, self.read["rubric"])
+            if isinstance(value, str) and isinstance(digest, str) and may_be_name(value):
+                return (named_in_log(value, digest, known),)
+            return parsed_rubrics(value, self.read["rubric"])
         if (elsewhere := self._checklist_elsewhere()) is not None:
             self.read["rubric"], found = elsewhere
-            return _parsed(found, self.read["rubric"])
+            return parsed_rubrics(found, self.read["rubric"])
         levels = {name: self.values[name] for name in self.values if _FLAT_RUBRIC.fullmatch(str(name))}
         flat = {name: text for name, text in levels.items() if not is_missing(text)}
         is_named = self.is_named("rubric")  # then a column of another name is not meant
@@ -223,7 +219,7 @@ class Columns:
         name, value = next(iter(flat.items()), ("", None))
         if len(flat) == 1 and isinstance(value, str) and "criteria" in name:
             if is_rendered(value):
-                return _parsed(value, name)
+                return parsed_rubrics(value, name)
             raise RubricError(
                 f"got {value!r:.60} in {name!r} and no column of levels; expected score1_description to "
                 f"score5_description beside it, or a name or a whole rubric, with --column rubric={name}"
@@ -236,7 +232,7 @@ class Columns:
         if isinstance(requirements, str) and "(importance:" in requirements:
             return "requirements", requirements
         for name in self._names("reference_answer"):
-            if (found := _reference_checklist(_single(value_at(self.values, name)))) is not None:
+            if (found := reference_checklist(_single(value_at(self.values, name)))) is not None:
                 return name, found
         return None
 
@@ -283,58 +279,9 @@ def shown_names(values: Mapping[str, Any]) -> str:
     return ", ".join(sorted(shown)) or "no columns"
 
 
-def _parsed(value: Any, column: str) -> tuple[AnyRubric, ...]:
-    # A data set must not choose which files of this machine are read, nor which of its code runs.
-    try:
-        with without_files("the rubric itself, or the file for all rows as --rubric or rubric="):
-            return read_rubrics(value)
-    except RubricError as error:
-        raise RubricError(f"column {column!r}: {error}") from error
-
-
-@lru_cache(maxsize=64)
-def _warn_of_placeholder(reference: str) -> None:
-    """Say, once for each in a process, that a reference may stand for none."""
-    logger.warning(
-        "a reference answer is %r, which the judge takes for an answer with the highest score; leave it empty if it "
-        "stands for none",
-        reference,
-    )
-
-
-def _may_be_name(value: str) -> bool:
-    """Whether a text is no rubric by itself: it is a built-in one's name, or that of one that is not here."""
-    if value.strip() in builtin_names():
-        return True
-    try:
-        with without_files(""):
-            return not read_rubrics(value)
-    except RubricError:
-        return not (is_rendered(value) or value.lstrip().startswith("{"))
-
-
-def _named_in_log(name: str, digest: str, known: Sequence[AnyRubric]) -> AnyRubric:
-    """Return the rubric of a row that has its name and its digest, but not its text."""
-    texts = [*known, *([builtin_rubric(name)] if name in builtin_names() else [])]
-    found = next((one for one in texts if rubric_digest(one) == digest), None)
-    if found is None:
-        raise RubricError(
-            f"got the rubric's name {name!r:.60} and the digest {digest:.20} of a text that is not here; give the text "
-            "with --rubric or rubric="
-        )
-    return found
-
-
 def _single(value: Any) -> Any:
     """Return the one entry of a list of one, and other values as they are."""
     return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
-
-
-def _reference_checklist(value: Any) -> Any:
-    """Return the checklist that DR Tulu keeps as JSON beside its question; None if the value is an answer."""
-    written = json_value(value) if isinstance(value, str) else value
-    is_checklist = isinstance(written, Mapping) and not {"rubrics", "rubric", "Answer Critical"}.isdisjoint(written)
-    return written if is_checklist else None
 
 
 def _rubric_like(values: Mapping[str, Any]) -> Iterator[str]:

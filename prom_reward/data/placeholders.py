@@ -1,6 +1,10 @@
 """Answers and references that are empty or stand for a missing one."""
 
+import logging
 import re
+from functools import lru_cache
+
+logger = logging.getLogger(__name__)
 
 _MARKS = r"[\s.,;:!?'\"()\[\]{}|/\\_\u2010-\u2027-]*"  # no operators: "=>" may be an answer
 _WORDS = (
@@ -20,3 +24,13 @@ def stands_for_none(reference: str) -> bool:
     words = reference.strip()
     is_word = any(map(str.isalpha, words)) and words.lower() != "undefined"  # which a program may print
     return is_placeholder(reference) and (is_word or not set(words) - {*"-.?…–—"})
+
+
+@lru_cache(maxsize=64)
+def warn_of_placeholder(reference: str) -> None:
+    """Say, once for each in a process, that a reference may stand for none."""
+    logger.warning(
+        "a reference answer is %r, which the judge takes for an answer with the highest score; leave it empty if it "
+        "stands for none",
+        reference,
+    )

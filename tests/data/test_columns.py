@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from prom_reward.data.columns import Columns, _warn_of_placeholder, check_roles, value_at
+from prom_reward.data.columns import Columns, check_roles, value_at
 from prom_reward.data.formats import RowFormat
+from prom_reward.data.placeholders import warn_of_placeholder
 from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import ConfigError, RubricError
 from prom_reward.rubrics.reading import rubric_digest
@@ -237,7 +238,7 @@ def test_a_rubrics_name_beside_a_digest_is_the_rubric_of_that_digest():
     ("reference", "is_told"), [("N/A", True), ("none", True), ("-", True), ("7", False), (7, False)]
 )
 def test_a_reference_that_may_stand_for_none_is_told_once(reference, is_told, caplog):
-    _warn_of_placeholder.cache_clear()
+    warn_of_placeholder.cache_clear()
     for _ in range(2):
         assert Columns({"prompt": "Q", "reference": reference}).reference() == str(reference)
     assert len(caplog.messages) == is_told
