@@ -27,7 +27,7 @@ def may_be_name(value: str) -> bool:
     if value.strip() in builtin_names():
         return True
     try:
-        with without_files(""):
+        with without_files("the rubric itself"):
             return not read_rubrics(value)
     except RubricError:
         return not (is_rendered(value) or value.lstrip().startswith("{"))
@@ -39,7 +39,7 @@ def named_in_log(name: str, digest: str, known: Sequence[AnyRubric]) -> AnyRubri
     Raises:
         RubricError: No known rubric has the digest.
     """
-    texts = [*known, *([builtin_rubric(name)] if name in builtin_names() else [])]
+    texts = [*known, *([builtin_rubric(name.strip())] if name.strip() in builtin_names() else [])]
     found = next((one for one in texts if rubric_digest(one) == digest), None)
     if found is None:
         raise RubricError(

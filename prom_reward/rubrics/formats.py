@@ -94,7 +94,7 @@ def file_value(path: str | Path) -> Any:
     Raises:
         RubricError: Within `without_files`.
     """
-    if expected := _NO_FILES.get():
+    if (expected := _NO_FILES.get()) is not None:
         raise RubricError(f"got the file name {str(path)!r:.80} as a rubric; expected {expected}")
     value = _with_files_beside(read_yaml(path), Path(path).parent)
     if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):

@@ -256,3 +256,16 @@ def test_a_whole_rubric_beside_its_digest_is_read(form):
 def test_a_question_in_json_is_asked_whole():
     asked = json.dumps({"messages": [{"role": "user", "content": "Hi?"}], "model": "x"})
     assert example({"input": asked, "output": "Yes."}).prompt == asked
+
+
+def test_a_row_with_a_digest_opens_no_file_either(tmp_path):
+    """A file could name code to run; its name is taken for the name of a rubric that is not here."""
+    path = tmp_path / "rubric.yaml"
+    path.write_text("- {text: It is kind., check: 'no_module_of_this_name:check'}\n")
+    with pytest.raises(RubricError, match=r"^got the rubric's name .* and the digest 0 of a text that is not here"):
+        Columns({"prompt": "Q", "rubric": str(path), "rubric_digest": "0"}).rubrics(HELPFUL)
+
+
+def test_a_built_in_name_with_spaces_is_known_beside_its_digest():
+    row = {"prompt": "Q", "rubric": " helpfulness ", "rubric_digest": rubric_digest(HELPFUL[0])}
+    assert Columns(row).rubrics(()) == HELPFUL
