@@ -258,10 +258,11 @@ def test_a_question_in_json_is_asked_whole():
     assert example({"input": asked, "output": "Yes."}).prompt == asked
 
 
-def test_a_row_with_a_digest_opens_no_file_either(tmp_path):
+def test_a_row_with_a_digest_opens_no_file_either(tmp_path, monkeypatch):
     """A file could name code to run; its name is taken for the name of a rubric that is not here."""
     path = tmp_path / "rubric.yaml"
-    path.write_text("- {text: It is kind., check: 'no_module_of_this_name:check'}\n")
+    path.write_text("- It is kind and short.\n")
+    monkeypatch.setattr("prom_reward.rubrics.formats.read_yaml", lambda path: pytest.fail(f"{path} was opened"))
     with pytest.raises(RubricError, match=r"^got the rubric's name .* and the digest 0 of a text that is not here"):
         Columns({"prompt": "Q", "rubric": str(path), "rubric_digest": "0"}).rubrics(HELPFUL)
 
