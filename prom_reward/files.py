@@ -20,6 +20,7 @@ MAX_SETTINGS_BYTES = 10 << 20  # settings, rubrics, calibrations: thousands of r
 MAX_TABLE_BYTES = 1 << 30  # a JSON file of rows is parsed as a whole; JSONL and Parquet have no such limit
 _MAX_INT_BITS = 1024
 _MAX_DEPTH = 100
+_OTHER_FORMATS = frozenset({".csv", ".tsv", ".parquet", ".arrow", ".xlsx", ".gz", ".zip", ".yaml", ".yml", ".html"})
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)
 
 
@@ -51,6 +52,16 @@ def home_expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(f"{path}: no home folder is known for it; give the whole path") from error
+
+
+def check_json_lines_name(path: Path) -> None:
+    """Refuse a name that says another format than the JSON lines that are to be written.
+
+    Raises:
+        InputError: It ends in `.csv` or the like.
+    """
+    if path.suffix.lower() in _OTHER_FORMATS:
+        raise InputError(f"{path}: got a name that ends in {path.suffix}; expected .jsonl, as JSON lines are written")
 
 
 def read_text(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES, encoding: str = "utf-8") -> str:

@@ -98,7 +98,9 @@ def check_roles(columns: Mapping[str, str]) -> None:
     for role, column in columns.items():
         if role not in COLUMN_NAMES:
             known = ", ".join(COLUMN_NAMES)
-            raise ConfigError(f"unknown column role {role!r}; expected one of {known}.{near_miss(role, COLUMN_NAMES)}")
+            meant = next((f" Did you mean {one!r}?" for one, names in COLUMN_NAMES.items() if role in names), "")
+            hint = meant or near_miss(role, COLUMN_NAMES)
+            raise ConfigError(f"unknown column role {role!r}; expected one of {known}.{hint}")
         if not isinstance(column, str) or ("[" in column and not _PATH.fullmatch(column)):
             raise ConfigError(f"got the column {column!r:.60}; expected a name or a path, as messages[-1].content")
         if role != "id" and (other := roles.setdefault(column, role)) != role:

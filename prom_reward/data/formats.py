@@ -236,4 +236,11 @@ def _needed(prompt: PromptValue | None, columns: Columns) -> PromptValue:
 def _several(value: Any) -> list[PromptValue]:
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
         raise RowError(f"got {value!r:.60} as the responses; expected a list of at least one")
-    return [read_answer(item) for item in value]
+    return [_numbered(place, item) for place, item in enumerate(value, 1)]
+
+
+def _numbered(place: int, item: Any) -> PromptValue:
+    try:
+        return read_answer(item)
+    except RowError as error:
+        raise RowError(f"answer {place}: {error}") from error

@@ -223,25 +223,26 @@ def _from_csv(path: Path) -> RowIterator:
     csv.field_size_limit(1 << 28)
     line, text = 0, ""
 
-    def lines(file: Iterable[str]) -> Iterator[str]:
+    def lines(file: BinaryIO) -> Iterator[str]:
         nonlocal text
-        for text in file:  # noqa: UP028  # keeps the last line, which tells whether a row is still being written
-            yield text
+        for number, encoded in enumerate(file):  # line by line, so that one that is no text loses none before it
+            for text in io.StringIO(encoded.decode("utf-8" if number else "utf-8-sig"), newline=""):  # noqa: UP028
+                yield text  # the last one tells whether a row is still being written
 
     try:
         with opened(path) as file:
-            text_file = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            reader = csv.DictReader(lines(text_file), strict=True, delimiter=_delimiter(path))
-            names = reader.fieldnames or ()
+            reader = csv.reader(lines(file), strict=True, delimiter=_delimiter(path))
+            names = next((cells for cells in reader if cells), [])
             _check_once(names, path)
-            for values in reader:
-                line = reader.line_num
-                place = f"line {reader.line_num}"
-                if None in values or any(value is None for value in values.values()):
+            line = reader.line_num
+            for cells in reader:
+                place, line = f"line {line + 1}", reader.line_num
+                if cells and len(cells) != len(names):
                     problem = f"expected {len(names)} columns as in the header"
                     yield BrokenRow(place, problem, is_unfinished=not text.endswith(("\n", "\r")))
-                else:
-                    yield Row(place, {key: value or _empty_cell(key) for key, value in values.items()})
+                elif cells:  # a blank line has none
+                    row = zip(names, cells, strict=True)
+                    yield Row(place, {name: cell or _empty_cell(name) for name, cell in row})
     except (UnicodeDecodeError, csv.Error) as error:  # the next row's beginning is not known any more
         reason = _NOT_UTF8 if isinstance(error, UnicodeDecodeError) else f"not valid CSV ({error})"
         problem = f"{reason}, and nothing after it can be read"

@@ -16,6 +16,7 @@ from prom_reward.files import read_text
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.types import Judgment
 
+_MIN_ROWS = 10
 _MARGIN = 0.01  # keeps scores at the ends of the scale off the logarithms' poles
 _FLAT = 700.0  # beyond it the sigmoid is 0 or 1, and its exponential overflows
 _ROUNDED = 0.025  # of the scale: errors below it are squared, so that the fit is smooth
@@ -79,6 +80,16 @@ class Calibration:
         return cls(**numbers, judge=judge)
 
 
+def check_labels(labels: Sequence[float]) -> None:
+    """Raise ConfigError for fewer than 10 labels, or labels that are all the same."""
+    if len(labels) < _MIN_ROWS or len(set(labels)) < 2:
+        which = "" if len(set(labels)) > 1 else f" with the label {labels[0]:g} alone" if labels else ""
+        raise ConfigError(
+            f"got {number_of(len(labels), 'row')}{which} to calibrate on; expected at least {_MIN_ROWS}, with "
+            "different labels"
+        )
+
+
 def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], scale: ScoreScale) -> Calibration:
     """Return the calibration with the least absolute error on labeled scores.
 
@@ -96,10 +107,9 @@ def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], s
     import numpy as np
     from scipy import optimize
 
-    if len(labels) < 10 or len(set(expected_scores)) < 2 or len(set(labels)) < 2:
-        raise ConfigError(
-            f"got {number_of(len(labels), 'row')} to calibrate on; expected at least 10, with different scores"
-        )
+    check_labels(labels)
+    if len(set(expected_scores)) < 2:
+        raise ConfigError(f"got the score {expected_scores[0]:g} alone to calibrate on; expected different scores")
     place = (np.array([scale.to_unit(score) for score in expected_scores]) + _MARGIN) / (1 + 2 * _MARGIN)
     wanted = np.array([scale.to_unit(label) for label in labels])
 

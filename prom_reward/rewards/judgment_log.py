@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from prom_reward.errors import InputError
-from prom_reward.files import home_expanded
+from prom_reward.files import check_json_lines_name, home_expanded
 from prom_reward.rewards.batch import JudgedBatch
 from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.types import GradingRequest, Judgment
@@ -24,11 +24,12 @@ class JudgmentLog:
         path: The file; its folder is created. Rank 1 of a distributed run writes `name.rank1.jsonl`.
 
     Raises:
-        InputError: The file cannot be written.
+        InputError: The file cannot be written, or its name says another format.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._given = home_expanded(path)
+        check_json_lines_name(self._given)
         self.append([])  # fail now and not after the first batch
         _end_last_line(self.path)
 

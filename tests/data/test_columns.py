@@ -110,11 +110,11 @@ def test_a_path_that_is_none_is_refused():
         RowFormat(columns={"prompt": "messages[x].content"})
 
 
-def test_a_misspelt_role_names_its_near_miss():
-    with pytest.raises(
-        ConfigError, match=r"^unknown column role 'choosen'; expected one of prompt, .*Did you mean 'chosen'\?$"
-    ):
-        RowFormat(columns={"choosen": "x"})
+@pytest.mark.parametrize(("role", "meant"), [("choosen", "chosen"), ("question", "prompt"), ("output", "response")])
+def test_a_role_that_is_unknown_names_the_one_that_is_meant(role, meant):
+    message = rf"^unknown column role '{role}'; expected one of prompt, .*Did you mean '{meant}'\?$"
+    with pytest.raises(ConfigError, match=message):
+        RowFormat(columns={role: "x"})
 
 
 def test_the_columns_of_a_row_are_told():

@@ -173,7 +173,7 @@ def test_nested_nulls_are_empty_texts():
         ({"ask": "a", "reply": "b"}, "for example --column prompt=MY_QUESTION --column response=MY_ANSWER"),
         ({"data": {"ask": "a", "reply": "b"}}, "response=MY_ANSWER (a path as data.ask reaches into a mapping)"),
         ({"text": "Human: a\n\nAssistant: b"}, "for example --column messages=text for a whole dialogue"),
-        ({"instruction": "Q", "completions": [{"response": None}]}, "got nothing in an answer's 'response'; expected"),
+        ({"instruction": "Q", "completions": [{"response": "A"}, {"response": None}]}, "answer 2: got nothing in an"),
         ({}, "unknown format: got no columns"),
         *(({"prompt": blank, "response": "A"}, "the instruction is empty") for blank in ("", " \n", [], ASK_NOTHING)),
         ({"prompt": "", "chosen": "a", "rejected": "b"}, "the instruction is empty"),

@@ -44,5 +44,5 @@ def test_too_few_questions_have_no_held_out_error(rows_of, per_question):
 
 
 def test_a_judge_that_says_one_thing_cannot_be_calibrated(rows_of):
-    with pytest.raises(ConfigError, match="expected at least 10, with different scores"):
+    with pytest.raises(ConfigError, match="got the score 3 alone to calibrate on"):
         fit_on_rows(rows_of(lambda label: 3))

@@ -29,7 +29,9 @@ def row(question, score, response=None):
 
 
 ROWS = [row(at // 2, 1 + at % 5) for at in range(30)]
-PAIRS = [{"prompt": f"Question {at}?", "chosen": "quality 4", "rejected": f"quality {at % 4 + 1}"} for at in range(12)]
+PAIRS = [
+    {"prompt": f"Question {at}?", "chosen": "A quality 4", "rejected": f"quality {at % 4 + 1}"} for at in range(12)
+]
 
 
 def test_rows_in_memory_and_in_a_file_give_the_same(judge, tmp_path):

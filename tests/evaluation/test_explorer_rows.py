@@ -18,7 +18,7 @@ def test_rows_have_their_labels_and_the_second_judges_scores_and_stand_by_prompt
 
 
 def test_pairs_are_groups_of_two_and_say_what_the_judge_prefers():
-    pairs = [{"prompt": "q", "chosen": f"quality {at}", "rejected": "quality 3"} for at in (2, 3, 4)]
+    pairs = [{"prompt": "q", "chosen": f"A quality {at}", "rejected": "quality 3"} for at in (2, 3, 4)]
     found = judged_rows(evaluate(pairs, judge=judge("a"), rubric="helpfulness", resamples=0))
     assert [one.member for one in found] == ["chosen", "rejected"] * 3
     assert [one.agreement for one in found[::2]] == ["disagrees", "tie", "agrees"]

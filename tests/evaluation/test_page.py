@@ -73,7 +73,7 @@ def test_few_questions_a_second_judge_and_groups():
 
 def test_pairs_have_a_page_too():
     pairs = [
-        {"prompt": f"q{at}", "chosen": "quality 4", "rejected": f"quality {at % 4 + 1}", "part": f"part {at % 2}"}
+        {"prompt": f"q{at}", "chosen": "A quality 4", "rejected": f"quality {at % 4 + 1}", "part": f"part {at % 2}"}
         for at in range(12)
     ]
     html = page([*pairs, {**pairs[0], "rejected": "-"}], columns=LabelColumns(group="part"))

@@ -79,10 +79,15 @@ def test_a_fit_keeps_the_scores_of_a_judge_that_is_mostly_right_apart():
 
 
 @pytest.mark.parametrize(
-    ("scores", "labels"), [([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0]), ([2.0] * 20, range(20)), (range(20), [3.0] * 20)]
+    ("scores", "labels", "message"),
+    [
+        ([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0], "got 5 rows to calibrate on; expected at least 10, with different lab"),
+        ([2.0] * 20, range(20), "got the score 2 alone to calibrate on; expected different scores"),
+        (range(20), [3.0] * 20, "got 20 rows with the label 3 alone to calibrate on; expected at least 10, with diff"),
+    ],
 )
-def test_too_little_to_fit_is_one_clear_error(scores, labels):
-    with pytest.raises(ConfigError, match=r"rows to calibrate on; expected at least 10, with different scores"):
+def test_too_little_to_fit_is_one_clear_error(scores, labels, message):
+    with pytest.raises(ConfigError, match=f"^{message}"):
         fit_calibration(list(scores), list(labels), SCALE)
 
 

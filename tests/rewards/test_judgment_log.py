@@ -41,6 +41,12 @@ def test_records_are_appended_and_never_overwritten(tmp_path):
     assert "ü" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", ["log.csv", "log.Parquet", "log.jsonl.gz"])
+def test_a_name_that_says_another_format_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match=r"got a name that ends in \S+; expected \.jsonl, as JSON lines are written$"):
+        JudgmentLog(tmp_path / name)
+
+
 def test_every_rank_writes_a_file_of_its_own(tmp_path, monkeypatch):
     log = JudgmentLog(str(tmp_path / "log.jsonl"))
     log.append([{"rank": 0}])

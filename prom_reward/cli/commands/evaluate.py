@@ -170,7 +170,7 @@ def evaluate(
     loaded = _seeded(load_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
     second = _seeded(load_judge(against, **shared), seed) if against is not None else None
     if fit is not None:
-        check_can_be_fitted(loaded)
+        check_can_be_fitted(loaded, labeled.rows)
     for one in (loaded, *([second] if second is not None else [])):
         load_now(one)
     evaluation = _measured(labeled, loaded, second, resamples, seed or 0)

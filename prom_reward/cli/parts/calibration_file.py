@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.cli.parts.console import stderr, stdout
+from prom_reward.data.labels.labeled_rows import LabeledRequest, common_scale
 from prom_reward.errors import InputError
 from prom_reward.evaluation.calibration_check import fit_on_rows
 from prom_reward.evaluation.scores import ScoredRow
 from prom_reward.judging.base import Judge
+from prom_reward.judging.calibration import check_labels
 from prom_reward.judging.judge import PrometheusJudge
 
 
-def check_can_be_fitted(judge: Judge) -> None:
-    """Raise InputError for a judge of several models, or one that has a calibration."""
+def check_can_be_fitted(judge: Judge, rows: Sequence[LabeledRequest]) -> None:
+    """Raise InputError for a judge of several models, one that has a calibration, and rows that no curve fits."""
     if not isinstance(judge, PrometheusJudge):
         raise InputError(f"got --fit-calibration and the judge {judge.name!r}; expected a judge of one model here")
     if judge.calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
+    common_scale(rows)
+    check_labels([row.mean_score for row in rows])
 
 
 def fit_calibration_file(scored: Sequence[ScoredRow], judge: Judge, path: Path, *, shows: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from prom_reward.cli.parts.left_out import show_left_out
 from prom_reward.data.grading import RequestBatch, graded_rows, renamed_columns
 from prom_reward.data.rows import BrokenRow
 from prom_reward.errors import InputError, number_of
+from prom_reward.files import check_json_lines_name
 from prom_reward.labeling.verdicts import ResponseVerdict
 from prom_reward.pages.text import json_escaped
 from prom_reward.rubrics.reading import AnyRubric
@@ -33,9 +34,14 @@ class GradedFile:
         as_json: Print a JSON summary if there is an `out`.
         as_lines: If there is no `out`, print rows as JSON lines instead of a table.
         integer: Show integer scores beside expected scores.
+
+    Raises:
+        InputError: The name of `out` says another format.
     """
 
     def __init__(self, out: Path | None, *, as_json: bool, as_lines: bool, integer: bool) -> None:
+        if out is not None:
+            check_json_lines_name(out)
         self._out, self._as_json, self._as_lines, self._integer = out, as_json, as_lines, integer
         self._file: IO[str] | None = None
         self._shown: list[dict[str, Any]] = []

@@ -108,7 +108,10 @@ def collect_labeled(
             elif example.kind == "response":
                 label = _add_response(labeled, example, default_rubrics, columns)
             else:
-                raise RowError("got several responses in a row; expected one with its label, or a pair")
+                raise RowError(
+                    "got several responses in a row; expected one with its label, or a pair: write a row for each "
+                    "response, with its rating as `human_score`"
+                )
             labeled.recognition.note(example, label=label)
         except OffScaleError as error:
             off_scale[row.place] = error
@@ -191,11 +194,14 @@ def labeled_pairs(
     """Return the preference pairs of a row, one per rubric.
 
     Raises:
-        RowError, RubricError: As `prom_reward.data.formats.Example.requests`.
+        RowError: Both answers are the same, or as `prom_reward.data.formats.Example.requests`.
+        RubricError: As there.
     """
     columns = columns or LabelColumns()
     values = example.columns.values
     cluster = cluster_of(values, columns.cluster)
+    if example.responses[0] == example.responses[1]:
+        raise RowError("got the same answer as chosen and rejected; expected two answers")
     return [
         LabeledPair(
             chosen=chosen,

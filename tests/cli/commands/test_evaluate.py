@@ -41,7 +41,7 @@ def row(at, score, **more):
 
 ROWS = [row(at, 1 + at % 5, part="even" if at % 2 == 0 else "odd") for at in range(20)]
 PAIRS = [
-    {"prompt": f"Question {at}?", "chosen": "quality 4", "rejected": f"quality {worse}", "rubric": "honesty"}
+    {"prompt": f"Question {at}?", "chosen": "A quality 4", "rejected": f"quality {worse}", "rubric": "honesty"}
     for at, worse in enumerate([1, 2, 3, 4])
 ]
 
@@ -246,14 +246,28 @@ def test_rubrics_on_several_scales_are_refused_before_grading(run, judged_by, go
     assert "grading" not in done.err
 
 
-def test_what_cannot_be_calibrated_loses_no_figures(run, judged_by, good, rows_file, tmp_path):
-    judged_by(good, command="commands.evaluate")
+def test_what_cannot_be_calibrated_loses_no_figures(run, judged_by, constant, rows_file, tmp_path):
+    judged_by(constant, command="commands.evaluate")
     target = tmp_path / "c.json"
-    done = run("evaluate", rows_file(*ROWS[:4]), "--fit-calibration", target, "--json", "--resamples", "0")
+    done = run("evaluate", rows_file(*ROWS), "--fit-calibration", target, "--json", "--resamples", "0")
     assert done.status == 2
-    assert json.loads(done.out)["n"] == 4
-    assert f"{target}: not written; got 4 rows to calibrate on; expected at least 10" in done.err
+    assert json.loads(done.out)["n"] == len(ROWS)
+    assert f"{target}: not written; got the score 3 alone to calibrate on; expected different scores" in done.err
     assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (ROWS[:4], "got 4 rows to calibrate on; expected at least 10, with different labels"),
+        ([{**one, "score": 2} for one in ROWS], " with the label 2 alone to calibrate on; expected at least 10"),
+    ],
+)
+def test_labels_that_no_calibration_fits_are_refused_before_grading(run, rows_file, tmp_path, rows, message):
+    done = run("evaluate", rows_file(*rows), "--judge", "smollm2-135m", "--fit-calibration", tmp_path / "c.json")
+    assert done.status == 2
+    assert message in done.err
+    assert "loading" not in done.err
 
 
 def test_a_fit_on_one_question_has_no_held_out_error(run, judged_by, good, rows_file, tmp_path):

@@ -98,6 +98,7 @@ FOUR_LEVELS = "[Good?]\nScore 1: a\nScore 2: b\nScore 3: c\nScore 4: d"
         (("no.jsonl", "--rubric", "honesty"), "no.jsonl: no such file; expected a JSONL, JSON, CSV or Parquet file, "),
         (("no.jsonl", *ONE), "got a file and --instruction or --response; give either the file or one response"),
         (("--config", "no.yaml"), "no.yaml: cannot read the file (No such file or directory)"),
+        ((*ONE, "--out", "out.csv"), "out.csv: got a name that ends in .csv; expected .jsonl, as JSON lines are wri"),
         (
             (*ONE, "--instruction", ""),
             "got an empty --instruction; give the question",

@@ -94,6 +94,11 @@ def whole_prompt(instruction, response):
     return "\n\n".join(f"###{header}\n{text}" for header, text in sections.items())
 
 
+def test_a_pair_of_one_answer_prefers_neither():
+    with pytest.raises(RowError, match=r"^got the same answer as chosen and rejected; expected two answers$"):
+        labeled_pairs(read({**PAIR, "rejected": "Hi."}), HELPFUL)
+
+
 def test_a_pair_may_be_two_whole_prompts_as_the_published_hhh_file_has_them():
     prompts = {f"{side}_instruction": whole_prompt("Why?", side) for side in ("chosen", "rejected")}
     values = {"source": "harmless", **prompts}
@@ -126,6 +131,13 @@ def test_a_file_keeps_its_good_rows_and_names_the_others(tmp_path):
     assert (len(found.rows), len(found.pairs)) == (1, 1)
     assert [problem.partition(":")[0] for problem in found.problems] == ["line 2", "line 4"]
     assert not read_labeled(path, HELPFUL, limit=1).problems
+
+
+def test_several_responses_in_a_row_are_told_how_to_be_written(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"instruction": "Q", "completions": [{"response": "A", "rating": 4}]}))
+    with pytest.raises(InputError, match=r"got several responses in a row; .* write a row for each response, with its"):
+        read_labeled(path, HELPFUL)
 
 
 def test_a_file_without_labels_is_one_clear_error(tmp_path):
