@@ -1,5 +1,6 @@
 """Runs the application under uvicorn until SIGTERM or Ctrl-C; SIGHUP reads the rubrics again."""
 
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -25,9 +26,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Calls `on_stop` before it waits for the requests that it took."""
+    """Calls `on_stop` before it waits for the requests that it took; a second Ctrl-C ends the process at once."""
 
     on_stop: Callable[[], None]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit and sig == signal.SIGINT:
+            os.write(2, b"interrupted: the requests under way stay without an answer\n")
+            os._exit(130)  # a judge's thread would be waited for, and cannot be stopped
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.on_stop()
@@ -36,7 +43,7 @@ class _Server(uvicorn.Server):
 
 def run_server(
     app: Starlette, listening: socket.socket, *, on_hang_up: Callable[[], None], on_stop: Callable[[], None]
-) -> bool:
+) -> None:
     """Serve until SIGTERM or Ctrl-C, then answer every request that was taken; a second Ctrl-C waits for none.
 
     Args:
@@ -44,9 +51,6 @@ def run_server(
         listening: The socket; it is closed at the end.
         on_hang_up: Is called at SIGHUP, and must not raise.
         on_stop: Is called on the event loop when no more requests are taken, before the taken ones are answered.
-
-    Returns:
-        Whether every request that was taken was answered.
     """
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=75))
     server.on_stop = on_stop
@@ -61,4 +65,3 @@ def run_server(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return not server.force_exit

@@ -2,6 +2,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 import requests
@@ -19,6 +20,15 @@ def reward(url, completion):
 def part_of_a_group(url):
     body = {"rows": [{"prompt": "Hi", "completion": "s1"}], "topology": "circular", "group": {"name": "a", "size": 2}}
     return requests.post(f"{url}/v1/reward", json=body, timeout=60)
+
+
+def refusal(url):
+    """Return why a server cannot be reached, empty if it answers."""
+    try:
+        requests.get(f"{url}/readyz", timeout=10)
+    except requests.ConnectionError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -46,6 +56,27 @@ def test_a_signal_to_stop_answers_what_was_taken_and_ends_in_peace(number):
     assert part.status_code == 429  # the rest of its group cannot come any more
     assert status == 0
     assert "every request that was taken is answered" in said
+
+
+def test_a_second_interrupt_waits_for_no_answer():
+    with served_process("--rubric", "helpfulness", "--port", 0, seconds=60) as server:
+
+        def ask():
+            with suppress(requests.ConnectionError):
+                reward(server.url, "s1")
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while "prom_reward_under_way 0.0" in requests.get(f"{server.url}/metrics", timeout=10).text:
+            time.sleep(0.01)
+        server.send(signal.SIGINT)
+        while "refused" not in refusal(server.url):  # it takes no more connections
+            time.sleep(0.01)
+        server.send(signal.SIGINT)
+        status, said = server.ended()
+        thread.join()
+    assert status == 130
+    assert "interrupted: the requests under way stay without an answer" in said
 
 
 def test_sighup_and_a_route_read_the_rubrics_again_and_keep_the_old_ones_if_they_are_broken(tmp_path):

@@ -144,14 +144,12 @@ def serve(
         if key is None and not is_loopback(str(address)):
             stderr.print(f"warning: {address} is open to other machines without a key; set {KEY_VARIABLE}")
         stderr.print(f"serving {loaded.name} at http://{host}:{taken} (Ctrl-C to stop)", soft_wrap=True)
-        is_done = run_server(
+        run_server(
             make_app(service, key=key, max_body_bytes=max_body_mb << 20),
             listening,
             on_hang_up=lambda: _reload(service),
             on_stop=service.release_groups,
         )
-    if not is_done:
-        raise KeyboardInterrupt
     stderr.print("stopped; every request that was taken is answered")
 
 
