@@ -13,7 +13,7 @@ from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.data.whole_prompts import whole_prompts
 from prom_reward.errors import RowError, RubricError
-from prom_reward.prompts.transcripts import PromptValue, transcript
+from prom_reward.prompts.transcripts import PromptValue, media_of, transcript
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import GradingRequest
 
@@ -53,6 +53,11 @@ class Example:
     def is_conversational(self) -> bool:
         """Whether any of its texts is a list of messages."""
         return any(not isinstance(text, str) for text in (self.prompt, *self.responses))
+
+    @property
+    def media(self) -> list[str]:
+        """The kinds of images and the like in its messages, which no judge sees."""
+        return media_of(self.prompt, *self.responses) if self.is_conversational else []
 
     def requests(self, default_rubrics: tuple[AnyRubric, ...]) -> list[list[GradingRequest]]:
         """Return for each response one request per rubric.

@@ -65,6 +65,8 @@ class Recognition:
     """The columns that each role was read from."""
     unread: list[str] = field(default_factory=list)
     """Columns whose meaning is known and that nobody read."""
+    media: list[str] = field(default_factory=list)
+    """The kinds of images and the like in messages, which no judge sees."""
 
     def note(self, example: Example, *, label: str | None = None) -> None:
         """Take in a row whose requests were made, and the column of people's label if it has one."""
@@ -74,18 +76,27 @@ class Recognition:
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
         self.unread += [name for name in unread_columns(example.columns) if name not in self.unread]
+        self.media += [kind for kind in example.media if kind not in self.media]
+
+    @property
+    def unseen(self) -> list[str]:
+        """All that the judge does not see: columns, and media in messages."""
+        return [*self.unread, *(f"[{kind}] in messages" for kind in self.media)]
 
     def __str__(self) -> str:
         kinds = " and ".join(KINDS[kind] for kind in self.kinds)
         read = ", ".join(f"{role} from {' + '.join(names)}" for role, names in self.columns.items() if role != "id")
-        return f"{kinds}: {read}" + (f"; unread: {', '.join(self.unread)}" if self.unread else "")
+        return f"{kinds}: {read}" + (f"; unread: {', '.join(self.unseen)}" if self.unseen else "")
 
     def check(self, *, strict: bool = False) -> None:
-        """Warn of columns whose meaning is known and that stay unread.
+        """Warn of columns whose meaning is known and that stay unread; of media a warning comes with the first one.
 
         Raises:
-            InputError: There are some and `strict` is set.
+            InputError: There are some, or media, and `strict` is set.
         """
+        if strict and self.media:
+            kinds = ", ".join(self.media)
+            raise InputError(f"{self.where}: messages hold {kinds}, which no judge sees; leave these rows out")
         if not self.unread:
             return
         is_one = len(self.unread) == 1

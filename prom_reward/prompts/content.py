@@ -4,7 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard
 
 from prom_reward.errors import RowError
@@ -40,6 +40,8 @@ class Message:
     """The tool's name, if the message is a tool's."""
     written: str = ""
     """Thoughts and words as the model wrote them, with the marks, if they stood in one text."""
+    media: tuple[str, ...] = field(default=(), compare=False)
+    """The kinds of images and the like that stand in the text as `[image]`, which no judge sees."""
 
 
 class Parts:
@@ -50,6 +52,7 @@ class Parts:
         self.thoughts: list[str] = []
         self.calls: list[str] = []
         self.results: list[Message] = []
+        self.media: list[str] = []
         self._place = place
 
     def add(self, content: Any) -> None:
@@ -82,7 +85,13 @@ class Parts:
             calls=tuple(self.calls),
             name=name,
             written=text if found and found.thoughts and not self.thoughts else "",
+            media=tuple(self.media),
         )
+
+    def add_media(self, kind: str) -> None:
+        """Take in an image or the like, of which the text says that it is there."""
+        self.texts.append(f"[{kind}]")
+        self.media.append(kind)
 
     def _block(self, block: Mapping[str, Any]) -> None:
         text = _block_text(block)
@@ -100,7 +109,10 @@ class Parts:
         elif kind in _RESULT_BLOCKS or isinstance(result, Mapping):
             self.results.append(_result(result if isinstance(result, Mapping) else block))
         elif media := _media(block, kind):
-            self.texts.append(_document(block) or f"[{media}]")
+            if document := _document(block):
+                self.texts.append(document)
+            else:
+                self.add_media(media)
         else:
             shown = kind or ", ".join(sorted(map(str, block)))
             raise RowError(
@@ -110,11 +122,13 @@ class Parts:
 
 def _result(block: Mapping[str, Any]) -> Message:
     found = first_of(block, _RESULT_KEYS)
+    media: tuple[str, ...] = ()
     if _is_blocks(found):
         text = _plain(found)
+        media = tuple(_media(one, str(one["type"])) for one in found if not isinstance(one.get("text"), str))
     else:
         text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str) if found else ""
-    return Message(role="tool", text=text, name=str(block.get("name") or ""))
+    return Message(role="tool", text=text, name=str(block.get("name") or ""), media=tuple(filter(None, media)))
 
 
 def _block_text(block: Mapping[str, Any]) -> str | None:

@@ -29,15 +29,8 @@ _OTHER_CONTENT_KEYS = ("refusal", "audio", "additional_kwargs", *_CALL_KEYS)
 _SHOWN = re.compile(r"(image|video|audio)s?(?:_urls?)?")
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking", "tool_plan")
 _MESSAGE_KEYS = {
-    *_ROLE_KEYS,
-    *TEXT_KEYS,
-    *_OTHER_CONTENT_KEYS,
-    *_THOUGHT_KEYS,
-    "name",
-    "id",
-    "type",
-    "channel",
-    "tool_call_id",
+    *(*_ROLE_KEYS, *TEXT_KEYS, *_OTHER_CONTENT_KEYS, *_THOUGHT_KEYS),
+    *("name", "id", "type", "channel", "tool_call_id"),
 }
 _ANSWER_KEYS = {*_ROLE_KEYS, *TEXT_KEYS, *_CALL_KEYS, *_THOUGHT_KEYS, "refusal"}
 # LangChain's messages name their role `type`, as `dumpd` and as their classes write it.
@@ -223,7 +216,8 @@ def _read(item: Any, place: str, default_role: str | None = None) -> Iterator[Me
     parts.add(content)
     parts.texts += [text for text in (item.get("refusal"), _spoken(item)) if isinstance(text, str)]
     parts.thoughts += [item[key] for key in _THOUGHT_KEYS if isinstance(item.get(key), str) and item[key]]
-    parts.texts += [f"[{shown}]" for shown in _media(item)]
+    for kind in _media(item):
+        parts.add_media(kind)
     parts.calls += [written_call(stored_call(call), place) for call in _calls(item, place)]
     if item.get("channel") in ("analysis", "commentary") and role == "assistant":  # harmony, taken apart by a server
         parts.thoughts, parts.texts = [*parts.thoughts, *parts.texts], []

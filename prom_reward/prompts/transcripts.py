@@ -16,9 +16,11 @@ The one form in which every conversation is written:
   stands, also if it looks like messages in JSON; a dialogue that begins with the prompt is the whole dialogue.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from prom_reward.prompts.content import Message
@@ -33,6 +35,8 @@ DIALOGUE_OPENING = (
     "Generate a human preferable response by the assistant."
 )
 """The line above every dialogue in Prometheus' MT-Bench benchmark file."""
+
+logger = logging.getLogger(__name__)
 
 _NO_NAME = re.compile(r"[^\w .:/@-]")
 _MAX_NAME = 128  # twice what APIs allow a function's name
@@ -57,6 +61,8 @@ def transcript(
     given = _given(prompt)
     opening = [Message(role="user", text=str(prompt))] if given is None else given
     said = _said(completion, prompt, opening)
+    for kind in (kind for message in (*opening, *said) for kind in message.media):
+        _warn_of_media(kind)
     if not prompt:  # the completion is the whole conversation
         given, said = said[:-1] or None, said[-1:]
         opening = given or opening
@@ -75,6 +81,18 @@ def transcript(
     if not said:
         return (str(prompt) if given is None else _instruction(given, include_reasoning)), response
     return _dialogue(opening, said, include_reasoning=include_reasoning, guard=guard), response
+
+
+def media_of(*values: PromptValue) -> list[str]:
+    """Return the kinds of images and the like in messages, each once; a text has none."""
+    lists = [read_messages(one, default_role="assistant") for one in values if not isinstance(one, str)]
+    return list(dict.fromkeys(kind for messages in lists for message in messages for kind in message.media))
+
+
+@lru_cache(maxsize=16)
+def _warn_of_media(kind: str) -> None:
+    """Say, once for each kind in a process, that a judge reads a mark in the place of media."""
+    logger.warning("a message holds %s, which the judge does not see: it reads [%s] in the place of it", kind, kind)
 
 
 def _given(prompt: PromptValue) -> list[Message] | None:

@@ -156,6 +156,20 @@ def test_a_reference_that_nobody_reads_is_told_wherever_it_stands(more, unread):
     assert unread_columns(example({"prompt": "Hi?", "response": "Maybe.", **more}).columns) == unread
 
 
+@pytest.mark.parametrize("side", ["prompt", "response"])
+def test_images_inside_of_messages_are_told_and_refused_if_asked_for(side):
+    content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "https://x"}}]
+    texts = {"prompt": [{"role": "user", "content": "Draw."}], "response": [{"role": "assistant", "content": "A cat."}]}
+    texts[side] = [{**texts[side][0], "content": content}]
+    found = recognized(texts)
+    assert str(found).endswith("; unread: [image] in messages")
+    found.check()
+    with pytest.raises(
+        InputError, match=r"^rows\.jsonl: messages hold image, which no judge sees; leave these rows out$"
+    ):
+        found.check(strict=True)
+
+
 @pytest.mark.parametrize("form", [dict, str, lambda value: repr(value).replace("'", '"')])
 def test_a_path_reaches_into_what_is_stored_as_text(form):
     found = example({"prompt": "1 + 1?", "response": "2", "reward_model": form({"ground_truth": "2"})})

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from prom_reward.errors import RowError
-from prom_reward.prompts.transcripts import DIALOGUE_OPENING, transcript
+from prom_reward.prompts.transcripts import DIALOGUE_OPENING, _warn_of_media, transcript
 
 QUESTION = [{"role": "user", "content": "What is 2 + 2?"}]
 CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 2, "b": 2}}}
@@ -172,6 +172,39 @@ def test_an_empty_completion_is_an_empty_response(completion):
 def test_content_blocks_are_joined_and_what_is_no_text_is_named(content, expected):
     assert transcript([{"role": "user", "content": content}], "")[0] == expected
     assert transcript("q", [{"role": "assistant", "content": content}])[1] == expected
+
+
+PICTURE = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "https://x"}}]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion"),
+    [
+        ([{"role": "user", "content": PICTURE}], "A cat."),
+        (json.dumps([{"role": "user", "content": PICTURE}]), "A cat."),
+        ("Draw a cat.", [{"role": "assistant", "content": [{"type": "image"}]}]),
+        ([{"role": "user", "content": "What is it?", "images": ["aGk="]}], "A cat."),
+        (
+            [{"role": "user", "content": [{"type": "tool_result", "content": [{"type": "image", "source": {}}]}]}],
+            "A cat.",
+        ),
+    ],
+    ids=["block", "stored", "drawn", "beside the content", "of a tool"],
+)
+def test_an_image_that_the_judge_does_not_see_is_told_once(prompt, completion, caplog):
+    _warn_of_media.cache_clear()
+    for _ in range(2):
+        assert "[image]" in "".join(transcript(prompt, completion))
+    assert caplog.messages == [
+        "a message holds image, which the judge does not see: it reads [image] in the place of it"
+    ]
+
+
+def test_a_document_in_words_is_seen(caplog):
+    _warn_of_media.cache_clear()
+    block = {"type": "document", "source": {"type": "text", "data": "All cats purr."}}
+    assert transcript([{"role": "user", "content": [block]}], "Yes.")[0] == "All cats purr.\n\n"
+    assert not caplog.messages
 
 
 def test_reasoning_is_left_out_by_default():

@@ -32,7 +32,7 @@ def show_dry_run(found: DryRun, prompt: str | None, *, as_json: bool) -> None:
         figures = {
             "kind": found.kind,
             "columns": found.recognition.columns,
-            "unread": found.recognition.unread,
+            "unread": found.recognition.unseen,
             "rows": found.num_rows,
             "problems": found.num_problems,
             "requests": found.num_requests,
@@ -53,8 +53,8 @@ def show_dry_run(found: DryRun, prompt: str | None, *, as_json: bool) -> None:
     table.add_row("recognized as", KINDS[found.kind])
     for role, names in found.recognition.columns.items():
         table.add_row(role, f"from {', '.join(names)}")
-    if found.recognition.unread:
-        table.add_row("unread", ", ".join(found.recognition.unread))
+    if found.recognition.unseen:
+        table.add_row("unread", ", ".join(found.recognition.unseen))
     table.add_row("rows", f"{found.num_rows:,}, of which {found.num_problems:,} would be left out")
     table.add_row("judgments", f"{found.num_requests:,}, and {found.num_repeated:,} that repeat one of them")
     tokens = f"{found.num_prompt_tokens:,} of prompts, {found.num_generated_tokens:,} of feedback"
