@@ -167,6 +167,13 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
+def let_others_read(path: Path) -> None:
+    """Give a file the permissions of any new file: safetensors writes what its owner alone may read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
 def is_too_deep(value: Any) -> bool:
     """Return whether a parsed JSON or YAML value is nested so deeply that walking it may exhaust the stack."""
     rest = [(value, 0)]

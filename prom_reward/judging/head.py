@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from prom_reward.engines.base import Engine, Generation
 from prom_reward.errors import ConfigError, InputError, number_of
+from prom_reward.files import let_others_read
 from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
@@ -89,6 +90,7 @@ class ScoreHead:
             "judge": dict(self.judge),
         }
         save_file({"weights": np.frombuffer(self.readout.weights, "<f4")}, path, {_METADATA: json.dumps(metadata)})
+        let_others_read(Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> "ScoreHead":

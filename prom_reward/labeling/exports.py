@@ -20,7 +20,7 @@ from prom_reward.errors import ConfigError, InputError, near_miss
 from prom_reward.files import replacing, write_records
 from prom_reward.labeling.labeled_rows import LabeledRow, read_labels
 from prom_reward.labeling.manifest import load_manifest
-from prom_reward.labeling.verdicts import logit
+from prom_reward.labeling.verdicts import SAME, logit
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rubrics.reading import AnyRubric
 
@@ -247,7 +247,7 @@ class _Exporter:
             return self._drop("unscored")
         if self._is_unsure(row.verdicts):
             return self._drop("entropy")
-        yield row.texts[1], score >= self.threshold
+        yield row.texts[1], score >= self.threshold - SAME
 
     def _reason(self, margin: float | None, verdicts: Sequence[Mapping[str, Any]]) -> str | None:
         """Return why a pair is dropped, if it is."""
@@ -255,7 +255,7 @@ class _Exporter:
             return "unscored"
         if margin == 0:
             return "tie"
-        if abs(margin) < self.min_margin:
+        if abs(margin) < self.min_margin - SAME:
             return "margin"
         return "entropy" if self._is_unsure(verdicts) else None
 
@@ -264,7 +264,7 @@ class _Exporter:
             return False
         entropies = [verdict["entropy"] for verdict in verdicts if verdict["entropy"] is not None]
         self.num_without_entropy += not entropies
-        return max(entropies, default=0.0) > self.max_entropy
+        return max(entropies, default=0.0) > self.max_entropy + SAME
 
     def _drop(self, reason: str) -> None:
         self.found.dropped[reason] += 1

@@ -65,7 +65,8 @@ def label(
         out: The folder for shards, `labels.jsonl` and `problems.jsonl`.
         rubric: For rows without one, in any form of `read_rubrics`.
         method: "grade" grades every response; "rank" compares the sides of each pair in both orders, and a winner that
-            depends on the order is a tie; "both" does both, and if they disagree it is a tie.
+            depends on the order is a tie; "both" does both: it is a tie if they name different sides, and if one of
+            them is a tie, the other decides.
         columns: Columns by role if they have no known name, for example `{"chosen": "better"}`; the roles are those of
             `prom_reward.data.columns.COLUMN_NAMES`.
         reference_answer: For rows without one.

@@ -35,7 +35,8 @@ PAIR_COLUMNS = ("prob_chosen", "margin", "agreement")
 
 MAX_PROB = 0.99
 """A probability is clipped to this before its logit is taken, so no margin is over 4.6."""
-_SAME = 1e-9
+SAME = 1e-9
+"""Scores and margins that differ by less are the same: weighted means are rounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +166,10 @@ def pair_columns(
 
 
 def _joined(opinions: Sequence[tuple[float | None, Side | None]]) -> tuple[float | None, float | None, str | None]:
-    """Return probability, margin and agreement; it is a tie if grading and ranking, or vote and mean, differ."""
+    """Return probability, margin and agreement.
+
+    It is a tie if grading and ranking name different sides, or vote and mean do; if one is a tie, the other decides.
+    """
     probs = [prob for prob, _ in opinions if prob is not None]
     if len(probs) < len(opinions):
         return None, None, None
@@ -191,7 +195,7 @@ def logit(prob: float) -> float:
 
 
 def _side(lead: float) -> Side:
-    return "chosen" if lead > _SAME else "rejected" if lead < -_SAME else "tie"
+    return "chosen" if lead > SAME else "rejected" if lead < -SAME else "tie"
 
 
 def _winners(first: Comparison, second: Comparison) -> tuple[Side | None, Side | None]:

@@ -15,7 +15,7 @@ from prom_reward.engines.model.adapters import attach_adapter
 from prom_reward.engines.model.loading import LoadedModel
 from prom_reward.engines.model.source import ADAPTER_WEIGHTS
 from prom_reward.errors import ConfigError
-from prom_reward.files import read_text
+from prom_reward.files import let_others_read, read_text
 from prom_reward.training.arguments import AdapterRun, first_line, identifying_arguments, lora_config, trainer_arguments
 from prom_reward.training.checkpoints import claim_checkpoints, examples_digest, finished_checkpoint
 from prom_reward.training.examples import TrainingExample
@@ -137,6 +137,7 @@ def save_adapter(model: Any, out: Path, stamp: Mapping[str, Any]) -> None:
     path = out / ADAPTER_WEIGHTS
     tensors = {name: value.to(torch.bfloat16).contiguous() for name, value in load_file(path).items()}
     save_file(tensors, path, metadata={"format": "pt"})
+    let_others_read(path)
     write_stamp(out, stamp)
 
 

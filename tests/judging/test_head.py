@@ -104,6 +104,8 @@ def test_a_file_gives_the_head_back(judge, requests, tmp_path):
     head.save(tmp_path / "head.safetensors")
     again = ScoreHead.load(tmp_path / "head.safetensors")
     assert (again, again.digest) == (head, head.digest)
+    (tmp_path / "other").touch()
+    assert (tmp_path / "head.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
     assert judge.with_head(again).grade(requests) == judge.with_head(head).grade(requests)
 
 

@@ -108,6 +108,25 @@ def test_single_responses_are_good_from_the_threshold_on(exported):
     assert ([row["completion"] for row in rows], found.dropped) == (["s5"], {"unscored": 1, "threshold": 1})
 
 
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (0.7, 0.3), (0.1, 0.2)])
+def test_a_response_at_the_threshold_is_good_whatever_the_rounding(tmp_path, weights):
+    source = write_rows(tmp_path / "rows.jsonl", [{"prompt": f"q{at}", "completion": f"s{at}"} for at in range(1, 6)])
+    rubrics = [
+        {"rubric": name, "weight": weight} for name, weight in zip(("helpfulness", "honesty"), weights, strict=True)
+    ]
+    judge = PrometheusJudge(ScriptedEngine(by_number, confidence=1.0))
+    label(source, judge=judge, out=tmp_path / "out", rubric=rubrics)
+    for score in range(1, 6):
+        [found] = export_labels(tmp_path / "out", ["kto"], threshold=(score - 1) / 4)
+        assert [row["label"] for row in read_rows(found.path)] == [at >= score for at in range(1, 6)]
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+def test_a_middling_response_is_good_by_default_whatever_the_rounding(exported, confidence):
+    rows, _ = exported([{"prompt": "q", "completion": "s3"}], "kto", confidence=confidence)
+    assert rows[0]["label"] is True
+
+
 SEVERAL = [
     {"prompt": "q", "completions": ["s3", "s5", "broken", "s1"]},
     {"prompt": "all the same", "completions": ["s3", "s3"]},

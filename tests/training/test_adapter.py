@@ -46,3 +46,8 @@ def test_the_same_adapter_gives_the_same_bytes_in_whatever_order_its_layers_come
     config = json.loads(first["adapter_config.json"])
     assert (config["target_modules"], config["r"], config["modules_to_save"]) == (sorted(orders[0]), 2, None)
     assert folder_digest(tmp_path / "a") == folder_digest(tmp_path / "b")
+
+
+def test_whoever_can_read_an_adapters_settings_can_read_its_weights(tmp_path):
+    save_adapter(saves_config(["q_proj"]), tmp_path / "out", {"seed": 1})
+    assert len({file.stat().st_mode for file in (tmp_path / "out").iterdir()}) == 1

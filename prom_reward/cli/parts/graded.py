@@ -24,6 +24,7 @@ from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import GradingRequest, Judgment, Outcome
 
 _NUM_SHOWN = 20
+_NUM_MEANS = 6
 
 
 class GradedFile:
@@ -47,7 +48,7 @@ class GradedFile:
         self._shown: list[dict[str, Any]] = []
         self._broken: list[BrokenRow] = []
         self._outcomes: Counter[str] = Counter()
-        self._scores: dict[str, list[float]] = {}
+        self._scores: dict[tuple[str, str], list[float]] = {}  # by the name and the digest of the rubric
         self._verdicts: list[ResponseVerdict] = []
         self._num_written = 0
         self._renamed: set[str] = set()
@@ -87,7 +88,8 @@ class GradedFile:
         self._shown += lines[: _NUM_SHOWN - len(self._shown)]
         for line in lines:
             if line.get("expected_score") is not None:
-                self._scores.setdefault(line["rubric_name"], []).append(line["expected_score"])
+                rubric = line["rubric_name"], line["rubric_digest"]
+                self._scores.setdefault(rubric, []).append(line["expected_score"])
         if lines and (self._out is not None or self._as_lines):
             self._write(lines)
 
@@ -150,9 +152,16 @@ class GradedFile:
         self._file.flush()
 
     def _summary(self) -> dict[str, Any]:
-        means = {name: fmean(scores) for name, scores in self._scores.items()}
-        summary = {"written": self._num_written, "outcomes": self._outcomes, "mean_scores": means}
+        summary = {"written": self._num_written, "outcomes": self._outcomes, "mean_scores": self._means()}
         return {**summary, "weighted_mean": _unit_mean(self._verdicts)} if self._has_weights else summary
+
+    def _means(self) -> dict[str, float]:
+        """Return the mean score by each rubric; rubrics of one name are told apart by their digests."""
+        names = Counter(name for name, _ in self._scores)
+        return {
+            name if names[name] == 1 else f"{name} ({digest})": fmean(scores)
+            for (name, digest), scores in self._scores.items()
+        }
 
     @property
     def _has_weights(self) -> bool:
@@ -164,7 +173,10 @@ class GradedFile:
             stdout.print(_rows_table(self._shown, integer=self._integer))
             if self._num_written > len(self._shown):
                 stdout.print(f"... and {self._num_written - len(self._shown)} more", highlight=False)
-        means = ", ".join(f"{fmean(scores):.2f} by {name}" for name, scores in self._scores.items())
+        shown = [f"{mean:.2f} by {name}" for name, mean in self._means().items()]
+        means = ", ".join(shown[:_NUM_MEANS])
+        if len(shown) > _NUM_MEANS:
+            means += f" and others by {number_of(len(shown) - _NUM_MEANS, 'more rubric')}"
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
         text = f"{where}: {number_of(self._num_written, 'judgment')} ({outcomes}); mean score {means or '-'}"
         text += f"; {_weighted_mean(self._verdicts)}" if self._has_weights else ""

@@ -110,7 +110,7 @@ class GroupReward:
         self._reporter = Reporter(self.rows, observers, log_path)
         settings = [judge.name, judge.identity, self.rows, self.group_rule, self.rule, self._members, num_generations]
         self.__name__ = given_name(name) or derived_name("group", self.rows.rubrics, settings)
-        self._has_warned_of_one = False
+        self._has_warned_of_one = self._has_warned_of_others = False
         if not judge.ranks:
             logger.warning("the judge %r does not rank: its comparisons are made of its grades", judge.name)
         elif not judge.taught_to_rank:
@@ -167,7 +167,7 @@ class GroupReward:
         parts = gathered(read)
         members = list(chain.from_iterable(parts))
         groups = grouped(members, self.num_generations or trainer.num_generations)
-        self._warn_of_one(groups)
+        self._warn_of_sizes(groups)
         rank, num_ranks = own_rank()
         own = dict(list(enumerate(groups))[rank::num_ranks])
         start = time.perf_counter()
@@ -206,8 +206,17 @@ class GroupReward:
     def _reward(self, member: Member, verdicts: Sequence[MemberVerdict]) -> float | None:
         return self.rule.combined([request.rubric for request in member.requests], [one.reward for one in verdicts])
 
-    def _warn_of_one(self, groups: Sequence[Sequence[int]]) -> None:
-        if not self._has_warned_of_one and any(len(group) == 1 for group in groups):
+    def _warn_of_sizes(self, groups: Sequence[Sequence[int]]) -> None:
+        sizes = sorted({len(group) for group in groups})
+        if self.num_generations and sizes != [self.num_generations] and not self._has_warned_of_others:
+            self._has_warned_of_others = True
+            logger.warning(
+                "got groups of %s, not of num_generations=%d: the rows are not in runs of so many with one prompt, so "
+                "all rows with one prompt are one group",
+                " and ".join(map(str, sizes)),
+                self.num_generations,
+            )
+        if not self._has_warned_of_one and 1 in sizes:
             self._has_warned_of_one = True
             logger.warning(
                 "a group has one response, which is compared with nothing%s; expected several to each prompt",

@@ -290,3 +290,27 @@ def test_a_column_that_is_written_under_another_name_is_told_once(run, tiny, row
     assert all(row["input_score"] == 2 for row in map(json.loads, out.read_text().splitlines()))
     again = run("grade", out, *tiny, "--rubric", "helpfulness", "--out", tmp_path / "again.jsonl")
     assert "input_score -> input_input_score" in again.err
+
+
+def test_rubrics_of_one_name_have_means_of_their_own(run, tiny, rows_file, tmp_path):
+    levels = {f"score{at}_description": f"Level {at}." for at in range(1, 6)}
+    rows = [
+        {"instruction": "Q", "response": "A", "rubric": {"name": "own", "criteria": text, **levels}}
+        for text in ("Is it kind?", "Is it kind?", "Is it true?")
+    ]
+    shown = run("grade", rows_file(*rows), *tiny, "--out", tmp_path / "graded.jsonl", "--json")
+    graded = read(tmp_path / "graded.jsonl")
+    means = json.loads(shown.out)["mean_scores"]
+    assert means == {
+        f"own ({graded[at]['rubric_digest']})": pytest.approx(graded[at]["expected_score"]) for at in (0, 2)
+    }
+
+
+def test_many_rubrics_are_counted(run, tiny, rows_file, tmp_path):
+    levels = {f"score{at}_description": f"Level {at}." for at in range(1, 6)}
+    rows = [
+        {"instruction": "Q", "response": "A", "rubric": {"name": f"r{at}", "criteria": f"Is it {at}?", **levels}}
+        for at in range(8)
+    ]
+    shown = run("grade", rows_file(*rows), *tiny, "--out", tmp_path / "graded.jsonl")
+    assert re.search(r" by r5 and others by 2 more rubrics; written to ", shown.out)

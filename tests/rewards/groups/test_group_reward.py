@@ -92,6 +92,17 @@ def test_a_group_of_one_is_named_once(caplog):
     assert len(caplog.records) == 1
 
 
+def test_groups_of_another_size_than_was_said_are_named_once(caplog):
+    reward = group_reward(num_generations=3)
+    call(reward, ["p"] * 3 + ["q"] * 3, 1, 2, 3, 3, 2, 1)
+    assert not caplog.records
+    for _ in range(2):
+        call(reward, ["p"] * 4 + ["q"] * 2, 1, 2, 4, 5, 3, 4)
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "got groups of 2 and 4, not of num_generations=3"
+    ]
+
+
 def test_equal_responses_have_equal_rewards():
     first, other, again = call(group_reward(QualityJudge(bias=2)), ["p"] * 3, 3, 1, 3)
     assert first == again > other
