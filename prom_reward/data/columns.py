@@ -98,7 +98,8 @@ def check_roles(columns: Mapping[str, str]) -> None:
     for role, column in columns.items():
         if role not in COLUMN_NAMES:
             known = ", ".join(COLUMN_NAMES)
-            meant = next((f" Did you mean {one!r}?" for one, names in COLUMN_NAMES.items() if role in names), "")
+            held = (one for one, names in COLUMN_NAMES.items() if one != "winner" and spelling(role) in names)
+            meant = next((f" Did you mean {one!r}?" for one in held), "")
             hint = meant or near_miss(role, COLUMN_NAMES)
             raise ConfigError(f"unknown column role {role!r}; expected one of {known}.{hint}")
         if not isinstance(column, str) or ("[" in column and not _PATH.fullmatch(column)):

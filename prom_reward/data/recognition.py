@@ -96,7 +96,7 @@ class Recognition:
         """
         if strict and self.media:
             kinds = ", ".join(self.media)
-            raise InputError(f"{self.where}: messages hold {kinds}, which no judge sees; leave these rows out")
+            raise InputError(f"{self.where}: messages hold media ({kinds}) that no judge sees; leave these rows out")
         if not self.unread:
             return
         is_one = len(self.unread) == 1

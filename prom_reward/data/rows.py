@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from prom_reward.errors import InputError, RowError
+from prom_reward.errors import InputError, RowError, number_of
 from prom_reward.files import MAX_TABLE_BYTES, is_too_deep, opened, read_text, unique_keys
 
 _NOT_UTF8 = "not UTF-8 text: save the file as UTF-8"
@@ -223,28 +223,28 @@ def _from_csv(path: Path) -> RowIterator:
     csv.field_size_limit(1 << 28)
     line, text = 0, ""
 
-    def lines(file: BinaryIO) -> Iterator[str]:
+    def lines(file: Iterable[str]) -> Iterator[str]:
         nonlocal text
-        for number, encoded in enumerate(file):  # line by line, so that one that is no text loses none before it
-            for text in io.StringIO(encoded.decode("utf-8" if number else "utf-8-sig"), newline=""):  # noqa: UP028
-                yield text  # the last one tells whether a row is still being written
+        for text in file:
+            text.encode()  # fails on bytes that are no text, after all lines before them
+            yield text  # the last one tells whether a row is still being written
 
     try:
-        with opened(path) as file:
-            reader = csv.reader(lines(file), strict=True, delimiter=_delimiter(path))
+        with opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="") as text_file:
+            reader = csv.reader(lines(text_file), strict=True, delimiter=_delimiter(path))
             names = next((cells for cells in reader if cells), [])
             _check_once(names, path)
             line = reader.line_num
             for cells in reader:
                 place, line = f"line {line + 1}", reader.line_num
                 if cells and len(cells) != len(names):
-                    problem = f"expected {len(names)} columns as in the header"
+                    problem = f"expected {number_of(len(names), 'column')} as in the header"
                     yield BrokenRow(place, problem, is_unfinished=not text.endswith(("\n", "\r")))
                 elif cells:  # a blank line has none
                     row = zip(names, cells, strict=True)
                     yield Row(place, {name: cell or _empty_cell(name) for name, cell in row})
-    except (UnicodeDecodeError, csv.Error) as error:  # the next row's beginning is not known any more
-        reason = _NOT_UTF8 if isinstance(error, UnicodeDecodeError) else f"not valid CSV ({error})"
+    except (UnicodeEncodeError, csv.Error) as error:  # the next row's beginning is not known any more
+        reason = _NOT_UTF8 if isinstance(error, UnicodeEncodeError) else f"not valid CSV ({error})"
         problem = f"{reason}, and nothing after it can be read"
         yield BrokenRow(f"line {line + 1}", problem, is_unfinished="unexpected end of data" in str(error))
 
@@ -258,7 +258,7 @@ def _check_once(names: Iterable[str], path: Path) -> None:
 def _delimiter(path: Path) -> str:
     """Return what separates the cells, by the header: spreadsheets write semicolons if their decimals have commas."""
     with opened(path) as file:
-        header = next(_lines(file), None) or b""
+        header = next((line for line in _lines(file) if line and line.strip(b"\xef\xbb\xbf\r\n")), b"")
     if _ending(path) == ".tsv":
         return "\t"
     return next((mark for mark in ",;\t" if mark.encode() in header), ",")

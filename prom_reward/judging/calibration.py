@@ -83,7 +83,7 @@ class Calibration:
 def check_labels(labels: Sequence[float]) -> None:
     """Raise ConfigError for fewer than 10 labels, or labels that are all the same."""
     if len(labels) < _MIN_ROWS or len(set(labels)) < 2:
-        which = "" if len(set(labels)) > 1 else f" with the label {labels[0]:g} alone" if labels else ""
+        which = "" if len(set(labels)) > 1 else f" with the label {labels[0]:g} alone" if len(labels) else ""
         raise ConfigError(
             f"got {number_of(len(labels), 'row')}{which} to calibrate on; expected at least {_MIN_ROWS}, with "
             "different labels"

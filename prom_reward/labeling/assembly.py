@@ -15,7 +15,7 @@ from prom_reward.labeling.planning import RequestIndex, cut_rows
 from prom_reward.labeling.requests import Answers, request_key
 from prom_reward.labeling.shards import LabelFolder
 from prom_reward.labeling.task import LabelingTask, PlannedRow
-from prom_reward.labeling.verdicts import PairRanking, ResponseVerdict, pair_columns
+from prom_reward.labeling.verdicts import SAME, PairRanking, ResponseVerdict, pair_columns
 from prom_reward.types import Comparison, ComparisonRequest, GradingRequest, JudgeRequest, Judgment
 
 MAX_PROBLEMS = 100
@@ -154,6 +154,6 @@ def _extremes(verdicts: Sequence[ResponseVerdict]) -> dict[str, int | None]:
     """Return the numbers of the best and the worst response; None if none is scored, or all scores are equal."""
     scores = {number: one.unit_score for number, one in enumerate(verdicts) if one.unit_score is not None}
     best, worst = (choose(scores, key=lambda at: scores[at], default=None) for choose in (max, min))
-    if best is None or worst is None or scores[best] == scores[worst]:
+    if best is None or worst is None or scores[best] - scores[worst] <= SAME:
         return {"best": None, "worst": None}
     return {"best": best, "worst": worst}

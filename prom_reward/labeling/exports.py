@@ -253,7 +253,7 @@ class _Exporter:
         """Return why a pair is dropped, if it is."""
         if margin is None:
             return "unscored"
-        if margin == 0:
+        if abs(margin) <= SAME:
             return "tie"
         if abs(margin) < self.min_margin - SAME:
             return "margin"

@@ -76,7 +76,8 @@ def label(
         backend: Judges the shards: None in this process; `ProcessBackend` and `RayBackend` in others.
         retry_failed: Judge shards again in which an engine failed, if only on a sample or as a cascade's strong judge.
         accept_changes: Resume even if the judge, the machine or the shards' size differs from before.
-        strict: Refuse a file if a column of known meaning stays unread; else that is a warning.
+        strict: Refuse a file if a column of known meaning, or an image in messages, stays unread in its first rows;
+            else that is a warning.
         on_progress: Called for every shard.
 
     Raises:

@@ -125,10 +125,11 @@ def _result(block: Mapping[str, Any]) -> Message:
     media: tuple[str, ...] = ()
     if _is_blocks(found):
         text = _plain(found)
-        media = tuple(_media(one, str(one["type"])) for one in found if not isinstance(one.get("text"), str))
+        kinds = [_MEDIA.fullmatch(str(one["type"])) for one in found if not isinstance(one.get("text"), str)]
+        media = tuple(kind[1] for kind in kinds if kind)
     else:
         text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str) if found else ""
-    return Message(role="tool", text=text, name=str(block.get("name") or ""), media=tuple(filter(None, media)))
+    return Message(role="tool", text=text, name=str(block.get("name") or ""), media=media)
 
 
 def _block_text(block: Mapping[str, Any]) -> str | None:

@@ -92,7 +92,7 @@ def media_of(*values: PromptValue) -> list[str]:
 @lru_cache(maxsize=16)
 def _warn_of_media(kind: str) -> None:
     """Say, once for each kind in a process, that a judge reads a mark in the place of media."""
-    logger.warning("a message holds %s, which the judge does not see: it reads [%s] in the place of it", kind, kind)
+    logger.warning("a message holds media (%s) that the judge does not see: it reads [%s] instead", kind, kind)
 
 
 def _given(prompt: PromptValue) -> list[Message] | None:

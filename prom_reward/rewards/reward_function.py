@@ -52,7 +52,7 @@ class PrometheusReward:
         include_reasoning: Show the policy's thoughts to the judge.
         observers: Look at the judged batches and change no reward, for example `Canaries()` and
             `AuditJudge(judge=...)`. If one fails, a warning says so once and the training goes on.
-        log_path: A JSONL file to which every judgment is appended; None for no log.
+        log_path: A `.jsonl` file to which every judgment is appended; None for no log.
         name: The name under which trainers log this reward; None derives one that is unique to the settings.
 
     If a trainer has several reward functions, the names of this reward's metrics and columns begin with "NAME/".

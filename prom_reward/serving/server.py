@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -32,7 +33,8 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit and sig == signal.SIGINT:
-            os.write(2, b"interrupted: the requests under way stay without an answer\n")
+            with suppress(OSError):  # nobody may be listening any more
+                os.write(2, b"interrupted: the requests under way stay without an answer\n")
             os._exit(130)  # a judge's thread would be waited for, and cannot be stopped
         super().handle_exit(sig, frame)
 
@@ -44,7 +46,7 @@ class _Server(uvicorn.Server):
 def run_server(
     app: Starlette, listening: socket.socket, *, on_hang_up: Callable[[], None], on_stop: Callable[[], None]
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C, then answer every request that was taken; a second Ctrl-C waits for none.
+    """Serve until SIGTERM or Ctrl-C, then answer every request that was taken; a second Ctrl-C ends the process.
 
     Args:
         app: The application.

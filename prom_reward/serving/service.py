@@ -89,7 +89,7 @@ class JudgeService:
         rule: Turns judgments into rewards; its `on_unscored` is "none".
         limits: When a batch goes to the judge.
         observers: Look at the judged batches, as in `PrometheusReward`.
-        log_path: A JSONL file to which every judgment is appended; None for no log.
+        log_path: A `.jsonl` file to which every judgment is appended; None for no log.
         read_rubrics: Reads the default rubrics again; None if there are none.
     """
 

@@ -110,7 +110,7 @@ def test_a_path_that_is_none_is_refused():
         RowFormat(columns={"prompt": "messages[x].content"})
 
 
-@pytest.mark.parametrize(("role", "meant"), [("choosen", "chosen"), ("question", "prompt"), ("output", "response")])
+@pytest.mark.parametrize(("role", "meant"), [("choosen", "chosen"), ("question", "prompt"), ("Output", "response")])
 def test_a_role_that_is_unknown_names_the_one_that_is_meant(role, meant):
     message = rf"^unknown column role '{role}'; expected one of prompt, .*Did you mean '{meant}'\?$"
     with pytest.raises(ConfigError, match=message):

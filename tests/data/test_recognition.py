@@ -165,7 +165,7 @@ def test_images_inside_of_messages_are_told_and_refused_if_asked_for(side):
     assert str(found).endswith("; unread: [image] in messages")
     found.check()
     with pytest.raises(
-        InputError, match=r"^rows\.jsonl: messages hold image, which no judge sees; leave these rows out$"
+        InputError, match=r"^rows\.jsonl: messages hold media \(image\) that no judge sees; leave these rows out$"
     ):
         found.check(strict=True)
 

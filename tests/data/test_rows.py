@@ -334,6 +334,14 @@ def test_a_csv_in_another_encoding_is_read_up_to_its_first_other_letter(tmp_path
     assert list(read_rows(path)) == [Row("line 2", {"a": "1"}), BrokenRow("line 3", problem)]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_blank_lines_may_stand_before_a_header(tmp_path, end, mark):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(("\ufeff" + end.join(["", "", f"a{mark}b", f"1{mark}2", ""])).encode())
+    assert list(read_rows(path)) == [Row("line 4", {"a": "1", "b": "2"})]
+
+
 def test_data_that_must_be_whole_names_its_first_broken_row(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n')

@@ -89,6 +89,8 @@ def test_a_fit_keeps_the_scores_of_a_judge_that_is_mostly_right_apart():
 def test_too_little_to_fit_is_one_clear_error(scores, labels, message):
     with pytest.raises(ConfigError, match=f"^{message}"):
         fit_calibration(list(scores), list(labels), SCALE)
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        fit_calibration(np.array(scores), np.array(labels), SCALE)
 
 
 def test_a_saved_calibration_comes_back(tmp_path):

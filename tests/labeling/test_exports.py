@@ -127,6 +127,43 @@ def test_a_middling_response_is_good_by_default_whatever_the_rounding(exported, 
     assert rows[0]["label"] is True
 
 
+@pytest.mark.parametrize("confidence", [0.5, 0.7, 1.0])
+def test_responses_of_one_score_are_a_tie_whatever_the_rounding(exported, confidence):
+    texts = [f"s{score} {which}" for score in range(1, 6) for which in ("one", "two")]
+    rows = [{"prompt": text, "completions": [text, f"{text[:2]} again", "s1"]} for text in texts[2:]]
+    pairs, found = exported(rows, "reward", confidence=confidence, best_of_n="all")
+    assert {(one["chosen"][:2] > one["rejected"][:2]) for one in pairs} == {True}
+    assert found.dropped == {"tie": len(rows)}
+
+
+def test_weighted_scores_that_differ_by_rounding_alone_have_no_best(tmp_path):
+    scores = {"a": {"first": 4, "second": 2}, "b": {"first": 1, "second": 4}}  # .45 on [0, 1] by weights of .2 and .3
+
+    def by_rubric(prompt):
+        asked = "first" if "Is it first?" in prompt.user else "second"
+        response = prompt.user.partition("###Response to evaluate:\n")[2][0]
+        return f"It is so. [RESULT] {scores[response][asked]}"
+
+    levels = {f"score{at}_description": f"Level {at}." for at in range(1, 6)}
+    rubrics = [
+        {"name": name, "criteria": f"Is it {name}?", "weight": weight, **levels}
+        for name, weight in (("first", 0.2), ("second", 0.3))
+    ]
+    source = write_rows(tmp_path / "rows.jsonl", [{"prompt": "q", "completions": ["a", "b"]}])
+    judge = PrometheusJudge(ScriptedEngine(by_rubric, confidence=1.0))
+    label(source, judge=judge, out=tmp_path / "out", rubric=rubrics)
+    [found] = export_labels(tmp_path / "out", ["reward"])
+    assert (found.num_written, found.dropped) == (0, {"tie": 1})
+
+
+def test_a_margin_and_an_entropy_at_their_limits_are_kept(exported, tmp_path):
+    [kept], _ = exported([{"prompt": "q", "chosen": "s5", "rejected": "s2"}], "reward", confidence=0.9)
+    [row] = read_rows(tmp_path / "out/labels.jsonl")
+    for limits in ({"min_margin": kept["margin"] + 1e-12}, {"max_entropy": row["chosen_entropy"] - 1e-12}):
+        [found] = export_labels(tmp_path / "out", ["reward"], **limits)
+        assert (found.num_written, found.dropped) == (1, {})
+
+
 SEVERAL = [
     {"prompt": "q", "completions": ["s3", "s5", "broken", "s1"]},
     {"prompt": "all the same", "completions": ["s3", "s3"]},

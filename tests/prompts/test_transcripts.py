@@ -195,9 +195,20 @@ def test_an_image_that_the_judge_does_not_see_is_told_once(prompt, completion, c
     _warn_of_media.cache_clear()
     for _ in range(2):
         assert "[image]" in "".join(transcript(prompt, completion))
-    assert caplog.messages == [
-        "a message holds image, which the judge does not see: it reads [image] in the place of it"
-    ]
+    assert caplog.messages == ["a message holds media (image) that the judge does not see: it reads [image] instead"]
+
+
+def test_a_file_that_a_tool_names_is_no_media(caplog):
+    _warn_of_media.cache_clear()
+    found = [{"type": "search_result", "file": "a.txt"}, {"type": "text", "text": "Cats purr."}]
+    transcript([{"role": "user", "content": [{"type": "tool_result", "content": found}]}], "Yes.")
+    assert not caplog.messages
+
+
+def test_media_of_a_prompt_that_the_completion_repeats_are_known_again():
+    shown = {"role": "user", "content": [{"type": "text", "text": "What is it?[image]"}]}
+    told = transcript([{"role": "user", "content": PICTURE}], [shown, {"role": "assistant", "content": "A cat."}])
+    assert told == ("What is it?[image]", "A cat.")
 
 
 def test_a_document_in_words_is_seen(caplog):

@@ -77,7 +77,13 @@ def grade(
         ),
     ] = None,
     truncate_response: options.Truncation = None,
-    out: Annotated[Path | None, typer.Option(help="The JSONL file to write.", rich_help_panel=options.OUTPUT)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The JSONL file to write; a name that ends in .csv or the like is refused.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
     force: options.Force = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what was recognized, a prompt, tokens and time; then stop.")

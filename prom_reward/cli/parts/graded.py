@@ -176,7 +176,7 @@ class GradedFile:
         shown = [f"{mean:.2f} by {name}" for name, mean in self._means().items()]
         means = ", ".join(shown[:_NUM_MEANS])
         if len(shown) > _NUM_MEANS:
-            means += f" and others by {number_of(len(shown) - _NUM_MEANS, 'more rubric')}"
+            means += f" and {number_of(len(shown) - _NUM_MEANS, 'more rubric')}"
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
         text = f"{where}: {number_of(self._num_written, 'judgment')} ({outcomes}); mean score {means or '-'}"
         text += f"; {_weighted_mean(self._verdicts)}" if self._has_weights else ""

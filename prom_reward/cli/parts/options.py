@@ -81,7 +81,11 @@ Column = Annotated[
 ]
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help="Refuse a file if a column of known meaning stays unread.", rich_help_panel=ROWS),
+    typer.Option(
+        "--strict",
+        help="Refuse a file if a column of known meaning, or an image in messages, stays unread.",
+        rich_help_panel=ROWS,
+    ),
 ]
 LabelScale = Annotated[
     str | None,

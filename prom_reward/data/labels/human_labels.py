@@ -48,7 +48,7 @@ class LabelColumns:
     scale: ScoreScale | None = None
     """The scale of the scores, if it is not the rubric's: they are mapped linearly."""
     strict: bool = False
-    """Refuse a file in which a column of known meaning stays unread, instead of warning."""
+    """Refuse a file in which a column of known meaning, or an image in messages, stays unread, instead of warning."""
     named: Mapping[str, str] = field(default_factory=dict)
     """A column or path for each role whose name says nothing; see `prom_reward.data.columns.COLUMN_NAMES`."""
 

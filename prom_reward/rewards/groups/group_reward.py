@@ -55,7 +55,7 @@ class GroupReward:
             prompt is a group. Without it all rows with one prompt are one.
         include_reasoning: Show the policy's thoughts to the judge.
         observers: Look at the judged batches, as for `PrometheusReward`.
-        log_path: A JSONL file to which every judgment is appended, with its group's scores and comparisons.
+        log_path: A `.jsonl` file to which every judgment is appended, with its group's scores and comparisons.
         name: The name under which trainers log this reward; None derives one that is unique to the settings.
 
     Raises:
@@ -208,7 +208,7 @@ class GroupReward:
 
     def _warn_of_sizes(self, groups: Sequence[Sequence[int]]) -> None:
         sizes = sorted({len(group) for group in groups})
-        if self.num_generations and sizes != [self.num_generations] and not self._has_warned_of_others:
+        if self.num_generations and sizes not in ([], [self.num_generations]) and not self._has_warned_of_others:
             self._has_warned_of_others = True
             logger.warning(
                 "got groups of %s, not of num_generations=%d: the rows are not in runs of so many with one prompt, so "

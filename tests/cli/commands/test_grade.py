@@ -313,4 +313,4 @@ def test_many_rubrics_are_counted(run, tiny, rows_file, tmp_path):
         for at in range(8)
     ]
     shown = run("grade", rows_file(*rows), *tiny, "--out", tmp_path / "graded.jsonl")
-    assert re.search(r" by r5 and others by 2 more rubrics; written to ", shown.out)
+    assert re.search(r" by r5 and 2 more rubrics; written to ", shown.out)

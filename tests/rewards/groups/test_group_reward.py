@@ -94,6 +94,7 @@ def test_a_group_of_one_is_named_once(caplog):
 
 def test_groups_of_another_size_than_was_said_are_named_once(caplog):
     reward = group_reward(num_generations=3)
+    assert call(reward, []) == []
     call(reward, ["p"] * 3 + ["q"] * 3, 1, 2, 3, 3, 2, 1)
     assert not caplog.records
     for _ in range(2):
