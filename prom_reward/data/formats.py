@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from prom_reward.data.cells import DIALOGUE_ENDS, cut_answer, is_whole, messages_of, read_answer, read_cell, said
-from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names
+from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names, spelling
 from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_key, check_no_steps, check_not_gold, check_only_answer
 from prom_reward.data.pairs import split_pair, two_sides
+from prom_reward.data.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.data.whole_prompts import whole_prompts
 from prom_reward.errors import RowError, RubricError
@@ -67,6 +68,9 @@ class Example:
             RubricError: The row's rubric cannot be read, or there is none.
         """
         rubrics = self.columns.rubrics(default_rubrics)
+        texts = self.texts()
+        for response in (response for _, response in texts if response.strip() and stands_for_none(response)):
+            warn_of_no_answer(response.strip()[:40])
         return [
             [
                 GradingRequest(
@@ -74,7 +78,7 @@ class Example:
                 )
                 for rubric in rubrics
             ]
-            for instruction, response in self.texts()
+            for instruction, response in texts
         ]
 
     def texts(self) -> list[tuple[str, str]]:
@@ -189,7 +193,15 @@ class RowFormat:
 
 
 def _naming(values: Mapping[str, Any]) -> str:
-    """Return options that name columns, of a row of one text or of mappings with their own names."""
+    """Return options that name columns, of a row of known names in another spelling, of one text, or of mappings."""
+    spelled = [
+        f"--column {role}={shlex.quote(str(name))}"
+        for role in ("prompt", "response", "responses", "chosen", "rejected", "messages")
+        for name in values
+        if spelling(name) in COLUMN_NAMES[role] and name not in COLUMN_NAMES[role]
+    ]
+    if spelled:
+        return " ".join(spelled)
     texts = [str(name) for name, value in values.items() if isinstance(value, str)]
     nested = [f"{name}.{key}" for name, value in values.items() if isinstance(value, Mapping) for key in value]
     if len(texts) == 1 and not nested:

@@ -1,6 +1,8 @@
 """Preference pairs: the two answers of a row, and the prompt that they share."""
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from prom_reward.data.cells import cut_answer, is_whole, listed_texts, messages_of, read_answer, read_cell
@@ -10,6 +12,8 @@ from prom_reward.data.preferences import check_no_verdict, voted_sides
 from prom_reward.data.questions import agreed_prompt
 from prom_reward.errors import RowError
 from prom_reward.prompts.transcripts import PromptValue
+
+logger = logging.getLogger(__name__)
 
 
 def two_sides(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
@@ -80,6 +84,8 @@ def split_pair(
             )
         if any(are_whole):
             raise RowError("got an answer and a whole conversation as the two sides; expected both of one kind")
+        if isinstance(prompt, str) and all(_repeats(side, prompt) for side in (chosen, rejected)):
+            _warn_of_repeated_prompt()
         return prompt, chosen, rejected
     if isinstance(chosen, str) and isinstance(rejected, str):
         (first, better), (second, worse) = cut_answer(chosen), cut_answer(rejected)
@@ -87,6 +93,20 @@ def split_pair(
             raise _differing(_first_difference(str(first), str(second)))
         return agreed_prompt(prompt, first), better, worse
     return _split_messages(prompt, list(chosen), list(rejected))
+
+
+def _repeats(answer: PromptValue, prompt: str) -> bool:
+    """Whether an answer begins with a prompt of several words."""
+    return isinstance(answer, str) and " " in prompt.strip() and answer.lstrip().startswith(prompt.strip())
+
+
+@cache
+def _warn_of_repeated_prompt() -> None:
+    """Say, once in a process, that answers begin with their prompt."""
+    logger.warning(
+        "both answers of a pair begin with the prompt, which the judge then reads twice; cut it off if it is no part "
+        "of the answers"
+    )
 
 
 def _split_messages(

@@ -27,6 +27,12 @@ def stands_for_none(reference: str) -> bool:
 
 
 @lru_cache(maxsize=64)
+def warn_of_no_answer(response: str) -> None:
+    """Say, once for each in a process, that a response may stand for none."""
+    logger.warning("a response is %r, which may stand for none: it is judged as it stands", response)
+
+
+@lru_cache(maxsize=64)
 def warn_of_placeholder(reference: str) -> None:
     """Say, once for each in a process, that a reference may stand for none."""
     logger.warning(

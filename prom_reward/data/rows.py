@@ -231,14 +231,15 @@ def _from_csv(path: Path) -> RowIterator:
 
     try:
         with opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="") as text_file:
-            reader = csv.reader(lines(text_file), strict=True, delimiter=_delimiter(path))
+            reader = csv.reader(lines(text_file), strict=True, delimiter=(mark := _delimiter(path)))
             names = next((cells for cells in reader if cells), [])
             _check_once(names, path)
             line = reader.line_num
             for cells in reader:
                 place, line = f"line {line + 1}", reader.line_num
                 if cells and len(cells) != len(names):
-                    problem = f"expected {number_of(len(names), 'column')} as in the header"
+                    expected = f"{number_of(len(names), 'cell')} as in the header"
+                    problem = f"expected {expected}, got {len(cells)}; one with a {mark!r} in it needs quotes"
                     yield BrokenRow(place, problem, is_unfinished=not text.endswith(("\n", "\r")))
                 elif cells:  # a blank line has none
                     row = zip(names, cells, strict=True)

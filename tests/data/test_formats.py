@@ -172,6 +172,10 @@ def test_nested_nulls_are_empty_texts():
         ({"text": "a", "label": 1}, "unknown format: got label, text; expected chosen and rejected"),
         ({"ask": "a", "reply": "b"}, "for example --column prompt=MY_QUESTION --column response=MY_ANSWER"),
         ({"data": {"ask": "a", "reply": "b"}}, "response=MY_ANSWER (a path as data.ask reaches into a mapping)"),
+        (
+            {"Prompt": "a", "Model Response": "b"},
+            "for example --column prompt=Prompt --column response='Model Response'",
+        ),
         ({"text": "Human: a\n\nAssistant: b"}, "for example --column messages=text for a whole dialogue"),
         ({"instruction": "Q", "completions": [{"response": "A"}, {"response": None}]}, "answer 2: got nothing in an"),
         ({}, "unknown format: got no columns"),

@@ -4,6 +4,7 @@ import re
 import pytest
 
 from prom_reward.data.formats import RowFormat
+from prom_reward.data.pairs import _warn_of_repeated_prompt
 from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import RowError
 from prom_reward.rubrics.rubric import Rubric
@@ -128,3 +129,16 @@ def test_an_answer_may_be_written_as_a_dialogue():
 def test_another_prompt_beside_a_conversation_is_named_as_unread():
     example = RowFormat(columns={}).example({"context": "Bread is baked.", "messages": ASK + YES})
     assert unread_columns(example.columns) == ["context"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "beginning", "is_told"),
+    [("What is it?", "What is it?\n", True), ("What is it?", "", False), ("Why", "Why ", False)],
+)
+def test_answers_that_begin_with_their_prompt_are_told_once(prompt, beginning, is_told, caplog):
+    _warn_of_repeated_prompt.cache_clear()
+    row = {"prompt": prompt, "chosen": f"{beginning}A cat.", "rejected": f"{beginning}A dog."}
+    for _ in range(2):
+        read(row)
+    assert len(caplog.messages) == is_told
+    assert ("begin with the prompt, which the judge then reads twice" in caplog.text) is is_told

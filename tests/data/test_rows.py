@@ -211,8 +211,8 @@ def test_a_csv_row_of_another_length_is_broken_and_the_others_are_read(tmp_path)
     path.write_text("instruction,response\nQ1,A1\nQ2\nQ3,A3,more\n\nQ4,\n,A5\n", encoding="utf-8")
     assert list(read_rows(path)) == [
         Row("line 2", {"instruction": "Q1", "response": "A1"}),
-        BrokenRow("line 3", "expected 2 columns as in the header"),
-        BrokenRow("line 4", "expected 2 columns as in the header"),
+        BrokenRow("line 3", "expected 2 cells as in the header, got 1; one with a ',' in it needs quotes"),
+        BrokenRow("line 4", "expected 2 cells as in the header, got 3; one with a ',' in it needs quotes"),
         Row("line 6", {"instruction": "Q4", "response": ""}),
         Row("line 7", {"instruction": None, "response": "A5"}),
     ]

@@ -18,7 +18,10 @@ from prom_reward.judging.judge import PrometheusJudge
 def check_can_be_fitted(judge: Judge, rows: Sequence[LabeledRequest]) -> None:
     """Raise InputError for a judge of several models, one that has a calibration, and rows that no curve fits."""
     if not isinstance(judge, PrometheusJudge):
-        raise InputError(f"got --fit-calibration and the judge {judge.name!r}; expected a judge of one model here")
+        raise InputError(
+            f"got --fit-calibration and the judge {judge.name!r}; expected a judge of one model itself, "
+            "not a server's or several"
+        )
     if judge.calibration is not None:
         raise InputError("got a judge with a calibration; expected one without, whose own scores can be fitted")
     common_scale(rows)
