@@ -8,7 +8,14 @@ from typing import Any, Literal
 
 from prom_reward.data.cells import DIALOGUE_ENDS, cut_answer, is_whole, messages_of, read_answer, read_cell, said
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names, spelling
-from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_key, check_no_steps, check_not_gold, check_only_answer
+from prom_reward.data.doubtful_answers import (
+    AMBIGUOUS,
+    check_no_key,
+    check_no_other_answer,
+    check_no_steps,
+    check_not_gold,
+    check_only_answer,
+)
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
@@ -185,6 +192,7 @@ class RowFormat:
                 check_no_key(columns, answer)
                 check_not_gold(columns)
                 check_only_answer(columns, answer)
+                check_no_other_answer(columns, answer)
             return "response", [answer]
         columns.forget("response")
         if "responses" not in self.columns:

@@ -1,14 +1,13 @@
 """What was recognized in a file's first rows: which column each part was read from, and which stay unread."""
 
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from prom_reward.data.cells import is_empty, stands_in, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
-from prom_reward.data.doubtful_answers import AMBIGUOUS, CHOICES
+from prom_reward.data.doubtful_answers import AMBIGUOUS, CHOICES, REFERENCE_LIKE
 from prom_reward.data.formats import KINDS, Example, Kind
 from prom_reward.errors import InputError
 from prom_reward.rubrics.formats import json_value
@@ -29,10 +28,6 @@ _SEVERAL_REFERENCES = (
 _ULTRAFEEDBACK = {"completions", "correct_answers", "incorrect_answers"}
 """In every row of it; the answers are ["None"] in all but those of TruthfulQA."""
 
-_REFERENCE_LIKE = re.compile(
-    r"(?:gold(?:en|_standard)?|final|ideal|expected|desired|correct|target|ref(?:erence)?|gt|ground_truth|official|oracle)"
-    r"(?:_(?:answer|response|output|solution|completion|text|result)s?)?|human_(?:answer|response)s?|answer_key"
-)
 _NESTED = frozenset(
     {
         *("reference", "reference_answer", "reference_response", "reference_solution", "ground_truth", "gold_answer"),
@@ -198,7 +193,7 @@ def _place(name: object, value: object) -> int:
 
 
 def _is_reference(written: str) -> bool:
-    return written in _REFERENCES or bool(_REFERENCE_LIKE.fullmatch(written))
+    return written in _REFERENCES or bool(REFERENCE_LIKE.fullmatch(written))
 
 
 @lru_cache(maxsize=4096)

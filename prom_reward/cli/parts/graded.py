@@ -209,7 +209,11 @@ def _rows_table(lines: Sequence[dict[str, Any]], *, integer: bool) -> Table:
         score, integers = _shown_score(line["expected_score"], line["score"])
         response = next((line[name] for name in ("response", "completion") if isinstance(line.get(name), str)), "")
         cells = [line["rubric_name"], score, *([integers] if integer else []), distribution_bar(line["score_probs"])]
-        table.add_row(*cells, line["outcome"], _short(line["feedback"] or line["error"] or response))
+        table.add_row(
+            *cells,
+            _shown_outcome(line["outcome"], line["flags"]),
+            _short(line["feedback"] or line["error"] or response),
+        )
     return table
 
 
@@ -224,7 +228,7 @@ def show_judgments(requests: Sequence[GradingRequest], judgments: Sequence[Judgm
         score, integers = _shown_score(judgment.expected_score, judgment.score)
         cells = [request.rubric.name, score, *([integers] if integer else []), distribution_bar(judgment.score_probs)]
         said = "\n".join(map(str, judgment.parts)) or judgment.feedback or judgment.error or ""
-        table.add_row(*cells, judgment.outcome.value, said)
+        table.add_row(*cells, _shown_outcome(judgment.outcome.value, judgment.flags), said)
     stdout.print(table)
     if len(requests) > 1:
         verdict = _verdict([(request.rubric, one) for request, one in zip(requests, judgments, strict=True)])
@@ -245,6 +249,11 @@ def _shown_score(expected: float | None, integer: int | None) -> tuple[str, str]
     """Return the expected score, or the integer if the judge gave no distribution, and the integer."""
     shown = "-" if integer is None else str(integer)
     return (shown if expected is None else f"{expected:.2f}"), shown
+
+
+def _shown_outcome(outcome: str, flags: Sequence[str]) -> str:
+    """Return an outcome, with the detectors that flagged the response."""
+    return f"{outcome}, flagged: {', '.join(flags)}" if flags else outcome
 
 
 def _short(text: str, width: int = 60) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from prom_reward.answers import TOKEN_COUNTS
-from prom_reward.cli.parts.console import progress_bar, stdout
+from prom_reward.cli.parts.console import progress_bar, stderr, stdout
 from prom_reward.cli.parts.estimates import Cell, show_fitting
 from prom_reward.config import load_judge
 from prom_reward.data.labels.labeled_rows import LabeledFile
@@ -80,8 +80,13 @@ def cascade_figures(
 
 
 def _groups(labeled: LabeledFile, size: int | None, *judges: Judge | None) -> list[LabeledGroup]:
-    """Return the groups of a file, of which logged judges have every answer."""
+    """Return the groups of a file, of which logged judges have every answer; say how many answers are in none."""
     groups = labeled_groups(labeled, size)
+    answers = {one.request for one in labeled.rows}
+    answers |= {side for pair in labeled.pairs for side in (pair.chosen, pair.rejected)}
+    if left_out := len(answers) - sum(len(group.requests) for group in groups):
+        text = f"{number_of(left_out, 'answer')} left out: alone to a prompt, or in a group of one label"
+        stderr.print(text, highlight=False, soft_wrap=True)
     for judge in judges:
         if isinstance(judge, LoggedJudge):
             judge.check_has([request for group in groups for request in group.requests])

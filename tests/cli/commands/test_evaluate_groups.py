@@ -94,6 +94,14 @@ def test_pairs_by_a_checklist_are_measured_by_any_judge_and_from_logs(run, judge
     assert [json.loads(logged.out)["curves"]["random"][at]["tau"] for at in (0, -1)] == [1, 1]
 
 
+def test_answers_that_belong_to_no_group_are_counted(run, judged_by, rows_file):
+    judged_by(judge("good"), command="parts.group_tables")
+    alone = [{**ROWS[0], "instruction": "Alone?"}, *({**one, "instruction": "Alike?", "score": 2} for one in ROWS[:2])]
+    done = run("evaluate", rows_file(*ROWS, *alone), "--groups", "4", "--resamples", "20")
+    assert "good: 3 groups, 12 answers" in done.out
+    assert "3 answers left out: alone to a prompt, or in a group of one label" in done.err
+
+
 @pytest.mark.parametrize(("options", "figures"), [(["--groups", "4"], " - "), (["--cascade"], "100%")])
 def test_groups_that_no_judge_scores_are_counted_and_fail(run, judged_by, rows_file, options, figures):
     judged_by(judge("mute", lambda _: "Hm."), judge("mute", lambda _: "Hm."), command="parts.group_tables")
