@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from prom_reward import __version__
+from prom_reward.errors import InputError
 from prom_reward.pages.text import visible
 
 COMMANDS = {
@@ -35,10 +36,25 @@ def load_command(name: str) -> Any:
     function = name.replace("-", "_")
     found = getattr(import_module(f"prom_reward.cli.commands.{function}"), function)
     if isinstance(found, typer.Typer):
+        for one in found.registered_commands:
+            one.cls = _OnceCommand
         return typer.main.get_command(found)
     single = typer.Typer(rich_markup_mode="markdown", add_completion=False)
-    single.command(name)(found)
+    single.command(name, cls=_OnceCommand)(found)
     return typer.main.get_command(single)
+
+
+class _OnceCommand(TyperCommand):
+    """Refuses an option that is given twice and takes one value, of which Click would keep the last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            given: list[Any] = self.make_parser(ctx).parse_args(list(args))[2]
+            for option in given:
+                is_single = option.param_type_name == "option" and not (option.multiple or option.is_flag)
+                if is_single and given.count(option) > 1:
+                    raise InputError(f"got {option.opts[0]} twice; expected it once: {option.help}")
+        return super().parse_args(ctx, args)
 
 
 class _LazyGroup(TyperGroup):

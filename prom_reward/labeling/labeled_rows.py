@@ -111,7 +111,7 @@ def _as_messages(text: PromptValue, role: str) -> PromptValue:
     if isinstance(text, str):
         return [{"role": role, "content": text}]
     if not _is_foreign(text):
-        return text
+        return [{"content": "", **one} for one in text]  # an API's message that only calls tools may have none
     read = read_messages(text, default_role=role)
     thoughts = [{"reasoning_content": one.thoughts} if one.thoughts and not one.written else {} for one in read]
     words = ["\n".join(filter(None, (one.written or one.text, *one.calls))) for one in read]
@@ -124,8 +124,8 @@ def _is_foreign(text: PromptValue) -> bool:
     """Whether a text is messages in another layout than those that chat templates read."""
     return not isinstance(text, str) and any(
         one.get("role") not in _ROLES
-        or "content" not in one
-        or _has_foreign_blocks(one["content"])
+        or ("content" not in one and not one.get("tool_calls"))
+        or _has_foreign_blocks(one.get("content"))
         or _speaks_elsewhere(one)
         for one in text
     )
@@ -133,7 +133,7 @@ def _is_foreign(text: PromptValue) -> bool:
 
 def _speaks_elsewhere(message: Mapping[str, Any]) -> bool:
     """Whether words of a message stand outside of its content, where no chat template looks."""
-    is_empty = message["content"] in (None, "", [])
+    is_empty = message.get("content") in (None, "", [])
     return any(message.get(key) for key in ("refusal", "audio")) or (is_empty and any(map(message.get, TEXT_KEYS)))
 
 

@@ -15,7 +15,7 @@ from prom_reward.labeling.backends import Backend, LocalBackend
 from prom_reward.labeling.manifest import Manifest
 from prom_reward.labeling.planning import RequestIndex, cut_rows, digest_rows, plan_shard
 from prom_reward.labeling.requests import Answers
-from prom_reward.labeling.shards import LabelFolder, Shard
+from prom_reward.labeling.shards import LabelFolder, Shard, check_overwrites_nothing
 from prom_reward.labeling.task import LabelingTask, Method, PlannedRow, SourceReader, open_task
 from prom_reward.rubrics.reading import RubricLike
 
@@ -81,7 +81,8 @@ def label(
         on_progress: Called for every shard.
 
     Raises:
-        InputError: The source cannot be read or recognized, or `out` was labeled with other options or rows.
+        InputError: The source cannot be read or recognized, or `out` was labeled with other options or rows, or holds
+            files that would be overwritten and that no labeling wrote.
         WorkError: The disk is full, a process died, or another run works in `out`.
     """
     check_flags(retry_failed=retry_failed, accept_changes=accept_changes, strict=strict)
@@ -94,6 +95,7 @@ def label(
     judge = judge.seeded(0)
     reader = SourceReader(source, split, limit, columns)
     task, rows = open_task(reader, rubric=rubric, method=method, reference_answer=reference_answer)
+    check_overwrites_nothing(out, ("labels.jsonl", "problems.jsonl"), source)
     folder = LabelFolder(out)
     task.recognition.check(strict=strict)
     if method != "grade" and not judge.taught_to_rank:

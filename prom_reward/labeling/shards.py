@@ -8,7 +8,7 @@ file that the next run deletes.
 import fcntl
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -35,6 +35,25 @@ class Shard:
     """A digest of the rows' content, which tells whether the input is still the same."""
     requests: Mapping[str, JudgeRequest] = field(repr=False)
     """The requests that no earlier shard has, by key."""
+
+
+def check_overwrites_nothing(out: str | Path, names: Iterable[str], source: str | Path) -> None:
+    """Refuse a folder in which files would be overwritten that no labeling wrote.
+
+    Args:
+        out: The folder.
+        names: The files that will be written there.
+        source: The input, which is never overwritten.
+
+    Raises:
+        InputError: One of the files is the input, or there is one and no labeling.
+    """
+    folder = home_expanded(out)
+    for path in (folder / name for name in names):
+        if path.exists() and Path(source).exists() and path.samefile(source):
+            raise InputError(f"{path}: got the input file as output; give another --out")
+        if path.exists() and not (folder / "manifest.json").exists():
+            raise InputError(f"{path}: the file exists and no labeling wrote it; give another --out")
 
 
 class LabelFolder:

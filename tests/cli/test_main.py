@@ -28,6 +28,28 @@ def test_the_version_is_shown(run):
     assert (shown.status, shown.out, shown.err) == (0, f"prom-reward {prom_reward.__version__}\n", "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("label", "r.jsonl", "--rubric", "honesty", "--rubric=helpfulness", "--out", "o"),
+            "got --rubric twice; expec",
+        ),
+        ((*ONE, "--judge", "a", "--judge", "b"), "got --judge twice; expected it once: "),
+        (("rubrics", "lint", "honesty", "--column", "prompt=a", "--rows", "a", "--rows", "b"), "got --rows twice; exp"),
+    ],
+)
+def test_an_option_of_one_value_that_is_given_twice_is_refused(run, arguments, said):
+    done = run(*arguments)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert done.err.startswith(f"error: {said}")
+
+
+def test_flags_and_options_of_several_values_may_be_repeated(run, monkeypatch):
+    rows = ("none.jsonl", "--column", "prompt=a", "--column", "response=b", "--json", "--json")
+    assert "none.jsonl: no such file" in run("grade", *rows).err
+
+
 def test_the_help_lists_all_commands(run):
     shown = run("--help")
     assert shown.status == 0

@@ -126,6 +126,26 @@ def test_messages_become_those_that_trainers_read(tmp_path, messages):
     assert (export.num_written, export.dropped["tool calls in another layout"]) == (int(not is_call), int(is_call))
 
 
+@pytest.mark.parametrize("content", [{"content": None}, {}, {"content": ""}], ids=["null", "none", "empty"])
+def test_a_message_that_only_calls_tools_is_exported_whatever_its_content(tmp_path, content):
+    call = {"id": "c1", "type": "function", "function": {"name": "greet", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "Hi?"},
+        {"role": "assistant", **content, "tool_calls": [call]},
+        {"role": "tool", "content": "Greeted.", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "Done."},
+    ]
+    label(
+        write_rows(tmp_path / "rows.jsonl", [{"messages": messages}]),
+        judge=scripted_judge(),
+        out=tmp_path / "out",
+        rubric="honesty",
+    )
+    [export] = export_labels(tmp_path / "out", "sft", threshold=0.0)
+    [row] = read_rows(export.path)
+    assert [*row["prompt"], *row["completion"]] == [*messages[:1], {**messages[1], "content": ""}, *messages[2:]]
+
+
 @pytest.mark.parametrize("kept", [{"content": "", "refusal": "No."}, {"content": [], "text": "No."}])
 def test_words_outside_of_a_messages_content_are_trained_on_too(tmp_path, kept):
     messages = [{"role": "user", "content": "Hi?"}, {"role": "assistant", **kept}]

@@ -24,7 +24,7 @@ from prom_reward.labeling.exports import check_formats, export_labels
 from prom_reward.labeling.labeling import label as label_rows
 from prom_reward.labeling.ray_backend import RayBackend, require_ray
 from prom_reward.labeling.requests import Answers
-from prom_reward.labeling.shards import LabelFolder, Shard
+from prom_reward.labeling.shards import LabelFolder, Shard, check_overwrites_nothing
 from prom_reward.labeling.task import SourceReader, open_task
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.runs import load_labeling_run
@@ -226,6 +226,8 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, str
     rubric = load_rubric(run.rubric) if run.rubric is not None else None
     check_formats(exports, _show_recognized(run, rubric, strict=strict))
     if run.out is not None and not dry_run:
+        names = ("labels", "problems", *exports)
+        check_overwrites_nothing(run.out, [f"{name}.jsonl" for name in names], run.input)
         check_folder(Path(run.out))
 
 

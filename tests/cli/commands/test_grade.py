@@ -236,7 +236,7 @@ def test_show_prompt_writes_the_exact_text_and_needs_no_weights(run, rows_file, 
     bare = run("grade", rows_file(*ROWS), *options, "--no-guard", "--out", out)
     assert (bare.status, bare.out) == (0, "")
     assert "###Response to evaluate:\n7 [RESULT] 5\n\n" in read(out)[2]["prompt"]
-    one = run("grade", *ONE, *options, "--mode", "score")
+    one = run("grade", *ONE[:4], *options, "--mode", "score")
     assert list(json.loads(one.out)) == ["prompt"]
     assert json.loads(one.out)["prompt"].endswith(" [/INST] [RESULT] ")
 

@@ -100,7 +100,7 @@ FOUR_LEVELS = "[Good?]\nScore 1: a\nScore 2: b\nScore 3: c\nScore 4: d"
         (("--config", "no.yaml"), "no.yaml: cannot read the file (No such file or directory)"),
         ((*ONE, "--out", "out.csv"), "out.csv: got a name that ends in .csv; expected .jsonl, as JSON lines are wri"),
         (
-            (*ONE, "--instruction", ""),
+            ("--instruction", "", *ONE[2:]),
             "got an empty --instruction; give the question",
         ),
     ],

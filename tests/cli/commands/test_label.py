@@ -4,8 +4,9 @@ import re
 import pytest
 import yaml
 
-from prom_reward.errors import ConfigError
+from prom_reward.errors import ConfigError, InputError
 from prom_reward.judging.composed.panel import PanelJudge
+from prom_reward.labeling.labeling import label
 from prom_reward.settings.resolution import judge_config
 from tests.labeling.label_inputs import pairs, read_rows, scripted_judge, verdict, write_rows
 from tests.serving.served_thread import served_url
@@ -127,6 +128,30 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run, tiny, source, tmp_pa
     assert found["requests"] == 38  # "The same." three times
     assert found["seconds"] > 0
     assert 100 * found["requests"] < found["prompt_tokens"] < 1000 * found["requests"]
+
+
+@pytest.mark.parametrize("name", ["labels", "problems", "dpo"])
+def test_files_that_no_labeling_wrote_are_kept(run, judged, source, tmp_path, name):
+    own = tmp_path / "out" / f"{name}.jsonl"
+    own.parent.mkdir()
+    own.write_text("mine\n")
+    done = run("label", source, "--rubric", "honesty", "--out", own.parent, "--export", "dpo")
+    assert (done.status, own.read_text()) == (2, "mine\n")
+    assert f"{own}: the file exists and no labeling wrote it; give another --out" in done.err
+    assert list(own.parent.iterdir()) == [own]
+    if name != "dpo":
+        with pytest.raises(InputError, match="the file exists and no labeling wrote it"):
+            label(source, judge=scripted_judge(), out=own.parent, rubric="honesty")
+
+
+@pytest.mark.parametrize("name", ["labels", "problems", "dpo"])
+def test_the_input_is_never_overwritten(run, judged, source, tmp_path, name):
+    assert run("label", source, "--rubric", "honesty", "--out", tmp_path / "out").status == 0
+    own = tmp_path / "out" / f"{name}.jsonl"
+    own.write_bytes(source.read_bytes())
+    done = run("label", own, "--rubric", "honesty", "--out", own.parent, "--export", "dpo")
+    assert (done.status, own.read_bytes()) == (2, source.read_bytes())
+    assert f"{own}: got the input file as output; give another --out" in done.err
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_the_judge_is_loaded(run, source, tmp_path, monkeypatch):

@@ -252,7 +252,8 @@ def test_a_prepared_file_of_another_recipe_is_refused_before_anything_is_trained
         (("--max-tokens", "900"), "max_tokens: 1500 there, 900 here"),
         (("--validation-share", "0"), "validation_share: 0.3 there, 0.0 here"),
     ]:
-        done = run("train-judge", path, *options, *changes, "--prepared", file, "--out", tmp_path / "judge")
+        given = options[:2] if changes[0] == "--rubric" else options
+        done = run("train-judge", path, *given, *changes, "--prepared", file, "--out", tmp_path / "judge")
         assert (done.status, done.err.count("error:")) == (2, 1)
         assert f"examples.npz: got examples of another recipe ({told}" in done.err
     done = run("train-judge", path.with_name("more.jsonl"), *options, "--prepared", file)
