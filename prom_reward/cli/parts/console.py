@@ -85,13 +85,15 @@ class Reminder:
     def __init__(self, lines: Callable[[], Iterable[str]]) -> None:
         self._lines = lines
         self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._remind, daemon=True)
 
     def __enter__(self) -> "Reminder":
-        threading.Thread(target=self._remind, daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
+        self._thread.join()  # else its last line may come after those that follow
 
     def _remind(self) -> None:
         while not self._is_over.wait(_LINE_S):
