@@ -45,7 +45,7 @@ def test_an_option_of_one_value_that_is_given_twice_is_refused(run, arguments, s
     assert done.err.startswith(f"error: {said}")
 
 
-def test_flags_and_options_of_several_values_may_be_repeated(run, monkeypatch):
+def test_flags_and_options_of_several_values_may_be_repeated(run):
     rows = ("none.jsonl", "--column", "prompt=a", "--column", "response=b", "--json", "--json")
     assert "none.jsonl: no such file" in run("grade", *rows).err
 
