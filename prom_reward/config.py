@@ -202,6 +202,7 @@ def _engine(config: JudgeConfig) -> Engine:
                 context_length=config.context_length,
                 decode_batch_size=config.decode_batch_size,
                 attn_implementation=config.attn_implementation,
+                cuda_graphs=config.cuda_graphs,
                 offload=config.offload,
             )
         case "vllm":

@@ -26,7 +26,7 @@ _PROMPT_KEYS = (
 )
 _LOCAL_KEYS = (
     *("adapter", "dtype", "device", "device_map", "quantization", "offload"),
-    *("decode_batch_size", "attn_implementation"),
+    *("decode_batch_size", "attn_implementation", "cuda_graphs"),
 )
 
 
@@ -55,7 +55,7 @@ def check_engine(config: JudgeConfig, where: str, given: Collection[str]) -> Non
         )
     if config.vllm and config.engine != "vllm":
         raise ConfigError(f"{where}: got vllm arguments and engine={config.engine!r}; expected engine: vllm")
-    for key in ("quantization", "device_map", "offload", "decode_batch_size", "attn_implementation"):
+    for key in ("quantization", "device_map", "offload", "decode_batch_size", "attn_implementation", "cuda_graphs"):
         if config.engine == "vllm" and getattr(config, key) != JudgeConfig.model_fields[key].default:
             raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
     if config.engine == "vllm" and ":" in (config.device or ""):

@@ -66,6 +66,8 @@ class JudgeConfig(Strict):
     """Feedbacks decoded together; None chooses by device."""
     attn_implementation: Literal["sdpa", "flex_attention"] = "sdpa"
     """How a prefill attends: by torch's own kernels, or by one compiled kernel a layer."""
+    cuda_graphs: bool = False
+    """Decode feedback by CUDA graphs."""
     prompt_style: PromptStyle = "prometheus-v2"
     """The task texts."""
     layout: Layout = "prometheus"
@@ -154,6 +156,7 @@ class JudgeOverrides(TypedDict, total=False):
     context_length: int | None
     decode_batch_size: int | None
     attn_implementation: Literal["sdpa", "flex_attention"]
+    cuda_graphs: bool
     prompt_style: PromptStyle
     layout: Layout
     conversation: ConversationName

@@ -4,9 +4,9 @@
     python tests/benchmarks/bench_gpu.py --device cpu --tiny    # the same code on tiny models: does the script work?
 
 A 7B Mistral of random weights in bf16, then `smollm2-135m-untuned`: a GRPO step, 512 prompts, feedback (`workloads.py`,
-`bench_judge.measure`), each beside plain transformers calls; the step with one kernel a layer (FlexAttention); the 7B
-judge's answers beside fp32. A part that runs out of memory says so; a part that would begin after five minutes is left
-out and named.
+`bench_judge.measure`), each beside plain transformers calls; the step with one kernel a layer (FlexAttention), feedback
+by CUDA graphs; the 7B judge's answers beside fp32. A part that runs out of memory says so; a part that would begin
+after five minutes is left out and named.
 """
 
 import argparse
@@ -23,7 +23,8 @@ from contenders import FEEDBACK_TOKENS, GREEDY
 from workloads import workload
 
 from prom_reward import PrometheusJudge, load_judge
-from prom_reward.engines.local.decoding import Decoding, decode
+from prom_reward.engines.local.decode_probe import probe_decoding
+from prom_reward.engines.local.decoding import DecodeMode, Decoding, decode
 from prom_reward.engines.model.forward import forward_last, token_logprobs
 from prom_reward.engines.model.memory import unless_out_of_memory
 from prom_reward.engines.prefix.prefill import SharedPrefill
@@ -104,10 +105,20 @@ def memory(judge: PrometheusJudge, name: str, *, is_tiny: bool) -> Iterator[Figu
 
 
 def feedback(judge: PrometheusJudge, name: str, *, is_tiny: bool) -> Iterator[Figure]:
-    """Yield how fast feedback is written: the engine beside `generate`."""
-    rows = {row["contender"]: row for row in measure(judge, workload("c", is_quick=is_tiny), 1, None)}
+    """Yield how fast feedback is written: the engine, without and by CUDA graphs, beside `generate`."""
+    batches = judge.engine.batches
+    with torch.inference_mode():
+        by_graphs = probe_decoding(batches.loaded.model, batches.prefill, cuda_graphs=True) == "graphed"
+    only = frozenset({"engine", "generate", *(["graphed"] if by_graphs else [])})
+    rows = {row["contender"]: row for row in measure(judge, workload("c", is_quick=is_tiny), 1, None, only)}
     rates = {contender: FEEDBACK_TOKENS / row["s_per_item"]["median"] for contender, row in rows.items()}
     yield Figure(f"{name}, feedback: tokens a second", f"{rates['engine']:.0f}")
+    if by_graphs:
+        yield Figure(f"{name}, feedback by CUDA graphs: tokens a second", f"{rates['graphed']:.0f}")
+        ratio = rates["graphed"] / rates["generate"]
+        yield Figure(f"{name}, feedback by CUDA graphs: of `generate`", f"{ratio:.2f}", "2.50")
+    else:
+        yield Figure(f"{name}, feedback by CUDA graphs", "not used", "the warning above says why")
     yield Figure(
         f"{name}, feedback: of `generate` on padded batches", f"{rates['engine'] / rates['generate']:.2f}", "2.50"
     )
@@ -127,8 +138,10 @@ def exactness(judge: PrometheusJudge, name: str) -> Iterator[Figure]:
     yield Figure(f"{name}, label log-probabilities, fp32: engine from plain", _error(*whole), "1e-04 at most")
     yield Figure(f"{name}, the same, bf16: engine from plain fp32", _error(half[0], whole[1]))
     yield Figure(f"{name}, the same, bf16: plain from plain fp32", _error(half[1], whole[1]), "as the line above")
-    equal = [ours == its for ours, its in zip(_written(judge, prompts), _generated(judge, prompts), strict=True)]
-    yield Figure(f"{name}, greedy feedback in fp32: equals `generate`", f"{sum(equal)} of {len(equal)}", "all")
+    generated = _generated(judge, prompts)
+    for mode, how in (("batched", ""), ("graphed", " by CUDA graphs")):
+        equal = [ours == its for ours, its in zip(_written(judge, prompts, mode), generated, strict=True)]
+        yield Figure(f"{name}, greedy feedback{how} in fp32: equals `generate`", f"{sum(equal)} of {len(equal)}", "all")
 
 
 def _engine_scores(judge: PrometheusJudge, prompts: list[JudgePrompt]) -> torch.Tensor:
@@ -147,7 +160,9 @@ def _plain_scores(judge: PrometheusJudge, prompts: list[JudgePrompt]) -> torch.T
     return torch.tensor(rows)
 
 
-def _written(judge: PrometheusJudge, prompts: list[JudgePrompt], num_tokens: int = 16) -> list[list[int]]:
+def _written(
+    judge: PrometheusJudge, prompts: list[JudgePrompt], mode: DecodeMode, num_tokens: int = 16
+) -> list[list[int]]:
     """Return what the engine writes in one batch."""
     batches = judge.engine.batches
     sequences = [
@@ -159,7 +174,7 @@ def _written(judge: PrometheusJudge, prompts: list[JudgePrompt], num_tokens: int
         )
         for prompt in prompts
     ]
-    decode(batches.loaded.model, sequences, GREEDY, frozenset(), batches.prefill)
+    decode(batches.loaded.model, sequences, GREEDY, frozenset(), batches.prefill, mode=mode)
     return [one.new_ids for one in sequences]
 
 

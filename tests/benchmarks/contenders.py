@@ -20,8 +20,8 @@ from prom_reward.types import JudgePrompt
 
 GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1, max_new_tokens=FEEDBACK_TOKENS)
 BATCH_SIZE = 16
-IF_NAMED = ("flex", "unpacked")
-"""Contenders that run only if they are named: one kernel a layer, and the engine without packed layers."""
+IF_NAMED = ("flex", "unpacked", "graphed")
+"""Contenders that run only if they are named: one kernel a layer, the engine without packed layers, CUDA graphs."""
 ON_VLLM = ("vllm", "vllm_engine", "prometheus_eval")
 
 Contenders = dict[str, Callable[[], object]]
@@ -96,7 +96,7 @@ def _score_contenders(batches, model, contexts: list[list[int]]) -> Contenders:
 def _feedback_contenders(batches, model, contexts: list[list[int]]) -> Contenders:
     pad = batches.loaded.tokenizer.pad_token_id
 
-    def write(writer, prefill):
+    def write(writer, prefill, mode="batched"):
         for start in range(0, len(contexts), BATCH_SIZE):
             batch = [
                 Decoding(
@@ -107,7 +107,7 @@ def _feedback_contenders(batches, model, contexts: list[list[int]]) -> Contender
                 )
                 for ids in contexts[start : start + BATCH_SIZE]
             ]
-            decode(writer, batch, GREEDY, frozenset(), prefill)
+            decode(writer, batch, GREEDY, frozenset(), prefill, mode=mode)
 
     def generate():
         for batch in _padded_batches(batches, contexts):
@@ -116,6 +116,7 @@ def _feedback_contenders(batches, model, contexts: list[list[int]]) -> Contender
 
     return {
         "engine": partial(write, batches.loaded.model, batches.prefill),
+        "graphed": partial(write, batches.loaded.model, batches.prefill, "graphed"),
         "generate": generate,
         "unpacked": partial(write, model, SharedPrefill(model)),
     }

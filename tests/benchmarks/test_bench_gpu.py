@@ -39,6 +39,8 @@ def test_the_script_for_a_gpu_runs_to_its_end_on_a_cpu(bench_gpu, tmp_path, monk
     assert all(what in printed for what in values)
     assert written["about"]["texts"] == "constructed"
     assert values["7B, greedy feedback in fp32: equals `generate`"] == "4 of 4"
+    assert values["7B, greedy feedback by CUDA graphs in fp32: equals `generate`"] == "4 of 4"
+    assert float(values["SmolLM2, feedback by CUDA graphs: tokens a second"]) > 0
     assert float(values["7B, label log-probabilities, fp32: engine from plain"]) < 1e-4
     assert float(values["7B, flex_attention: times as fast as the engine's own"]) > 0
     assert float(values["SmolLM2, GRPO step: ms an item"]) > 0

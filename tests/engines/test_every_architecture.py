@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from prom_reward.engines.base import SamplingParams
+from prom_reward.engines.local.decode_probe import probe_decoding
 from prom_reward.engines.local.decoding import Decoding, decode
 from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.engines.model.loading import LoadedModel
@@ -49,9 +50,15 @@ def check_scores(engine, model):
 
 
 def check_feedback(engine, model):
-    batches = engine.batches
     prompts = [JudgePrompt("You judge.", task) for task in TASKS]
     assert {one.finish_reason for one in engine.generate(prompts, GREEDY)} <= {"result", "forced"}
+    with torch.no_grad():
+        graphed = probe_decoding(model, engine.batches.prefill, cuda_graphs=True)
+    for mode in {engine.batches.decode_mode, graphed}:
+        check_decoding(engine.batches, model, prompts, mode)
+
+
+def check_decoding(batches, model, prompts, mode):
     sequences = [
         Decoding(
             prompt_ids=batches.tokens.context_ids(prompt),
@@ -62,7 +69,7 @@ def check_feedback(engine, model):
         for prompt in prompts
     ]
     with torch.no_grad():
-        decode(model, sequences, GREEDY, batches.eos_ids, batches.prefill, mode=batches.decode_mode)
+        decode(model, sequences, GREEDY, batches.eos_ids, batches.prefill, mode=mode)
     for one in sequences:
         for at, token in enumerate(one.new_ids):
             plain = plain_logprobs(model, [*one.prompt_ids, *one.new_ids[:at]])

@@ -144,6 +144,7 @@ def test_what_vllm_does_not_take_is_one_line(llm, tiny_folder):
     with pytest.raises(ConfigError, match=r"^vllm: unexpected keyword argument 'tensor_size'$"):
         engine_on(tiny_folder, options={"tensor_size": 2}).generate(SCORE, GREEDY)
     by_itself = {"device_map": "auto", "offload": True, "decode_batch_size": 2, "attn_implementation": "flex_attention"}
+    by_itself["cuda_graphs"] = True
     for setting in ({"quantization": "int8"}, *({key: value} for key, value in by_itself.items())):
         with pytest.raises(ConfigError, match="vLLM does that itself"):
             load_judge({"model": str(tiny_folder), "engine": "vllm", **setting})

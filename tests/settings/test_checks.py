@@ -22,6 +22,7 @@ URL = "http://127.0.0.1:9/v1"
         ("offload", True),
         ("decode_batch_size", 4),
         ("attn_implementation", "flex_attention"),
+        ("cuda_graphs", True),
     ],
 )
 def test_what_a_server_decides_is_refused_beside_a_url(key, value):

@@ -12,6 +12,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from prom_reward.engines.local.graphed_batch import GraphedBatch
 from prom_reward.engines.local.kv_cache import PreallocatedLayer
 from prom_reward.engines.model.forward import forward_last
 from prom_reward.engines.prefix.prefill import SharedPrefill
@@ -78,24 +79,28 @@ class BatchCache:
 
 
 def prefilled(
-    model: Any, prompts: Sequence[list[int]], prefill: SharedPrefill | None
-) -> tuple[torch.Tensor, BatchCache, list[int]]:
+    model: Any, prompts: Sequence[list[int]], prefill: SharedPrefill | None, *, num_graphed: int | None = None
+) -> tuple[torch.Tensor, BatchCache | GraphedBatch, list[int]]:
     """Run prompts.
 
     Args:
         model: A causal LM in eval mode.
         prompts: Token ids; identical prompts are computed once.
         prefill: Computes shared beginnings once, if the model can; None computes each prompt alone.
+        num_graphed: The steps of a `GraphedBatch` to make room for; None makes a `BatchCache`.
 
     Returns:
         Raw logits (B, V) after each prompt, the cache, and the tokens that were computed for each.
     """
     lengths = [len(ids) for ids in prompts]
-    if prefill is None or len(prompts) == 1 or prefill.strategy != "tree":
-        logits, caches, computed = _each_alone(model, prompts)
-        return logits, BatchCache(model, caches, lengths), computed
-    logits, caches, computed = _all_together(model, prompts, prefill)
-    if model.device.type != "cpu":
+    is_shared = prefill is not None and len(prompts) > 1 and prefill.strategy == "tree"
+    logits, caches, computed = (
+        _all_together(model, prompts, prefill) if prefill and is_shared else _each_alone(model, prompts)
+    )
+    if num_graphed is not None:
+        joined = _joined(caches, max(lengths))
+        return logits, GraphedBatch(model, joined, lengths, num_steps=num_graphed), computed
+    if not is_shared or model.device.type != "cpu":
         return logits, BatchCache(model, caches, lengths), computed
     size = num_shared(*prompts)
     shared = [_split(caches, layer, size) for layer in range(len(caches[0].layers))]

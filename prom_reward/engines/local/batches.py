@@ -51,6 +51,7 @@ class Batches:
         conversation: The judge's conversation for that tokenizer.
         decode_batch_size: Feedbacks that are decoded together; None takes 16 on a CPU and 32 on a GPU.
         attn_implementation: How the prefill attends, see `SharedPrefill`.
+        cuda_graphs: Whether to decode by CUDA graphs, if the model can.
 
     Raises:
         ModelLoadError: The tokenizer has tokens that the model does not know.
@@ -63,12 +64,14 @@ class Batches:
         *,
         decode_batch_size: int | None = None,
         attn_implementation: Attention = "sdpa",
+        cuda_graphs: bool = False,
     ) -> None:
         self.loaded = loaded
         self.tokens = JudgeTokens(loaded.tokenizer, conversation)
         _check_vocabulary(loaded.model, self.tokens.largest_id())
         self.prefill = SharedPrefill(loaded.model, attention=attn_implementation)
         self.eos_ids = _eos_ids(loaded.model) | self.tokens.end_ids
+        self._cuda_graphs = cuda_graphs
         self._decode_modes: dict[tuple[str, torch.dtype], DecodeMode] = {}
         self._batch_size = decode_batch_size or (16 if loaded.device.type == "cpu" else 32)
 
@@ -97,7 +100,7 @@ class Batches:
         model = self.loaded.model
         key = (model.device.type, model.dtype)
         if key not in self._decode_modes:
-            self._decode_modes[key] = probe_decoding(model, self.prefill)
+            self._decode_modes[key] = probe_decoding(model, self.prefill, cuda_graphs=self._cuda_graphs)
         return self._decode_modes[key]
 
     def read(

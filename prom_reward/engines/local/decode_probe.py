@@ -20,9 +20,11 @@ _NEW_TOKENS = 3
 _GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1)
 
 
-def probe_decoding(model: Any, prefill: SharedPrefill) -> DecodeMode:
-    """Return the fastest mode whose logits are those of plain forward passes."""
+def probe_decoding(model: Any, prefill: SharedPrefill, *, cuda_graphs: bool = False) -> DecodeMode:
+    """Return the fastest mode whose logits are those of plain forward passes, with CUDA graphs only if wanted."""
     modes: list[DecodeMode] = ["batched", "single"] if keeps_all_states(model) else ["single"]
+    if cuda_graphs:
+        modes.insert(0, "graphed")
     for mode in modes:
         try:
             if _is_exact(model, prefill, mode):

@@ -13,6 +13,7 @@ import torch
 
 from prom_reward.engines.base import SamplingParams
 from prom_reward.engines.local.batch_cache import BatchCache, prefilled
+from prom_reward.engines.local.graphed_batch import GraphedBatch
 from prom_reward.engines.local.sampling import BROKEN, Sampler
 from prom_reward.engines.model.forward import forward_last, token_logprobs
 from prom_reward.engines.prefix.prefill import SharedPrefill, rotary_boundary
@@ -23,8 +24,8 @@ _MAX_CLOSING_TOKENS = 64  # more than any closing has
 _KEPT_ROWS = 8  # at most so many steps lie between the first token of a verdict and the end of decoding
 
 
-DecodeMode = Literal["batched", "single", "uncached"]
-"""Several sequences together, one at a time, or one at a time without a cache."""
+DecodeMode = Literal["graphed", "batched", "single", "uncached"]
+"""Several sequences together, by a CUDA graph or not; one at a time; or one at a time without a cache."""
 
 
 @dataclass(slots=True)
@@ -89,7 +90,10 @@ def decode(
         if mode == "uncached":
             _decode_uncached(model, group[0], sampling, eos_ids)
             continue
-        logits, cache, computed = prefilled(model, [sequence.prompt_ids for sequence in group], prefill)
+        num_steps = max(sequence.max_new_tokens for sequence in group) + _MAX_CLOSING_TOKENS
+        prompts = [sequence.prompt_ids for sequence in group]
+        num_graphed = num_steps if mode == "graphed" else None
+        logits, cache, computed = prefilled(model, prompts, prefill, num_graphed=num_graphed)
         for sequence, num_tokens in zip(group, computed, strict=True):
             sequence.computed_tokens += num_tokens
         _decode_batch(model, group, sampling, eos_ids, logits, cache)
@@ -98,7 +102,7 @@ def decode(
 def _groups(model: Any, sequences: Sequence[Decoding], mode: DecodeMode) -> list[list[Decoding]]:
     """Return the batches to decode: alone if caches cannot be joined, or if a rotary boundary is crossed."""
     boundary = rotary_boundary(model)
-    if mode != "batched" or not keeps_all_states(model):
+    if mode in ("single", "uncached") or not keeps_all_states(model):
         return [[sequence] for sequence in sequences]
     if boundary is None:
         return [list(sequences)]
@@ -114,7 +118,7 @@ def _decode_batch(
     sampling: SamplingParams,
     eos_ids: frozenset[int],
     logits: torch.Tensor,
-    cache: BatchCache,
+    cache: BatchCache | GraphedBatch,
 ) -> None:
     """Run the decoding loop.
 
@@ -139,7 +143,7 @@ def _decode_batch(
             sampler.select(keep)
         step = [token for token in tokens if token is not None]
         sampler.add(step)
-        if boundary is not None and len(active) == 1:
+        if boundary is not None and len(active) == 1 and isinstance(cache, BatchCache):
             written += step
             if len(written) == boundary + 1:  # the cache was rotated otherwise, as transformers' generate sees too
                 logits = cache.restart(written)

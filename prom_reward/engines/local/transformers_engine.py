@@ -41,11 +41,12 @@ class TransformersEngine(Engine):
         decode_batch_size: Feedbacks that are decoded together; None chooses by device, see `Batches`.
         attn_implementation: "sdpa" attends by calls of torch's own kernels; "flex_attention" by one kernel a layer,
             which is compiled at the first use.
+        cuda_graphs: Decode feedback by CUDA graphs, if the model's logits stay the same.
         offload: Keep the weights on the CPU between calls, if a policy on the same GPU needs the memory.
         session: Context for every call; None is eval mode without gradients.
 
     Raises:
-        ConfigError: `offload` with weights that are spread over devices or quantized.
+        ConfigError: `offload` with weights that are spread over devices or quantized; `cuda_graphs` without a GPU.
     """
 
     def __init__(
@@ -56,20 +57,24 @@ class TransformersEngine(Engine):
         context_length: int | None = None,
         decode_batch_size: int | None = None,
         attn_implementation: Attention = "sdpa",
+        cuda_graphs: bool = False,
         offload: bool = False,
         session: Session | None = None,
     ) -> None:
-        check_flags(offload=offload)
+        check_flags(offload=offload, cuda_graphs=cuda_graphs)
         if offload and isinstance(source, ModelSource) and (source.device_map or source.quantization):
             raise ConfigError(
                 f"got offload with device_map={source.device_map!r}, quantization={source.quantization!r}; "
                 "expected neither: only plain weights on one device can be moved between calls"
             )
+        if cuda_graphs:
+            _require_cuda(source)
         self._source = source
         self._conversation_factory = conversation
         self._context_length = context_length
         self._decode_batch_size = decode_batch_size
         self._attn_implementation: Attention = attn_implementation
+        self._cuda_graphs = cuda_graphs
         self._offload = offload
         self._session = session
         self._home: torch.device | None = None
@@ -113,6 +118,7 @@ class TransformersEngine(Engine):
             conversation,
             decode_batch_size=self._decode_batch_size,
             attn_implementation=self._attn_implementation,
+            cuda_graphs=self._cuda_graphs,
         )
 
     def on(self, loaded: LoadedModel, session: Session) -> "TransformersEngine":
@@ -123,6 +129,7 @@ class TransformersEngine(Engine):
             context_length=self._context_length,
             decode_batch_size=self._decode_batch_size,
             attn_implementation=self._attn_implementation,
+            cuda_graphs=self._cuda_graphs,
             session=session,
         )
 
@@ -160,11 +167,11 @@ class TransformersEngine(Engine):
 
     @property
     def machine(self) -> dict[str, Any]:
-        """The device, how many feedbacks are decoded together there if that is given, and how a prefill attends."""
+        """The device, how many feedbacks are decoded together there if that is given, and the chosen kernels."""
         device = self._source.device
         settings = device_settings(device if isinstance(device, torch.device) else resolve_device(device))
         chosen = {"decode_batch_size": self._decode_batch_size, "attn_implementation": self._attn_implementation}
-        return {**settings, **chosen}
+        return {**settings, **chosen, **({"cuda_graphs": True} if self._cuda_graphs else {})}
 
     @property
     def context_length(self) -> int | None:
@@ -203,3 +210,10 @@ class TransformersEngine(Engine):
         if self._session is not None:
             return self._session(model)
         return judging_on(self._home, model) if self._offload and self._home is not None else judging(model)
+
+
+def _require_cuda(source: ModelSource | LoadedModel) -> None:
+    """Raise ConfigError if the weights are not for a CUDA device."""
+    device = source.device if isinstance(source.device, torch.device) else resolve_device(source.device)
+    if device.type != "cuda":
+        raise ConfigError(f"got cuda_graphs on device {device}; expected a CUDA device, or leave cuda_graphs out")
