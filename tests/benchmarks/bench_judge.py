@@ -9,8 +9,8 @@ Python that has it, vLLM called directly, this project's engine on it, and the p
 for all: read the ratios, not the seconds. `roofline` is the arithmetic of the unique tokens at the best matrix product
 rate that was measured in the same run (`roofline.py`), over the time. `peak_bytes` is the memory of the process.
 
-`--contenders engine,flex,unpacked` times two more: one kernel a layer (FlexAttention), which takes a minute to compile,
-and the engine without packed layers.
+`--contenders engine,flex,unpacked,graphed` times three more: one kernel a layer (FlexAttention), which takes a minute
+to compile; the engine without packed layers; and feedback by CUDA graphs, on a GPU.
 `--compare OLD.json` sets every row beside that of an earlier run of the same machine, judge and workload.
 `--profile` prints where the time of the engine's pass goes, in a run of its own that is not timed.
 `--random-weights prometheus-7b-v2.0` takes that architecture at its full size with random weights.

@@ -41,7 +41,7 @@ def merge_plain_lora(model: Any, folder: Path) -> bool:
     for module, *pair in parts:
         weight = module.weight.data
         up, down = (part.to(weight.device, torch.float32) for part in pair)
-        weight += up @ down * (config["lora_alpha"] / config["r"])
+        weight += (up @ down).mul_(config["lora_alpha"] / config["r"])
     return bool(parts)
 
 
