@@ -206,10 +206,11 @@ def test_any_stamp_is_read_and_compared(tmp_path, caplog, content, data):
 @given(contents, numbers, numbers, numbers, st.floats(1, 5))
 def test_any_calibration_keeps_scores_on_the_scale_or_is_one_of_our_errors(tmp_path, content, low, high, shift, score):
     path = tmp_path / "calibration.json"
-    for written in (content, json.dumps({"low_slope": low, "high_slope": high, "shift": shift}).encode()):
+    fit = {"low_slope": low, "high_slope": high, "shift": shift, "scale": [1, 5], "rubrics": []}
+    for written in (content, json.dumps(fit).encode()):
         path.write_bytes(written)
         with suppress(PromRewardError):
-            assert 1 <= Calibration.load(path).score(score, SCALE) <= 5
+            assert 1 <= Calibration.load(path).score(score) <= 5
 
 
 @FUZZ

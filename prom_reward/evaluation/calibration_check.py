@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from prom_reward.data.labels.labeled_rows import common_scale
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.evaluation.scores import ScoredRow
-from prom_reward.judging.calibration import Calibration, fit_calibration
-from prom_reward.types import ScoreScale
+from prom_reward.judging.calibration import Calibration, check_labels, fit_calibration
+from prom_reward.judging.fitted_on import FittedOn
+from prom_reward.rubrics.reading import rubric_digest
 
 _NUM_FOLDS = 5
 
@@ -39,10 +40,9 @@ def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
     rows = [row for row in scored if row.judgment.is_scored]
     if not rows:
         raise InputError("got no scored row to calibrate on")
-    scale = common_scale([row.labeled for row in rows])
-    calibration = _fitted(rows, scale)
+    calibration = fit_rows(rows)
     before = [row.prediction("expected") - row.labeled.mean_score for row in rows]
-    after = _held_out_errors(rows, scale)
+    after = _held_out_errors(rows)
     return CalibrationFit(
         calibration=calibration,
         mae_before=_mae(before),
@@ -52,18 +52,34 @@ def fit_on_rows(scored: Sequence[ScoredRow]) -> CalibrationFit:
     )
 
 
-def _held_out_errors(rows: Sequence[ScoredRow], scale: ScoreScale) -> list[float]:
+def fit_rows(rows: Sequence[ScoredRow]) -> Calibration:
+    """Return a calibration fitted on scored rows.
+
+    Raises:
+        InputError: The rubrics have several scales.
+        ConfigError: As `prom_reward.judging.calibration.fit_calibration`.
+    """
+    labels = [row.labeled.mean_score for row in rows]
+    check_labels(labels)  # there may be no row, and hence no scale
+    fitted_on = FittedOn(
+        common_scale([row.labeled for row in rows]),
+        frozenset(rubric_digest(row.labeled.request.rubric) for row in rows),
+    )
+    return fit_calibration([row.prediction("expected") for row in rows], labels, fitted_on)
+
+
+def _held_out_errors(rows: Sequence[ScoredRow]) -> list[float]:
     """Return every row's error under a calibration of the other folds' questions; none if these are too few."""
     questions = {name: at % _NUM_FOLDS for at, name in enumerate(dict.fromkeys(row.labeled.cluster for row in rows))}
     errors = []
     for fold in set(questions.values()):
         inside = [row for row in rows if questions[row.labeled.cluster] != fold]
         try:
-            held_out = _fitted(inside, scale)
+            held_out = fit_rows(inside)
         except ConfigError:
             return []
         outside = [row for row in rows if questions[row.labeled.cluster] == fold]
-        errors += [held_out.score(row.prediction("expected"), scale) - row.labeled.mean_score for row in outside]
+        errors += [held_out.score(row.prediction("expected")) - row.labeled.mean_score for row in outside]
     return errors
 
 
@@ -73,9 +89,3 @@ def _mae(errors: Sequence[float]) -> float:
 
 def _rmse(errors: Sequence[float]) -> float:
     return math.sqrt(sum(error * error for error in errors) / len(errors))
-
-
-def _fitted(rows: Sequence[ScoredRow], scale: ScoreScale) -> Calibration:
-    return fit_calibration(
-        [row.prediction("expected") for row in rows], [row.labeled.mean_score for row in rows], scale
-    )

@@ -7,12 +7,14 @@ Isotonic regression makes ties, and GRPO groups lose their spread. Beta calibrat
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from prom_reward.errors import ConfigError, number_of
+from prom_reward.errors import ConfigError, RubricError, number_of
 from prom_reward.files import read_text
+from prom_reward.judging.fitted_on import FittedOn
+from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.types import Judgment
 
@@ -20,7 +22,7 @@ _MIN_ROWS = 10
 _MARGIN = 0.01  # keeps scores at the ends of the scale off the logarithms' poles
 _FLAT = 700.0  # beyond it the sigmoid is 0 or 1, and its exponential overflows
 _ROUNDED = 0.025  # of the scale: errors below it are squared, so that the fit is smooth
-_KEYS = ("low_slope", "high_slope", "shift")
+_NUMBERS = ("low_slope", "high_slope", "shift")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +35,12 @@ class Calibration:
     """Stretches the high end; over 0."""
     shift: float
     """Raises all scores if over 0."""
+    fitted_on: FittedOn = field(default_factory=FittedOn)
+    """Scale and rubrics; scores on other scales stay the judge's own, as do criteria."""
     judge: str = field(default="", repr=False, compare=False)
     """`PrometheusJudge.scores_identity` of the judge that it was fitted on; empty if unknown."""
+    name: str = field(default="calibration", repr=False, compare=False)
+    """Its file, for messages."""
 
     def __post_init__(self) -> None:
         is_monotone = 0 < self.low_slope < math.inf and 0 < self.high_slope < math.inf
@@ -44,22 +50,30 @@ class Calibration:
                 "expected finite slopes over 0 and a finite shift"
             )
 
-    def score(self, expected_score: float, scale: ScoreScale) -> float:
+    def score(self, expected_score: float) -> float:
         """Return the calibrated expected score, on the same scale."""
+        scale = self.fitted_on.scale
         place = (scale.to_unit(expected_score) + _MARGIN) / (1 + 2 * _MARGIN)
         value = self.shift + self.low_slope * math.log(place) - self.high_slope * math.log1p(-place)
         value = min(max(value, -_FLAT), _FLAT)
         return scale.low + (scale.high - scale.low) / (1 + math.exp(-value))
 
-    def judgment(self, judgment: Judgment, scale: ScoreScale) -> Judgment:
+    def judgment(self, judgment: Judgment, rubric: Rubric) -> Judgment:
         """Return a judgment with its expected score calibrated; distribution and integer stay the judge's own."""
-        if judgment.expected_score is None:
+        if not self.fitted_on.covers(rubric, self.name) or judgment.expected_score is None:
             return judgment
-        return replace(judgment, expected_score=self.score(judgment.expected_score, scale))
+        return replace(judgment, expected_score=self.score(judgment.expected_score))
 
     def save(self, path: str | Path) -> None:
         """Write the calibration as JSON."""
-        Path(path).write_text(json.dumps({"method": "beta", **asdict(self)}, indent=2) + "\n", encoding="utf-8")
+        values = {
+            "method": "beta",
+            **{key: getattr(self, key) for key in _NUMBERS},
+            "scale": [self.fitted_on.scale.low, self.fitted_on.scale.high],
+            "rubrics": sorted(self.fitted_on.rubrics),
+            "judge": self.judge,
+        }
+        Path(path).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> "Calibration":
@@ -68,16 +82,18 @@ class Calibration:
         Raises:
             ConfigError: The file does not exist or holds no calibration.
         """
-        expected = f"expected a file that `prom-reward evaluate --fit-calibration` wrote, with {', '.join(_KEYS)}"
+        keys = ", ".join((*_NUMBERS, "scale", "rubrics"))
+        expected = f"expected a file that `prom-reward evaluate --fit-calibration` wrote, with {keys}"
         try:
             values: Any = json.loads(read_text(path))
-            numbers = {key: float(values[key]) for key in _KEYS}
+            numbers = {key: float(values[key]) for key in _NUMBERS}
+            fitted_on = FittedOn(ScoreScale(*values["scale"]), frozenset(map(str, values["rubrics"])))
             judge = str(values.get("judge") or "")
         except OSError as error:
             raise ConfigError(f"{path}: cannot read the calibration ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        except (RubricError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             raise ConfigError(f"{path}: not a calibration; {expected}") from error
-        return cls(**numbers, judge=judge)
+        return cls(**numbers, fitted_on=fitted_on, judge=judge, name=str(path))
 
 
 def check_labels(labels: Sequence[float]) -> None:
@@ -90,7 +106,7 @@ def check_labels(labels: Sequence[float]) -> None:
         )
 
 
-def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], scale: ScoreScale) -> Calibration:
+def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], fitted_on: FittedOn) -> Calibration:
     """Return the calibration with the least absolute error on labeled scores.
 
     If a judge is often right and sometimes far off, least squares would pull its scores towards the middle: a larger
@@ -99,7 +115,7 @@ def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], s
     Args:
         expected_scores: A judge's expected scores (N).
         labels: The labels (N), on the same scale.
-        scale: The scale of both.
+        fitted_on: The scale of both, and the rubrics.
 
     Raises:
         ConfigError: There are fewer than 10 rows, or all scores or labels are the same.
@@ -110,6 +126,7 @@ def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], s
     check_labels(labels)
     if len(set(expected_scores)) < 2:
         raise ConfigError(f"got the score {expected_scores[0]:g} alone to calibrate on; expected different scores")
+    scale = fitted_on.scale
     place = (np.array([scale.to_unit(score) for score in expected_scores]) + _MARGIN) / (1 + 2 * _MARGIN)
     wanted = np.array([scale.to_unit(label) for label in labels])
 
@@ -120,4 +137,4 @@ def fit_calibration(expected_scores: Sequence[float], labels: Sequence[float], s
     bounds = ([0.1, 0.1, -6], [6, 6, 6])  # flatter or steeper curves map different scores to equal ones
     fit = optimize.least_squares(errors, [1.0, 1.0, 0.0], bounds=bounds, loss="soft_l1", f_scale=_ROUNDED)
     low_slope, high_slope, shift = (float(value) for value in fit.x)
-    return Calibration(low_slope=low_slope, high_slope=high_slope, shift=shift)
+    return Calibration(low_slope=low_slope, high_slope=high_slope, shift=shift, fitted_on=fitted_on)

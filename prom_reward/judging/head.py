@@ -7,17 +7,15 @@ entropy and integer stay one distribution's, no score leaves the scale, and a he
 """
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prom_reward.engines.base import Engine, Generation
-from prom_reward.errors import ConfigError, InputError, number_of
+from prom_reward.errors import ConfigError, InputError
 from prom_reward.files import let_others_read
-from prom_reward.rubrics.reading import rubric_digest
+from prom_reward.judging.fitted_on import FittedOn
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.types import JudgePrompt, Readout
@@ -25,8 +23,6 @@ from prom_reward.types import JudgePrompt, Readout
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-logger = logging.getLogger(__name__)
 
 _METADATA = "prom_reward_head"
 
@@ -37,10 +33,8 @@ class ScoreHead:
 
     readout: Readout
     """What is read from the hidden state."""
-    scale: ScoreScale
-    """The scale of the scores that it was fitted on; scores on others stay the judge's own, as do criteria."""
-    rubrics: frozenset[str]
-    """Digests of the rubrics that it was fitted on."""
+    fitted_on: FittedOn
+    """Scale and rubrics; scores on other scales stay the judge's own, as do criteria."""
     judge: Mapping[str, str]
     """What the hidden states depend on: the weights and the prompts; see `PrometheusJudge.states_settings`."""
     name: str = field(default="head", compare=False)
@@ -49,7 +43,8 @@ class ScoreHead:
     @property
     def digest(self) -> str:
         """A digest of the readout and its scale."""
-        return f"{self.readout.digest}@{self.scale.low}-{self.scale.high}"
+        scale = self.fitted_on.scale
+        return f"{self.readout.digest}@{scale.low}-{scale.high}"
 
     def check(self, judge: Mapping[str, str]) -> None:
         """Raise ConfigError if the head was fitted on another judge's hidden states."""
@@ -63,20 +58,8 @@ class ScoreHead:
 
     def prompt(self, prompt: JudgePrompt, rubric: Rubric) -> JudgePrompt:
         """Return a grading prompt with the readout, if the rubric has the head's scale and is no criterion."""
-        if rubric.is_criterion:
-            return prompt
-        if rubric.scale != self.scale:
-            low, high = rubric.scale.low, rubric.scale.high
-            _warn(f"{self.name}: scores from {low} to {high} stay the judge's own", self._fitted_on)
-            return prompt
-        if rubric_digest(rubric) not in self.rubrics:
-            _warn(f"{self.name}: the rubric {rubric.name[:40]!a} is new to the head", self._fitted_on)
-        return replace(prompt, readout=self.readout)
-
-    @property
-    def _fitted_on(self) -> str:
-        rubrics = number_of(len(self.rubrics), "rubric")
-        return f"it was fitted on {rubrics} with scores from {self.scale.low} to {self.scale.high}"
+        covers = self.fitted_on.covers(rubric, self.name)
+        return replace(prompt, readout=self.readout) if covers else prompt
 
     def save(self, path: str | Path) -> None:
         """Write the head as safetensors."""
@@ -85,8 +68,8 @@ class ScoreHead:
 
         metadata = {
             "bias": self.readout.bias,
-            "scale": [self.scale.low, self.scale.high],
-            "rubrics": sorted(self.rubrics),
+            "scale": [self.fitted_on.scale.low, self.fitted_on.scale.high],
+            "rubrics": sorted(self.fitted_on.rubrics),
             "judge": dict(self.judge),
         }
         save_file({"weights": np.frombuffer(self.readout.weights, "<f4")}, path, {_METADATA: json.dumps(metadata)})
@@ -108,8 +91,7 @@ class ScoreHead:
                 weights = file.get_tensor("weights")
             return cls(
                 readout=make_readout(weights, float(metadata["bias"])),
-                scale=ScoreScale(*metadata["scale"]),
-                rubrics=frozenset(map(str, metadata["rubrics"])),
+                fitted_on=FittedOn(ScoreScale(*metadata["scale"]), frozenset(map(str, metadata["rubrics"]))),
                 judge={str(key): str(value) for key, value in metadata["judge"].items()},
                 name=str(path),
             )
@@ -160,9 +142,3 @@ def shifted(generation: Generation, scale: ScoreScale) -> Generation:
         for label, value in generation.score_logprobs.items()
     }
     return replace(generation, text=max(logprobs, key=logprobs.__getitem__), score_logprobs=logprobs)
-
-
-@cache
-def _warn(message: str, reason: str) -> None:
-    """Warn once in a process."""
-    logger.warning("%s: %s", message, reason)

@@ -15,6 +15,7 @@ from scipy import stats
 from prom_reward.evaluation.agreement import Estimate, Floats, estimate, partial_pearson, spearman
 from prom_reward.evaluation.scores import grade_all
 from prom_reward.judging.calibration import fit_calibration
+from prom_reward.judging.fitted_on import FittedOn
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
@@ -154,9 +155,9 @@ def calibration_error(probs: Floats, met: Floats, num_bins: int = 10) -> float:
 
 def _calibrated(probs: Floats, met: Floats, clusters: Sequence[str]) -> Floats:
     """Return probabilities under a calibration that was fitted on the other half of the questions."""
-    scale, side = ScoreScale(0, 1), np.array([sorted(set(clusters)).index(one) % 2 for one in clusters])
-    fits = [fit_calibration(probs[side == half].tolist(), met[side == half].tolist(), scale) for half in (0, 1)]
-    return np.array([fits[1 - half].score(prob, scale) for prob, half in zip(probs, side, strict=True)])
+    fitted_on, side = FittedOn(ScoreScale(0, 1)), np.array([sorted(set(clusters)).index(one) % 2 for one in clusters])
+    fits = [fit_calibration(probs[side == half].tolist(), met[side == half].tolist(), fitted_on) for half in (0, 1)]
+    return np.array([fits[1 - half].score(prob) for prob, half in zip(probs, side, strict=True)])
 
 
 def _long_figures(judge: PrometheusJudge, rows: Sequence[Row]) -> dict[str, Estimate]:

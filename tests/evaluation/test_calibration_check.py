@@ -6,7 +6,8 @@ from prom_reward.errors import ConfigError
 from prom_reward.evaluation.calibration_check import fit_on_rows
 from prom_reward.evaluation.scores import ScoredRow
 from prom_reward.judging.judge import PrometheusJudge
-from prom_reward.types import ScoreScale
+from prom_reward.rubrics.reading import rubric_digest
+from prom_reward.rubrics.rubric import Rubric
 
 
 @pytest.fixture
@@ -33,7 +34,13 @@ def test_a_biased_judge_errs_less_on_questions_that_were_not_fitted(rows_of):
     fitted = fit_on_rows(rows_of(lambda label: max(1, label - 1)))
     assert fitted.mae_after < fitted.mae_before - 0.3
     assert fitted.rmse_after < fitted.rmse_before
-    assert fitted.calibration.score(2, ScoreScale()) > 2
+    assert fitted.calibration.score(2) > 2
+
+
+def test_a_calibration_records_scale_and_rubrics(rows_of):
+    fitted_on = fit_on_rows(rows_of(lambda label: max(1, label - 1))).calibration.fitted_on
+    rubric = Rubric.parse("helpfulness")
+    assert (fitted_on.scale, fitted_on.rubrics) == (rubric.scale, {rubric_digest(rubric)})
 
 
 @pytest.mark.parametrize("per_question", [20, 11])

@@ -12,6 +12,7 @@ from prom_reward.engines.base import Generation
 from prom_reward.engines.local.transformers_engine import TransformersEngine
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.judging.distributions import entropy, expected_score
+from prom_reward.judging.fitted_on import FittedOn
 from prom_reward.judging.head import ScoreHead, make_readout, shifted
 from prom_reward.prompts.conversation import CONVERSATIONS
 from prom_reward.rubrics.checklists.forms import parse_checklist
@@ -40,8 +41,8 @@ def requests():
 
 
 def head_of(judge, weights, bias=0.0, **changes):
-    values = {"scale": SCALE, "rubrics": frozenset({rubric_digest(Rubric.parse("helpfulness"))})}
-    values |= {"judge": judge.states_settings, **changes}
+    fitted_on = FittedOn(SCALE, frozenset({rubric_digest(Rubric.parse("helpfulness"))}))
+    values = {"fitted_on": fitted_on, "judge": judge.states_settings, **changes}
     return ScoreHead(readout=make_readout(np.asarray(weights), bias), **values)
 
 
@@ -121,13 +122,13 @@ def test_criteria_and_other_scales_stay_the_judges_own(judge, requests, caplog):
     assert headed.grade(requests) != judge.grade(requests)
 
 
-def test_a_new_rubric_is_named_once(judge, requests, caplog):
+def test_the_first_new_rubric_is_named_once(judge, requests, caplog):
     headed = judge.with_head(head_of(judge, np.ones(HIDDEN_SIZE), name="a-head"))
     with caplog.at_level(logging.WARNING):
         headed.grade(requests)
         assert not caplog.records
-        for _ in range(2):
-            headed.grade([replace(requests[0], rubric="honesty")])
+        for rubric in ("honesty", "reasoning", "honesty"):
+            headed.grade([replace(requests[0], rubric=rubric)])
     assert [one.getMessage().count("'honesty'") for one in caplog.records] == [1]
 
 

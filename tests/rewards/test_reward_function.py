@@ -19,6 +19,7 @@ from prom_reward.errors import ConfigError, InputError, RubricError, UnscoredErr
 from prom_reward.judging.base import Judge
 from prom_reward.judging.cache import JudgmentCache
 from prom_reward.judging.calibration import Calibration
+from prom_reward.judging.fitted_on import FittedOn
 from prom_reward.judging.flags import FlagPolicy
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rewards.normalizers import FixedStandardization
@@ -26,6 +27,7 @@ from prom_reward.rewards.observers.audit_judge import AuditJudge
 from prom_reward.rewards.observers.canaries import Canaries
 from prom_reward.rewards.reward_function import PrometheusReward
 from prom_reward.rubrics.rubric import Rubric
+from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.types import Judgment, Outcome
 
 CERTAIN = {"confidence": 1.0}
@@ -313,6 +315,7 @@ OTHER_JUDGES = {
         Calibration(low_slope=2, high_slope=1, shift=0),
         Calibration(low_slope=1, high_slope=2, shift=0),
         Calibration(low_slope=1, high_slope=1, shift=1),
+        Calibration(low_slope=1, high_slope=1, shift=1, fitted_on=FittedOn(ScoreScale(1, 10))),
     ],
     "flags": [FlagPolicy(on_flag="lowest"), FlagPolicy(on_flag="unscored"), FlagPolicy("lowest", ("empty",))],
     "name": ["other"],

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prom_reward.data.labels.labeled_rows import common_scale
 from prom_reward.errors import ConfigError
 from prom_reward.evaluation.agreement import Estimate, difference, mean_absolute_error
+from prom_reward.evaluation.calibration_check import fit_rows
 from prom_reward.evaluation.scores import ScoredRow
 from prom_reward.evaluation.tuning.halves import CONFIRMING_LEVEL, Halves
-from prom_reward.judging.calibration import Calibration, fit_calibration
+from prom_reward.judging.calibration import Calibration
 
 
 def calibrated(rows: Sequence[ScoredRow], halves: Halves) -> tuple[Calibration | None, Estimate | None]:
@@ -17,22 +17,15 @@ def calibrated(rows: Sequence[ScoredRow], halves: Halves) -> tuple[Calibration |
     scored = [row for row in rows if row.judgment.is_scored]
     if not scored:
         return None, None
-    scale = common_scale([row.labeled for row in scored])
-
-    def fitted(on: Sequence[ScoredRow]) -> Calibration:
-        return fit_calibration(
-            [row.prediction("expected") for row in on], [row.labeled.mean_score for row in on], scale
-        )
-
     choosing, held_out = (
         [row for row in halves.taken(rows, chooses=chooses) if row.judgment.is_scored] for chooses in (True, False)
     )
     try:
-        half, whole = fitted(choosing), fitted(scored)
+        half, whole = fit_rows(choosing), fit_rows(scored)
     except ConfigError:  # too few rows, or one score for all
         return None, None
     before = np.array([row.prediction("expected") for row in held_out])
-    after = np.array([half.score(value, scale) for value in before])
+    after = np.array([half.score(value) for value in before])
     labels = np.array([row.labeled.mean_score for row in held_out])
     change = difference(
         lambda at: mean_absolute_error(after[at], labels[at]),

@@ -13,6 +13,7 @@ from prom_reward.evaluation.tuning.candidates import Candidate, Stopwatch, Tunin
 from prom_reward.evaluation.tuning.head_fit import HeadRows, fit_head
 from prom_reward.judging.aggregation import with_probs
 from prom_reward.judging.asking.wordings import worded_requests
+from prom_reward.judging.fitted_on import FittedOn
 from prom_reward.judging.head import ScoreHead, make_readout
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rubrics.reading import rubric_digest
@@ -40,8 +41,7 @@ def heads(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
     fit = fit_head(_head_rows(best.judge, rows, scale, run.on_batch))
     head = ScoreHead(
         readout=make_readout(fit.weights, fit.bias),
-        scale=scale,
-        rubrics=frozenset(_rubrics(best.judge, [row.labeled.request for row in rows])),
+        fitted_on=FittedOn(scale, _rubrics(best.judge, [row.labeled.request for row in rows])),
         judge=best.judge.states_settings,
     )
     judge = best.judge.with_head(head)
@@ -98,8 +98,9 @@ def _head_rows(
     )
 
 
-def _rubrics(judge: PrometheusJudge, requests: Sequence[GradingRequest]) -> set[str]:
-    return {rubric_digest(one.rubric) for request in requests for one in worded_requests(request, judge.criteria_notes)}
+def _rubrics(judge: PrometheusJudge, requests: Sequence[GradingRequest]) -> frozenset[str]:
+    worded = [one for request in requests for one in worded_requests(request, judge.criteria_notes)]
+    return frozenset(rubric_digest(one.rubric) for one in worded)
 
 
 def _shifted(judgment: Judgment, readout: float, scale: ScoreScale) -> Judgment:

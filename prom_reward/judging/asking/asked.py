@@ -48,14 +48,15 @@ class Asked:
         Args:
             samples: Those of each prompt.
             temperature: Flattens or sharpens the distributions; criteria keep theirs.
-            calibration: Maps the expected scores; None leaves them.
+            calibration: Maps the expected scores; criteria keep theirs, and None leaves all.
         """
         found, generated = [], iter(samples)
         for request, wordings in zip(self.expansion.requests, self.wordings, strict=True):
             judgment = aggregate_scores(request, wordings[0], [next(generated) for _ in wordings])
-            if temperature != 1 and not with_levels(request.rubric).is_criterion:
+            rubric = with_levels(request.rubric)
+            if temperature != 1 and not rubric.is_criterion:
                 judgment = tempered(judgment, temperature)
             if calibration is not None:
-                judgment = calibration.judgment(judgment, request.rubric.scale)
+                judgment = calibration.judgment(judgment, rubric)
             found.append(judgment)
         return self.expansion.joined(found)

@@ -9,7 +9,6 @@ from prom_reward.cli.parts.console import stdout
 from prom_reward.judging.calibration import Calibration
 from prom_reward.judging.composed.cascade import CascadeJudge
 from prom_reward.judging.composed.panel import PanelJudge
-from prom_reward.types import ScoreScale
 
 
 def reads_quality(prompt):
@@ -159,9 +158,9 @@ def test_a_calibration_is_fitted_and_its_effect_shown(run, judged_by, good, rows
     done = run("evaluate", path, "--fit-calibration", target, "--json", "--resamples", "0")
     effect = json.loads(done.out)["calibration"]
     assert effect["mae_after"] < effect["mae_before"]
-    fitted, scale = Calibration.load(target), ScoreScale()
+    fitted = Calibration.load(target)
     assert fitted.judge == good.scores_identity
-    scores = [fitted.score(score, scale) for score in (1.5, 2.5, 3.5)]
+    scores = [fitted.score(score) for score in (1.5, 2.5, 3.5)]
     assert scores == sorted(set(scores))
     again = run("evaluate", path, "--fit-calibration", target)
     assert again.status == 2

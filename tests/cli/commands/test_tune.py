@@ -91,7 +91,7 @@ def test_a_head_is_written_beside_the_file_and_moves_with_it(run, told_by_states
     moved.mkdir()
     for path in tmp_path.glob("tuned.*"):
         path.rename(moved / path.name)
-    assert load_judge(moved / "tuned.yaml").head.scale.labels == (1, 2, 3, 4, 5)
+    assert load_judge(moved / "tuned.yaml").head.fitted_on.scale.labels == (1, 2, 3, 4, 5)
     measured = json.loads(run("evaluate", rows, "--judge", moved / "tuned.yaml", "--json").out)
     assert measured["spearman"]["expected"]["value"] > 0.7
     again = run("tune", moved / "tuned.yaml", "--data", rows, "--out", tmp_path / "more.yaml")

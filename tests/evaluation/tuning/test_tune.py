@@ -144,7 +144,7 @@ def test_nothing_is_kept_if_nothing_helps(judge):
 def test_a_biased_judge_gets_a_calibration_fitted_on_all_rows(judge):
     found = tune(labeled_rows(), judge=judge, notes=(GOOD,), resamples=100)
     assert found.error.high < -0.3
-    assert found.calibration.score(2.0, labeled_rows().rows[0].request.rubric.scale) > 2.5
+    assert found.calibration.score(2.0) > 2.5
     assert found.calibration.judge == judge.with_reading(**found.settings).scores_identity
 
 
