@@ -6,10 +6,10 @@ deviation anyway.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isclose, isfinite, nan
 from typing import Any, Protocol, cast
 
-from prom_reward.errors import ConfigError, near_miss
+from prom_reward.errors import ConfigError, near_miss, number_of
 from prom_reward.types import ScoreScale
 
 
@@ -100,15 +100,16 @@ _BY_NAME: dict[str, Normalizer] = {"unit": UnitInterval(), "centered": Centered(
 def resolve_normalizer(normalizer: NormalizerLike, *scales: ScoreScale) -> Normalizer:
     """Return the normalizer of a name ("unit", "centered", "identity"), or of a function.
 
-    A function is tried on every label of the scales, first as `(score, scale) -> reward`, then as
-    `(scores, scale) -> rewards`.
+    A function is tried on every label of the scales, one by one and together, first as `(score, scale) -> reward`, then
+    as `(scores, scale) -> rewards`.
 
     Args:
         normalizer: A name or a function.
         scales: The scales to try a function on; without one, 1 to 5.
 
     Raises:
-        ConfigError: The name is unknown, or the function takes other arguments or returns no reward.
+        ConfigError: The name is unknown, or the function takes other arguments, returns something else than a reward
+            for each score, gives all scores of a scale the same, or makes a reward depend on other scores.
     """
     if isinstance(normalizer, str) and normalizer in _BY_NAME:
         return _BY_NAME[normalizer]
@@ -119,26 +120,68 @@ def resolve_normalizer(normalizer: NormalizerLike, *scales: ScoreScale) -> Norma
     return _of_function(normalizer, scales or (ScoreScale(),))
 
 
+def reward_number(value: Any) -> float | None:
+    """Return a normalizer's reward, a number of any kind or None.
+
+    Raises:
+        ValueError: It is another value, or not finite.
+    """
+    if value is None:
+        return None
+    number = nan if isinstance(value, str) else float(value)
+    if not isfinite(number):
+        raise ValueError(f"got {value!r:.40} as a reward")
+    return number
+
+
 def _of_function(function: Any, scales: Sequence[ScoreScale]) -> Normalizer:
-    labels = [(label, scale) for scale in scales for label in scale.labels]
     reasons = []
     for candidate in (PerScore(function), function):
         try:
-            rewards = [_trial(candidate, label, scale) for label, scale in labels]
+            for scale in scales:
+                _try(candidate, scale)
         except ConfigError:
             raise
         except Exception as error:
-            reasons.append(f"{type(error).__name__}: {error}")
+            name = "" if isinstance(error, _UnfitError) else f"{type(error).__name__}: "
+            reasons.append(f"{name}{error}")
         else:
-            if all(reward is None or isfinite(reward) for reward in rewards):
-                return cast(Normalizer, candidate)
-            reasons.append(f"the rewards of {[label for label, _ in labels]} are {rewards}")
+            return cast(Normalizer, candidate)
     raise ConfigError(
         f"the normalizer fails ({reasons[0]}; with a list: {reasons[1]}); expected (score, scale) -> reward or "
-        "(scores, scale) -> rewards, with a finite number or None for each score"
+        "(scores, scale) -> rewards, with a finite number or None for each score, from this score alone"
     )
 
 
-def _trial(normalizer: Normalizer, score: float, scale: ScoreScale) -> float | None:
-    (reward,) = normalizer([float(score)], scale)
-    return None if reward is None else float(reward)
+class _UnfitError(Exception):
+    """A normalizer's rewards are numbers, and of no use."""
+
+
+def _try(normalizer: Normalizer, scale: ScoreScale) -> None:
+    """Raise an error if a normalizer does not map each label by itself; the second look goes from the top down."""
+    labels = [float(label) for label in scale.labels]
+    alone = [reward for label in labels for reward in _rewards(normalizer, [label], scale)]
+    together = _rewards(normalizer, labels[::-1], scale)[::-1]
+    if not all(map(_is_same, alone, together)):
+        shown, others = (", ".join(map(_shown, rewards)) for rewards in (alone, together))
+        raise _UnfitError(f"the scores {scale.low} to {scale.high} get {shown:.60} alone and {others:.60} together")
+    if all(_is_same(reward, alone[0]) for reward in alone):
+        raise _UnfitError(f"all scores from {scale.low} to {scale.high} get {_shown(alone[0])}")
+
+
+def _rewards(normalizer: Normalizer, scores: list[float], scale: ScoreScale) -> list[float | None]:
+    rewards = [reward_number(one) for one in normalizer(scores, scale)]
+    if len(rewards) != len(scores):
+        raise _UnfitError(f"{number_of(len(rewards), 'reward')} for {number_of(len(scores), 'score')}")
+    return rewards
+
+
+def _is_same(one: float | None, other: float | None) -> bool:
+    """Whether two rewards are the same but for rounding."""
+    if one is None or other is None:
+        return one is other
+    return isclose(one, other, rel_tol=1e-5, abs_tol=1e-9)
+
+
+def _shown(reward: float | None) -> str:
+    return "None" if reward is None else f"{reward:.4g}"

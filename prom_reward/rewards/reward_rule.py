@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Literal
 
 from prom_reward.errors import ConfigError, UnscoredError
-from prom_reward.rewards.normalizers import Normalizer, UnitInterval
+from prom_reward.rewards.normalizers import Normalizer, UnitInterval, reward_number
 from prom_reward.rubrics.formats import is_number
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import Checklist, GradingRequest, Judgment, ScoreScale
@@ -73,19 +72,15 @@ class RewardRule:
             ConfigError: The normalizer fails, or returns several rewards or one that is not finite.
         """
         try:
-            rewards = [one if one is None else float(one) for one in self.normalizer([score], scale)]
+            rewards = [reward_number(one) for one in self.normalizer([score], scale)]
         except Exception as error:  # a user's code
             raise ConfigError(
-                f"the normalizer failed for the score {score}: {type(error).__name__}: {error}"
+                f"the normalizer failed for the score {score}: {type(error).__name__}: {error}; expected a finite "
+                "number or None"
             ) from error
         if len(rewards) != 1:
             raise ConfigError(f"the normalizer gave {len(rewards)} rewards for 1 score; expected as many of each")
-        reward = rewards[0]
-        if reward is not None and not isfinite(reward):
-            raise ConfigError(
-                f"the normalizer gave {reward} for the score {score:.4g}; expected a finite number or None"
-            )
-        return reward
+        return rewards[0]
 
     def _score(self, rubric: AnyRubric, judgment: Judgment) -> float | None:
         if self.score == "expected":

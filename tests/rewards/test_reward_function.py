@@ -172,7 +172,7 @@ def test_raise_ends_the_training_and_says_why(answer, message):
 
 
 def test_a_normalizer_may_leave_a_score_without_reward():
-    nothing = lambda scores_, scale: [None] * len(scores_)  # noqa: E731
+    nothing = lambda score, scale: None if score > 3 else score  # noqa: E731
     assert graded(PrometheusReward(scores(4), "helpfulness", normalizer=nothing), 1) == [None]
     reward = PrometheusReward(scores(4), "helpfulness", normalizer=nothing, on_unscored="raise")
     with pytest.raises(UnscoredError, match=r"^a response was graded, but its normalizer gave None"):
@@ -404,15 +404,42 @@ def wrong_arguments(score):
     return score
 
 
+def centered(scores, scale):
+    return [score - sum(scores) / len(scores) for score in scores]
+
+
+def scaled(scores, scale):
+    return [score / (max(scores) if len(scores) > 1 else 1) for score in scores]
+
+
+class Running:
+    """Divides by the mean of all scores so far."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, score, scale):
+        self.seen.append(score + 0.0)
+        return score / (sum(self.seen) / len(self.seen))
+
+
 @pytest.mark.parametrize(
     ("normalizer", "reason"),
     [
         (wrong_arguments, "takes 1 positional argument"),
-        (lambda scores, scale: [], "not enough values"),
-        (lambda score, scale: float("nan"), "nan"),
-        (lambda scores, scale: [float("inf") for _ in scores], "inf"),
-        (lambda score, scale: "high", "could not convert"),
-        (lambda scores, scale: [1.0, 2.0], "too many values"),
+        (lambda scores, scale: [], "0 rewards for 1 score"),
+        (lambda score, scale: float("nan"), "got nan as a reward"),
+        (lambda scores, scale: [float("inf") for _ in scores], "got inf as a reward"),
+        (lambda score, scale: "high", "got 'high' as a reward"),
+        (lambda score, scale: "0.5", "got '0.5' as a reward"),
+        (lambda scores, scale: [1.0, 2.0], "2 rewards for 1 score"),
+        (lambda scores, scale: [scores[0] / 5], "1 reward for 5 scores"),
+        (lambda score, scale: None, "all scores from 1 to 5 get None"),
+        (lambda scores, scale: [None for _ in scores], "all scores from 1 to 5 get None"),
+        (lambda score, scale: 0.5, "all scores from 1 to 5 get 0.5"),
+        (centered, "the scores 1 to 5 get 0, 0, 0, 0, 0 alone and -2, -1, 0, 1, 2 together"),
+        (scaled, "get 1, 2, 3, 4, 5 alone and 0.2, 0.4, 0.6, 0.8, 1 together"),
+        (Running(), "get 1, 1.333, 1.5, 1.6, 1.667 alone and "),
     ],
 )
 def test_a_normalizer_that_gives_no_reward_is_refused_at_once(normalizer, reason):
@@ -423,23 +450,24 @@ def test_a_normalizer_that_gives_no_reward_is_refused_at_once(normalizer, reason
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "the normalizer gave 0 rewards for 1 score; expected as many of each"),
-        ([float("nan")], "the normalizer gave nan for the score 3.5; expected a finite number or None"),
-        ([float("inf")], "the normalizer gave inf for the score 3.5; expected a finite number or None"),
+        ([], "gave 0 rewards for 1 score; expected as many of each"),
+        ([float("nan")], "got nan as a reward; expected a finite number or None"),
+        ([float("inf")], "got inf as a reward; expected a finite number or None"),
+        (["0.5"], "got '0.5' as a reward; expected a finite number or None"),
     ],
 )
 def test_a_normalizer_that_gives_no_reward_later_is_named(given, message):
     judge = judge_of("[RESULT] 4", "[RESULT] 3", num_samples=2)
     whole = lambda scores, scale: [score / 5 for score in scores] if scores[0] % 1 == 0 else given  # noqa: E731
     reward = PrometheusReward(judge, "helpfulness", normalizer=whole, score="integer")
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ConfigError, match=f"^the normalizer .*{re.escape(message)}$"):
         reward(prompts=["Hi"], completions=["Ho"])
 
 
 def test_a_normalizer_is_tried_on_the_scale_of_every_rubric():
     levels = {f"score{label}_description": "x" for label in range(1, 4)}
     short = {"name": "short", "criteria": "Is it short?", "scale": [1, 3], **levels}
-    with pytest.raises(ConfigError, match=r"^the normalizer fails.*could not convert string to float: 'x'"):
+    with pytest.raises(ConfigError, match=r"^the normalizer fails.*got 'x' as a reward"):
         PrometheusReward(
             scores(4), ["helpfulness", short], normalizer=lambda score, scale: {5: score, 3: "x"}[scale.high]
         )
