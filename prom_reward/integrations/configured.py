@@ -17,10 +17,13 @@ from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.groups.topologies import Topology
 from prom_reward.rewards.reward_function import PrometheusReward
 from prom_reward.rewards.reward_rule import unscored_reason
+from prom_reward.rewards.unread_fields import UnreadFields
 from prom_reward.types import GradingRequest, Judgment
 
 JUDGE, RUBRIC, ON_UNSCORED = "PROM_REWARD_JUDGE", "PROM_REWARD_RUBRIC", "PROM_REWARD_ON_UNSCORED"
 TOPOLOGY = "PROM_REWARD_TOPOLOGY"
+
+_UNREAD = UnreadFields()
 
 RolloutArguments = tuple[PromptValue, PromptValue, Mapping[str, Any]]
 """A prompt, a completion and the other columns of its row."""
@@ -111,6 +114,7 @@ def _asked(
     reward = configured_reward()
     values = {name: [value] for name, value in columns.items()}
     [requests] = reward.rows.requests([prompt], [completion], values, guard=reward.judge.guard)
+    _UNREAD.warn(reward.rows, prompt, columns)
     return reward, requests
 
 

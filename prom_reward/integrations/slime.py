@@ -33,6 +33,7 @@ async def custom_rm(args: Any, sample: Sample | Sequence[Sample], **_settings: o
 
     Raises:
         UnscoredError: A single sample, or a whole group, could not be scored.
+        RowError: A label has a key that is not known.
     """
     if not isinstance(sample, Sequence):
         return await _single(sample)

@@ -21,6 +21,7 @@ from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
 from prom_reward.rewards.observers.observer import Observer, Watch
 from prom_reward.rewards.reward_rule import RewardRule, unscored_reason
+from prom_reward.rewards.unread_fields import UnreadFields
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.serving.batcher import Batcher, BatchLimits, QueueFullError, RequestGroup
 from prom_reward.serving.gathering import Gathering
@@ -34,7 +35,6 @@ logger = logging.getLogger(__name__)
 _ResultT = TypeVar("_ResultT")
 
 _MAX_RANKERS = 64  # groups that are compared at once; their threads only wait
-_MAX_KNOWN_FIELDS = 1000  # a client may make up names without end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ class JudgeService:
         self.rule = rule
         self.batcher = Batcher(judge, limits, on_batch=self._judged)
         self.metrics = ServiceMetrics(self.batcher)
-        self._known_fields: set[str] = set()
+        self._unread = UnreadFields()
         self.history = History()
         """The last minutes, for the live page."""
         self._watches = [Watch(observer) for observer in observers]
@@ -229,22 +229,8 @@ class JudgeService:
         prompts, completions = [one.prompt for one in rollouts], [one.completion for one in rollouts]
         requests = self.rows.requests(prompts, completions, columns, guard=self.judge.guard)
         for rollout in rollouts:
-            self._warn_of_unread(rollout)
+            self._unread.warn(self.rows, rollout.prompt, rollout.columns)
         return requests
-
-    def _warn_of_unread(self, rollout: Rollout) -> None:
-        """Warn, once for each name, of fields whose meaning is known and that the judge does not see."""
-        given = {name: [value] for name, value in rollout.columns.items() if value is not None}
-        new = given.keys() - self._known_fields
-        if not new or len(self._known_fields) > _MAX_KNOWN_FIELDS:
-            return
-        self._known_fields |= new
-        if unread := [name for name in self.rows.unread([rollout.prompt], given) if name.partition(".")[0] in new]:
-            logger.warning(
-                "the judge does not see the fields %s of the rows; send a reference as reference_answer and a rubric "
-                "as rubric if it should",
-                ", ".join(unread),
-            )
 
     def _judged(self, requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer], seconds: float) -> None:
         """Count, show and log a batch. Runs in a thread of the judge's; a failure ends no request."""

@@ -67,6 +67,19 @@ def test_slime_gets_the_reward_of_a_sample_or_of_each_in_a_group(settings):
     assert asyncio.run(custom_rm(GROUPS, [sample("s4"), sample("s2")], evaluation=False)) == [S4, S2]
 
 
+def test_a_slip_in_slimes_label_is_refused(settings):
+    with pytest.raises(RowError, match=r"^label: unknown key 'rubrc'; .*Did you mean 'rubric'"):
+        asyncio.run(custom_rm(SINGLE, sample("s4", label='{"rubrc": "honesty"}')))
+
+
+def test_a_slip_in_a_row_is_warned_of_once(settings, caplog):
+    for _ in range(2):
+        verl("s4", question="Hi", refrence_answer="It is seven, for all of us.")
+    told = [one.getMessage() for one in caplog.records if "does not see" in one.getMessage()]
+    assert len(told) == 1
+    assert "fields refrence_answer of the rows" in told[0]
+
+
 def test_slimes_group_is_compared_if_a_topology_is_set(settings, monkeypatch):
     monkeypatch.setenv("PROM_REWARD_TOPOLOGY", "circular")
     group = [sample("s4"), sample("fail"), sample("s2")]

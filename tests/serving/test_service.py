@@ -53,16 +53,16 @@ def test_a_field_of_known_meaning_that_stays_unread_is_a_warning_once(caplog):
             assert client.post("/v1/reward", json={"rows": rows}).status_code == 200
         label = json.dumps({"rubric": "honesty", "correctAnswer": "Hello."})
         body = {"query": ["His5"], "prompts": ["Hi"], "labels": [label]}
-        assert client.post("/get_reward", json=body).status_code == 200
+        refused = client.post("/get_reward", json=body)
+    assert (refused.status_code, "unknown key 'correctAnswer'" in refused.text) == (400, True)
     advice = "send a reference as reference_answer and a rubric as rubric if it should"
-    assert caplog.messages == [
-        f"the judge does not see the fields {name} of the rows; {advice}"
-        for name in ("groundTruth", "context", "correctAnswer")
+    assert caplog.messages[:-1] == [
+        f"the judge does not see the fields {name} of the rows; {advice}" for name in ("groundTruth", "context")
     ]
 
 
 def test_fields_are_named_up_to_a_limit(caplog, monkeypatch):
-    monkeypatch.setattr("prom_reward.serving.service._MAX_KNOWN_FIELDS", 3)
+    monkeypatch.setattr("prom_reward.rewards.unread_fields._MAX_KNOWN", 3)
     with client_of() as client:
         for at in range(9):
             row = {"prompt": "Hi", "completion": "s5", f"x{at}": "y", "Ground Truth" + " " * at: "Hello."}

@@ -3,10 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from prom_reward.data.columns import COLUMN_NAMES
+from prom_reward.data.columns import COLUMN_NAMES, may_hold_rubric, spelling
+from prom_reward.errors import RowError, near_miss
 from prom_reward.rubrics.formats import is_level_key, json_value
 
-_KNOWN = {"prompt", "criteria", "orig_criteria", *COLUMN_NAMES["rubric"], *COLUMN_NAMES["reference_answer"]}
+_SHOWN = ("rubric", "reference_answer", "prompt", "criteria", "score1_description")
+_READ = {*_SHOWN, "orig_criteria", *COLUMN_NAMES["rubric"], *COLUMN_NAMES["reference_answer"]}
+_BESIDE = {"requirements", "rubric_digest", *COLUMN_NAMES["id"]}  # do not make a JSON text columns
+_SLIP = 0.8
 
 
 def label_columns(label: object, named: Collection[str] = ()) -> dict[str, Any]:
@@ -16,13 +20,32 @@ def label_columns(label: object, named: Collection[str] = ()) -> dict[str, Any]:
         label: A JSON object holds columns, and so does one as text if the judge reads one of them, such as `rubric`,
             `reference_answer` or `prompt`; any other value is the reference answer, also if it is JSON.
         named: Columns, or paths into them, that the judge reads besides.
+
+    Raises:
+        RowError: A column is not known, or a JSON text has a key that is almost one of a column.
     """
     held = json_value(label) if isinstance(label, str) else label
-    if isinstance(held, Mapping) and (held is label or _is_read(held, named)):
-        return dict(held)
-    return {} if label in (None, "") else {"reference_answer": label}
+    if not isinstance(held, Mapping):
+        return {} if label in (None, "") else {"reference_answer": label}
+    columns = {name: value for name, value in held.items() if value is not None}  # Arrow pads objects
+    read = {_root(name) for name in (*_READ, *named)}
+    if held is label or any(_is_read(name, read) for name in columns):
+        unknown = next((name for name in columns if not _is_read(name, read | _BESIDE)), None)
+    else:
+        unknown = next((name for name in columns if near_miss(spelling(name), read, cutoff=_SLIP)), None)
+        columns = {"reference_answer": label}
+    if unknown is not None:
+        raise RowError(
+            f"label: unknown key {unknown!r:.60}; expected some of {', '.join(_SHOWN)}."
+            f"{near_miss(spelling(unknown), read)} An answer that is JSON itself goes under 'reference_answer'"
+        )
+    return columns
 
 
-def _is_read(columns: Mapping[str, Any], named: Collection[str]) -> bool:
-    known = {*_KNOWN, *named, *(path.partition(".")[0].partition("[")[0] for path in named)}
-    return any(name in known or is_level_key(name) for name in columns)
+def _is_read(name: str, read: Collection[str]) -> bool:
+    return name in read or is_level_key(name) or may_hold_rubric(name)
+
+
+def _root(path: str) -> str:
+    """Return the column that a path begins with."""
+    return path.partition(".")[0].partition("[")[0]

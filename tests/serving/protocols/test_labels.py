@@ -1,5 +1,6 @@
 import pytest
 
+from prom_reward.errors import RowError
 from prom_reward.serving.protocols.labels import label_columns
 
 
@@ -17,11 +18,35 @@ from prom_reward.serving.protocols.labels import label_columns
         ('{"name": "Ada", "age": 3}', {"reference_answer": '{"name": "Ada", "age": 3}'}),  # the answer is JSON
         ("{}", {"reference_answer": "{}"}),
         ('[{"rubric": "honesty"}]', {"reference_answer": '[{"rubric": "honesty"}]'}),
-        ({"name": "Ada"}, {"name": "Ada"}),
+        ({"rubric": "honesty", "name": None}, {"rubric": "honesty"}),  # Arrow pads objects
+        ('{"id": 7, "rubric": "honesty"}', {"id": 7, "rubric": "honesty"}),
+        ('{"criteria": "x", "score1_description": "y"}', {"criteria": "x", "score1_description": "y"}),
+        ('{"grading_notes": "Be strict."}', {"grading_notes": "Be strict."}),  # refused by the reader of rows
     ],
 )
 def test_a_label_is_a_reference_or_columns(label, columns):
     assert label_columns(label) == columns
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (
+            '{"rubrc": "honesty"}',
+            "label: unknown key 'rubrc'; expected some of rubric, .* Did you mean 'rubric'[?] An a",
+        ),
+        ('{"Reference Answer": "7"}', "unknown key 'Reference Answer'; .*Did you mean 'reference_answer'"),
+        ('{"rubric": "honesty", "referense": "7"}', "unknown key 'referense'; .*Did you mean 'reference'"),
+        ({"rubrc": "honesty"}, "unknown key 'rubrc'; .*Did you mean 'rubric'"),
+        ({"name": "Ada"}, "unknown key 'name'; expected some of rubric, .*goes under 'reference_answer'$"),
+        ('{"rubric": "honesty", "difficulty": 3}', "unknown key 'difficulty'; expected some of rubric, ref"),
+        ({"criteria": "x", "score1_descripton": "y"}, "Did you mean 'score1_description'"),
+    ],
+)
+def test_an_unknown_key_of_a_label_is_refused(label, message):
+    with pytest.raises(RowError, match=message) as raised:
+        label_columns(label)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_label_may_hold_columns_that_the_server_was_told_of():
