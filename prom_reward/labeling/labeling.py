@@ -107,13 +107,15 @@ def label(
         about = {"input": Path(source).name, "judge": judge.name, "pairs_note": judge.pairs_note}
         backend = backend or LocalBackend()
         manifest = Manifest.of(task, judge, backend.machine(judge), shard_size, about)
-        manifest.check_in(folder.manifest, accepts_changes=accept_changes)
+        changed = manifest.check_in(folder.manifest, accepts_changes=accept_changes)
         if retry_failed:
             folder.forget_failed()
         folder.scratch.mkdir(exist_ok=True)
         index = RequestIndex(folder.scratch / "requests.sqlite")
         try:
-            run = _Run(folder=folder, task=task, index=index, source=str(source), on_progress=on_progress)
+            run = _Run(
+                folder=folder, task=task, index=index, source=str(source), on_progress=on_progress, changed=changed
+            )
             for shard, answers in backend.run(judge, run.pending(rows, shard_size)):
                 run.commit(shard, answers)
             labeling = assemble(folder, task, islice(reader.rows(), run.num_rows), index)
@@ -133,6 +135,7 @@ class _Run:
     index: RequestIndex
     source: str
     on_progress: Callable[[Progress], None]
+    changed: Manifest | None
     num_rows: int = 0
     num_repeated: int = 0
     first_repeated: str = ""
@@ -170,7 +173,10 @@ class _Run:
             )
 
     def commit(self, shard: Shard, answers: Answers) -> None:
-        """Write a judged shard."""
+        """Write a judged shard, after the manifest if this run's judge, machine or shard size is new to it."""
+        if self.changed is not None:
+            self.changed.write(self.folder.manifest)
+            self.changed = None
         self.folder.commit(shard, answers)
         self._report(shard, answers, is_new=True)
 

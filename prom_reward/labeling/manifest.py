@@ -69,25 +69,28 @@ class Manifest:
         """Return the rubrics for rows without one."""
         return tuple(map(rubric_from_dict, self.rubrics))
 
-    def check_in(self, path: Path, *, accepts_changes: bool = False) -> None:
+    def check_in(self, path: Path, *, accepts_changes: bool = False) -> "Manifest | None":
         """Write the manifest if there is none; otherwise check that its options are these.
 
         Args:
             path: The file.
-            accepts_changes: Resume with another judge, on another machine or with shards of another size; the file then
-                lists both.
+            accepts_changes: Resume with another judge, on another machine or with shards of another size.
+
+        Returns:
+            The manifest that lists both options, to `write` before the next shard is: until then nothing in the folder
+            was made with the new ones. None if nothing changed.
 
         Raises:
             InputError: The folder was labeled with other options; the message names the first difference.
         """
         if not path.exists():
-            self._write(path)
-            return
+            self.write(path)
+            return None
         before = load_manifest(path)
         old, new = asdict(before), json.loads(json.dumps(asdict(self)))
         changed = [name for name in new if name not in _FREE and old[name] != new[name]]
         if not changed:
-            return
+            return None
         is_acceptable = set(changed) <= _ACCEPTABLE
         if not accepts_changes or not is_acceptable:
             was, now = _first_difference(old[changed[0]], new[changed[0]])
@@ -103,9 +106,10 @@ class Manifest:
                 f"{path.parent}: was labeled with {changed[0]} {was}, got {now}; expected the same, so that all labels "
                 f"are alike: give the old options{hint}, or another --out"
             )
-        replace(self, earlier=[*before.earlier, {name: old[name] for name in changed}])._write(path)
+        return replace(self, earlier=[*before.earlier, {name: old[name] for name in changed}])
 
-    def _write(self, path: Path) -> None:
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
         with replacing(path) as file:
             json.dump(asdict(self), file, indent=2, ensure_ascii=True)
             file.write("\n")

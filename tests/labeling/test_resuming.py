@@ -181,6 +181,14 @@ def test_another_judge_is_accepted_by_choice_and_both_stay_known(source, tmp_pat
     assert manifest["earlier"] == [{"judge": scripted_judge(sampling=judge_sampling()).fingerprint}]
 
 
+def test_a_judge_that_judges_no_shard_is_not_recorded(source, tmp_path):
+    run(source, tmp_path / "out")
+    before = (tmp_path / "out/manifest.json").read_bytes()
+    for changes in ({"judge": scripted_judge(guard=False)}, {"shard_size": 3}, {"retry_failed": True}):
+        run(source, tmp_path / "out", **{"judge": scripted_judge(guard=False), **changes}, accept_changes=True)
+    assert (tmp_path / "out/manifest.json").read_bytes() == before
+
+
 def test_smaller_shards_are_accepted_by_choice(source, tmp_path):
     run(source, tmp_path / "out", limit=10)
     run(source, tmp_path / "out", shard_size=3, accept_changes=True)
