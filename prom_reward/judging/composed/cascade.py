@@ -47,8 +47,9 @@ class CascadeJudge(Judge):
         budget: The largest share of a call's requests that the strong judge gets, from 0 to 1.
         max_calls: The largest number of a call's requests that it gets; None for no limit.
         by: The groups that go first. "group_margin": whose two best responses score closest; a response by itself has
-            no order and goes only if the budget is 1. "entropy": whose answers are least certain. "random": a baseline.
-            A group that the cheap judge could not score goes before all others.
+            no order, and goes after all groups if it is unscored, else only if the budget is 1. "entropy": whose
+            answers are least certain. "random": a baseline. Any other group that the cheap judge could not score goes
+            before all others.
         name: A name for logs and reports.
 
     Metrics: `judge/escalated` is the number of requests that the strong judge answered, `judge/escalation_failed` of

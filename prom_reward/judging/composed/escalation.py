@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 from statistics import fmean
+from sys import float_info
 from typing import Literal, TypeVar
 
 from prom_reward.judging.distributions import entropy
@@ -38,7 +39,10 @@ def whole_groups(requests: Sequence[JudgeRequest], size: int) -> list[list[int]]
 
 
 def decidedness(requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer], by: EscalateBy) -> float:
-    """Return how decided the order of a group is; infinite if it has none.
+    """Return how decided the order of a group is; infinite if it has none, and least if one is unscored.
+
+    By the margin, an unscored response by itself comes after all groups with an order, and before one that is scored: a
+    strong judge may score it, but no order gains.
 
     Args:
         requests: The group's requests.
@@ -50,7 +54,8 @@ def decidedness(requests: Sequence[JudgeRequest], answers: Sequence[JudgeAnswer]
         text = "\0".join(sorted(map(repr, requests)))
         return float(int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:6], "big"))
     if not all(one.is_scored for one in answers):
-        return -inf
+        is_alone = len(answers) == 1 and isinstance(answers[0], Judgment)
+        return float_info.max if is_alone and by == "group_margin" else -inf
     if by == "entropy":
         return -fmean(_entropy(one) for one in answers)
     if isinstance(answers[0], Comparison):

@@ -105,6 +105,23 @@ def test_groups_that_the_cheap_judge_cannot_score_go_first():
     assert [one.is_scored for one in found] == [True] * 6
 
 
+def test_an_unscored_response_by_itself_goes_after_all_groups():
+    cheap = {**CHEAP, "d": None, "e": None, "f": 3.0}
+    some = cascade(cheap, {**STRONG, "e": 1.0}, budget=0.5)
+    some.grade(requests("d", "e", "f", *ALL))  # of 9 requests the strong judge gets 4
+    assert some.strong.asked == [["a1", "a2", "c1", "c2"]]
+    more = cascade(cheap, {**STRONG, "e": 1.0}, budget=0.99)
+    found = more.grade(requests("d", "e", "f", *ALL))
+    assert more.strong.asked == [["a1", "a2", "c1", "c2", "b1", "b2", "d", "e"]]
+    assert (scores(found)[:3], found[2].given_by) == ([5.0, 1.0, 3.0], "cheap")
+
+
+def test_entropy_takes_an_unscored_response_by_itself_first():
+    judge = cascade({**CHEAP, "d": None}, by="entropy", budget=0.15)
+    judge.grade(requests("d", *ALL))
+    assert judge.strong.asked == [["d"]]
+
+
 def test_entropy_takes_the_groups_of_unsure_answers():
     sure, unsure = {1: 0.0, 5: 1.0}, {1: 0.5, 5: 0.5}
     judge = cascade({"a1": sure, "a2": sure, "b1": sure, "b2": unsure, "d": sure}, by="entropy", budget=0.4)
