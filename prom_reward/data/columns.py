@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from prom_reward.data.advice import column_as_rubric
 from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
 from prom_reward.data.escaping import original
 from prom_reward.data.placeholders import stands_for_none, warn_of_placeholder
@@ -214,10 +215,7 @@ class Columns:
         flat = {name: text for name, text in levels.items() if not is_missing(text)}
         is_named = self.is_named("rubric")  # then a column of another name is not meant
         if not (flat or is_named) and (like := next(_rubric_like(self.values), None)):
-            raise RubricError(
-                f"got a column {like!r} that may be the row's rubric; name it with --column rubric={like}, or with "
-                "rubric_column= in a reward, or rename it"
-            )
+            raise RubricError(f"got a column {like!r} that may be the row's rubric; {column_as_rubric(like)}")
         self.take("rubric", *flat)
         name, value = next(iter(flat.items()), ("", None))
         if len(flat) == 1 and isinstance(value, str) and "criteria" in name:
@@ -225,7 +223,7 @@ class Columns:
                 return parsed_rubrics(value, name)
             raise RubricError(
                 f"got {value!r:.60} in {name!r} and no column of levels; expected score1_description to "
-                f"score5_description beside it, or a name or a whole rubric, with --column rubric={name}"
+                f"score5_description beside it, or a name or a whole rubric: {column_as_rubric(name)}"
             )
         return read_rubrics(flat) if flat else ()
 

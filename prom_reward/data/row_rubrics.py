@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prom_reward.data.advice import rubric_for_file, rubric_text
 from prom_reward.errors import RubricError
 from prom_reward.rubrics.formats import is_rendered, json_value, without_files
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics, rubric_digest
@@ -16,7 +17,7 @@ def parsed_rubrics(value: Any, column: str) -> tuple[AnyRubric, ...]:
         RubricError: They cannot be read; the message names the column.
     """
     try:
-        with without_files("the rubric itself, or the file for all rows as --rubric or rubric="):
+        with without_files(rubric_for_file()):
             return read_rubrics(value)
     except RubricError as error:
         raise RubricError(f"column {column!r}: {error}") from error
@@ -43,8 +44,8 @@ def named_in_log(name: str, digest: str, known: Sequence[AnyRubric]) -> AnyRubri
     found = next((one for one in texts if rubric_digest(one) == digest), None)
     if found is None:
         raise RubricError(
-            f"got the rubric's name {name!r:.60} and the digest {digest:.20} of a text that is not here; give the text "
-            "with --rubric or rubric="
+            f"got the rubric's name {name!r:.60} and the digest {digest:.20} of a text that is not here; "
+            f"{rubric_text()}"
         )
     return found
 

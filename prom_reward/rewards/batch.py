@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from prom_reward.data.advice import any_rubric
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, may_hold_rubric, value_at
 from prom_reward.data.recognition import unread_columns
 from prom_reward.errors import ConfigError, RowError, RubricError, check_flags, number_of
@@ -84,10 +85,7 @@ class RowReader:
     def _row_requests(self, row: Columns, instruction: str, response: str) -> list[GradingRequest]:
         rubrics, reference = row.own_rubrics(self.rubrics) or self.rubrics, row.reference()
         if not rubrics:
-            raise RubricError(
-                "no rubric in the row's columns and no default; pass rubric= (a built-in name such as 'helpfulness', "
-                "or a rubric of your own), or rubric_column="
-            )
+            raise RubricError(f"no rubric in the row's columns and no default; {any_rubric()}")
         return [
             GradingRequest(instruction=instruction, response=response, rubric=rubric, reference_answer=reference)
             for rubric in rubrics

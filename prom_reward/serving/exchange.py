@@ -13,9 +13,9 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from prom_reward.data.advice import of_request
 from prom_reward.errors import InputError, PromRewardError, WorkError
 from prom_reward.files import is_too_deep, unique_keys
-from prom_reward.rubrics.formats import without_files
 from prom_reward.serving.batcher import QueueFullError
 from prom_reward.serving.service import JudgeService
 
@@ -64,7 +64,7 @@ class JsonEndpoint:
         try:
             check_key(request, self._key)
             body = {} if request.method == "GET" else await self._body(request)
-            with without_files("the rubric itself in a request"):  # a client names no files of this machine
+            with of_request():
                 answer = await _while_connected(request, self._handler(self._service, body))
             response = answer if isinstance(answer, Response) else json_response(answer)
         except ClientDisconnect:

@@ -210,7 +210,7 @@ def test_a_whole_rubric_in_a_column_of_criteria_is_read():
 
 
 def test_a_criterion_without_levels_is_refused_with_the_way_to_name_a_rubric():
-    expected = r"got 'Is it kind\?' in 'criteria' and no column of levels; .* with --column rubric=criteria$"
+    expected = r"no column of levels; .* a whole rubric: name it with --column rubric=criteria, or with rubric_column="
     with pytest.raises(RubricError, match=expected):
         Columns({"prompt": "Q", "criteria": "Is it kind?"}).rubrics(HELPFUL)
 

@@ -146,3 +146,14 @@ def test_every_answer_is_counted_by_route_and_status(client):
     assert 'prom_reward_requests_total{route="/v1/grade",status="200"} 1.0' in text
     assert 'prom_reward_requests_total{route="/v1/grade",status="400"} 1.0' in text
     assert 'prom_reward_judgments_total{outcome="scored"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    "row", [{}, {"grading_notes": "Be kind."}, {"criteria": "Is it kind?"}, {"rubric": "rubrics.yaml"}]
+)
+def test_a_refusal_advises_nothing_that_a_client_cannot_do(row):
+    with client_of(rubric=None) as client:
+        rows = [{"prompt": "Hi", "completion": "s5", **row}]
+        message = client.post("/v1/reward", json={"rows": rows}).json()["error"]["message"]
+    assert "rubric" in message
+    assert not any(told in message for told in ("--", "rubric=", "rubric_column", "file for all rows"))

@@ -88,7 +88,8 @@ async def aggregate_metrics(_service: JudgeService, body: Body) -> object:
 async def compare(service: JudgeService, body: Body) -> object:
     """`{"conversation_history", "response_objs", "principle"}` -> `{"rewards", "comparison_results", "metrics"}`.
 
-    Rewards are strengths in log-odds with mean 0; see `prom_reward.rewards.groups`. Unscored: status 503.
+    Rewards are strengths in log-odds with mean 0; see `prom_reward.rewards.groups`. Unscored: status 503. A failed
+    comparison has no `prob_i` and no part in `order_effect_rate`; if all failed, the grades alone make the rewards.
     """
     check_fields(body, ("conversation_history", "response_objs", "principle"))
     rubric = _principle(service, body.get("principle"))
@@ -99,9 +100,11 @@ async def compare(service: JudgeService, body: Body) -> object:
     failed = [at for at, score in enumerate(ranking.scores) if score is None]
     if failed:
         raise UnscoredError(f"response {failed[0]}: {unscored_reason([ranking.judgments[failed[0]]])}")
-    metrics = {"num_comparisons": float(len(ranking.pairs))}
-    if ranking.pairs:
-        metrics["order_effect_rate"] = mean(float(one.follows_order) for one in ranking.pairs)
+    known = [one for one in ranking.pairs if one.prob_first is not None]
+    num_failed = len(ranking.pairs) - len(known)
+    metrics = {"num_comparisons": float(len(ranking.pairs)), "num_failed_comparisons": float(num_failed)}
+    if known:
+        metrics["order_effect_rate"] = mean(float(one.follows_order) for one in known)
     return {
         "rewards": [score.value for score in ranking.scores if score is not None],
         "comparison_results": [_shown(one) for one in ranking.pairs],

@@ -112,7 +112,20 @@ def test_responses_are_ranked_by_comparisons():
         assert sum(answer["rewards"]) == pytest.approx(0)
         [pair] = answer["comparison_results"]
         assert {pair["response_i"], pair["response_j"]} == {0, 1}
-        assert answer["metrics"] == {"num_comparisons": 1.0, "order_effect_rate": 0.0}
+        assert answer["metrics"] == {"num_comparisons": 1.0, "num_failed_comparisons": 0.0, "order_effect_rate": 0.0}
+
+
+def test_failed_comparisons_are_counted_and_have_no_part_in_the_rate():
+    def grades_alone(prompt):
+        if "###Response A" in prompt.user:
+            raise RuntimeError("the engine broke")
+        return f"So. [RESULT] {5 if 'good' in prompt.user else 2}"
+
+    with client_of(PrometheusJudge(ScriptedEngine(grades_alone))) as client:
+        answer = compare(client, "bad", "good").json()
+    assert answer["rewards"][1] > answer["rewards"][0]
+    assert [one["prob_i"] for one in answer["comparison_results"]] == [None]
+    assert answer["metrics"] == {"num_comparisons": 1.0, "num_failed_comparisons": 1.0}
 
 
 @pytest.mark.parametrize("principle", ["honesty", "The response should be polite."])
