@@ -29,8 +29,8 @@ from prom_reward.errors import InputError
 from prom_reward.evaluation.agreement import shown_estimate
 from prom_reward.evaluation.evaluate import labeled_input
 from prom_reward.evaluation.tuning.halves import CONFIRMING_LEVEL
-from prom_reward.evaluation.tuning.trials import TrialFigure, Tuning, shown_settings
-from prom_reward.evaluation.tuning.tune import NOTES, tune as run_tuning
+from prom_reward.evaluation.tuning.trials import Price, TrialFigure, Tuning, shown_settings
+from prom_reward.evaluation.tuning.tune import NOTES, tune as run_tuning, tuning_halves
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.settings.resolution import settings_of
 
@@ -85,6 +85,7 @@ def tune(
         labeled = labeled_input(path, rubric=default_rubrics, columns=columns, limit=limit)
     stderr.print(f"{data.name}: {labeled.recognition}", soft_wrap=True, markup=False, highlight=False)
     show_left_out(labeled.problems)
+    tuning_halves(labeled, measure=measure, resamples=resamples, seed=seed)  # refuses rows before a judge is made
     loaded = load_prometheus_judge(judge)
     tuned = _tuned(labeled, loaded, measure, tuple(note or NOTES), resamples, seed)
     written = _written(tuned, judge, loaded, out)
@@ -144,7 +145,7 @@ def _written(found: Tuning, judge: str, loaded: PrometheusJudge, out: Path) -> s
 
 def _show(found: Tuning, written: str | None) -> None:
     title = f"{found.measure}, on the confirming half unless it says otherwise; intervals of {CONFIRMING_LEVEL:.1%}"
-    headings = ("change", "choosing half", "gain", "figure", "length held", "price")
+    headings = ("change", "choosing half", "gain", "figure", "length held", "tokens read", "written")
     show_fitting(title, headings, partial(_rows, found))
     if found.error is not None:
         is_kept = "kept" if found.calibration is not None else "not kept"
@@ -156,16 +157,19 @@ def _show(found: Tuning, written: str | None) -> None:
 
 
 def _rows(found: Tuning, cell: Cell) -> Iterator[Sequence[str]]:
-    yield ("length alone", "", "", *_figures(found.length), "")
-    yield ("as it is", "", "", *_figures(found.before), "1.00")
+    yield ("length alone", "", "", *_figures(found.length), "", "")
+    yield ("as it is", "", "", *_figures(found.before), *_tokens(found.price))
     for one in found.trials:
         change = textwrap.shorten(shown_settings(one.settings), 90) + " (kept)" * one.is_kept
         chosen_by = "-" if one.chosen_by is None else f"{one.chosen_by:+.3f}"
         figures = ("-", "-") if one.figure is None else _figures(one.figure)
-        price = "-" if one.price is None else f"{one.price:.2f}"
-        yield (change, chosen_by, cell(one.gain, sign="+") or "-", *figures, price)
+        yield (change, chosen_by, cell(one.gain, sign="+") or "-", *figures, *_tokens(one.price))
 
 
 def _figures(figure: TrialFigure) -> tuple[str, str]:
     value, held = ("-" if one is None else f"{one:.3f}" for one in (figure.value, figure.length_held))
     return value, held
+
+
+def _tokens(price: Price | None) -> tuple[str, str]:
+    return ("-", "-") if price is None else (f"{price.num_computed:.0f}", f"{price.num_generated:.0f}")

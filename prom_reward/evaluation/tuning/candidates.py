@@ -1,18 +1,19 @@
 """The changes that are tried, one kind after the other, each with the judgments under it."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 from prom_reward.data.labels.labeled_rows import LabeledFile
 from prom_reward.errors import ConfigError
 from prom_reward.evaluation.evaluate import JudgeEvaluation, evaluate
 from prom_reward.evaluation.tuning.halves import Halves
-from prom_reward.evaluation.tuning.trials import Settings, shown_settings
+from prom_reward.evaluation.tuning.trials import Price, Settings, shown_settings
 from prom_reward.judging.aggregation import tempered
 from prom_reward.judging.judge import PrometheusJudge
+from prom_reward.types import Judgment
 
 logger = logging.getLogger(__name__)
 
@@ -30,21 +31,23 @@ class Candidate:
     """The changed judge."""
     found: JudgeEvaluation
     """Its judgments on all rows."""
-    seconds: float | None
-    """Time of a judgment; None if answers came from the judge's cache."""
+    price: Price | None
+    """The price of a judgment; None if unknown."""
 
 
-class Stopwatch:
-    """Measures the time of a judgment, from its making on."""
+def price_of(judge: PrometheusJudge, judgments: Iterable[Judgment]) -> Price | None:
+    """Return the price of judgments since the judge's metrics were last taken.
 
-    def __init__(self, judge: PrometheusJudge) -> None:
-        judge.take_metrics()  # counts from before
-        self._judge, self._start = judge, time.perf_counter()
-
-    def seconds(self, num_judgments: int) -> float | None:
-        """Return the time of one judgment; None if answers came from the judge's cache, as these cost nothing."""
-        elapsed = time.perf_counter() - self._start
-        return None if self._judge.take_metrics().get("cached") else elapsed / num_judgments
+    None if answers came from its cache, as these cost nothing, or if none tells its tokens.
+    """
+    is_cached = bool(judge.take_metrics().get("cached"))
+    told = [one for one in judgments if one.num_computed_tokens is not None and one.num_generated_tokens is not None]
+    if is_cached or not told:
+        return None
+    return Price(
+        num_computed=fmean(one.num_computed_tokens or 0 for one in told),
+        num_generated=fmean(one.num_generated_tokens or 0 for one in told),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ class TuningRun:
 
     def graded(self, judge: PrometheusJudge, settings: Settings) -> Candidate:
         """Grade all rows with a changed judge."""
-        watch = Stopwatch(judge)
+        judge.take_metrics()  # counts from before
         found = evaluate(
             self.rows,
             judge=judge,
@@ -71,7 +74,10 @@ class TuningRun:
             on_start=lambda _, total: self.on_start(shown_settings(settings), total),
             on_batch=self.on_batch,
         )
-        return Candidate(settings=settings, judge=judge, found=found, seconds=watch.seconds(len(self.halves.chooses)))
+        judgments = [row.judgment for row in found.rows] + [
+            side for pair in found.pairs for side in (pair.chosen, pair.rejected)
+        ]
+        return Candidate(settings=settings, judge=judge, found=found, price=price_of(judge, judgments))
 
     def read(self, best: Candidate, kind: Sequence[dict[str, Any]]) -> Iterator[Candidate]:
         """Grade all rows with each change of a kind on top of the best judge; one that it cannot have is left out."""
@@ -114,7 +120,7 @@ def temperatures(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
             ),
         )
         judge = best.judge.with_reading(score_temperature=temperature)
-        yield Candidate(settings=settings, judge=judge, found=found, seconds=best.seconds)
+        yield Candidate(settings=settings, judge=judge, found=found, price=best.price)
 
 
 def sentences(run: TuningRun, best: Candidate, notes: Sequence[str]) -> Iterator[Candidate]:

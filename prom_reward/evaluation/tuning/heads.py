@@ -9,7 +9,7 @@ import numpy as np
 from prom_reward.data.labels.labeled_rows import common_scale
 from prom_reward.evaluation.agreement import Floats
 from prom_reward.evaluation.scores import ScoredRow, grade_all
-from prom_reward.evaluation.tuning.candidates import Candidate, Stopwatch, TuningRun
+from prom_reward.evaluation.tuning.candidates import Candidate, TuningRun, price_of
 from prom_reward.evaluation.tuning.head_fit import HeadRows, fit_head
 from prom_reward.judging.aggregation import with_probs
 from prom_reward.judging.asking.wordings import worded_requests
@@ -45,9 +45,9 @@ def heads(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
         judge=best.judge.states_settings,
     )
     judge = best.judge.with_head(head)
-    watch = Stopwatch(judge)
-    graded = iter(grade_all(judge, confirming, on_batch=run.on_batch))
-    seconds = watch.seconds(len(confirming))
+    judge.take_metrics()  # counts from before
+    with_head = grade_all(judge, confirming, on_batch=run.on_batch)
+    price, graded = price_of(judge, with_head), iter(with_head)
     held_out = iter(fit.held_out.tolist())
 
     def judgment(row: ScoredRow, *, chooses: bool) -> Judgment:
@@ -60,7 +60,7 @@ def heads(run: TuningRun, best: Candidate) -> Iterator[Candidate]:
         for row, chooses in zip(best.found.rows, run.halves.chooses, strict=True)
     )
     settings = {"head": f"of strength {fit.strength:g}"}
-    yield Candidate(settings=settings, judge=judge, found=replace(best.found, rows=judged), seconds=seconds)
+    yield Candidate(settings=settings, judge=judge, found=replace(best.found, rows=judged), price=price)
 
 
 def hidden_states(

@@ -26,6 +26,20 @@ class TrialFigure:
         return {"value": self.value, "pearson_with_length_held": self.length_held}
 
 
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Tokens of a judgment, the mean over all: unlike its time they do not depend on what else a machine does."""
+
+    num_computed: float
+    """Read; what the prompts of a call share counts once."""
+    num_generated: float
+    """Written, each of which takes far longer than one that is read."""
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the price as JSON values."""
+        return {"computed_tokens": self.num_computed, "generated_tokens": self.num_generated}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """A change that was tried."""
@@ -39,9 +53,8 @@ class Trial:
     its kind."""
     figure: TrialFigure | None = None
     """The figure on the other questions; None for such a change."""
-    price: float | None
-    """Time of a judgment over that of the judge as it was, measured while the rows were graded; None if answers came
-    from the judge's cache."""
+    price: Price | None
+    """The price of a judgment; None if answers came from the judge's cache, or if its engine does not tell."""
     is_kept: bool = False
     """Whether the gain's interval is over 0."""
 
@@ -52,7 +65,7 @@ class Trial:
             "chosen_by": self.chosen_by,
             "gain": self.gain.to_dict() if self.gain is not None else None,
             "figure": self.figure.to_dict() if self.figure is not None else None,
-            "price": self.price,
+            "price": self.price.to_dict() if self.price is not None else None,
             "kept": self.is_kept,
         }
 
@@ -65,6 +78,8 @@ class Tuning:
     """What gains are gains in: a measure of `evaluate`, or `pairwise_accuracy`."""
     before: TrialFigure
     """The figure of the judge as it was, on the confirming questions."""
+    price: Price | None
+    """The price of its judgments; None if unknown."""
     length: TrialFigure
     """The figure of the response's length there."""
     trials: tuple[Trial, ...]
@@ -84,6 +99,7 @@ class Tuning:
             "measure": self.measure,
             "settings": dict(self.settings),
             "before": self.before.to_dict(),
+            "price": self.price.to_dict() if self.price is not None else None,
             "length": self.length.to_dict(),
             "trials": [one.to_dict() for one in self.trials],
             "head": self.head is not None,

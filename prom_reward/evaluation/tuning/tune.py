@@ -64,10 +64,7 @@ def tune(
         InputError: There are verdicts on criteria, too few questions for two halves, or one label for all rows.
         ConfigError: The judge has a calibration, a head or a temperature, or the measure is unknown.
     """
-    if measure not in SCORE_MEASURES:  # a gain in an error would be a loss
-        raise ConfigError(
-            f"got measure={measure!r}; expected one of {', '.join(SCORE_MEASURES)}.{near_miss(measure, SCORE_MEASURES)}"
-        )
+    halves = tuning_halves(rows, measure=measure, resamples=resamples, seed=seed)
     has = {
         "calibration": judge.calibration is not None,
         "head": judge.head is not None,
@@ -76,9 +73,6 @@ def tune(
     if any(has.values()):
         told = " and a ".join(name for name, is_there in has.items() if is_there)
         raise ConfigError(f"got a judge with a {told}; expected one without, whose own scores can be tuned")
-    if rows.checklists:
-        raise InputError("got verdicts on criteria; expected rows with scores, or preference pairs, to tune on")
-    halves = Halves.of(rows, measure=measure, resamples=resamples, seed=seed)
     run = TuningRun(rows=rows, halves=halves, on_start=on_start, on_batch=on_batch)
     judge.load()
     before = best = run.graded(judge, {})
@@ -86,7 +80,7 @@ def tune(
     trials: list[Trial] = []
     for kind in (modes, layouts, level_orders, partial(sentences, notes=notes), heads, temperatures):
         tried = list(kind(run, best))
-        winner, found = _confirmed(tried, best, before, halves)
+        winner, found = _confirmed(tried, best, halves)
         trials += found
         if winner is not None:
             kept, best = {**kept, **winner.settings}, winner
@@ -94,6 +88,7 @@ def tune(
     return Tuning(
         measure=halves.measure,
         before=halves.figure(before.found),
+        price=before.price,
         length=halves.figure(before.found, "length"),
         trials=tuple(trials),
         settings={key: value for key, value in kept.items() if key != "head"},
@@ -103,9 +98,21 @@ def tune(
     )
 
 
-def _confirmed(
-    tried: Sequence[Candidate], best: Candidate, before: Candidate, halves: Halves
-) -> tuple[Candidate | None, list[Trial]]:
+def tuning_halves(rows: LabeledFile, *, measure: str, resamples: int, seed: int) -> Halves:
+    """Return the halves of the questions; all that is wrong with the rows is refused here, which needs no judge.
+
+    Arguments and errors are those of `tune`.
+    """
+    if measure not in SCORE_MEASURES:  # a gain in an error would be a loss
+        raise ConfigError(
+            f"got measure={measure!r}; expected one of {', '.join(SCORE_MEASURES)}.{near_miss(measure, SCORE_MEASURES)}"
+        )
+    if rows.checklists:
+        raise InputError("got verdicts on criteria; expected rows with scores, or preference pairs, to tune on")
+    return Halves.of(rows, measure=measure, resamples=resamples, seed=seed)
+
+
+def _confirmed(tried: Sequence[Candidate], best: Candidate, halves: Halves) -> tuple[Candidate | None, list[Trial]]:
     """Return the best change of a kind if the other half confirms it, and all changes as trials."""
     chosen_by = [halves.gain(one.found, best.found, chooses=True).value for one in tried]
     at = max(range(len(tried)), key=lambda index: chosen_by[index] or 0.0, default=None)
@@ -118,7 +125,7 @@ def _confirmed(
             chosen_by=value,
             gain=gain if one is chosen else None,
             figure=halves.figure(one.found) if one is chosen else None,
-            price=one.seconds / before.seconds if one.seconds and before.seconds else None,
+            price=one.price,
             is_kept=is_kept and one is chosen,
         )
         for one, value in zip(tried, chosen_by, strict=True)
