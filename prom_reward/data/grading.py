@@ -32,6 +32,7 @@ def row_requests(
     default_rubrics: tuple[AnyRubric, ...],
     row_format: RowFormat = PLAIN,
     recognition: Recognition | None = None,
+    place: str = "",
 ) -> list[GradingRequest]:
     """Return one request per rubric of a row with one response.
 
@@ -40,6 +41,7 @@ def row_requests(
         default_rubrics: For rows without a rubric.
         row_format: Names columns whose names say nothing.
         recognition: Takes in the columns that were read.
+        place: The row's place, for the recognition.
 
     Raises:
         RowError: There is no instruction or no response, or the row holds several responses.
@@ -50,7 +52,7 @@ def row_requests(
         raise RowError(f"got {KINDS[example.kind]}; expected one response per row: use `prom-reward label` for these")
     [requests] = example.requests(default_rubrics)
     if recognition is not None:
-        recognition.note(example)
+        recognition.note(example, place)
     return requests
 
 
@@ -89,9 +91,8 @@ def batch_rows(
                 broken.append(row)
                 continue
             try:
-                pairs += [
-                    (row, request) for request in row_requests(row.values, default_rubrics, row_format, recognition)
-                ]
+                requests = row_requests(row.values, default_rubrics, row_format, recognition, row.place)
+                pairs += [(row, request) for request in requests]
             except InputError as error:
                 broken.append(BrokenRow(row.place, str(error)))
         yield RequestBatch(pairs, broken, len(batch))

@@ -1,49 +1,19 @@
-"""What was recognized in a file's first rows: which column each part was read from, and which stay unread."""
+"""What was recognized in the rows of a file: which column each part was read from, and which stay unread."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-from prom_reward.data.cells import is_empty, stands_in, texts_of
-from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
-from prom_reward.data.doubtful_answers import AMBIGUOUS, CHOICES, REFERENCE_LIKE
-from prom_reward.data.formats import KINDS, Example, Kind
+from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
+from prom_reward.data.preferences import NumberedVerdicts
+from prom_reward.data.rows import BrokenRow, Row
+from prom_reward.data.unread import unread_columns
 from prom_reward.errors import InputError
-from prom_reward.rubrics.formats import json_value
+from prom_reward.rubrics.reading import AnyRubric
 
-QUESTION_PARTS = (
-    *(*CHOICES, "constraints", "user_instructions", "persona", "starter_code"),
-    *("evidence", "fact", "facts", "hint", "hints", "knowledge", "background", "quotes_0", "quotes_1"),
-    *("initial_reason_steps", "previous_steps", "response_prefix", "prefill"),
-    *("table", "schema", "paragraphs", "few_shot_examples", "demonstrations", "files", "attachments"),
-    *(f"{name}{end}" for name in ("image", "video", "audio") for end in ("", "s", "_url", "_urls", "_path", "_paths")),
-)
-"""Parts of a question that no layout reads: without them the judge sees another question."""
-_SEVERAL_REFERENCES = (
-    *("references", "reference_answers", "golden_answers", "gold_answers", "correct_answers", "ground_truths"),
-    "gold",  # often the index of a choice
-)
-
-_ULTRAFEEDBACK = {"completions", "correct_answers", "incorrect_answers"}
-"""In every row of it; the answers are ["None"] in all but those of TruthfulQA."""
-
-_NESTED = frozenset(
-    {
-        *("reference", "reference_answer", "reference_response", "reference_solution", "ground_truth", "gold_answer"),
-        *("golden_answer", "correct_answer", "expected_answer", "ideal_answer", "best_answer"),
-    }
-)
-"""Names of references that mean one in a mapping too, where `target` or `solution` may be anything."""
-_SPELLED = (
-    *("reference", "reference_answer", "reference_response", "reference_output", "reference_solution", "ground_truth"),
-    *("expected_answer", "expected_output", "correct_answer", "golden_answer", "ideal_answer", "ideal_response"),
-    *("rubric", "rubrics", "score_rubric", "checklist"),
-)
-"""Names of which a slip of the pen is told; one letter makes another word of shorter ones."""
-_UNWARNED_ROLES = ("id", "chosen", "rejected", "winner")
-_QUESTION_ROLES = ("prompt", "system", "input", "context", "history", "tools")
-_ANSWERS = ("response", "responses")
+_NEEDED_ROLES = frozenset({"prompt", "messages", "response", "responses", "chosen", "rejected", "pair", "winner"})
+"""Roles that all rows of a file have, or none; any row may lack the others."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,24 +24,48 @@ class Recognition:
 
     where: str
     """The file, for messages."""
-    kinds: list[Kind] = field(default_factory=list)
-    """The kinds of its rows."""
+    kinds: dict[Kind, str] = field(default_factory=dict)
+    """The kinds of its rows, each with the place of the first one."""
     columns: dict[str, list[str]] = field(default_factory=dict)
     """The columns that each role was read from."""
-    unread: list[str] = field(default_factory=list)
-    """Columns whose meaning is known and that nobody read."""
-    media: list[str] = field(default_factory=list)
-    """The kinds of images and the like in messages, which no judge sees."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Columns whose meaning is known and that nobody read, each with the place of the first one."""
+    media: dict[str, str] = field(default_factory=dict)
+    """The kinds of images and the like in messages, which no judge sees, each with the place of the first one."""
+    change: str = ""
+    """Says which row was the first to be read from other columns than the rows before it; empty if there is none."""
+    _warned: set[str] = field(default_factory=set, init=False, repr=False)
 
-    def note(self, example: Example, *, label: str | None = None) -> None:
-        """Take in a row whose requests were made, and the column of people's label if it has one."""
-        if example.kind not in self.kinds:
-            self.kinds.append(example.kind)
-        for role, names in {**example.columns.by_role(), **({"label": [label]} if label else {})}.items():
+    def note(self, example: Example, place: str, *, label: str | None = None) -> None:
+        """Take in a row whose requests were made, its place, and the column of people's label if it has one."""
+        roles = {**example.columns.by_role(), **({"label": [label]} if label else {})}
+        self.change = self.change or self._change(roles, place)
+        self.kinds.setdefault(example.kind, place)
+        for role, names in roles.items():
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
-        self.unread += [name for name in unread_columns(example.columns) if name not in self.unread]
-        self.media += [kind for kind in example.media if kind not in self.media]
+        for found, names in ((self.unread, unread_columns(example.columns)), (self.media, example.media)):
+            for name in names:
+                found.setdefault(name, place)
+
+    def note_all(
+        self, rows: Iterable[Row | BrokenRow], row_format: RowFormat, default_rubrics: tuple[AnyRubric, ...]
+    ) -> None:
+        """Take in all rows of a file that can be used; the others are named when they are left out.
+
+        Raises:
+            InputError: The verdicts of pairs count the answers from another number than their columns do.
+        """
+        verdicts = NumberedVerdicts(row_format.columns)
+        for row in rows:
+            if isinstance(row, BrokenRow):
+                continue
+            verdicts.note(row.values)
+            with suppress(InputError):
+                example = row_format.example(row.values)
+                example.columns.rubrics(default_rubrics)
+                self.note(example, row.place)
+        verdicts.check(self.where)
 
     @property
     def unseen(self) -> list[str]:
@@ -84,145 +78,72 @@ class Recognition:
         return f"{kinds}: {read}" + (f"; unread: {', '.join(self.unseen)}" if self.unseen else "")
 
     def check(self, *, strict: bool = False) -> None:
-        """Warn of columns whose meaning is known and that stay unread; of media a warning comes with the first one.
+        """Warn, once, of all that may be a mistake; of media a warning comes with the first one.
 
         Raises:
-            InputError: There are some, or media, and `strict` is set.
+            InputError: There is something, or media, or rows of several forms, and `strict` is set.
         """
-        if strict and self.media:
-            kinds = ", ".join(self.media)
-            raise InputError(f"{self.where}: messages hold media ({kinds}) that no judge sees; leave these rows out")
-        if not self.unread:
-            return
-        is_one = len(self.unread) == 1
-        problem = (
-            f"{self.where}: the {'column' if is_one else 'columns'} {', '.join(self.unread)} "
+        check_one_kind(self.kinds if strict else {}, self.where)
+        if strict and (found := next(self._refused(), None)):
+            raise InputError(found)
+        for warning in self.warnings():
+            if warning not in self._warned:
+                self._warned.add(warning)
+                logger.warning("%s", warning)
+
+    def warnings(self) -> list[str]:
+        """Return what may be a mistake, each with the place of its first row."""
+        return [self._unread_columns()] if self.unread else []
+
+    def _refused(self) -> Iterator[str]:
+        """Yield what a strict check refuses."""
+        if self.change:
+            yield self.change
+        if self.media:
+            kinds, place = ", ".join(self.media), next(iter(self.media.values()))
+            yield f"{self.where}, {place}: messages hold media ({kinds}) that no judge sees; leave these rows out"
+        yield from self.warnings()
+
+    def _change(self, roles: Mapping[str, list[str]], place: str) -> str:
+        """Say what a row was read from instead of the columns of all rows before it; empty if it is the same."""
+        if not self.columns:
+            return ""
+        before = self.columns
+        others = [
+            (f"{role} from {' + '.join(names)}", f"{role} from {' + '.join(before[role])}")
+            for role, names in roles.items()
+            if role in before and role != "id" and set(names).isdisjoint(before[role])
+        ]
+        needed = [sorted(_NEEDED_ROLES & found.keys()) for found in (roles, before)]
+        if not others and needed[0] != needed[1]:
+            others = [(" and ".join(one), " and ".join(other)) for one, other in [needed]]
+        if not others:
+            return ""
+        got, expected = others[0]
+        return (
+            f"{self.where}, {place}: got a row with {got}, after rows with {expected}; expected one form in all rows: "
+            "name the column with --column ROLE=NAME, or give each form in a file of its own"
+        )
+
+    def _unread_columns(self) -> str:
+        place, is_one = next(iter(self.unread.values())), len(self.unread) == 1
+        return (
+            f"{self.where}, {place}: the {'column' if is_one else 'columns'} {', '.join(self.unread)} "
             f"{'stays' if is_one else 'stay'} unread although {'its' if is_one else 'their'} meaning is known; name "
             f"the right one with --column ROLE=NAME, or drop {'it' if is_one else 'them'}"
         )
-        if strict:
-            raise InputError(problem)
-        logger.warning("%s", problem)
 
 
-def unread_columns(columns: Columns) -> list[str]:
-    """Return the columns of a row that nobody read although their meaning is known, unless they repeat what was read.
-
-    A name counts however it is written: `Reference Answer` and `referenceAnswer` are known as `reference_answer`.
-    """
-    taken = {_column(name) for name in columns.read.values()}
-    if any(name.startswith("orig_") for name in taken):  # the others are the whole prompt and the judge's answer
-        taken |= {"instruction", "input", "output"}
-    if columns.values.keys() >= _ULTRAFEEDBACK:
-        taken |= _ULTRAFEEDBACK
-    seen = _Seen(columns, taken)
-    found = sorted((_place(name, value), name) for name, value in columns.values.items() if _place(name, value) >= 0)
-    unread = [name for _, name in found if name not in taken and _says_more(columns, name, seen)]
-    return [*unread, *_nested_references(columns, taken, seen), *_own_systems(columns)]
-
-
-def _nested_references(columns: Columns, taken: set[str], seen: "_Seen") -> Iterator[str]:
-    """Yield the paths of references in mappings, as in verl's `extra_info`, unless they repeat what was read."""
-    for name, value in columns.values.items():
-        mapping = json_value(value) if isinstance(value, str) else value
-        if name not in taken and isinstance(mapping, Mapping):
-            found = [(key, text) for key, text in mapping.items() if isinstance(text, str) and text.strip()]
-            yield from (
-                f"{name}.{key}"
-                for key, text in found
-                if spelling(key) in _NESTED and not stands_in(text.strip(), seen.references)
-            )
-
-
-class _Seen:
-    """The texts that were read from a row.
+def check_one_kind(kinds: Mapping[Kind, str], where: str) -> None:
+    """Refuse rows of several kinds.
 
     Args:
-        columns: The row.
-        taken: The columns that were read.
+        kinds: The kinds, each with the place of its first row.
+        where: The file, for messages.
+
+    Raises:
+        InputError: There are several.
     """
-
-    def __init__(self, columns: Columns, taken: set[str]) -> None:
-        read = [(role.partition(":")[0], _column(name)) for role, name in columns.read.items()]
-        others = {name for role, name in read if role not in _ANSWERS}
-        self._all = _joined(columns, taken)
-        self._question = _joined(columns, taken - ({name for role, name in read if role in _ANSWERS} - others))
-        answers = {name for role, name in read if role in _ANSWERS}
-        self._answers = {text.strip() for text in texts_of([columns.values.get(name) for name in answers])}
-        self.references = _joined(columns, {name for role, name in read if role in ("reference_answer", "rubric")})
-
-    def has(self, text: str, name: str) -> bool:
-        """Whether a column's text repeats what was read.
-
-        A reference that equals the response says that it is right; an `answer` may be a copy of it, but if it is only a
-        part of it, it is the truth that the response should have.
-        """
-        written = spelling(name)
-        if _is_reference(written):
-            return stands_in(text, self.references)
-        if written in AMBIGUOUS:
-            return text in self._answers or stands_in(text, self._question)
-        return stands_in(text, self._question if written in _OF_QUESTIONS else self._all)
-
-
-def _column(path: str) -> str:
-    """Return the column that a path begins with."""
-    return path.partition(".")[0].partition("[")[0]
-
-
-def _joined(columns: Columns, names: set[str]) -> str:
-    return "\n".join(texts_of([columns.values.get(name) for name in names]))
-
-
-_WARNED = [name for role in COLUMN_NAMES if role not in _UNWARNED_ROLES for name in COLUMN_NAMES[role]]
-_KNOWN: dict[str, int] = {
-    spelling(name): place
-    for place, name in reversed(list(enumerate([*_WARNED, *QUESTION_PARTS, *_SEVERAL_REFERENCES])))
-}
-
-
-_REFERENCES = {spelling(name) for name in (*COLUMN_NAMES["reference_answer"], *_SEVERAL_REFERENCES)}
-_OF_QUESTIONS = {spelling(name) for role in _QUESTION_ROLES for name in COLUMN_NAMES[role]} | {*QUESTION_PARTS}
-
-
-def _place(name: object, value: object) -> int:
-    """Return the place of a column among those of known meaning; -1 if its meaning is not known."""
-    written = spelling(name)
-    is_meant = isinstance(value, str | list | tuple | dict) and (_is_reference(written) or _is_slip(written))
-    return _KNOWN.get(written, len(_KNOWN) if is_meant else -1)
-
-
-def _is_reference(written: str) -> bool:
-    return written in _REFERENCES or bool(REFERENCE_LIKE.fullmatch(written))
-
-
-@lru_cache(maxsize=4096)
-def _is_slip(written: str) -> bool:
-    """Whether a name has one letter more, less or another than one that is known, or two letters changed about."""
-    return any(_is_one_letter_off(written, name) for name in _SPELLED if written[:1] == name[:1])
-
-
-def _is_one_letter_off(word: str, other: str) -> bool:
-    shorter, longer = sorted((word, other), key=len)
-    if word == other or len(longer) - len(shorter) > 1:
-        return False
-    at = next((at for at, letter in enumerate(shorter) if letter != longer[at]), len(shorter))
-    if len(shorter) < len(longer):
-        return shorter[at:] == longer[at + 1 :]
-    is_swapped = shorter[at : at + 2] == longer[at : at + 2][::-1] and shorter[at + 2 :] == longer[at + 2 :]
-    return is_swapped or shorter[at + 1 :] == longer[at + 1 :]
-
-
-def _says_more(columns: Columns, name: str, seen: _Seen) -> bool:
-    value = columns.values[name]
-    if is_empty(value):
-        return False
-    texts = list(texts_of(value))
-    is_medium = not texts and spelling(name) in QUESTION_PARTS
-    return is_medium or not all(seen.has(text.strip(), name) for text in texts)
-
-
-def _own_systems(columns: Columns) -> list[str]:
-    """Return UltraFeedback's system texts, which are another for each response."""
-    path = f"{columns.read.get('responses', '')}[0].custom_system_prompt"
-    return [path] if value_at(columns.values, path) else []
+    if len(kinds) > 1:
+        seen = " and ".join(f"{KINDS[kind]} ({place})" for kind, place in kinds.items())
+        raise InputError(f"{where}: mixed formats: got {seen}; expected rows of one kind, give each its own file")

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from prom_reward.data.formats import KINDS, Kind, RowFormat
+from prom_reward.data.formats import Kind, RowFormat
 from prom_reward.data.preferences import NumberedVerdicts
+from prom_reward.data.recognition import check_one_kind
 from prom_reward.data.rows import BrokenRow, Row, RowIterator, read_rows
 from prom_reward.engines.model.hub import hub_answers
 from prom_reward.errors import InputError, RowError
@@ -59,9 +60,7 @@ def recognize(rows: RowIterator, row_format: RowFormat, *, where: str) -> tuple[
         raise InputError(f"{where}: it has no rows; expected at least one")
     if not kinds:
         raise InputError(f"{where}: no row can be labeled; {first_problem}")
-    if len(kinds) > 1:
-        seen = " and ".join(f"{KINDS[kind]} ({place})" for kind, place in kinds.items())
-        raise InputError(f"{where}: mixed formats: got {seen}; expected rows of one kind, give each its own file")
+    check_one_kind(kinds, where)
     return next(iter(kinds)), peeked
 
 

@@ -148,7 +148,7 @@ def _read(rows: RowIterator, task: LabelingTask, judges_repeats: bool, seed: int
                 dry_run.num_problems += 1
                 dry_run.problems += [f"{row.place}: {planned.problem}"] if len(dry_run.problems) < MAX_PROBLEMS else []
                 continue
-            dry_run.recognition.note(planned.example)
+            dry_run.recognition.note(planned.example, row.place)
             requests = list(planned.requests())
             new = [one for one in requests if index.is_new(request_key(one)) or judges_repeats]
             dry_run.num_requests += len(new)

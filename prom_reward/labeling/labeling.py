@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.errors import ConfigError, InputError, check_flags, number_of
 from prom_reward.judging.base import Judge
@@ -16,7 +17,7 @@ from prom_reward.labeling.manifest import Manifest
 from prom_reward.labeling.planning import RequestIndex, cut_rows, digest_rows, plan_shard
 from prom_reward.labeling.requests import Answers
 from prom_reward.labeling.shards import LabelFolder, Shard, check_overwrites_nothing
-from prom_reward.labeling.task import LabelingTask, Method, PlannedRow, SourceReader, open_task
+from prom_reward.labeling.task import LabelingTask, Method, PlannedRow, SourceReader, note_planned, open_task
 from prom_reward.rubrics.reading import RubricLike
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def label(
 
     Args:
         source: A JSONL, JSON, CSV or Parquet file, a folder of `Dataset.save_to_disk`, or a hub id. It is read as a
-            stream, twice. Rows may be appended later: a further call labels only those.
+            stream, twice, or three times if `strict`. Rows may be appended later: a further call labels only those.
         judge: Grades, and for `method="rank"` compares. A judge that samples without a seed gets the seed 0, so that
             the draws of a feedback depend on its prompt alone.
         out: The folder for shards, `labels.jsonl` and `problems.jsonl`.
@@ -76,8 +77,8 @@ def label(
         backend: Judges the shards: None in this process; `ProcessBackend` and `RayBackend` in others.
         retry_failed: Judge shards again in which an engine failed, if only on a sample or as a cascade's strong judge.
         accept_changes: Resume even if the judge, the machine or the shards' size differs from before.
-        strict: Refuse a file if a column of known meaning, or an image in messages, stays unread in its first rows;
-            else that is a warning.
+        strict: Read all rows before the first one is judged, and refuse a source if a column of known meaning, or an
+            image in messages, stays unread, or if rows are read from several columns; else that is a warning.
         on_progress: Called for every shard.
 
     Raises:
@@ -94,7 +95,7 @@ def label(
         raise InputError(f"got a source of type {type(source).__name__}; expected a file, a folder or a hub id")
     judge = judge.seeded(0)
     reader = SourceReader(source, split, limit, columns)
-    task, rows = open_task(reader, rubric=rubric, method=method, reference_answer=reference_answer)
+    task, rows = open_task(reader, rubric=rubric, method=method, reference_answer=reference_answer, strict=strict)
     check_overwrites_nothing(out, ("labels.jsonl", "problems.jsonl"), source)
     folder = LabelFolder(out)
     task.recognition.check(strict=strict)
@@ -113,8 +114,15 @@ def label(
         folder.scratch.mkdir(exist_ok=True)
         index = RequestIndex(folder.scratch / "requests.sqlite")
         try:
+            found = Recognition(str(source))
             run = _Run(
-                folder=folder, task=task, index=index, source=str(source), on_progress=on_progress, changed=changed
+                folder=folder,
+                task=task,
+                index=index,
+                source=str(source),
+                on_progress=on_progress,
+                recognition=found,
+                changed=changed,
             )
             for shard, answers in backend.run(judge, run.pending(rows, shard_size)):
                 run.commit(shard, answers)
@@ -122,7 +130,8 @@ def label(
         finally:
             index.close()
             (folder.scratch / "requests.sqlite").unlink(missing_ok=True)
-    labeling.warnings += [*reader.warnings, *run.warnings]
+    told = task.recognition.warnings()
+    labeling.warnings += [*reader.warnings, *run.warnings, *(one for one in found.warnings() if one not in told)]
     return labeling
 
 
@@ -135,6 +144,7 @@ class _Run:
     index: RequestIndex
     source: str
     on_progress: Callable[[Progress], None]
+    recognition: Recognition
     changed: Manifest | None
     num_rows: int = 0
     num_repeated: int = 0
@@ -159,6 +169,7 @@ class _Run:
             self.num_rows += len(part)
             planned = [self.task.plan(row) for row in part]
             self._count_repeated_ids(planned)
+            note_planned(self.recognition, planned)
             shard = plan_shard(planned, start, self.index)
             if start not in done:
                 yield shard

@@ -1,6 +1,6 @@
 """The questions of a labeling: what its rows are, and the requests of each row."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -85,7 +85,7 @@ class LabelingTask:
     method: Method
     """Whether responses are graded, pairs ranked, or both."""
     recognition: Recognition = field(compare=False)
-    """The columns of the first rows, by role."""
+    """The columns of the first rows, or of all, by role."""
 
     def plan(self, row: Row | BrokenRow) -> PlannedRow:
         """Return a row with its requests."""
@@ -113,8 +113,11 @@ def open_task(
     rubric: RubricLike | None = None,
     method: Method = "grade",
     reference_answer: str | None = None,
+    strict: bool = False,
 ) -> tuple[LabelingTask, RowIterator]:
     """Recognize the rows of a source; return the task, and the rows from the first on.
+
+    The recognition is of the first rows; with `strict` it is of all rows, which takes a pass over the source.
 
     Raises:
         InputError: The rows are not recognized, none can be labeled, or they cannot be ranked.
@@ -135,9 +138,18 @@ def open_task(
     if all(one.problem is not None for one in planned):
         first = next(one for one in planned if isinstance(one.row, Row))
         raise InputError(f"{source}: no row can be labeled; {first.row.place}: {first.problem}")
-    for example in (one.example for one in planned if one.example is not None):
-        found.note(example)
+    if strict:
+        found.note_all(reader.rows(), row_format, rubrics)
+    else:
+        note_planned(found, planned)
     return task, chain(peeked, rows)
+
+
+def note_planned(recognition: Recognition, planned: Iterable[PlannedRow]) -> None:
+    """Take in the rows that are labeled."""
+    for one in planned:
+        if one.example is not None:
+            recognition.note(one.example, one.row.place)
 
 
 def _both_orders(chosen: GradingRequest, rejected: GradingRequest) -> tuple[ComparisonRequest, ComparisonRequest]:

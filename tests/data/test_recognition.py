@@ -1,13 +1,13 @@
 import pytest
 
-from prom_reward.data.columns import spelling
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.recognition import Recognition, unread_columns
-from prom_reward.errors import InputError, RubricError
+from prom_reward.data.recognition import Recognition
+from prom_reward.data.rows import BrokenRow, Row
+from prom_reward.errors import InputError
 from prom_reward.rubrics.rubric import parse_rubrics
 
-HELPFUL = parse_rubrics("helpfulness")
 ASK, YES = [{"role": "user", "content": "Hi?"}], [{"role": "assistant", "content": "Yes."}]
+HELPFUL = parse_rubrics("helpfulness")
 
 
 def example(values):
@@ -16,10 +16,10 @@ def example(values):
 
 def recognized(*rows):
     found = Recognition("rows.jsonl")
-    for row in rows:
+    for at, row in enumerate(rows, 1):
         read = example(row)
         read.requests(HELPFUL)
-        found.note(read)
+        found.note(read, f"line {at}")
     return found
 
 
@@ -45,117 +45,6 @@ def test_a_file_without_unread_columns_is_silent(caplog):
     assert not caplog.messages
 
 
-@pytest.mark.parametrize(
-    ("more", "unread"),
-    [
-        ({"question": "Another question?"}, ["question"]),
-        ({"answer": "42"}, ["answer"]),
-        ({"instruction": "Hi?"}, []),  # it repeats the prompt
-        ({"messages": ASK + YES}, []),
-        ({"system": ""}, []),
-        ({"tools": [{"name": "search"}]}, ["tools"]),
-        ({"responses": ["Another one."]}, ["responses"]),
-        ({"choices": ["Rome", "Oslo"]}, ["choices"]),
-        ({"choices": ["H", "i"]}, ["choices"]),  # letters of "Hi?" alone
-        ({"option_a": "Rome", "option_b": "Oslo"}, ["option_a", "option_b"]),
-        ({"retrieved_contexts": ["Rome is old."]}, []),  # it is part of the instruction
-        ({"image_url": "https://x/y.png", "constraints": ["Be brief."]}, ["constraints", "image_url"]),
-        ({"golden_answers": ["Yes.", "Yes!"], "gold": 1}, ["golden_answers", "gold"]),
-        ({"documents": {"titles": ["Rome"]}}, ["documents"]),
-        ({"documents": "[]", "context": "null"}, []),
-        ({"context": "Rome is old.", "passages": ["Oslo is new."]}, ["passages"]),
-        ({"image": {"bytes": b"GIF", "path": None}, "images": []}, ["image"]),
-        ({"Reference Answer": "No.", "System": "Be brief."}, ["System", "Reference Answer"]),
-        ({"referenceAnswer": "No.", "systemPrompt": "Be brief."}, ["systemPrompt", "referenceAnswer"]),
-        ({"GroundTruth": "No.", "imageURL": {"bytes": b"GIF"}}, ["GroundTruth", "imageURL"]),
-        ({"expectedOutput": "Yes.", "Reference Answer": "Yes"}, ["Reference Answer", "expectedOutput"]),  # it is right
-        ({"reference": "Yes.", "Reference Answer": "Yes."}, []),
-        ({"Context": "Yes.", "Input": "Hi?"}, ["Context"]),  # the answer quotes it
-        ({"expected": "No.", "ideal": ["No!"], "correct": False}, ["expected", "ideal"]),
-        ({"knowledge": "It takes geography.", "difficulty": "easy"}, ["knowledge"]),  # Magpie's, which no policy saw
-    ],
-)
-def test_columns_of_known_meaning_that_stay_unread_are_named(more, unread):
-    found = example({"prompt": "Hi?", "response": "Yes.", **more})
-    found.requests(HELPFUL)
-    assert unread_columns(found.columns) == unread
-
-
-def test_an_answer_beside_a_pair_is_unread_and_the_beginning_of_its_sides_is_named():
-    row = {
-        "prompt": "Hi?",
-        "initial_reason_steps": "Step 1: add.",
-        "chosen": "4",
-        "rejected": "5",
-        "answer": "It is 4.",
-    }
-    found = example(row)
-    assert "response" not in found.columns.by_role()
-    assert unread_columns(found.columns) == ["answer", "initial_reason_steps"]
-
-
-def test_ultrafeedbacks_correct_answers_are_a_part_of_it():
-    row = {
-        "instruction": "Hi?",
-        "completions": [{"response": "Yes."}, {"response": "No."}],
-        "correct_answers": ["None"],
-    }
-    assert unread_columns(example(row).columns) == ["correct_answers"]
-    assert unread_columns(example({**row, "incorrect_answers": ["None"]}).columns) == []
-
-
-def test_a_system_text_of_each_response_is_named_as_unread():
-    answers = [{"response": "Yes.", "custom_system_prompt": "Be kind."}, {"response": "No."}]
-    found = example({"instruction": "Hi?", "completions": answers})
-    assert unread_columns(found.columns) == ["completions[0].custom_system_prompt"]
-
-
-@pytest.mark.parametrize(
-    ("name", "written"),
-    [
-        ("Reference Answer", "reference_answer"),
-        ("referenceAnswer", "reference_answer"),
-        ("ReferenceAnswer ", "reference_answer"),
-        ("reference-answer", "reference_answer"),
-        ("REFERENCE_ANSWER", "reference_answer"),
-        ("imageURL", "image_url"),
-        ("QAContext", "qa_context"),
-        ("score1Description", "score1_description"),
-        (7, "7"),
-    ],
-)
-def test_a_name_is_known_however_it_is_written(name, written):
-    assert spelling(name) == written
-    assert spelling(spelling(name)) == written
-
-
-@pytest.mark.parametrize("name", ["scoringRubric", "GradingRubric", "checkList", "score1Description", "Criteria"])
-def test_a_rubric_under_another_spelling_is_refused_and_never_covered_by_the_default(name):
-    with pytest.raises(RubricError, match=rf"got a column '{name}' that may be the row's rubric"):
-        example({"prompt": "Hi?", "response": "Yes.", name: "Is it polite?"}).requests(HELPFUL)
-
-
-@pytest.mark.parametrize(
-    ("more", "unread"),
-    [
-        ({"extra_info": {"reference_answer": "No.", "index": 7, "answer": "No."}}, ["extra_info.reference_answer"]),
-        ({"extra_info": '{"ground_truth": "No."}'}, ["extra_info.ground_truth"]),
-        ({"metadata": {"gold_answer": ""}}, []),
-        ({"reward_model": '{"ground_truth": "Yes!"}', "extra_info": {"ground_truth": "Yes!"}}, []),
-        ({"answer": "Maybe"}, ["answer"]),  # the response holds it, as a right one holds the truth
-        ({"answer": "Maybe."}, []),
-        *(({name: "No."}, [name]) for name in ("refrence_answer", "reference_anwser", "refference", "rubrik")),
-        ({"good_answer": "No.", "correct_answer_id": "No.", "reference_answer_2_id": "No."}, []),
-        ({"preference": "strong", "extra_info": {"preference": "x", "incorrect_answers": ["No."]}}, []),
-        ({"incorrect_answers": ["No."], "metadata": {"target": "train", "ref": "refs/heads/main"}}, []),
-        ({"ref": "No."}, ["ref"]),
-        ({"reference_id": "No.", "groundwork": "No."}, []),
-    ],
-)
-def test_a_reference_that_nobody_reads_is_told_wherever_it_stands(more, unread):
-    assert unread_columns(example({"prompt": "Hi?", "response": "Maybe.", **more}).columns) == unread
-
-
 @pytest.mark.parametrize("side", ["prompt", "response"])
 def test_images_inside_of_messages_are_told_and_refused_if_asked_for(side):
     content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "https://x"}}]
@@ -165,7 +54,8 @@ def test_images_inside_of_messages_are_told_and_refused_if_asked_for(side):
     assert str(found).endswith("; unread: [image] in messages")
     found.check()
     with pytest.raises(
-        InputError, match=r"^rows\.jsonl: messages hold media \(image\) that no judge sees; leave these rows out$"
+        InputError,
+        match=r"^rows\.jsonl, line 1: messages hold media \(image\) that no judge sees; leave these rows out$",
     ):
         found.check(strict=True)
 
@@ -175,3 +65,65 @@ def test_a_path_reaches_into_what_is_stored_as_text(form):
     found = example({"prompt": "1 + 1?", "response": "2", "reward_model": form({"ground_truth": "2"})})
     assert found.reference_answer == "2"
     assert example({"prompt": "Q", "response": "A", "summaries": "no list"}).kind == "response"
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        ({"answer": "No."}, "the column answer stays unread"),
+        ({"response": None, "output": "Yes."}, "got a row with response from output, after rows with response from re"),
+        ({"prompt": None, "response": None, "messages": [*ASK, *YES]}, "got a row with messages, after rows with prom"),
+        ({"prompt": [{"role": "user", "content": ["Hi?", {"type": "image"}]}]}, "messages hold media (image) that no"),
+        ({"reference_answer": "Yes.", "rubric": "honesty", "system": "Be kind."}, None),
+        ({"id": 7, "response": ""}, None),
+    ],
+)
+def test_a_later_row_of_another_form_is_refused_with_its_place_if_asked_for(later, said):
+    row = {"prompt": "Hi?", "response": "Yes."}
+    found = recognized(*[row] * 99, {**row, **later})
+    found.check()
+    if said is None:
+        found.check(strict=True)
+        return
+    with pytest.raises(InputError) as caught:
+        found.check(strict=True)
+    assert str(caught.value).startswith(f"rows.jsonl, line 100: {said}")
+
+
+def test_rows_of_several_kinds_are_refused_if_asked_for():
+    found = recognized({"prompt": "Hi?", "response": "Yes."}, {"prompt": "Hi?", "chosen": "Yes.", "rejected": "No."})
+    with pytest.raises(
+        InputError, match=r"mixed formats: got one response per row \(line 1\) and preference pairs \(l"
+    ):
+        found.check(strict=True)
+
+
+def test_all_rows_are_noted_without_those_that_are_left_out():
+    rows = [
+        Row("line 1", {"prompt": "Hi?", "response": "Yes."}),
+        BrokenRow("line 2", "no row"),
+        Row("line 3", {"a": 1}),
+    ]
+    found = Recognition("rows.jsonl")
+    found.note_all([*rows, Row("line 4", {**rows[0].values, "answer": "No."})], RowFormat(columns={}), HELPFUL)
+    assert (found.kinds, found.unread) == ({"response": "line 1"}, {"answer": "line 4"})
+
+
+def test_all_rows_are_looked_at_for_verdicts_that_count_from_another_number():
+    rows = [Row(f"line {at}", {"prompt": "Q", "response_1": "a", "response_2": "b", "label": 1}) for at in range(99)]
+    odd = Row("line 99", {**rows[0].values, "label": 3})
+    with pytest.raises(InputError, match="which may be a scale, or count the answers from another number"):
+        Recognition("rows.jsonl").note_all([*rows, odd], RowFormat(columns={}), HELPFUL)
+
+
+def test_a_warning_comes_again_only_with_more_in_it(caplog):
+    found = recognized({"prompt": "Hi?", "response": "Yes.", "answer": "1"})
+    found.check()
+    found.check()
+    assert len(caplog.messages) == 1
+    found.note(example({"prompt": "Hi?", "response": "Yes.", "tools": ["search"]}), "line 2")
+    found.check()
+    assert [message.partition(" stay")[0] for message in caplog.messages] == [
+        "rows.jsonl, line 1: the column answer",
+        "rows.jsonl, line 1: the columns answer, tools",
+    ]

@@ -108,4 +108,4 @@ def test_the_columns_of_every_role_and_the_unread_ones_are_told(tmp_path):
     assert columns["prompt"] == ["prompt", "question"]
     assert columns["chosen"] == ["better"]
     assert columns["rubric"] == ["criteria", *(f"score{score}_description" for score in range(1, 6))]
-    assert found.recognition.unread == ["reference"]
+    assert found.recognition.unread == {"reference": "line 1"}

@@ -184,6 +184,9 @@ def test_a_column_of_known_meaning_that_stays_unread_is_named_before_the_work(la
     assert len(rows) == 1
     with pytest.raises(InputError, match="question"):
         labeled([{"prompt": "Hi?", "question": "How are you?", "completion": "Yes."}], strict=True)
+    many = [{"prompt": f"Hi {at}?", "completion": "Yes."} for at in range(80)]
+    with pytest.raises(InputError, match="line 81: the column question"):
+        labeled([*many, {"prompt": "Hi?", "question": "How are you?", "completion": "Yes."}], strict=True)
 
 
 CHECKLIST = [

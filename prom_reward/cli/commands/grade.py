@@ -1,7 +1,7 @@
 """`prom-reward grade`: one response, or a file of them."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,13 +17,14 @@ from prom_reward.config import PromptRenderer, load_judge, load_rubric, prompt_r
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.grading import RequestBatch, batch_rows, grade_batch, row_requests
 from prom_reward.data.recognition import Recognition
-from prom_reward.data.rows import Row, count_rows, read_rows
+from prom_reward.data.rows import Row, RowIterator, count_rows, read_rows
 from prom_reward.errors import InputError
 from prom_reward.judging.base import Judge
 from prom_reward.judging.checklists import Expansion
 from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.labeling.dry_run import forecast
 from prom_reward.labeling.task import LabelingTask
+from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.runs import load_grading_run
 
 _ONE = "One response"
@@ -157,30 +158,32 @@ def grade(
     as_lines = as_json or show_prompt or not stdout.is_terminal
     graded = GradedFile(out, as_json=as_json, as_lines=as_lines, integer=integer)
     with rows_path(input) as path:
-        rows = iter([row]) if row is not None else islice(read_rows(path), limit)
+
+        def open_rows() -> RowIterator:
+            return iter([row]) if row is not None else islice(read_rows(path), limit)
+
         total = 1 if row is not None else count_rows(path)
         where = "the response" if row is not None else str(input)
         recognition = Recognition(where)
         row_format = RowFormat(columns=options.named_columns(column), kinds=("response",))
-        batches = batch_rows(rows, rubrics, row_format=row_format, recognition=recognition)
-        batches = _first_gradable(batches, graded, where)
+        batches = _recognized(open_rows, recognition, row_format, rubrics, graded, strict=strict)
         if row is None:
             stderr.print(f"{where}: {recognition}", soft_wrap=True, markup=False, highlight=False)
             recognition.check(strict=strict)
         made = load_judge(judge_settings, **overrides)
         if dry_run:
-            rows = iter([row]) if row is not None else islice(read_rows(path), limit)
             task = LabelingTask(
                 kind="response", row_format=row_format, rubrics=rubrics, method="grade", recognition=Recognition(where)
             )
             load_for_sample(made)
-            found = forecast(rows, task, judge=made, judges_repeats=True)
+            found = forecast(open_rows(), task, judge=made, judges_repeats=True)
             show_dry_run(found, first_prompt(found.sample, made, judge_settings, overrides), as_json=as_json)
             return
         render = prompt_renderer(judge_settings, **overrides) if show_prompt else None
         if render is None:
             load_now(made)
         _grade_rows(made, batches, min(total, limit) if total and limit else total, graded, render)
+        recognition.check()  # what later rows showed
         graded.finish(where)
 
 
@@ -194,6 +197,23 @@ def _one_row(instruction: str | None, response: str | None, reference: str | Non
     if response == "-":
         response = sys.stdin.read()
     return Row("the response", {"instruction": instruction, "response": response, "reference_answer": reference})
+
+
+def _recognized(
+    open_rows: Callable[[], RowIterator],
+    recognition: Recognition,
+    row_format: RowFormat,
+    rubrics: tuple[AnyRubric, ...],
+    graded: GradedFile,
+    *,
+    strict: bool,
+) -> Iterator[RequestBatch]:
+    """Return the batches of a file's rows once the first ones, or with `strict` all, are recognized."""
+    if strict:
+        recognition.note_all(open_rows(), row_format, rubrics)
+    noted = None if strict else recognition
+    batches = batch_rows(open_rows(), rubrics, row_format=row_format, recognition=noted)
+    return _first_gradable(batches, graded, recognition.where)
 
 
 def _first_gradable(batches: Iterator[RequestBatch], graded: GradedFile, where: str) -> Iterator[RequestBatch]:

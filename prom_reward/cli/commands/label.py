@@ -192,7 +192,6 @@ def label(
             backend=bar.begun_by(backend),
             retry_failed=retry_failed,
             accept_changes=accept_changes,
-            strict=strict,
             on_progress=bar.show,
             **run.model_dump(include={"out", "method", "columns", "reference_answer", "split", "limit", "shard_size"}),
         )
@@ -234,9 +233,7 @@ def _check_input(run: LabelingRun, exports: Sequence[str], *, dry_run: bool, str
 def _show_recognized(run: LabelingRun, rubric: tuple[AnyRubric, ...] | None, *, strict: bool) -> Kind:
     """Print and return what the rows are; fail on rows or options that cannot be used, before the judge is loaded."""
     reader = SourceReader(run.input or "", run.split, run.limit, run.columns)
-    task, _ = open_task(
-        reader, rubric=rubric, **run.model_dump(include={"method", "reference_answer"})
-    )  # fmt: skip
+    task, _ = open_task(reader, rubric=rubric, strict=strict, **run.model_dump(include={"method", "reference_answer"}))
     stderr.print(f"{run.input}: {task.recognition}", highlight=False, soft_wrap=True)
     if strict:
         task.recognition.check(strict=True)

@@ -83,7 +83,8 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Refuse a file if a column of known meaning, or an image in messages, stays unread.",
+        help="Read all rows first, and refuse a file if a column of known meaning, or an image in messages, stays "
+        "unread, or if rows are read from several columns.",
         rich_help_panel=ROWS,
     ),
 ]

@@ -48,7 +48,8 @@ class LabelColumns:
     scale: ScoreScale | None = None
     """The scale of the scores, if it is not the rubric's: they are mapped linearly."""
     strict: bool = False
-    """Refuse a file in which a column of known meaning, or an image in messages, stays unread, instead of warning."""
+    """Refuse a file in which a column of known meaning, or an image in messages, stays unread, instead of warning; also
+    one whose rows are read from several columns."""
     named: Mapping[str, str] = field(default_factory=dict)
     """A column or path for each role whose name says nothing; see `prom_reward.data.columns.COLUMN_NAMES`."""
 
@@ -112,7 +113,7 @@ def collect_labeled(
                     "got several responses in a row; expected one with its label, or a pair: write a row for each "
                     "response, with its rating as `human_score`"
                 )
-            labeled.recognition.note(example, label=label)
+            labeled.recognition.note(example, row.place, label=label)
         except OffScaleError as error:
             off_scale[row.place] = error
         except SeveralScoresError as error:  # the rows in which they agree would show that they do

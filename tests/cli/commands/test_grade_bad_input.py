@@ -1,3 +1,4 @@
+import io
 import json
 
 import pytest
@@ -132,6 +133,29 @@ def test_a_column_of_known_meaning_that_stays_unread_is_told_or_refused(run, tin
     named = run("grade", path, *tiny, "--rubric", "helpfulness", "--strict", "--json", "--column", "response=answer",
                 "--column", "reference_answer=response")  # fmt: skip
     assert named.status == 0
+
+
+def test_strict_refuses_what_a_late_row_leaves_unread(run, tiny, rows_file, monkeypatch, caplog):
+    rows = [{"prompt": f"Q{at}", "response": "A"} for at in range(20)]
+    path = rows_file(*rows, {"prompt": "Q", "response": "A", "answer": "42"})
+    command = ("grade", path, *tiny, "--rubric", "helpfulness", "--json")
+    said = f"{path}, line 21: the column answer stays unread"
+    shown = run(*command)
+    assert (shown.status, caplog.text.count(said)) == (0, 1)  # a warning
+    monkeypatch.setattr("prom_reward.cli.commands.grade.load_judge", lambda *_, **__: pytest.fail("loaded"))
+    refused = run(*command, "--strict")
+    assert (refused.status, refused.out, f"error: {said}" in refused.err) == (2, "", True)
+
+
+def test_strict_refuses_a_late_row_of_another_form_also_from_standard_input(run, tiny, monkeypatch):
+    rows = [{"prompt": f"Q{at}", "response": "A"} for at in range(20)]
+    text = "\n".join(map(json.dumps, [*rows, {"prompt": "Q", "response": None, "output": "A"}]))
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    refused = run("grade", "-", *tiny, "--rubric", "helpfulness", "--strict")
+    assert refused.status == 2
+    assert (
+        "error: -, line 21: got a row with response from output, after rows with response from response" in refused.err
+    )
 
 
 def test_a_file_without_a_gradable_row_fails_before_the_judge_is_loaded(run, rows_file, monkeypatch):

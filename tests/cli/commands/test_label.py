@@ -354,6 +354,24 @@ def test_what_was_recognized_is_shown_before_the_work_and_strict_refuses_what_st
     assert (refused.status, "question" in refused.err) == (2, True)
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_strict_refuses_what_a_late_row_leaves_unread_before_the_judge_is_loaded(run, monkeypatch, tmp_path, more):
+    rows = [*pairs(80), {**pairs(1)[0], "question": "How are you?"}]
+    source = write_rows(tmp_path / "rows.jsonl", rows)
+    monkeypatch.setattr("prom_reward.cli.commands.label.load_judge", lambda *_, **__: pytest.fail("loaded"))
+    refused = run("label", source, *options(tmp_path, "--strict", *more))
+    assert refused.status == 2
+    assert f"error: {source}, line 81: the column question stays unread" in refused.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_late_row_leaves_unread_is_told_at_the_end(run, judged, tmp_path):
+    rows = [*pairs(80), {**pairs(1)[0], "question": "How are you?"}]
+    source = write_rows(tmp_path / "rows.jsonl", rows)
+    done = run("label", source, *options(tmp_path))
+    assert (done.status, done.err.count(f"{source}, line 81: the column question stays unread")) == (0, 1)
+
+
 @pytest.mark.parametrize(("options", "seed"), [((), 7), (("--seed", 3), 3)])
 def test_a_judges_own_seed_holds_unless_another_is_given(run, monkeypatch, source, tmp_path, options, seed):
     judge = {"preset": "smollm2-135m", "sampling": {"seed": 7}}
