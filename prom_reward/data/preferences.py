@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -89,6 +89,14 @@ def check_no_verdict(columns: Columns) -> None:
         )
 
 
+def better_answers(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each verdict of a row on two answers in columns of their own, and the better one; ties are none."""
+    names = _sides(values)
+    for verdict in _verdicts(Columns(values), names) if names else ():
+        if names and (lead := _lead(values, verdict, names)):
+            yield verdict, value_at(values, names[lead < 0])
+
+
 class NumberedVerdicts:
     """Finds files whose verdicts are numbers that mean something else than they are read as.
 
@@ -105,7 +113,7 @@ class NumberedVerdicts:
         names = _sides(values)
         verdict = next(iter(_verdicts(Columns(values, self._named), names)), None) if names else None
         if names and verdict and (_numbers(names) or verdict in _SIGNED) and verdict not in _POINTS:
-            number = _number(value_at(values, verdict))
+            number = number_in(value_at(values, verdict))
             if number is not None:
                 self._seen.setdefault((verdict, names), Counter())[number] += 1
 
@@ -214,14 +222,15 @@ def _lead(values: Mapping[str, Any], verdict: str, names: tuple[str, str]) -> fl
     value = value_at(values, verdict)
     if verdict in _POINTS:
         first, second = (
-            _number(float(one) if isinstance(one, bool) else one) for one in (value, value_at(values, _POINTS[verdict]))
+            number_in(float(one) if isinstance(one, bool) else one)
+            for one in (value, value_at(values, _POINTS[verdict]))
         )
         return None if first is None or second is None else first - second
-    number = _number(value)
-    return _lead_of_text(values, value, names) if number is None else _lead_of_number(number, verdict, names)
+    number = number_in(value)
+    return _lead_of_text(values, value, names) if number is None else _lead_ofnumber_in(number, verdict, names)
 
 
-def _lead_of_number(number: float, verdict: str, names: tuple[str, str]) -> float | None:
+def _lead_ofnumber_in(number: float, verdict: str, names: tuple[str, str]) -> float | None:
     """As `_lead`, of a number.
 
     Numbers are the answers' own (`response_0`, `output_1`): 1.9 is nearer to 2, as AlpacaEval writes it. Answers with
@@ -247,7 +256,8 @@ def _lead_of_text(values: Mapping[str, Any], value: Any, names: tuple[str, str])
     return 1 if _FIRST.fullmatch(text) else -1 if _SECOND.fullmatch(text) else 0 if _TIE.fullmatch(text) else None
 
 
-def _number(value: Any) -> float | None:
+def number_in(value: Any) -> float | None:
+    """Return a finite number, perhaps written as a text; None if a value is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from prom_reward.data.contradictions import contradiction
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
 from prom_reward.data.preferences import NumberedVerdicts
 from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.data.unread import unread_columns
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.rubrics.reading import AnyRubric
 
 _NEEDED_ROLES = frozenset({"prompt", "messages", "response", "responses", "chosen", "rejected", "pair", "winner"})
@@ -32,6 +33,10 @@ class Recognition:
     """Columns whose meaning is known and that nobody read, each with the place of the first one."""
     media: dict[str, str] = field(default_factory=dict)
     """The kinds of images and the like in messages, which no judge sees, each with the place of the first one."""
+    num_contradictions: int = 0
+    """Preference pairs whose other columns prefer the rejected answer."""
+    contradiction: str = ""
+    """The columns of the first one, with its place."""
     change: str = ""
     """Says which row was the first to be read from other columns than the rows before it; empty if there is none."""
     _warned: set[str] = field(default_factory=set, init=False, repr=False)
@@ -41,12 +46,15 @@ class Recognition:
         roles = {**example.columns.by_role(), **({"label": [label]} if label else {})}
         self.change = self.change or self._change(roles, place)
         self.kinds.setdefault(example.kind, place)
+        if example.kind == "pair" and (found := contradiction(example.columns)):
+            self.num_contradictions += 1
+            self.contradiction = self.contradiction or f"{place}: got {found}"
         for role, names in roles.items():
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
-        for found, names in ((self.unread, unread_columns(example.columns)), (self.media, example.media)):
+        for places, names in ((self.unread, unread_columns(example.columns)), (self.media, example.media)):
             for name in names:
-                found.setdefault(name, place)
+                places.setdefault(name, place)
 
     def note_all(
         self, rows: Iterable[Row | BrokenRow], row_format: RowFormat, default_rubrics: tuple[AnyRubric, ...]
@@ -93,7 +101,8 @@ class Recognition:
 
     def warnings(self) -> list[str]:
         """Return what may be a mistake, each with the place of its first row."""
-        return [self._unread_columns()] if self.unread else []
+        unread = [self._unread_columns()] if self.unread else []
+        return [*unread, *([self._contradictions()] if self.contradiction else [])]
 
     def _refused(self) -> Iterator[str]:
         """Yield what a strict check refuses."""
@@ -123,6 +132,13 @@ class Recognition:
         return (
             f"{self.where}, {place}: got a row with {got}, after rows with {expected}; expected one form in all rows: "
             "name the column with --column ROLE=NAME, or give each form in a file of its own"
+        )
+
+    def _contradictions(self) -> str:
+        return (
+            f"{self.where}: {number_of(self.num_contradictions, 'pair')} with a column that prefers the rejected "
+            f"answer, the first in {self.contradiction}; chosen and rejected count: correct them or the column, or "
+            "leave these rows out"
         )
 
     def _unread_columns(self) -> str:

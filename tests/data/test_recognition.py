@@ -127,3 +127,18 @@ def test_a_warning_comes_again_only_with_more_in_it(caplog):
         "rows.jsonl, line 1: the column answer",
         "rows.jsonl, line 1: the columns answer, tools",
     ]
+
+
+def test_pairs_with_a_column_that_prefers_the_rejected_answer_are_counted_and_refused_if_asked_for(caplog):
+    row = {"prompt": "Hi?", "chosen": "Yes.", "rejected": "No.", "score_chosen": 5, "score_rejected": 2}
+    found = recognized(row, {**row, "score_chosen": 1}, {**row, "score_chosen": 0}, row)
+    said = (
+        "rows.jsonl: 2 pairs with a column that prefers the rejected answer, the first in line 2: got score_chosen=1 "
+        "under score_rejected=2; chosen and rejected count: correct them or the column, or leave these rows out"
+    )
+    found.check()
+    assert caplog.messages == [said]
+    with pytest.raises(InputError) as caught:
+        found.check(strict=True)
+    assert str(caught.value) == said
+    recognized(row, row).check(strict=True)

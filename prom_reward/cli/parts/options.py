@@ -84,7 +84,7 @@ Strict = Annotated[
     typer.Option(
         "--strict",
         help="Read all rows first, and refuse a file if a column of known meaning, or an image in messages, stays "
-        "unread, or if rows are read from several columns.",
+        "unread, if rows are read from several columns, or if a column prefers a pair's rejected answer.",
         rich_help_panel=ROWS,
     ),
 ]

@@ -353,3 +353,12 @@ def test_several_rubrics_are_said_to_be_compared_by_themselves(run, judged_by, g
     assert (
         "2 rubrics: each rubric's scores are compared with the labels by themselves; weights do not count" in done.err
     )
+
+
+def test_strict_refuses_pairs_whose_verdict_names_the_rejected_answer(run, judged_by, good, rows_file, caplog):
+    judged_by(good, command="commands.evaluate")
+    path = rows_file(*PAIRS[:3], {**PAIRS[3], "winner": "rejected"})
+    assert run("evaluate", path, "--resamples", "0").status == 0
+    assert "1 pair with a column that prefers the rejected answer, the first in line 4" in caplog.text
+    refused = run("evaluate", path, "--strict")
+    assert (refused.status, "got winner='rejected'; chosen and rejected count" in refused.err) == (2, True)

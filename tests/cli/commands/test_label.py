@@ -372,6 +372,15 @@ def test_what_a_late_row_leaves_unread_is_told_at_the_end(run, judged, tmp_path)
     assert (done.status, done.err.count(f"{source}, line 81: the column question stays unread")) == (0, 1)
 
 
+def test_pairs_whose_scores_prefer_the_rejected_answer_are_counted_or_refused(run, judged, tmp_path):
+    against = {"score_chosen": 1, "score_rejected": 2}
+    source = write_rows(tmp_path / "rows.jsonl", [{**row, **against} for row in pairs(80)])
+    done = run("label", source, *options(tmp_path))
+    assert (done.status, f"{source}: 80 pairs with a column that prefers the rejected answer" in done.err) == (0, True)
+    refused = run("label", source, *options(tmp_path, "--strict"))
+    assert (refused.status, "the first in line 1: got score_chosen=1 under" in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize(("options", "seed"), [((), 7), (("--seed", 3), 3)])
 def test_a_judges_own_seed_holds_unless_another_is_given(run, monkeypatch, source, tmp_path, options, seed):
     judge = {"preset": "smollm2-135m", "sampling": {"seed": 7}}
