@@ -90,9 +90,11 @@ def read_labels(folder: str | Path) -> Iterator[LabeledRow]:
     labels = folder / "labels.jsonl"
     if not labels.exists():
         raise InputError(f"{labels}: no such file; the labeling is not finished: run `prom-reward label` again")
+    last = -1
     with labels.open("rb") as file:
         for line in file:
             values = _row_values(labels, line)
+            last = _next_row(labels, values, last)
             yield LabeledRow(values=values, example=row_format.example(input_values(values, manifest.kind)))
 
 
@@ -104,6 +106,19 @@ def _row_values(path: Path, line: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds a JSON {type(values).__name__}; run `prom-reward label` again")
     return values
+
+
+def _next_row(path: Path, values: Mapping[str, Any], last: int) -> int:
+    """Return a row's number, which is higher than the last one's: in a file with two labelings both would count."""
+    row = values.get("row")
+    if not isinstance(row, int):
+        raise InputError(f"{path}: holds a row without its number; run `prom-reward label` again")
+    if row <= last:
+        raise InputError(
+            f"{path}: holds row {row} after row {last}, as if two labelings were in one file; expected one in each "
+            "folder: run `prom-reward label` again"
+        )
+    return row
 
 
 def _as_messages(text: PromptValue, role: str) -> PromptValue:

@@ -200,6 +200,12 @@ def _of_log(path: Path, selection: Selection) -> ReportData:
         data.facts["steps"] = f"{len(data.step_outcomes):,}"
     if num_evaluated:
         data.facts["evaluations"] = f"{number_of(num_evaluated, 'judgment')}, left out"
+    if data.num_repeated:
+        data.missing.append(
+            f"a log without copies: {path.name} has {number_of(data.num_repeated, 'second judgment')} of a response by "
+            "the same rubric in the same step, as if it were joined with itself or another run's; all of them count, "
+            "and of two rewards the last one"
+        )
     for step, before in again.items():
         data.missing.append(
             f"a log for each run: {path.name} goes on with step {step} after step {before}, as of another run or a "

@@ -62,6 +62,8 @@ class ReportData:
     """A training's response lengths by step, in characters."""
     step_entropies: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     """A training's score entropies by step."""
+    num_repeated: int = 0
+    """A training's judgments of a response that has one by the same rubric in the same step."""
     group_rewards: dict[tuple[int, str], dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     """A training's rewards by step and group, then by the response's name."""
     escalations: Escalations = field(default_factory=Escalations)
@@ -131,7 +133,9 @@ class ReportData:
         if one.entropy is not None:
             self.step_entropies[one.row].append(one.entropy)
         rubrics = self._responses[one.row, one.group, one.member]
-        if not one.row and one.rubric in rubrics:
+        if one.rubric in rubrics and one.row:
+            self.num_repeated += bool(one.member)
+        elif one.rubric in rubrics:
             rubrics.clear()  # another call names its responses alike
         is_counted = bool(one.member and rubrics)
         rubrics.add(one.rubric)

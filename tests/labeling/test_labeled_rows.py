@@ -93,6 +93,22 @@ def test_a_damaged_file_is_named(tmp_path, line, said):
         list(read_labels(tmp_path / "out"))
 
 
+@pytest.mark.parametrize("change", [lambda text: text + text, lambda text: text.replace('"row": 1', '"row": 0')])
+def test_two_labelings_in_one_file_are_refused(tmp_path, change):
+    label(write_rows(tmp_path / "rows.jsonl", pairs(3)), judge=scripted_judge(), out=tmp_path / "out", rubric="honesty")
+    path = tmp_path / "out/labels.jsonl"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(InputError, match=r"labels\.jsonl: holds row 0 after row \d, as if two labelings were in one"):
+        list(read_labels(tmp_path / "out"))
+
+
+def test_a_row_of_another_file_is_refused(tmp_path):
+    label(write_rows(tmp_path / "rows.jsonl", pairs(1)), judge=scripted_judge(), out=tmp_path / "out", rubric="honesty")
+    write_rows(tmp_path / "out/labels.jsonl", pairs(1))
+    with pytest.raises(InputError, match="holds a row without its number"):
+        list(read_labels(tmp_path / "out"))
+
+
 def test_every_written_column_is_a_known_one(tmp_path):
     source = write_rows(tmp_path / "rows.jsonl", pairs(3))
     found = label(

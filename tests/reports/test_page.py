@@ -358,6 +358,15 @@ def test_a_log_of_several_runs_is_named(tmp_path, steps, told):
         assert missing[0].startswith("a log for each run: log.jsonl goes on with step ")
 
 
+@pytest.mark.parametrize(("step", "told"), [(0, 1), (None, 0)])  # calls without a trainer name their responses alike
+def test_a_log_that_was_joined_with_itself_is_named(tmp_path, step, told):
+    rows = [{**RECORD, "step": step, "row": row} for row in (0, 1)]
+    assert load_report(write_rows(tmp_path / "once.jsonl", rows)).missing == []
+    missing = load_report(write_rows(tmp_path / "twice.jsonl", rows * 2)).missing
+    said = "a log without copies: twice.jsonl has 2 second judgments of a response by the same rubric in the same step"
+    assert [one.startswith(said) for one in missing] == [True] * told
+
+
 def test_a_broken_line_of_a_log_is_named(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text(json.dumps(RECORD) + "\n{\n")

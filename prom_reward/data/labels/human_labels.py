@@ -1,5 +1,6 @@
 """Rows with labels of people or of a stronger judge: scores, preference pairs, and verdicts on criteria."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,6 +15,7 @@ from prom_reward.data.labels.criterion_labels import (
     verdict_column,
 )
 from prom_reward.data.labels.labeled_rows import LabeledFile, LabeledPair, LabeledRequest
+from prom_reward.data.labels.repeats import repeated_labels
 from prom_reward.data.labels.row_labels import (
     SCORE_COLUMNS,
     OffScaleError,
@@ -33,6 +35,8 @@ from prom_reward.errors import InputError, RowError, check_flags, number_of
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.reading import AnyRubric, with_levels
 from prom_reward.types import GradingRequest, ScoreScale
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,8 @@ def _check_whole(found: LabeledFile, off_scale: Mapping[str, OffScaleError], col
         raise InputError(f"{where}: no labeled row of {len(found.problems):,}; {found.problems[0]}")
     _check_one_label(found.recognition.columns.get("label", ()), where)
     found.recognition.check(strict=columns.strict)
+    if repeated := repeated_labels(found):
+        logger.warning("%s: %s", where, repeated)
 
 
 def _check_one_label(names: Sequence[str], where: str) -> None:

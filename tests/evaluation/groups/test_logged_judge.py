@@ -87,5 +87,37 @@ def test_a_line_that_is_no_judgment_is_named(log, line, said):
         LoggedJudge(log)
 
 
+@pytest.mark.parametrize(
+    ("scores", "judges", "said"),
+    [
+        ((2, 4), ("", ""), "line 2, up to 2.00 apart; the last one counts"),
+        (
+            (2, 4, 4, 2),
+            ("a", "a", "", ""),
+            "2 judgments of an answer that differs from an earlier one of it, the first",
+        ),
+        ((2, None), ("", ""), "line 2, one of them without a score; the last one counts"),
+        ((2, 2), ("a", "b"), ""),
+        ((None, None), ("", ""), ""),
+        ((2, 2.01), ("", ""), ""),  # rounding in batches of another size
+        ((2, 4), ("a", "b"), None),
+    ],
+)
+def test_two_judgments_of_an_answer_are_told_if_they_differ_and_refused_of_two_judges(
+    tmp_path, caplog, scores, judges, said
+):
+    path = tmp_path / "log.jsonl"
+    shared = {"instruction": "Hi", "response": "one", "rubric": "brief"}
+    told = [{"outcome": "no_result"} if one is None else {"outcome": "scored", "expected_score": one} for one in scores]
+    rows = [{**shared, **one, "judge": judge} for one, judge in zip(told, judges * 2, strict=False)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if said is None:
+        with pytest.raises(InputError, match="got the judges a and b, expected one in each file"):
+            LoggedJudge(path)
+        return
+    LoggedJudge(path)
+    assert (said in caplog.text, len(caplog.messages)) == (True, bool(said))
+
+
 def test_names_of_files_are_known():
     assert [is_logged(one) for one in ("a.jsonl", "A.JSONL", "a.yaml", None)] == [True, True, False, False]
