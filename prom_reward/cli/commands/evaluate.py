@@ -16,6 +16,7 @@ from prom_reward.cli.parts.console import (
     progress_bar,
     quiet_libraries,
     stderr,
+    stdout,
 )
 from prom_reward.cli.parts.evaluation_tables import show_evaluation
 from prom_reward.cli.parts.group_tables import cascade_figures, group_figures, group_judge
@@ -120,7 +121,8 @@ def evaluate(
     its word overlap with the reference, a constant. Intervals are 95 % bootstrap over questions. A row has the columns
     of `prom-reward grade` and a score or a list of scores, or `chosen` and `rejected`, or a checklist
     and verdicts on its criteria (`labels` or `binary_labels`). The published files of the Prometheus benchmark and of
-    HealthBench's meta-evaluation are read as they are. Rows with an empty or placeholder answer are counted apart.
+    HealthBench's meta-evaluation are read as they are. Rows with an empty or placeholder answer are counted apart. Rows
+    that cannot be used are named, counted and left out; with `--strict` the exit status is 1 then.
 
     Example: `prom-reward evaluate rows.jsonl --judge smollm2-135m --group rubric`
 
@@ -164,8 +166,9 @@ def evaluate(
         group_figures = _grouped(
             labeled, judges, groups, cascade=cascade, resamples=resamples, seed=seed or 0, shows=not as_json
         )
-        _print_if({"file": file.name, **group_figures}, as_json=as_json)
-        _check_figures(group_figures, file, fit, unit="group")
+        group_figures = {"file": file.name, "left_out": len(labeled.problems), **group_figures}
+        _print(group_figures, as_json=as_json)
+        _check_figures(group_figures, file, fit, unit="group", strict=strict)
         return
     loaded = _seeded(load_judge(judge or options.DEFAULT_JUDGE, **{**own, **shared}), seed)
     second = _seeded(load_judge(against, **shared), seed) if against is not None else None
@@ -182,13 +185,16 @@ def evaluate(
         stderr.print(f"{page}: the page", soft_wrap=True, markup=False, highlight=False)
     if fit is not None:
         figures["calibration"] = fit_calibration_file(evaluation.rows, loaded, fit, shows=not as_json)
-    _print_if(figures, as_json=as_json)
-    _check_figures(figures, file, fit)
+    _print(figures, as_json=as_json)
+    _check_figures(figures, file, fit, strict=strict)
 
 
-def _print_if(figures: Mapping[str, Any], *, as_json: bool) -> None:
+def _print(figures: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print figures as JSON, or below their tables the number of rows that they are without."""
     if as_json:
         print_json(figures)
+    elif figures["left_out"]:
+        stdout.print(f"{number_of(figures['left_out'], 'row')} left out, in none of these figures", highlight=False)
 
 
 def _grouped(
@@ -229,13 +235,20 @@ def _measured(labeled: LabeledFile, judge: Judge, against: Judge | None, resampl
         )
 
 
-def _check_figures(figures: Mapping[str, Any], file: Path, fit: Path | None, *, unit: str = "response") -> None:
-    """Fail after the figures that could be measured if others could not."""
+def _check_figures(
+    figures: Mapping[str, Any], file: Path, fit: Path | None, *, unit: str = "response", strict: bool
+) -> None:
+    """Fail after the figures that could be measured if others could not, and with `strict` if rows were left out."""
     if not figures["n"]:
         stderr.print(f"{file}: no {unit} could be scored")
         raise typer.Exit(1)
     if problem := figures.get("calibration", {}).get("problem"):
         raise InputError(f"{fit}: not written; {problem}")
+    if strict and figures["left_out"]:
+        stderr.print(
+            f"{file}: {number_of(figures['left_out'], 'row')} left out, as --strict allows none", soft_wrap=True
+        )
+        raise typer.Exit(1)
 
 
 def _check_options(mode: str | None, protocol: str | None) -> None:

@@ -90,7 +90,15 @@ def tune(
     tuned = _tuned(labeled, loaded, measure, tuple(note or NOTES), resamples, seed)
     written = _written(tuned, judge, loaded, out)
     if as_json:
-        print_json({"file": data.name, "judge": loaded.name, **tuned.to_dict(), "out": written})
+        print_json(
+            {
+                "file": data.name,
+                "judge": loaded.name,
+                "left_out": len(labeled.problems),
+                **tuned.to_dict(),
+                "out": written,
+            }
+        )
     else:
         _show(tuned, written)
 

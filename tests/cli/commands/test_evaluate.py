@@ -362,3 +362,21 @@ def test_strict_refuses_pairs_whose_verdict_names_the_rejected_answer(run, judge
     assert "1 pair with a column that prefers the rejected answer, the first in line 4" in caplog.text
     refused = run("evaluate", path, "--strict")
     assert (refused.status, "got winner='rejected'; chosen and rejected count" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(("strict", "status"), [((), 0), (("--strict",), 1)])
+def test_rows_that_are_left_out_are_counted_below_the_figures_and_fail_a_strict_run(
+    run, judged_by, good, rows_file, strict, status
+):
+    judged_by(good, command="commands.evaluate")
+    path = rows_file(*ROWS, "{", {"instruction": "Q", "score": 3})
+    done = run("evaluate", path, "--resamples", "0", *strict)
+    assert done.status == status
+    assert "good: 20 rows" in done.out
+    assert done.out.rstrip().endswith("2 rows left out, in none of these figures")
+    assert (f"{path}: 2 rows left out, as --strict allows none" in done.err) == bool(strict)
+    told = run("evaluate", path, "--resamples", "0", "--json", *strict)
+    figures = json.loads(told.out)
+    assert (told.status, figures["n"], figures["left_out"]) == (status, 20, 2)
+    whole = run("evaluate", rows_file(*ROWS), "--resamples", "0", *strict)
+    assert (whole.status, "left out" in whole.out) == (0, False)

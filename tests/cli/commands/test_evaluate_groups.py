@@ -133,3 +133,12 @@ def test_rows_without_groups_are_refused(run, judged_by, rows_file):
     done = run("evaluate", rows_file(ROWS[0], ROWS[5]), "--groups", "4")
     assert done.status == 2
     assert "several answers to each prompt" in done.err
+
+
+@pytest.mark.parametrize("more", [("--groups", "4"), ("--cascade", "--against", "smollm2-135m")])
+def test_rows_that_are_left_out_of_all_groups_are_counted(run, judged_by, rows_file, more):
+    judged_by(*[judge("good")] * 8, command="parts.group_tables")
+    command = ("evaluate", rows_file(*ROWS, "{"), "--resamples", "0", *more)
+    assert json.loads(run(*command, "--json").out)["left_out"] == 1
+    shown = run(*command, "--strict")
+    assert (shown.status, "1 row left out, in none of these figures" in shown.out) == (1, True)
