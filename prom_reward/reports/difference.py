@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.evaluation.agreement import pearson, spearman
 from prom_reward.explorer.judged import Judged
 from prom_reward.explorer.links import condition, explorer_link
@@ -58,6 +58,17 @@ class Difference:
     """Judgments of the first source that the second one has, too."""
     num_unmatched: int
     """The others of the first source."""
+    other_texts: Sequence[str] = ()
+    """The names under which the two have rubrics with different texts."""
+
+    def __str__(self) -> str:
+        without = f", {self.num_unmatched:,} without a second one" if self.num_unmatched else ""
+        return f"{number_of(self.num_matched, 'judgment')} beside those of {self.name}{without}"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What it covers, as JSON values."""
+        return {"matched": self.num_matched, "unmatched": self.num_unmatched}
 
     def to_dict(self) -> dict[str, dict[str, str | float | None]]:
         """Return the figures by rubric as JSON values."""
@@ -110,11 +121,18 @@ def compare_with(data: ReportData, other: ReportData) -> Difference:
                 rows=_rows(pairs),
                 num_matched=len(pairs),
                 num_unmatched=len(data.judgments) - len(pairs),
+                other_texts=other_texts(data, other),
             )
     raise InputError(
         f"{data.title} and {other.title} have no prompt and response under the same rubric in common; expected two "
         "sources that judged the same responses, as a log and its `prom-reward rejudge`"
     )
+
+
+def other_texts(data: ReportData, other: ReportData) -> list[str]:
+    """Return the names under which the two sources have rubrics with different texts."""
+    known = {name: found - {""} for name, found in data.digests.items()}
+    return sorted(name for name, found in known.items() if found and (other.digests.get(name, found) - {""}) - found)
 
 
 def _matched(

@@ -8,13 +8,14 @@ from prom_reward.errors import number_of
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.explorer.page import render_explorer
 from prom_reward.pages.page import Card
-from prom_reward.reports.difference import Difference, compare_with, has_same_responses
+from prom_reward.reports.comparison import Comparison
+from prom_reward.reports.difference import Difference
 from prom_reward.reports.overview.agreement import agreement_rows
 from prom_reward.reports.overview.figures import label_figures
 from prom_reward.reports.overview.findings import findings
 from prom_reward.reports.overview.rubric_rows import rubric_rows
 from prom_reward.reports.overview.training_figures import asks_other_prompts, reward_curve, span, training_figures
-from prom_reward.reports.prompt_difference import PromptDifference, compare_prompts
+from prom_reward.reports.prompt_difference import PromptDifference
 from prom_reward.reports.report_data import ReportData
 from prom_reward.reports.selection import whole_groups
 from prom_reward.reports.training_folder import BeforeAfter, ends, summarize_curves
@@ -25,8 +26,7 @@ _MAX_EXAMPLES = 5  # on either side
 def report_page(
     data: ReportData,
     *,
-    against: ReportData | None = None,
-    since: int | None = None,
+    comparison: Comparison | None = None,
     max_judgments: int | None = None,
     is_live: bool = False,
 ) -> str:
@@ -34,18 +34,12 @@ def report_page(
 
     Args:
         data: The judgments.
-        against: Judgments of the same responses by another judge or rubric, or of other responses to the same prompts,
-            to show beside.
-        since: A training's step, from 1: the latest answers to each prompt up to it stand beside those after it.
+        comparison: The same judgments beside others.
         max_judgments: About how many judgments to show, in whole groups; the figures are of all that `data` holds. None
             shows all.
         is_live: Leave the judgments to the events of `prom_reward.reports.live`.
-
-    Raises:
-        InputError: The two have no prompt in common.
     """
-    compared = _compared(data, against, since)
-    data = data if compared is None else replace(data, judgments=compared.judgments)
+    data = data if comparison is None else replace(data, judgments=comparison.judgments)
     rubrics = rubric_rows(data.judgments)
     shown = data.judgments if max_judgments is None else whole_groups(data.judgments, max_judgments)
     return render_explorer(
@@ -67,32 +61,13 @@ def report_page(
         examples=_examples(data.before_after),
         share=_share,
         rubric_rows=rubrics,
-        difference=compared if isinstance(compared, Difference) else None,
-        moved=compared if isinstance(compared, PromptDifference) else None,
-        other_texts=[] if against is None else _other_texts(data, against),
+        difference=comparison if isinstance(comparison, Difference) else None,
+        moved=comparison if isinstance(comparison, PromptDifference) else None,
+        other_texts=comparison.other_texts if comparison else (),
         findings=findings(data, rubrics),
         number=_number,
         percent=_percent,
     )
-
-
-def _compared(data: ReportData, against: ReportData | None, since: int | None) -> Difference | PromptDifference | None:
-    if since is not None:
-        before, after = (
-            [one for one in data.judgments if (one.row <= since) == is_before] for is_before in (True, False)
-        )
-        return compare_prompts(before, after, names=(f"steps to {since}", "later steps"))
-    if against is None:
-        return None
-    if has_same_responses(data, against):
-        return compare_with(data, against)
-    return compare_prompts(data.judgments, against.judgments, names=(data.title, against.title))
-
-
-def _other_texts(data: ReportData, other: ReportData) -> list[str]:
-    """Return the names under which the two sources have rubrics with different texts."""
-    known = {name: found - {""} for name, found in data.digests.items()}
-    return sorted(name for name, found in known.items() if found and (other.digests.get(name, found) - {""}) - found)
 
 
 def report_figures_json(data: ReportData) -> dict[str, Any]:

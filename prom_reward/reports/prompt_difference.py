@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.evaluation.agreement import Estimate, estimate
 from prom_reward.explorer.judged import Judged
 from prom_reward.explorer.links import condition, explorer_link
@@ -53,6 +53,20 @@ class PromptDifference:
     """Prompts that both sides answered."""
     num_alone: int
     """Prompts that one side alone answered."""
+    other_texts: Sequence[str] = ()
+    """The names under which the two have rubrics with different texts."""
+
+    def __str__(self) -> str:
+        judgments, prompts = number_of(len(self.judgments), "judgment"), number_of(self.num_prompts, "prompt")
+        told = f"{judgments} of {prompts}, {self.names[0]} beside {self.names[1]}"
+        if not self.num_alone:
+            return told
+        return f"{told}; left out: {number_of(self.num_alone, 'prompt')} that one side alone answered"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What it covers, as JSON values."""
+        return {"judgments": len(self.judgments), "prompts": self.num_prompts, "prompts_alone": self.num_alone}
 
 
 def compare_prompts(first: Sequence[Judged], second: Sequence[Judged], *, names: tuple[str, str]) -> PromptDifference:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import InputError
+from prom_reward.reports.comparison import compare
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page
 from prom_reward.reports.selection import MAX_SHOWN
@@ -31,14 +32,14 @@ def report(
         rubrics: The rubrics of a log, which holds only their names and digests; as in `load_report`.
 
     Raises:
-        InputError: A source cannot be read, or the two have nothing in common.
+        InputError: A source cannot be read, the two have nothing in common, or no step lies on one side of `since`.
     """
     if against is not None and since is not None:
         raise InputError("got both against= and since=; expected one of them")
     target = Path(page) if page is not None else default_page(Path(source))
     data = load_report(source, group=group, max_judgments=max_judgments, rubrics=rubrics)
     other = load_report(against, max_judgments=None) if against is not None else None
-    target.write_text(report_page(data, against=other, since=since), encoding="utf-8")
+    target.write_text(report_page(data, comparison=compare(data, against=other, since=since)), encoding="utf-8")
     return target
 
 

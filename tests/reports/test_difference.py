@@ -3,6 +3,7 @@ import re
 import pytest
 
 from prom_reward.errors import InputError
+from prom_reward.reports.comparison import compare
 from prom_reward.reports.difference import compare_with
 from prom_reward.reports.page import report_page
 from prom_reward.reports.report_data import ReportData
@@ -67,7 +68,8 @@ def test_sources_without_a_common_response_are_one_line():
 
 
 def test_the_page_shows_what_changed():
-    page = report_page(source("first", rows([1.0, 2.0])), against=source("<second>", rows([3.0, 2.0])))
+    first, second = source("first", rows([1.0, 2.0])), source("<second>", rows([3.0, 2.0]))
+    page = report_page(first, comparison=compare(first, against=second))
     part = page[page.index('id="difference"') :]
     assert "Beside &lt;second&gt;" in part
     assert re.search(r"\+1\.00</td>\s*<td class=\"number\">50 %", part)

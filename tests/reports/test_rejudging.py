@@ -6,6 +6,7 @@ import pytest
 from prom_reward.data.rows import read_values
 from prom_reward.errors import InputError
 from prom_reward.labeling.labeling import label
+from prom_reward.reports.comparison import compare
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page
 from prom_reward.reports.rejudging import write_requests
@@ -83,8 +84,8 @@ def test_an_edited_rubric_of_labels_is_named_and_on_the_page(tmp_path):
     [line] = write_requests(tmp_path / "first", tmp_path / "again.jsonl", (EDITED,)).edited
     assert rubric_digest(EDITED) in line
     first, second = (load_report(tmp_path / name) for name in ("first", "second"))
-    assert "different texts under" in report_page(first, against=second)
-    assert "different texts under" not in report_page(first, against=first)
+    assert "different texts under" in report_page(first, comparison=compare(first, against=second))
+    assert "different texts under" not in report_page(first, comparison=compare(first, against=first))
 
 
 @pytest.mark.parametrize(

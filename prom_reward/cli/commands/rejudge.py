@@ -84,8 +84,8 @@ def rejudge(
     again = load_report(folder, max_judgments=None)
     again.title = made.name
     page = folder / "report.html"
-    page.write_text(report_page(first, against=again, max_judgments=MAX_SHOWN), encoding="utf-8")
     difference = compare_with(first, again)
+    page.write_text(report_page(first, comparison=difference, max_judgments=MAX_SHOWN), encoding="utf-8")
     if as_json:
         print_json({"page": str(page), "matched": difference.num_matched, "rubrics": difference.to_dict()})
         return

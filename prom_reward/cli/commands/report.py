@@ -10,6 +10,7 @@ from prom_reward.cli.parts import options
 from prom_reward.cli.parts.console import check_writable, print_json, stdout
 from prom_reward.cli.parts.estimates import Cell, show_fitting
 from prom_reward.errors import InputError, number_of
+from prom_reward.reports.comparison import compare
 from prom_reward.reports.data import load_report
 from prom_reward.reports.overview.agreement import AgreementRow, agreement_rows
 from prom_reward.reports.page import report_figures_json, report_page
@@ -81,15 +82,19 @@ def report(
         kind = "calls without a trainer" if data.is_training else "labels"
         raise InputError(f"{source}: got --since {since} and {kind}, which have no steps; expected a training")
     other = load_report(against, max_judgments=None) if against is not None else None
-    target.write_text(report_page(data, against=other, since=since), encoding="utf-8")
+    comparison = compare(data, against=other, since=since)
+    target.write_text(report_page(data, comparison=comparison), encoding="utf-8")
     if as_json:
-        print_json({"page": str(target), **report_figures_json(data)})
+        compared = {"compared": comparison.counts} if comparison else {}
+        print_json({"page": str(target), **report_figures_json(data), **compared})
         return
     if rows := agreement_rows(data.pairs):
         _show_agreement(rows)
     outcomes = ", ".join(f"{count} {name}" for name, count in data.outcomes.most_common())
     text = f"{target}: {number_of(data.num_judgments, 'judgment')} ({outcomes})"
     stdout.print(f"{text}, {len(data.judgments):,} of them with their texts", highlight=False, soft_wrap=True)
+    if comparison is not None:
+        stdout.print(f"compared: {comparison}", highlight=False, markup=False, soft_wrap=True)
     for file in data.missing:
         stdout.print(f"missing: {file}", highlight=False, soft_wrap=True)
 

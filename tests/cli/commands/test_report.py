@@ -61,6 +61,13 @@ def test_steps_of_a_training_stand_beside_each_other(run, tmp_path, request_of):
     done = run("report", log, "--since", 2)
     assert done.status == 0, done.err
     assert "A: steps to 2, B: later steps" in log.with_suffix(".html").read_text()
+    assert "compared: 2 judgments of 1 prompt, steps to 2 beside later steps\n" in done.out
+    counts = {"judgments": 2, "prompts": 1, "prompts_alone": 0}
+    assert json.loads(run("report", log, "--since", 2, "--json").out)["compared"] == counts
+    assert "compared: 4 judgments beside those of judgments.jsonl\n" in run("report", log, "--against", log).out
+    late = run("report", log, "--since", 4)
+    assert (late.status, late.err.count("\n")) == (2, 1)
+    assert "got the step 4 to compare since, and judgments of the steps 1 to 4; expected one with steps" in late.err
     done = run("report", log, "--since", 2, "--against", log)
     assert done.status == 2
     assert "got both --against and --since" in done.err

@@ -8,6 +8,7 @@ import pytest
 from prom_reward import GroupReward, PrometheusReward, evaluate, load_report
 from prom_reward.cli.parts.evaluation_tables import show_evaluation
 from prom_reward.judging.composed.cascade import CascadeJudge
+from prom_reward.reports.comparison import compare
 from prom_reward.reports.page import report_page
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.checks import CodeCheck
@@ -62,7 +63,8 @@ def twice(tmp_path_factory):
         completions = [f"{said} at step {step}" for said in BATCH["completions"]]
         reward(prompts=BATCH["prompts"], completions=completions, trainer_state=SimpleNamespace(global_step=step))
     page = folder / "report.html"
-    page.write_text(report_page(load_report(reward.log.path), since=1), encoding="utf-8")
+    data = load_report(reward.log.path)
+    page.write_text(report_page(data, comparison=compare(data, since=1)), encoding="utf-8")
     return page
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from prom_reward.data.labels.human_labels import read_labeled
 from prom_reward.labeling.labeling import label
+from prom_reward.reports.comparison import compare
 from prom_reward.reports.data import load_report
 from prom_reward.reports.page import report_page
 from prom_reward.types import Rubric
@@ -193,7 +194,8 @@ def test_a_second_source_stands_beside_and_the_largest_change_comes_first(opened
         record |= {"expected_score": min(5, record["expected_score"] + 0.5) if at != 40 else 1.0, "feedback": "Second."}
     second.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
     page = tmp_path / "report.html"
-    page.write_text(report_page(load_report(first), against=load_report(second)), encoding="utf-8")
+    data = load_report(first)
+    page.write_text(report_page(data, comparison=compare(data, against=load_report(second))), encoding="utf-8")
     driver = opened("#view=judgments&sort=gap&down=1", at=page)
     found = [float(text.replace("−", "-")) for text in column(driver, "change")]
     assert found[0] < -0.5
