@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from prom_reward.data.contradictions import contradiction
+from prom_reward.data.dialogues import unread_dialogue
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
 from prom_reward.data.preferences import NumberedVerdicts
 from prom_reward.data.rows import BrokenRow, Row
@@ -37,6 +38,10 @@ class Recognition:
     """Preference pairs whose other columns prefer the rejected answer."""
     contradiction: str = ""
     """The columns of the first one, with its place."""
+    num_dialogues: int = 0
+    """Rows with a dialogue that is read as one text."""
+    dialogue: str = ""
+    """The speakers of the first one, with its place."""
     change: str = ""
     """Says which row was the first to be read from other columns than the rows before it; empty if there is none."""
     _warned: set[str] = field(default_factory=set, init=False, repr=False)
@@ -49,6 +54,9 @@ class Recognition:
         if example.kind == "pair" and (found := contradiction(example.columns)):
             self.num_contradictions += 1
             self.contradiction = self.contradiction or f"{place}: got {found}"
+        if speakers := unread_dialogue(example):
+            self.num_dialogues += 1
+            self.dialogue = self.dialogue or f"{place}: got {speakers}"
         for role, names in roles.items():
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
@@ -101,8 +109,7 @@ class Recognition:
 
     def warnings(self) -> list[str]:
         """Return what may be a mistake, each with the place of its first row."""
-        unread = [self._unread_columns()] if self.unread else []
-        return [*unread, *([self._contradictions()] if self.contradiction else [])]
+        return [*self._mistakes(), *([self._dialogues()] if self.dialogue else [])]
 
     def _refused(self) -> Iterator[str]:
         """Yield what a strict check refuses."""
@@ -111,7 +118,7 @@ class Recognition:
         if self.media:
             kinds, place = ", ".join(self.media), next(iter(self.media.values()))
             yield f"{self.where}, {place}: messages hold media ({kinds}) that no judge sees; leave these rows out"
-        yield from self.warnings()
+        yield from self._mistakes()
 
     def _change(self, roles: Mapping[str, list[str]], place: str) -> str:
         """Say what a row was read from instead of the columns of all rows before it; empty if it is the same."""
@@ -132,6 +139,20 @@ class Recognition:
         return (
             f"{self.where}, {place}: got a row with {got}, after rows with {expected}; expected one form in all rows: "
             "name the column with --column ROLE=NAME, or give each form in a file of its own"
+        )
+
+    def _mistakes(self) -> Iterator[str]:
+        """Yield what a strict check refuses, too; a text that looks like a dialogue may be meant as it is."""
+        if self.unread:
+            yield self._unread_columns()
+        if self.contradiction:
+            yield self._contradictions()
+
+    def _dialogues(self) -> str:
+        return (
+            f"{self.where}: {number_of(self.num_dialogues, 'row')} with a text that looks like a dialogue and is "
+            f"judged as one text, the first in {self.dialogue}; if it is one, write messages, or Human: and Assistant: "
+            "with a blank line before each"
         )
 
     def _contradictions(self) -> str:

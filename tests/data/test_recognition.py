@@ -142,3 +142,13 @@ def test_pairs_with_a_column_that_prefers_the_rejected_answer_are_counted_and_re
         found.check(strict=True)
     assert str(caught.value) == said
     recognized(row, row).check(strict=True)
+
+
+def test_dialogues_that_are_read_as_one_text_are_told_and_never_refused(caplog):
+    row = {"prompt": "User: Hi?\nBot: Yes?\nUser: Why?", "response": "So."}
+    found = recognized({"prompt": "Hi?", "response": "Yes."}, row, row)
+    found.check(strict=True)
+    assert caplog.messages == [
+        "rows.jsonl: 2 rows with a text that looks like a dialogue and is judged as one text, the first in line 2: got "
+        "User: and Bot:; if it is one, write messages, or Human: and Assistant: with a blank line before each"
+    ]
