@@ -227,10 +227,10 @@ def _lead(values: Mapping[str, Any], verdict: str, names: tuple[str, str]) -> fl
         )
         return None if first is None or second is None else first - second
     number = number_in(value)
-    return _lead_of_text(values, value, names) if number is None else _lead_ofnumber_in(number, verdict, names)
+    return _lead_of_text(values, value, names) if number is None else _lead_of_number(number, verdict, names)
 
 
-def _lead_ofnumber_in(number: float, verdict: str, names: tuple[str, str]) -> float | None:
+def _lead_of_number(number: float, verdict: str, names: tuple[str, str]) -> float | None:
     """As `_lead`, of a number.
 
     Numbers are the answers' own (`response_0`, `output_1`): 1.9 is nearer to 2, as AlpacaEval writes it. Answers with
