@@ -32,9 +32,8 @@ class PrometheusJudge(Judge):
         engine: Runs the model.
         prompt_style: "prometheus-v1" or "prometheus-v2": the task texts that the model was trained on; "decision" for
             an engine that asks a decision endpoint.
-        layout: "prometheus" is the published order of the sections; "response_last" puts the response last, so that
-            all responses to one instruction share the text before them. Use it for models that were trained on it or
-            on neither.
+        layout: "prometheus" is the published order of the sections; "response_last" lets responses to one instruction
+            share the text before them, for models that were trained on it or on neither.
         mode: "feedback" lets the judge write feedback before its score, as in the papers; "score" reads the
             distribution over the scores at once, with one prefill and no feedback.
         sampling: How feedback is written; without effect in score mode.

@@ -7,10 +7,10 @@ from prom_reward.reports.difference import Difference, compare_with, has_same_re
 from prom_reward.reports.prompt_difference import PromptDifference, compare_prompts
 from prom_reward.reports.report_data import ReportData
 
-Comparison = Difference | PromptDifference
+AnyDifference = Difference | PromptDifference
 
 
-def compare(data: ReportData, *, against: ReportData | None = None, since: int | None = None) -> Comparison | None:
+def compare(data: ReportData, *, against: ReportData | None = None, since: int | None = None) -> AnyDifference | None:
     """Set judgments beside others; None if there are no others.
 
     Args:

@@ -8,7 +8,7 @@ from prom_reward.errors import number_of
 from prom_reward.evaluation.agreement import Estimate
 from prom_reward.explorer.page import render_explorer
 from prom_reward.pages.page import Card
-from prom_reward.reports.comparison import Comparison
+from prom_reward.reports.comparison import AnyDifference
 from prom_reward.reports.difference import Difference
 from prom_reward.reports.overview.agreement import agreement_rows
 from prom_reward.reports.overview.figures import label_figures
@@ -26,7 +26,7 @@ _MAX_EXAMPLES = 5  # on either side
 def report_page(
     data: ReportData,
     *,
-    comparison: Comparison | None = None,
+    comparison: AnyDifference | None = None,
     max_judgments: int | None = None,
     is_live: bool = False,
 ) -> str:
