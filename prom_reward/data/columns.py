@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prom_reward.data.advice import column_as_rubric
-from prom_reward.data.cells import is_empty, is_missing, number_text, texts_of
+from prom_reward.data.cells import is_empty, is_missing, texts_of
 from prom_reward.data.escaping import original
-from prom_reward.data.placeholders import stands_for_none, warn_of_placeholder
+from prom_reward.data.references import reference_text, single
 from prom_reward.data.row_rubrics import may_be_name, named_in_log, parsed_rubrics, reference_checklist
 from prom_reward.errors import ConfigError, RowError, RubricError, near_miss
 from prom_reward.prompts.content import parsed_text
+from prom_reward.prompts.numpy_text import check_no_numpy_text
 from prom_reward.rubrics.formats import is_rendered
 from prom_reward.rubrics.reading import AnyRubric, read_rubrics
 
@@ -127,7 +128,7 @@ class Columns:
         """Return the value of a role, and note where it came from; None if the row has none.
 
         Raises:
-            RowError: The role is named a column that the row does not have.
+            RowError: The role is named a column that the row does not have, or a path leads into a list of numpy's.
         """
         in_text = role != "prompt" or self.is_named(role)  # a question in JSON is asked whole
         for name in self._names(role):
@@ -135,6 +136,7 @@ class Columns:
             if not is_missing(value):
                 self.read[role] = name
                 return value
+            _check_reach(self.values, name)
         if role in self._named and value_at(self.values, self._named[role], is_strict=True) is _ABSENT:
             raise RowError(f"no column {self._named[role]!r} for {role}; got {shown_names(self.values)}")
         return None
@@ -163,23 +165,11 @@ class Columns:
         return {role: names[role] for role in _SHOWN if role in names}
 
     def reference(self) -> str | None:
-        """Return the reference answer as text; a number is written out; NaN, a blank text and an empty list are none.
-
-        Raises:
-            RowError: It is neither a text nor a number.
-        """
-        value = _single(self.get("reference_answer"))
-        is_blank = not value.strip() if isinstance(value, str) else is_empty(value)
-        if is_blank or reference_checklist(value) is not None:
+        """Return the reference answer as text, None if the row has none; errors as in `reference_text`."""
+        text = reference_text(self.get("reference_answer"), self.read.get("reference_answer", ""))
+        if text is None:
             self.forget("reference_answer")
-            return None
-        if isinstance(value, str):
-            if stands_for_none(value):
-                warn_of_placeholder(value.strip()[:40])
-            return value
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return number_text(value)
-        raise RowError(f"got {type(value).__name__} as the reference answer; expected a text")
+        return text
 
     def rubrics(self, default: tuple[AnyRubric, ...]) -> tuple[AnyRubric, ...]:
         """Return the row's own rubrics, else the default ones; a rubric that cannot be read is never covered by them.
@@ -233,7 +223,7 @@ class Columns:
         if isinstance(requirements, str) and "(importance:" in requirements:
             return "requirements", requirements
         for name in self._names("reference_answer"):
-            if (found := reference_checklist(_single(value_at(self.values, name)))) is not None:
+            if (found := reference_checklist(single(value_at(self.values, name)))) is not None:
                 return name, found
         return None
 
@@ -273,16 +263,19 @@ def value_at(values: Mapping[str, Any], path: str, *, is_strict: bool = False, i
     return value
 
 
+def _check_reach(values: Mapping[str, Any], path: str) -> None:
+    """Refuse a path whose column holds a list as numpy prints it, which nobody can reach into."""
+    column, *keys = (key or index for key, index in _STEP.findall(path))
+    text = values.get(column)
+    if keys and path not in values and isinstance(text, str) and (keys[-1] in text or "[" in path):
+        check_no_numpy_text(text, column)
+
+
 def shown_names(values: Mapping[str, Any]) -> str:
     """Return a row's column names for an error message, and which of them hold nothing: null, or NaN."""
     nothing = {name: "null" if value is None else "NaN" for name, value in values.items() if is_missing(value)}
     shown = (f"{name} ({nothing[name]})" if name in nothing else str(name) for name in values)
     return ", ".join(sorted(shown)) or "no columns"
-
-
-def _single(value: Any) -> Any:
-    """Return the one entry of a list of one, and other values as they are."""
-    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
 def _rubric_like(values: Mapping[str, Any]) -> Iterator[str]:

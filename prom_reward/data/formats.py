@@ -16,6 +16,7 @@ from prom_reward.data.doubtful_answers import (
     check_not_gold,
     check_only_answer,
 )
+from prom_reward.data.numpy_cells import check_no_numpy_cells
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
@@ -123,14 +124,18 @@ class RowFormat:
             RowError: The row is of no known kind, or lacks a part of its kind.
         """
         columns = Columns(values, self.columns)
-        kind, prompt, responses = self._parts(columns)
+        try:
+            kind, prompt, responses = self._parts(columns)
+            reference = columns.reference()
+        finally:  # such a cell is the reason of other errors
+            check_no_numpy_cells(columns)
         own_id = columns.get("id")
         return Example(
             kind=kind,
             prompt=prompt,
             responses=tuple(responses),
             columns=columns,
-            reference_answer=columns.reference() or self.reference_answer,
+            reference_answer=reference or self.reference_answer,
             id=None if own_id is None else str(own_id),
         )
 

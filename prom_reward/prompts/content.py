@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard
 
 from prom_reward.errors import RowError
+from prom_reward.prompts.numpy_text import joins_texts
 from prom_reward.thinking import split_thoughts
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -200,13 +201,18 @@ def written_call(call: Any, place: str) -> str:
 
 
 def parsed_text(text: str) -> Any:
-    """Return the JSON or Python literal that a text is; None if it is neither."""
-    for parse in (json.loads, ast.literal_eval):
+    """Return the JSON or Python literal that a text is; None if it is neither, or Python would join its texts."""
+    for parse in (json.loads, _literal):
         try:
             return parse(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
     return None
+
+
+def _literal(text: str) -> Any:
+    value = ast.literal_eval(text)
+    return None if joins_texts(text) else value
 
 
 def first_of(item: Mapping[str, Any], keys: Sequence[str]) -> Any:

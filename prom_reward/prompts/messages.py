@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from prom_reward.errors import RowError, near_miss
 from prom_reward.prompts.content import Message, Parts, Role, first_of, is_item, parsed_text, stored_call, written_call
+from prom_reward.prompts.numpy_text import check_no_numpy_text
 
 ROLES: Mapping[str, Role] = {
     **dict.fromkeys(("system", "developer", "context"), "system"),
@@ -135,11 +136,13 @@ def _told(item: Mapping[str, Any]) -> set[str]:
 
 
 def _stored_items(text: str) -> Sequence[Mapping[str, Any]] | None:
-    """Return the mappings of messages that are stored as text, None if the text is a text."""
+    """Return the mappings of messages that are stored as text, None if it is a text; refuse them in numpy's form."""
     stripped = text.strip()
     if not (stripped.startswith(("[", "{")) and stripped.endswith(("]", "}"))):
         return None
     value = parsed_text(stripped)
+    if value is None and stripped.startswith("[{"):
+        check_no_numpy_text(stripped, "messages")
     items = [value] if isinstance(value, Mapping) and _told(value) <= _MESSAGE_KEYS else value
     return items if isinstance(items, list) and items and all(map(_is_stored, items)) else None
 
