@@ -6,6 +6,7 @@ from functools import partial
 from math import isfinite, isnan
 from typing import Any
 
+from prom_reward.data.api_texts import answer_path, api_answer, is_openai_response
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message, parsed_text
 from prom_reward.prompts.messages import (
@@ -124,7 +125,10 @@ def read_answer(value: Any) -> PromptValue:
     """
     if isinstance(value, str):
         items = answer_items(value)
-        return value if items is None else read_cell(items)
+        whole = api_answer(value) if items is None else None
+        return read_answer(whole) if whole else value if items is None else read_cell(items)
+    if isinstance(value, Mapping) and is_openai_response(value):
+        return read_cell(value["output"])
     if not isinstance(value, Mapping) or any(map(partial(_names_role, value), _ROLE_KEYS)):
         return read_cell(value)
     if "aliases" in value:  # TriviaQA's truth
@@ -134,6 +138,11 @@ def read_answer(value: Any) -> PromptValue:
         raise RowError(f"got nothing in an answer's {empty[0]!r}; expected a text")
     if text is None:
         shown = ", ".join(sorted(map(str, value)))
+        if path := answer_path(value):
+            raise RowError(
+                f"got an API's whole answer, with the keys {shown}; expected its words: name them with --column "
+                f"response=NAME.{path}"
+            )
         raise RowError(f"got an answer with the keys {shown}; expected one of {', '.join(_ANSWER_KEYS)}")
     return read_answer(text) if isinstance(text, str) else read_cell(text)
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prom_reward.data.api_texts import check_no_request
 from prom_reward.data.cells import (
     DIALOGUE_ENDS,
     cut_answer,
@@ -48,6 +49,8 @@ def bare_prompt(columns: Columns) -> PromptValue | None:
     if given is None:
         return None
     prompt = read_cell(given)
+    if isinstance(prompt, str):
+        check_no_request(prompt, columns.read.get("prompt") or "input")
     if listed_texts(prompt):  # the turns of a dialogue
         raise RowError(f"got a list of texts as the prompt: {prompt!r:.60}; expected a text, or messages with roles")
     return prompt if extra is None else _with_input(prompt, read_cell(extra))

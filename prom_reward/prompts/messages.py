@@ -7,7 +7,7 @@ as `Human:` / `Assistant:` text. Anything else is refused: a dropped word is a w
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from prom_reward.errors import RowError, near_miss
 from prom_reward.prompts.content import Message, Parts, Role, first_of, is_item, parsed_text, stored_call, written_call
@@ -87,11 +87,7 @@ def turn_messages(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def stored_messages(text: str) -> list[Message] | None:
-    """Read a text that is messages, as data sets store them: see `listed_messages` and `dialogue_messages`.
-
-    Returns:
-        The messages, or None if the text is a text.
-    """
+    """Read a text that is messages, by `listed_messages` and `dialogue_messages`; None if the text is a text."""
     return listed_messages(text) or dialogue_messages(text)
 
 
@@ -144,7 +140,12 @@ def _stored_items(text: str) -> Sequence[Mapping[str, Any]] | None:
     if value is None and stripped.startswith("[{"):
         check_no_numpy_text(stripped, "messages")
     items = [value] if isinstance(value, Mapping) and _told(value) <= _MESSAGE_KEYS else value
-    return items if isinstance(items, list) and items and all(map(_is_stored, items)) else None
+    return items if are_messages(items) else None
+
+
+def are_messages(value: object) -> TypeGuard[list[Mapping[str, Any]]]:
+    """Whether a value is a list of messages with roles, not empty."""
+    return isinstance(value, list) and bool(value) and all(map(_is_stored, value))
 
 
 def dialogue_messages(text: str) -> list[Message] | None:

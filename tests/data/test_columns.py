@@ -254,7 +254,7 @@ def test_a_whole_rubric_beside_its_digest_is_read(form):
 
 
 def test_a_question_in_json_is_asked_whole():
-    asked = json.dumps({"messages": [{"role": "user", "content": "Hi?"}], "model": "x"})
+    asked = json.dumps({"messages": ["Hi?"], "model": "x"})
     assert example({"input": asked, "output": "Yes."}).prompt == asked
 
 

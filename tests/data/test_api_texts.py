@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from prom_reward.data.api_texts import api_answer, check_no_request
+from prom_reward.data.cells import messages_of, read_answer
+from prom_reward.data.formats import RowFormat
+from prom_reward.errors import RowError
+
+CHAT = {"id": "c", "choices": [{"index": 0, "message": {"role": "assistant", "content": "So."}}]}
+TEXT = {"choices": [{"index": 0, "text": "So.", "finish_reason": "stop"}]}
+GEMINI = {"candidates": [{"content": {"role": "model", "parts": [{"text": "So."}]}}]}
+BLOCKS = [{"type": "text", "text": "So."}]
+ANTHROPIC = {"id": "m", "type": "message", "role": "assistant", "content": BLOCKS, "usage": {"input_tokens": 3}}
+ITEMS = [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "So."}]}]
+OPENAI = {"object": "response", "output": ITEMS, "text": {"format": {"type": "text"}}, "error": None}
+REQUEST = {"model": "m", "messages": [{"role": "user", "content": "Why?"}]}
+
+
+@pytest.mark.parametrize("form", [dict, json.dumps, str])
+@pytest.mark.parametrize("answer", [ANTHROPIC, OPENAI])
+def test_an_apis_whole_answer_is_read_if_it_is_certain(answer, form):
+    assert [message.text for message in messages_of(read_answer(form(answer)))] == ["So."]
+
+
+@pytest.mark.parametrize("form", [dict, json.dumps, str])
+@pytest.mark.parametrize("answer", [CHAT, TEXT, GEMINI])
+def test_other_answers_of_apis_are_refused_and_their_words_can_be_named(answer, form):
+    row = {"prompt": "Why?", "response": form(answer)}
+    with pytest.raises(RowError, match=r"got an API's whole answer, .* --column response=NAME\.\S+$") as error:
+        RowFormat(columns={}).example(row)
+    path = str(error.value).rpartition("=")[2].replace("NAME", "response")
+    assert RowFormat(columns={"response": path}).example(row).texts() == [("Why?", "So.")]
+
+
+def test_the_words_beside_an_answers_choices_are_read():  # as Inspect writes them
+    assert read_answer({**CHAT, "completion": "So."}) == "So."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"choices": [{"text": "Rome", "is_right": True}]},
+        {"choices": ["a", "b"]},
+        {"choices": []},
+        {"candidates": [{"name": "Ada", "content": "C++"}]},
+        {"type": "message", "role": "assistant", "content": "So.", "to": "Ada"},
+        {"object": "response", "output": "x"},
+        {"messages": ["Hi."]},
+        {"answer": 4},
+        [CHAT],
+    ],
+)
+def test_an_answer_in_json_stands(answer):
+    assert api_answer(json.dumps(answer)) is None
+    assert read_answer(json.dumps(answer)) == json.dumps(answer)
+
+
+@pytest.mark.parametrize("name", ["prompt", "input", "instruction"])
+@pytest.mark.parametrize("key", ["messages", "contents"])
+def test_a_whole_request_is_no_prompt(name, key):
+    row = {name: json.dumps({"model": "m", key: REQUEST["messages"]}), "response": "So."}
+    with pytest.raises(RowError, match=rf"whole request in '{name}': .* --column prompt={name}\.{key}$"):
+        RowFormat(columns={}).example(row)
+    assert RowFormat(columns={"prompt": f"{name}.{key}"}).example(row).texts() == [("Why?", "So.")]
+
+
+def test_a_request_that_the_prompt_asks_about_stays():
+    row = {"instruction": "Correct this request.", "input": json.dumps(REQUEST), "response": "So."}
+    assert RowFormat(columns={}).example(row).prompt.endswith(row["input"])
+    for text in (json.dumps(REQUEST["messages"]), '{"messages": []}', '{"messages": ["Hi."]}', "{", "Why?"):
+        check_no_request(text, "prompt")
