@@ -27,6 +27,13 @@ def column_as_rubric(name: str) -> str:
     return f"name it with --column rubric={name}, or with rubric_column= in a reward, or rename it"
 
 
+def reference_as_it_stands(name: str) -> str:
+    """Return how a column's text becomes the reference although it looks like something else."""
+    if _IS_OF_REQUEST.get():
+        return "send it in words if it is an answer"
+    return f"--column reference_answer={name}, or reference_column= in a reward, takes it as it stands"
+
+
 def rubric_for_file() -> str:
     """Return what to give in place of a rubric's file."""
     if _IS_OF_REQUEST.get():

@@ -92,8 +92,11 @@ def read_cell(value: Any) -> PromptValue:
 def passages_text(value: Any) -> str | None:
     """Return passages as one text: a text, texts, or mappings such as `{"title": ..., "text": ...}`; else None.
 
-    Empty ones do not count.
+    Empty ones do not count. A list may be stored as text.
     """
+    stored = parsed_text(value.strip()) if isinstance(value, str) and value.strip().startswith("[") else None
+    if isinstance(stored, list) and (read := passages_text(stored)):
+        return read
     parts = [one for one in (value if isinstance(value, list | tuple) else [value]) if not is_empty(one)]
     texts = [one if isinstance(one, str) else _passage(one) for one in parts]
     found = [text.strip() for text in texts if text]

@@ -166,7 +166,8 @@ class Columns:
 
     def reference(self) -> str | None:
         """Return the reference answer as text, None if the row has none; errors as in `reference_text`."""
-        text = reference_text(self.get("reference_answer"), self.read.get("reference_answer", ""))
+        value, is_named = self.get("reference_answer"), self.is_named("reference_answer")
+        text = reference_text(value, self.read.get("reference_answer", ""), is_named=is_named)
         if text is None:
             self.forget("reference_answer")
         return text

@@ -18,6 +18,7 @@ from prom_reward.data.cells import (
 )
 from prom_reward.data.columns import Columns
 from prom_reward.errors import RowError
+from prom_reward.prompts.content import parsed_text
 from prom_reward.prompts.messages import read_messages
 from prom_reward.prompts.transcripts import PromptValue
 
@@ -159,12 +160,26 @@ def _with_passages(columns: Columns, prompt: PromptValue) -> PromptValue:
 
 def _system(value: Any) -> _Turns:
     """Return the system message: a text, content blocks, or a message of Gemini's or OpenAI's."""
+    if isinstance(value, str):
+        value = _stored_system(value)
     if isinstance(value, Mapping):
         value = next((value[key] for key in ("content", "parts", "text", "value") if key in value), value)
     if not value or (isinstance(value, str) and not value.strip()):
         return []
     [message] = read_messages([{"role": "system", "content": value}], "system")
     return [{"role": "system", "content": message.text}]
+
+
+def _stored_system(text: str) -> Any:
+    """Return the content blocks or the message that a system text is, stored as text; else the text."""
+    parsed = parsed_text(text.strip()) if text.strip().startswith(("[", "{")) else None
+    if isinstance(parsed, list):
+        are_blocks = all(isinstance(one, Mapping) and {"type", "text"} <= one.keys() for one in parsed)
+        return parsed if parsed and are_blocks else text
+    if not isinstance(parsed, Mapping) or not parsed.keys() <= {"role", "content", "parts"}:
+        return text
+    is_message = "parts" in parsed or {"role", "content"} <= parsed.keys()
+    return parsed if is_message else text
 
 
 def _past(columns: Columns) -> _Turns:

@@ -29,6 +29,11 @@ def read(row):
         ({"system": S, "prompt": Q, "response": A}, BOTH),
         ({"system": [{"type": "text", "text": S}], "messages": ASK + YES}, BOTH),
         ({"system": {"role": "system", "content": S}, "prompt": Q, "response": A}, BOTH),
+        ({"system": str([{"type": "text", "text": S}]), "prompt": Q, "response": A}, BOTH),
+        ({"system": json.dumps({"role": "system", "content": S}), "prompt": Q, "response": A}, BOTH),
+        ({"system": json.dumps({"parts": [{"text": S}]}), "prompt": Q, "response": A}, BOTH),
+        ({"system": '{"content": "x"}', "prompt": Q, "response": A}, '{"content": "x"}\n\n' + Q),
+        ({"system": '["Be brief."]', "prompt": Q, "response": A}, '["Be brief."]\n\n' + Q),
         ({"system": S, "prompt": json.dumps(ASK), "response": A}, BOTH),
         ({"system": S, "prompt": SYSTEM + ASK, "response": A}, BOTH),  # said once
         ({"system": S, "messages": SYSTEM + ASK + YES}, BOTH),
