@@ -10,6 +10,7 @@ from prom_reward.data.api_texts import answer_path, api_answer, is_openai_respon
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message, parsed_text
 from prom_reward.prompts.messages import (
+    CALL_KEYS,
     ROLES,
     answer_items,
     dialogue_answer_at,
@@ -27,6 +28,7 @@ DIALOGUE_ENDS = (DIALOGUE_END, "\n\nA:")
 """All ends of prompts that are dialogues; the answer has a space after them."""
 
 _ANSWER_KEYS = ("response", "completion", "answer", "text", "content", "generation", "output", "value")
+_TEXT_KEYS = (*_ANSWER_KEYS[:-1], "explanation")  # a `value` may also rate the text
 _PASSAGE_KEYS = ("text", "content", "page_content", "passage", "body", "snippet")
 _SOURCE_KEYS = ("id", "doc_id", "docid", "url", "source")
 _ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
@@ -137,6 +139,16 @@ def read_answer(value: Any) -> PromptValue:
     if "aliases" in value:  # TriviaQA's truth
         raise RowError("got an answer with aliases, which may be the reference; expected a response")
     text = next((value[key] for key in _ANSWER_KEYS if not is_missing(value.get(key))), None)
+    if calls := {key: value[key] for key in CALL_KEYS if not is_empty(value.get(key))}:
+        return read_cell({"role": "assistant", "content": text, **calls})
+    _check_answer(value, text)
+    return read_answer(text) if isinstance(text, str) else read_cell(text)
+
+
+def _check_answer(value: Mapping[str, Any], text: Any) -> None:
+    """Refuse an answer's mapping without a text, with an error in its place, or with two texts."""
+    if is_empty(text) and not is_empty(value.get("error")):
+        raise RowError(f"no response; got the error {str(value['error'])!r:.60} in its place")
     if text is None and (empty := [key for key in _ANSWER_KEYS if key in value]):
         raise RowError(f"got nothing in an answer's {empty[0]!r}; expected a text")
     if text is None:
@@ -147,7 +159,12 @@ def read_answer(value: Any) -> PromptValue:
                 f"response=NAME.{path}"
             )
         raise RowError(f"got an answer with the keys {shown}; expected one of {', '.join(_ANSWER_KEYS)}")
-    return read_answer(text) if isinstance(text, str) else read_cell(text)
+    texts = {key: value[key].strip() for key in _TEXT_KEYS if isinstance(value.get(key), str) and value[key].strip()}
+    if len(set(texts.values())) > 1:
+        raise RowError(
+            f"got an answer with other words in {' and '.join(map(repr, texts))}; expected one text: name it, as "
+            f"--column response=NAME.{next(iter(texts))}"
+        )
 
 
 def _names_role(value: Mapping[str, Any], key: str) -> bool:

@@ -25,15 +25,16 @@ _CALL_ROLES = ("function_call", "tool_call")  # ShareGPT: a turn of the assistan
 _ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 TEXT_KEYS = ("content", "value", "parts", "text", "message")
 """The keys under which layouts keep a message's words."""
-_CALL_KEYS = ("tool_calls", "function_calls", "function_call")
-_OTHER_CONTENT_KEYS = ("refusal", "audio", "additional_kwargs", *_CALL_KEYS)
+CALL_KEYS = ("tool_calls", "function_calls", "function_call")
+"""The keys under which they keep its tool calls."""
+_OTHER_CONTENT_KEYS = ("refusal", "audio", "additional_kwargs", *CALL_KEYS)
 _SHOWN = re.compile(r"(image|video|audio)s?(?:_urls?)?")
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking", "tool_plan")
 _MESSAGE_KEYS = {
     *(*_ROLE_KEYS, *TEXT_KEYS, *_OTHER_CONTENT_KEYS, *_THOUGHT_KEYS),
     *("name", "id", "type", "channel", "tool_call_id"),
 }
-_ANSWER_KEYS = {*_ROLE_KEYS, *TEXT_KEYS, *_CALL_KEYS, *_THOUGHT_KEYS, "refusal"}
+_ANSWER_KEYS = {*_ROLE_KEYS, *TEXT_KEYS, *CALL_KEYS, *_THOUGHT_KEYS, "refusal"}
 # LangChain's messages name their role `type`, as `dumpd` and as their classes write it.
 _TYPED_ROLES = {
     **{name: name for name in ("human", "ai", "system", "user", "assistant", "tool")},
@@ -279,7 +280,7 @@ def _media(item: Mapping[str, Any]) -> list[str]:
 
 def _calls(item: Mapping[str, Any], place: str) -> list[Any]:
     """Return a message's tool calls; LangChain may keep those of an API apart from its own."""
-    calls = [call for key in _CALL_KEYS for call in _list(item.get(key), place)]
+    calls = [call for key in CALL_KEYS for call in _list(item.get(key), place)]
     extra = item.get("additional_kwargs")
     return calls or (_calls(extra, place) if isinstance(extra, Mapping) else [])
 

@@ -42,6 +42,35 @@ def test_an_answer_may_stand_in_a_mapping(key):
     assert read_answer({"model": "x", key: "Yes.", "rank": 1}) == "Yes."
 
 
+@pytest.mark.parametrize("text", ["I look.", "", None])
+@pytest.mark.parametrize("key", ["text", "content", "response"])
+def test_an_answers_calls_are_a_part_of_it(key, text):
+    calls = [{"name": "w", "arguments": {"city": "Rome"}}]
+    [message] = messages_of(read_answer({key: text, "tool_calls": calls, "index": 0}))
+    assert (message.role, message.text) == ("assistant", text or "")
+    assert message.calls == ('[calls w with {"city": "Rome"}]',)
+    assert read_answer({key: "I look.", "tool_calls": []}) == "I look."
+
+
+@pytest.mark.parametrize("text", ["", " ", None])
+def test_an_error_in_the_place_of_an_answer_is_none(text):
+    with pytest.raises(RowError, match=r"^no response; got the error 'rate limit' in its place$"):
+        read_answer({"text": text, "error": "rate limit"})
+    assert read_answer({"text": "So.", "error": "cut off"}) == "So."
+    assert read_answer({"text": "", "error": None}) == ""
+
+
+@pytest.mark.parametrize("more", [{"explanation": "2 and 2."}, {"text": "Four."}, {"output": "5"}])
+def test_an_answer_has_one_text(more):
+    with pytest.raises(RowError, match=r"^got an answer with other words in 'answer' and .*response=NAME\.answer$"):
+        read_answer({"answer": "4", **more})
+
+
+@pytest.mark.parametrize("more", [{"text": "4 "}, {"explanation": ""}, {"value": "good"}, {"critique": "Bad."}])
+def test_what_stands_beside_an_answers_text_may_be_about_it(more):
+    assert read_answer({"answer": "4", **more}) == "4"
+
+
 @pytest.mark.parametrize("more", [{"sources": ["s"]}, {"name": "n"}, {"text": "No."}, {"id": "7"}])
 @pytest.mark.parametrize("form", [json.dumps, str, lambda message: {"response": json.dumps(message)}])
 def test_no_key_of_an_answer_in_json_is_dropped(form, more):
