@@ -12,6 +12,7 @@ from prom_reward.prompts.content import Message, parsed_text
 from prom_reward.prompts.messages import (
     CALL_KEYS,
     ROLES,
+    TEXT_KEYS,
     answer_items,
     dialogue_answer_at,
     dialogue_messages,
@@ -84,11 +85,26 @@ def read_cell(value: Any) -> PromptValue:
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
         return number_text(value)
     if isinstance(value, Mapping):
+        _check_message(value)
         value = [value]
     if not isinstance(value, Sequence) or not all(isinstance(message, Mapping) for message in value):
         raise RowError(f"got {value!r:.60} as a text; expected a string or a list of messages")
     kept = [{key: item for key, item in message.items() if item is not None} for message in value]
     return [message for one in kept for message in turn_messages(one)]
+
+
+def _check_message(value: Mapping[str, Any]) -> None:
+    """Refuse a mapping that is no message, as Promptfoo's prompts."""
+    if (
+        value
+        and value.keys().isdisjoint(("type", *_ROLE_KEYS, *TEXT_KEYS, *CALL_KEYS))
+        and len(turn_messages(value)) < 2
+    ):
+        texts = [key for key, text in value.items() if isinstance(text, str)]
+        raise RowError(
+            f"got a mapping with the keys {', '.join(map(str, value))}; expected a text or messages: name the part "
+            f"with them, as --column ROLE=NAME.{(texts or list(value))[0]}"
+        )
 
 
 def passages_text(value: Any) -> str | None:

@@ -42,6 +42,14 @@ def test_an_answer_may_stand_in_a_mapping(key):
     assert read_answer({"model": "x", key: "Yes.", "rank": 1}) == "Yes."
 
 
+def test_a_mapping_that_is_no_message_is_refused_by_its_keys():
+    found = r"^got a mapping with the keys id, raw; expected a text or messages: .* as --column ROLE=NAME\.raw$"
+    with pytest.raises(RowError, match=found):
+        read_cell({"id": 7, "raw": "Why?"})
+    for message in (YES[0], {"content": "Hi?"}, {"type": "human", "data": {}}, {"input": "Hi?", "output": "Yes."}):
+        assert read_cell(message)
+
+
 @pytest.mark.parametrize("text", ["I look.", "", None])
 @pytest.mark.parametrize("key", ["text", "content", "response"])
 def test_an_answers_calls_are_a_part_of_it(key, text):
