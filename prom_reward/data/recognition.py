@@ -10,6 +10,7 @@ from prom_reward.data.dialogues import unread_dialogue
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
 from prom_reward.data.preferences import NumberedVerdicts
 from prom_reward.data.rows import BrokenRow, Row
+from prom_reward.data.template_marks import template_mark
 from prom_reward.data.unread import unread_columns
 from prom_reward.errors import InputError, number_of
 from prom_reward.rubrics.reading import AnyRubric
@@ -42,6 +43,10 @@ class Recognition:
     """Rows with a dialogue that is read as one text."""
     dialogue: str = ""
     """The speakers of the first one, with its place."""
+    num_marked: int = 0
+    """Rows with marks of a chat template in their texts."""
+    mark: str = ""
+    """The mark of the first one, with its place."""
     change: str = ""
     """Says which row was the first to be read from other columns than the rows before it; empty if there is none."""
     _warned: set[str] = field(default_factory=set, init=False, repr=False)
@@ -57,6 +62,9 @@ class Recognition:
         if speakers := unread_dialogue(example):
             self.num_dialogues += 1
             self.dialogue = self.dialogue or f"{place}: got {speakers}"
+        if mark := template_mark(example):
+            self.num_marked += 1
+            self.mark = self.mark or f"{place}: got {mark}"
         for role, names in roles.items():
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
@@ -109,7 +117,8 @@ class Recognition:
 
     def warnings(self) -> list[str]:
         """Return what may be a mistake, each with the place of its first row."""
-        return [*self._mistakes(), *([self._dialogues()] if self.dialogue else [])]
+        doubts = (self._dialogues() if self.dialogue else "", self._marks() if self.mark else "")
+        return [*self._mistakes(), *filter(None, doubts)]
 
     def _refused(self) -> Iterator[str]:
         """Yield what a strict check refuses."""
@@ -153,6 +162,12 @@ class Recognition:
             f"{self.where}: {number_of(self.num_dialogues, 'row')} with a text that looks like a dialogue and is "
             f"judged as one text, the first in {self.dialogue}; if it is one, write messages, or Human: and Assistant: "
             "with a blank line before each"
+        )
+
+    def _marks(self) -> str:
+        return (
+            f"{self.where}: {number_of(self.num_marked, 'row')} with marks of a chat template, which the judge reads "
+            f"as they stand, the first in {self.mark}; write messages, or cut the marks off"
         )
 
     def _contradictions(self) -> str:
