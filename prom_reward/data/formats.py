@@ -17,6 +17,7 @@ from prom_reward.data.doubtful_answers import (
     check_only_answer,
 )
 from prom_reward.data.numpy_cells import check_no_numpy_cells
+from prom_reward.data.null_columns import check_no_null_answer
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
@@ -167,6 +168,8 @@ class RowFormat:
             asked, answers = _parted(_prompt(columns, answers), answers)
             return kind, framed(columns, _needed(asked, columns)), answers
         if columns.get("messages") is not None and (conversation := _conversation(columns)):
+            if not columns.is_named("messages"):
+                check_no_null_answer(columns, f"{columns.read['messages']}[-1].content")
             prompt, answer = conversation
             return "response", framed(columns, _needed(prompt, columns)), [answer]
         if columns.get("prompt") is not None or columns.get("messages") is not None:
@@ -194,14 +197,17 @@ class RowFormat:
             columns.forget("responses")
             answer = read_answer(response)
             if "response" not in self.columns and columns.read["response"] in AMBIGUOUS:
+                check_no_null_answer(columns, columns.read["response"])
                 check_no_key(columns, answer)
                 check_not_gold(columns)
                 check_only_answer(columns, answer)
                 check_no_other_answer(columns, answer)
             return "response", [answer]
         columns.forget("response")
-        if "responses" not in self.columns:
+        if several is not None and "responses" not in self.columns:
             check_no_steps(columns, several)
+            if columns.read["responses"] == "answers":
+                check_no_null_answer(columns, "answers", "responses")
         return "responses", [] if several is None else _several(several)
 
 

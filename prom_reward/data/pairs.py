@@ -7,7 +7,8 @@ from typing import Any
 
 from prom_reward.data.cells import cut_answer, is_whole, listed_texts, messages_of, read_answer, read_cell
 from prom_reward.data.columns import Columns
-from prom_reward.data.doubtful_answers import check_no_pointers
+from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_pointers
+from prom_reward.data.null_columns import check_no_null_answer
 from prom_reward.data.preferences import check_no_verdict, voted_sides
 from prom_reward.data.questions import agreed_prompt
 from prom_reward.errors import RowError
@@ -29,7 +30,7 @@ def two_sides(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
         if not (columns.is_named("chosen") or columns.is_named("rejected")):
             check_no_pointers(columns, chosen, rejected)
         return _one(chosen, "chosen"), _one(rejected, "rejected")
-    if rejected is not None and (best := _best(columns, _one(rejected, "rejected"))):
+    if rejected is not None and not columns.has("chosen") and (best := _best(columns, _one(rejected, "rejected"))):
         return best
     if columns.has("chosen") or columns.has("rejected"):
         check_no_verdict(columns)
@@ -157,11 +158,14 @@ def _best(columns: Columns, rejected: PromptValue) -> tuple[PromptValue, PromptV
     """Return the sides of ms-swift's rows, whose preferred answer is the response, or the last of the messages."""
     response = columns.get("response")
     if response is not None:
+        if columns.read["response"] in AMBIGUOUS and not columns.is_named("response"):
+            check_no_null_answer(columns, columns.read["response"])
         return read_answer(response), rejected
     messages = read_cell(columns.get("messages") or "")
     read = messages_of(messages)
     if isinstance(messages, str) or not read or read[-1].role != "assistant":
         return None
+    check_no_null_answer(columns, f"{columns.read['messages']}[-1].content")
     if isinstance(rejected, str):
         rejected = [{"role": "assistant", "content": rejected}]
     return (messages if is_whole(rejected) else messages[-1:]), rejected

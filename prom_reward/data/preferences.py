@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from prom_reward.data.cells import is_missing
-from prom_reward.data.columns import Columns, shown_names, value_at
+from prom_reward.data.columns import COLUMN_NAMES, Columns, shown_names, value_at
 from prom_reward.errors import InputError, RowError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ _SIGNED = ("overall_preference", "preference_strength")  # HelpSteer2 and 3: neg
 _STRONGEST = 3  # of theirs
 _ENOUGH = 8  # rows of which some should prefer the first answer
 _POINTS = {"winner_model_a": "winner_model_b", "score_0": "score_1"}  # the arena's and WebGPT's: the higher one wins
+_OFTEN_LABELS = ("label", "labels", "judgment", "choice", "score_0")  # they never stand in for a verdict that is null
 _ONLY_BESIDE = {"score_0": ("answer_0", "answer_1")}  # elsewhere a score may be of anything
 _MEANINGS = ("better_response_id", "safer_response_id")  # verdicts that do not mean the same
 _LAST = re.compile(r"(\w)(\]?)$")
@@ -161,7 +162,17 @@ def _sides(values: Mapping[str, Any]) -> tuple[str, str] | None:
 def _verdicts(columns: Columns, names: tuple[str, str]) -> list[str]:
     """Return the columns that say which answer is better."""
     found = columns.having("winner")
-    return found if columns.is_named("winner") else [one for one in found if _ONLY_BESIDE.get(one, names) == names]
+    if columns.is_named("winner"):
+        return found
+    if set(found) <= {*_OFTEN_LABELS} and _null_verdict(columns.values):
+        return []
+    return [one for one in found if _ONLY_BESIDE.get(one, names) == names]
+
+
+def _null_verdict(values: Mapping[str, Any]) -> str | None:
+    """Return the column of a verdict that is null, and that is nothing else by its name."""
+    names = (name for name in COLUMN_NAMES["winner"] if name not in _OFTEN_LABELS)
+    return next((name for name in names if name in values and is_missing(values[name])), None)
 
 
 def _check_one_verdict(values: Mapping[str, Any], verdicts: Sequence[str], names: tuple[str, str]) -> None:
@@ -175,9 +186,11 @@ def _check_one_verdict(values: Mapping[str, Any], verdicts: Sequence[str], names
     if not is_missing(value_at(values, third)):
         raise RowError(f"got {names[0]}, {names[1]} and {third}; expected two answers: name both with {named}")
     if not verdicts:
+        null = _null_verdict(values)
+        problem = f"no verdict: {null!r} is null" if null else "no column that says which is better"
         raise RowError(
-            f"got {names[0]} and {names[1]} and no column that says which is better; name it with --column winner=..., "
-            f"or both answers with {named}"
+            f"got {names[0]} and {names[1]} and {problem}; {'leave the row out, or ' if null else ''}name it with "
+            f"--column winner=..., or both answers with {named}"
         )
     lead = _lead(values, verdicts[0], names) or 0
     against = next((other for other in verdicts[1:] if (_lead(values, other, names) or 0) * lead < 0), None)

@@ -149,7 +149,7 @@ def test_strict_refuses_what_a_late_row_leaves_unread(run, tiny, rows_file, monk
 
 def test_strict_refuses_a_late_row_of_another_form_also_from_standard_input(run, tiny, monkeypatch):
     rows = [{"prompt": f"Q{at}", "response": "A"} for at in range(20)]
-    text = "\n".join(map(json.dumps, [*rows, {"prompt": "Q", "response": None, "output": "A"}]))
+    text = "\n".join(map(json.dumps, [*rows, {"prompt": "Q", "output": "A"}]))
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     refused = run("grade", "-", *tiny, "--rubric", "helpfulness", "--strict")
     assert refused.status == 2
