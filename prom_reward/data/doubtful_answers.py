@@ -1,14 +1,12 @@
-"""Refuses answers that may be something else: a reference, the steps of one answer, a key, the name of another."""
+"""Refuses answers that may be something else: a reference, the steps of one answer, a key."""
 
 import re
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
 from prom_reward.data.cells import is_empty, messages_of, read_cell, said, texts_of
-from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling
+from prom_reward.data.columns import Columns
 from prom_reward.data.preferences import SIDES
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message
@@ -28,9 +26,6 @@ REFERENCE_LIKE = re.compile(
     r"(?:_(?:answer|response|output|solution|completion|text|result)s?)?|human_(?:answer|response)s?|answer_key"
 )
 """Names of references beside the known ones, as `spelling` returns them."""
-_ANSWER_LIKE = re.compile(
-    r"(?:\w+_)?(?:answer|response|output|completion|reply|generation|prediction|pred)|candidate|generated|predicted"
-)
 _ONE_KEY = r"\(?(?:[A-Ja-j]|[0-9])[).]?"
 _KEY = re.compile(
     rf"(?:(?:option|choice|answer)\s*)?{_ONE_KEY}(?:\s*(?:[,;/&]|and)\s*{_ONE_KEY}){{0,9}}|[A-J]{{2,10}}", re.I
@@ -112,30 +107,6 @@ def check_only_answer(columns: Columns, answer: PromptValue) -> None:
             f"got {name!r} and a conversation that ends in another answer; name the one to judge with --column "
             f"response={name} or --column response=messages[-1].content"
         )
-
-
-def check_no_other_answer(columns: Columns, answer: PromptValue) -> None:
-    """Refuse an answer beside a text under a name such as `model_answer`: then the first may be the reference.
-
-    Raises:
-        RowError: It is so.
-    """
-    name = columns.read["response"]
-    others = (one for one, value in columns.values.items() if isinstance(value, str) and value.strip())
-    other = next((one for one in others if one != name and _is_other_answer(one)), None)
-    if other is not None and said(columns.values[other]) != said(answer):
-        raise RowError(
-            f"got {name!r} and {other!r}, of which one may be the reference; name the answer to judge with --column "
-            f"response={shlex.quote(name)} or --column response={shlex.quote(other)}"
-        )
-
-
-@lru_cache(maxsize=4096)
-def _is_other_answer(name: str) -> bool:
-    """Whether a column that no role reads is named like an answer, and not like a reference."""
-    written = spelling(name)
-    is_known = any(written in map(spelling, names) for names in COLUMN_NAMES.values())
-    return not is_known and not REFERENCE_LIKE.fullmatch(written) and bool(_ANSWER_LIKE.fullmatch(written))
 
 
 def check_no_steps(columns: Columns, several: Any) -> None:

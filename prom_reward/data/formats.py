@@ -11,13 +11,13 @@ from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_n
 from prom_reward.data.doubtful_answers import (
     AMBIGUOUS,
     check_no_key,
-    check_no_other_answer,
     check_no_steps,
     check_not_gold,
     check_only_answer,
 )
 from prom_reward.data.numpy_cells import check_no_numpy_cells
 from prom_reward.data.null_columns import check_no_null_answer
+from prom_reward.data.other_answers import check_no_other_answer
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt

@@ -52,38 +52,6 @@ def test_a_key_that_is_named_is_taken():
     assert example({**row, "text": "B"}, response="text").responses == ("B",)
 
 
-@pytest.mark.parametrize("own", ["answer", "output"])
-@pytest.mark.parametrize(
-    "other",
-    [
-        *("model_answer", "llmAnswer", "Generated Answer", "student_answer", "candidate", "llm_response", "pred"),
-        *("gpt4_answer", "generated", "reply", "final_model_output"),
-    ],
-)
-def test_an_answer_beside_another_may_be_the_truth(own, other):
-    row = {"question": "2 + 2?", own: "4", other: "It is 5."}
-    with pytest.raises(
-        RowError, match=f"^got '{own}' and '{other}', of which one may be the reference; name the answer"
-    ):
-        example(row)
-    assert example(row, response=other).responses == ("It is 5.",)
-    assert example(row, response=own).responses == ("4",)
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"model_answer": "4"},  # a copy
-        {"model_answer": " "},
-        {"answer_type": "number", "answer_id": "a7", "model": "gpt-4"},
-        {"final_answer": "5"},  # a reference, of which recognition tells
-        {"incorrect_answers": ["5"], "answer_length": 1},
-    ],
-)
-def test_columns_that_are_no_other_answer_leave_it_alone(more):
-    assert example({"question": "2 + 2?", "answer": "4", **more}).responses == ("4",)
-
-
 def test_an_answer_beside_a_solution_may_be_the_truth_too():
     row = {"problem": "2 + 2?", "answer": "4", "solution": "2 + 2 is 4."}  # DeepScaleR, MATH-500
     with pytest.raises(RowError, match="'answer' and 'solution', which may both be the reference"):
