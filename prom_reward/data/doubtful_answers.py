@@ -54,21 +54,6 @@ def check_no_key(columns: Columns, answer: PromptValue) -> None:
         )
 
 
-def check_not_gold(columns: Columns) -> None:
-    """Refuse an `answer` beside a `solution`, as in sets of mathematics: both are the truth, and nobody has answered.
-
-    Raises:
-        RowError: It is so.
-    """
-    if columns.read["response"] != "answer" or is_empty(columns.get("reference_answer")):
-        return
-    if columns.read["reference_answer"] == "solution":
-        raise RowError(
-            "got 'answer' and 'solution', which may both be the reference; name the answer to judge with --column "
-            "response=answer or --column response=solution"
-        )
-
-
 def check_no_pointers(columns: Columns, chosen: Any, rejected: Any) -> None:
     """Refuse sides of a pair that may point at answers elsewhere in the row: 0 and 1, A and B, or columns' names.
 

@@ -12,11 +12,11 @@ from prom_reward.data.doubtful_answers import (
     AMBIGUOUS,
     check_no_key,
     check_no_steps,
-    check_not_gold,
     check_only_answer,
 )
-from prom_reward.data.numpy_cells import check_no_numpy_cells
+from prom_reward.data.gold_answers import check_no_gold_list, check_not_gold
 from prom_reward.data.null_columns import check_no_null_answer
+from prom_reward.data.numpy_cells import check_no_numpy_cells
 from prom_reward.data.other_answers import check_no_other_answer
 from prom_reward.data.pairs import split_pair, two_sides
 from prom_reward.data.placeholders import stands_for_none, warn_of_no_answer
@@ -199,7 +199,7 @@ class RowFormat:
             if "response" not in self.columns and columns.read["response"] in AMBIGUOUS:
                 check_no_null_answer(columns, columns.read["response"])
                 check_no_key(columns, answer)
-                check_not_gold(columns)
+                check_not_gold(columns, answer)
                 check_only_answer(columns, answer)
                 check_no_other_answer(columns, answer)
             return "response", [answer]
@@ -208,6 +208,7 @@ class RowFormat:
             check_no_steps(columns, several)
             if columns.read["responses"] == "answers":
                 check_no_null_answer(columns, "answers", "responses")
+                check_no_gold_list(columns, several)
         return "responses", [] if several is None else _several(several)
 
 

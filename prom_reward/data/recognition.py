@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from prom_reward.data.contradictions import contradiction
 from prom_reward.data.dialogues import unread_dialogue
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
+from prom_reward.data.gold_answers import is_doubtful
 from prom_reward.data.preferences import NumberedVerdicts
 from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.data.template_marks import template_mark
@@ -47,6 +48,8 @@ class Recognition:
     """Rows with marks of a chat template in their texts."""
     mark: str = ""
     """The mark of the first one, with its place."""
+    doubtful_answer: str = ""
+    """The place of the first row whose response is an `answer` that may be the reference."""
     change: str = ""
     """Says which row was the first to be read from other columns than the rows before it; empty if there is none."""
     _warned: set[str] = field(default_factory=set, init=False, repr=False)
@@ -65,6 +68,8 @@ class Recognition:
         if mark := template_mark(example):
             self.num_marked += 1
             self.mark = self.mark or f"{place}: got {mark}"
+        if not self.doubtful_answer and is_doubtful(example.columns):
+            self.doubtful_answer = place
         for role, names in roles.items():
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
@@ -117,7 +122,11 @@ class Recognition:
 
     def warnings(self) -> list[str]:
         """Return what may be a mistake, each with the place of its first row."""
-        doubts = (self._dialogues() if self.dialogue else "", self._marks() if self.mark else "")
+        doubts = (
+            self._dialogues() if self.dialogue else "",
+            self._marks() if self.mark else "",
+            self._doubtful_answers() if self.doubtful_answer else "",
+        )
         return [*self._mistakes(), *filter(None, doubts)]
 
     def _refused(self) -> Iterator[str]:
@@ -168,6 +177,13 @@ class Recognition:
         return (
             f"{self.where}: {number_of(self.num_marked, 'row')} with marks of a chat template, which the judge reads "
             f"as they stand, the first in {self.mark}; write messages, or cut the marks off"
+        )
+
+    def _doubtful_answers(self) -> str:
+        return (
+            f"{self.where}, {self.doubtful_answer}: the response is read from 'answer', which is the reference in many "
+            "data sets; say that it is the response with --column response=answer, or name that with --column "
+            "response=NAME"
         )
 
     def _contradictions(self) -> str:

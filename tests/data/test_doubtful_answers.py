@@ -52,16 +52,6 @@ def test_a_key_that_is_named_is_taken():
     assert example({**row, "text": "B"}, response="text").responses == ("B",)
 
 
-def test_an_answer_beside_a_solution_may_be_the_truth_too():
-    row = {"problem": "2 + 2?", "answer": "4", "solution": "2 + 2 is 4."}  # DeepScaleR, MATH-500
-    with pytest.raises(RowError, match="'answer' and 'solution', which may both be the reference"):
-        example(row)
-    named = example(row, response="answer")
-    assert (named.responses, named.reference_answer) == (("4",), "2 + 2 is 4.")
-    asked = example({"question": "2 + 2?", "answer": "5", "ground_truth": "4"})  # of older Ragas
-    assert (asked.responses, asked.reference_answer) == (("5",), "4")
-
-
 @pytest.mark.parametrize(("chosen", "rejected"), [(0, 1), ("1", "2"), (1.0, 0.0)])
 def test_two_numbers_beside_several_responses_are_no_pair(chosen, rejected):
     row = {"prompt": Q, "responses": ["The pear.", "The hammer."], "chosen": chosen, "rejected": rejected}

@@ -153,3 +153,15 @@ def test_dialogues_that_are_read_as_one_text_are_told_and_never_refused(caplog):
         "rows.jsonl: 2 rows with a text that looks like a dialogue and is judged as one text, the first in line 2: got "
         "User: and Bot:; if it is one, write messages, or Human: and Assistant: with a blank line before each"
     ]
+
+
+def test_an_answer_that_may_be_the_reference_is_told_once(caplog):
+    rows = [{"question": "2 + 2?", "answer": "It is 4."}, {"question": "2 + 3?", "answer": "It is 5."}]
+    found = recognized(*rows)
+    found.check()
+    found.check(strict=True)  # it may be meant as it is
+    [told] = caplog.messages
+    assert told.startswith(
+        "rows.jsonl, line 1: the response is read from 'answer', which is the reference in many data"
+    )
+    assert "--column response=answer" in told
