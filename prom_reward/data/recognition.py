@@ -73,7 +73,8 @@ class Recognition:
         for role, names in roles.items():
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
-        for places, names in ((self.unread, unread_columns(example.columns)), (self.media, example.media)):
+        unread = [name for name in unread_columns(example.columns) if name != label]
+        for places, names in ((self.unread, unread), (self.media, example.media)):
             for name in names:
                 places.setdefault(name, place)
 

@@ -1,5 +1,6 @@
 """The columns of a row that nobody read although their meaning is known."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 
@@ -13,6 +14,7 @@ QUESTION_PARTS = (
     *("evidence", "fact", "facts", "hint", "hints", "knowledge", "background", "quotes_0", "quotes_1"),
     *("initial_reason_steps", "previous_steps", "response_prefix", "prefill"),
     *("table", "schema", "paragraphs", "few_shot_examples", "demonstrations", "files", "attachments"),
+    "full_conversation",  # the arena's, with the turns before the one that was voted on
     *(f"{name}{end}" for name in ("image", "video", "audio") for end in ("", "s", "_url", "_urls", "_path", "_paths")),
 )
 """Parts of a question that no layout reads: without them the judge sees another question."""
@@ -31,6 +33,11 @@ _NESTED = frozenset(
     }
 )
 """Names of references that mean one in a mapping too, where `target` or `solution` may be anything."""
+_NESTED_ANSWERS = ("answer", "solution")
+_NOTES = ("extra_info", "info", "metadata", "meta", "reward_model", "reward_spec")
+"""Mappings in which trainers keep references; these names mean one there if the row has no other."""
+_CLASSES = re.compile(r"true|false|yes|no|-?[01](?:\.0)?|(?:un)?desirable", re.I)
+"""Labels of KTO's kind: whether a response is good."""
 _SPELLED = (
     *("reference", "reference_answer", "reference_response", "reference_output", "reference_solution", "ground_truth"),
     *("expected_answer", "expected_output", "correct_answer", "golden_answer", "ideal_answer", "ideal_response"),
@@ -55,7 +62,22 @@ def unread_columns(columns: Columns) -> list[str]:
     seen = _Seen(columns, taken)
     places = [(_place(name, value), name) for name, value in columns.values.items() if name not in taken]
     unread = [name for place, name in sorted(places) if place >= 0 and _says_more(columns, name, seen)]
-    return [*unread, *_nested_references(columns, taken, seen), *_own_systems(columns)]
+    nested = [*_nested_references(columns, taken, seen), *_nested_tools(columns)]
+    return [*unread, *_label(columns, taken), *nested, *_own_systems(columns)]
+
+
+def _label(columns: Columns, taken: set[str]) -> Iterator[str]:
+    """Yield a `label` in words or digits beside a response, as slime and OpenRLHF name the reference."""
+    label, roles = columns.values.get("label"), columns.by_role()
+    has_other_meaning = not {"chosen", "winner", "reference_answer"}.isdisjoint(roles) or "label" in taken
+    if isinstance(label, str) and label.strip() and not (has_other_meaning or _CLASSES.fullmatch(label.strip())):
+        yield "label"
+
+
+def _nested_tools(columns: Columns) -> Iterator[str]:
+    """Yield the tools beside OpenAI's messages."""
+    if columns.read.get("prompt") == "input.messages" and not is_empty(value_at(columns.values, "input.tools")):
+        yield "input.tools"
 
 
 def _nested_references(columns: Columns, taken: set[str], seen: "_Seen") -> Iterator[str]:
@@ -63,11 +85,13 @@ def _nested_references(columns: Columns, taken: set[str], seen: "_Seen") -> Iter
     for name, value in columns.values.items():
         mapping = None if name in taken else json_value(value) if isinstance(value, str) else value
         if isinstance(mapping, Mapping):
-            found = [(key, text) for key, text in mapping.items() if isinstance(text, str) and text.strip()]
+            found = [(key, str(text).strip()) for key, text in mapping.items() if isinstance(text, str | int | float)]
+            is_alone = "reference_answer" not in columns.read and _NESTED.isdisjoint(spelling(key) for key, _ in found)
+            known = (*_NESTED, *(_NESTED_ANSWERS if name in _NOTES and is_alone else ()))
             yield from (
                 f"{name}.{key}"
                 for key, text in found
-                if spelling(key) in _NESTED and not stands_in(text.strip(), seen.references)
+                if text and spelling(key) in known and not stands_in(text, seen.references)
             )
 
 

@@ -165,3 +165,12 @@ def test_an_answer_that_may_be_the_reference_is_told_once(caplog):
         "rows.jsonl, line 1: the response is read from 'answer', which is the reference in many data"
     )
     assert "--column response=answer" in told
+
+
+def test_a_label_that_is_the_score_is_read():
+    found = Recognition("rows.csv")
+    values = {"prompt": "Hi?", "response": "Yes.", "label": "4"}
+    found.note(example(values), "line 2", label="label")
+    assert found.unseen == []
+    found.note(example(values), "line 2")
+    assert found.unseen == ["label"]

@@ -118,8 +118,43 @@ def test_a_rubric_under_another_spelling_is_refused_and_never_covered_by_the_def
         ({"preference": "strong", "extra_info": {"preference": "x", "incorrect_answers": ["No."]}}, []),
         ({"incorrect_answers": ["No."], "metadata": {"target": "train", "ref": "refs/heads/main"}}, []),
         ({"ref": "No."}, ["ref"]),
+        ({"label": "4"}, ["label"]),  # slime
+        ({"label": "No."}, ["label"]),
+        ({"label": "No.", "reference_answer": "Yes!"}, []),
+        *(({"label": one}, []) for one in (True, 1, 4, "true", "0", "1.0", " ", "undesirable", None)),  # KTO's, a score
+        ({"extra_info": {"answer": "No.", "solution": "#### No."}}, ["extra_info.answer", "extra_info.solution"]),
+        ({"extra_info": {"answer": "long"}, "reward_model": {"ground_truth": "7"}}, []),  # verl reads its own
+        ({"extra_info": {"ground_truth": 72}, "options_of": {"answer": "No."}}, ["extra_info.ground_truth"]),
         ({"reference_id": "No.", "groundwork": "No."}, []),
     ],
 )
 def test_a_reference_that_nobody_reads_is_told_wherever_it_stands(more, unread):
     assert unread_columns(example({"prompt": "Hi?", "response": "Maybe.", **more}).columns) == unread
+
+
+def test_a_label_is_no_reference_beside_a_verdict():
+    pair = {"prompt": "Hi?", "response_1": "Yes.", "response_2": "No.", "preference": 1, "label": "math"}
+    assert unread_columns(example(pair).columns) == []
+    assert unread_columns(example({"prompt": "Hi?", "chosen": "Yes.", "rejected": "No.", "label": "x"}).columns) == []
+
+
+def test_tools_beside_openais_messages_are_named_as_unread():
+    sides = {
+        "preferred_output": [{"role": "assistant", "content": "Yes."}],
+        "non_preferred_output": [{"role": "assistant", "content": "No."}],
+    }
+    given = {"messages": [{"role": "user", "content": "Hi?"}], "tools": [{"type": "function", "function": {}}]}
+    assert unread_columns(example({"input": given, **sides}).columns) == ["input.tools"]
+    assert unread_columns(example({"input": {**given, "tools": []}, **sides}).columns) == []
+
+
+@pytest.mark.parametrize("earlier", [[], [("And you?", "Me too.")]])
+def test_turns_before_the_arenas_vote_are_named_as_unread(earlier):
+    asked = {"role": "user", "content": "Hi?"}
+    sides = {
+        f"conversation_{one}": [asked, {"role": "assistant", "content": text}]
+        for one, text in (("a", "Yes."), ("b", "No."))
+    }
+    whole = [{"user": user, "model_side_a": {"content": said}} for user, said in [*earlier, ("Hi?", "Yes.")]]
+    found = example({**sides, "winner": "model_a", "full_conversation": whole})
+    assert unread_columns(found.columns) == (["full_conversation"] if earlier else [])

@@ -148,6 +148,8 @@ def test_columns_that_the_judge_does_not_see_are_named():
     columns = {"answer": ["42"], "question": ["Q"], "reference": ["R"], "id": [1], "completion_ids": [[1]]}
     assert RowReader().unread(["Q"], columns) == ["answer"]
     assert RowReader(reference_column="answer").unread(["Q"], {**columns, "reference": ["42"]}) == []
+    assert RowReader().unread(["Q"], {"label": ["42"]}) == ["label"]
+    assert RowReader().unread(["Q"], {"label": [True]}) == []
     assert RowReader().unread([], {}) == []
 
 
