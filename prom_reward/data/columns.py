@@ -23,6 +23,7 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "system": (
         *("system", "system_prompt", "system_message", "systemInstruction", "system_instruction"),
         *("developer", "developer_prompt", "developer_message", "instructions", "preamble", "meta_instruction"),
+        *("sys_prompt", "system_text", "system_role"),
     ),
     "input": ("input",),
     "context": (

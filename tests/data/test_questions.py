@@ -37,6 +37,7 @@ def read(row):
         ({"system": S, "prompt": json.dumps(ASK), "response": A}, BOTH),
         ({"system": S, "prompt": SYSTEM + ASK, "response": A}, BOTH),  # said once
         ({"system": S, "messages": SYSTEM + ASK + YES}, BOTH),
+        *(({name: S, "prompt": Q, "response": A}, BOTH) for name in ("sys_prompt", "system_text", "system_role")),
         ({"system": " ", "prompt": Q, "response": A}, Q),
         ({"instruction": S, "input": Q, "output": A}, BOTH),
         ({"instruction": "Is it prime?", "input": 42, "output": A}, "Is it prime?\n\n42"),
