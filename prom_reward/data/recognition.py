@@ -10,6 +10,7 @@ from prom_reward.data.dialogues import unread_dialogue
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
 from prom_reward.data.gold_answers import is_doubtful
 from prom_reward.data.preferences import NumberedVerdicts
+from prom_reward.data.reference_copies import ReferenceCopies
 from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.data.template_marks import template_mark
 from prom_reward.data.unread import unread_columns
@@ -50,6 +51,8 @@ class Recognition:
     """The mark of the first one, with its place."""
     doubtful_answer: str = ""
     """The place of the first row whose response is an `answer` that may be the reference."""
+    copies: ReferenceCopies = field(default_factory=ReferenceCopies)
+    """Counts the rows whose response is their reference."""
     change: str = ""
     """Says which row was the first to be read from other columns than the rows before it; empty if there is none."""
     _warned: set[str] = field(default_factory=set, init=False, repr=False)
@@ -68,6 +71,7 @@ class Recognition:
         if mark := template_mark(example):
             self.num_marked += 1
             self.mark = self.mark or f"{place}: got {mark}"
+        self.copies.note(example, place)
         if not self.doubtful_answer and is_doubtful(example.columns):
             self.doubtful_answer = place
         for role, names in roles.items():
@@ -166,6 +170,8 @@ class Recognition:
             yield self._unread_columns()
         if self.contradiction:
             yield self._contradictions()
+        if problem := self.copies.problem(self.where):
+            yield problem
 
     def _dialogues(self) -> str:
         return (
