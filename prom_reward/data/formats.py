@@ -18,7 +18,7 @@ from prom_reward.data.gold_answers import check_no_gold_list, check_not_gold
 from prom_reward.data.null_columns import check_no_null_answer
 from prom_reward.data.numpy_cells import check_no_numpy_cells
 from prom_reward.data.other_answers import check_no_other_answer
-from prom_reward.data.pairs import split_pair, two_sides
+from prom_reward.data.pairs import repeats, split_pair, two_sides, warn_of_repeated_prompt
 from prom_reward.data.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.data.whole_prompts import whole_prompts
@@ -166,6 +166,9 @@ class RowFormat:
         kind, answers = self._answers(columns)
         if answers:
             asked, answers = _parted(_prompt(columns, answers), answers)
+            is_pipelines = columns.read.get("response") == "generated_text"
+            if all(repeats(answer, asked, of_one_word=is_pipelines) for answer in answers):
+                warn_of_repeated_prompt()
             return kind, framed(columns, _needed(asked, columns)), answers
         if columns.get("messages") is not None and (conversation := _conversation(columns)):
             if not columns.is_named("messages"):
@@ -239,10 +242,18 @@ def _parted(prompt: PromptValue | None, answers: Sequence[PromptValue]) -> tuple
     """Take the prompt out of answers that are whole conversations."""
     if not any(is_whole(answer, prompt) for answer in answers):
         return prompt, list(answers)
-    parts = [cut_answer(answer) for answer in answers]
+    parts = [_cut(answer) for answer in answers]
     if any(said(begun) != said(parts[0][0]) for begun, _ in parts):
         raise RowError("the prompts of the responses differ; expected conversations that differ in their answers alone")
     return agreed_prompt(prompt, parts[0][0]), [answer for _, answer in parts]
+
+
+def _cut(conversation: PromptValue) -> tuple[PromptValue, PromptValue]:
+    """As `cut_answer`; of several messages of the assistant at the end all are the answer's, and the last is judged."""
+    begun, answer = cut_answer(conversation)
+    while not isinstance(begun, str) and [one.role for one in messages_of(begun[-1:]) or ()] == ["assistant"]:
+        begun, answer = begun[:-1], [*begun[-1:], *(() if isinstance(answer, str) else answer)]
+    return begun, answer
 
 
 def _conversation(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
@@ -253,7 +264,7 @@ def _conversation(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
         raise RowError(f"got a text in {columns.read['messages']!r}; expected messages with the answer last")
     if read and read[-1].role == "user":
         return None
-    begun, answer = cut_answer(conversation)
+    begun, answer = _cut(conversation)
     try:
         return agreed_prompt(bare_prompt(columns), begun), answer
     except RowError:  # a context or the like; it is named as unread

@@ -85,8 +85,8 @@ def split_pair(
             )
         if any(are_whole):
             raise RowError("got an answer and a whole conversation as the two sides; expected both of one kind")
-        if isinstance(prompt, str) and all(_repeats(side, prompt) for side in (chosen, rejected)):
-            _warn_of_repeated_prompt()
+        if all(repeats(side, prompt) for side in (chosen, rejected)):
+            warn_of_repeated_prompt()
         return prompt, chosen, rejected
     if isinstance(chosen, str) and isinstance(rejected, str):
         (first, better), (second, worse) = cut_answer(chosen), cut_answer(rejected)
@@ -96,17 +96,18 @@ def split_pair(
     return _split_messages(prompt, list(chosen), list(rejected))
 
 
-def _repeats(answer: PromptValue, prompt: str) -> bool:
-    """Whether an answer begins with a prompt of several words."""
-    return isinstance(answer, str) and " " in prompt.strip() and answer.lstrip().startswith(prompt.strip())
+def repeats(answer: PromptValue, prompt: PromptValue | None, *, of_one_word: bool = False) -> bool:
+    """Whether an answer begins with a prompt of several words, or of any."""
+    if not isinstance(answer, str) or not isinstance(prompt, str) or not answer.lstrip().startswith(prompt.strip()):
+        return False
+    return " " in prompt.strip() or (of_one_word and bool(prompt.strip()))
 
 
 @cache
-def _warn_of_repeated_prompt() -> None:
+def warn_of_repeated_prompt() -> None:
     """Say, once in a process, that answers begin with their prompt."""
     logger.warning(
-        "both answers of a pair begin with the prompt, which the judge then reads twice; cut it off if it is no part "
-        "of the answers"
+        "an answer begins with its prompt, which the judge then reads twice; cut it off if it is no part of the answer"
     )
 
 

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.pairs import _warn_of_repeated_prompt
+from prom_reward.data.pairs import warn_of_repeated_prompt
 from prom_reward.data.unread import unread_columns
 from prom_reward.errors import RowError
 from prom_reward.rubrics.rubric import Rubric
@@ -141,10 +141,23 @@ def test_another_prompt_beside_a_conversation_is_named_as_unread():
     ("prompt", "beginning", "is_told"),
     [("What is it?", "What is it?\n", True), ("What is it?", "", False), ("Why", "Why ", False)],
 )
-def test_answers_that_begin_with_their_prompt_are_told_once(prompt, beginning, is_told, caplog):
-    _warn_of_repeated_prompt.cache_clear()
-    row = {"prompt": prompt, "chosen": f"{beginning}A cat.", "rejected": f"{beginning}A dog."}
+@pytest.mark.parametrize("names", [("chosen", "rejected"), ("response",), ("completion",)])
+def test_answers_that_begin_with_their_prompt_are_told_once(names, prompt, beginning, is_told, caplog):
+    warn_of_repeated_prompt.cache_clear()
+    row = {"prompt": prompt, **{name: f"{beginning}A {name}." for name in names}}
     for _ in range(2):
         read(row)
     assert len(caplog.messages) == is_told
-    assert ("begin with the prompt, which the judge then reads twice" in caplog.text) is is_told
+    assert ("begins with its prompt, which the judge then reads twice" in caplog.text) is is_told
+
+
+def test_a_pipelines_text_that_begins_with_a_prompt_of_one_word_is_told(caplog):
+    warn_of_repeated_prompt.cache_clear()
+    read({"prompt": "Prime?", "generated_text": "Prime? 7"})
+    assert "an answer begins with its prompt" in caplog.text
+
+
+def test_of_several_messages_of_the_assistant_at_the_end_the_last_is_judged():
+    instruction, responses = read({"messages": ASK + NO + YES})
+    assert (responses, instruction.endswith(f"User: {Q}\n\nAssistant:{B}\n\nAssistant: ")) == ([A], True)
+    assert read({"responses": [ASK + NO + YES, ASK + YES]})[1] == [A, A]
