@@ -124,34 +124,50 @@ class NumberedVerdicts:
         Raises:
             InputError: Some of its verdicts would be left out, and others perhaps turned round.
         """
+        if problem := self.problem(where):
+            raise InputError(problem)
         for (verdict, sides), numbers in self._seen.items():
-            shown = f"{where}: got {verdict} = {', '.join(f'{number:g}' for number in sorted(numbers)[:7])}"
-            if verdict in _SIGNED:
-                _check_signed(numbers, sides, shown)
-            else:
-                _check_counted(numbers, sides, shown)
+            if verdict in _SIGNED and min(numbers) >= 0 and max(numbers) > 0 and numbers.total() >= _ENOUGH:
+                logger.warning(
+                    "%s: got %s = %s, never under 0: the column is read as signed, so that %s is never better",
+                    *(where, verdict, _shown_numbers(numbers), sides[0]),
+                )
 
-
-def _check_signed(numbers: Counter[float], sides: tuple[str, str], shown: str) -> None:
-    if max(map(abs, numbers)) > _STRONGEST:
-        raise InputError(
-            f"{shown}; expected {-_STRONGEST} to {_STRONGEST}, under 0 if {sides[0]} is better: shift the numbers, or "
-            "write A or B into a column 'winner'"
+    def problem(self, where: str) -> str:
+        """Return the reason to refuse a file; empty if there is none."""
+        problems = (
+            (_problem_of_signed if verdict in _SIGNED else _problem_of_counted)(
+                numbers, sides, f"{where}: got {verdict} = {_shown_numbers(numbers)}"
+            )
+            for (verdict, sides), numbers in self._seen.items()
         )
-    if min(numbers) >= 0 and max(numbers) > 0 and numbers.total() >= _ENOUGH:
-        logger.warning("%s, never under 0: the column is read as signed, so that %s is never better", shown, sides[0])
+        return next(filter(None, problems), "")
 
 
-def _check_counted(numbers: Iterable[float], sides: tuple[str, str], shown: str) -> None:
+def _shown_numbers(numbers: Iterable[float]) -> str:
+    return ", ".join(f"{number:g}" for number in sorted(numbers)[:7])
+
+
+def _problem_of_signed(numbers: Iterable[float], sides: tuple[str, str], shown: str) -> str:
+    if max(map(abs, numbers)) <= _STRONGEST:
+        return ""
+    return (
+        f"{shown}; expected {-_STRONGEST} to {_STRONGEST}, under 0 if {sides[0]} is better: shift the numbers, or "
+        "write A or B into a column 'winner'"
+    )
+
+
+def _problem_of_counted(numbers: Iterable[float], sides: tuple[str, str], shown: str) -> str:
     low, high = _numbers(sides) or (0, 1)
     named = {sides[number >= (low + high) / 2] for number in numbers if low <= number <= high}
     others = {number for number in numbers if not low <= number <= high}
     are_ties = low == 1 and others == {0.0} and len(named) == 2  # as PandaLM's
-    if others and not are_ties:
-        raise InputError(
-            f"{shown}, which may be a scale, or count the answers from another number than {sides[0]} and {sides[1]}; "
-            f"expected {low} and {high}: rename these columns, drop the ties, or write A or B into a column 'winner'"
-        )
+    if not others or are_ties:
+        return ""
+    return (
+        f"{shown}, which may be a scale, or count the answers from another number than {sides[0]} and {sides[1]}; "
+        f"expected {low} and {high}: rename these columns, drop the ties, or write A or B into a column 'winner'"
+    )
 
 
 def _sides(values: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -53,6 +53,8 @@ class Recognition:
     """The place of the first row whose response is an `answer` that may be the reference."""
     copies: ReferenceCopies = field(default_factory=ReferenceCopies)
     """Counts the rows whose response is their reference."""
+    verdicts: NumberedVerdicts = field(default_factory=NumberedVerdicts)
+    """Takes in the rows whose verdicts on two answers may be numbers of another meaning."""
     change: str = ""
     """Says which row was the first to be read from other columns than the rows before it; empty if there is none."""
     _warned: set[str] = field(default_factory=set, init=False, repr=False)
@@ -127,12 +129,14 @@ class Recognition:
 
     def warnings(self) -> list[str]:
         """Return what may be a mistake, each with the place of its first row."""
+        late = self.verdicts.problem(self.where)  # of the first rows it is an error
         doubts = (
             self._dialogues() if self.dialogue else "",
             self._marks() if self.mark else "",
             self._doubtful_answers() if self.doubtful_answer else "",
         )
-        return [*self._mistakes(), *filter(None, doubts)]
+        turned = [f"{late}; the pairs that are labeled may be turned round"] if late else []
+        return [*turned, *self._mistakes(), *filter(None, doubts)]
 
     def _refused(self) -> Iterator[str]:
         """Yield what a strict check refuses."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from prom_reward.data.preferences import NumberedVerdicts
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.errors import ConfigError, InputError, check_flags, number_of
@@ -114,7 +115,7 @@ def label(
         folder.scratch.mkdir(exist_ok=True)
         index = RequestIndex(folder.scratch / "requests.sqlite")
         try:
-            found = Recognition(str(source))
+            found = Recognition(str(source), verdicts=NumberedVerdicts(columns))
             run = _Run(
                 folder=folder,
                 task=task,

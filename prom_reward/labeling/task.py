@@ -146,8 +146,9 @@ def open_task(
 
 
 def note_planned(recognition: Recognition, planned: Iterable[PlannedRow]) -> None:
-    """Take in the rows that are labeled."""
+    """Take in the rows that are labeled, and the verdicts of all."""
     for one in planned:
+        recognition.verdicts.note(one.values)
         if one.example is not None:
             recognition.note(one.example, one.row.place)
 

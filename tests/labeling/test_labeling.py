@@ -189,6 +189,15 @@ def test_a_column_of_known_meaning_that_stays_unread_is_named_before_the_work(la
         labeled([*many, {"prompt": "Hi?", "question": "How are you?", "completion": "Yes."}], strict=True)
 
 
+def test_late_verdicts_that_count_the_answers_from_another_number_are_told(labeled):
+    pairs = [{"prompt": f"Hi {at}?", "output_1": "Yes.", "output_2": f"No {at}.", "label": 1} for at in range(70)]
+    rows, _, labeling = labeled([*pairs, {**pairs[0], "prompt": "Hi?", "label": 0}])
+    [warning] = labeling.warnings
+    assert "got label = 0, 1, which may be a scale, or count the answers from another number than output_1" in warning
+    assert warning.endswith("the pairs that are labeled may be turned round")
+    assert len(rows) == 70
+
+
 CHECKLIST = [
     {"criterion": "It is good and whole.", "points": 3},
     {"criterion": "It is rude somewhere.", "points": -2},
