@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prom_reward.data.cells import is_empty
-from prom_reward.data.columns import Columns, spelling
+from prom_reward.data.columns import Columns, spelling, value_at
 from prom_reward.errors import RowError
 from prom_reward.prompts.transcripts import PromptValue
 
@@ -70,7 +70,7 @@ def check_no_gold_list(columns: Columns, several: Any) -> None:
 
 def _is_answered(columns: Columns) -> bool:
     """Whether a row has a reference beside its answer, or a column that stands beside answers alone."""
-    is_known = any(not is_empty(columns.values.get(name)) for name in columns.having("reference_answer"))
+    is_known = any(not is_empty(value_at(columns.values, name)) for name in columns.having("reference_answer"))
     return is_known or _has_mark(name for name, value in columns.values.items() if not is_empty(value))
 
 

@@ -49,6 +49,7 @@ def test_a_benchmarks_reference_is_no_response(more, beside):
         ({"reward_model": {"style": "rule"}, "score": None}, True),
         ({"contexts": ["A text."]}, False),  # Ragas
         ({"reference": "Yes."}, False),
+        ({"reward_model": {"ground_truth": "Yes."}}, False),
         ({"human_score": 4}, False),
         ({"modelName": "gpt-4"}, False),
         ({"is_correct": False}, False),
