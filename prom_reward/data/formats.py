@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 from prom_reward.data.cells import DIALOGUE_ENDS, cut_answer, is_whole, messages_of, read_answer, read_cell, said
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, shown_names, spelling
-from prom_reward.data.doubtful_answers import (
+from prom_reward.data.doubts.doubtful_answers import (
     AMBIGUOUS,
     check_no_key,
     check_no_steps,
     check_only_answer,
 )
-from prom_reward.data.gold_answers import check_no_gold_list, check_not_gold
-from prom_reward.data.null_columns import check_no_null_answer
-from prom_reward.data.numpy_cells import check_no_numpy_cells
-from prom_reward.data.other_answers import check_no_other_answer
+from prom_reward.data.doubts.gold_answers import check_no_gold_list, check_not_gold
+from prom_reward.data.doubts.null_columns import check_no_null_answer
+from prom_reward.data.doubts.numpy_cells import check_no_numpy_cells
+from prom_reward.data.doubts.other_answers import check_no_other_answer
+from prom_reward.data.doubts.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.pairs import repeats, split_pair, two_sides, warn_of_repeated_prompt
-from prom_reward.data.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.data.whole_prompts import whole_prompts
 from prom_reward.errors import RowError, RubricError

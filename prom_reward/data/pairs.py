@@ -7,8 +7,8 @@ from typing import Any
 
 from prom_reward.data.cells import cut_answer, is_whole, listed_texts, messages_of, read_answer, read_cell
 from prom_reward.data.columns import Columns
-from prom_reward.data.doubtful_answers import AMBIGUOUS, check_no_pointers
-from prom_reward.data.null_columns import check_no_null_answer
+from prom_reward.data.doubts.doubtful_answers import AMBIGUOUS, check_no_pointers
+from prom_reward.data.doubts.null_columns import check_no_null_answer
 from prom_reward.data.preferences import check_no_verdict, voted_sides
 from prom_reward.data.questions import agreed_prompt
 from prom_reward.errors import RowError

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from prom_reward.data.contradictions import contradiction
-from prom_reward.data.dialogues import unread_dialogue
+from prom_reward.data.doubts.contradictions import contradiction
+from prom_reward.data.doubts.dialogues import unread_dialogue
+from prom_reward.data.doubts.gold_answers import is_doubtful
+from prom_reward.data.doubts.reference_copies import ReferenceCopies
+from prom_reward.data.doubts.template_marks import template_mark
+from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
-from prom_reward.data.gold_answers import is_doubtful
 from prom_reward.data.preferences import NumberedVerdicts
-from prom_reward.data.reference_copies import ReferenceCopies
 from prom_reward.data.rows import BrokenRow, Row
-from prom_reward.data.template_marks import template_mark
-from prom_reward.data.unread import unread_columns
 from prom_reward.errors import InputError, number_of
 from prom_reward.rubrics.reading import AnyRubric
 

@@ -6,7 +6,7 @@ from typing import Any
 from prom_reward.data.advice import reference_as_it_stands
 from prom_reward.data.api_texts import api_answer
 from prom_reward.data.cells import is_empty, listed_texts, messages_of, number_text
-from prom_reward.data.placeholders import stands_for_none, warn_of_placeholder
+from prom_reward.data.doubts.placeholders import stands_for_none, warn_of_placeholder
 from prom_reward.data.row_rubrics import reference_checklist
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import parsed_text

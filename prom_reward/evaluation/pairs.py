@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from prom_reward.data.doubts.placeholders import is_placeholder
 from prom_reward.data.labels.labeled_rows import LabeledPair
-from prom_reward.data.placeholders import is_placeholder
 from prom_reward.evaluation.agreement import LEVEL, Estimate, Floats, difference, estimate, pairwise_accuracy
 from prom_reward.types import Judgment
 

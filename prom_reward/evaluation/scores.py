@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from prom_reward.data.doubts.placeholders import is_placeholder
 from prom_reward.data.labels.labeled_rows import LabeledRequest
-from prom_reward.data.placeholders import is_placeholder
 from prom_reward.evaluation.agreement import (
     LEVEL,
     MEASURES,

@@ -8,7 +8,7 @@ from typing import Any
 
 from prom_reward.data.advice import any_rubric
 from prom_reward.data.columns import COLUMN_NAMES, Columns, check_roles, may_hold_rubric, value_at
-from prom_reward.data.unread import unread_columns
+from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.errors import ConfigError, RowError, RubricError, check_flags, number_of
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.messages import last_role

@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from prom_reward.data.columns import Columns, check_roles, value_at
+from prom_reward.data.doubts.placeholders import warn_of_placeholder
+from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.placeholders import warn_of_placeholder
-from prom_reward.data.unread import unread_columns
 from prom_reward.errors import ConfigError, RubricError
 from prom_reward.rubrics.reading import rubric_digest
 from prom_reward.rubrics.rubric import Rubric

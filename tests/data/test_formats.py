@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.labels.human_labels import labeled_requests
-from prom_reward.data.unread import unread_columns
 from prom_reward.errors import RowError
 from prom_reward.prompts.prometheus import task_texts
 from prom_reward.prompts.template import grading_prompt

@@ -3,9 +3,9 @@ import re
 
 import pytest
 
+from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.pairs import warn_of_repeated_prompt
-from prom_reward.data.unread import unread_columns
 from prom_reward.errors import RowError
 from prom_reward.rubrics.rubric import Rubric
 

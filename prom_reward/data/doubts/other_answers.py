@@ -8,7 +8,7 @@ from typing import Any
 
 from prom_reward.data.cells import said, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling
-from prom_reward.data.doubtful_answers import REFERENCE_LIKE
+from prom_reward.data.doubts.doubtful_answers import REFERENCE_LIKE
 from prom_reward.errors import RowError
 from prom_reward.prompts.transcripts import PromptValue
 

@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 
 from prom_reward.data.cells import is_empty, stands_in, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
-from prom_reward.data.doubtful_answers import AMBIGUOUS, CHOICES, REFERENCE_LIKE
+from prom_reward.data.doubts.doubtful_answers import AMBIGUOUS, CHOICES, REFERENCE_LIKE
 from prom_reward.rubrics.formats import json_value
 
 QUESTION_PARTS = (

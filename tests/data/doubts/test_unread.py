@@ -1,8 +1,8 @@
 import pytest
 
 from prom_reward.data.columns import spelling
+from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.unread import unread_columns
 from prom_reward.errors import RubricError
 from prom_reward.rubrics.rubric import parse_rubrics
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from prom_reward.data.cells import is_missing
 from prom_reward.data.columns import COLUMN_NAMES, Columns
-from prom_reward.data.doubtful_answers import AMBIGUOUS
+from prom_reward.data.doubts.doubtful_answers import AMBIGUOUS
 from prom_reward.data.preferences import SIDES
 from prom_reward.errors import RowError
 

@@ -1,8 +1,8 @@
 import pytest
 
+from prom_reward.data.doubts.template_marks import template_mark
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.recognition import Recognition
-from prom_reward.data.template_marks import template_mark
 
 CHATML = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
 

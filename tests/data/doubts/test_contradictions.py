@@ -1,6 +1,6 @@
 import pytest
 
-from prom_reward.data.contradictions import contradiction
+from prom_reward.data.doubts.contradictions import contradiction
 from prom_reward.data.formats import RowFormat
 
 PAIR = {"prompt": "Hi?", "chosen": "Yes.", "rejected": "No."}

@@ -1,7 +1,7 @@
 import pytest
 
+from prom_reward.data.doubts.placeholders import is_placeholder, stands_for_none, warn_of_no_answer
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.placeholders import is_placeholder, stands_for_none, warn_of_no_answer
 from prom_reward.rubrics.rubric import parse_rubrics
 
 HELPFUL = parse_rubrics("helpfulness")

@@ -1,6 +1,6 @@
 import pytest
 
-from prom_reward.data.dialogues import unread_dialogue
+from prom_reward.data.doubts.dialogues import unread_dialogue
 from prom_reward.data.formats import RowFormat
 
 HH = "\n\nHuman: Hi?\n\nAssistant: Yes?\n\nHuman: Why?\n\nAssistant:"

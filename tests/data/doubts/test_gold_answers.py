@@ -1,7 +1,7 @@
 import pytest
 
+from prom_reward.data.doubts.gold_answers import is_doubtful
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.gold_answers import is_doubtful
 from prom_reward.errors import RowError
 
 Q = "Is 48 / 2 + 48 = 72?"

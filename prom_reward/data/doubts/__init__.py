@@ -1,0 +1,1 @@
+"""What may be read wrongly: refused in one line, or told in a warning."""
