@@ -130,7 +130,7 @@ def recorded(work: Step, device: torch.device) -> Step:
                 work()
         torch.cuda.current_stream().wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # a policy may train in another thread
             output = work()
 
     def replay() -> torch.Tensor:
