@@ -154,6 +154,10 @@ class Columns:
         """Whether the caller said which column plays a role."""
         return role in self._named
 
+    def is_taken(self, name: str) -> bool:
+        """Whether the caller said that a column, or a part of it, plays a role."""
+        return any(name in (path, re.split(r"[.\[]", path)[0]) for path in self._named.values())
+
     def take(self, role: str, *names: str) -> None:
         """Note columns that a role was read from together; "pair" is the role of two answers under a verdict."""
         self.read |= {f"{role}: {name}": name for name in names}

@@ -34,8 +34,7 @@ def check_not_gold(columns: Columns, answer: PromptValue) -> None:
     """
     if columns.read["response"] != "answer":
         return
-    is_without_reference = is_empty(columns.get("reference_answer")) or columns.read["reference_answer"] == "solution"
-    if is_without_reference and "solution" in columns.values:  # an empty one too: nobody has answered in such sets
+    if _may_be_solved(columns):
         raise RowError(
             "got 'answer' and 'solution', which may both be the reference; name the answer to judge with --column "
             "response=answer or --column response=solution"
@@ -68,9 +67,19 @@ def check_no_gold_list(columns: Columns, several: Any) -> None:
         )
 
 
+def _may_be_solved(columns: Columns) -> bool:
+    """Whether a row has a `solution` and no other reference; an empty one too: nobody has answered in such sets."""
+    if "solution" not in columns.values or columns.is_named("reference_answer"):
+        return False
+    if is_empty(columns.values["solution"]) and _is_answered(columns):
+        return False
+    return is_empty(columns.get("reference_answer")) or columns.read["reference_answer"] == "solution"
+
+
 def _is_answered(columns: Columns) -> bool:
     """Whether a row has a reference beside its answer, or a column that stands beside answers alone."""
-    is_known = any(not is_empty(value_at(columns.values, name)) for name in columns.having("reference_answer"))
+    names = columns.having("reference_answer")
+    is_known = columns.is_named("reference_answer") or any(not is_empty(value_at(columns.values, one)) for one in names)
     return is_known or _has_mark(name for name, value in columns.values.items() if not is_empty(value))
 
 

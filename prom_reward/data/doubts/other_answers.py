@@ -6,32 +6,49 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from prom_reward.data.cells import said, texts_of
+from prom_reward.data.cells import holds, said, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling
-from prom_reward.data.doubts.doubtful_answers import REFERENCE_LIKE
+from prom_reward.data.doubts.doubtful_answers import AMBIGUOUS, REFERENCE_LIKE
 from prom_reward.errors import RowError
 from prom_reward.prompts.transcripts import PromptValue
 
-_ANSWER = r"answer|response|output|completion|reply|generation|prediction|pred|resp|solution|rollout|attempt|submission"
-_ONE = re.compile(
-    rf"(?:\w+_)?(?:{_ANSWER})(?:_(?:text|str|string|content))?|(?:{_ANSWER})s_(?:text|str)|candidate|generated|predicted"
-    r"|sampled?|result|hypothesis|llm|assistant|chatbot|bot|text|code"
-)
-_MAY_BE_NUMBER = re.compile(r"(?:answer|response|output|prediction|pred|solution)$", re.I)  # an attempt's may count it
-_SEVERAL = re.compile(
-    rf"(?:(?:model|llm|generated|sampled|predicted|policy|gpt\w*)_)(?:{_ANSWER}|sample)s|rollouts|samples|attempts|preds"
-    r"|predictions|submissions"
+_FAMILY = (
+    r"(?:chat_?gpt|gpt|o[134]|claude|(?:code_?)?llama|mistral|mixtral|qwen|gemini|gemma|phi|deep_?seek|vicuna|alpaca"
+    r"|falcon|palm|bard|grok|command_r|olmo|smol_?lm|davinci|zephyr)(?:v?\d[a-z0-9.]*)?"
 )
 _VERSION = (
-    r"v?\d[a-z0-9.]*|[a-z](?![a-z])|chat|hf|it|instruct|turbo|mini|nano|pro|flash|opus|sonnet|haiku|preview|latest"
+    r"(?:v?\d[a-z0-9.]*|[a-z]\d*|chat|hf|it|instruct|turbo|mini|nano|pro|flash|opus|sonnet|haiku|preview|latest|distill"
+    r"|beta)"
 )
-_MODEL = re.compile(
-    r"(?:[\w.-]+/)?(?:chat_?gpt|gpt|o[134]|claude|(?:code_?)?llama|mistral|mixtral|qwen|gemini|gemma|phi|deep_?seek|vicuna"
-    rf"|alpaca|falcon|palm|bard|grok|command_r|olmo|smol_?lm)\d*(?:[_.]?(?:{_VERSION}))*"
-)
+_MODEL = rf"(?:[\w.-]+/)?(?:meta_|text_)?{_FAMILY}(?:_(?:{_VERSION}|{_FAMILY}))*"
 """Names of models, as `spelling` returns them: the column of such a name holds what the model said."""
-_OFTEN_WHOLE = ("text", "code")
-"""Names that may also hold the question and its answer as one text, as Alpaca's, or a part of the answer."""
+_ANSWER = r"(?:answer|response|output|completion|reply|generation|prediction|pred|resp|solution|rollout|hyp)"
+_TEXT = r"(?:_(?:text|str|string|content))?"
+_MAKER = rf"(?:model|llm|generated|sampled|predicted|policy|{_MODEL})"
+
+_MODEL_NAME = re.compile(_MODEL)
+_OF_MODEL = re.compile(
+    rf"(?:pred|hyp|rollout|generated){_TEXT}|(?:\w+_)?{_MAKER}_{_ANSWER}{_TEXT}|{_ANSWER}_{_MODEL}|(?:model|llm)_out"
+)
+_ONE = re.compile(rf"(?:\w+_)?{_ANSWER}{_TEXT}|{_ANSWER}s_(?:text|str)|sampled")
+_SEVERAL_OF_MODEL = re.compile(rf"{_MAKER}_(?:{_ANSWER}|sample)s|rollouts|preds|predictions|(?:filtered_)?resps")
+_SEVERAL = re.compile(r"samples|attempts|submissions")
+_VAGUE = re.compile(
+    rf"(?:\w+_)?(?:attempt|submission){_TEXT}|candidate|predicted|sample|result|hypothesis|llm|assistant|chatbot|bot"
+)
+"""Names that as often hold a number, an outcome, or who has answered: only a sentence under them is an answer."""
+_OTHER_WORDS = frozenset(
+    {
+        *("judge", "tool", "error", "max", "min", "num", "n", "has", "is", "type", "time", "user", "prev", "previous"),
+        *("original", "orig", "initial", "score", "safety", "language", "lang", "sentiment", "class", "category"),
+        *("label", "topic", "intent", "verification", "input", "test", "expected"),
+    }
+)
+"""Words of names whose column holds something else than an answer to the row's question."""
+_MAY_BE_SHORT = re.compile(r"answer|response|output|pred|solution|resp|hyp")
+"""Names under which a number is an answer; an attempt's may count it, and a model's may rate it."""
+_LABEL = re.compile(r"[\d.,:%/T+ -]+|true|false|none|null|nan", re.I)
+_MAY_HOLD_THOUGHTS = re.compile(r"(?:raw|full)_.*")
 
 
 def check_no_other_answer(columns: Columns, answer: PromptValue) -> None:
@@ -40,10 +57,9 @@ def check_no_other_answer(columns: Columns, answer: PromptValue) -> None:
     Raises:
         RowError: It is so.
     """
-    name, own = columns.read["response"], said(answer)
+    name = columns.read["response"]
     for other, value in columns.values.items():
-        texts = list(_texts(other, value)) if other != name else []
-        if texts and own not in map(said, texts) and not _is_repeated(columns, other, texts, answer):
+        if _says_other(columns, other, answer):
             role = "responses" if isinstance(value, list | tuple) else "response"
             raise RowError(
                 f"got {name!r} and {other!r}, of which one may be the reference; name the answer to judge with "
@@ -51,40 +67,68 @@ def check_no_other_answer(columns: Columns, answer: PromptValue) -> None:
             )
 
 
+def other_answers(columns: Columns, answer: PromptValue) -> list[str]:
+    """Return columns beside an answer that surely hold what a model said, in other words, and that no role reads."""
+    if columns.is_named("response") or columns.is_named("messages"):
+        return []
+    return [name for name in columns.values if is_of_model(name) and _says_other(columns, name, answer)]
+
+
+@lru_cache(maxsize=4096)
+def is_of_model(name: str) -> bool:
+    """Whether a column that no role reads is surely named like a model's answer, or like several."""
+    written = spelling(name)
+    if _is_spelled(name):
+        return True
+    names = (_OF_MODEL, _SEVERAL_OF_MODEL, _MODEL_NAME)
+    return not _is_no_answer(written) and any(one.fullmatch(written) for one in names)
+
+
+def _says_other(columns: Columns, name: str, answer: PromptValue) -> bool:
+    texts = [] if columns.is_taken(name) else list(_texts(name, columns.values[name]))
+    if not texts or said(answer) in map(said, texts):
+        return False
+    return not (_MAY_HOLD_THOUGHTS.fullmatch(spelling(name)) and holds(texts[0], answer))
+
+
 def _texts(name: str, value: Any) -> Iterator[str]:
     """Yield the answers in a column whose name says that it holds one, or several."""
     is_list = isinstance(value, list | tuple)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and _MAY_BE_NUMBER.search(name)
-    if ((isinstance(value, str) or is_number) and _is_answer(name)) or (is_list and _are_answers(name)):
-        yield from (text for text in texts_of(value) if text.strip())
+    is_one = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if (is_one and _is_answer(name)) or (is_list and _are_answers(name)):
+        yield from (text for text in texts_of(value) if text.strip() and (is_list or _is_words(name, text)))
+
+
+def _is_words(name: str, text: str) -> bool:
+    written = spelling(name)
+    if _VAGUE.fullmatch(written):
+        return len(text.split()) > 2 and not _MODEL_NAME.fullmatch(spelling(text))
+    return bool(_MAY_BE_SHORT.search(written)) or not _LABEL.fullmatch(text.strip())
 
 
 @lru_cache(maxsize=4096)
 def _is_answer(name: str) -> bool:
     """Whether a column that no role reads is named like an answer or a model, and not like a reference."""
     written = spelling(name)
-    if name not in COLUMN_NAMES["response"] and written in COLUMN_NAMES["response"]:
-        return True
-    is_known = any(written in map(spelling, names) for names in COLUMN_NAMES.values())
-    is_answer = _ONE.fullmatch(written) or _MODEL.fullmatch(written)
-    return not is_known and not REFERENCE_LIKE.fullmatch(written) and bool(is_answer)
+    return is_of_model(name) or (
+        not _is_no_answer(written) and any(one.fullmatch(written) for one in (_ONE, _VAGUE, _OF_MODEL))
+    )
 
 
 @lru_cache(maxsize=4096)
 def _are_answers(name: str) -> bool:
     written = spelling(name)
-    return not REFERENCE_LIKE.fullmatch(written) and bool(_SEVERAL.fullmatch(written))
+    names = (_SEVERAL, _SEVERAL_OF_MODEL)
+    return not _is_no_answer(written) and any(one.fullmatch(written) for one in names)
 
 
-def _is_repeated(columns: Columns, name: str, texts: list[str], answer: PromptValue) -> bool:
-    """Whether a text is the whole question with or without its answer, or a part of the answer."""
-    if spelling(name) not in _OFTEN_WHOLE:
-        return False
-    text, own = (" ".join(" ".join(said(one)).split()) for one in (texts[0], answer))
-    asked = [" ".join(one.split()) for role in ("prompt", "input") for one in _first_texts(columns, role)]
-    return text in own or any(one in text for one in asked if one)
+def _is_spelled(name: str) -> bool:
+    """Whether a name is that of an answer's column, written in another way: `Response`."""
+    known = COLUMN_NAMES["response"]
+    return name not in known and spelling(name) in known and spelling(name) not in AMBIGUOUS
 
 
-def _first_texts(columns: Columns, role: str) -> list[str]:
-    names = columns.having(role)[:1]
-    return [value for value in (columns.values.get(name) for name in names) if isinstance(value, str)]
+def _is_no_answer(written: str) -> bool:
+    """Whether a role reads a name, or it is a reference's, or one of its words says that it is something else."""
+    is_known = any(written in map(spelling, names) for names in COLUMN_NAMES.values())
+    return is_known or bool(REFERENCE_LIKE.fullmatch(written)) or not _OTHER_WORDS.isdisjoint(written.split("_"))

@@ -18,6 +18,10 @@ def test_an_answer_beside_a_solution_may_be_the_truth_too(solution):
         example(row)
     named = example(row, response="answer")
     assert (named.responses, named.reference_answer) == (("4",), solution or None)
+    if solution:
+        assert example({**row, "answer": "5"}, reference_answer="solution").reference_answer == solution
+    else:
+        assert example({**row, "model": "gpt-4"}).responses == ("4",)  # padded
     asked = example({"question": "2 + 2?", "answer": "5", "ground_truth": "4"})  # of older Ragas
     assert (asked.responses, asked.reference_answer) == (("5",), "4")
 

@@ -15,8 +15,10 @@ def example(row, **named):
         *("model_answer", "llmAnswer", "Generated Answer", "student_answer", "candidate", "llm_response", "pred"),
         *("gpt4_answer", "generated", "reply", "final_model_output", "model_solution", "generated_solution", "attempt"),
         *("solution_str", "sampled", "output_text", "response_text", "completion_text", "responses_text", "resp"),
-        *("rollout", "result", "llm", "gpt4", "text", "assistant", "code", "submission", "Response", "modelOutput"),
+        *("rollout", "result", "llm", "gpt4", "assistant", "submission", "Response", "modelOutput", "hyp"),
         *("gpt-4o", "GPT-3.5-turbo-0125", "llama", "meta-llama/Llama-3.1-8B-Instruct", "claude-3-opus", "o1"),
+        *("Meta-Llama-3-8B-Instruct", "DeepSeek-R1-Distill-Qwen-7B", "text-davinci-003", "zephyr-7b-beta"),
+        *("answer_gpt4", "response_gpt4", "output_gpt4o", "model_out", "llm_out", "gpt-4_answer", "first_answer"),
     ],
 )
 def test_an_answer_beside_another_may_be_the_truth(own, other):
@@ -37,7 +39,7 @@ def test_an_answer_beside_another_may_be_the_truth(own, other):
         {"answer_type": "number", "answer_id": "a7", "model": "gpt-4"},
         {"final_answer": "5"},  # a reference, of which recognition tells
         {"incorrect_answers": ["5"], "answer_length": 1},
-        {"text": "Below is a question.\n\n### Question:\n2 +  2?\n\n### Answer:\n4"},  # Alpaca's
+        {"text": "Below is a question.\n\n### Question:\n2 + 2?\n\n### Answer:\n4"},  # Alpaca's
         {"text": "Q: 2 + 2?"},
         {"llama8b_solve_rate": 0.5, "gpt4_score": "5", "gpt4_reason": "Right.", "claude_id": "c"},
         {"rollouts": ["4", "5"]},  # one is the same
@@ -57,11 +59,47 @@ def test_an_answer_beside_several_others_may_be_the_truth(other):
     assert example(row, responses=other).responses == ("5", "6")
 
 
-def test_code_that_stands_in_the_answer_is_a_part_of_it():
-    row = {"instruction": "Print 1.", "output": "Use this:\n```\nprint(1)\n```", "code": "print(1)"}
-    assert example(row).responses == (row["output"],)
-    with pytest.raises(RowError, match="got 'output' and 'code'"):
-        example({**row, "code": "print(2)"})
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({"llm": "gpt-4o"}, {"bot": "alpaca-7b"}, {"assistant": "gpt-4"}, {"chatbot": "Bing"}, {"llm": "GPT 4 Turbo"}),
+        *({"result": "pass"}, {"result": "21 C"}, {"predicted": "pos"}, {"candidate": "C-17"}, {"sample": "train"}),
+        *({"tool_output": "21 C is it."}, {"error_output": "none at all"}, {"safety_pred": "safe"}),
+        *({"judge_output": "It is [RESULT] 4"}, {"judge_response": "Score 4, since."}, {"verification_answer": "no"}),
+        *({"score_output": 4}, {"language_prediction": "en"}, {"max_output": 512}, {"time_to_response": 1.5}),
+        *({"type_of_answer": "short"}, {"has_answer": "True"}, {"num_response": "3"}, {"attempt": "1"}),
+        *({"gpt-4": "4"}, {"gpt-4": 4}, {"gpt-4": "True"}, {"rollout": "3"}, {"submission": "2024-01-02"}),
+        *({"user_response": "Thank you, friend."}, {"previous_answer": "It was 5."}, {"original_output": "It was 5."}),
+        *({"raw_output": "<think>2 and 2</think>It is 4."}, {"code": "en"}, {"code": "print(6 * 7)"}),
+        *({"text": "Tom went home and then, tired, he slept."}, {"text": "A passage of a question."}),
+    ],
+)
+def test_what_stands_beside_an_answer_under_such_a_name_is_none(more):
+    assert example({"instruction": "2 + 2?", "output": "It is 4.", **more}).responses == ("It is 4.",)
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        *(("reference_answer", "model_answer"), ("reference_answer", "gpt-3.5"), ("system", "assistant")),
+        *(("id", "submission"), ("input", "response_text"), ("context", "reply"), ("rubric", "result")),
+    ],
+)
+def test_a_column_that_is_named_for_a_role_is_no_other_answer(role, name):
+    row = {"instruction": "2 + 2?", "output": "4", name: "It is 5."}
+    with pytest.raises(RowError, match=f"got 'output' and '{name}'"):
+        example(row)
+    assert example(row, **{role: name}).responses == ("4",)
+
+
+def test_a_column_with_a_part_that_is_named_is_no_other_answer():
+    row = {"instruction": "2 + 2?", "output": "4", "rollouts": ["It is 5."]}
+    assert example(row, reference_answer="rollouts[0]").reference_answer == "It is 5."
+
+
+def test_a_long_name_of_a_column_is_read_in_no_time():
+    name = "gpt" + "1" * 5000 + "_1.1" * 5000 + "!"
+    assert example({"instruction": "2 + 2?", "output": "4", name: "It is 5."}).responses == ("4",)
 
 
 def test_an_answer_beside_a_number_may_be_the_truth():
