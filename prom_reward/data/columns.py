@@ -154,6 +154,10 @@ class Columns:
         """Whether the caller said which column plays a role."""
         return role in self._named
 
+    def named(self, role: str) -> str | None:
+        """Return the column or path that the caller named for a role."""
+        return self._named.get(role)
+
     def is_taken(self, name: str) -> bool:
         """Whether the caller said that a column, or a part of it, plays a role."""
         return any(name in (path, re.split(r"[.\[]", path)[0]) for path in self._named.values())

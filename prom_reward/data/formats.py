@@ -15,7 +15,7 @@ from prom_reward.data.doubts.doubtful_answers import (
     check_only_answer,
 )
 from prom_reward.data.doubts.gold_answers import check_no_gold_list, check_not_gold
-from prom_reward.data.doubts.null_columns import check_no_null_answer
+from prom_reward.data.doubts.null_columns import check_no_null_answer, check_not_null
 from prom_reward.data.doubts.numpy_cells import check_no_numpy_cells
 from prom_reward.data.doubts.other_answers import check_no_other_answer
 from prom_reward.data.doubts.placeholders import stands_for_none, warn_of_no_answer
@@ -189,6 +189,8 @@ class RowFormat:
     def _answers(self, columns: Columns) -> tuple[Kind, list[PromptValue]]:
         """Return the kind of a row that is no pair, and its answers; no answer if only a conversation can hold one."""
         response, several = columns.get("response"), columns.get("responses")
+        check_not_null(columns, "response", response)
+        check_not_null(columns, "responses", several)
         if response is not None and several is not None and not {"response", "responses"} & self.columns.keys():
             own, other = columns.read["response"], columns.read["responses"]
             if own in AMBIGUOUS:
@@ -211,7 +213,7 @@ class RowFormat:
             check_no_steps(columns, several)
             if columns.read["responses"] == "answers":
                 check_no_null_answer(columns, "answers", "responses")
-                check_no_gold_list(columns, several)
+            check_no_gold_list(columns, several)
         return "responses", [] if several is None else _several(several)
 
 

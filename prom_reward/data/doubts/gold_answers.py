@@ -1,10 +1,10 @@
 """Refuses an `answer` and `answers` that are a benchmark's references: no column says that a model gave them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from prom_reward.data.cells import is_empty
+from prom_reward.data.cells import is_empty, texts_of
 from prom_reward.data.columns import Columns, spelling, value_at
 from prom_reward.errors import RowError
 from prom_reward.prompts.transcripts import PromptValue
@@ -51,20 +51,26 @@ def check_not_gold(columns: Columns, answer: PromptValue) -> None:
 
 
 def check_no_gold_list(columns: Columns, several: Any) -> None:
-    """Refuse a list of `answers` without a word on who gave them or how good they are: it may hold references.
+    """Refuse `answers`, and few or short `outputs`, if nothing tells who gave them or how good they are.
 
     Raises:
         RowError: It is so.
     """
-    if columns.read["responses"] != "answers" or _is_answered(columns):
-        return
+    name = columns.read["responses"]
     items = several if isinstance(several, list | tuple) else ()
+    if name not in ("answers", "outputs") or (name == "outputs" and not _is_short(items)) or _is_answered(columns):
+        return
     if _benchmark(columns) or not any(isinstance(one, Mapping) and _has_mark(one) for one in items):
         raise RowError(
-            "got 'answers' and no models, ratings or reference beside them, so that they may be the references of a "
-            "benchmark; name the answers to judge with --column responses=answers, or the one with --column "
+            f"got {name!r} and no models, ratings or reference beside them, so that they may be the references of a "
+            f"benchmark; name the answers to judge with --column responses={name}, or the one with --column "
             "response=NAME"
         )
+
+
+def _is_short(items: Sequence[Any]) -> bool:
+    """Whether a list holds one answer, or several of up to five words, as RULER's references."""
+    return len(items) == 1 or all(len(text.split()) <= 5 for text in texts_of(items))
 
 
 def _may_be_solved(columns: Columns) -> bool:

@@ -73,12 +73,16 @@ def test_an_answer_is_doubtful_if_nothing_says_that_a_model_gave_it(more, doubtf
         {"query": Q, "answers": ["Yes."], "passages": {"passage_text": ["p"]}, "wellFormedAnswers": []},  # MS MARCO
         {"input": Q, "context": "Long.", "answers": ["Yes"], "all_classes": None},  # LongBench
         {"question": Q, "answers": [{"text": "Yes", "tokens": ["Yes"]}]},  # NarrativeQA
+        {"index": 0, "input": Q, "outputs": ["7012"], "length": 4096},  # RULER
+        {"index": 0, "input": Q, "outputs": ["VAR", "BED"], "length": 4096, "pred": "VAR"},
+        {"input": Q, "outputs": ["It is, since half of 48 is 24, and 24 and 48 make 72."]},  # natural instructions
     ],
 )
 def test_a_list_of_answers_may_hold_references(row):
-    with pytest.raises(RowError, match=r"^got 'answers' and no models, ratings or reference beside them"):
+    name = "answers" if "answers" in row else "outputs"
+    with pytest.raises(RowError, match=rf"^got '{name}' and no models, ratings or reference beside them"):
         example(row)
-    assert example(row, responses="answers").kind == "responses"
+    assert example(row, responses=name).kind == "responses"
 
 
 @pytest.mark.parametrize(
@@ -93,3 +97,16 @@ def test_a_list_of_answers_may_hold_references(row):
 )
 def test_answers_with_models_ratings_or_a_reference_are_responses(row):
     assert example({"question": Q, **row}).responses == ("Yes.", "No.")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"outputs": ["Yes, half of 48 is 24, and 24 and 48 make 72.", "No."]},
+        {"outputs": ["Yes.", "No."], "models": ["a", "b"]},
+        {"outputs": [{"text": "Yes.", "finish_reason": "stop"}, {"text": "No.", "finish_reason": "stop"}]},  # vLLM
+        {"outputs": ["Yes."], "reference_answer": "No."},
+    ],
+)
+def test_long_outputs_and_those_of_models_are_responses(row):
+    assert example({"prompt": Q, **row}).kind == "responses"

@@ -45,6 +45,49 @@ def test_a_null_gives_way_to_a_column_of_the_same_meaning_and_to_one_that_is_nam
     assert example({**PAIR, "response": None, "winner": "A"}).kind == "pair"
 
 
+@pytest.mark.parametrize("own", ["answer", "output"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("gpt-4", None), ("pred", None), ("Response", None), ("rollouts", []), ("model_answer", ""), ("resps", [[]])],
+)
+def test_the_reference_does_not_stand_in_for_an_empty_answer_of_a_model(own, name, value):
+    row = {"question": "2 + 2?", own: "4", name: value}
+    nothing = "null" if value is None else "empty"
+    with pytest.raises(RowError, match=f"^no response: '{name}' is {nothing}, and '{own}' may hold the reference"):
+        example(row)
+    assert example(row, response=own).responses == ("4",)
+    assert example(row, reference_answer=name).responses == ("4",)
+    assert example({"messages": GOLD, name: value}).kind == "response"  # one with words is told there
+
+
+@pytest.mark.parametrize(
+    ("row", "role"),
+    [
+        ({"messages": GOLD, "pred": None}, "response"),
+        ({"question": "2 + 2?", "messages": GOLD, "pred": float("nan")}, "response"),
+        ({"question": "2 + 2?", "completions": ["4", "5"], "pred": None}, "response"),
+        ({"question": "2 + 2?", "response": "4", "pred": None}, "response"),
+        ({"question": "2 + 2?", "response": "4", "pred": None}, "responses"),
+        ({"messages": GOLD, "pred": {"text": None}}, "response"),
+    ],
+)
+def test_nothing_stands_in_for_a_named_answer_that_is_null(row, role):
+    path = "pred.text" if isinstance(row["pred"], dict) else "pred"
+    with pytest.raises(RowError, match=f"^no response: '{path}' is null; leave the row out$"):
+        example(row, **{role: path})
+
+
+def test_tables_of_two_forms_pad_the_question_with_null_too():
+    both = {"messages": GOLD, "prompt": None, "completion": None}
+    assert example(both).columns.by_role() == {"messages": ["messages"]}
+    assert example({"messages": None, "prompt": "2 + 2?", "completion": "5"}).responses == ("5",)
+    assert example({"instruction": "2 + 2?", "output": "4", "prompt": None, "completion": None}).responses == ("4",)
+    with pytest.raises(RowError, match=r"^no response: 'response' is null"):
+        example({"question": "2 + 2?", "context": None, "answer": "4", "response": None})
+    with pytest.raises(RowError, match=r"^no response: 'completion' is null"):
+        example({"instruction": "2 + 2?", "output": "4", "completion": None})  # the row alone does not tell why
+
+
 def test_an_empty_cell_of_a_csv_file_is_null(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("question,answer,model_output\n2 + 2?,4,5\n2 + 3?,5,\n", encoding="utf-8")
