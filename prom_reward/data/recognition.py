@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from prom_reward.data.doubts.contradictions import contradiction
 from prom_reward.data.doubts.dialogues import unread_dialogue
 from prom_reward.data.doubts.gold_answers import is_doubtful
+from prom_reward.data.doubts.other_answers import other_answers
 from prom_reward.data.doubts.reference_copies import ReferenceCopies
 from prom_reward.data.doubts.template_marks import template_mark
 from prom_reward.data.doubts.unread import unread_columns
@@ -79,7 +80,8 @@ class Recognition:
         for role, names in roles.items():
             known = self.columns.setdefault(role, [])
             known += [name for name in names if name not in known]
-        unread = [name for name in unread_columns(example.columns) if name != label]
+        others = other_answers(example.columns, example.responses[0]) if example.kind == "response" else []
+        unread = [name for name in (*unread_columns(example.columns), *others) if name != label]
         for places, names in ((self.unread, unread), (self.media, example.media)):
             for name in names:
                 places.setdefault(name, place)

@@ -40,6 +40,17 @@ def test_columns_of_known_meaning_that_stay_unread_are_a_warning_once_or_an_erro
         found.check(strict=True)
 
 
+def test_a_models_words_beside_a_sure_answer_are_a_warning_or_an_error(caplog):
+    row = {"messages": [*ASK, *YES], "model": "gpt-4o", "gpt-4o": "No."}
+    found = recognized(row, {**row, "pred": "Maybe."})
+    assert str(found).endswith("; unread: gpt-4o, pred")
+    found.check()
+    assert "rows.jsonl, line 1: the columns gpt-4o, pred stay unread although their meaning is known" in caplog.text
+    with pytest.raises(InputError, match="stay unread"):
+        found.check(strict=True)
+    assert not recognized({"prompt": "Hi?", "chosen": "Yes.", "rejected": "No.", "pred": "Maybe."}).unread
+
+
 def test_a_file_without_unread_columns_is_silent(caplog):
     recognized({"prompt": "Hi?", "response": "Yes.", "source": "x"}).check(strict=True)
     assert not caplog.messages

@@ -1,5 +1,6 @@
 import pytest
 
+from prom_reward.data.doubts.other_answers import other_answers
 from prom_reward.data.formats import RowFormat
 from prom_reward.errors import RowError
 
@@ -35,7 +36,7 @@ def test_an_answer_beside_another_may_be_the_truth(own, other):
     "more",
     [
         {"model_answer": "4"},  # a copy
-        {"model_answer": " "},
+        {"student_answer": " "},
         {"answer_type": "number", "answer_id": "a7", "model": "gpt-4"},
         {"final_answer": "5"},  # a reference, of which recognition tells
         {"incorrect_answers": ["5"], "answer_length": 1},
@@ -105,3 +106,39 @@ def test_a_long_name_of_a_column_is_read_in_no_time():
 def test_an_answer_beside_a_number_may_be_the_truth():
     with pytest.raises(RowError, match="got 'answer' and 'pred'"):
         example({"question": "2 + 2?", "answer": 4, "pred": 5})
+
+
+CONVERSATION = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "It is 4."}]
+SURE = [
+    {"messages": CONVERSATION},
+    {"prompt": "2 + 2?", "completion": "It is 4."},
+    {"instruction": "2 + 2?", "context": "", "response": "It is 4.", "category": "open_qa"},
+]
+
+
+@pytest.mark.parametrize("row", SURE)
+@pytest.mark.parametrize("other", ["pred", "model_answer", "gpt-4o", "rollout", "generated", "text-davinci-003"])
+def test_a_models_words_beside_a_sure_answer_are_told(row, other):
+    def others(name, value, **named):
+        read = example({**row, name: value}, **named)
+        return other_answers(read.columns, read.responses[0])
+
+    assert others(other, "It is 5.") == [other]
+    assert others("filtered_resps", ["It is 5."]) == ["filtered_resps"]
+    assert others(other, "It is 4.") == others(other, None) == others(other, " ") == others(other, True) == []
+    assert others(other, "It is 5.", id=other) == []
+    if "messages" not in row:
+        assert others(other, "It is 5.", response=other) == []
+
+
+@pytest.mark.parametrize("row", SURE)
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({"model": "gpt-4o"}, {"gpt-4": "4"}, {"attempt": "It is my first."}, {"result": "It is a pass."}),
+        *({"student_answer": "It is 5."}, {"judge_model_answer": "It is 4 of 5."}, {"score": "4"}, {"text": "a b c d"}),
+    ],
+)
+def test_other_columns_beside_a_sure_answer_are_not_told(row, more):
+    read = example({**row, **more})
+    assert other_answers(read.columns, read.responses[0]) == []
