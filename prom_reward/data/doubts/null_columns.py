@@ -60,5 +60,5 @@ def _nulls(columns: Columns, names: Iterable[str]) -> Iterator[str]:
 
 def _empty_of_models(columns: Columns) -> Iterator[str]:
     """Yield columns without a value under a model's name, or a name such as `pred`, that the caller gave no role."""
-    empty = (name for name, value in columns.values.items() if is_empty(value))
-    return (name for name in empty if is_of_model(name) and not columns.is_taken(name))
+    names = (name for name in columns.values if is_of_model(name) and not columns.is_taken(name))
+    return (name for name in names if is_empty(columns.values[name]))

@@ -14,7 +14,7 @@ from prom_reward.prompts.transcripts import PromptValue
 
 _FAMILY = (
     r"(?:chat_?gpt|gpt|o[134]|claude|(?:code_?)?llama|mistral|mixtral|qwen|gemini|gemma|phi|deep_?seek|vicuna|alpaca"
-    r"|falcon|palm|bard|grok|command_r|olmo|smol_?lm|davinci|zephyr)(?:v?\d[a-z0-9.]*)?"
+    r"|falcon|palm|bard|grok|command_r|olmo|smol_?lm|davinci|zephyr|glm|kimi|yi(?=_?\d))(?:v?\d[a-z0-9.]*)?"
 )
 _VERSION = (
     r"(?:v?\d[a-z0-9.]*|[a-z]\d*|chat|hf|it|instruct|turbo|mini|nano|pro|flash|opus|sonnet|haiku|preview|latest|distill"
@@ -24,11 +24,13 @@ _MODEL = rf"(?:[\w.-]+/)?(?:meta_|text_)?{_FAMILY}(?:_(?:{_VERSION}|{_FAMILY}))*
 """Names of models, as `spelling` returns them: the column of such a name holds what the model said."""
 _ANSWER = r"(?:answer|response|output|completion|reply|generation|prediction|pred|resp|solution|rollout|hyp)"
 _TEXT = r"(?:_(?:text|str|string|content))?"
+_NUMBER = r"(?:_\d{1,2})?"
 _MAKER = rf"(?:model|llm|generated|sampled|predicted|policy|{_MODEL})"
 
 _MODEL_NAME = re.compile(_MODEL)
 _OF_MODEL = re.compile(
-    rf"(?:pred|hyp|rollout|generated){_TEXT}|(?:\w+_)?{_MAKER}_{_ANSWER}{_TEXT}|{_ANSWER}_{_MODEL}|(?:model|llm)_out"
+    rf"(?:pred|hyp|rollout|generated){_TEXT}{_NUMBER}|(?:\w+_)?{_MAKER}_{_ANSWER}{_TEXT}{_NUMBER}|{_ANSWER}_{_MODEL}"
+    r"|(?:model|llm)_out"
 )
 _ONE = re.compile(rf"(?:\w+_)?{_ANSWER}{_TEXT}|{_ANSWER}s_(?:text|str)|sampled")
 _SEVERAL_OF_MODEL = re.compile(rf"{_MAKER}_(?:{_ANSWER}|sample)s|rollouts|preds|predictions|(?:filtered_)?resps")

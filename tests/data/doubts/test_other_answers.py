@@ -20,6 +20,7 @@ def example(row, **named):
         *("gpt-4o", "GPT-3.5-turbo-0125", "llama", "meta-llama/Llama-3.1-8B-Instruct", "claude-3-opus", "o1"),
         *("Meta-Llama-3-8B-Instruct", "DeepSeek-R1-Distill-Qwen-7B", "text-davinci-003", "zephyr-7b-beta"),
         *("answer_gpt4", "response_gpt4", "output_gpt4o", "model_out", "llm_out", "gpt-4_answer", "first_answer"),
+        *("generated_answer_1", "gpt4o_answer_2", "pred_1", "yi-34b", "glm-4", "kimi-k2"),
     ],
 )
 def test_an_answer_beside_another_may_be_the_truth(own, other):
