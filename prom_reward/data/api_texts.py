@@ -11,11 +11,13 @@ from prom_reward.prompts.messages import are_messages
 def api_answer(text: str) -> Mapping[str, Any] | None:
     """Return the whole answer of an API that is stored as text; None if the text is another, as an answer in JSON."""
     found = _mapping(text)
-    return found if found and (answer_path(found) or _is_message(found) or is_openai_response(found)) else None
+    return found if found and answer_path(found) else None
 
 
 def answer_path(value: Mapping[str, Any]) -> str:
-    """Return where a completion of OpenAI's or Gemini's API holds its words; empty if the mapping is another."""
+    """Return where the whole answer of an API holds its words; empty if the mapping is another."""
+    if _is_message(value) or is_openai_response(value):
+        return "content" if _is_message(value) else "output"
     first = _first(value.get("choices"))
     if isinstance(first.get("message"), Mapping):
         return "choices[0].message.content"

@@ -6,7 +6,7 @@ from functools import partial
 from math import isfinite, isnan
 from typing import Any
 
-from prom_reward.data.api_texts import answer_path, api_answer, is_openai_response
+from prom_reward.data.api_texts import answer_path, is_openai_response
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message, parsed_text
 from prom_reward.prompts.messages import (
@@ -110,11 +110,8 @@ def _check_message(value: Mapping[str, Any]) -> None:
 def passages_text(value: Any) -> str | None:
     """Return passages as one text: a text, texts, or mappings such as `{"title": ..., "text": ...}`; else None.
 
-    Empty ones do not count. A list may be stored as text.
+    Empty ones do not count. A list that is stored as text stays as it stands: the question may be about it.
     """
-    stored = parsed_text(value.strip()) if isinstance(value, str) and value.strip().startswith("[") else None
-    if isinstance(stored, list) and (read := passages_text(stored)):
-        return read
     parts = [one for one in (value if isinstance(value, list | tuple) else [value]) if not is_empty(one)]
     texts = [one if isinstance(one, str) else _passage(one) for one in parts]
     found = [text.strip() for text in texts if text]
@@ -146,8 +143,7 @@ def read_answer(value: Any) -> PromptValue:
     """
     if isinstance(value, str):
         items = answer_items(value)
-        whole = api_answer(value) if items is None else None
-        return read_answer(whole) if whole else value if items is None else read_cell(items)
+        return value if items is None else read_cell(items)
     if isinstance(value, Mapping) and is_openai_response(value):
         return read_cell(value["output"])
     if not isinstance(value, Mapping) or any(map(partial(_names_role, value), _ROLE_KEYS)):

@@ -1,11 +1,14 @@
 """The reference answer in a cell: a text, not what a program checks answers with."""
 
+import logging
+import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from prom_reward.data.advice import reference_as_it_stands
 from prom_reward.data.api_texts import api_answer
-from prom_reward.data.cells import is_empty, listed_texts, messages_of, number_text
+from prom_reward.data.cells import is_empty, listed_texts, number_text
 from prom_reward.data.doubts.placeholders import stands_for_none, warn_of_placeholder
 from prom_reward.data.row_rubrics import reference_checklist
 from prom_reward.errors import RowError
@@ -13,28 +16,29 @@ from prom_reward.prompts.content import parsed_text
 from prom_reward.prompts.messages import answer_items
 from prom_reward.prompts.numpy_text import check_no_numpy_text
 
+logger = logging.getLogger(__name__)
+
 _TEST_KEYS = frozenset(
     {
-        *(
-            "test_cases",
-            "testcases",
-            "tests",
-            "test_list",
-            "unit_tests",
-            "public_tests",
-            "private_tests",
-            "assert_case",
-        ),
+        *("test_cases", "testcases", "test_list", "unit_tests", "public_tests", "private_tests", "assert_case"),
         *("fn_name", "func_name", "instruction_id_list", "instruction_id"),  # APPS' code, and IFEval's constraints
     }
 )
-_TEST_PAIRS = ({"inputs", "outputs"}, {"input", "output"})
+_MAYBE_TESTS = ("tests", "functional")
+_CASES = (("inputs", "outputs"), ("stdin", "stdout"), ("stdin", "expected_output"))
+"""Keys of tests, whose values are lists of one length."""
+_ASSERT = re.compile(r"\s*assert .*[(=<>]")
+_CHECK = re.compile(r"^def check\(candidate\b", re.MULTILINE)
+"""HumanEval's tests."""
+_PROGRAM_DATA = re.compile(r"[\d\s.,-]*|.*\n", re.DOTALL)
+"""What a program reads and prints, other than the words of an example."""
 
 
 def reference_text(value: Any, name: str, *, is_named: bool = False) -> str | None:
     """Return a reference answer as text; a number is written out; NaN, a blank text and an empty list are none.
 
-    A list of one text is that text, as text too, and so is a message of the assistant.
+    A list of one text is that text. A list or a message that is stored as text stays as it stands: the question may
+    ask for it.
 
     Args:
         value: The cell.
@@ -44,19 +48,19 @@ def reference_text(value: Any, name: str, *, is_named: bool = False) -> str | No
     Raises:
         RowError: It is neither a text nor a number, or a text that may be no answer.
     """
-    value = single(value)
+    cell, value = value, single(value)
     is_blank = not value.strip() if isinstance(value, str) else is_empty(value)
     if is_blank or reference_checklist(value) is not None:
         return None
     if isinstance(value, str):
-        check_no_numpy_text(value, name)
-        text = value if is_named else _unpacked(value, name)
-        if stands_for_none(text):
-            warn_of_placeholder(text.strip()[:40])
-        return text
+        if not is_named:
+            _check_text(value, name)
+        if stands_for_none(value):
+            warn_of_placeholder(value.strip()[:40])
+        return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number_text(value)
-    _check_no_tests(value, name)
+    _check_no_tests(cell, name)
     raise RowError(f"got {type(value).__name__} as the reference answer; expected a text")
 
 
@@ -65,34 +69,66 @@ def single(value: Any) -> Any:
     return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
-def _unpacked(text: str, name: str) -> str:
-    """Return the text of a list of one that is stored as text, and the words of such a message."""
-    if not text.strip().startswith(("[", "{")):
-        return text
-    listed = listed_texts(text) or ()
-    if len(listed) == 1:
-        return _unpacked(listed[0], name)
-    _check_no_tests(parsed_text(text.strip()), name)
-    if listed or api_answer(text):
-        got = f"a list of {len(listed)} texts" if listed else "an API's whole answer"
-        raise RowError(f"got {got} in {name!r}, {text.strip()!r:.60}; expected one answer: {_remedy(name)}")
-    messages = messages_of(answer_items(text) or [])
-    if not messages or messages[-1].role != "assistant":
-        return text
-    return "\n".join(filter(None, [messages[-1].text, *messages[-1].calls])) or text
+def _check_text(text: str, name: str) -> None:
+    """Refuse a text that is no answer, and tell one that may be a list or a message in text form."""
+    check_no_numpy_text(text, name, f"; {reference_as_it_stands(name)}")
+    _check_no_tests(text, name)
+    stripped = text.strip()
+    if not stripped.startswith(("[", "{")):
+        return
+    _check_no_tests(parsed_text(stripped), name)
+    if api_answer(text):
+        raise RowError(f"got an API's whole answer in {name!r}, {stripped!r:.60}; expected one answer: {_remedy(name)}")
+    if listed_texts(text) or answer_items(text):
+        _warn_of_text_form(name)
+
+
+@cache
+def _warn_of_text_form(name: str) -> None:
+    """Say, once for each column in a process, that a reference is a list or a message in text form."""
+    logger.warning(
+        "a reference answer in %r is a list or a message as text, which the judge reads as it stands; if the answer is "
+        "the words in it, write the words alone",
+        name,
+    )
 
 
 def _check_no_tests(value: Any, name: str) -> None:
     """Refuse tests of a program, and constraints on an answer, which the judge would take for the best answer."""
-    items = value if isinstance(value, list) else [value]
-    keys = [set(item) if isinstance(item, Mapping) else set() for item in items]
-    are_asserts = bool(items) and all(isinstance(one, str) and one.lstrip().startswith("assert ") for one in items)
-    pairs = _TEST_PAIRS if isinstance(value, list) else _TEST_PAIRS[:1]
-    if are_asserts or any(one & _TEST_KEYS or any(pair <= one for pair in pairs) for one in keys):
+    if _are_tests(value):
         raise RowError(
             f"got tests or constraints in {name!r}, {value!r:.60}; expected an answer that deserves the highest score: "
             f"drop the column, or {_remedy(name)}"
         )
+
+
+def _are_tests(value: Any) -> bool:
+    if isinstance(value, str):
+        lines = [line for line in value.splitlines() if line.strip()]
+        are_asserts = bool(lines) and all(map(_ASSERT.match, lines))
+        return are_asserts or _CHECK.search(value) is not None
+    if isinstance(value, list | tuple):
+        return bool(value) and all(_are_tests(one) or _is_case(one) for one in value)
+    if not isinstance(value, Mapping):
+        return False
+    cases = any(_are_cases(value.get(given), value.get(wanted)) for given, wanted in _CASES)
+    return cases or not _TEST_KEYS.isdisjoint(value) or any(_are_tests(value.get(key)) for key in _MAYBE_TESTS)
+
+
+def _are_cases(given: Any, wanted: Any) -> bool:
+    """Whether two values are the inputs and the outputs of tests; a function's parameters are mappings."""
+    are_lists = isinstance(given, list) and isinstance(wanted, list) and 0 < len(given) == len(wanted)
+    return are_lists and not any(isinstance(one, Mapping) for one in (*given, *wanted))
+
+
+def _is_case(value: Any) -> bool:
+    """Whether an entry of a list is a test; an example in words may have an `input` and an `output` too."""
+    if not isinstance(value, Mapping):
+        return False
+    if {"stdin", "stdout"} <= value.keys() or {"input", "output", "testtype"} <= value.keys():
+        return True
+    texts = (value.get("input"), value.get("output"))
+    return all(isinstance(text, str) and _PROGRAM_DATA.fullmatch(text) for text in texts)
 
 
 def _remedy(name: str) -> str:

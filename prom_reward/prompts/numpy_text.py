@@ -31,12 +31,13 @@ def is_numpy_text(text: str) -> bool:
     return "''" in bare and _TEXTS.fullmatch(bare) is not None
 
 
-def check_no_numpy_text(text: str, place: str) -> None:
+def check_no_numpy_text(text: str, place: str, otherwise: str = "") -> None:
     """Refuse a list that numpy printed.
 
     Args:
         text: Any text.
         place: Where it stands, for the message.
+        otherwise: What else to do, for the message's end.
 
     Raises:
         RowError: It is such a list.
@@ -44,5 +45,5 @@ def check_no_numpy_text(text: str, place: str) -> None:
     if is_numpy_text(text):
         raise RowError(
             f"{place}: got a list as numpy prints it, {text.strip()!r:.60}; expected the list itself: write the table "
-            "as JSON lines or Parquet, with to_json(..., lines=True) or to_parquet"
+            f"as JSON lines or Parquet, with to_json(..., lines=True) or to_parquet{otherwise}"
         )

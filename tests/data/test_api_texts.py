@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -17,20 +18,43 @@ OPENAI = {"object": "response", "output": ITEMS, "text": {"format": {"type": "te
 REQUEST = {"model": "m", "messages": [{"role": "user", "content": "Why?"}]}
 
 
-@pytest.mark.parametrize("form", [dict, json.dumps, str])
 @pytest.mark.parametrize("answer", [ANTHROPIC, OPENAI])
-def test_an_apis_whole_answer_is_read_if_it_is_certain(answer, form):
-    assert [message.text for message in messages_of(read_answer(form(answer)))] == ["So."]
+def test_an_apis_whole_answer_is_read_if_it_is_certain(answer):
+    assert [message.text for message in messages_of(read_answer(answer))] == ["So."]
 
 
-@pytest.mark.parametrize("form", [dict, json.dumps, str])
 @pytest.mark.parametrize("answer", [CHAT, TEXT, GEMINI])
-def test_other_answers_of_apis_are_refused_and_their_words_can_be_named(answer, form):
-    row = {"prompt": "Why?", "response": form(answer)}
+def test_other_answers_of_apis_are_refused_and_their_words_can_be_named(answer):
+    row = {"prompt": "Why?", "response": answer}
     with pytest.raises(RowError, match=r"got an API's whole answer, .* --column response=NAME\.\S+$") as error:
         RowFormat(columns={}).example(row)
     path = str(error.value).rpartition("=")[2].replace("NAME", "response")
     assert RowFormat(columns={"response": path}).example(row).texts() == [("Why?", "So.")]
+
+
+@pytest.mark.parametrize("form", [json.dumps, str])
+@pytest.mark.parametrize("answer", [ANTHROPIC, OPENAI, CHAT, TEXT, GEMINI])
+def test_one_as_text_is_refused_and_can_be_reached_into_or_taken_as_it_stands(answer, form):
+    row = {"prompt": "Why?", "response": form(answer)}
+    told = (
+        r"API's whole answer in 'response', .*with --column response=(\S+); --column response=response takes it as it"
+    )
+    with pytest.raises(RowError, match=told) as error:
+        RowFormat(columns={}).example(row)
+    path = re.search(told, str(error.value))[1]
+    assert RowFormat(columns={"response": path}).example(row).texts() == [("Why?", "So.")]
+    assert RowFormat(columns={"response": "response"}).example(row).texts() == [("Why?", row["response"])]
+
+
+@pytest.mark.parametrize(
+    "names", [("chosen", "rejected"), ("completions",), ("response_1", "response_2", "preference_strength")]
+)
+def test_one_as_text_is_refused_among_several_answers(names):
+    values = {name: json.dumps(CHAT) for name in names}
+    values |= {"completions": ["So.", json.dumps(CHAT)]} if "completions" in names else {}
+    values |= {"preference_strength": -1} if len(names) == 3 else {}
+    with pytest.raises(RowError, match=rf"^got an API's whole answer in '{names[0]}'"):
+        RowFormat(columns={}).example({"prompt": "Why?", **values})
 
 
 def test_the_words_beside_an_answers_choices_are_read():  # as Inspect writes them

@@ -168,8 +168,8 @@ def test_the_author_of_an_answer_is_no_role():
         (["a", "b"], "a\n\nb"),
         ([{"title": "T", "text": "a", "url": "u"}, "b"], "T\na\n\nb"),
         ({"page_content": "a"}, "a"),
-        ("['a', 'b']", "a\n\nb"),
-        ('[{"title": "T", "text": "a"}, "b"]', "T\na\n\nb"),
+        ("['a', 'b']", "['a', 'b']"),  # which the question may be about
+        ('[{"title": "T", "text": "a"}, "b"]', '[{"title": "T", "text": "a"}, "b"]'),
         ('["a", 1]', '["a", 1]'),
         ('[{"role": "user", "content": "a"}]', '[{"role": "user", "content": "a"}]'),
         ("[1] a", "[1] a"),

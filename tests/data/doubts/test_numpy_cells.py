@@ -39,6 +39,15 @@ def test_a_path_does_not_lead_into_one(role):
         RowFormat(columns={role: "found[0]"}).example({**GRADED, "found": TWO})
 
 
+@pytest.mark.parametrize("role", ["response", "reference_answer"])
+def test_one_that_the_caller_names_is_taken_as_it_stands(role):
+    row = {**GRADED, "reference_answer": "So.", role: TWO}
+    with pytest.raises(RowError, match=rf"to_parquet; --column {role}={role}.* takes it as it stands$"):
+        RowFormat(columns={}).example(row)
+    example = RowFormat(columns={role: role}).example(row)
+    assert TWO in (example.reference_answer, *example.responses)
+
+
 def test_one_that_is_not_read_is_no_problem():
     others = {"models": TWO, "answers": TWO, "reward_model": TWO}
     for row in (GRADED, PAIR):
