@@ -16,6 +16,9 @@ from prom_reward.prompts.transcripts import PromptValue
 
 logger = logging.getLogger(__name__)
 
+_MIN_WORDS = 8
+"""Of a prompt that no answer begins with by itself."""
+
 
 def two_sides(columns: Columns) -> tuple[PromptValue, PromptValue] | None:
     """Return the preferred and the other answer of a row, perhaps as whole conversations; None if it holds no pair.
@@ -85,7 +88,7 @@ def split_pair(
             )
         if any(are_whole):
             raise RowError("got an answer and a whole conversation as the two sides; expected both of one kind")
-        if all(repeats(side, prompt) for side in (chosen, rejected)):
+        if " " in str(prompt).strip() and all(_begins_with(side, prompt) for side in (chosen, rejected)):
             warn_of_repeated_prompt()
         return prompt, chosen, rejected
     if isinstance(chosen, str) and isinstance(rejected, str):
@@ -97,10 +100,15 @@ def split_pair(
 
 
 def repeats(answer: PromptValue, prompt: PromptValue | None, *, of_one_word: bool = False) -> bool:
-    """Whether an answer begins with a prompt of several words, or of any."""
-    if not isinstance(answer, str) or not isinstance(prompt, str) or not answer.lstrip().startswith(prompt.strip()):
+    """Whether an answer begins with a prompt that is long or ends its line, or with any: "The sky is" may begin one."""
+    if not isinstance(prompt, str) or not _begins_with(answer, prompt):
         return False
-    return " " in prompt.strip() or (of_one_word and bool(prompt.strip()))
+    return of_one_word or prompt.endswith("\n") or len(prompt.split()) >= _MIN_WORDS
+
+
+def _begins_with(answer: PromptValue, prompt: PromptValue | None) -> bool:
+    are_texts = isinstance(answer, str) and isinstance(prompt, str) and bool(prompt.strip())
+    return are_texts and str(answer).lstrip().startswith(str(prompt).strip())
 
 
 @cache
@@ -114,12 +122,17 @@ def warn_of_repeated_prompt() -> None:
 def _split_messages(
     prompt: PromptValue | None, chosen: list[Any], rejected: list[Any]
 ) -> tuple[PromptValue, PromptValue, PromptValue]:
-    """Cut off the messages that both sides begin with: all but the last at most, since the answers may be equal."""
+    """Cut off the messages that both sides begin with: all but the last at most, since the answers may be equal.
+
+    Of several messages of the assistant at the end all are the answer's, and the last is judged.
+    """
     shared = 0
     for one, other in zip(chosen[:-1], rejected[:-1], strict=False):
         if one != other and messages_of([one]) != messages_of([other]):  # other keys, such as a time, may differ
             break
         shared += 1
+    while shared and [one.role for one in messages_of(chosen[shared - 1 : shared]) or ()] == ["assistant"]:
+        shared -= 1
     if not shared or any(_asks(side[shared:]) for side in (chosen, rejected)):
         raise _differing(f"message {shared + 1} is another in each")
     return agreed_prompt(prompt, chosen[:shared]), chosen[shared:], rejected[shared:]

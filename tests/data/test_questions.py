@@ -12,6 +12,7 @@ from prom_reward.rubrics.rubric import Rubric
 Q, A, B, S = "Why does bread rise?", "The yeast makes gas.", "The oven does it.", "Answer in one sentence."
 ASK = [{"role": "user", "content": Q}]
 YES, NO = ([{"role": "assistant", "content": text}] for text in (A, B))
+LONG = f"{Q} Say it in your own words."
 SYSTEM = [{"role": "system", "content": S}]
 HH = f"\n\nHuman: {Q}\n\nAssistant: "
 BOTH = f"{S}\n\n{Q}"
@@ -139,7 +140,7 @@ def test_another_prompt_beside_a_conversation_is_named_as_unread():
 
 @pytest.mark.parametrize(
     ("prompt", "beginning", "is_told"),
-    [("What is it?", "What is it?\n", True), ("What is it?", "", False), ("Why", "Why ", False)],
+    [(LONG, f"{LONG}\n", True), (f"{Q}\n", f"{Q}\n", True), (LONG, "", False), ("Why", "Why ", False)],
 )
 @pytest.mark.parametrize("names", [("chosen", "rejected"), ("response",), ("completion",)])
 def test_answers_that_begin_with_their_prompt_are_told_once(names, prompt, beginning, is_told, caplog):
@@ -149,6 +150,13 @@ def test_answers_that_begin_with_their_prompt_are_told_once(names, prompt, begin
         read(row)
     assert len(caplog.messages) == is_told
     assert ("begins with its prompt, which the judge then reads twice" in caplog.text) is is_told
+
+
+@pytest.mark.parametrize(("names", "is_told"), [(("chosen", "rejected"), True), (("response",), False)])
+def test_a_short_prompt_may_be_the_beginning_of_one_answer(names, is_told, caplog):
+    warn_of_repeated_prompt.cache_clear()
+    read({"prompt": "The sky is", **{name: f"The sky is {name}." for name in names}})
+    assert ("begins with its prompt" in caplog.text) is is_told
 
 
 def test_a_pipelines_text_that_begins_with_a_prompt_of_one_word_is_told(caplog):
@@ -161,3 +169,11 @@ def test_of_several_messages_of_the_assistant_at_the_end_the_last_is_judged():
     instruction, responses = read({"messages": ASK + NO + YES})
     assert (responses, instruction.endswith(f"User: {Q}\n\nAssistant:{B}\n\nAssistant: ")) == ([A], True)
     assert read({"responses": [ASK + NO + YES, ASK + YES]})[1] == [A, A]
+
+
+def test_of_several_messages_of_the_assistant_on_both_sides_the_last_are_judged():
+    example = RowFormat(columns={}).example({"chosen": ASK + NO + YES, "rejected": ASK + NO + NO})
+    (asked, better), (asked_again, worse) = example.texts()
+    assert (better, worse, asked == asked_again) == (A, B, True)
+    assert asked.endswith(f"User: {Q}\n\nAssistant:{B}\n\nAssistant: ")
+    assert example.prompt == ASK
