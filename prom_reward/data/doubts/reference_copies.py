@@ -8,8 +8,8 @@ from prom_reward.errors import number_of
 
 _FENCE = re.compile(r"\s*```[\w+-]*\n(.*?)\n?```\s*", re.DOTALL)
 _MIN_LENGTH = 40  # a short answer that is right often is the reference
-_MIN_ROWS = 8  # of short answers, if all are the reference
-_MIN_SHARE = 0.05  # a model that has learned a text may repeat it now and then
+_MIN_ROWS = 8
+_MIN_SHARE = 0.8  # queries and translations of a good model often are the reference
 
 
 @dataclass(slots=True)
@@ -19,9 +19,7 @@ class ReferenceCopies:
     num_rows: int = 0
     """The rows with one response and a reference of their own."""
     num_equal: int = 0
-    """Those of them whose response is the reference."""
-    num_long: int = 0
-    """Those of them that are too long to be the same by chance."""
+    """Those of them whose response is the reference, and too long to be the same by chance."""
     first: str = ""
     """The place of the first one."""
 
@@ -31,15 +29,13 @@ class ReferenceCopies:
             return
         self.num_rows += 1
         response, reference = (_plain(text) for text in (example.texts()[0][1], example.reference_answer))
-        if response == reference:
+        if response == reference and len(response) >= _MIN_LENGTH:
             self.num_equal += 1
-            self.num_long += len(response) >= _MIN_LENGTH
             self.first = self.first or place
 
     def problem(self, where: str) -> str:
         """Return the problem of a file with so many of them that no model can have written them; else nothing."""
-        are_all = self.num_equal == self.num_rows >= _MIN_ROWS
-        if not are_all and self.num_long <= _MIN_SHARE * self.num_rows:
+        if self.num_rows < _MIN_ROWS or self.num_equal <= _MIN_SHARE * self.num_rows:
             return ""
         return (
             f"{where}: {number_of(self.num_equal, 'row')} of {self.num_rows:,} with the reference answer itself as the "

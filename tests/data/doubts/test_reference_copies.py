@@ -28,21 +28,23 @@ def recognized(*rows, reference=None):
     ],
 )
 def test_responses_that_are_their_reference_are_counted(row, caplog):
-    found = recognized(row, row)
+    found = recognized(*[row] * 8)
     found.check()
     [told] = caplog.messages
     assert told.startswith(
-        "rows.jsonl: 2 rows of 2 with the reference answer itself as the response, the first in line 1,"
+        "rows.jsonl: 8 rows of 8 with the reference answer itself as the response, the first in line 1,"
     )
-    with pytest.raises(InputError, match="2 rows of 2 with the reference answer itself"):
+    with pytest.raises(InputError, match="8 rows of 8 with the reference answer itself"):
         found.check(strict=True)
 
 
-def test_short_answers_that_are_all_the_reference_are_counted():
-    row = {"prompt": Q, "response": "4", "reference_answer": "4"}
+def test_a_few_copies_and_short_ones_are_no_problem():
+    row = {"prompt": Q, "response": LONG, "reference_answer": LONG}
+    others = [{**row, "response": "One counts."}] * 2
     assert recognized(*[row] * 7).warnings() == []
-    assert "8 rows of 8" in recognized(*[row] * 8).warnings()[0]
-    assert recognized(*[row] * 8, {**row, "response": "5"}).warnings() == []
+    assert recognized(*[row] * 8, *others).warnings() == []
+    assert "9 rows of 11" in recognized(*[row] * 9, *others).warnings()[0]
+    assert recognized(*[{"prompt": Q, "response": "4", "reference_answer": "4"}] * 9).warnings() == []
 
 
 def test_a_copy_now_and_then_and_a_reference_for_all_rows_are_no_problem():
