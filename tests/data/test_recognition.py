@@ -180,7 +180,7 @@ def test_an_answer_that_may_be_the_reference_is_told_once(caplog):
 
 def test_a_label_that_is_the_score_is_read():
     found = Recognition("rows.csv")
-    values = {"prompt": "Hi?", "response": "Yes.", "label": "4"}
+    values = {"prompt": "Hi?", "response": "Yes.", "label": "40"}
     found.note(example(values), "line 2", label="label")
     assert found.unseen == []
     found.note(example(values), "line 2")

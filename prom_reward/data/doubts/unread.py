@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from prom_reward.data.cells import is_empty, stands_in, texts_of
 from prom_reward.data.columns import COLUMN_NAMES, Columns, spelling, value_at
 from prom_reward.data.doubts.doubtful_answers import AMBIGUOUS, CHOICES, REFERENCE_LIKE
+from prom_reward.data.references import single
 from prom_reward.rubrics.formats import json_value
 
 QUESTION_PARTS = (
@@ -36,8 +37,13 @@ _NESTED = frozenset(
 _NESTED_ANSWERS = ("answer", "solution")
 _NOTES = ("extra_info", "info", "metadata", "meta", "reward_model", "reward_spec")
 """Mappings in which trainers keep references; these names mean one there if the row has no other."""
-_CLASSES = re.compile(r"true|false|yes|no|-?[01](?:\.0)?|(?:un)?desirable", re.I)
-"""Labels of KTO's kind: whether a response is good."""
+_CLASSES = re.compile(
+    r"true|false|yes|no|(?:un)?desirable|good|bad|positive|negative|neutral|(?:un)?safe|(?:in)?correct|chosen|rejected"
+    r"|-?(?:\d|10)(?:\.0+)?|(?-i:[a-z]+(?:[_-]\w+)?)",
+    re.I,
+)
+"""Labels of other kinds: how good a response is, a number on a scale, a language, or any other class in a word."""
+_LABELS = ("label", "gold_label", "y_true")
 _SPELLED = (
     *("reference", "reference_answer", "reference_response", "reference_output", "reference_solution", "ground_truth"),
     *("expected_answer", "expected_output", "correct_answer", "golden_answer", "ideal_answer", "ideal_response"),
@@ -68,10 +74,15 @@ def unread_columns(columns: Columns) -> list[str]:
 
 def _label(columns: Columns, taken: set[str]) -> Iterator[str]:
     """Yield a `label` in words or digits beside a response, as slime and OpenRLHF name the reference."""
-    label, roles = columns.values.get("label"), columns.by_role()
-    has_other_meaning = not {"chosen", "winner", "reference_answer"}.isdisjoint(roles) or "label" in taken
-    if isinstance(label, str) and label.strip() and not (has_other_meaning or _CLASSES.fullmatch(label.strip())):
-        yield "label"
+    if {"chosen", "winner", "reference_answer"}.isdisjoint(columns.by_role()):
+        yield from (name for name in _LABELS if name not in taken and _may_be_reference(columns.values.get(name)))
+
+
+def _may_be_reference(label: object) -> bool:
+    """Whether a label is a text or a whole number, perhaps in a list, that is no class and no score."""
+    value = single(label)
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return bool(text) and not _CLASSES.fullmatch(text)
 
 
 def _nested_tools(columns: Columns) -> Iterator[str]:
@@ -85,7 +96,7 @@ def _nested_references(columns: Columns, taken: set[str], seen: "_Seen") -> Iter
     for name, value in columns.values.items():
         mapping = None if name in taken else json_value(value) if isinstance(value, str) else value
         if isinstance(mapping, Mapping):
-            found = [(key, str(text).strip()) for key, text in mapping.items() if isinstance(text, str | int | float)]
+            found = [(key, str(text).strip()) for key, text in mapping.items() if _is_said(text)]
             is_alone = "reference_answer" not in columns.read and _NESTED.isdisjoint(spelling(key) for key, _ in found)
             known = (*_NESTED, *(_NESTED_ANSWERS if name in _NOTES and is_alone else ()))
             yield from (
@@ -93,6 +104,10 @@ def _nested_references(columns: Columns, taken: set[str], seen: "_Seen") -> Iter
                 for key, text in found
                 if text and spelling(key) in known and not stands_in(text, seen.references)
             )
+
+
+def _is_said(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 class _Seen:

@@ -118,7 +118,9 @@ def test_a_rubric_under_another_spelling_is_refused_and_never_covered_by_the_def
         ({"preference": "strong", "extra_info": {"preference": "x", "incorrect_answers": ["No."]}}, []),
         ({"incorrect_answers": ["No."], "metadata": {"target": "train", "ref": "refs/heads/main"}}, []),
         ({"ref": "No."}, ["ref"]),
-        ({"label": "4"}, ["label"]),  # slime
+        *(({name: one}, [name]) for name in ("label", "gold_label", "y_true") for one in ("72", 72, ["72"])),  # slime
+        *(({"label": one}, []) for one in ("good", "Bad", "unsafe", "en", "zh-CN", "4", ["4"], [], ["7", "8"])),
+        ({"metadata": {"answer": True}}, []),
         ({"label": "No."}, ["label"]),
         ({"label": "No.", "reference_answer": "Yes!"}, []),
         *(({"label": one}, []) for one in (True, 1, 4, "true", "0", "1.0", " ", "undesirable", None)),  # KTO's, a score
