@@ -29,6 +29,9 @@ def read(prompt, response="So."):
         ("Write <|im_start|>user before it.", ""),
         ("It is <s>false</s> right.", ""),
         ("Use [INST] and </s> here.", ""),
+        ("<s>$10</s>\n$8", ""),  # HTML
+        ("It was <s>old</s>", ""),
+        ("[INST] is a mark.", ""),
         ("So.", ""),
     ],
 )
@@ -36,6 +39,13 @@ def test_marks_of_chat_templates_are_found(text, mark):
     assert template_mark(read(text)) == mark
     assert template_mark(read("Why?", text)) == mark
     assert template_mark(read([{"role": "user", "content": text}])) == mark
+
+
+def test_marks_that_are_asked_for_or_cut_off_are_none():
+    assert template_mark(read("Which token ends a text?", "</s>")) == ""
+    assert template_mark(read("How does ChatML end a turn?", "<|im_end|>")) == ""
+    harmony = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>So.<|return|>"
+    assert template_mark(read("Why?", harmony)) == ""
 
 
 def test_a_warning_counts_them(caplog):
