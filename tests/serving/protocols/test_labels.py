@@ -16,6 +16,9 @@ from prom_reward.serving.protocols.labels import label_columns
         ({"rubric": "honesty"}, {"rubric": "honesty"}),
         ('{"criteria": "Is it kind?"}', {"criteria": "Is it kind?"}),
         ('{"name": "Ada", "age": 3}', {"reference_answer": '{"name": "Ada", "age": 3}'}),  # the answer is JSON
+        ('{"reference_answer": null, "rubric": null}', {}),
+        ({"reference_answer": None, "rubric": None}, {}),
+        ('{"reference_answer": "{\\"answer\\": 7}"}', {"reference_answer": '{"answer": 7}'}),
         ("{}", {"reference_answer": "{}"}),
         ('[{"rubric": "honesty"}]', {"reference_answer": '[{"rubric": "honesty"}]'}),
         ({"rubric": "honesty", "name": None}, {"rubric": "honesty"}),  # Arrow pads objects
@@ -38,7 +41,9 @@ def test_a_label_is_a_reference_or_columns(label, columns):
         ('{"Reference Answer": "7"}', "unknown key 'Reference Answer'; .*Did you mean 'reference_answer'"),
         ('{"rubric": "honesty", "referense": "7"}', "unknown key 'referense'; .*Did you mean 'reference'"),
         ({"rubrc": "honesty"}, "unknown key 'rubrc'; .*Did you mean 'rubric'"),
-        ({"name": "Ada"}, "unknown key 'name'; expected some of rubric, .*goes under 'reference_answer'$"),
+        ({"name": "Ada"}, "unknown key 'name'; expected some of rubric, .*goes under 'reference_answer', as text$"),
+        *((f'{{"{key}": "7"}}', f"unknown key '{key}'; ") for key in ("answer", "gold", "expected", "Answer")),
+        ({"answer": "7"}, "unknown key 'answer'; "),
         ('{"rubric": "honesty", "difficulty": 3}', "unknown key 'difficulty'; expected some of rubric, ref"),
         ({"criteria": "x", "score1_descripton": "y"}, "Did you mean 'score1_description'"),
     ],
