@@ -16,9 +16,9 @@ from prom_reward.data.doubts.doubtful_answers import (
 )
 from prom_reward.data.doubts.gold_answers import check_no_gold_list, check_not_gold
 from prom_reward.data.doubts.null_columns import check_no_null_answer, check_not_null
-from prom_reward.data.doubts.numpy_cells import check_no_numpy_cells
 from prom_reward.data.doubts.other_answers import check_no_other_answer
 from prom_reward.data.doubts.placeholders import stands_for_none, warn_of_no_answer
+from prom_reward.data.doubts.stored_values import check_no_stored_values
 from prom_reward.data.pairs import repeats, split_pair, two_sides, warn_of_repeated_prompt
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.data.whole_prompts import whole_prompts
@@ -129,7 +129,7 @@ class RowFormat:
             kind, prompt, responses = self._parts(columns)
             reference = columns.reference()
         finally:  # such a cell is the reason of other errors
-            check_no_numpy_cells(columns)
+            check_no_stored_values(columns)
         own_id = columns.get("id")
         return Example(
             kind=kind,

@@ -8,7 +8,7 @@ from typing import Any
 from prom_reward.data.cells import cut_answer, is_whole, listed_texts, messages_of, read_answer, read_cell
 from prom_reward.data.columns import Columns
 from prom_reward.data.doubts.doubtful_answers import AMBIGUOUS, check_no_pointers
-from prom_reward.data.doubts.null_columns import check_no_null_answer
+from prom_reward.data.doubts.null_columns import check_no_null_answer, check_not_null
 from prom_reward.data.preferences import check_no_verdict, voted_sides
 from prom_reward.data.questions import agreed_prompt
 from prom_reward.errors import RowError
@@ -171,6 +171,7 @@ def _one(value: Any, side: str) -> PromptValue:
 def _best(columns: Columns, rejected: PromptValue) -> tuple[PromptValue, PromptValue] | None:
     """Return the sides of ms-swift's rows, whose preferred answer is the response, or the last of the messages."""
     response = columns.get("response")
+    check_not_null(columns, "response", response)
     if response is not None:
         if columns.read["response"] in AMBIGUOUS and not columns.is_named("response"):
             check_no_null_answer(columns, columns.read["response"])

@@ -110,3 +110,11 @@ def test_a_label_does_not_stand_in_for_a_verdict_that_is_null(label):
 def test_no_response_becomes_the_chosen_answer_if_that_is_null():
     with pytest.raises(RowError, match="a pair without 'chosen'"):
         example({"prompt": "2 + 2?", "response": "4", "chosen": None, "rejected": "5"})
+
+
+def test_no_message_becomes_the_chosen_answer_if_a_named_response_is_null():
+    messages = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "4"}]
+    row = {"messages": messages, "rejected_response": "5", "pred": None}
+    assert [text for _, text in example(row).texts()] == ["4", "5"]
+    with pytest.raises(RowError, match="no response: 'pred' is null"):
+        example(row, response="pred")

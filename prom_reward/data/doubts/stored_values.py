@@ -9,7 +9,7 @@ from prom_reward.prompts.numpy_text import check_no_numpy_text
 _ANSWERS = ("response", "responses", "chosen", "rejected", "pair")
 
 
-def check_no_numpy_cells(columns: Columns) -> None:
+def check_no_stored_values(columns: Columns) -> None:
     """Refuse a row if a column that was read holds a list as numpy prints it, or an answer is an API's in text form.
 
     An answer or a reference that the caller named is taken as it stands.
