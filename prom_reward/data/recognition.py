@@ -25,6 +25,22 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
+class Tally:
+    """Rows with the same mistake."""
+
+    num: int = 0
+    """How many there are."""
+    first: str = ""
+    """The place of the first one, and what it holds."""
+
+    def note(self, found: str, place: str) -> None:
+        """Count a row if something was found in it."""
+        if found:
+            self.num += 1
+            self.first = self.first or f"{place}: got {found}"
+
+
+@dataclass(slots=True)
 class Recognition:
     """The columns of a file, gathered row by row."""
 
@@ -38,18 +54,12 @@ class Recognition:
     """Columns whose meaning is known and that nobody read, each with the place of the first one."""
     media: dict[str, str] = field(default_factory=dict)
     """The kinds of images and the like in messages, which no judge sees, each with the place of the first one."""
-    num_contradictions: int = 0
+    contradictions: Tally = field(default_factory=Tally)
     """Preference pairs whose other columns prefer the rejected answer."""
-    contradiction: str = ""
-    """The columns of the first one, with its place."""
-    num_dialogues: int = 0
+    dialogues: Tally = field(default_factory=Tally)
     """Rows with a dialogue that is read as one text."""
-    dialogue: str = ""
-    """The speakers of the first one, with its place."""
-    num_marked: int = 0
+    marks: Tally = field(default_factory=Tally)
     """Rows with marks of a chat template in their texts."""
-    mark: str = ""
-    """The mark of the first one, with its place."""
     doubtful_answer: str = ""
     """The place of the first row whose response is an `answer` that may be the reference."""
     copies: ReferenceCopies = field(default_factory=ReferenceCopies)
@@ -65,15 +75,10 @@ class Recognition:
         roles = {**example.columns.by_role(), **({"label": [label]} if label else {})}
         self.change = self.change or self._change(roles, place)
         self.kinds.setdefault(example.kind, place)
-        if example.kind == "pair" and (found := contradiction(example.columns)):
-            self.num_contradictions += 1
-            self.contradiction = self.contradiction or f"{place}: got {found}"
-        if speakers := unread_dialogue(example):
-            self.num_dialogues += 1
-            self.dialogue = self.dialogue or f"{place}: got {speakers}"
-        if mark := template_mark(example):
-            self.num_marked += 1
-            self.mark = self.mark or f"{place}: got {mark}"
+        if example.kind == "pair":
+            self.contradictions.note(contradiction(example.columns), place)
+        self.dialogues.note(unread_dialogue(example), place)
+        self.marks.note(template_mark(example), place)
         self.copies.note(example, place)
         if not self.doubtful_answer and is_doubtful(example.columns):
             self.doubtful_answer = place
@@ -132,13 +137,8 @@ class Recognition:
     def warnings(self) -> list[str]:
         """Return what may be a mistake, each with the place of its first row."""
         late = self.verdicts.problem(self.where)  # of the first rows it is an error
-        doubts = (
-            self._dialogues() if self.dialogue else "",
-            self._marks() if self.mark else "",
-            self._doubtful_answers() if self.doubtful_answer else "",
-        )
         turned = [f"{late}; the pairs that are labeled may be turned round"] if late else []
-        return [*turned, *self._mistakes(), *filter(None, doubts)]
+        return [*turned, *self._mistakes(), *self._guesses()]
 
     def _refused(self) -> Iterator[str]:
         """Yield what a strict check refuses."""
@@ -171,40 +171,37 @@ class Recognition:
         )
 
     def _mistakes(self) -> Iterator[str]:
-        """Yield what a strict check refuses, too; a text that looks like a dialogue may be meant as it is."""
+        """Yield what a strict check refuses, too."""
         if self.unread:
             yield self._unread_columns()
-        if self.contradiction:
-            yield self._contradictions()
+        if self.contradictions.num:
+            yield (
+                f"{self.where}: {number_of(self.contradictions.num, 'pair')} with a column that prefers the rejected "
+                f"answer, the first in {self.contradictions.first}; chosen and rejected count: correct them or the "
+                "column, or leave these rows out"
+            )
         if problem := self.copies.problem(self.where):
             yield problem
 
-    def _dialogues(self) -> str:
-        return (
-            f"{self.where}: {number_of(self.num_dialogues, 'row')} with a text that looks like a dialogue and is "
-            f"judged as one text, the first in {self.dialogue}; if it is one, write messages, or Human: and Assistant: "
-            "with a blank line before each"
-        )
-
-    def _marks(self) -> str:
-        return (
-            f"{self.where}: {number_of(self.num_marked, 'row')} with marks of a chat template, which the judge reads "
-            f"as they stand, the first in {self.mark}; write messages, or cut the marks off"
-        )
-
-    def _doubtful_answers(self) -> str:
-        return (
-            f"{self.where}, {self.doubtful_answer}: the response is read from 'answer', which is the reference in many "
-            "data sets; say that it is the response with --column response=answer, or name that with --column "
-            "response=NAME"
-        )
-
-    def _contradictions(self) -> str:
-        return (
-            f"{self.where}: {number_of(self.num_contradictions, 'pair')} with a column that prefers the rejected "
-            f"answer, the first in {self.contradiction}; chosen and rejected count: correct them or the column, or "
-            "leave these rows out"
-        )
+    def _guesses(self) -> Iterator[str]:
+        """Yield what may be meant as it is."""
+        if self.dialogues.num:
+            yield (
+                f"{self.where}: {number_of(self.dialogues.num, 'row')} with a text that looks like a dialogue and is "
+                f"judged as one text, the first in {self.dialogues.first}; if it is one, write messages, or Human: and "
+                "Assistant: with a blank line before each"
+            )
+        if self.marks.num:
+            yield (
+                f"{self.where}: {number_of(self.marks.num, 'row')} with marks of a chat template, which the judge "
+                f"reads as they stand, the first in {self.marks.first}; write messages, or cut the marks off"
+            )
+        if self.doubtful_answer:
+            yield (
+                f"{self.where}, {self.doubtful_answer}: the response is read from 'answer', which is the reference in "
+                "many data sets; say that it is the response with --column response=answer, or name that with --column "
+                "response=NAME"
+            )
 
     def _unread_columns(self) -> str:
         place, is_one = next(iter(self.unread.values())), len(self.unread) == 1
