@@ -15,8 +15,8 @@ _ANSWERED = re.compile(
     r"|(?:retrieved_|retrieval_)?contexts|retrieval_context"
 )
 """Columns, and keys of an answer, that stand beside what a model or a person said: who it was, and how good it is."""
-_FINAL = re.compile(r"(?:^|\n)####[ \t]*\S[^\n]*$")
-"""The last line of GSM8K's references."""
+_FINAL = re.compile(r"(?:^|\n)####[ \t]*[-+$]?\d[\d.,/:%]*$")
+"""The last line of GSM8K's references, with a number."""
 _BENCHMARKS = ("supporting_facts", "llama8b_solve_rate", "answer_aliases", "well_formed_answers", "all_classes")
 """Columns of benchmarks that hold no response: HotpotQA, Big-Math, TriviaQA, MS MARCO, LongBench."""
 

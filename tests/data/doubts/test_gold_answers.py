@@ -45,6 +45,12 @@ def test_a_benchmarks_reference_is_no_response(more, beside):
     assert example({"question": Q, **more, "ground_truth": "72"}).responses == (more["answer"],)
 
 
+@pytest.mark.parametrize("end", ["#### Sources", "#### 3 tips", "#### Step 2"])
+def test_an_answer_that_ends_in_a_heading_is_no_benchmarks(end):
+    answer = f"Drink water.\n\n{end}"
+    assert example({"question": Q, "answer": answer}).responses == (answer,)
+
+
 @pytest.mark.parametrize(
     ("more", "doubtful"),
     [
