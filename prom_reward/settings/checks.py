@@ -58,6 +58,10 @@ def check_engine(config: JudgeConfig, where: str, given: Collection[str]) -> Non
     for key in ("quantization", "device_map", "offload", "decode_batch_size", "attn_implementation", "cuda_graphs"):
         if config.engine == "vllm" and getattr(config, key) != JudgeConfig.model_fields[key].default:
             raise ConfigError(f"{where}: got {key} with engine='vllm'; vLLM does that itself: give it in vllm: {{...}}")
+    if config.cuda_graphs and (config.device or "cuda").partition(":")[0] != "cuda":
+        raise ConfigError(
+            f"{where}: got cuda_graphs on device {config.device}; expected a CUDA device, or leave cuda_graphs out"
+        )
     if config.engine == "vllm" and ":" in (config.device or ""):
         raise ConfigError(
             f"{where}: got device={config.device!r} with engine='vllm'; expected cpu or cuda: vLLM counts its GPUs "

@@ -64,6 +64,13 @@ def test_int8_without_its_package_is_refused_before_weights_are_looked_for(monke
         check_weights(judge_config("prometheus-7b-v2.0", quantization="int8"))
 
 
+def test_cuda_graphs_go_with_a_cuda_device():
+    with pytest.raises(ConfigError, match="got cuda_graphs on device cpu; expected a CUDA device, or leave"):
+        judge_config("smollm2-135m", cuda_graphs=True, device="cpu")
+    for device in (None, "cuda:1"):
+        assert judge_config("smollm2-135m", cuda_graphs=True, device=device).cuda_graphs
+
+
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "", "cpu "])
 def test_a_name_of_no_device_is_refused(name):
     with pytest.raises(ConfigError, match="expected cpu, cuda, mps, xpu or one like cuda:1"):
