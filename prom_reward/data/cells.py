@@ -1,6 +1,5 @@
 """The values of cells: texts, messages in any layout, messages stored as text, numbers and missing values."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import isfinite, isnan
@@ -233,5 +232,14 @@ def holds(value: PromptValue, part: PromptValue) -> bool:
 
 def stands_in(text: str, other: str) -> bool:
     """Whether a text stands in another, not as a part of a word: "2" is in "1 + 2", and not in "12"."""
-    begins, ends = (r"(?<!\w)" if text[:1].isalnum() else ""), (r"(?!\w)" if text[-1:].isalnum() else "")
-    return re.search(f"{begins}{re.escape(text)}{ends}", other) is not None
+    at = other.find(text)
+    while at >= 0:
+        end = at + len(text)
+        if not (_is_one_word(text[:1], other[at - 1 : at]) or _is_one_word(text[-1:], other[end : end + 1])):
+            return True
+        at = other.find(text, at + 1)
+    return False
+
+
+def _is_one_word(edge: str, beyond: str) -> bool:
+    return edge.isalnum() and (beyond.isalnum() or beyond == "_")

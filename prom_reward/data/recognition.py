@@ -1,6 +1,7 @@
 """What was recognized in the rows of a file: which column each part was read from, and which stay unread."""
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from prom_reward.rubrics.reading import AnyRubric
 
 _NEEDED_ROLES = frozenset({"prompt", "messages", "response", "responses", "chosen", "rejected", "pair", "winner"})
 """Roles that all rows of a file have, or none; any row may lack the others."""
+
+_COUNT = re.compile(r"[\d,]+ (?:rows?|pairs?)\b")
 
 logger = logging.getLogger(__name__)
 
@@ -129,10 +132,19 @@ class Recognition:
         check_one_kind(self.kinds if strict else {}, self.where)
         if strict and (found := next(self._refused(), None)):
             raise InputError(found)
-        for warning in self.warnings():
-            if warning not in self._warned:
-                self._warned.add(warning)
-                logger.warning("%s", warning)
+        for warning in self.new_warnings():
+            logger.warning("%s", warning)
+
+    def new_warnings(self, *, after: "Recognition | None" = None) -> list[str]:
+        """Return the warnings that were not given before, here or by the recognition of the first rows.
+
+        A number of rows that has grown makes no new warning.
+        """
+        told = self._warned if after is None else after._warned
+        found = {_COUNT.sub("", warning): warning for warning in self.warnings()}
+        new = [warning for kind, warning in found.items() if kind not in told]
+        self._warned |= found.keys()
+        return new
 
     def warnings(self) -> list[str]:
         """Return what may be a mistake, each with the place of its first row."""

@@ -131,8 +131,7 @@ def label(
         finally:
             index.close()
             (folder.scratch / "requests.sqlite").unlink(missing_ok=True)
-    told = task.recognition.warnings()
-    labeling.warnings += [*reader.warnings, *run.warnings, *(one for one in found.warnings() if one not in told)]
+    labeling.warnings += [*reader.warnings, *run.warnings, *found.new_warnings(after=task.recognition)]
     return labeling
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
+from prom_reward.data.preferences import NumberedVerdicts
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.data.sources import open_source, recognize
@@ -132,7 +133,7 @@ def open_task(
     kind, peeked = recognize(rows, row_format, where=source)
     if kind != "pair" and method != "grade":
         raise InputError(f"{source}: got {KINDS[kind]} and method={method}; only preference pairs can be ranked")
-    found = Recognition(source)
+    found = Recognition(source, verdicts=NumberedVerdicts(row_format.columns))
     task = LabelingTask(kind=kind, row_format=row_format, rubrics=rubrics, method=method, recognition=found)
     planned = [task.plan(row) for row in peeked]
     if all(one.problem is not None for one in planned):

@@ -4,12 +4,13 @@ import re
 
 from prom_reward.errors import RowError
 
-_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_STRING = re.compile(
+    r"\'\'\'(?:[^\\]|\\.)*?\'\'\'|\"\"\"(?:[^\\]|\\.)*?\"\"\"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL
+)
 _JOINED = re.compile(r"''\s*\w{0,2}''")
-_PRINTED = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?=[^\"\n]*')(?:[^\"\\\n]|\\.)*\"")  # as Python prints a text
+_PRINTED = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?=[^\"\n]*')(?:[^\"\\\n]|\\.)*\"|\\.")  # as Python prints a text
 _TEXTS = re.compile(r"\[(?:''|None|nan|\.\.\.)(?:\s+(?:''|None|nan|\.\.\.))+\]")
 _MAPPINGS = re.compile(r"\}\s+(?:\.\.\.\s+)?\{'':")
-_ARRAY = re.compile(r"array\(\[.*dtype=object\)", re.DOTALL)
 
 
 def joins_texts(text: str) -> bool:
@@ -25,9 +26,10 @@ def is_numpy_text(text: str) -> bool:
     stripped = text.strip()
     if not (stripped.startswith(("[", "{'")) and stripped.endswith(("]", "}"))):
         return False
-    bare = _PRINTED.sub("''", stripped)
+    bare = _PRINTED.sub(lambda found: found[0] if found[0].startswith("\\") else "''", stripped)
     if bare.startswith(("[{'':", "{'':", "[array(")):
-        return bool(bare.endswith("}]") and _MAPPINGS.search(bare)) or _ARRAY.search(bare) is not None
+        is_array = bare.find("array([") in range(bare.rfind("dtype=object)"))
+        return is_array or bool(bare.endswith("}]") and _MAPPINGS.search(bare))
     return "''" in bare and _TEXTS.fullmatch(bare) is not None
 
 

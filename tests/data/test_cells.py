@@ -1,6 +1,8 @@
 import json
+import re
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from prom_reward.data.cells import (
     cut_answer,
@@ -12,6 +14,7 @@ from prom_reward.data.cells import (
     passages_text,
     read_answer,
     read_cell,
+    stands_in,
 )
 from prom_reward.errors import RowError
 
@@ -192,3 +195,10 @@ def test_nothing_is_empty_in_every_form():
     for value in (None, float("nan"), "", " ", [], {}, [None], {"a": None, "b": ""}, "[]", "{}", "null"):
         assert is_empty(value), value
     assert not any(map(is_empty, (0, "0", "[1]", [0], {"a": 0})))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("a1_ .(é", min_size=1, max_size=4), st.text("a1_ .(é", max_size=12))
+def test_a_text_stands_in_another_by_whole_words(text, other):
+    begins, ends = (r"(?<!\w)" if text[0].isalnum() else ""), (r"(?!\w)" if text[-1].isalnum() else "")
+    assert stands_in(text, other) == bool(re.search(f"{begins}{re.escape(text)}{ends}", other))

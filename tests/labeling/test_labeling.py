@@ -198,6 +198,15 @@ def test_late_verdicts_that_count_the_answers_from_another_number_are_told(label
     assert len(rows) == 70
 
 
+def test_numbers_beside_a_named_verdict_are_not_told(labeled, caplog):
+    pairs = [
+        {"prompt": f"Hi {at}?", "output_1": "Yes.", "output_2": f"No {at}.", "preference": at % 6, "vote": "A"}
+        for at in range(8)
+    ]
+    assert not labeled(pairs, columns={"winner": "vote"})[2].warnings
+    assert "turned round" not in caplog.text
+
+
 CHECKLIST = [
     {"criterion": "It is good and whole.", "points": 3},
     {"criterion": "It is rude somewhere.", "points": -2},

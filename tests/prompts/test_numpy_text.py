@@ -70,3 +70,15 @@ def test_texts_without_a_comma_between_them_are_not_joined(text):
 @pytest.mark.parametrize("value", [["a", "b"], ["' '", '"" ""', "it's"], {"a' 'b": ["\\", "' '"]}, "a"])
 def test_texts_with_commas_are_read(value):
     assert parsed_text(str(value) if isinstance(value, list | dict) else repr(value)) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["[" + "\\'" * 50_000 + "]", "['" + "\\'" * 50_000 + "]", "[array([1]) " * 9_000 + "]"]
+)
+def test_a_long_text_of_open_quotes_is_none(text):
+    assert not is_numpy_text(text)  # a search that goes back at each of them would take minutes
+
+
+def test_a_text_in_three_quotes_is_one():
+    assert parsed_text("{'a': '''b''', 'c': ''}") == {"a": "b", "c": ""}
+    assert parsed_text("['', '']") == ["", ""]

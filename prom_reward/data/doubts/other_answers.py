@@ -51,6 +51,7 @@ _MAY_BE_SHORT = re.compile(r"answer|response|output|pred|solution|resp|hyp")
 """Names under which a number is an answer; an attempt's may count it, and a model's may rate it."""
 _LABEL = re.compile(r"[\d.,:%/T+ -]+|true|false|none|null|nan", re.I)
 _MAY_HOLD_THOUGHTS = re.compile(r"(?:raw|full)_.*")
+_LONGEST_NAME = 60  # of a column, or of a model
 
 
 def check_no_other_answer(columns: Columns, answer: PromptValue) -> None:
@@ -104,7 +105,7 @@ def _texts(name: str, value: Any) -> Iterator[str]:
 def _is_words(name: str, text: str) -> bool:
     written = spelling(name)
     if _VAGUE.fullmatch(written):
-        return len(text.split()) > 2 and not _MODEL_NAME.fullmatch(spelling(text))
+        return len(text) > _LONGEST_NAME or (len(text.split()) > 2 and not _MODEL_NAME.fullmatch(spelling(text)))
     return bool(_MAY_BE_SHORT.search(written)) or not _LABEL.fullmatch(text.strip())
 
 
@@ -133,4 +134,5 @@ def _is_spelled(name: str) -> bool:
 def _is_no_answer(written: str) -> bool:
     """Whether a role reads a name, or it is a reference's, or one of its words says that it is something else."""
     is_known = any(written in map(spelling, names) for names in COLUMN_NAMES.values())
-    return is_known or bool(REFERENCE_LIKE.fullmatch(written)) or not _OTHER_WORDS.isdisjoint(written.split("_"))
+    is_other = len(written) > _LONGEST_NAME or not _OTHER_WORDS.isdisjoint(written.split("_"))
+    return is_known or is_other or bool(REFERENCE_LIKE.fullmatch(written))

@@ -98,7 +98,7 @@ class GraphedBatch:
         if self._replay is None:
             self._replay = recorded(self._forward, self._model.device)
         logits = self._replay()[self._active]  # a copy: the next step writes to the same memory
-        self._positions += 1
+        self._positions[self._active] += 1  # those of finished sequences may be the model's last ones
         self._num_written += 1
         return logits
 

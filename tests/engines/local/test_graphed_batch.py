@@ -181,3 +181,13 @@ def test_a_cuda_graph_writes_what_other_steps_do(architecture):
         assert probe_decoding(model, SharedPrefill(model), cuda_graphs=True) == "graphed"
     graphed, batched = written(model, "graphed"), written(model, "batched")
     assert [one.new_ids for one in graphed] == [one.new_ids for one in batched]
+
+
+def test_a_finished_sequences_positions_do_not_go_on():
+    model = tiny_judge().model
+    with torch.inference_mode():
+        _, batch, _ = prefilled(model, PROMPTS[:3], None, num_graphed=8)
+        batch.select([0, 1])  # the longest prompt is done
+        for _ in range(3):
+            batch.step([5, 5])
+    assert batch._positions[:, 0].tolist() == [8, 6, 52]
