@@ -135,14 +135,10 @@ class Recognition:
         for warning in self.new_warnings():
             logger.warning("%s", warning)
 
-    def new_warnings(self, *, after: "Recognition | None" = None) -> list[str]:
-        """Return the warnings that were not given before, here or by the recognition of the first rows.
-
-        A number of rows that has grown makes no new warning.
-        """
-        told = self._warned if after is None else after._warned
+    def new_warnings(self) -> list[str]:
+        """Return the warnings that were not given before; a number of rows that has grown makes no new one."""
         found = {_COUNT.sub("", warning): warning for warning in self.warnings()}
-        new = [warning for kind, warning in found.items() if kind not in told]
+        new = [warning for kind, warning in found.items() if kind not in self._warned]
         self._warned |= found.keys()
         return new
 

@@ -131,7 +131,8 @@ def label(
         finally:
             index.close()
             (folder.scratch / "requests.sqlite").unlink(missing_ok=True)
-    labeling.warnings += [*reader.warnings, *run.warnings, *found.new_warnings(after=task.recognition)]
+    told = task.recognition.warnings()
+    labeling.warnings += [*reader.warnings, *run.warnings, *(one for one in found.warnings() if one not in told)]
     return labeling
 
 

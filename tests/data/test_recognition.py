@@ -188,15 +188,13 @@ def test_a_label_that_is_the_score_is_read():
 
 
 def test_a_number_of_rows_that_has_grown_makes_no_new_warning():
-    found, later = Recognition("rows.jsonl"), Recognition("rows.jsonl")
+    found = Recognition("rows.jsonl")
     row = example({"prompt": "Hi?", "response": "User: Hi\nBot: Yes\nUser: Bye"})
     found.note(row, "line 1")
     assert len(found.new_warnings()) == 1
-    for at in range(1, 9):
-        later.note(row, f"line {at}")
     found.note(row, "line 2")
-    assert "8 rows with a text" in later.warnings()[0]
-    assert found.new_warnings() == later.new_warnings(after=found) == []
+    assert "2 rows with a text" in found.warnings()[0]
+    assert found.new_warnings() == []
 
 
 def test_a_long_name_is_no_models():
