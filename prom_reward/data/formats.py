@@ -19,7 +19,7 @@ from prom_reward.data.doubts.null_columns import check_no_null_answer, check_not
 from prom_reward.data.doubts.other_answers import check_no_other_answer
 from prom_reward.data.doubts.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.doubts.stored_values import check_no_stored_values
-from prom_reward.data.pairs import repeats, split_pair, two_sides, warn_of_repeated_prompt
+from prom_reward.data.pairs.sides import repeats, split_pair, two_sides, warn_of_repeated_prompt
 from prom_reward.data.questions import agreed_prompt, bare_prompt, framed, messages_prompt
 from prom_reward.data.whole_prompts import whole_prompts
 from prom_reward.errors import RowError, RubricError

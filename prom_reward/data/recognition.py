@@ -14,7 +14,7 @@ from prom_reward.data.doubts.reference_copies import ReferenceCopies
 from prom_reward.data.doubts.template_marks import template_mark
 from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
-from prom_reward.data.preferences import NumberedVerdicts
+from prom_reward.data.pairs.preferences import NumberedVerdicts
 from prom_reward.data.rows import BrokenRow, Row
 from prom_reward.errors import InputError, number_of
 from prom_reward.rubrics.reading import AnyRubric

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from prom_reward.data.formats import Kind, RowFormat
-from prom_reward.data.preferences import NumberedVerdicts
+from prom_reward.data.pairs.preferences import NumberedVerdicts
 from prom_reward.data.recognition import check_one_kind
 from prom_reward.data.rows import BrokenRow, Row, RowIterator, read_rows
 from prom_reward.engines.model.hub import hub_answers

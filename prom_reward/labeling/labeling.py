@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from prom_reward.data.preferences import NumberedVerdicts
+from prom_reward.data.pairs.preferences import NumberedVerdicts
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.errors import ConfigError, InputError, check_flags, number_of

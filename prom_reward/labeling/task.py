@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
-from prom_reward.data.preferences import NumberedVerdicts
+from prom_reward.data.pairs.preferences import NumberedVerdicts
+from prom_reward.data.pairs.spreading import spread_pairs
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, RowIterator
 from prom_reward.data.sources import open_source, recognize
-from prom_reward.data.spreading import spread_pairs
 from prom_reward.errors import ConfigError, InputError
 from prom_reward.rubrics.reading import AnyRubric, RubricLike, read_rubrics
 from prom_reward.types import ComparisonRequest, GradingRequest, JudgeRequest

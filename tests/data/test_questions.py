@@ -5,7 +5,7 @@ import pytest
 
 from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.pairs import warn_of_repeated_prompt
+from prom_reward.data.pairs.sides import warn_of_repeated_prompt
 from prom_reward.errors import RowError
 from prom_reward.rubrics.rubric import Rubric
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from prom_reward.data.cells import read_answer, said
 from prom_reward.data.columns import Columns, spelling, value_at
-from prom_reward.data.preferences import better_answers, number_in
+from prom_reward.data.pairs.preferences import better_answers, number_in
 from prom_reward.errors import RowError
 
 _SCORE = re.compile(

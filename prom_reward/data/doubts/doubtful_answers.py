@@ -7,7 +7,7 @@ from typing import Any
 
 from prom_reward.data.cells import is_empty, messages_of, read_cell, said, texts_of
 from prom_reward.data.columns import Columns
-from prom_reward.data.preferences import SIDES
+from prom_reward.data.pairs.preferences import SIDES
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message
 from prom_reward.prompts.transcripts import PromptValue

@@ -8,7 +8,7 @@ from prom_reward.data.cells import is_empty, is_missing
 from prom_reward.data.columns import COLUMN_NAMES, Columns
 from prom_reward.data.doubts.doubtful_answers import AMBIGUOUS
 from prom_reward.data.doubts.other_answers import is_of_model
-from prom_reward.data.preferences import SIDES
+from prom_reward.data.pairs.preferences import SIDES
 from prom_reward.errors import RowError
 
 _ANSWERS = tuple(

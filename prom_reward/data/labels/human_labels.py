@@ -27,10 +27,10 @@ from prom_reward.data.labels.row_labels import (
     score_column,
     scores_of,
 )
-from prom_reward.data.preferences import NumberedVerdicts
+from prom_reward.data.pairs.preferences import NumberedVerdicts
+from prom_reward.data.pairs.spreading import spread_pairs
 from prom_reward.data.recognition import Recognition
 from prom_reward.data.rows import BrokenRow, Row, read_rows
-from prom_reward.data.spreading import spread_pairs
 from prom_reward.errors import InputError, RowError, check_flags, number_of
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.reading import AnyRubric, with_levels

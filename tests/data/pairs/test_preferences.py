@@ -4,7 +4,7 @@ import pytest
 
 from prom_reward.data.columns import Columns
 from prom_reward.data.formats import RowFormat
-from prom_reward.data.preferences import NumberedVerdicts, voted_sides
+from prom_reward.data.pairs.preferences import NumberedVerdicts, voted_sides
 from prom_reward.errors import InputError, RowError
 
 NUMBERED, FROM_0, LETTERS = ("output_1", "output_2"), ("response_0", "response_1"), ("response_A", "response_B")

@@ -4,8 +4,8 @@ import pytest
 
 from prom_reward import label
 from prom_reward.data.labels.human_labels import LabelColumns, read_labeled
+from prom_reward.data.pairs.spreading import spread_pairs
 from prom_reward.data.rows import BrokenRow, Row
-from prom_reward.data.spreading import spread_pairs
 from prom_reward.rubrics.rubric import parse_rubrics
 from tests.labeling.label_inputs import read_rows, scripted_judge
 

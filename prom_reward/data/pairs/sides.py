@@ -9,7 +9,7 @@ from prom_reward.data.cells import cut_answer, is_whole, listed_texts, messages_
 from prom_reward.data.columns import Columns
 from prom_reward.data.doubts.doubtful_answers import AMBIGUOUS, check_no_pointers
 from prom_reward.data.doubts.null_columns import check_no_null_answer, check_not_null
-from prom_reward.data.preferences import check_no_verdict, voted_sides
+from prom_reward.data.pairs.preferences import check_no_verdict, voted_sides
 from prom_reward.data.questions import agreed_prompt
 from prom_reward.errors import RowError
 from prom_reward.prompts.transcripts import PromptValue
