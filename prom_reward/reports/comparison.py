@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, number_of
 from prom_reward.reports.difference import Difference, compare_with, has_same_responses, other_texts
 from prom_reward.reports.prompt_difference import PromptDifference, compare_prompts
 from prom_reward.reports.report_data import ReportData
@@ -32,11 +32,17 @@ def compare(data: ReportData, *, against: ReportData | None = None, since: int |
 
 
 def _steps_compared(data: ReportData, since: int) -> PromptDifference:
-    steps = {one.row for one in data.judgments}
+    steps = data.step_outcomes.keys()
     if not min(steps) <= since < max(steps):
         raise InputError(
             f"{data.title}: got the step {since} to compare since, and judgments of the steps {min(steps)} to "
             f"{max(steps)}; expected one with steps before and after it"
         )
     before, after = ([one for one in data.judgments if (one.row <= since) == is_before] for is_before in (True, False))
-    return compare_prompts(before, after, names=(f"steps to {since}", "later steps"))
+    try:
+        return compare_prompts(before, after, names=(f"steps to {since}", "later steps"))
+    except InputError as error:
+        if len(data.judgments) == data.num_judgments:
+            raise
+        kept = f"{len(data.judgments):,} of {number_of(data.num_judgments, 'judgment')}"
+        raise InputError(f"{error}; {kept} are compared, and `prom-reward report --limit` takes more") from error

@@ -38,7 +38,12 @@ _EXPECTED = (
 
 
 def load_report(
-    source: str | Path, *, group: str | None = None, max_judgments: int | None = MAX_SHOWN, rubrics: Any = ()
+    source: str | Path,
+    *,
+    group: str | None = None,
+    max_judgments: int | None = MAX_SHOWN,
+    by_prompt: bool = False,
+    rubrics: Any = (),
 ) -> ReportData:
     """Read a folder of `prom-reward label`, or the JSONL log that `PrometheusReward(log_path=...)` writes.
 
@@ -50,6 +55,7 @@ def load_report(
         group: The column whose values are shown separately; None looks for one of GROUP_COLUMNS.
         max_judgments: About how many judgments to keep with their texts, in whole groups; None keeps all. The counts
             are of all judgments; figures of rubrics, findings and comparisons are of those that are kept.
+        by_prompt: Keep all of a training's groups of a prompt, or none, as a comparison of its steps needs them.
         rubrics: The rubrics of a log, which holds only their names and digests; in any form that `read_rubrics` takes.
             The built-in ones are known by their digest.
 
@@ -57,7 +63,7 @@ def load_report(
         InputError: It is neither, holds no judgments, or was judged by another text than a given rubric's.
     """
     source = Path(source)
-    selection = Selection(max_judgments)
+    selection = Selection(max_judgments, by_prompt=by_prompt)
     if source.is_dir():
         is_labels = (source / "manifest.json").exists() and not (source / LOG_FILE).exists()
         data = _of_labels(source, group, selection) if is_labels else _of_training(source, selection)

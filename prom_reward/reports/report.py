@@ -37,7 +37,7 @@ def report(
     if against is not None and since is not None:
         raise InputError("got both against= and since=; expected one of them")
     target = Path(page) if page is not None else default_page(Path(source))
-    data = load_report(source, group=group, max_judgments=max_judgments, rubrics=rubrics)
+    data = load_report(source, group=group, max_judgments=max_judgments, by_prompt=since is not None, rubrics=rubrics)
     other = load_report(against, max_judgments=None) if against is not None else None
     target.write_text(report_page(data, comparison=compare(data, against=other, since=since)), encoding="utf-8")
     return target

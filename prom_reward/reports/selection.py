@@ -7,6 +7,7 @@ from hashlib import blake2b
 from math import inf
 
 from prom_reward.explorer.judged import Judged
+from prom_reward.reports.judgments import prompt_of
 
 MAX_SHOWN = 100_000
 """Judgments with texts that a browser opens without a wait."""
@@ -21,33 +22,37 @@ class Selection:
 
     Args:
         size: None keeps all.
+        by_prompt: Keep or leave out all groups of a training's prompt together, so that its steps can be compared.
     """
 
-    def __init__(self, size: int | None) -> None:
+    def __init__(self, size: int | None, *, by_prompt: bool = False) -> None:
         self._size = inf if size is None else size
+        self._by_prompt = by_prompt
         self._count = 0
-        self._groups: dict[str, list[Judged]] = {}
-        self._largest: list[tuple[int, str]] = []  # negative digests of the groups, the largest digest first
+        self._draws: dict[str, dict[str, list[Judged]]] = {}  # the groups that stay or go together
+        self._largest: list[tuple[int, str]] = []  # negative digests of the draws, the largest digest first
         self._limit = 1 << 64
 
     def offer(self, one: Judged) -> None:
         """Keep a judgment if its group is kept."""
-        if one.group not in self._groups:
-            digest = int.from_bytes(blake2b(one.group.encode(), digest_size=8).digest())
+        drawn = (prompt_of(one.group) if self._by_prompt else "") or one.group
+        if drawn not in self._draws:
+            digest = int.from_bytes(blake2b(drawn.encode(), digest_size=8).digest())
             if digest >= self._limit:
                 return
-            self._groups[one.group] = []
-            heapq.heappush(self._largest, (-digest, one.group))
-        self._groups[one.group].append(one)
+            self._draws[drawn] = {}
+            heapq.heappush(self._largest, (-digest, drawn))
+        self._draws[drawn].setdefault(one.group, []).append(one)
         self._count += 1
-        while self._count > self._size and len(self._groups) > 1:
-            digest, group = heapq.heappop(self._largest)
+        while self._count > self._size and len(self._draws) > 1:
+            digest, drawn = heapq.heappop(self._largest)
             self._limit = -digest
-            self._count -= len(self._groups.pop(group))
+            self._count -= sum(map(len, self._draws.pop(drawn).values()))
 
     def kept(self) -> list[Judged]:
         """Return the kept judgments: groups in order of their rows, responses and rubrics in order within."""
-        groups = sorted(self._groups.values(), key=lambda group: group[0].row)
+        groups = [group for groups in self._draws.values() for group in groups.values()]
+        groups.sort(key=lambda group: group[0].row)
         return [one for group in groups for one in sorted(_named(group), key=_place)]
 
 

@@ -51,6 +51,19 @@ def test_a_step_with_nothing_after_it_is_one_line(since):
         compare(source("log", [*run(2, 1.0), *run(9, 4.0, prompt="q")]), since=4)
 
 
+def test_steps_whose_texts_are_left_out_are_steps():
+    data = source("log", [*run(1, 1.0, 2.0), *run(9, 4.0, 5.0)])
+    data.judgments = [one for one in data.judgments if one.row == 1]
+    said = (
+        "steps to 4 and later steps have no prompt in common; expected answers to the same prompts; 2 of 4 judgments "
+        "are compared, and `prom-reward report --limit` takes more"
+    )
+    with pytest.raises(InputError, match=f"^{said}$"):
+        compare(data, since=4)
+    with pytest.raises(InputError, match="judgments of the steps 1 to 9"):
+        compare(data, since=9)
+
+
 def test_a_comparison_says_what_it_covers():
     data = source("log", [*run(1, 1.0, 2.0), *run(9, 4.0, 5.0), *run(9, 4.0, prompt="q")])
     said = "4 judgments of 1 prompt, steps to 4 beside later steps; left out: 1 prompt that one side alone answered"

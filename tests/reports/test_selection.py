@@ -2,8 +2,8 @@ from prom_reward.reports.selection import Selection
 from tests.explorer.judged import judged
 
 
-def kept(judgments, size):
-    selection = Selection(size)
+def kept(judgments, size, **settings):
+    selection = Selection(size, **settings)
     for one in judgments:
         selection.offer(one)
     return selection.kept()
@@ -39,6 +39,19 @@ def test_groups_are_drawn_evenly():
     rows = [one.row for one in kept([judged(step=row) for row in range(2000)], 400)]
     assert len(rows) == 400
     assert 160 < sum(row < 1000 for row in rows) < 240
+
+
+def test_the_steps_of_a_prompt_stay_or_go_together():
+    rows = [judged(step=step, group=f"{step} prompt{number}") for step in range(10) for number in range(40)]
+    found = kept(rows, 100, by_prompt=True)
+    steps = {one.group.partition(" ")[2]: set() for one in found}
+    for one in found:
+        steps[one.group.partition(" ")[2]].add(one.row)
+    assert (len(found), len(steps)) == (100, 10)
+    assert all(ran == set(range(10)) for ran in steps.values())
+    assert [one.row for one in found] == sorted(one.row for one in found)
+    assert len({one.group for one in kept(rows, 100)}) == 100
+    assert len(kept([judged(step=row, group=str(row)) for row in range(9)], 5, by_prompt=True)) == 5  # no training's
 
 
 def test_responses_without_a_name_get_one_for_each_rubric():

@@ -36,8 +36,8 @@ def report(
         int,
         typer.Option(
             min=2,
-            help="Show about this many judgments, in whole groups. Counts and plots cover all; what stands out, the "
-            "table of rubrics and a comparison cover those that are shown.",
+            help="Show about this many judgments, in whole groups, and with --since all or none of a prompt's. Counts "
+            "and plots cover all; what stands out, the table of rubrics and a comparison cover those that are shown.",
         ),
     ] = MAX_SHOWN,
     rubric: Annotated[
@@ -75,7 +75,7 @@ def report(
         raise InputError("got both --against and --since; expected one of them")
     target = page or default_page(source)
     check_writable(target, force=force or page is None, source=source, option="--page")
-    data = load_report(source, group=group, max_judgments=limit, rubrics=rubric or ())
+    data = load_report(source, group=group, max_judgments=limit, by_prompt=since is not None, rubrics=rubric or ())
     if group is not None and data.is_training:
         raise InputError(f"{source}: got --group {group} and a training; expected labels, which have such columns")
     if since is not None and not data.has_steps:

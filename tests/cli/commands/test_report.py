@@ -73,6 +73,19 @@ def test_steps_of_a_training_stand_beside_each_other(run, tmp_path, request_of):
     assert "got both --against and --since" in done.err
 
 
+@pytest.mark.parametrize(("limit", "prompts"), [(2, 1), (24, 2), (60, 5)])
+def test_steps_are_compared_on_whole_prompts_within_a_limit(run, tmp_path, request_of, limit, prompts):
+    log = tmp_path / "judgments.jsonl"
+    for step in range(6):
+        requests = [request_of(f"Answer {step}.{at}.", instruction=f"Question {at // 2}") for at in range(10)]
+        judged = zip(requests, scripted_judge().grade(requests), strict=True)
+        JudgmentLog(log).append({"step": step, "row": at, **judgment_record(*one)} for at, one in enumerate(judged))
+    done = run("report", log, "--since", 3, "--limit", limit)
+    assert (done.status, done.err) == (0, "")
+    shown = f"{prompts} prompt{'s' if prompts > 1 else ''}"
+    assert f"compared: {4 * prompts} judgments of {shown}, steps to 3 beside later steps\n" in done.out
+
+
 def test_calls_without_a_trainer_have_no_steps_to_compare(run, tmp_path, request_of):
     log = tmp_path / "judgments.jsonl"
     [judgment] = scripted_judge().grade([request_of("Yes.")])
