@@ -23,6 +23,7 @@ _MARGIN = 0.01  # keeps scores at the ends of the scale off the logarithms' pole
 _FLAT = 700.0  # beyond it the sigmoid is 0 or 1, and its exponential overflows
 _ROUNDED = 0.025  # of the scale: errors below it are squared, so that the fit is smooth
 _NUMBERS = ("low_slope", "high_slope", "shift")
+_FITTED_ON = ("scale", "rubrics")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +83,11 @@ class Calibration:
         Raises:
             ConfigError: The file does not exist or holds no calibration.
         """
-        keys = ", ".join((*_NUMBERS, "scale", "rubrics"))
+        keys = ", ".join((*_NUMBERS, *_FITTED_ON))
         expected = f"expected a file that `prom-reward evaluate --fit-calibration` wrote, with {keys}"
         try:
             values: Any = json.loads(read_text(path))
+            _check_complete(values, path)
             numbers = {key: float(values[key]) for key in _NUMBERS}
             fitted_on = FittedOn(ScoreScale(*values["scale"]), frozenset(map(str, values["rubrics"])))
             judge = str(values.get("judge") or "")
@@ -94,6 +96,18 @@ class Calibration:
         except (RubricError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             raise ConfigError(f"{path}: not a calibration; {expected}") from error
         return cls(**numbers, fitted_on=fitted_on, judge=judge, name=str(path))
+
+
+def _check_complete(values: Any, path: str | Path) -> None:
+    """Raise ConfigError if a calibration's numbers stand without the scale or the rubrics that they were fitted on."""
+    if not isinstance(values, dict) or not values.keys() >= {*_NUMBERS}:
+        return
+    if missing := [key for key in _FITTED_ON if values.get(key) is None]:
+        raise ConfigError(
+            f"{path}: a calibration without {' and '.join(map(repr, missing))}, which say where its scores hold; fit "
+            "it again with `prom-reward evaluate --fit-calibration`, or add the ends of the scale that it was fitted on, "
+            'as "scale": [1, 5], and the digests of its rubrics, as "rubrics": [] if they are unknown'
+        )
 
 
 def check_labels(labels: Sequence[float]) -> None:

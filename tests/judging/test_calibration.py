@@ -112,10 +112,7 @@ def test_a_saved_calibration_comes_back(tmp_path):
     [
         ("{}", "not a calibration; expected a file that `prom-reward evaluate --fit-calibration` wrote"),
         ("[1", "not a calibration"),
-        (
-            json.dumps({"low_slope": 1, "high_slope": 1, "shift": 0}),
-            "with low_slope, high_slope, shift, scale, rubrics",
-        ),
+        (json.dumps({**FIT, "shift": "x"}), "with low_slope, high_slope, shift, scale, rubrics"),
         (json.dumps({**FIT, "scale": [5, 1]}), "not a calibration"),
         (json.dumps({**FIT, "low_slope": 0}), "expected finite slopes over 0 and a finite shift"),
     ],
@@ -124,6 +121,21 @@ def test_another_file_is_no_calibration(tmp_path, content, message):
     (tmp_path / "c.json").write_text(content)
     with pytest.raises(ConfigError, match=message):
         Calibration.load(tmp_path / "c.json")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "shown"),
+    [(("scale", "rubrics"), "'scale' and 'rubrics'"), (("scale",), "'scale'"), (("rubrics",), "'rubrics'")],
+)
+@pytest.mark.parametrize("is_null", [False, True])
+def test_a_calibration_that_says_not_where_it_holds_can_be_completed(tmp_path, lacking, shown, is_null):
+    path = tmp_path / "c.json"
+    kept = {key: value for key, value in FIT.items() if key not in lacking}
+    path.write_text(json.dumps({**kept, **dict.fromkeys(lacking if is_null else ())}))
+    with pytest.raises(ConfigError, match=rf"c\.json: a calibration without {shown}, .* evaluate --fit-calibration`, "):
+        Calibration.load(path)
+    path.write_text(json.dumps({**kept, "scale": [1, 5], "rubrics": []}))
+    assert Calibration.load(path).fitted_on.scale == ScoreScale(1, 5)
 
 
 def test_a_missing_calibration_is_named_before_a_judge_is_made(tiny_judge_folder):
