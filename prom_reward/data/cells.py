@@ -146,6 +146,7 @@ def read_answer(value: Any) -> PromptValue:
     if isinstance(value, Mapping) and is_openai_response(value):
         return read_cell(value["output"])
     if not isinstance(value, Mapping) or any(map(partial(_names_role, value), _ROLE_KEYS)):
+        _check_list(value)
         return read_cell(value)
     if "aliases" in value:  # TriviaQA's truth
         raise RowError("got an answer with aliases, which may be the reference; expected a response")
@@ -175,6 +176,16 @@ def _check_answer(value: Mapping[str, Any], text: Any) -> None:
         raise RowError(
             f"got an answer with other words in {' and '.join(map(repr, texts))}; expected one text: name it, as "
             f"--column response=NAME.{next(iter(texts))}"
+        )
+
+
+def _check_list(value: Any) -> None:
+    """Refuse an API's answers in a list, as TGI's, which are no messages."""
+    first = value[0] if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping) else {}
+    if first.keys().isdisjoint(("type", *_ROLE_KEYS, *TEXT_KEYS, *CALL_KEYS)) and (path := answer_path(first)):
+        raise RowError(
+            f"got an API's whole answer in a list, with the keys {', '.join(sorted(map(str, first)))}; expected its "
+            f"words: name them with --column response=NAME[0].{path}"
         )
 
 

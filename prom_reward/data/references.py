@@ -77,7 +77,7 @@ def _check_text(text: str, name: str) -> None:
     if not stripped.startswith(("[", "{")):
         return
     _check_no_tests(parsed_text(stripped), name)
-    if api_answer(text):
+    if api_answer(text) is not None:
         raise RowError(f"got an API's whole answer in {name!r}, {stripped!r:.60}; expected one answer: {_remedy(name)}")
     if listed_texts(text) or answer_items(text):
         _warn_of_text_form(name)

@@ -105,8 +105,8 @@ def _check_complete(values: Any, path: str | Path) -> None:
     if missing := [key for key in _FITTED_ON if values.get(key) is None]:
         raise ConfigError(
             f"{path}: a calibration without {' and '.join(map(repr, missing))}, which say where its scores hold; fit "
-            "it again with `prom-reward evaluate --fit-calibration`, or add the ends of the scale that it was fitted on, "
-            'as "scale": [1, 5], and the digests of its rubrics, as "rubrics": [] if they are unknown'
+            "it again with `prom-reward evaluate --fit-calibration`, or add the ends of the scale that it was fitted "
+            'on, as "scale": [1, 5], and the digests of its rubrics, as "rubrics": [] if they are unknown'
         )
 
 

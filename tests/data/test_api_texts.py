@@ -15,6 +15,23 @@ BLOCKS = [{"type": "text", "text": "So."}]
 ANTHROPIC = {"id": "m", "type": "message", "role": "assistant", "content": BLOCKS, "usage": {"input_tokens": 3}}
 ITEMS = [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "So."}]}]
 OPENAI = {"object": "response", "output": ITEMS, "text": {"format": {"type": "text"}}, "error": None}
+SAID = {"role": "assistant", "content": "So."}
+OTHERS = [
+    {"model": "m", "created_at": "2024-01-01", "message": SAID, "done": True, "eval_count": 3},  # Ollama's
+    {"model": "m", "message": SAID, "done": True},
+    {"model": "m", "response": "So.", "done": True},
+    {"generated_text": "So."},  # TGI's
+    {"generated_text": [{"role": "user", "content": "Why?"}, SAID]},
+    {"index": 0, "message": SAID, "finish_reason": "stop"},
+    {"id": "c", "message": {"role": "assistant", "content": BLOCKS}, "finish_reason": "COMPLETE"},  # Cohere's
+    {"content": {"role": "model", "parts": [{"text": "So."}]}, "finishReason": "STOP"},
+    {"completion": "So.", "stop_reason": "stop_sequence", "model": "m"},
+    {"output": {"message": {"role": "assistant", "content": BLOCKS}}, "stopReason": "end_turn"},  # Bedrock's
+    {"results": [{"outputText": "So.", "tokenCount": 3, "completionReason": "FINISH"}]},
+    {"outputs": [{"text": "So.", "stop_reason": "stop"}]},
+    {"content": "So.", "stop": True, "tokens_predicted": 3},  # llama.cpp's
+    {"text": "So.", "meta_info": {"id": "x"}},  # SGLang's
+]
 REQUEST = {"model": "m", "messages": [{"role": "user", "content": "Why?"}]}
 
 
@@ -23,17 +40,23 @@ def test_an_apis_whole_answer_is_read_if_it_is_certain(answer):
     assert [message.text for message in messages_of(read_answer(answer))] == ["So."]
 
 
-@pytest.mark.parametrize("answer", [CHAT, TEXT, GEMINI])
+@pytest.mark.parametrize("answer", [CHAT, TEXT, GEMINI, OTHERS[0], OTHERS[3], OTHERS[10], [GEMINI], [OTHERS[3]]])
 def test_other_answers_of_apis_are_refused_and_their_words_can_be_named(answer):
     row = {"prompt": "Why?", "response": answer}
-    with pytest.raises(RowError, match=r"got an API's whole answer, .* --column response=NAME\.\S+$") as error:
+    with pytest.raises(RowError, match=r"got an API's whole answer.*, .* --column response=NAME\S+$") as error:
         RowFormat(columns={}).example(row)
     path = str(error.value).rpartition("=")[2].replace("NAME", "response")
     assert RowFormat(columns={"response": path}).example(row).texts() == [("Why?", "So.")]
 
 
 @pytest.mark.parametrize("form", [json.dumps, str])
-@pytest.mark.parametrize("answer", [ANTHROPIC, OPENAI, CHAT, TEXT, GEMINI])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(ANTHROPIC, OPENAI, CHAT, TEXT, GEMINI, *OTHERS, *([answer] for answer in (CHAT, GEMINI, *OTHERS))),
+        *(BLOCKS, [{"type": "thinking", "thinking": "Hm."}, *BLOCKS]),
+    ],
+)
 def test_one_as_text_is_refused_and_can_be_reached_into_or_taken_as_it_stands(answer, form):
     row = {"prompt": "Why?", "response": form(answer)}
     told = (
@@ -72,12 +95,44 @@ def test_the_words_beside_an_answers_choices_are_read():  # as Inspect writes th
         {"object": "response", "output": "x"},
         {"messages": ["Hi."]},
         {"answer": 4},
-        [CHAT],
+        {"text": "Buy milk.", "done": False},  # a task
+        [{"text": "Buy milk.", "done": False}],
+        {"message": "So.", "finish_reason": "stop"},
+        {"text": "So.", "usage": "rare"},
+        [{"text": "So."}],
+        [{"type": "text", "name": "title"}],
+        [CHAT, "So."],
+        [],
     ],
 )
 def test_an_answer_in_json_stands(answer):
     assert api_answer(json.dumps(answer)) is None
     assert read_answer(json.dumps(answer)) == json.dumps(answer)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ChatCompletion(id='c', choices=[Choice(finish_reason='stop', message=ChatCompletionMessage(content='So.'))])",
+        "Message(id='msg_1', content=[TextBlock(text='So.', type='text')])",
+        "[TextBlock(citations=None, text='So.', type='text')]",
+        "[RequestOutput(request_id=0, outputs=[CompletionOutput(index=0, text='So.')])]",
+        "model='m' created_at='2024' done=True message=Message(role='assistant', content='So.')",
+        "content='So.' additional_kwargs={} response_metadata={} id='run-1'",
+        str([*BLOCKS, *BLOCKS]),
+    ],
+)
+def test_one_that_no_path_reaches_into_is_to_be_written_anew(text):
+    with pytest.raises(RowError, match=r"got an API's whole answer in 'response', .*; expected its words: write"):
+        RowFormat(columns={}).example({"prompt": "Why?", "response": text})
+    assert RowFormat(columns={"response": "response"}).example({"prompt": "Why?", "response": text}).kind == "response"
+
+
+@pytest.mark.parametrize(
+    "text", ["Message(text='Hi.')", "Response(content='Hi.')", "content='Hi.'", "model='m'", "print(Choice(1))", "["]
+)
+def test_code_is_no_apis_answer(text):
+    assert api_answer(text) is None
 
 
 @pytest.mark.parametrize("name", ["prompt", "input", "instruction"])

@@ -1,7 +1,7 @@
 """Refuses cells that would be judged as texts: lists that numpy printed, and whole answers of APIs."""
 
 from prom_reward.data.advice import reference_as_it_stands
-from prom_reward.data.api_texts import answer_path, api_answer
+from prom_reward.data.api_texts import api_answer
 from prom_reward.data.columns import Columns, value_at
 from prom_reward.errors import RowError
 from prom_reward.prompts.numpy_text import check_no_numpy_text
@@ -39,9 +39,11 @@ def _check_no_api_answer(value: object, name: str, role: str) -> None:
     """Refuse an API's whole answer as text: it may be what the question asks for, or hold the words to judge."""
     texts = value if isinstance(value, list | tuple) else [value]
     for text in texts:
-        if isinstance(text, str) and (answer := api_answer(text)):
-            path = f"name them with --column {role}={name}.{answer_path(answer)}"
+        if isinstance(text, str) and (path := api_answer(text)) is not None:
+            step = path if path.startswith("[") else f".{path}"
+            is_reached = path and texts is not value and role != "pair"
             raise RowError(
                 f"got an API's whole answer in {name!r}, {text.strip()!r:.60}; expected its words: "
-                f"{'write them alone' if texts is value or role == 'pair' else path}{_otherwise(role, name)}"
+                f"{f'name them with --column {role}={name}{step}' if is_reached else 'write them alone'}"
+                f"{_otherwise(role, name)}"
             )
