@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from prom_reward.data.doubts.contradictions import contradiction
 from prom_reward.data.doubts.dialogues import unread_dialogue
 from prom_reward.data.doubts.gold_answers import is_doubtful
+from prom_reward.data.doubts.lone_entries import LoneEntries
 from prom_reward.data.doubts.other_answers import other_answers
 from prom_reward.data.doubts.reference_copies import ReferenceCopies
 from prom_reward.data.doubts.template_marks import template_mark
@@ -67,6 +68,8 @@ class Recognition:
     """The place of the first row whose response is an `answer` that may be the reference."""
     copies: ReferenceCopies = field(default_factory=ReferenceCopies)
     """Counts the rows whose response is their reference."""
+    lone_entries: LoneEntries = field(default_factory=LoneEntries)
+    """Counts the rows with a text that is a list of one text."""
     verdicts: NumberedVerdicts = field(default_factory=NumberedVerdicts)
     """Takes in the rows whose verdicts on two answers may be numbers of another meaning."""
     change: str = ""
@@ -83,6 +86,7 @@ class Recognition:
         self.dialogues.note(unread_dialogue(example), place)
         self.marks.note(template_mark(example), place)
         self.copies.note(example, place)
+        self.lone_entries.note(example, place)
         if not self.doubtful_answer and is_doubtful(example.columns):
             self.doubtful_answer = place
         for role, names in roles.items():
@@ -204,6 +208,8 @@ class Recognition:
                 f"{self.where}: {number_of(self.marks.num, 'row')} with marks of a chat template, which the judge "
                 f"reads as they stand, the first in {self.marks.first}; write messages, or cut the marks off"
             )
+        if problem := self.lone_entries.problem(self.where):
+            yield problem
         if self.doubtful_answer:
             yield (
                 f"{self.where}, {self.doubtful_answer}: the response is read from 'answer', which is the reference in "

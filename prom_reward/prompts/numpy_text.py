@@ -10,6 +10,8 @@ _STRING = re.compile(
 _JOINED = re.compile(r"''\s*\w{0,2}''")
 _PRINTED = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?=[^\"\n]*')(?:[^\"\\\n]|\\.)*\"|\\.")  # as Python prints a text
 _TEXTS = re.compile(r"\[(?:''|None|nan|\.\.\.)(?:\s+(?:''|None|nan|\.\.\.))+\]")
+_ARRAY = re.compile(r"array\(\[\s*(?:''|\{'':|list\().*\],\s*dtype=object\)", re.DOTALL)
+_LISTS = re.compile(r"\[list\(\[.*\]\)\]", re.DOTALL)
 _MAPPINGS = re.compile(r"\}\s+(?:\.\.\.\s+)?\{'':")
 
 
@@ -24,9 +26,13 @@ def is_numpy_text(text: str) -> bool:
     A list of one entry, or of numbers, may be anything else. `datasets` and `pandas` write all of them into CSV files.
     """
     stripped = text.strip()
-    if not (stripped.startswith(("[", "{'")) and stripped.endswith(("]", "}"))):
+    if not (stripped.startswith(("[", "{'", "array([")) and stripped.endswith(("]", "}", "dtype=object)"))):
         return False
     bare = _PRINTED.sub(lambda found: found[0] if found[0].startswith("\\") else "''", stripped)
+    if bare.startswith("array("):
+        return _ARRAY.fullmatch(bare) is not None
+    if bare.startswith("[list(["):
+        return _LISTS.fullmatch(bare) is not None
     if bare.startswith(("[{'':", "{'':", "[array(")):
         is_array = bare.find("array([") in range(bare.rfind("dtype=object)"))
         return is_array or bool(bare.endswith("}]") and _MAPPINGS.search(bare))

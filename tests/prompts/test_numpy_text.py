@@ -31,6 +31,10 @@ def printed(*entries):
         printed("a" * 80, "b" * 80),
         printed(*map(str, range(1100))),
         str(numpy.array(["a", "b"])),
+        repr(numpy.array(["a text"], dtype=object)),
+        repr(numpy.array([ASK, YES], dtype=object)),
+        printed(["a", "b"]),
+        printed(["a"], ["c"]),
     ],
 )
 def test_a_list_that_numpy_printed_is_refused_in_one_line(text):
@@ -46,7 +50,15 @@ def test_a_list_that_numpy_printed_is_refused_in_one_line(text):
         *("", "[]", "[link](url)", "[1] See [2].", "[1] 'a' [2]", "['a', 'b']", '["a", "b"]', "[a b]", "[1 2]", "[ ]"),
         *('["a" "b"]', "['a']", "['a']['b']", "['a'] ['b']", "[x for x in 'a' 'b']", "['a' + 'b']", "{'a' 'b'}"),
         *("[{'a': 1}, {'a': 2}]", "[{'a': 1}\n, {'b': 2}]", "[{'a': \"}\\n {'b'\"}]", "[array([1, 2])]", "{'a': 1}"),
-        *("[don't {'a': it's} {'b': 1}]", "[{a: 1} {b: 2}]", "[[1, 2]\n [3, 4]]", "[It's \"so\" 'so']"),
+        *("array([1, 2])", "array(['a'], dtype='<U1')", "np.array(['a'], dtype=object)", "array([1], dtype=object)"),
+        *(
+            "[list(['a']).pop()]",
+            "[list(x)]",
+            "[don't {'a': it's} {'b': 1}]",
+            "[{a: 1} {b: 2}]",
+            "[[1, 2]\n [3, 4]]",
+            "[It's \"so\" 'so']",
+        ),
         *(json.dumps([ASK, YES]), str([ASK, YES]), str(YES), "['a' 'b'] are joined.", "It is ['a' 'b']"),
     ],
 )

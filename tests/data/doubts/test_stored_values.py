@@ -24,6 +24,8 @@ PAIR = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
         ({**GRADED, "response": TWO}, "response"),
         ({**GRADED, "history": "[array(['a', 'b'], dtype=object)\n array(['c', 'd'], dtype=object)]"}, "history"),
         ({**GRADED, "contexts": TWO}, "contexts"),
+        ({**GRADED, "response": "array(['a text'], dtype=object)"}, "response"),
+        ({**GRADED, "reference_answer": "array(['a text'], dtype=object)"}, "reference_answer"),
         ({**GRADED, "reference_answer": TWO}, "reference_answer"),
         ({**GRADED, "reward_model": "{'ground_truth': array(['7'], dtype=object)}"}, "reward_model"),
     ],
