@@ -90,12 +90,12 @@ def check_no_verdict(columns: Columns) -> None:
         )
 
 
-def better_answers(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield each verdict of a row on two answers in columns of their own, and the better one; ties are none."""
-    names = _sides(values)
-    for verdict in _verdicts(Columns(values), names) if names else ():
-        if names and (lead := _lead(values, verdict, names)):
-            yield verdict, value_at(values, names[lead < 0])
+def better_answers(columns: Columns) -> Iterator[tuple[str, str]]:
+    """Yield each verdict of a row on two answers in columns of their own, and the better one's; ties are none."""
+    names = _sides(columns.values)
+    for verdict in _verdicts(columns, names) if names else ():
+        if names and (lead := _lead(columns.values, verdict, names)):
+            yield verdict, names[lead < 0]
 
 
 class NumberedVerdicts:

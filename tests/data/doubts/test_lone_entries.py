@@ -71,8 +71,8 @@ def test_a_file_is_told_once(tmp_path, caplog):
     found.check(strict=True)
     assert caplog.messages == [
         "rows.csv: 2 rows with a list of one text as an answer, whose brackets and quotes the judge reads, the first "
-        "in line 3: got \"['It is a sentence.']\"; if the answer is the entry, write it alone, or name it with --column "
-        "ROLE=NAME[0]"
+        "in line 3: got \"['It is a sentence.']\"; if the answer is the entry, write it alone, or name it with "
+        "--column ROLE=NAME[0]"
     ]
     named = RowFormat(columns={"response": "response[0]"})
     assert named.example(graded(SENTENCE)).texts() == [("Why?", "It is a sentence.")]
