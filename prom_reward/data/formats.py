@@ -16,7 +16,7 @@ from prom_reward.data.doubts.doubtful_answers import (
 )
 from prom_reward.data.doubts.gold_answers import check_no_gold_list, check_not_gold
 from prom_reward.data.doubts.null_columns import check_no_null_answer, check_not_null
-from prom_reward.data.doubts.other_answers import check_no_other_answer
+from prom_reward.data.doubts.other_answers import check_no_other_answer, unread_answer
 from prom_reward.data.doubts.placeholders import stands_for_none, warn_of_no_answer
 from prom_reward.data.doubts.stored_values import check_no_stored_values
 from prom_reward.data.pairs.sides import repeats, split_pair, two_sides, warn_of_repeated_prompt
@@ -178,8 +178,8 @@ class RowFormat:
         if columns.get("prompt") is not None or columns.get("messages") is not None:
             needed = ", or ".join(_NEEDED[kind] for kind in self.kinds)
             raise RowError(
-                f"no response; got the columns {shown_names(columns.values)}, expected {needed}; a policy's responses "
-                "to prompts are to be generated first"
+                f"no response; got the columns {shown_names(columns.values)}, expected {needed}; "
+                f"{unread_answer(columns)}"
             )
         raise RowError(
             f"unknown format: got {shown_names(columns.values)}; expected chosen and rejected, prompt and completion, "

@@ -22,23 +22,39 @@ _VERSION = (
 )
 _MODEL = rf"(?:[\w.-]+/)?(?:meta_|text_)?{_FAMILY}(?:_(?:{_VERSION}|{_FAMILY}))*"
 """Names of models, as `spelling` returns them: the column of such a name holds what the model said."""
-_ANSWER = r"(?:answer|response|output|completion|reply|generation|prediction|pred|resp|solution|rollout|hyp)"
+_ANSWER = (
+    r"(?:answer|response|output|completion|reply|generation|prediction|pred|resp|solution|rollout|hyp(?:othesis)?"
+    r"|continuation)"
+)
 _TEXT = r"(?:_(?:text|str|string|content))?"
 _NUMBER = r"(?:_\d{1,2})?"
-_MAKER = rf"(?:model|llm|generated|sampled|predicted|policy|{_MODEL})"
+_MAKER = rf"(?:model|llm|ai|generated|sampled|predicted|policy|{_MODEL})"
+_METHOD = (
+    r"(?:ours|base(?:line)?|sft|dpo|ppo|grpo|rlhf|lora|ft|(?:fine_?)?tuned|finetune|(?:un)?trained|student|teacher"
+    r"|greedy|beam|agent|robot|ai|run_?\d{1,2})"
+)
+"""Ways and systems that an answer came from, in names such as `output_sft`."""
 
 _MODEL_NAME = re.compile(_MODEL)
 _OF_MODEL = re.compile(
-    rf"(?:pred|hyp|rollout|generated){_TEXT}{_NUMBER}|(?:\w+_)?{_MAKER}_{_ANSWER}{_TEXT}{_NUMBER}|{_ANSWER}_{_MODEL}"
-    r"|(?:model|llm)_out"
+    rf"(?:pred|hyp|rollout|generated|gen|decoded|out){_TEXT}{_NUMBER}|{_ANSWER}_{_MODEL}"
+    rf"|(?:\w+_)?{_MAKER}_(?:{_ANSWER}|gen){_TEXT}{_NUMBER}|(?:{_MAKER}|raw|text)_out|{_MAKER}_text"
 )
-_ONE = re.compile(rf"(?:\w+_)?{_ANSWER}{_TEXT}|{_ANSWER}s_(?:text|str)|sampled")
-_SEVERAL_OF_MODEL = re.compile(rf"{_MAKER}_(?:{_ANSWER}|sample)s|rollouts|preds|predictions|(?:filtered_)?resps")
-_SEVERAL = re.compile(r"samples|attempts|submissions")
+_ONE = re.compile(
+    rf"(?:\w+_)?{_ANSWER}{_TEXT}|{_ANSWER}s_(?:text|str)|sampled|ours|{_ANSWER}_{_METHOD}|{_ANSWER}_?\d|(?:{_METHOD}|final)_out"
+    rf"|candidate_(?:text|str)"
+)
+_SEVERAL_OF_MODEL = re.compile(
+    rf"{_MAKER}_(?:{_ANSWER}|sample|text)s|rollouts|preds|predictions|(?:filtered_)?resps|gens|outs|hyps|decoded"
+)
+_SEVERAL = re.compile(r"samples|attempts|submissions|replies|beams|hypotheses|continuations|\w+_(?:outputs|replies)")
 _VAGUE = re.compile(
-    rf"(?:\w+_)?(?:attempt|submission){_TEXT}|candidate|predicted|sample|result|hypothesis|llm|assistant|chatbot|bot"
+    rf"(?:\w+_)?(?:attempt|submission){_TEXT}|candidate|predicted|sample|result|llm|assistant|chatbot|bot"
 )
 """Names that as often hold a number, an outcome, or who has answered: only a sentence under them is an answer."""
+_VAGUER = re.compile(_METHOD)
+"""Names that as often are a person's or a thing's: a sentence under them has its full stop."""
+_SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.!?]['\")*]*")
 _OTHER_WORDS = frozenset(
     {
         *("judge", "tool", "error", "max", "min", "num", "n", "has", "is", "type", "time", "user", "prev", "previous"),
@@ -47,7 +63,7 @@ _OTHER_WORDS = frozenset(
     }
 )
 """Words of names whose column holds something else than an answer to the row's question."""
-_MAY_BE_SHORT = re.compile(r"answer|response|output|pred|solution|resp|hyp")
+_MAY_BE_SHORT = re.compile(r"answer|response|output|pred|solution|resp|hyp|decoded|(?:^|_)out(?:_|$)|_(?:text|str)$")
 """Names under which a number is an answer; an attempt's may count it, and a model's may rate it."""
 _LABEL = re.compile(r"[\d.,:%/T+ -]+|true|false|none|null|nan", re.I)
 _MAY_HOLD_THOUGHTS = re.compile(r"(?:raw|full)_.*")
@@ -77,6 +93,15 @@ def other_answers(columns: Columns, answer: PromptValue) -> list[str]:
     return [name for name in columns.values if is_of_model(name) and _says_other(columns, name, answer)]
 
 
+def unread_answer(columns: Columns) -> str:
+    """Return how to name a column that may hold the answer of a row without one; without a column how to get one."""
+    for name, value in columns.values.items():
+        if not columns.is_taken(name) and any(_texts(name, value)):
+            role = "responses" if isinstance(value, list | tuple) else "response"
+            return f"{name!r} may hold it: name it with --column {role}={shlex.quote(name)}"
+    return "a policy's responses to prompts are to be generated first"
+
+
 @lru_cache(maxsize=4096)
 def is_of_model(name: str) -> bool:
     """Whether a column that no role reads is surely named like a model's answer, or like several."""
@@ -104,6 +129,8 @@ def _texts(name: str, value: Any) -> Iterator[str]:
 
 def _is_words(name: str, text: str) -> bool:
     written = spelling(name)
+    if _VAGUER.fullmatch(written) and written != "ours":
+        return len(text) > _LONGEST_NAME or bool(_SENTENCE.fullmatch(text.strip()))
     if _VAGUE.fullmatch(written):
         return len(text) > _LONGEST_NAME or (len(text.split()) > 2 and not _MODEL_NAME.fullmatch(spelling(text)))
     return bool(_MAY_BE_SHORT.search(written)) or not _LABEL.fullmatch(text.strip())
@@ -114,7 +141,7 @@ def _is_answer(name: str) -> bool:
     """Whether a column that no role reads is named like an answer or a model, and not like a reference."""
     written = spelling(name)
     return is_of_model(name) or (
-        not _is_no_answer(written) and any(one.fullmatch(written) for one in (_ONE, _VAGUE, _OF_MODEL))
+        not _is_no_answer(written) and any(one.fullmatch(written) for one in (_ONE, _VAGUE, _VAGUER, _OF_MODEL))
     )
 
 

@@ -21,6 +21,9 @@ def example(row, **named):
         *("Meta-Llama-3-8B-Instruct", "DeepSeek-R1-Distill-Qwen-7B", "text-davinci-003", "zephyr-7b-beta"),
         *("answer_gpt4", "response_gpt4", "output_gpt4o", "model_out", "llm_out", "gpt-4_answer", "first_answer"),
         *("generated_answer_1", "gpt4o_answer_2", "pred_1", "yi-34b", "glm-4", "kimi-k2"),
+        *("out", "gen", "ours", "hypothesis", "reply_text", "gen_text", "text_out", "raw_out", "out_text", "decoded"),
+        *("output_base", "answer_ours", "outputSFT", "response_finetuned", "base_output", "llm_text", "ai_answer"),
+        *("baseline", "base", "sft", "greedy", "student", "agent", "run2", "continuation", "candidate_text", "answer2"),
     ],
 )
 def test_an_answer_beside_another_may_be_the_truth(own, other):
@@ -53,7 +56,13 @@ def test_columns_that_are_no_other_answer_leave_it_alone(more):
     assert example({"question": "2 + 2?", "answer": "4", **more}).responses == ("4",)
 
 
-@pytest.mark.parametrize("other", ["rollouts", "sampled_answers", "model_responses", "samples", "llmCompletions"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("rollouts", "sampled_answers", "model_responses", "samples", "llmCompletions", "gens", "hyps", "hypotheses"),
+        *("generated_texts", "outs", "beams", "replies", "model_replies", "decoded"),
+    ],
+)
 def test_an_answer_beside_several_others_may_be_the_truth(other):
     row = {"question": "2 + 2?", "answer": "4", other: ["5", "6"]}
     with pytest.raises(RowError, match=rf"^got 'answer' and '{other}', .* --column responses={other}$"):
@@ -72,6 +81,9 @@ def test_an_answer_beside_several_others_may_be_the_truth(other):
         *({"type_of_answer": "short"}, {"has_answer": "True"}, {"num_response": "3"}, {"attempt": "1"}),
         *({"gpt-4": "4"}, {"gpt-4": 4}, {"gpt-4": "True"}, {"rollout": "3"}, {"submission": "2024-01-02"}),
         *({"user_response": "Thank you, friend."}, {"previous_answer": "It was 5."}, {"original_output": "It was 5."}),
+        *({"student": "Mary Ann Smith"}, {"agent": "claims desk two"}, {"base": "qwen 2.5 7b"}, {"ours": "0.87"}),
+        *({"gen": 3}, {"gen": "3"}, {"greedy": "True"}, {"baseline": 0.5}, {"out": True}, {"run1": "pass"}),
+        *({"time_out": "It was too late."}, {"policy": "It is a policy."}, {"rationale": "It is 2 and 2."}),
         *({"raw_output": "<think>2 and 2</think>It is 4."}, {"code": "en"}, {"code": "print(6 * 7)"}),
         *({"text": "Tom went home and then, tired, he slept."}, {"text": "A passage of a question."}),
     ],
@@ -104,9 +116,28 @@ def test_a_long_name_of_a_column_is_read_in_no_time():
     assert example({"instruction": "2 + 2?", "output": "4", name: "It is 5."}).responses == ("4",)
 
 
-def test_an_answer_beside_a_number_may_be_the_truth():
-    with pytest.raises(RowError, match="got 'answer' and 'pred'"):
-        example({"question": "2 + 2?", "answer": 4, "pred": 5})
+@pytest.mark.parametrize("name", ["pred", "out", "hypothesis", "model_out"])
+def test_an_answer_beside_a_number_may_be_the_truth(name):
+    with pytest.raises(RowError, match=f"got 'answer' and '{name}'"):
+        example({"question": "2 + 2?", "answer": 4, name: 5})
+
+
+@pytest.mark.parametrize("name", ["out", "gen", "model_out"])
+def test_a_models_column_that_is_null_has_no_stand_in(name):
+    with pytest.raises(RowError, match=f"^no response: '{name}' is null, and 'output' may hold the reference"):
+        example({"instruction": "2 + 2?", "output": "4", name: None})
+
+
+@pytest.mark.parametrize(("name", "role"), [("out", "response"), ("my answer", "response"), ("gens", "responses")])
+def test_a_row_without_an_answer_names_the_column_that_may_hold_it(name, role):
+    row = {"question": "2 + 2?", "target": "4", name: ["It is 5."] if role == "responses" else "It is 5."}
+    with pytest.raises(
+        RowError, match=rf"^no response; .*; '{name}' may hold it: name it with --column {role}=\S+"
+    ) as got:
+        example(row)
+    assert ("'" in str(got.value).rpartition("=")[2]) == (" " in name)
+    with pytest.raises(RowError, match=r"to prompts are to be generated first$"):
+        example({"question": "2 + 2?", "target": "4", "note": "It is 5."})
 
 
 CONVERSATION = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "It is 4."}]
@@ -118,7 +149,9 @@ SURE = [
 
 
 @pytest.mark.parametrize("row", SURE)
-@pytest.mark.parametrize("other", ["pred", "model_answer", "gpt-4o", "rollout", "generated", "text-davinci-003"])
+@pytest.mark.parametrize(
+    "other", ["pred", "model_answer", "gpt-4o", "rollout", "generated", "text-davinci-003", "gen", "out"]
+)
 def test_a_models_words_beside_a_sure_answer_are_told(row, other):
     def others(name, value, **named):
         read = example({**row, name: value}, **named)
