@@ -4,16 +4,26 @@ import re
 
 from prom_reward.data.cells import messages_of
 from prom_reward.data.formats import Example
+from prom_reward.prompts.guard.markers import BARRED, TURN
 from prom_reward.prompts.transcripts import PromptValue
 
+_TOKEN = rf"<(?:{BARRED}|{TURN})>|\[\|\w{{2,20}}\|\]"  # the last one is EXAONE's
 _HEADERS = (
-    r"<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|(?:system|user|assistant)\|>|<\|start\|>|<extra_id_[01]>"
+    rf"{_TOKEN}|<extra_id_[01]>|<seed:bos>|<role>(?=HUMAN|ASSISTANT|SYSTEM)|<(?:用户|AI)>|<reserved_10[67]>|\]~b\]"
+    r"|\[(?:SYSTEM_PROMPT|AVAILABLE_TOOLS)\]"
 )
-_ENDS = r"<\|(?:im_end|eot_id|eom_id|end|end_of_text|endoftext)\|>|<end_of_turn>|</s>|<eos>|<extra_id_1>"
+_ENDS = rf"{_TOKEN}|</s>|<eos>|<extra_id_1>|<seed:eos>|<EOS_TOKEN>|\[e~\["
+_BEGINNINGS = rf"{_TOKEN}|<s>|<bos>|<BOS_TOKEN>|\[gMASK\]|<sop>|<<SYS>>|\[INST\](?=[\s\S]*\[/INST\])"
 _MARK = re.compile(
-    rf"(?:^|>)[ \t]*({_HEADERS})\s?\w|({_ENDS})\s*\Z|\A\s*(<s>|<bos>|<\|begin_of_text\|>|\[INST\](?=[\s\S]*\[/INST\]))",
+    rf"(?:^|>)[ \t]*({_HEADERS})\s?\w|({_ENDS})\s*\Z|\A\s*({_BEGINNINGS})",
     re.MULTILINE,
 )
+_OPEN_ENDS = {
+    "ASSISTANT:": ("USER:",),  # Vicuna's
+    "### Response:": ("### Instruction:", "### Input:"),  # Alpaca's
+    "### Assistant:": ("### Human:",),  # Guanaco's
+}
+"""The words with which templates end a prompt, each with those before the question."""
 _ABOUT_MARKS = re.compile(r"\btokens?\b|\bchat ?(?:ml|templates?)\b|\bhtml\b", re.IGNORECASE)
 
 
@@ -25,12 +35,18 @@ def template_mark(example: Example) -> str:
     prompt = _texts(example.prompt)
     is_about = any(map(_ABOUT_MARKS.search, prompt))
     answers = [] if is_about else [response for _, response in example.texts()]
-    return next(filter(None, map(_mark, (*prompt, *answers))), "")
+    return next(filter(None, map(_mark, (*prompt, *answers))), "") or _open_end(prompt[-1] if prompt else "")
 
 
 def _texts(value: PromptValue) -> list[str]:
     messages = messages_of(value)
     return [str(value)] if messages is None else [message.text for message in messages]
+
+
+def _open_end(text: str) -> str:
+    """Return the words of a template's end, if a prompt was written by one."""
+    ends = (end for end in _OPEN_ENDS if text.rstrip().endswith(end))
+    return next((end for end in ends if any(words in text for words in _OPEN_ENDS[end])), "")
 
 
 def _mark(text: str) -> str:

@@ -65,11 +65,14 @@ _CONTROL = (
     r"(?:im|eo[tms]|bos|pad|unk|sep|cls|mask|begin|end|start|message|channel|system|user|assistant|tool|return|call|fim"
     r"|python|reserved|header|turn|think|constrain|action|observation|image|audio|video|vision)[a-z\d_ ]{0,40}"
 )
-_TURN = r"(?:start|end)_of_[a-z]{1,20}|\|turn|turn\|"
+TURN = r"(?:start|end)_of_[a-z]{1,20}|\|turn|turn\|"
+"""Gemma's tokens, without their brackets."""
+BARRED = r"[|｜](?![\s'\",])[^<>()|｜\n]{2,64}+(?<!\s)[|｜]"
+"""The control tokens of most other models, as they are written, without their brackets."""
 _ANGLED = re.compile(
-    rf"(?P<open><)(?:\|(?:\s*+{_CONTROL}|[a-z]+_[a-z\d_]{{1,60}})\||{_TURN})(?P<close>>)", re.IGNORECASE
+    rf"(?P<open><)(?:\|(?:\s*+{_CONTROL}|[a-z]+_[a-z\d_]{{1,60}})\||{TURN})(?P<close>>)", re.IGNORECASE
 )
-_WRITTEN_ANGLED = re.compile(r"(?P<open><)[|｜](?![\s'\",])[^<>()|｜\n]{2,64}+(?<!\s)[|｜](?P<close>>)")
+_WRITTEN_ANGLED = re.compile(rf"(?P<open><){BARRED}(?P<close>>)")
 _WRITTEN_SYS = re.compile(r"(?P<open><<)/?SYS(?P<close>>>)", re.IGNORECASE)
 
 _RESULT = re.compile(

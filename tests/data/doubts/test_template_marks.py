@@ -25,6 +25,33 @@ def read(prompt, response="So."):
         ("So.</s>", "</s>"),
         ("<|user|>\nWhy?", "<|user|>"),
         ("<start_of_turn>user\nWhy?", "<start_of_turn>"),
+        ("<｜User｜>Why?<｜Assistant｜>", "<｜User｜>"),  # DeepSeek
+        ("<｜begin▁of▁sentence｜>Why?", "<｜begin▁of▁sentence｜>"),
+        ("So.<｜end▁of▁sentence｜>", "<｜end▁of▁sentence｜>"),
+        ("<BOS_TOKEN><|START_OF_TURN_TOKEN|><|USER_TOKEN|>Why?", "<BOS_TOKEN>"),  # Command R
+        ("<|START_OF_TURN_TOKEN|><|USER_TOKEN|>Why?", "<|START_OF_TURN_TOKEN|>"),
+        ("Why?<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>", "<|CHATBOT_TOKEN|>"),
+        ("<|header_start|>user<|header_end|>\n\nWhy?<|eot|>", "<|header_start|>"),  # Llama 4
+        ("So.<|eot|>", "<|eot|>"),
+        ("Why?\n<|turn>model\n", "<|turn>"),  # Gemma 4
+        ("So.<turn|>", "<turn|>"),
+        ("<|im_start|>user<|im_sep|>Why?", "<|im_start|>"),  # Phi-4
+        ("<|im_user|>user<|im_middle|>Why?<|im_end|>", "<|im_user|>"),  # Kimi
+        ("<|start_of_role|>user<|end_of_role|>Why?", "<|start_of_role|>"),  # Granite
+        ("[gMASK]<sop><|user|>\nWhy?", "[gMASK]"),  # GLM
+        ("Why?\n<|observation|>\nSo", "<|observation|>"),
+        ("[|user|]Why?\n[|assistant|]", "[|user|]"),  # EXAONE
+        ("So.[|endofturn|]", "[|endofturn|]"),
+        ("<|start|>user<|message|>Why?<|end|>", "<|start|>"),  # harmony
+        ("[SYSTEM_PROMPT]Be kind.[/SYSTEM_PROMPT]Why?", "[SYSTEM_PROMPT]"),  # Mistral
+        ("<<SYS>>\nBe kind.\n<</SYS>>\nWhy?", "<<SYS>>"),
+        ("<|prompter|>Why?<|endoftext|>", "<|prompter|>"),  # OpenAssistant
+        ("<|user_start|>Why?<|user_end|>", "<|user_start|>"),  # Apertus
+        ("<role>HUMAN</role>Why?", "<role>"),  # Ling
+        ("<seed:bos>user\nWhy?<seed:eos>", "<seed:bos>"),
+        ("The state <|x|> is ket-like.", ""),
+        ("f <| g x\n<|> h", ""),
+        ("<role>admin</role>", ""),
         ("The mark <|im_end|> ends a turn.", ""),
         ("Write <|im_start|>user before it.", ""),
         ("It is <s>false</s> right.", ""),
@@ -39,6 +66,22 @@ def test_marks_of_chat_templates_are_found(text, mark):
     assert template_mark(read(text)) == mark
     assert template_mark(read("Why?", text)) == mark
     assert template_mark(read([{"role": "user", "content": text}])) == mark
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mark"),
+    [
+        ("A chat between a curious user and an assistant. USER: Why? ASSISTANT:", "ASSISTANT:"),
+        ("Below is an instruction.\n\n### Instruction:\nWhy?\n\n### Response:\n", "### Response:"),
+        ("### Human: Why?\n### Assistant:", "### Assistant:"),
+        ("Write an email that ends in\n### Response:", ""),
+        ("ASSISTANT:", ""),
+        ("USER: is a word, and so is ASSISTANT: here.", ""),
+    ],
+)
+def test_prompts_that_a_template_ended_are_found(prompt, mark):
+    assert template_mark(read(prompt)) == mark
+    assert template_mark(read("Why?", prompt)) == ""
 
 
 def test_marks_that_are_asked_for_or_cut_off_are_none():
