@@ -12,6 +12,7 @@ from prom_reward.data.doubts.gold_answers import is_doubtful
 from prom_reward.data.doubts.lone_entries import LoneEntries
 from prom_reward.data.doubts.other_answers import other_answers
 from prom_reward.data.doubts.reference_copies import ReferenceCopies
+from prom_reward.data.doubts.run_ons import run_on
 from prom_reward.data.doubts.template_marks import template_mark
 from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.data.formats import KINDS, Example, Kind, RowFormat
@@ -64,6 +65,8 @@ class Recognition:
     """Rows with a dialogue that is read as one text."""
     marks: Tally = field(default_factory=Tally)
     """Rows with marks of a chat template in their texts."""
+    run_ons: Tally = field(default_factory=Tally)
+    """Rows with a response that goes on with the next turn."""
     doubtful_answer: str = ""
     """The place of the first row whose response is an `answer` that may be the reference."""
     copies: ReferenceCopies = field(default_factory=ReferenceCopies)
@@ -85,6 +88,7 @@ class Recognition:
             self.contradictions.note(contradiction(example.columns), place)
         self.dialogues.note(unread_dialogue(example), place)
         self.marks.note(template_mark(example), place)
+        self.run_ons.note(run_on(example), place)
         self.copies.note(example, place)
         self.lone_entries.note(example, place)
         if not self.doubtful_answer and is_doubtful(example.columns):
@@ -207,6 +211,12 @@ class Recognition:
             yield (
                 f"{self.where}: {number_of(self.marks.num, 'row')} with marks of a chat template, which the judge "
                 f"reads as they stand, the first in {self.marks.first}; write messages, or cut the marks off"
+            )
+        if self.run_ons.num:
+            yield (
+                f"{self.where}: {number_of(self.run_ons.num, 'row')} with a response that goes on with the next turn "
+                f"of a dialogue, which the judge reads too, the first in {self.run_ons.first}; cut the response off "
+                "there"
             )
         if problem := self.lone_entries.problem(self.where):
             yield problem

@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 from prom_reward.data.formats import Example
 from prom_reward.prompts.messages import dialogue_messages
 from prom_reward.prompts.transcripts import PromptValue
 
-_USERS = ("Human", "User", "H", "Customer", "Prompter")
-_ASSISTANTS = ("Assistant", "Bot", "A", "AI", "Chatbot", "ChatGPT", "GPT", "Agent", "Model")
-_MARK = re.compile(rf"^[ \t]*(?:\*\*)?({'|'.join((*_USERS, *_ASSISTANTS))})(?:\*\*)?:", re.MULTILINE | re.IGNORECASE)
+USERS = ("Human", "User", "H", "Customer", "Prompter")
+ASSISTANTS = ("Assistant", "Bot", "A", "AI", "Chatbot", "ChatGPT", "GPT", "Agent", "Model")
+_MARK = re.compile(rf"^[ \t]*(?:\*\*)?({'|'.join((*USERS, *ASSISTANTS))})(?:\*\*)?:", re.MULTILINE | re.IGNORECASE)
+
+LINE = re.compile(r"^[ \t]*(system|user|human|assistant|model|tool)[ \t]*$", re.MULTILINE)
+"""A line of a role's word alone, as templates leave it if their tokens are skipped."""
 
 _LINE_END = re.compile(r"[^\n]\n(?:User|Assistant):")
 
@@ -17,11 +21,12 @@ _LINE_END = re.compile(r"[^\n]\n(?:User|Assistant):")
 def unread_dialogue(example: Example) -> str:
     """Return the speakers of a text that begins like a dialogue of several turns and is read as one; else nothing.
 
-    `Human:` and `Assistant:`, and `H:` and `A:`, are read if a blank line stands before each.
+    `Human:` and `Assistant:`, and `H:` and `A:`, are read if a blank line stands before each. Lines of one word, `user`
+    and `assistant`, are what a template leaves without its tokens.
     """
     prompts = () if _is_as_judged(example.prompt) else (example.prompt,)
-    texts = (text for text in (*prompts, *example.responses) if isinstance(text, str))
-    return next(filter(None, map(_unread_speakers, texts)), "")
+    texts = [text for text in (*prompts, *example.responses) if isinstance(text, str)]
+    return next(filter(None, map(_unread_speakers, texts)), "") or next(filter(None, map(_lines, texts)), "")
 
 
 def _is_as_judged(prompt: PromptValue) -> bool:
@@ -37,10 +42,24 @@ def _unread_speakers(text: str) -> str:
     if len(marks) < 2 or text[: marks[0].start()].strip():
         return ""
     speakers = list(dict.fromkeys(mark[1] for mark in marks))
-    if not (_has(speakers, _USERS) and _has(speakers, _ASSISTANTS)):
+    if not (_has(speakers, USERS) and _has(speakers, ASSISTANTS)):
         return ""
     read = dialogue_messages(text) or ()
     return " and ".join(f"{name}:" for name in speakers[:2]) if len(read) < len(marks) else ""
+
+
+def _lines(text: str) -> str:
+    """Return the first two roles of a text in which lines of one word open all turns."""
+    marks = list(LINE.finditer(text)) if LINE.match(text.lstrip()) else []
+    turns = [text[mark.end() : after.start()] for mark, after in pairwise(marks)]
+    roles = list(dict.fromkeys(mark[1] for mark in marks))
+    is_dialogue = len(roles) > 1 and all(map(str.strip, turns)) and not {"user", "human"}.isdisjoint(roles)
+    return f"lines {roles[0]!r} and {roles[1]!r}" if is_dialogue else ""
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a text that holds anything."""
+    return text.lstrip().partition("\n")[0]
 
 
 def _has(speakers: Iterable[str], names: Iterable[str]) -> bool:

@@ -24,6 +24,7 @@ _OPEN_ENDS = {
     "### Assistant:": ("### Human:",),  # Guanaco's
 }
 """The words with which templates end a prompt, each with those before the question."""
+_ANSWER_LINE = re.compile(r"\s*(assistant|model)[ \t]*\n\s*\S")  # what is left if tokens are skipped
 _ABOUT_MARKS = re.compile(r"\btokens?\b|\bchat ?(?:ml|templates?)\b|\bhtml\b", re.IGNORECASE)
 
 
@@ -35,7 +36,10 @@ def template_mark(example: Example) -> str:
     prompt = _texts(example.prompt)
     is_about = any(map(_ABOUT_MARKS.search, prompt))
     answers = [] if is_about else [response for _, response in example.texts()]
-    return next(filter(None, map(_mark, (*prompt, *answers))), "") or _open_end(prompt[-1] if prompt else "")
+    if found := next(filter(None, map(_mark, (*prompt, *answers))), "") or _open_end(prompt[-1] if prompt else ""):
+        return found
+    opened = (_ANSWER_LINE.match(answer) for answer in answers)
+    return next((f"a first line {one[1]!r}" for one in opened if one), "")
 
 
 def _texts(value: PromptValue) -> list[str]:

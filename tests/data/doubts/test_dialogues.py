@@ -17,6 +17,13 @@ HH = "\n\nHuman: Hi?\n\nAssistant: Yes?\n\nHuman: Why?\n\nAssistant:"
         ("USER: Hi? \nASSISTANT:", "USER: and ASSISTANT:"),
         ("**User**: Hi?\n**AI**: Yes?", "User: and AI:"),
         ("H: Hi?\nA: Yes?\nH: Why?", "H: and A:"),
+        ("user\nHi?\nassistant\nYes?\nuser\nWhy?\nassistant\n", "lines 'user' and 'assistant'"),
+        ("system\nBe kind.\nuser\nWhy?", "lines 'system' and 'user'"),
+        ("user\n\nWhy?\nmodel\n", "lines 'user' and 'model'"),
+        ("user\nassistant\nsystem", ""),  # a list
+        ("Roles:\nuser\nassistant", ""),
+        ("system\nfailure\nmodel\nT-1000", ""),
+        ("user\nguide", ""),
         (HH, ""),
         (HH.replace("Human", "H").replace("Assistant", "A"), ""),
         ("Q: 1 + 1?\nA: 2\nQ: 2 + 2?\nA:", ""),  # examples

@@ -84,6 +84,22 @@ def test_prompts_that_a_template_ended_are_found(prompt, mark):
     assert template_mark(read("Why?", prompt)) == ""
 
 
+@pytest.mark.parametrize(
+    ("response", "mark"),
+    [
+        ("assistant\nSo.", "a first line 'assistant'"),
+        ("\nassistant\n\nSo.", "a first line 'assistant'"),
+        ("model\nSo.", "a first line 'model'"),
+        ("assistant", ""),
+        ("Assistant professor\nis a title.", ""),
+        ("The model\nis good.", ""),
+    ],
+)
+def test_an_answer_with_the_header_of_its_turn_is_found(response, mark):
+    assert template_mark(read("Why?", response)) == mark
+    assert template_mark(read(response)) == ""
+
+
 def test_marks_that_are_asked_for_or_cut_off_are_none():
     assert template_mark(read("Which token ends a text?", "</s>")) == ""
     assert template_mark(read("How does ChatML end a turn?", "<|im_end|>")) == ""
