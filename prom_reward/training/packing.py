@@ -5,6 +5,7 @@ loss and gradients are exactly those of the examples computed one by one.
 """
 
 import random
+from bisect import bisect
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -90,13 +91,16 @@ def _by_family(examples: Iterable[TrainingExample]) -> Iterator[TrainingExample]
 
 def _parts(examples: Iterable[TrainingExample], max_tokens: int) -> Iterator[list[TrainingExample]]:
     part: list[TrainingExample] = []
+    ordered: list[list[int]] = []  # the part's ids, sorted: of all of them a neighbor shares the longest beginning
     used = 0
     for example in examples:
-        new = len(example.ids) - (num_shared(part[-1].ids, example.ids) if part else 0)
-        if part and used + new > max_tokens:
+        at = bisect(ordered, example.ids)
+        shared = max((num_shared(one, example.ids) for one in ordered[max(0, at - 1) : at + 1]), default=0)
+        if part and used + len(example.ids) - shared > max_tokens:
             yield part
-            part, used, new = [], 0, len(example.ids)
+            part, ordered, used, at, shared = [], [], 0, 0, 0
         part.append(example)
-        used += new
+        ordered.insert(at, example.ids)
+        used += len(example.ids) - shared
     if part:
         yield part

@@ -66,6 +66,13 @@ def test_a_pack_keeps_to_its_tokens_unless_one_example_alone_exceeds_them(exampl
         assert len(pack.ids) <= max_tokens or len(pack.examples) == 1
 
 
+def test_a_beginning_that_examples_of_several_families_share_is_counted_once():
+    texts = [[7] * 40, [8] * 40]
+    asked = [example([*text, *[number] * 8], family=number) for number in range(1, 4) for text in texts]
+    [pack] = pack_examples(asked, max_tokens=2 * 40 + 6 * 8, seed=0)
+    assert len(pack.ids) == 2 * 40 + 6 * 8
+
+
 @given(drawn_examples, sizes, seeds)
 def test_the_examples_of_a_family_come_together(examples, max_tokens, seed):
     for pack in pack_examples(examples, max_tokens=max_tokens, seed=seed):
