@@ -5,7 +5,8 @@ _ROOT = 10000000
 
 def noun_line(offset, words, gloss, *, hypernym, pointer="@"):
     lemmas = " ".join(f"{word} 0" for word in words)
-    return f'{offset} 03 n {len(words):02x} {lemmas} 001 {pointer} {hypernym} n 0000 | {gloss}; "an example of it"  '
+    entry = f"{offset} 03 n {len(words):02x} {lemmas} 001 {pointer} {hypernym} n 0000"
+    return f'{entry} | {gloss}; "some people saw the {words[0]} once"; "an example of it"  '
 
 
 def write_wordnet(folder):

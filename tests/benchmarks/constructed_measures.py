@@ -20,6 +20,7 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.training.construction.build import Row, build_set
+from prom_reward.training.construction.passages import HELD_OUT_KINDS as HELD_OUT_FORMS
 from prom_reward.training.construction.style import styled
 from prom_reward.training.construction.variants import HELD_OUT_FAULTS
 from prom_reward.types import ComparisonRequest, GradingRequest
@@ -39,6 +40,7 @@ def constructed_figures(judge: PrometheusJudge, wordnet: Path, num_questions: in
         **_long_figures(judge, built.long),
         **_known_figures(judge, built.known, "known"),
         **_known_figures(judge, built.imitations, "imitations"),
+        **_passage_figures(judge, built.passages),
         **_triple_figures(judge),
         **_comparison_figures(judge, built.facts),
     }
@@ -135,6 +137,32 @@ def _criteria_figures(judge: PrometheusJudge, rows: Sequence[Row]) -> dict[str, 
         "criteria, AUC": estimate(lambda at: auc(probs[at], met[at]), clusters),
         "criteria, ECE": estimate(lambda at: calibration_error(probs[at], met[at]), clusters),
         "criteria, ECE calibrated": estimate(lambda at: calibration_error(fitted[at], met[at]), clusters),
+    }
+
+
+def _passage_figures(judge: PrometheusJudge, rows: Sequence[Row]) -> dict[str, Estimate]:
+    """Criteria on passages; the mean over kinds leaves no gain to a judge that goes by the kind alone."""
+    probs = np.array(_expected(judge, rows))
+    met = np.array([row["score"] for row in rows], dtype=float)
+    clusters = [row["question_id"] for row in rows]
+    is_new = np.array([row["kind"] in HELD_OUT_FORMS for row in rows])
+    kinds = {
+        kind: np.array([row["kind"] == kind for row in rows]) for kind in dict.fromkeys(row["kind"] for row in rows)
+    }
+
+    def mean_auc(at: Any, names: Iterable[str]) -> float | None:
+        found = [auc(probs[at][kinds[name][at]], met[at][kinds[name][at]]) for name in names]
+        return float(np.mean([one for one in found if one is not None]))
+
+    new = [name for name in kinds if name in HELD_OUT_FORMS]
+    known = [name for name in kinds if name not in HELD_OUT_FORMS]
+    return {
+        "passages, AUC within a kind": estimate(lambda at: mean_auc(at, known), clusters),
+        "passages, AUC within a new kind": estimate(lambda at: mean_auc(at, new), clusters),
+        "passages, AUC": estimate(lambda at: auc(probs[at][~is_new[at]], met[at][~is_new[at]]), clusters),
+        "passages, AUC, new kinds": estimate(lambda at: auc(probs[at][is_new[at]], met[at][is_new[at]]), clusters),
+        "passages, ECE": estimate(lambda at: calibration_error(probs[at], met[at]), clusters),
+        **{f"passages, AUC, {name}": Estimate(auc(probs[of], met[of])) for name, of in kinds.items()},
     }
 
 

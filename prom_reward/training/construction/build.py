@@ -28,7 +28,7 @@ from prom_reward.training.construction.common import (
 )
 from prom_reward.training.construction.copies import copied_variants, said_again
 from prom_reward.training.construction.correctness import correctness_rubric
-from prom_reward.training.construction.criteria import text_criteria, truth_criterion
+from prom_reward.training.construction.criteria import criterion, text_criteria, truth_criterion
 from prom_reward.training.construction.facts import HELD_OUT_KINDS, KINDS
 from prom_reward.training.construction.long_answers import (
     ASKED,
@@ -38,6 +38,13 @@ from prom_reward.training.construction.long_answers import (
     fact_parts,
     long_question,
 )
+from prom_reward.training.construction.passages import (
+    HELD_OUT_KINDS as HELD_OUT_KINDS_OF_FORM,
+    KINDS as KINDS_OF_FORM,
+    draw_criteria,
+    draw_passage,
+    long_words,
+)
 from prom_reward.training.construction.variants import (
     HELD_OUT_FAULTS,
     Question,
@@ -45,13 +52,14 @@ from prom_reward.training.construction.variants import (
     definition_question,
     fact_question,
 )
-from prom_reward.training.construction.wordnet import Definition, read_definitions
+from prom_reward.training.construction.wordnet import Definition, read_definitions, read_sentences
 
 Row = dict[str, Any]
 
 _SHOWN = {"arithmetic": 0.6, "everyday": 0.5}  # the share of questions whose reference the judge sees
 _ENTITIES = 0.4  # the share of common questions on capitals and people
 _VARIANTS = 8  # responses a question in training
+_CRITERIA = 8  # from each passage of a question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +78,8 @@ class ConstructedSet:
     """Answers to short questions on what everybody knows, mostly without a reference."""
     imitations: list[Row]
     """Responses that copy the rubric or the request, repeat words or hold special tokens, beside true answers."""
+    passages: list[Row]
+    """Texts by yes-or-no criteria for length, wording and form."""
 
     def named(self) -> dict[str, list[Row]]:
         """Return the rows by the name of their file."""
@@ -99,7 +109,30 @@ def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 
         long=list(_long_rows(words, num_questions // 4, draw, held_out=held_out)),
         known=list(_known_rows(wordnet, num_questions // 4, draw, held_out=held_out)),
         imitations=[row for number, one in enumerate(questions[::4]) for row in _imitation_rows(one, number, draw)],
+        passages=list(_passage_rows(wordnet, words, num_questions // 2, draw, held_out=held_out)),
     )
+
+
+def _passage_rows(
+    wordnet: Path, words: Sequence[Definition], num_passages: int, draw: random.Random, *, held_out: bool
+) -> Iterator[Row]:
+    """Yield two texts for each request by the criteria of both, of which the request names two in one of two cases."""
+    sentences = [one for one in read_sentences(wordnet) if _is_held_out(one) == held_out]
+    kinds = {**KINDS_OF_FORM, **HELD_OUT_KINDS_OF_FORM} if held_out else KINDS_OF_FORM
+    for number in range(num_passages // 2):
+        texts = [draw_passage(sentences, draw) for _ in range(2)]
+        asked = [
+            one
+            for text, other in (texts, texts[::-1])
+            for one in draw_criteria(text, kinds, _CRITERIA, long_words(other), draw)
+        ]
+        named = " ".join(one.text for one in draw.sample(asked, 2)) if draw.random() < 0.5 else ""
+        instruction = f"Write a short text about {draw.choice(words).word}. {named}".rstrip()
+        for text in texts:
+            for text_criterion in {one.text: one for one in asked}.values():
+                is_met = int(text_criterion.is_met_by(text))
+                row = constructed_row(instruction, text, criterion(text_criterion.text), is_met, f"passage-{number}")
+                yield {**row, "kind": text_criterion.kind}
 
 
 def _is_held_out(word: str) -> bool:

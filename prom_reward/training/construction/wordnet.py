@@ -11,6 +11,8 @@ from pathlib import Path
 from prom_reward.errors import InputError
 
 _WORDS = range(4, 15)  # of a definition
+_EXAMPLE = re.compile(r'"([A-Za-z][A-Za-z ,\'-]+[.!?]?)"')
+_EXAMPLE_WORDS = range(5, 19)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,21 @@ def read_definitions(folder: Path) -> list[Definition]:
             one = Definition(word=word, gloss=gloss, synonyms=tuple(words[1:]), siblings=tuple(siblings[:12]))
             found.setdefault(word, one)
     return [found[word] for word in sorted(found)]
+
+
+def read_sentences(folder: Path) -> list[str]:
+    """Return the examples of use in a WordNet folder, sorted: sentences and parts of sentences, mostly without a stop.
+
+    Raises:
+        InputError: The folder's files hold none.
+    """
+    files = sorted(folder.glob("data.*"))
+    lines = (line for path in files for line in path.read_text(encoding="utf-8").splitlines())
+    examples = {one for line in lines for one in _EXAMPLE.findall(line.partition(" | ")[2])}
+    found = sorted(one for one in examples if len(one.split()) in _EXAMPLE_WORDS)
+    if not found:
+        raise InputError(f"{folder}: got no examples of use; expected WordNet's files (Debian: wordnet-base)")
+    return found
 
 
 def _entry(line: str) -> tuple[str, list[str], str, str]:

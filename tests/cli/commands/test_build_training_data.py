@@ -14,7 +14,7 @@ def test_both_sides_are_written_and_counted(run, tmp_path):
         "--num-questions", 8, "--num-held-out", 4, "--json",
     )  # fmt: skip
     counts = json.loads(result.out)["rows"]
-    names = {"facts", "aspects", "criteria", "long", "known", "imitations"}
+    names = {"facts", "aspects", "criteria", "long", "known", "imitations", "passages"}
     expected = {f"{side}/{name}.jsonl" for side in ("train", "held_out") for name in names}
     assert counts.keys() == expected | {"train/everyday.jsonl", "train/pairs.jsonl"}
     assert all(len(list(read_values(out / name))) == count > 0 for name, count in counts.items())

@@ -7,6 +7,7 @@ from prom_reward.training.construction.aspects import ASPECTS, HELD_OUT_ASPECTS
 from prom_reward.training.construction.build import build_set
 from prom_reward.training.construction.common import Known
 from prom_reward.training.construction.facts import HELD_OUT_KINDS, KINDS
+from prom_reward.training.construction.passages import HELD_OUT_KINDS as HELD_OUT_FORMS, KINDS as FORMS
 from prom_reward.training.construction.variants import HELD_OUT_FAULTS
 from prom_reward.training.data import read_source
 from prom_reward.training.sources import DataSource
@@ -34,6 +35,9 @@ def test_nothing_to_measure_on_is_trained_on(sides):
     assert not {row["instruction"] for row in training.known} & {row["instruction"] for row in held_out.known}
     assert {row["kind"] for row in training.aspects} <= ASPECTS.keys() | {"coverage"}
     assert {row["kind"] for row in held_out.aspects} == HELD_OUT_ASPECTS.keys() | {"coverage"}
+    assert {row["kind"] for row in training.passages} == FORMS.keys()
+    assert {row["kind"] for row in held_out.passages} == FORMS.keys() | HELD_OUT_FORMS.keys()
+    assert not {row["response"] for row in training.passages} & {row["response"] for row in held_out.passages}
 
 
 def test_the_seed_alone_draws_the_rows(wordnet, sides):
@@ -75,8 +79,9 @@ def test_every_score_is_on_its_rubrics_scale(sides):
 
 
 def test_criteria_are_met_about_as_often_as_not(sides):
-    answers = [row["score"] for side in sides for row in side.criteria]
-    assert 0.25 < sum(answers) / len(answers) < 0.75
+    for name in ("criteria", "passages"):
+        answers = [row["score"] for side in sides for row in getattr(side, name)]
+        assert 0.25 < sum(answers) / len(answers) < 0.75
 
 
 def test_train_judge_reads_the_rows(tmp_path, sides):

@@ -1,7 +1,7 @@
 import pytest
 
 from prom_reward.errors import InputError
-from prom_reward.training.construction.wordnet import read_definitions
+from prom_reward.training.construction.wordnet import read_definitions, read_sentences
 
 
 def test_a_word_has_its_definition_its_synonyms_and_its_siblings(wordnet):
@@ -23,3 +23,14 @@ def test_examples_and_names_are_left_out(wordnet):
 def test_a_folder_without_wordnet_is_named(tmp_path):
     with pytest.raises(InputError, match=r"data\.noun; expected WordNet"):
         read_definitions(tmp_path)
+
+
+def test_examples_of_use_are_read_from_all_files(tmp_path):
+    (tmp_path / "data.noun").write_text('1 | a gloss; "we had to take a detour"; "too short"\n', encoding="utf-8")
+    (tmp_path / "data.verb").write_text('1 | a gloss; "She gave 12 of them to her sister"; "is it here or there?"\n')
+    assert read_sentences(tmp_path) == ["is it here or there?", "we had to take a detour"]
+
+
+def test_files_without_examples_are_named(tmp_path):
+    with pytest.raises(InputError, match="got no examples of use; expected WordNet"):
+        read_sentences(tmp_path)
