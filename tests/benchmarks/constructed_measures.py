@@ -152,7 +152,8 @@ def _passage_figures(judge: PrometheusJudge, rows: Sequence[Row]) -> dict[str, E
 
     def mean_auc(at: Any, names: Iterable[str]) -> float | None:
         found = [auc(probs[at][kinds[name][at]], met[at][kinds[name][at]]) for name in names]
-        return float(np.mean([one for one in found if one is not None]))
+        defined = [one for one in found if one is not None]
+        return float(np.mean(defined)) if defined else None
 
     new = [name for name in kinds if name in HELD_OUT_FORMS]
     known = [name for name in kinds if name not in HELD_OUT_FORMS]

@@ -1,4 +1,4 @@
-"""Passages and criteria that code decides: lengths, words, openings, endings, marks and form, met as often as not."""
+"""Passages and criteria that code decides: lengths, words, openings, endings, marks, form; often met, and often not."""
 
 import random
 import re
@@ -46,6 +46,11 @@ def _has(pattern: str) -> Callable[[str, str | int], bool]:
     return lambda text, _: re.search(pattern, text) is not None
 
 
+def _has_words(template: str) -> Callable[[str, str | int], bool]:
+    """Return a check for whole words: "here" is not in "there", and "A" does not open "All"."""
+    return lambda text, value: re.search(template.format(re.escape(str(value))), text, re.IGNORECASE) is not None
+
+
 def _nothing(text: str, other_words: Sequence[str]) -> Sequence[str | int]:
     return ("",)
 
@@ -68,7 +73,7 @@ def long_words(text: str) -> list[str]:
 
 
 def _words(text: str, other_words: Sequence[str]) -> Sequence[str]:
-    return [*long_words(text), *(one for one in other_words if one not in text.casefold())]
+    return [*long_words(text), *(one for one in other_words if one not in long_words(text))]
 
 
 def _starts(text: str, other_words: Sequence[str]) -> Sequence[str]:
@@ -109,19 +114,19 @@ KINDS: Mapping[str, Kind] = {
         says=("mentions {}", "contains the word '{}'", 'uses the word "{}"', "says something about {}", "names {}"),
         denies=("never mentions {}", "says nothing about {}"),
         values=_words,
-        passes=CHECKS["contains"][1],
+        passes=_has_words(r"\b{}\b"),
     ),
     "opening": Kind(
         says=("starts with the word '{}'", 'begins with "{}"', "opens with '{}'"),
         denies=("does not start with '{}'", 'begins with something other than "{}"'),
         values=_starts,
-        passes=CHECKS["starts_with"][1],
+        passes=_has_words(r"\A\W*{}\b"),
     ),
     "ending": Kind(
         says=("ends with '{}'", 'closes with "{}"', "has '{}' as its last words"),
         denies=("does not end with '{}'",),
         values=_ends,
-        passes=lambda text, value: text.rstrip(" .!?\"'").casefold().endswith(str(value).casefold()),
+        passes=_has_words(r"\b{}\W*\Z"),
     ),
     "paragraphs": Kind(
         says=("has at least {} paragraphs", "is written in {} paragraphs or more"),
@@ -161,7 +166,7 @@ HELD_OUT_KINDS: Mapping[str, Kind] = {
         says=("does not contain the word '{}'", 'avoids the word "{}"', "does without the word '{}'"),
         denies=("does not avoid the word '{}'",),
         values=_words,
-        passes=CHECKS["excludes"][1],
+        passes=lambda text, value: not _has_words(r"\b{}\b")(text, value),
     ),
     "bullets": Kind(
         says=("holds a list of bullet points", "has bullet points"),
@@ -186,10 +191,10 @@ def draw_passage(sentences: Sequence[str], draw: random.Random) -> str:
         drawn[0] = f"{draw.choice(_OPENINGS)}, {drawn[0][0].lower()}{drawn[0][1:]}"
     if draw.random() < 0.3:
         drawn[-1] = f"{drawn[-1][:-1]}, {draw.choice(_ENDINGS)}{drawn[-1][-1]}"
-    return shaped(drawn, draw)
+    return _shaped(drawn, draw)
 
 
-def shaped(sentences: Sequence[str], draw: random.Random) -> str:
+def _shaped(sentences: Sequence[str], draw: random.Random) -> str:
     """Join sentences into a text: in one to three paragraphs, as a list, or in capitals."""
     form = draw.random()
     if form < 0.1:

@@ -66,7 +66,22 @@ def test_a_criterion_of_words_or_sentences_agrees_with_the_check_that_it_names(s
         said = re.search(r"(mentions|never mentions|avoids the word) \"?(\w+)", one.text)
         if said:
             is_asked = said[1] == "mentions" and "never" not in one.text
-            assert (said[2] in text.casefold()) == (one.is_met_by(text) == is_asked)
+            assert (said[2] in long_words(text)) == (one.is_met_by(text) == is_asked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "met", "missed"),
+    [
+        ("word", "here", "It is HERE, too.", "It is there."),
+        ("opening", "A", "- A cat ran.", "All cats ran."),
+        ("opening", "In short", '"In short, no."', "In shorts he ran."),
+        ("ending", "on", "It goes on!", "It left the station."),
+        ("excluded word", "here", "It is there.", "Here it is."),
+    ],
+)
+def test_words_are_whole_words(kind, value, met, missed):
+    assert ALL[kind].passes(met, value)
+    assert not ALL[kind].passes(missed, value)
 
 
 def test_every_kind_is_met_and_missed_by_passages_and_asked_in_both_ways():
