@@ -12,7 +12,7 @@ from prom_reward.rubrics.formats import is_number
 
 Winner = Literal["A", "B", "tie"]
 TOKEN_COUNTS = ("num_prompt_tokens", "num_computed_tokens", "num_generated_tokens")
-"""What an answer cost."""
+"""The cost of an answer."""
 _ROUNDING = 1e-6  # of sums of probabilities
 
 

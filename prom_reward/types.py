@@ -104,9 +104,9 @@ class ComparisonRequest:
 
 
 JudgeRequest = GradingRequest | ComparisonRequest
-"""What a judge is asked for."""
+"""A request to a judge."""
 JudgeAnswer = Judgment | Comparison
-"""What a judge answers."""
+"""A judge's answer."""
 
 
 def _check_request(request: JudgeRequest, texts: Sequence[str]) -> None:
@@ -132,7 +132,7 @@ class Readout:
     weights: bytes
     """One little-endian float32 for each hidden unit: bytes hash faster than numbers."""
     bias: float
-    """What is added."""
+    """The constant term."""
 
     @property
     def digest(self) -> str:
@@ -155,7 +155,7 @@ class JudgePrompt:
     label_texts: tuple[str, ...] = field(default=(), kw_only=True)
     """The meaning of each verdict, for decision endpoints, which take it apart from the text; else empty."""
     readout: Readout | None = field(default=None, kw_only=True, repr=False)
-    """What to read from the hidden state at the score, besides its distribution; for score mode alone."""
+    """Linear functions of the hidden state at the score, to read besides its distribution; for score mode alone."""
 
     @property
     def reads_score_at_once(self) -> bool:

@@ -53,7 +53,7 @@ class AttackFamily:
     texts: tuple[str, ...]
     """The attack strings."""
     positions: tuple[Position, ...] = POSITIONS
-    """Where they stand in the response."""
+    """Their place in the response."""
     has_placeholders: bool = True
     """Whether `{high}` and the like in the texts are filled in from the task."""
 
@@ -87,7 +87,7 @@ class AttackTrial:
     weak: WeakResponse
     """The response that is attacked."""
     position: Position
-    """Where the attack stands."""
+    """The attack's place in the response."""
     text: str
     """The attack as the family has it."""
     attack: str

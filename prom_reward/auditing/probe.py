@@ -22,7 +22,7 @@ class Probe:
     name: str
     """For tables and JSON."""
     meaning: str
-    """What the value measures, in words."""
+    """The meaning of the value, in words."""
     found: Estimate
     """The value; a figure of several tasks has its 95 % interval over them."""
     num_cases: int

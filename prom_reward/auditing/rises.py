@@ -1,4 +1,4 @@
-"""How often, and how far, attacks raise weak responses.
+"""Rates and sizes of the rises by which attacks raise weak responses.
 
 A rise is in points of a 1-5 scale; other scales are stretched to it. The limits of a share are Clopper and Pearson's
 (1934), exact and one-sided at 95 % each. They assume independent trials: no prompt is counted twice, but strings and

@@ -1,4 +1,4 @@
-"""What an error about a row advises: options and arguments, or the fields of the request that the row came in."""
+"""The advice in errors about rows: options and arguments, or the fields of the request that the row came in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -23,7 +23,7 @@ from prom_reward.prompts.messages import (
 from prom_reward.prompts.transcripts import PromptValue
 
 DIALOGUE_END = "\n\nAssistant:"
-"""How Anthropic's HH-RLHF ends the prompt inside of `chosen` and `rejected`."""
+"""The end of the prompt inside of `chosen` and `rejected` in Anthropic's HH-RLHF."""
 DIALOGUE_ENDS = (DIALOGUE_END, "\n\nA:")
 """All ends of prompts that are dialogues; the answer has a space after them."""
 

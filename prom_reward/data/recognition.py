@@ -1,4 +1,4 @@
-"""What was recognized in the rows of a file: which column each part was read from, and which stay unread."""
+"""The columns that a file's rows were read from, those that stay unread, and warnings about what may be a mistake."""
 
 import logging
 import re
@@ -34,7 +34,7 @@ class Tally:
     """Rows with the same mistake."""
 
     num: int = 0
-    """How many there are."""
+    """Their number."""
     first: str = ""
     """The place of the first one, and what it holds."""
 

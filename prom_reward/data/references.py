@@ -31,7 +31,7 @@ _ASSERT = re.compile(r"\s*assert .*[(=<>]")
 _CHECK = re.compile(r"^def check\(candidate\b", re.MULTILINE)
 """HumanEval's tests."""
 _PROGRAM_DATA = re.compile(r"[\d\s.,-]*|.*\n", re.DOTALL)
-"""What a program reads and prints, other than the words of an example."""
+"""Keys of a program's input and output, other than the words of an example."""
 
 
 def reference_text(value: Any, name: str, *, is_named: bool = False) -> str | None:

@@ -20,7 +20,7 @@ FinishReason = Literal["result", "forced", "stop", "length", "too_long", "error"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingParams:
-    """How an engine writes feedback. The defaults are the Prometheus model card's."""
+    """The sampling of feedback. The defaults are the Prometheus model card's."""
 
     max_new_tokens: int = 256
     """Limit of feedback with its result, in tokens."""

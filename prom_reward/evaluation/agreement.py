@@ -1,4 +1,4 @@
-"""How well scores agree with labels: correlations, errors and accuracies, with clustered bootstrap intervals.
+"""Agreement of scores with labels: correlations, errors and accuracies, with clustered bootstrap intervals.
 
 Rows of one question are not independent, so the bootstrap draws whole questions (clusters) with replacement:
 Cameron, Gelbach and Miller 2008, "Bootstrap-based improvements for inference with clustered errors". Correlations

@@ -1,4 +1,4 @@
-"""What stands below a score, as JSON texts of a judgment: criteria, judges and comparisons."""
+"""The details below a score, as JSON texts of a judgment: criteria, judges and comparisons."""
 
 import json
 from typing import Any

@@ -22,7 +22,7 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What its group's comparisons say about a response."""
+    """A response's standing by its group's comparisons."""
 
     place: int
     """Its place in the group, from 0."""
@@ -91,13 +91,13 @@ class Judged:
     given_by: str = ""
     """The judge that gave the score, if the judge is made of several."""
     judge_scores: Mapping[str, float | None] = field(default_factory=dict)
-    """What those judges said, by name."""
+    """The scores of those judges, by name."""
     tokens: Mapping[str, float | None] = field(default_factory=dict)
     """Tokens that were read, computed and written by these names; None or missing if the judge does not tell."""
     parts: tuple[Part, ...] = ()
     """The criteria of a checklist."""
     standing: Standing | None = None
-    """What its group's comparisons say."""
+    """Its standing by its group's comparisons."""
     source: str = ""
     """The side, if two steps or runs stand beside each other."""
     shift: float | None = None
@@ -105,7 +105,7 @@ class Judged:
     label: float | None = None
     """A person's score."""
     rise: float | None = None
-    """How far an attack raised the score, in points of a 1-5 scale."""
+    """An attack's rise of the score, in points of a 1-5 scale."""
     is_cut: bool = False
     """Whether prompt, response or reference are shown in part."""
 

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FittedOn:
-    """What something that changes scores was fitted on."""
+    """The settings that a calibration or a head was fitted on."""
 
     scale: ScoreScale = field(default_factory=ScoreScale)
     """The scale of the scores."""

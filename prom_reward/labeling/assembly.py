@@ -45,7 +45,7 @@ class Labeling:
     agreement: Counter[str] = field(default_factory=Counter)
     """The number of pairs by "agrees", "disagrees", "tie" and "unscored"."""
     warnings: list[str] = field(default_factory=list)
-    """What else a user should know."""
+    """Further notes, for the user."""
 
     @property
     def labels(self) -> Path:

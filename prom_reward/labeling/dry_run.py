@@ -44,7 +44,7 @@ class SampleTiming:
 
 @dataclass(slots=True, kw_only=True)
 class DryRun:
-    """What a labeling or grading would do."""
+    """The plan of a labeling or grading."""
 
     kind: Kind
     """The kind of the rows."""

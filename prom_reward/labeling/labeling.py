@@ -153,7 +153,7 @@ class _Run:
 
     @property
     def warnings(self) -> list[str]:
-        """What a user should know of the rows."""
+        """Notes on the rows, for the user."""
         if not self.num_repeated:
             return []
         rows = number_of(self.num_repeated, "row")

@@ -33,7 +33,7 @@ class SourceReader:
     columns: Mapping[str, str] | None = None
     """Columns by role, for those without a known name."""
     warnings: list[str] = field(default_factory=list)
-    """What a user should know of the last pass."""
+    """Notes on the last pass, for the user."""
 
     def rows(self) -> Iterator[Row | BrokenRow]:
         """Yield the rows from the first on."""
@@ -75,7 +75,7 @@ class PlannedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelingTask:
-    """How rows become requests."""
+    """The format by which rows become requests."""
 
     kind: Kind
     """The kind of the rows."""

@@ -28,7 +28,7 @@ class Card:
     value: str
     """The figure."""
     name: str
-    """What it counts or measures."""
+    """The counted or measured quantity."""
     remark: str = ""
     """A detail."""
     mood: str = ""

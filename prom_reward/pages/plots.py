@@ -12,7 +12,7 @@ class Axis:
     """One axis of a plot."""
 
     title: str = ""
-    """What it measures, with its unit."""
+    """The measured quantity, with its unit."""
     names: Sequence[str] = ()
     """Categories at 0, 1, 2...; an axis of numbers if empty."""
     limits: tuple[float, float] | None = None
@@ -125,7 +125,7 @@ class Figure:
     title: str
     """The heading."""
     note: str
-    """How to read it, in a sentence or two."""
+    """A guide to the plot, in a sentence or two."""
     plot: Plot
     """The plot."""
 

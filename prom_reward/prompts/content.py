@@ -30,7 +30,7 @@ class Message:
     """One turn of a conversation."""
 
     role: Role
-    """Who speaks."""
+    """The speaker."""
     text: str = ""
     """The words, without thoughts; media are `[image]` and the like."""
     thoughts: str = ""

@@ -1,4 +1,4 @@
-"""What a report shows beside its judgments: another source, or the later steps of the same training."""
+"""Comparisons in a report: with another source, or with the later steps of the same training."""
 
 from dataclasses import replace
 

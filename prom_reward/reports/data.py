@@ -29,7 +29,7 @@ from prom_reward.rubrics.reading import AnyRubric, read_rubrics, rubric_digest
 from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 
 GROUP_COLUMNS = ("group", "subset", "source", "category", "task")
-"""Where a group is looked for when none is named."""
+"""The default place of a group."""
 _MAX_PARTS = 40
 _EXPECTED = (
     f"a folder of `prom-reward label`, a trainer's folder with the log of PrometheusReward(log_path='.../{LOG_FILE}'), "

@@ -17,7 +17,7 @@ FIRST, SECOND = "A", "B"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptDifferenceRow:
-    """How the scores of one rubric moved."""
+    """The change of one rubric's scores."""
 
     rubric: str
     """The rubric's name."""

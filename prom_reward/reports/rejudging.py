@@ -19,7 +19,7 @@ from prom_reward.rubrics.rubric import builtin_names, builtin_rubric
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenRows:
-    """What there is to say about rows that were written."""
+    """Problems of the rows that were written."""
 
     left_out: list[str]
     """Judgments that are not among them, each with the reason."""
@@ -29,7 +29,7 @@ class WrittenRows:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """What was judged."""
+    """A row that was judged."""
 
     instruction: str
     response: str

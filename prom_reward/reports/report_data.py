@@ -19,7 +19,7 @@ class ReportData:
     facts: dict[str, str] = field(default_factory=dict)
     """Judge, rubric, date and the like."""
     missing: list[str] = field(default_factory=list)
-    """What would have added to the report, each with how to get it."""
+    """Missing inputs that would add to the report, each with how to get it."""
     is_training: bool = False
     """Whether rows are a training's steps."""
     num_judgments: int = 0

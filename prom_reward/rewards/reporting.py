@@ -24,12 +24,12 @@ LogExtra = Callable[[str, list[Any]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallingTrainer:
-    """What a call tells about its trainer. TRL's loggers are methods of the trainer."""
+    """The trainer behind a call, found by its loggers. TRL's loggers are methods of the trainer."""
 
     prefix: str = ""
     """Before all names of metrics and columns: "NAME/" if the trainer has several reward functions, else empty."""
     mode: Literal["train", "eval"] | None = None
-    """What the batch is for; None if the trainer passes no loggers."""
+    """Training or evaluation; None if the trainer passes no loggers."""
     num_generations: int | None = None
     """The size of a group; None if the trainer does not tell."""
     log_metric: LogMetric | None = None

@@ -1,4 +1,4 @@
-"""How a row's judgments become its reward."""
+"""The rule by which a row's judgments become its reward."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ class RewardRule:
     score: ScoreKind = "expected"
     """The mean of the score's distribution, or the mean of the sampled integers."""
     on_unscored: Literal["none", "raise"] | float | None = "none"
-    """What a row without a score gets; None means "none"."""
+    """The reward of a row without a score; None means "none"."""
     on_unscored_rubric: Literal["unscored", "renormalize"] = "unscored"
-    """What a row gets if some of its rubrics have no score."""
+    """The rule for a row of which some rubrics have no score."""
 
     def __post_init__(self) -> None:
         if self.on_unscored is None:

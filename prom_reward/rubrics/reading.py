@@ -14,7 +14,7 @@ from prom_reward.rubrics.formats import check_weights, file_value, is_rubric_fil
 from prom_reward.rubrics.rubric import Rubric, parse_rubrics
 
 AnyRubric = Rubric | Checklist
-"""What a response is graded by."""
+"""Either kind of rubric."""
 RubricLike = str | Path | Mapping[str, Any] | Sequence[Any] | AnyRubric
 """The types of all forms that `read_rubrics` reads."""
 

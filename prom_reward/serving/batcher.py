@@ -39,7 +39,7 @@ class BatchLimits:
     """When a batch goes to the judge, and how much may wait for it."""
 
     max_wait_s: float = 0.02
-    """How long the first request of a batch waits for others if the judge is free."""
+    """The time for which the first request of a batch waits for others if the judge is free."""
     max_batch: int = 256
     """Requests that go to the judge together."""
     max_queued: int = 4096
@@ -48,7 +48,7 @@ class BatchLimits:
     """Batches that the judge has at once; more than one is for judges on servers, which batch themselves."""
 
     max_group_wait_s: float = LONGEST_WAIT_S
-    """How long a group whose rollouts are compared waits for its members; then those that came are compared."""
+    """The time for which a group to be compared waits for its members; then those that came are compared."""
 
     def __post_init__(self) -> None:
         if not 0 < self.max_group_wait_s < inf:

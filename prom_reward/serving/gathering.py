@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from prom_reward.errors import PromRewardError, RowError
 
 LONGEST_WAIT_S = 300.0
-"""How long a group waits for its members unless another time is given."""
+"""The default time for which a group waits for its members."""
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Gathering(Generic[ItemT, ResultT]):
 
 
 class _Part(Generic[ItemT, ResultT]):
-    """What one caller brings."""
+    """The members that one caller brings."""
 
     def __init__(self, items: Sequence[ItemT]) -> None:
         self.items = items

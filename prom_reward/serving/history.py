@@ -27,7 +27,7 @@ class PastBatch:
 
 @dataclass(slots=True)
 class History:
-    """What a server did of late. One thread adds, another reads."""
+    """The latest requests to a server. One thread adds, another reads."""
 
     started: float = field(default_factory=time.monotonic)
     """When the server started, by the monotonic clock."""

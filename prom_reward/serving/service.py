@@ -79,7 +79,7 @@ class RewardedRollout:
 
 
 class JudgeService:
-    """What all protocols ask: grades, comparisons and rewards of one judge.
+    """The service behind all protocols: grades, comparisons and rewards of one judge.
 
     Belongs to one event loop; `run` judges there until `close`.
 

@@ -47,7 +47,7 @@ class PanelConfig(Strict):
     judges: list[JudgeValue] = Field(min_length=2)
     """The judges."""
     aggregate: Aggregate = "mean"
-    """How their scores become one."""
+    """The rule that joins their scores."""
 
 
 _KINDS: Mapping[str, type[CascadeConfig] | type[PanelConfig]] = {"cascade": CascadeConfig, "panel": PanelConfig}

@@ -29,19 +29,19 @@ class JudgeConfig(Strict):
     preset: str | None = None
     """A known judge, whose settings hold unless this one says otherwise."""
     engine: EngineName = "transformers"
-    """What runs the weights."""
+    """The engine that runs the weights."""
     vllm: Arguments = Field(default_factory=dict)
     """Further arguments of `vllm.LLM`."""
     url: str | None = None
     """An OpenAI-compatible server that runs them."""
     api: ApiName = "auto"
-    """What is asked for there: `server.api` in short; wins over it unless "auto"."""
+    """The server's API: `server.api` in short; wins over it unless "auto"."""
     server: ServerSource | None = None
-    """How the server at `url` is used, with the keys of ServerSource."""
+    """The settings of the server at `url`, with the keys of ServerSource."""
     model: str = ""
     """A folder, a hub id, or `package:NAME`; with a `url` it names the tokenizer and may be missing."""
     tokenizer: str | None = None
-    """Where the tokenizer is, if not with the model."""
+    """The tokenizer's folder or hub id, if not the model's."""
     adapter: str | None = None
     """A LoRA adapter on top."""
     gguf_file: str | None = None
@@ -49,7 +49,7 @@ class JudgeConfig(Strict):
     revision: str | None = None
     """The hub revision."""
     dtype: DtypeName = "auto"
-    """What it computes in."""
+    """The floating-point type of weights and products."""
     device: str | None = None
     """None takes the first GPU, else the CPU."""
     device_map: str | None = None
@@ -65,7 +65,7 @@ class JudgeConfig(Strict):
     decode_batch_size: int | None = Field(default=None, ge=1)
     """Feedbacks decoded together; None chooses by device."""
     attn_implementation: Literal["sdpa", "flex_attention"] = "sdpa"
-    """How a prefill attends: by torch's own kernels, or by one compiled kernel a layer."""
+    """The attention of a prefill: torch's own kernels, or one compiled kernel a layer."""
     cuda_graphs: bool = False
     """Decode feedback by CUDA graphs."""
     prompt_style: PromptStyle = "prometheus-v2"
@@ -81,11 +81,11 @@ class JudgeConfig(Strict):
     num_samples: int = Field(default=1, ge=1)
     """Number of feedbacks for each request."""
     sampling: SamplingParams = SamplingParams()
-    """How feedback is written."""
+    """The sampling of feedback."""
     guard: bool = True
     """Neutralize judge text in responses."""
     on_flag: OnFlag = "log"
-    """What becomes of a response that a detector flags."""
+    """The rule for a response that a detector flags."""
     detectors: tuple[str, ...] = tuple(DETECTORS)
     """Names of the detectors that look at responses."""
     criterion_text: CriterionText = "rubric"
@@ -105,7 +105,7 @@ class JudgeConfig(Strict):
     cache: str | None = None
     """An SQLite file that keeps judgments, for any number of processes."""
     cache_mb: int = Field(default=1024, ge=1)
-    """How large it may become; the oldest judgments go first."""
+    """Its largest size, in MiB; the oldest judgments go first."""
     taught_to_rank: bool = True
     """Whether the judge was trained for pairwise ranking; if not, ranking with it warns."""
     pairs_note: str = ""

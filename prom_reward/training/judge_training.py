@@ -48,7 +48,7 @@ class JudgeTraining:
     sources: Sequence[DataSource]
     """The labeled files."""
     data_dir: Path = Path()
-    """Where files with relative paths are looked for first; then in the working directory."""
+    """The folder in which files with relative paths are looked for first; then the working directory."""
     run: AdapterRun
     """The settings of the adapter's training."""
     max_tokens: int = 1500

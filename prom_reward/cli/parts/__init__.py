@@ -1,1 +1,1 @@
-"""What the commands are made of: options, the console, tables and summaries."""
+"""Parts of the commands: options, the console, tables and summaries."""

@@ -49,7 +49,7 @@ _LINE_S = 30.0  # between two lines of progress in a log
 
 
 class _Description(ProgressColumn):
-    """What a task does."""
+    """The task's name."""
 
     def render(self, task: Task) -> Text:
         """Return the description of a task."""

@@ -1,4 +1,4 @@
-"""What `prom-reward grade` writes and shows: JSON lines, tables and a summary."""
+"""Output of `prom-reward grade`: JSON lines, tables and a summary."""
 
 import json
 import sys

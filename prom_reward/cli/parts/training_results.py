@@ -1,4 +1,4 @@
-"""What `prom-reward train-judge` says of its examples and of the judge that it trained."""
+"""Output of `prom-reward train-judge` about its examples and the judge that it trained."""
 
 import re
 import shlex

@@ -1,1 +1,1 @@
-"""What may be read wrongly: refused in one line, or told in a warning."""
+"""Checks for rows that may be read wrongly: errors of one line, and warnings."""

@@ -1,1 +1,1 @@
-"""What people or a judge said of a row: scores, preferences, verdicts on criteria, judgments."""
+"""Labels of a row by people or a judge: scores, preferences, verdicts on criteria, judgments."""

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelColumns:
-    """Where a file keeps what has no known name, and how its scores are read; None takes the known names."""
+    """The columns that have no known name, and the scale of the scores; None takes the known names."""
 
     score: str | None = None
     """The score, or a list of several annotators'."""

@@ -15,7 +15,7 @@ class LabeledRequest:
     """A response with the scores that it was given."""
 
     request: GradingRequest
-    """What a judge is asked."""
+    """The request to a judge."""
     scores: tuple[float, ...]
     """The annotators' scores on the rubric's scale, at least one; fractions are fine."""
     cluster: str
@@ -60,7 +60,7 @@ class LabeledPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabeledFile:
-    """What a labeled file holds."""
+    """The rows and labels of a file."""
 
     rows: list[LabeledRequest]
     """Responses with scores."""

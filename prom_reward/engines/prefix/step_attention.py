@@ -20,7 +20,7 @@ _NAME = "prom_reward_step"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a step sees beside the batch's cache."""
+    """The keys and values that a step sees beside the batch's cache."""
 
     shared: Sequence[KeyValues] = field(repr=False)
     """Keys and values of the shared beginning, (1, K, P, D) each, by layer; P may be 0."""

@@ -47,7 +47,7 @@ class TreeSequence:
     states: dict[tuple[int, int], KeyValues] = field(repr=False)
     """By layer and segment."""
     visible: Visible | None = field(default=None, repr=False)
-    """What each token sees, for FlexAttention."""
+    """FlexAttention's mask."""
 
 
 def keeps_all_states(model: Any) -> bool:

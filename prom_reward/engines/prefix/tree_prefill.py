@@ -23,7 +23,7 @@ from prom_reward.engines.prefix.visibility import Visible, visible
 logger = logging.getLogger(__name__)
 
 Attention = Literal["sdpa", "flex_attention"]
-"""How a pass attends, as transformers names it: by calls of torch's own kernels, or one compiled kernel a layer."""
+"""The attention of a pass, as transformers names it: calls of torch's own kernels, or one compiled kernel a layer."""
 
 CPU_PASS_TOKENS = 2048
 """Enough for the full rate of a CPU's matrix products; more would only fall out of its caches."""

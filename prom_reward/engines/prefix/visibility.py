@@ -1,4 +1,4 @@
-"""What each token of a pass sees, as FlexAttention wants it: a mask of blocks, made from the trie's segments.
+"""FlexAttention's block mask of a pass, built from the trie's segments.
 
 Segments stand in depth-first order, so all that continues a segment follows it without a gap. With tokens counted over
 the whole trie, a query at `q` sees a key at `k` if `k <= q`, and if `q` comes before the end of all that continues the
@@ -20,7 +20,7 @@ _NEVER = torch.iinfo(torch.int64).max
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visible:
-    """What the tokens of one pass see."""
+    """The visibility of one pass's tokens."""
 
     earlier: Sequence[int]
     """Segments of earlier passes; their keys come first, in this order."""

@@ -28,7 +28,7 @@ _VERDICT_TOKENS = 6  # enough for " **(4" if a judge decorates its verdict
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What stands at a verdict."""
+    """The tokens at a verdict."""
 
     text: str
     """The likeliest label, or the written text if that is no label."""

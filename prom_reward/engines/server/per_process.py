@@ -23,7 +23,7 @@ OpenT = TypeVar("OpenT", bound=Closable)
 
 @dataclass(frozen=True, slots=True)
 class Running(Generic[OpenT]):
-    """What one process has open."""
+    """One process's event loop and the session that runs in it."""
 
     pid: int
     """The process."""
@@ -59,7 +59,7 @@ class PerProcess(Generic[OpenT]):
 
     @property
     def current(self) -> Running[OpenT] | None:
-        """What runs in this process; None before the first use and after a fork."""
+        """This process's state; None before the first use and after a fork."""
         return self._running if self._running is not None and self._running.pid == os.getpid() else None
 
     def get(self, opening: Callable[[], Coroutine[Any, Any, OpenT]]) -> Running[OpenT]:

@@ -21,7 +21,7 @@ COMPLETIONS, CHAT = "/completions", "/chat/completions"
 NEUTRAL = {"top_k": -1, "repetition_penalty": 1.0}
 """Sampling that other servers than OpenAI's take; sent, because some take their model's own defaults otherwise."""
 CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
-"""How a chat server is asked to go on with a started answer."""
+"""The arguments that make a chat server continue a started answer."""
 
 _NOT_OFFERED = (400, 404, 405, 415, 422, 501)
 _TOP_LOGPROBS = (20, 5, 1)
@@ -35,14 +35,14 @@ _SAMPLE = 'What is 2 + 2? Write it out.\n\n[RESULT] 4: \u00fcber 1,234.5% (naïv
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointAbilities:
-    """What one of a server's two endpoints can do."""
+    """The abilities of one of a server's two endpoints."""
 
     takes_token_ids: bool = False
     """A prompt may be token ids."""
     reads_token_ids: bool = False
     """Log-probabilities of chosen token ids (vLLM's `logprob_token_ids`)."""
     top_logprobs: int = 0
-    """How many of the likeliest tokens have their log-probabilities; 0 is none."""
+    """The number of the likeliest tokens that have log-probabilities; 0 is none."""
     takes_penalty: bool = False
     """It takes `repetition_penalty` and `top_k`."""
     continues_answer: bool = False
@@ -59,7 +59,7 @@ class EndpointAbilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerAbilities:
-    """What a server can do for one model."""
+    """A server's abilities for one model."""
 
     model: str
     """The name under which it serves the judge."""

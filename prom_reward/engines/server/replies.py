@@ -42,7 +42,7 @@ class Reply:
     """A server's answer to one prompt."""
 
     text: str
-    """What the judge wrote."""
+    """The judge's text."""
     ended: Literal["stop", "length"]
     """Whether it ended by itself or ran out of tokens."""
     rows: tuple[TokenRow, ...]

@@ -22,14 +22,14 @@ _CHARS_A_TOKEN = 4  # for the rate alone, if no tokenizer counts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """How one model of one server is asked."""
+    """The form of requests to one model of one server."""
 
     model: str
     """The name under which it is served."""
     is_chat: bool
     """Chat completions in place of text completions."""
     abilities: EndpointAbilities
-    """What that endpoint can do."""
+    """The endpoint's abilities."""
     context_length: int | None
     """Tokens that prompt and answer may take together; None if unknown."""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class ServerRequests:
         self._writer = writer
         self._pace = pace
         self.route = route
-        """How the server is asked."""
+        """The form of requests."""
         self.uses_ids = writer.encoder is not None and not route.is_chat and route.abilities.takes_token_ids
         """Prompts go as token ids."""
         self.reads_ids = self.uses_ids and route.abilities.reads_token_ids

@@ -1,4 +1,4 @@
-"""What one process has open with a judge's server: it finds out what the server can do, and asks it for batches.
+"""One process's session with a judge's server: it probes the server's abilities, and asks it for batches.
 
 Belongs to one event loop.
 """
@@ -42,7 +42,7 @@ class ServerSession:
         self.answers = answers
         """Asks for one prompt."""
         self.route = route
-        """How the server is asked."""
+        """The form of requests."""
 
     async def answer_all(self, prompts: Sequence[JudgePrompt], sampling: SamplingParams) -> list[Generation]:
         """Answer prompts, in order.

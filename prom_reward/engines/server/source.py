@@ -1,4 +1,4 @@
-"""Where a judge's server is and how it may be used: the settings of `OpenAIEngine`, without secrets.
+"""A judge's server and the limits of its use: the settings of `OpenAIEngine`, without secrets.
 
 A key is read from the environment or a file when a client is made, and is never kept here.
 """

@@ -16,13 +16,13 @@ CONTROL_NAMES = (
     r"think|thinking|tools|tool_calls?|tool_responses?|tool_results?|function_calls?|(?:start|end|begin)_of_\w{1,40}"
     r"|extra_id_\d{1,4}|unused_?\d{1,5}|fim[_-]\w{1,20}|[A-Za-z]\w{0,40}_token|[se]op|bos|eos|pad|unk|s"
 )
-"""What stands in pointed brackets in tokenizers' control tokens without bars, as a regular expression."""
+"""The names of control tokens in pointed brackets without bars, as a regular expression."""
 _MARKER = re.compile(rf"<[|｜][^<>]*[|｜]>|</?(?i:{CONTROL_NAMES}|\w+_\w+|\|\w+|\w+\|)>|\[/?[A-Z_]+\]|\[[gs]MASK\]")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelTokens:
-    """How a tokenizer writes the labels after `[RESULT]`."""
+    """A tokenizer's ids of the labels after `[RESULT]`."""
 
     lead: tuple[int, ...]
     """Tokens that all labels share, for example the lone space piece of Llama-2 and Mistral."""

@@ -28,7 +28,7 @@ class WrittenTokens(Protocol):
 
     @property
     def new_ids(self) -> list[int]:
-        """What was written, without an end-of-sequence token."""
+        """The written tokens, without an end-of-sequence token."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What judgments tell of a rubric: criteria that are always or never met, that repeat another, that follow length."""
+"""Criteria of a rubric that are always or never met, that repeat another, that follow length, from its judgments."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -25,7 +25,7 @@ from prom_reward.types import GradingRequest, Judgment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RubricLint:
-    """What is wrong, or probably wrong, with rubrics."""
+    """The errors and probable errors of rubrics."""
 
     findings: tuple[RubricFinding, ...]
     """The findings."""

@@ -1,4 +1,4 @@
-"""How well probabilities of "met" agree with people's verdicts, met (1) or not (0)."""
+"""Agreement of probabilities of "met" with people's verdicts, met (1) or not (0)."""
 
 from collections.abc import Mapping
 

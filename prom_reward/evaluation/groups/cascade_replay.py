@@ -1,4 +1,4 @@
-"""How much of a strong judge a cascade recovers with part of its calls, replayed from both judges' judgments."""
+"""The share of a strong judge that a cascade recovers with part of its calls, replayed from both judges' judgments."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass

@@ -28,7 +28,7 @@ class LabeledGroup:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How well scores order one group."""
+    """Measures of how well scores order one group."""
 
     tau: float
     """Kendall's tau-b with the labels; 0 if all scores are equal."""

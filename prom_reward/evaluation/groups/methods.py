@@ -15,7 +15,7 @@ from prom_reward.judging.base import Judge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodFigures:
-    """How well one method orders the groups, as means over groups."""
+    """Measures of how well one method orders the groups, as means over groups."""
 
     tau: Estimate
     """Kendall's tau with the labels."""

@@ -19,7 +19,7 @@ _FOLDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadRows:
-    """What a head is fitted on."""
+    """The data that a head is fitted on."""
 
     states: Floats
     """Last hidden states (N, H)."""

@@ -1,4 +1,4 @@
-"""What was tried on a judge, and what it brought."""
+"""The trials of changes to a judge, and their gains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TrialFigure:
-    """How well scores agree with the labels of the confirming questions."""
+    """Agreement of scores with the labels of the confirming questions."""
 
     value: float | None
     """In the measure that is tuned; None if it is undefined."""
@@ -45,7 +45,7 @@ class Trial:
     """A change that was tried."""
 
     settings: Settings
-    """What was changed, in the keys of a judge's file; a head by its strength."""
+    """The change, in the keys of a judge's file; a head by its strength."""
     chosen_by: float | None
     """The gain on the questions that choose; None if it is undefined."""
     gain: Estimate | None = None
@@ -72,7 +72,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """What was tried on a judge, and what helped."""
+    """All trials of a judge, and the changes that helped."""
 
     measure: str
     """What gains are gains in: a measure of `evaluate`, or `pairwise_accuracy`."""

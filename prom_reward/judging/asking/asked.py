@@ -15,7 +15,7 @@ from prom_reward.types import GradingRequest, JudgePrompt, Judgment
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a judge asks for some requests."""
+    """Some requests, and the prompts that they become."""
 
     requests: Sequence[GradingRequest]
     """The requests, also by checklists."""

@@ -27,7 +27,7 @@ _ORDERS: Mapping[LevelOrder, tuple[bool, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompting:
-    """How a judge is asked; the fields are those of `PrometheusJudge`."""
+    """The settings of a judge's prompts; the fields are those of `PrometheusJudge`."""
 
     prompt_style: PromptStyle
     """The task texts."""
@@ -44,7 +44,7 @@ class Prompting:
     level_order: LevelOrder
     """The order in which a rubric's scores are described."""
     head: ScoreHead | None
-    """What is read from the hidden state."""
+    """The linear functions that are read from the hidden state."""
 
     @property
     def texts(self) -> TaskTexts:

@@ -15,7 +15,7 @@ class PromptSampler:
     engine: Engine
     """Runs the model."""
     sampling: SamplingParams
-    """How feedback is written."""
+    """The sampling of feedback."""
     num_samples: int
     """Answers to each prompt."""
     cache: JudgmentCache | None = field(kw_only=True)

@@ -1,4 +1,4 @@
-"""What a judge of several judges counts: shared by its threads and its seeded copies, as the judges themselves are."""
+"""The counts of a judge of several judges: its threads and seeded copies share them, as they share the judges."""
 
 import threading
 

@@ -1,1 +1,1 @@
-"""What a report shows first: what stands out, figures of rubrics and of pairs, plots."""
+"""The top of a report: findings, figures of rubrics and of pairs, plots."""

@@ -12,7 +12,7 @@ from prom_reward.reports.judgments import JudgedPair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementRow:
-    """How often the judge prefers the chosen response in the pairs of a group, ties as half."""
+    """The share of a group's pairs in which the judge prefers the chosen response, ties as half."""
 
     group: str
     """The group's name, "all" for all pairs."""

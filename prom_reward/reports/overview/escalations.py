@@ -1,4 +1,4 @@
-"""What a cascade's strong judge adds over the steps of a training."""
+"""The changes by a cascade's strong judge over the steps of a training."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ class Escalations:
     escalated: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     """Those that the strong judge gave."""
     changes: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """How far its scores lie from the cheap judge's, in points of the scale."""
+    """The distance of its scores from the cheap judge's, in points of the scale."""
     groups: dict[tuple[int, str, str], dict[str, tuple[float, float]]] = field(
         default_factory=lambda: defaultdict(dict)
     )

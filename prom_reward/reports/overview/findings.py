@@ -1,4 +1,4 @@
-"""What stands out in judgments, each with a link to the rows that show it."""
+"""Findings in judgments, each with a link to the rows that show it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -26,9 +26,9 @@ class ReportFinding:
     """One thing to look at."""
 
     title: str
-    """What it is, in a few words."""
+    """Its name, in a few words."""
     detail: str
-    """How much, and what it may mean."""
+    """Its size, and what it may mean."""
     link: str
     """Leads to its rows."""
     mood: str = "warn"

@@ -144,7 +144,7 @@ def _escalations(data: ReportData) -> Figure | None:
 
 
 def _gains(data: ReportData) -> Figure | None:
-    """How far the strong judge's scores lie from the cheap judge's."""
+    """The distance of the strong judge's scores from the cheap judge's."""
     changes = {step: found for step, found in sorted(data.escalations.changes.items()) if found}
     if not changes:
         return None

@@ -1,4 +1,4 @@
-"""How noisy a judge's grades and comparisons are beside each other, from groups without labels.
+"""The noise of a judge's grades and comparisons beside each other, from groups without labels.
 
 The strengths of a group are normal with variance v. A standardized grade has the correlation r with its strength, and
 the log-odds of a comparison are the difference of two strengths plus normal noise of deviation s. Given its grades z

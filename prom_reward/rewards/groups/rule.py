@@ -13,7 +13,7 @@ ScoreScaling = Literal["centered", "anchor"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupRule:
-    """How comparisons inside of a group become its scores."""
+    """The rule by which comparisons inside of a group become its scores."""
 
     topology: Topology = "adaptive"
     """The pairs to compare; see `prom_reward.rewards.groups.topologies`."""

@@ -14,7 +14,7 @@ from prom_reward.types import Judgment
 
 @dataclass(frozen=True, slots=True)
 class MemberVerdict:
-    """What its group says about a rollout under one rubric."""
+    """A rollout's strength in its group under one rubric."""
 
     group: int
     """The number of its group in the batch."""
@@ -30,7 +30,7 @@ class MemberVerdict:
     """The tokens of the comparisons that stand at it; see `Ranking.comparison_counts`."""
 
     comparison_feedback: Sequence[tuple[int, str, str]]
-    """What the judge wrote on them; see `Ranking.comparison_feedback`."""
+    """The judge's feedback on them; see `Ranking.comparison_feedback`."""
 
     @property
     def reward(self) -> float | None:

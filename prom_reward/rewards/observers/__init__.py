@@ -1,1 +1,1 @@
-"""What looks at a reward's judged batches and changes no reward: canaries, an audit judge, divergence, your own."""
+"""Observers of a reward's judged batches, which change no reward: canaries, an audit judge, divergence, your own."""

@@ -88,7 +88,7 @@ class CodeCheck:
     name: str
     """A name of CHECKS, or `module:function`; of a function that is given as such its name, for logs."""
     argument: Any = field(default=None, hash=False)
-    """What a built-in check compares with, for example a count or a phrase."""
+    """The value that a built-in check compares with, for example a count or a phrase."""
     function: Callable[[str], bool] | None = field(default=None, compare=False)
     """Your own check of the response instead of a built-in one."""
 

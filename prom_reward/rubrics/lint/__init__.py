@@ -1,1 +1,1 @@
-"""What is probably wrong with a rubric or checklist that can be read."""
+"""Probable errors of a rubric or checklist that can be read."""

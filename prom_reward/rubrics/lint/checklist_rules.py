@@ -1,4 +1,4 @@
-"""What is probably wrong with a checklist: its criteria's words, their weights, and what does not fit together."""
+"""Probable errors of a checklist: its criteria's words, their weights, and contradictions among them."""
 
 import math
 from collections.abc import Iterator, Sequence

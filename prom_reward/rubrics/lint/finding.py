@@ -15,7 +15,7 @@ class RubricFinding:
     rubric: str
     """The name of the rubric or checklist."""
     message: str
-    """What was found, and what to do."""
+    """The problem and its remedy, in one line."""
     criteria: tuple[str, ...] = ()
     """Numbers of the criteria, "2" or "2.1" of a child, or of the levels; empty for the whole."""
     rows: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a criterion's words tell: the same as another's, several demands, a fault, the absence of something.
+"""A criterion's meaning by its words: a copy of another, several demands, a fault, the absence of something.
 
 These are patterns of English; a text in another language is compared with others, and matches none of them.
 """

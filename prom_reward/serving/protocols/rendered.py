@@ -8,7 +8,7 @@ from prom_reward.errors import RowError
 
 @dataclass(frozen=True, slots=True)
 class _Markup:
-    """How a family of chat templates writes a turn."""
+    """The turns of a family of chat templates."""
 
     header: re.Pattern[str]
     """Opens a turn; its group names the role."""

@@ -201,7 +201,7 @@ class Text:
     instruction: str
     """The request."""
     items: tuple[str, ...]
-    """What it asks for."""
+    """The items that the request asks for."""
     text: str
     """The text."""
 

@@ -29,11 +29,11 @@ _ENDINGS = (
 )
 
 ASKED = ("Explain these words: {}.", "What do the following words mean: {}?", "Write about each of these terms: {}.")
-"""How the words of a long question are asked."""
+"""Wordings of a long question about words."""
 ASKED_FACTS = ("Please answer all of these questions: {}", "{}", "Write a report that answers the following: {}")
-"""How the facts of a long question are asked."""
+"""Wordings of a long question about facts."""
 NUM_PARTS = range(3, 7)
-"""How many parts a long question has."""
+"""The numbers of parts that a long question may have."""
 _WRONG_COST = 0.5  # a share of what a right part earns
 _WORDS = (40, 650)  # of an answer; between them any share of the logarithm is as likely
 
@@ -43,7 +43,7 @@ class QuestionPart:
     """One part of a long question."""
 
     asked: str
-    """What is asked, or the word to explain."""
+    """The question, or the word to explain."""
     reference: str
     """A right statement."""
     right: Callable[[], str]

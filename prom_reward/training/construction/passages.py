@@ -21,7 +21,7 @@ class Kind:
     """A kind of criterion."""
 
     says: tuple[str, ...]
-    """What a text does, after "The text": `{}` stands for a value."""
+    """The predicate, after "The text": `{}` stands for a value."""
     denies: tuple[str, ...]
     """The opposite."""
     values: Callable[[str, Sequence[str]], Sequence[str | int]]

@@ -40,9 +40,9 @@ class Variant:
     response: str
     """The response, in a style drawn without a look at its truth."""
     share: float
-    """What it deserves, from 0 (wrong) to 1 (right)."""
+    """Its truth, from 0 (wrong) to 1 (right)."""
     kind: str
-    """How it was made."""
+    """The way in which it was made, for example `negated`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

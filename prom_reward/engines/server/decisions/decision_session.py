@@ -1,4 +1,4 @@
-"""What one process has open with a decision endpoint. Belongs to one event loop."""
+"""One process's session with a decision endpoint. Belongs to one event loop."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What a server says in place of an answer, in the shapes in which servers say it."""
+"""Errors that a server returns in place of an answer, in the shapes of the known servers."""
 
 import json
 import re
