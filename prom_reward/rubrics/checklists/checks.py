@@ -23,17 +23,25 @@ Takes = Literal["count", "phrases", "text", "nothing"]
 """The kind of a check's argument; "phrases" is a text or a list of texts."""
 
 
-def _num_words(text: str) -> int:
-    return len(_WORD.findall(text))
+def words_of(text: str) -> list[str]:
+    """Return a text's words; "didn't" and "cease-fire" are one each."""
+    return _WORD.findall(text)
 
 
-def _num_sentences(text: str) -> int:
+def num_words(text: str) -> int:
+    """Return the number of words of a text."""
+    return len(words_of(text))
+
+
+def num_sentences(text: str) -> int:
+    """Return the number of sentences of a text, the last one also without a mark at its end."""
     ends = len(_SENTENCE_END.findall(text))
     tail = _SENTENCE_END.split(text)[-1]
     return ends + bool(_WORD.search(tail))
 
 
-def _num_paragraphs(text: str) -> int:
+def num_paragraphs(text: str) -> int:
+    """Return the number of paragraphs of a text, with empty lines between them."""
     return sum(bool(part.strip()) for part in re.split(r"\n\s*\n", text))
 
 
@@ -56,11 +64,11 @@ def _is_in_script(text: str, script: Any) -> bool:
 
 
 CHECKS: Mapping[str, tuple[Takes, Callable[[str, Any], bool]]] = {
-    "min_words": ("count", lambda text, count: _num_words(text) >= count),
-    "max_words": ("count", lambda text, count: _num_words(text) <= count),
-    "min_sentences": ("count", lambda text, count: _num_sentences(text) >= count),
-    "max_sentences": ("count", lambda text, count: _num_sentences(text) <= count),
-    "num_paragraphs": ("count", lambda text, count: _num_paragraphs(text) == count),
+    "min_words": ("count", lambda text, count: num_words(text) >= count),
+    "max_words": ("count", lambda text, count: num_words(text) <= count),
+    "min_sentences": ("count", lambda text, count: num_sentences(text) >= count),
+    "max_sentences": ("count", lambda text, count: num_sentences(text) <= count),
+    "num_paragraphs": ("count", lambda text, count: num_paragraphs(text) == count),
     "num_bullets": ("count", lambda text, count: len(_BULLET.findall(text)) == count),
     "max_chars": ("count", lambda text, count: len(text) <= count),
     "contains": ("phrases", lambda text, phrases: all(one in text.casefold() for one in _phrases(phrases))),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from prom_reward.rubrics.checklists.checks import words_of
 from prom_reward.rubrics.rubric import Rubric, builtin_rubric
 from prom_reward.training.construction.aspects import (
     ASPECTS,
@@ -43,7 +44,6 @@ from prom_reward.training.construction.passages import (
     KINDS as KINDS_OF_FORM,
     draw_criteria,
     draw_passage,
-    long_words,
 )
 from prom_reward.training.construction.variants import (
     HELD_OUT_FAULTS,
@@ -59,7 +59,7 @@ Row = dict[str, Any]
 _SHOWN = {"arithmetic": 0.6, "everyday": 0.5}  # the share of questions whose reference the judge sees
 _ENTITIES = 0.4  # the share of common questions on capitals and people
 _VARIANTS = 8  # responses a question in training
-_CRITERIA = 8  # from each passage of a question
+_CRITERIA = 16  # for the two passages of a question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 
     """Build one side: words, kinds of facts, faults and aspects of one side never occur on the other.
 
     Args:
-        wordnet: WordNet's folder of `data.noun`.
+        wordnet: WordNet's folder, of which `data.noun` is needed and all `data.*` are read.
         num_questions: Questions, half of them definitions; texts and criteria follow their number.
         held_out: The side to measure on.
         seed: Of all draws.
@@ -116,17 +116,14 @@ def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 
 def _passage_rows(
     wordnet: Path, words: Sequence[Definition], num_passages: int, draw: random.Random, *, held_out: bool
 ) -> Iterator[Row]:
-    """Yield two texts for each request by the criteria of both, of which the request names two in one of two cases."""
-    sentences = [one for one in read_sentences(wordnet) if _is_held_out(one) == held_out]
+    """Yield two texts for each request by the same criteria; half of the requests name two of them."""
+    sentences = [one for one in read_sentences(wordnet) if _is_held_out(" ".join(words_of(one.casefold()))) == held_out]
+    nouns = {one.word for one in read_definitions(wordnet) if len(one.word) > 3}
     kinds = {**KINDS_OF_FORM, **HELD_OUT_KINDS_OF_FORM} if held_out else KINDS_OF_FORM
     for number in range(num_passages // 2):
-        texts = [draw_passage(sentences, draw) for _ in range(2)]
-        asked = [
-            one
-            for text, other in (texts, texts[::-1])
-            for one in draw_criteria(text, kinds, _CRITERIA, long_words(other), draw)
-        ]
-        named = " ".join(one.text for one in draw.sample(asked, 2)) if draw.random() < 0.5 else ""
+        texts = draw_passage(sentences, draw), draw_passage(sentences, draw)
+        asked = draw_criteria(texts, kinds, _CRITERIA, nouns, draw)
+        named = " ".join(one.text for one in draw.sample(asked, min(2, len(asked)))) if draw.random() < 0.5 else ""
         instruction = f"Write a short text about {draw.choice(words).word}. {named}".rstrip()
         for text in texts:
             for text_criterion in {one.text: one for one in asked}.values():

@@ -1,11 +1,12 @@
-"""Passages and criteria that code decides: lengths, words, openings, endings, marks, form; often met, and often not."""
+"""Passages and criteria that code decides: lengths, words, openings, endings, marks, form; neither tells the answer."""
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from prom_reward.rubrics.checklists.checks import CHECKS
+from prom_reward.rubrics.checklists.checks import CHECKS, num_paragraphs, num_sentences, num_words, words_of
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _OPENINGS = ("Today", "Once", "Yesterday", "In short", "Well", "My friend", "Dear reader", "Suddenly", "Now", "In fact")
@@ -14,6 +15,8 @@ _LENGTHS = (1, 1, 2, 2, 3, 3, 4, 5, 6, 8)  # sentences of a passage
 _FACTORS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.25, 1.4, 1.6, 2.0, 2.5)  # of a bound beside the count
 _SUBJECTS = ("The text", "The text", "The text", "The response", "The answer", "It")
 _DENIED = 0.3  # the share of criteria that ask for the opposite
+_STEM = 5  # letters that tell a word's forms from other words
+_TRIES = 6  # draws for each criterion, because two texts do not differ in every way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +27,12 @@ class Kind:
     """The predicate, after "The text": `{}` stands for a value."""
     denies: tuple[str, ...]
     """The opposite."""
-    values: Callable[[str, Sequence[str]], Sequence[str | int]]
-    """Values to ask for, from a text and from words of other texts."""
+    values: Callable[[str, Collection[str]], Sequence[str | int]]
+    """Values to ask for, from a text and from the nouns that may be asked for."""
     passes: Callable[[str, str | int], bool]
     """Whether a text does it with a value."""
+    is_bound: bool = False
+    """Values are numbers around the text's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,96 +52,96 @@ def _has(pattern: str) -> Callable[[str, str | int], bool]:
 
 
 def _has_words(template: str) -> Callable[[str, str | int], bool]:
-    """Return a check for whole words: "here" is not in "there", and "A" does not open "All"."""
+    """Return a check for whole words: "here" is not in "there", "didn" not in "didn't", and "A" does not open "All"."""
     return lambda text, value: re.search(template.format(re.escape(str(value))), text, re.IGNORECASE) is not None
 
 
-def _nothing(text: str, other_words: Sequence[str]) -> Sequence[str | int]:
+def _nothing(text: str, nouns: Collection[str]) -> Sequence[str | int]:
     return ("",)
 
 
-def _around(pattern: str) -> Callable[[str, Sequence[str]], Sequence[int]]:
-    """Return counts below and above that of a pattern in a text."""
+def _around(count_of: Callable[[str], int], least: int = 1) -> Callable[[str, Collection[str]], Sequence[int]]:
+    """Return numbers below and above a text's own, `least` or more."""
 
-    def values(text: str, other_words: Sequence[str]) -> Sequence[int]:
-        count = len(re.findall(pattern, text))
+    def values(text: str, nouns: Collection[str]) -> Sequence[int]:
+        count = count_of(text)
         found = {round(count * factor) for factor in _FACTORS} | {max(1, count - 1), count, count + 1}
         rounded = {5 * round(one / 5) for one in found if one > len(_NUMBERS)}
-        return sorted({one for one in found | rounded if one > 0})
+        return sorted(one for one in found | rounded if one >= least)
 
     return values
 
 
-def long_words(text: str) -> list[str]:
-    """Return a text's different words of four letters or more, sorted."""
-    return sorted({one.casefold() for one in re.findall(r"[A-Za-z]{4,}", text)})
+def _nouns_of(text: str, nouns: Collection[str]) -> Sequence[str]:
+    return sorted({one.casefold() for one in words_of(text)} & {*nouns})
 
 
-def _words(text: str, other_words: Sequence[str]) -> Sequence[str]:
-    return [*long_words(text), *(one for one in other_words if one not in long_words(text))]
+def _starts(text: str, nouns: Collection[str]) -> Sequence[str]:
+    return [*_OPENINGS, *(one.capitalize() for one in words_of(text)[:1])]
 
 
-def _starts(text: str, other_words: Sequence[str]) -> Sequence[str]:
-    return [*_OPENINGS, *re.findall(r"^\W*([A-Za-z']+)", text)]
+def _ends(text: str, nouns: Collection[str]) -> Sequence[str]:
+    return [*_ENDINGS, *(one.lower() for one in words_of(text)[-1:])]
 
 
-def _ends(text: str, other_words: Sequence[str]) -> Sequence[str]:
-    return [*_ENDINGS, *re.findall(r"([A-Za-z']+)\W*$", text)]
-
-
-_WORD, _SENTENCE, _PARAGRAPH = r"\w+(?:['’-]\w+)*", r"[.!?](?=\s|$)", r"(?:^|\n\n)\S"
+_AFTER, _BEFORE = r"(?<![\w'’-])", r"(?![\w'’-])"  # no word goes on
+_WORD = _AFTER + "{}" + _BEFORE
 KINDS: Mapping[str, Kind] = {
     "most words": Kind(
         says=("has at most {} words", "is no longer than {} words", "has {} words or fewer", "stays within {} words"),
         denies=("has more than {} words", "is longer than {} words"),
-        values=_around(_WORD),
+        values=_around(num_words),
+        is_bound=True,
         passes=CHECKS["max_words"][1],
     ),
     "fewest words": Kind(
         says=("has at least {} words", "has {} words or more", "is {} words long or longer"),
         denies=("has fewer than {} words", "is shorter than {} words"),
-        values=_around(_WORD),
+        values=_around(num_words),
+        is_bound=True,
         passes=CHECKS["min_words"][1],
     ),
     "most sentences": Kind(
         says=("has at most {} sentences", "has {} sentences or fewer", "does not go beyond {} sentences"),
         denies=("has more than {} sentences",),
-        values=_around(_SENTENCE),
+        values=_around(num_sentences),
+        is_bound=True,
         passes=CHECKS["max_sentences"][1],
     ),
     "fewest sentences": Kind(
         says=("has at least {} sentences", "has {} sentences or more", "consists of at least {} sentences"),
         denies=("has fewer than {} sentences",),
-        values=_around(_SENTENCE),
+        values=_around(num_sentences, least=2),
+        is_bound=True,
         passes=CHECKS["min_sentences"][1],
     ),
     "word": Kind(
-        says=("mentions {}", "contains the word '{}'", 'uses the word "{}"', "says something about {}", "names {}"),
-        denies=("never mentions {}", "says nothing about {}"),
-        values=_words,
-        passes=_has_words(r"\b{}\b"),
+        says=("mentions {}", "contains the word '{}'", 'uses the word "{}"'),
+        denies=("never mentions {}", "makes no mention of {}"),
+        values=_nouns_of,
+        passes=_has_words(_WORD),
     ),
     "opening": Kind(
         says=("starts with the word '{}'", 'begins with "{}"', "opens with '{}'"),
         denies=("does not start with '{}'", 'begins with something other than "{}"'),
         values=_starts,
-        passes=_has_words(r"\A\W*{}\b"),
+        passes=_has_words(r"\A\W*{}" + _BEFORE),
     ),
     "ending": Kind(
         says=("ends with '{}'", 'closes with "{}"', "has '{}' as its last words"),
         denies=("does not end with '{}'",),
         values=_ends,
-        passes=_has_words(r"\b{}\W*\Z"),
+        passes=_has_words(_AFTER + r"{}\W*\Z"),
     ),
     "paragraphs": Kind(
         says=("has at least {} paragraphs", "is written in {} paragraphs or more"),
         denies=("has fewer than {} paragraphs",),
-        values=lambda text, other_words: (2, 3),
-        passes=lambda text, value: len(re.findall(_PARAGRAPH, text)) >= int(value),
+        values=lambda text, nouns: (2, 3),
+        passes=lambda text, value: num_paragraphs(text) >= int(value),
     ),
     "digits": Kind(
         says=("contains a number in digits", "has digits in it"),
-        denies=("has no digits", "is free of numerals"),
+        denies=("has no digits", "is free of digits"),
         values=_nothing,
         passes=_has(r"\d"),
     ),
@@ -146,17 +151,17 @@ KINDS: Mapping[str, Kind] = {
         values=_nothing,
         passes=_has("!"),
     ),
-    "quotation": Kind(
-        says=("has something in quotation marks", "quotes somebody"),
-        denies=("has no quotation marks",),
-        values=_nothing,
-        passes=_has('"'),
-    ),
     "capitals": Kind(
         says=("is written in capital letters", "is all in upper case"),
         denies=("has lower-case letters",),
         values=_nothing,
         passes=CHECKS["is_uppercase"][1],
+    ),
+    "question mark": Kind(
+        says=("has a question mark", "contains a question mark"),
+        denies=("has no question mark",),
+        values=_nothing,
+        passes=_has(r"\?"),
     ),
 }
 """Kinds of criteria to train on."""
@@ -165,8 +170,8 @@ HELD_OUT_KINDS: Mapping[str, Kind] = {
     "excluded word": Kind(
         says=("does not contain the word '{}'", 'avoids the word "{}"', "does without the word '{}'"),
         denies=("does not avoid the word '{}'",),
-        values=_words,
-        passes=lambda text, value: not _has_words(r"\b{}\b")(text, value),
+        values=_nouns_of,
+        passes=lambda text, value: not _has_words(_WORD)(text, value),
     ),
     "bullets": Kind(
         says=("holds a list of bullet points", "has bullet points"),
@@ -174,75 +179,81 @@ HELD_OUT_KINDS: Mapping[str, Kind] = {
         values=_nothing,
         passes=_has(r"(?m)^- "),
     ),
-    "question": Kind(
-        says=("asks a question", "has a question mark"),
-        denies=("asks no question",),
+    "quotation": Kind(
+        says=("has something in quotation marks", "contains words in quotation marks"),
+        denies=("has no quotation marks",),
         values=_nothing,
-        passes=_has(r"\?"),
+        passes=_has('"'),
     ),
 }
 """Kinds to measure on, never trained on in this form."""
 
 
 def draw_passage(sentences: Sequence[str], draw: random.Random) -> str:
-    """Return one to eight sentences, some of them changed so that every criterion is met by some passages."""
-    drawn = [_sentence(one, draw) for one in draw.choices(sentences, k=draw.choice(_LENGTHS))]
-    if draw.random() < 0.4:
-        drawn[0] = f"{draw.choice(_OPENINGS)}, {drawn[0][0].lower()}{drawn[0][1:]}"
-    if draw.random() < 0.3:
-        drawn[-1] = f"{drawn[-1][:-1]}, {draw.choice(_ENDINGS)}{drawn[-1][-1]}"
-    return _shaped(drawn, draw)
+    """Return one to eight sentences, some of them changed so that passages differ in everything that is asked for."""
+    *others, last = draw.choices(sentences, k=draw.choice(_LENGTHS))
+    ending = draw.choice(_ENDINGS) if draw.random() < 0.4 else ""
+    made = [*(_sentence(one, draw) for one in others), _sentence(last, draw, ending)]
+    return _shaped(made, draw)
+
+
+def _sentence(fragment: str, draw: random.Random, ending: str = "") -> str:
+    bare = fragment.rstrip(" .!?")
+    said = f"{bare[0].upper()}{bare[1:]}"
+    form = draw.randrange(10)
+    if form == 0:
+        said += f" in {draw.randint(1820, 2024)}"
+    elif form == 1:
+        said += f", {draw.randint(2, 90)} times in all"
+    said += f", {ending}" * bool(ending) + {2: "!", 3: "?"}.get(form, ".")
+    return f'He said: "{said}"' if form == 4 else said
 
 
 def _shaped(sentences: Sequence[str], draw: random.Random) -> str:
-    """Join sentences into a text: in one to three paragraphs, as a list, or in capitals."""
+    """Join sentences into a text: in one to three paragraphs, as a list, or in capitals; some after an opening."""
+    opening = f"{draw.choice(_OPENINGS)}: " if draw.random() < 0.4 else ""
     form = draw.random()
-    if form < 0.1:
-        return "\n".join(f"- {one}" for one in sentences)
-    if form < 0.35:
+    if form < 0.15:
+        return "\n".join(f"- {opening * (number == 0)}{one}" for number, one in enumerate(sentences))
+    if form < 0.4:
         size = -(-len(sentences) // draw.choice((2, 3)))
         parts = [" ".join(sentences[at : at + size]) for at in range(0, len(sentences), size)]
-        return "\n\n".join(parts)
-    text = " ".join(sentences)
-    return text.upper() if form < 0.45 else text
-
-
-def _sentence(fragment: str, draw: random.Random) -> str:
-    bare = fragment.rstrip(" .!?")
-    capital = f"{bare[0].upper()}{bare[1:]}"
-    match draw.randrange(12):
-        case 0:
-            return f"{capital}!"
-        case 1:
-            return f"{capital}?"
-        case 2:
-            return f"{capital} in {draw.randint(1820, 2024)}."
-        case 3:
-            return f'He said: "{capital}."'
-        case 4:
-            return f"{capital}, {draw.randint(2, 90)} times in all."
-    return f"{capital}."
+        return opening + "\n\n".join(parts)
+    text = opening + " ".join(sentences)
+    return text.upper() if form < 0.55 else text
 
 
 def draw_criteria(
-    text: str, kinds: Mapping[str, Kind], num: int, other_words: Sequence[str], draw: random.Random
+    texts: tuple[str, str], kinds: Mapping[str, Kind], num: int, nouns: Collection[str], draw: random.Random
 ) -> list[FormCriterion]:
-    """Return criteria for a text; whether it is to meet one is drawn first, and then the value that is asked for.
+    """Return criteria for two texts, each of which one text meets and the other does not.
+
+    So neither the words of a criterion nor its value tell whether it is met. Bounds are drawn around one of the texts
+    instead, as often met as not, so that the length of a text alone does not tell it either.
 
     Args:
-        text: The text.
+        texts: The texts.
         kinds: To draw from, the same one several times, too.
-        num: Criteria to return.
-        other_words: Words that other texts have.
+        num: The largest number of criteria to return; equal texts have fewer.
+        nouns: The words that may be asked for, in lower case.
         draw: Of all choices.
     """
-    return [_criterion(text, name, kinds[name], other_words, draw) for name in draw.choices(list(kinds), k=num)]
+    drawn = (_criterion(texts, name, kinds[name], nouns, draw) for name in draw.choices(list(kinds), k=_TRIES * num))
+    return list(islice((one for one in drawn if one is not None), num))
 
 
-def _criterion(text: str, name: str, kind: Kind, other_words: Sequence[str], draw: random.Random) -> FormCriterion:
-    is_denied, is_met = draw.random() < _DENIED, draw.random() < 0.5
-    values = list(kind.values(text, draw.sample(list(other_words), min(8, len(other_words)))))
-    value = draw.choice([one for one in values if kind.passes(text, one) == (is_met != is_denied)] or values)
+def _criterion(
+    texts: tuple[str, str], name: str, kind: Kind, nouns: Collection[str], draw: random.Random
+) -> FormCriterion | None:
+    is_denied = draw.random() < _DENIED
+    if kind.is_bound:
+        text, passes = draw.choice(texts), draw.random() < 0.5
+        values = [one for one in kind.values(text, nouns) if kind.passes(text, one) == passes]
+    else:
+        values = [one for text in texts for one in kind.values(text, nouns) if _tells_apart(kind, texts, one)]
+    if not values:
+        return None
+    value = draw.choice(values)
     said = draw.choice(kind.denies if is_denied else kind.says).format(_shown(value, draw))
     said = re.sub(r"\b(one|1) (word|sentence|paragraph)s", r"\1 \2", said)
     return FormCriterion(
@@ -250,6 +261,13 @@ def _criterion(text: str, name: str, kind: Kind, other_words: Sequence[str], dra
         kind=name,
         is_met_by=lambda other: kind.passes(other, value) != is_denied,
     )
+
+
+def _tells_apart(kind: Kind, texts: tuple[str, str], value: str | int) -> bool:
+    """Whether one text passes, and the other does not and holds no other form of a noun that is asked for."""
+    first, second = (kind.passes(text, value) for text in texts)
+    stem = str(value).casefold()[: min(_STEM, len(str(value)) - 1)]
+    return first != second and not (kind.values is _nouns_of and all(stem in text.casefold() for text in texts))
 
 
 def _shown(value: str | int, draw: random.Random) -> str:
