@@ -10,12 +10,24 @@ from prom_reward.prompts.transcripts import PromptValue
 
 USERS = ("Human", "User", "H", "Customer", "Prompter")
 ASSISTANTS = ("Assistant", "Bot", "A", "AI", "Chatbot", "ChatGPT", "GPT", "Agent", "Model")
-_MARK = re.compile(rf"^[ \t]*(?:\*\*)?({'|'.join((*USERS, *ASSISTANTS))})(?:\*\*)?:", re.MULTILINE | re.IGNORECASE)
 
 LINE = re.compile(r"^[ \t]*(system|user|human|assistant|model|tool)[ \t]*$", re.MULTILINE)
 """A line of a role's word alone, as templates leave it if their tokens are skipped."""
 
 _LINE_END = re.compile(r"[^\n]\n(?:User|Assistant):")
+
+
+def speaker_mark(names: Iterable[str], heading: str = "") -> "re.Pattern[str]":
+    """Return the pattern of a line's beginning with a speaker's name, perhaps in bold, and a colon.
+
+    Args:
+        names: The speakers, in any case.
+        heading: The pattern of marks before the name.
+    """
+    return re.compile(rf"^[ \t]*{heading}(?:\*\*)?({'|'.join(names)})(?:\*\*)?:", re.MULTILINE | re.IGNORECASE)
+
+
+_MARK = speaker_mark((*USERS, *ASSISTANTS))
 
 
 def unread_dialogue(example: Example) -> str:

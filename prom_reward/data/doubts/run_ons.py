@@ -4,23 +4,33 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from prom_reward.data.doubts.dialogues import ASSISTANTS, LINE, USERS, first_line
+from prom_reward.data.doubts.dialogues import ASSISTANTS, LINE, USERS, first_line, speaker_mark
 from prom_reward.data.formats import Example
 from prom_reward.prompts.transcripts import DIALOGUE_OPENING
 
-_COLON = re.compile(r"\n[ \t]*((?:#{2,3} ?)?(?:\*\*)?(?:Human|User|USER)(?:\*\*)?:)[ \t*]*(\S.*)?")
+_HEADING = r"(?:#{2,3} ?)?"
+_COLON = re.compile(rf"\n[ \t]*({_HEADING}(?:\*\*)?(?:Human|User|USER)(?:\*\*)?:)[ \t*]*(\S.*)?")
 _INSTRUCTION = re.compile(r"\n[ \t]*#{2,3} ?(Instruction:)(?=\s*\S)")  # Alpaca's
 _RESPONSE = re.compile(r"\n[ \t]*#{2,3} ?Response:")
-_INLINE = re.compile(r"[.!?)\"'`*]\s+(USER:)\s+\S")  # Vicuna's, and an answer's end before it
+_ANSWER_END = r"[.!?)\"'`*]"
+_INLINE = re.compile(rf"{_ANSWER_END}[ \t]+(USER:)[ \t]+\S")  # Vicuna's
+_INLINE_WORDS = re.compile(rf"{_ANSWER_END}[ \t]+(USER:)(?:[ \t]+[^\s:]+){{3}}(?!\S)")
 _INST = re.compile(r"\n[ \t]*(\[INST\])[ \t]*\S")
-_GLUED = re.compile(r"[.!?)\"'`*\]](assistant|user)\n\n\s*\S")  # Llama 3's, without its tokens
-_ASSISTANT = re.compile(
-    rf"^[ \t]*(?:#{{2,3}} ?)?(?:\*\*)?(?:{'|'.join(ASSISTANTS)})(?:\*\*)?:", re.MULTILINE | re.IGNORECASE
+_GLUED = re.compile(rf"(?:{_ANSWER_END}|\])(assistant|user)\n\n\s*\S")  # Llama 3's, without its tokens
+_CODE = re.compile(
+    r"=|\bimport\b|^\s*(?:return|yield|await|del)\b"  # a statement
+    r"|[.(\[][A-Za-z_]\w*\.$|\w\([^()]*\)\.$|^\s*[a-z_]\w*\.$"  # an object and its attribute's dot
+    r"|\b(?:self|this|req|request|session|context|ctx|auth|app|message|event|state|props|[a-z]+_\w+|[a-z]+[A-Z]\w*)\.$"
+    r"|(?:^|[\s(])[\"'`*]+$"  # marks that open
 )
-_SPEAKER = re.compile(
-    rf"^[ \t]*(?:#{{2,3}} ?)?(?:\*\*)?(?:{'|'.join((*USERS, *ASSISTANTS))})(?:\*\*)?:", re.MULTILINE | re.IGNORECASE
-)
+"""The beginning of a line after which `user` is a name, and no turn."""
+_SPEAKER = speaker_mark((*USERS, *ASSISTANTS), _HEADING)
+_ASSISTANT = speaker_mark(ASSISTANTS, _HEADING)
+_TEMPLATE_ASSISTANT = speaker_mark(("Assistant", "Bot"), _HEADING)
+"""Marks that templates write; the other names are as often an entry's in a list or a comparison."""
+_OTHER_ROLE = speaker_mark(("System", "Developer", "Tool", "Admin", "Administrator", "Moderator", "Guest"), _HEADING)
 _LABEL = re.compile(r"[ \t]*(?:[-*+•|>]|\d{1,3}[.)]|[\w*#][\w*# /-]{0,30}:)")
+_WORD_LINE = re.compile(r"^[ \t]*[\w-]+[ \t]*$", re.MULTILINE)
 _ABOUT_DIALOGUES = re.compile(
     r"\b(?:dialog(?:ue)?|conversation|chat(?:bot)?|script|screenplay|interview|role-?play|skit|scene|transcript|exchange"
     r"|few-shot|template|token|persona)s?\b",
@@ -50,24 +60,30 @@ def _marks(text: str) -> Iterator[str]:
         if _opens_turn(text, found):
             yield found[1].strip("*# ")
             break
-    kinds = (_INLINE, _INST, *((_INSTRUCTION,) if _RESPONSE.search(text) else ()))
+    inline = _INLINE if "ASSISTANT:" in text else _INLINE_WORDS
+    kinds = (inline, _INST, *((_INSTRUCTION,) if _RESPONSE.search(text) else ()))
     for found in (one for kind in kinds for one in islice(kind.finditer(text), _MAX_MARKS)):
         if _is_after_answer(text[: found.start(1)].rstrip("# ")):
             yield found[1]
-    yield from (f"the word {found[1]!r} and a blank line" for found in _GLUED.finditer(text))
+    for found in islice(_GLUED.finditer(text), _MAX_MARKS):
+        before = text[: found.start(1)]
+        if _is_after_answer(before) and not _CODE.search(before.rpartition("\n")[2]):
+            yield f"the word {found[1]!r} and a blank line"
     yield from (f"a line {found!r}" for found in _lines(text))
 
 
 def _opens_turn(text: str, found: "re.Match[str]") -> bool:
-    """Whether a user's mark follows an answer, and is no entry of a list such as a form or a comparison."""
+    """Whether a user's mark follows an answer, and is no entry of a list such as a form, roles or a comparison."""
     before, after = text[: found.start()], text[found.end() :]
-    if not _is_after_answer(before):
+    if not _is_after_answer(before) or _OTHER_ROLE.search(text):
         return False
-    if _ASSISTANT.search(after):
+    if _TEMPLATE_ASSISTANT.search(after):
         return True
+    said = (found[2] or "").rstrip("* \t")
+    if _ASSISTANT.search(after):
+        return said.endswith("?")
     beside = (before.rstrip("\n").rpartition("\n")[2], after.lstrip("\n").partition("\n")[0])
-    is_sentence = len((found[2] or "").split()) >= _MIN_WORDS
-    return is_sentence and not any(map(_LABEL.match, beside))
+    return len(said.split()) >= _MIN_WORDS and not any(map(_LABEL.match, beside))
 
 
 def _is_after_answer(before: str) -> bool:
@@ -78,16 +94,15 @@ def _is_after_answer(before: str) -> bool:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield the lines of one role's word alone that open a turn after an answer."""
+    """Yield the lines of one role's word alone that open a turn after an answer; in a glossary other words do so."""
     marks = list(LINE.finditer(text))
-    for at, mark in enumerate(marks[:_MAX_MARKS]):
-        before, after = (
-            text[: mark.start()].rstrip(),
-            text[mark.end() : marks[at + 1].start() if marks[at + 1 :] else None],
-        )
-        if not before or not after.strip() or not _is_after_answer(before):
+    has_entries = bool(marks) and any(not LINE.match(one[0]) for one in _WORD_LINE.finditer(text))
+    starts = [*(mark.start() for mark in marks), len(text)]
+    for at, mark in enumerate(marks[:_MAX_MARKS], 1):
+        before, said = text[: mark.start()].rstrip(), text[mark.end() : starts[at]]
+        if not before or not said.strip() or not _is_after_answer(before):
             continue
-        goes_on = any(other[1] != mark[1] and other[1] in ("assistant", "model") for other in marks[at + 1 :])
-        is_turn = before.endswith(_SENTENCE_END) and len(first_line(after).split()) >= _MIN_WORDS - 1
-        if mark[1] in ("user", "human", "assistant") and (goes_on or is_turn):
+        goes_on = any(other[1] != mark[1] and other[1] in ("assistant", "model") for other in marks[at:])
+        is_turn = before.endswith(_SENTENCE_END) and len(first_line(said).split()) >= _MIN_WORDS - 1
+        if mark[1] in ("user", "human", "assistant") and (goes_on or (is_turn and not has_entries)):
             yield mark[1]
