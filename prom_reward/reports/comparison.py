@@ -19,7 +19,7 @@ def compare(data: ReportData, *, against: ReportData | None = None, since: int |
         since: A training's step, from 1: the latest answers to each prompt up to it stand beside those after it.
 
     Raises:
-        InputError: The two have no prompt in common, or there is no step on one side of `since`.
+        InputError: The two have no prompt in common, or there is no step, or none on one side of `since`.
     """
     if since is not None:
         return _steps_compared(data, since)
@@ -32,6 +32,11 @@ def compare(data: ReportData, *, against: ReportData | None = None, since: int |
 
 
 def _steps_compared(data: ReportData, since: int) -> PromptDifference:
+    if not data.has_steps:
+        kind = "calls without a trainer" if data.is_training else "labels"
+        raise InputError(
+            f"{data.title}: got the step {since} to compare since, and {kind}, which have no steps; expected a training"
+        )
     steps = data.step_outcomes.keys()
     if not min(steps) <= since < max(steps):
         raise InputError(

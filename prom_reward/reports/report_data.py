@@ -99,7 +99,7 @@ class ReportData:
     @property
     def has_steps(self) -> bool:
         """Whether a trainer told the steps of a training; what is logged without one are calls."""
-        return self.is_training and self.step_outcomes.keys() != {0}
+        return self.is_training and any(self.step_outcomes)
 
     @property
     def num_scored(self) -> int:

@@ -51,6 +51,17 @@ def test_a_step_with_nothing_after_it_is_one_line(since):
         compare(source("log", [*run(2, 1.0), *run(9, 4.0, prompt="q")]), since=4)
 
 
+@pytest.mark.parametrize(
+    ("is_training", "judgments", "kind"),
+    [(False, [], "labels"), (True, [], "calls without a trainer"), (True, run(0, 1.0), "calls without a trainer")],
+)
+def test_what_has_no_steps_is_one_line(is_training, judgments, kind):
+    data = replace(source("log", judgments), is_training=is_training)
+    said = f"^log: got the step 3 to compare since, and {kind}, which have no steps; expected a training$"
+    with pytest.raises(InputError, match=said):
+        compare(data, since=3)
+
+
 def test_steps_whose_texts_are_left_out_are_steps():
     data = source("log", [*run(1, 1.0, 2.0), *run(9, 4.0, 5.0)])
     data.judgments = [one for one in data.judgments if one.row == 1]

@@ -78,9 +78,6 @@ def report(
     data = load_report(source, group=group, max_judgments=limit, by_prompt=since is not None, rubrics=rubric or ())
     if group is not None and data.is_training:
         raise InputError(f"{source}: got --group {group} and a training; expected labels, which have such columns")
-    if since is not None and not data.has_steps:
-        kind = "calls without a trainer" if data.is_training else "labels"
-        raise InputError(f"{source}: got --since {since} and {kind}, which have no steps; expected a training")
     other = load_report(against, max_judgments=None) if against is not None else None
     comparison = compare(data, against=other, since=since)
     target.write_text(report_page(data, comparison=comparison), encoding="utf-8")

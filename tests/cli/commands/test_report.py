@@ -91,4 +91,6 @@ def test_calls_without_a_trainer_have_no_steps_to_compare(run, tmp_path, request
     [judgment] = scripted_judge().grade([request_of("Yes.")])
     JudgmentLog(log).append([{"step": None, "call": "a", "row": 0, **judgment_record(request_of("Yes."), judgment)}])
     done = run("report", log, "--since", 2)
-    assert (done.status, "got --since 2 and calls without a trainer, which have no steps" in done.err) == (2, True)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "got the step 2 to compare since, and calls without a trainer, which have no steps" in done.err
+    assert not log.with_suffix(".html").exists()
