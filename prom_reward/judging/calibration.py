@@ -23,7 +23,11 @@ _MARGIN = 0.01  # keeps scores at the ends of the scale off the logarithms' pole
 _FLAT = 700.0  # beyond it the sigmoid is 0 or 1, and its exponential overflows
 _ROUNDED = 0.025  # of the scale: errors below it are squared, so that the fit is smooth
 _NUMBERS = ("low_slope", "high_slope", "shift")
-_FITTED_ON = ("scale", "rubrics")
+_FITTED_ON = {
+    "scale": 'the ends of the scale that it was fitted on, as "scale": [1, 5]',
+    "rubrics": 'the digests of its rubrics, as "rubrics": [] if they are unknown',
+}
+"""The keys that say where a calibration holds, each with its meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +108,9 @@ def _check_complete(values: Any, path: str | Path) -> None:
         return
     if missing := [key for key in _FITTED_ON if values.get(key) is None]:
         raise ConfigError(
-            f"{path}: a calibration without {' and '.join(map(repr, missing))}, which say where its scores hold; fit "
-            "it again with `prom-reward evaluate --fit-calibration`, or add the ends of the scale that it was fitted "
-            'on, as "scale": [1, 5], and the digests of its rubrics, as "rubrics": [] if they are unknown'
+            f"{path}: a calibration without {' and '.join(map(repr, missing))}, so that nothing tells where its scores "
+            "hold; fit it again with `prom-reward evaluate --fit-calibration`, or add "
+            f"{', and '.join(_FITTED_ON[key] for key in missing)}"
         )
 
 

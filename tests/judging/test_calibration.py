@@ -132,8 +132,12 @@ def test_a_calibration_that_says_not_where_it_holds_can_be_completed(tmp_path, l
     path = tmp_path / "c.json"
     kept = {key: value for key, value in FIT.items() if key not in lacking}
     path.write_text(json.dumps({**kept, **dict.fromkeys(lacking if is_null else ())}))
-    with pytest.raises(ConfigError, match=rf"c\.json: a calibration without {shown}, .* evaluate --fit-calibration`, "):
+    with pytest.raises(
+        ConfigError, match=rf"c\.json: a calibration without {shown}, .* evaluate --fit-calibration`, "
+    ) as caught:
         Calibration.load(path)
+    advised = str(caught.value).partition(", or add ")[2]
+    assert [key for key in ("scale", "rubrics") if f'as "{key}": ' in advised] == list(lacking)
     path.write_text(json.dumps({**kept, "scale": [1, 5], "rubrics": []}))
     assert Calibration.load(path).fitted_on.scale == ScoreScale(1, 5)
 
