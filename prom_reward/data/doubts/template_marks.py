@@ -7,7 +7,7 @@ from prom_reward.data.formats import Example
 from prom_reward.prompts.guard.markers import BARRED, TURN
 from prom_reward.prompts.transcripts import PromptValue
 
-_TOKEN = rf"<(?:{BARRED}|{TURN})>|\[\|\w{{2,20}}\|\]"  # the last one is EXAONE's
+_TOKEN = rf"<(?=[^\s<>]+>)(?:{BARRED}|{TURN})>|\[\|(?:system|user|assistant|endofturn)\|\]"  # the last are EXAONE's
 _HEADERS = (
     rf"{_TOKEN}|<extra_id_[01]>|<seed:bos>|<role>(?=HUMAN|ASSISTANT|SYSTEM)|<(?:用户|AI)>|<reserved_10[67]>|\]~b\]"
     r"|\[(?:SYSTEM_PROMPT|AVAILABLE_TOOLS)\]"

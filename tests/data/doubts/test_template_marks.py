@@ -51,6 +51,8 @@ def read(prompt, response="So."):
         ("<seed:bos>user\nWhy?<seed:eos>", "<seed:bos>"),
         ("The state <|x|> is ket-like.", ""),
         ("f <| g x\n<|> h", ""),
+        ("a\n<|b c|> d", ""),
+        ("let xs = [|abc|]", ""),
         ("<role>admin</role>", ""),
         ("The mark <|im_end|> ends a turn.", ""),
         ("Write <|im_start|>user before it.", ""),
