@@ -8,7 +8,7 @@ from prom_reward.data.formats import Example
 from prom_reward.errors import number_of
 
 _OPENING = re.compile(r"\s*\[\s*['\"]")
-_ABOUT_LISTS = re.compile(r"\b(?:lists?|arrays?|json|python)\b", re.IGNORECASE)
+_ABOUT_LISTS = re.compile(r"\b(?:lists?|arrays?|brackets?|json|python|javascript)\b", re.IGNORECASE)
 _MIN_WORDS = 3  # a shorter one may be asked for
 _MIN_ROWS = 8
 _MIN_SHARE = 0.8  # of rows with short ones
@@ -16,19 +16,21 @@ _MIN_SHARE = 0.8  # of rows with short ones
 
 @dataclass(slots=True)
 class LoneEntries:
-    """Counts the rows of a file with an answer that is a list of one text."""
+    """Counts the rows of a file with an answer that is a list of one text, unless the question speaks of lists."""
 
     num_rows: int = 0
-    """All rows."""
+    """All rows whose questions do not."""
     num: int = 0
     """Those with such an answer."""
     first: str = ""
     """The place of the first one, and its text."""
     has_sentences: bool = False
-    """Whether one of them holds several words, and its question does not speak of lists."""
+    """Whether one of them holds several words."""
 
     def note(self, example: Example, place: str) -> None:
         """Take in a row."""
+        if _ABOUT_LISTS.search(str(example.prompt)):
+            return
         self.num_rows += 1
         if any(map(example.columns.is_named, ("response", "responses", "chosen", "rejected"))):
             return
@@ -38,8 +40,7 @@ class LoneEntries:
             return
         self.num += 1
         self.first = self.first or f"{place}: got {next(iter(entries))!r:.60}"
-        is_sentence = any(len(entry.split()) >= _MIN_WORDS for entry in entries.values())
-        self.has_sentences |= is_sentence and not _ABOUT_LISTS.search(str(example.prompt))
+        self.has_sentences |= any(len(entry.split()) >= _MIN_WORDS for entry in entries.values())
 
     def problem(self, where: str) -> str:
         """Return what may be wrong with a file; nothing if its lists may be asked for."""

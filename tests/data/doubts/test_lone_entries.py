@@ -40,6 +40,8 @@ def test_a_sentence_in_a_list_of_its_own_is_told(row):
         graded("['Rome']"),
         graded("['Rome is old.', 'Oslo is not.']"),
         graded(SENTENCE, "Give me a JSON array of sentences."),
+        graded('["Apple Computer Company"]', "Extract the company, in brackets."),
+        graded(SENTENCE, "What does this JavaScript print?"),
         graded("[It is a sentence.]"),
         graded("['It is', a sentence]"),
         graded("[3]"),
@@ -56,6 +58,9 @@ def test_short_ones_are_told_if_most_rows_have_them():
     assert problem(*rows[:7]) == ""
     assert "10 rows with a list of one text as an answer" in problem(*rows, graded("So."))
     assert problem(*rows, *[graded("So.")] * 5) == ""
+    asked = [graded('["spam"]', "Return a JSON array of labels.")] * 10
+    assert problem(*asked) == problem(*asked, *rows[:7]) == ""
+    assert "rows.csv: 10 rows with a list" in problem(*asked, *rows)
 
 
 def test_one_that_the_caller_names_is_meant():
