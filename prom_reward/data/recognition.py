@@ -193,8 +193,8 @@ class Recognition:
         if self.contradictions.num:
             yield (
                 f"{self.where}: {number_of(self.contradictions.num, 'pair')} with a column that prefers the rejected "
-                f"answer, the first in {self.contradictions.first}; chosen and rejected count, or the verdict: "
-                "correct them or the column, or leave these rows out"
+                f"answer, the first in {self.contradictions.first}; the pair is used as chosen and rejected (or the "
+                "verdict) say; correct one of the two, or leave these rows out"
             )
         if problem := self.copies.problem(self.where):
             yield problem

@@ -146,8 +146,8 @@ def test_pairs_with_a_column_that_prefers_the_rejected_answer_are_counted_and_re
     found = recognized(row, {**row, "score_chosen": 1}, {**row, "score_chosen": 0}, row)
     said = (
         "rows.jsonl: 2 pairs with a column that prefers the rejected answer, the first in line 2: got score_chosen=1 "
-        "under score_rejected=2; chosen and rejected count, or the verdict: correct them or the column, or leave "
-        "these rows out"
+        "under score_rejected=2; the pair is used as chosen and rejected (or the verdict) say; correct one of the two, "
+        "or leave these rows out"
     )
     found.check()
     assert caplog.messages == [said]
