@@ -168,14 +168,14 @@ def _check_answer(value: Mapping[str, Any], text: Any) -> None:
         if path := answer_path(value):
             raise RowError(
                 f"got an API's whole answer, with the keys {shown}; expected its words: name them with --column "
-                f"response=NAME.{path}"
+                f"ROLE=NAME.{path}"
             )
         raise RowError(f"got an answer with the keys {shown}; expected one of {', '.join(_ANSWER_KEYS)}")
     texts = {key: value[key].strip() for key in _TEXT_KEYS if isinstance(value.get(key), str) and value[key].strip()}
     if len(set(texts.values())) > 1:
         raise RowError(
             f"got an answer with other words in {' and '.join(map(repr, texts))}; expected one text: name it, as "
-            f"--column response=NAME.{next(iter(texts))}"
+            f"--column ROLE=NAME.{next(iter(texts))}"
         )
 
 
@@ -185,7 +185,7 @@ def _check_list(value: Any) -> None:
     if first.keys().isdisjoint(("type", *_ROLE_KEYS, *TEXT_KEYS, *CALL_KEYS)) and (path := answer_path(first)):
         raise RowError(
             f"got an API's whole answer in a list, with the keys {', '.join(sorted(map(str, first)))}; expected its "
-            f"words: name them with --column response=NAME[0].{path}"
+            f"words: name them with --column ROLE=NAME[0].{path}"
         )
 
 

@@ -43,10 +43,12 @@ def test_an_apis_whole_answer_is_read_if_it_is_certain(answer):
 @pytest.mark.parametrize("answer", [CHAT, TEXT, GEMINI, OTHERS[0], OTHERS[3], OTHERS[10], [GEMINI], [OTHERS[3]]])
 def test_other_answers_of_apis_are_refused_and_their_words_can_be_named(answer):
     row = {"prompt": "Why?", "response": answer}
-    with pytest.raises(RowError, match=r"got an API's whole answer.*, .* --column response=NAME\S+$") as error:
-        RowFormat(columns={}).example(row)
-    path = str(error.value).rpartition("=")[2].replace("NAME", "response")
-    assert RowFormat(columns={"response": path}).example(row).texts() == [("Why?", "So.")]
+    pair = {"prompt": "Why?", "chosen": answer, "rejected": "No."}
+    for one in (row, pair):
+        with pytest.raises(RowError, match=r"got an API's whole answer.*, .* --column ROLE=NAME\S+$") as error:
+            RowFormat(columns={}).example(one)
+    path = str(error.value).rpartition("=NAME")[2]
+    assert RowFormat(columns={"response": f"response{path}"}).example(row).texts() == [("Why?", "So.")]
 
 
 @pytest.mark.parametrize("form", [json.dumps, str])

@@ -73,7 +73,7 @@ def test_an_error_in_the_place_of_an_answer_is_none(text):
 
 @pytest.mark.parametrize("more", [{"explanation": "2 and 2."}, {"text": "Four."}, {"output": "5"}])
 def test_an_answer_has_one_text(more):
-    with pytest.raises(RowError, match=r"^got an answer with other words in 'answer' and .*response=NAME\.answer$"):
+    with pytest.raises(RowError, match=r"^got an answer with other words in 'answer' and .*ROLE=NAME\.answer$"):
         read_answer({"answer": "4", **more})
 
 
