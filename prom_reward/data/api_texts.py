@@ -8,24 +8,32 @@ from prom_reward.errors import RowError
 from prom_reward.prompts.content import parsed_text
 from prom_reward.prompts.messages import are_messages
 
-_SERVICE_KEYS = frozenset(
-    {
-        *("finish_reason", "finishReason", "finish_details", "stop_reason", "stopReason", "completionReason"),
-        *("done_reason", "eval_count", "total_duration", "tokens_predicted", "generation_id", "meta_info"),
-    }
+_END_KEYS = ("finish_reason", "finishReason", "finish_details", "stop_reason", "stopReason", "completionReason")
+_ENDS = re.compile(
+    r"stop(?:ped)?|length|max_(?:output_)?tokens|eos(?:_token)?|stop_sequence|end_turn|pause_turn|tool_(?:use|calls?)"
+    r"|function_call|content_filter(?:ed)?|complete|finish(?:ed)?|safety|recitation|refusal|abort|error(?:_\w+)?"
+    r"|guardrail_intervened",
+    re.IGNORECASE,
 )
-"""Keys that a service writes beside an answer and nobody else: how it ended, and what it took."""
+"""How services say that an answer ended, under the keys above and `done_reason`."""
+_COUNTS = {"eval_count": 1, "tokens_predicted": 1, "total_duration": 1_000_000}
+"""Keys of whole numbers with the least ones: tokens, and nanoseconds."""
+_OLLAMA_KEYS = frozenset({"model", "created_at"})
+_META_KEYS = frozenset({"id", "finish_reason", "prompt_tokens", "completion_tokens"})
+_SERVICE_KEYS = frozenset({*_END_KEYS, *_COUNTS, "done_reason", "generation_id", "meta_info"})
+"""Keys that a service writes beside an answer: how it ended, and what it took."""
 _WORD_KEYS = ("response", "completion", "generation", "text", "content", "outputText")
 _CLASSES = (
-    r"(?:Parsed)?ChatCompletion(?:Message)?|CompletionOutput|RequestOutput|TextBlock|ModelResponse|AIMessage"
-    r"|ResponseOutputMessage|GenerateContentResponse|ChatResponse|GenerateResponse"
+    r"(?:Parsed)?ChatCompletion(?:Message)?|CompletionOutput|RequestOutput|TextBlock|ModelResponse"
+    r"|AIMessage(?=\(.*additional_kwargs=)|ResponseOutputMessage|GenerateContentResponse|ChatResponse|GenerateResponse"
 )
 _OBJECT = re.compile(
-    rf"\[?(?:(?:{_CLASSES})\(\w+=|(?:Message|Response|Completion)\(id='(?:msg|resp|cmpl)|Choice\(finish_reason=).*\)\]?"
+    rf"\[?(?:(?:{_CLASSES})\((?=\w+=.*, \w+=)|(?:Message|Response|Completion)\(id='(?:msg|resp|cmpl)"
+    r"|Choice\(finish_reason=).*\)\]?"
     r"|content=(?:'.*'|\".*\") (?:additional_kwargs|response_metadata)=\{.*|model='[^'\n]*' created_at=.*",
     re.DOTALL,
 )
-"""Answers of the clients of OpenAI, Anthropic, Google, Ollama, LangChain and vLLM, as Python shows them."""
+"""Answers of the clients of OpenAI, Anthropic, Google, Ollama, LangChain and vLLM, as Python shows all their fields."""
 
 
 def api_answer(text: str) -> str | None:
@@ -73,18 +81,34 @@ def _told_path(value: Mapping[str, Any]) -> str:
     """Return where a mapping with an assistant's message, or with a service's keys, holds the answer's words."""
     if isinstance(value.get("generated_text"), str | list):
         return "generated_text"
-    is_told = not _SERVICE_KEYS.isdisjoint(value)
-    if is_told or isinstance(value.get("done"), bool):  # a task of a list may be done, too
-        if _is_assistants(value.get("message")):
-            return "message.content"
-        if not is_told:
-            return "response" if isinstance(value.get("response"), str) else ""
-    output, result = value.get("output"), _first(value.get("results") or value.get("outputs"))
-    if is_told and isinstance(output, Mapping) and _is_assistants(output.get("message")):
+    if _is_assistants(value.get("message")):
+        is_service = not _SERVICE_KEYS.isdisjoint(value) or isinstance(value.get("done"), bool)
+        return "message.content" if is_service else ""
+    if isinstance(value.get("done"), bool) and isinstance(value.get("response"), str) and _OLLAMA_KEYS & value.keys():
+        return "response"
+    output = value.get("output")
+    if isinstance(output, Mapping) and _is_assistants(output.get("message")) and not _SERVICE_KEYS.isdisjoint(value):
         return "output.message.content"
-    if not _SERVICE_KEYS.isdisjoint(result) and (key := _word_key(result)):
+    result = _first(value.get("results") or value.get("outputs"))
+    if _is_told(result) and (key := _word_key(result)):
         return f"{'results' if value.get('results') else 'outputs'}[0].{key}"
-    return _word_key(value) if is_told else ""
+    return _word_key(value) if _is_told(value) else ""
+
+
+def _is_told(value: Mapping[str, Any]) -> bool:
+    """Whether a service's keys hold what a service writes: a `stop_reason` may also be a person's."""
+    return any(_is_services(key, value[key]) for key in _SERVICE_KEYS & value.keys())
+
+
+def _is_services(key: str, value: Any) -> bool:
+    if least := _COUNTS.get(key):
+        return isinstance(value, int) and value >= least
+    if key == "meta_info":
+        return isinstance(value, Mapping) and not _META_KEYS.isdisjoint(value)
+    if key == "generation_id":  # a UUID
+        return isinstance(value, str) and len(value) == 36
+    end = value.get("type") if isinstance(value, Mapping) else value
+    return isinstance(end, str) and bool(_ENDS.fullmatch(end))
 
 
 def _word_key(value: Mapping[str, Any]) -> str:

@@ -31,6 +31,11 @@ OTHERS = [
     {"outputs": [{"text": "So.", "stop_reason": "stop"}]},
     {"content": "So.", "stop": True, "tokens_predicted": 3},  # llama.cpp's
     {"text": "So.", "meta_info": {"id": "x"}},  # SGLang's
+    {"text": "So.", "finish_reason": "MAX_TOKENS"},
+    {"text": "So.", "finish_details": {"type": "stop"}},
+    {"text": "So.", "generation_id": "3f0c8a52-6c1e-4f0e-9d43-0a8c3f6b7d21"},
+    {"index": 0, "message": SAID, "finish_reason": None},
+    {"response": "So.", "total_duration": 5_191_566_416},
 ]
 REQUEST = {"model": "m", "messages": [{"role": "user", "content": "Why?"}]}
 
@@ -101,6 +106,15 @@ def test_the_words_beside_an_answers_choices_are_read():  # as Inspect writes th
         [{"text": "Buy milk.", "done": False}],
         {"message": "So.", "finish_reason": "stop"},
         {"text": "So.", "usage": "rare"},
+        {"content": "Yoga for beginners", "total_duration": "45 min"},
+        {"content": "Yoga for beginners", "total_duration": 45},
+        {"content": "A lesson on algebra", "meta_info": {"grade": 5}},
+        {"text": "x", "stop_reason": "injury"},
+        {"text": "x", "finish_reason": None},
+        {"text": "x", "generation_id": 3},
+        {"outputs": [{"text": "x", "stop_reason": "injury"}]},
+        {"thought": "I know", "done": True, "response": "Paris"},
+        {"message": SAID},
         [{"text": "So."}],
         [{"type": "text", "name": "title"}],
         [CHAT, "So."],
@@ -131,7 +145,11 @@ def test_one_that_no_path_reaches_into_is_to_be_written_anew(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["Message(text='Hi.')", "Response(content='Hi.')", "content='Hi.'", "model='m'", "print(Choice(1))", "["]
+    "text",
+    [
+        *("AIMessage(content='Hi.')", "AIMessage(content='Hi.', name='a')", "TextBlock(text='Hi.')"),
+        *("Message(text='Hi.')", "Response(content='Hi.')", "content='Hi.'", "model='m'", "print(Choice(1))", "["),
+    ],
 )
 def test_code_is_no_apis_answer(text):
     assert api_answer(text) is None
