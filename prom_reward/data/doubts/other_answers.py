@@ -22,18 +22,17 @@ _VERSION = (
 )
 _MODEL = rf"(?:[\w.-]+/)?(?:meta_|text_)?{_FAMILY}(?:_(?:{_VERSION}|{_FAMILY}))*"
 """Names of models, as `spelling` returns them: the column of such a name holds what the model said."""
-_ANSWER = (
-    r"(?:answer|response|output|completion|reply|generation|prediction|pred|resp|solution|rollout|hyp(?:othesis)?"
-    r"|continuation)"
-)
+_SAID = r"(?:answer|response|output|completion|reply|generation|prediction|pred|resp|solution|rollout|continuation)"
+_ANSWER = rf"(?:{_SAID}|hyp(?:othesis)?)"
 _TEXT = r"(?:_(?:text|str|string|content))?"
 _NUMBER = r"(?:_\d{1,2})?"
 _MAKER = rf"(?:model|llm|ai|generated|sampled|predicted|policy|{_MODEL})"
 _METHOD = (
-    r"(?:ours|base(?:line)?|sft|dpo|ppo|grpo|rlhf|lora|ft|(?:fine_?)?tuned|finetune|(?:un)?trained|student|teacher"
-    r"|greedy|beam|agent|robot|ai|run_?\d{1,2})"
+    r"(?:ours|baseline|sft|dpo|ppo|grpo|rlhf|lora|ft|(?:fine_?)?tuned|finetune|(?:un)?trained|student|teacher|greedy|ai"
+    r"|run_?\d{1,2})"
 )
-"""Ways and systems that an answer came from, in names such as `output_sft`."""
+_SOURCE = rf"(?:{_METHOD}|base|beam|agent|robot)"
+"""Ways and systems that an answer came from, in names such as `output_sft`; the last ones alone are other things."""
 
 _MODEL_NAME = re.compile(_MODEL)
 _OF_MODEL = re.compile(
@@ -41,29 +40,31 @@ _OF_MODEL = re.compile(
     rf"|(?:\w+_)?{_MAKER}_(?:{_ANSWER}|gen){_TEXT}{_NUMBER}|(?:{_MAKER}|raw|text)_out|{_MAKER}_text"
 )
 _ONE = re.compile(
-    rf"(?:\w+_)?{_ANSWER}{_TEXT}|{_ANSWER}s_(?:text|str)|sampled|ours|{_ANSWER}_{_METHOD}|{_ANSWER}_?\d|(?:{_METHOD}|final)_out"
-    rf"|candidate_(?:text|str)"
+    rf"(?:(?:\w+_)?{_SAID}|{_ANSWER}){_TEXT}|{_ANSWER}s_(?:text|str)|sampled|{_ANSWER}_{_SOURCE}|{_ANSWER}_?\d"
+    rf"|(?:{_SOURCE}|final)_out|candidate_(?:text|str)"
 )
 _SEVERAL_OF_MODEL = re.compile(
     rf"{_MAKER}_(?:{_ANSWER}|sample|text)s|rollouts|preds|predictions|(?:filtered_)?resps|gens|outs|hyps|decoded"
 )
-_SEVERAL = re.compile(r"samples|attempts|submissions|replies|beams|hypotheses|continuations|\w+_(?:outputs|replies)")
-_VAGUE = re.compile(
+_SEVERAL = re.compile(r"samples|attempts|submissions|replies|hypotheses|continuations|\w+_(?:outputs|replies)")
+_OFTEN_OUTCOMES = re.compile(
     rf"(?:\w+_)?(?:attempt|submission){_TEXT}|candidate|predicted|sample|result|llm|assistant|chatbot|bot"
+    rf"|(?:out|gen|decoded){_NUMBER}"
 )
-"""Names that as often hold a number, an outcome, or who has answered: only a sentence under them is an answer."""
-_VAGUER = re.compile(_METHOD)
-"""Names that as often are a person's or a thing's: a sentence under them has its full stop."""
+"""Names that as often hold a number, an outcome, or who has answered: three words or more under them are an answer."""
+_NAMES_OF_METHODS = re.compile(_METHOD)
+"""Names that as often are a person's or a thing's as a method's: only what ends as a sentence is an answer."""
 _SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.!?]['\")*]*")
 _OTHER_WORDS = frozenset(
     {
         *("judge", "tool", "error", "max", "min", "num", "n", "has", "is", "type", "time", "user", "prev", "previous"),
         *("original", "orig", "initial", "score", "safety", "language", "lang", "sentiment", "class", "category"),
-        *("label", "topic", "intent", "verification", "input", "test", "expected"),
+        *("label", "topic", "intent", "verification", "input", "test", "expected", "public", "private", "hidden"),
+        *("sample", "example", "comment"),
     }
 )
-"""Words of names whose column holds something else than an answer to the row's question."""
-_MAY_BE_SHORT = re.compile(r"answer|response|output|pred|solution|resp|hyp|decoded|(?:^|_)out(?:_|$)|_(?:text|str)$")
+"""Words before the last one of names whose column holds something else than an answer to the row's question."""
+_MAY_BE_SHORT = re.compile(r"answer|response|output|pred|solution|resp|hyp|(?:^|_)out(?:_|$)|_(?:text|str)$")
 """Names under which a number is an answer; an attempt's may count it, and a model's may rate it."""
 _LABEL = re.compile(r"[\d.,:%/T+ -]+|true|false|none|null|nan", re.I)
 _MAY_HOLD_THOUGHTS = re.compile(r"(?:raw|full)_.*")
@@ -94,7 +95,7 @@ def other_answers(columns: Columns, answer: PromptValue) -> list[str]:
 
 
 def unread_answer(columns: Columns) -> str:
-    """Return how to name a column that may hold the answer of a row without one; without a column how to get one."""
+    """Return how to name the column that may hold a missing answer; else that responses must be generated first."""
     for name, value in columns.values.items():
         if not columns.is_taken(name) and any(_texts(name, value)):
             role = "responses" if isinstance(value, list | tuple) else "response"
@@ -129,11 +130,16 @@ def _texts(name: str, value: Any) -> Iterator[str]:
 
 def _is_words(name: str, text: str) -> bool:
     written = spelling(name)
-    if _VAGUER.fullmatch(written) and written != "ours":
-        return len(text) > _LONGEST_NAME or bool(_SENTENCE.fullmatch(text.strip()))
-    if _VAGUE.fullmatch(written):
-        return len(text) > _LONGEST_NAME or (len(text.split()) > 2 and not _MODEL_NAME.fullmatch(spelling(text)))
-    return bool(_MAY_BE_SHORT.search(written)) or not _LABEL.fullmatch(text.strip())
+    if _NAMES_OF_METHODS.fullmatch(written):
+        return bool(_SENTENCE.fullmatch(text.strip()))
+    is_label = bool(_LABEL.fullmatch(text.strip()))
+    if _OFTEN_OUTCOMES.fullmatch(written):
+        return len(text.split()) > 2 and not is_label and not _is_model(text)
+    return bool(_MAY_BE_SHORT.search(written)) or not is_label
+
+
+def _is_model(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and bool(_MODEL_NAME.fullmatch(spelling(text)))
 
 
 @lru_cache(maxsize=4096)
@@ -141,7 +147,8 @@ def _is_answer(name: str) -> bool:
     """Whether a column that no role reads is named like an answer or a model, and not like a reference."""
     written = spelling(name)
     return is_of_model(name) or (
-        not _is_no_answer(written) and any(one.fullmatch(written) for one in (_ONE, _VAGUE, _VAGUER, _OF_MODEL))
+        not _is_no_answer(written)
+        and any(one.fullmatch(written) for one in (_ONE, _OFTEN_OUTCOMES, _NAMES_OF_METHODS, _OF_MODEL))
     )
 
 
@@ -159,7 +166,7 @@ def _is_spelled(name: str) -> bool:
 
 
 def _is_no_answer(written: str) -> bool:
-    """Whether a role reads a name, or it is a reference's, or one of its words says that it is something else."""
+    """Whether a role reads a name, or it is a reference's, or a word before its last says that it is something else."""
     is_known = any(written in map(spelling, names) for names in COLUMN_NAMES.values())
-    is_other = len(written) > _LONGEST_NAME or not _OTHER_WORDS.isdisjoint(written.split("_"))
+    is_other = len(written) > _LONGEST_NAME or not _OTHER_WORDS.isdisjoint(written.split("_")[:-1])
     return is_known or is_other or bool(REFERENCE_LIKE.fullmatch(written))

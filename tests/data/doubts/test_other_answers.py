@@ -23,7 +23,8 @@ def example(row, **named):
         *("generated_answer_1", "gpt4o_answer_2", "pred_1", "yi-34b", "glm-4", "kimi-k2"),
         *("out", "gen", "ours", "hypothesis", "reply_text", "gen_text", "text_out", "raw_out", "out_text", "decoded"),
         *("output_base", "answer_ours", "outputSFT", "response_finetuned", "base_output", "llm_text", "ai_answer"),
-        *("baseline", "base", "sft", "greedy", "student", "agent", "run2", "continuation", "candidate_text", "answer2"),
+        *("baseline", "sft", "greedy", "student", "run2", "continuation", "candidate_text", "answer2"),
+        *("output_agent", "beam_out", "hypothesis_text", "model_hypothesis", "sampled_output", "gen_1"),
     ],
 )
 def test_an_answer_beside_another_may_be_the_truth(own, other):
@@ -60,7 +61,7 @@ def test_columns_that_are_no_other_answer_leave_it_alone(more):
     "other",
     [
         *("rollouts", "sampled_answers", "model_responses", "samples", "llmCompletions", "gens", "hyps", "hypotheses"),
-        *("generated_texts", "outs", "beams", "replies", "model_replies", "decoded"),
+        *("generated_texts", "outs", "replies", "model_replies", "decoded"),
     ],
 )
 def test_an_answer_beside_several_others_may_be_the_truth(other):
@@ -82,6 +83,14 @@ def test_an_answer_beside_several_others_may_be_the_truth(other):
         *({"gpt-4": "4"}, {"gpt-4": 4}, {"gpt-4": "True"}, {"rollout": "3"}, {"submission": "2024-01-02"}),
         *({"user_response": "Thank you, friend."}, {"previous_answer": "It was 5."}, {"original_output": "It was 5."}),
         *({"student": "Mary Ann Smith"}, {"agent": "claims desk two"}, {"base": "qwen 2.5 7b"}, {"ours": "0.87"}),
+        *({"agent": "You are a helpful agent."}, {"robot": "It has two arms."}, {"beam": "It is of steel."}),
+        *({"agent": "Mozilla/5.0 " * 9}, {"base": "https://a.org/" * 9}, {"baseline": "https://a.org/" * 9}),
+        *({"student": '{"name": "Ada", "grade": 4}' * 9}, {"result": "https://a.org/" * 9}, {"sample": "a1" * 99}),
+        *({"public_outputs": ["5"]}, {"private_outputs": ["5"]}, {"sample_outputs": ["5"]}, {"hidden_outputs": ["5"]}),
+        *({"example_outputs": ["5"]}, {"sample_output": "5 and 6 and 7."}, {"comment_replies": ["It is so."]}),
+        *({"beams": ["steel", "wood"]}, {"null_hypothesis": "It is not."}, {"alternative_hypothesis": "It is."}),
+        *({"out": 3}, {"out": "42"}, {"out": "1 2 3"}, {"out_1": "42"}, {"gen": "II"}, {"gen": "male"}),
+        *({"decoded": "Hello"}, {"result": "gpt 4 turbo"}),
         *({"gen": 3}, {"gen": "3"}, {"greedy": "True"}, {"baseline": 0.5}, {"out": True}, {"run1": "pass"}),
         *({"time_out": "It was too late."}, {"policy": "It is a policy."}, {"rationale": "It is 2 and 2."}),
         *({"raw_output": "<think>2 and 2</think>It is 4."}, {"code": "en"}, {"code": "print(6 * 7)"}),
@@ -116,7 +125,7 @@ def test_a_long_name_of_a_column_is_read_in_no_time():
     assert example({"instruction": "2 + 2?", "output": "4", name: "It is 5."}).responses == ("4",)
 
 
-@pytest.mark.parametrize("name", ["pred", "out", "hypothesis", "model_out"])
+@pytest.mark.parametrize("name", ["pred", "hypothesis", "model_out"])
 def test_an_answer_beside_a_number_may_be_the_truth(name):
     with pytest.raises(RowError, match=f"got 'answer' and '{name}'"):
         example({"question": "2 + 2?", "answer": 4, name: 5})
