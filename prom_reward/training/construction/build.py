@@ -109,7 +109,7 @@ def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 
         long=list(_long_rows(words, num_questions // 4, draw, held_out=held_out)),
         known=list(_known_rows(wordnet, num_questions // 4, draw, held_out=held_out)),
         imitations=[row for number, one in enumerate(questions[::4]) for row in _imitation_rows(one, number, draw)],
-        passages=list(_passage_rows(wordnet, words, num_questions // 2, draw, held_out=held_out)),
+        passages=list(_passage_rows(wordnet, words, num_questions, draw, held_out=held_out)),
     )
 
 
