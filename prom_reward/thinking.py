@@ -159,6 +159,11 @@ def _lone_end(text: str) -> list[tuple[int, int]]:
     return [found.span()]
 
 
+def closes_unopened(text: str) -> bool:
+    """Whether a model's text closes thoughts that it has not opened itself."""
+    return not _OPEN.match(text) and bool(_lone_end(text))
+
+
 def opening_mark(rendered: str) -> str:
     """Return the opening mark that a rendered conversation ends in, as it is written; empty if it ends in none."""
     match = _OPEN_AT_END.search(rendered[-200:])

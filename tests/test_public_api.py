@@ -68,6 +68,8 @@ def _judge(**settings):
         ("guard", _judge),
         ("include_reasoning", lambda **flag: prom_reward.PrometheusReward(_judge(), "honesty", **flag)),
         ("include_reasoning", lambda **flag: prom_reward.GroupReward(_judge(), "honesty", **flag)),
+        ("opens_thoughts", lambda **flag: prom_reward.PrometheusReward(_judge(), "honesty", **flag)),
+        ("opens_thoughts", lambda **flag: prom_reward.GroupReward(_judge(), "honesty", **flag)),
         ("strict", lambda **flag: prom_reward.label("rows.jsonl", judge=_judge(), out="out", **flag)),
         ("accept_changes", lambda **flag: prom_reward.label("rows.jsonl", judge=_judge(), out="out", **flag)),
         ("quick", lambda **flag: prom_reward.audit(_judge(), **flag)),

@@ -8,13 +8,12 @@ from typing import Any
 from prom_reward.data.api_texts import answer_path, is_openai_response
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message, parsed_text
+from prom_reward.prompts.dialogues import dialogue_answer_at, dialogue_messages
 from prom_reward.prompts.messages import (
     CALL_KEYS,
     ROLES,
     TEXT_KEYS,
     answer_items,
-    dialogue_answer_at,
-    dialogue_messages,
     listed_messages,
     read_messages,
     stored_messages,

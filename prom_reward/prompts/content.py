@@ -40,7 +40,7 @@ class Message:
     name: str = ""
     """The tool's name, if the message is a tool's."""
     written: str = ""
-    """Thoughts and words as the model wrote them, with the marks, if they stood in one text."""
+    """Thoughts and words as the model wrote them, with the marks, if they stood in one text or never end."""
     media: tuple[str, ...] = field(default=(), compare=False)
     """The kinds of images and the like that stand in the text as `[image]`, which no judge sees."""
 
@@ -85,7 +85,7 @@ class Parts:
             thoughts="\n\n".join(thoughts),
             calls=tuple(self.calls),
             name=name,
-            written=text if found and found.thoughts and not self.thoughts else "",
+            written=text if found and (found.thoughts or not found.is_closed) and not self.thoughts else "",
             media=tuple(self.media),
         )
 

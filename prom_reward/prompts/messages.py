@@ -1,7 +1,7 @@
 """Every layout in which chat messages are stored, read into one.
 
-OpenAI, ShareGPT, Gemini and Anthropic messages, their roles and content blocks, messages stored as text, and dialogues
-as `Human:` / `Assistant:` text. Anything else is refused: a dropped word is a wrong judgment.
+OpenAI, ShareGPT, Gemini and Anthropic messages, their roles and content blocks, messages stored as text, and the
+dialogues of `dialogues.py`. Anything else is refused: a dropped word is a wrong judgment.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeGuard
 
 from prom_reward.errors import RowError, near_miss
 from prom_reward.prompts.content import Message, Parts, Role, first_of, is_item, parsed_text, stored_call, written_call
+from prom_reward.prompts.dialogues import dialogue_messages
 from prom_reward.prompts.numpy_text import check_no_numpy_text
 
 ROLES: Mapping[str, Role] = {
@@ -41,13 +42,6 @@ _TYPED_ROLES = {
     **{f"{name}Message": name.lower() for name in ("Human", "AI", "System", "Tool")},
 }
 _TURN_KEYS = (("input", "output"), ("human", "assistant"), ("user", "assistant"), ("question", "answer"))
-_DIALOGUE_TURNS = tuple(
-    (
-        re.compile(rf"(?:\A\s*|\n\n)(?:({human})|{assistant}): ?"),
-        re.compile(rf"\A\s*{human}:.*?\n\n{assistant}:", re.DOTALL),
-    )
-    for human, assistant in (("Human", "Assistant"), ("H", "A"))
-)
 
 
 def read_messages(value: Any, what: str = "messages", *, default_role: str | None = None) -> list[Message]:
@@ -147,28 +141,6 @@ def _stored_items(text: str) -> Sequence[Mapping[str, Any]] | None:
 def are_messages(value: object) -> TypeGuard[list[Mapping[str, Any]]]:
     """Whether a value is a list of messages with roles, not empty."""
     return isinstance(value, list) and bool(value) and all(map(_is_stored, value))
-
-
-def dialogue_messages(text: str) -> list[Message] | None:
-    """Read a `Human: ...`, `Assistant: ...` text, as HH-RLHF's are; None if the text is another."""
-    for turn, dialogue in _DIALOGUE_TURNS:
-        if dialogue.match(text):
-            marks = list(turn.finditer(text))
-            ends = [mark.start() for mark in marks[1:]] + [len(text)]
-            return [
-                Message(role="user" if mark[1] else "assistant", text=text[mark.end() : end].strip())
-                for mark, end in zip(marks, ends, strict=True)
-            ]
-    return None
-
-
-def dialogue_answer_at(text: str) -> int | None:
-    """Return the index after the mark of a dialogue's last answer; None if the text is no dialogue that ends in one."""
-    for turn, dialogue in _DIALOGUE_TURNS:
-        if dialogue.match(text):
-            *_, last = turn.finditer(text)
-            return None if last[1] else text.rindex(":", 0, last.end()) + 1
-    return None
 
 
 def _is_stored(item: object) -> bool:

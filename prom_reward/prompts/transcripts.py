@@ -11,7 +11,7 @@ The one form in which every conversation is written:
   instruction. If the prompt ends in the beginning of the answer, the response begins with it. A completion that ends
   in a tool's result or a user's turn has no answer yet: its response is empty, of which rewards warn.
 - A reasoning model is judged on its answer: thoughts are left out, in earlier turns too, and thoughts that never end
-  leave an empty response.
+  leave an empty response. A prompt, or the beginning of an answer in it, may have opened the thoughts.
 - A prompt of messages that are stored as text is read as messages. A completion that is a text is the answer as it
   stands, also if it looks like messages in JSON; a dialogue that begins with the prompt is the whole dialogue.
 """
@@ -24,9 +24,10 @@ from functools import lru_cache
 from typing import Any
 
 from prom_reward.prompts.content import Message
+from prom_reward.prompts.dialogues import dialogue_messages
 from prom_reward.prompts.guard.neutralize import neutralize_step
-from prom_reward.prompts.messages import dialogue_messages, read_messages, stored_messages
-from prom_reward.thinking import opens_thinking, split_thoughts
+from prom_reward.prompts.messages import read_messages, stored_messages
+from prom_reward.thinking import closes_unopened, opening_mark, split_thoughts
 
 PromptValue = str | Sequence[Mapping[str, Any]]
 
@@ -44,7 +45,12 @@ _SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "System", "tool
 
 
 def transcript(
-    prompt: PromptValue, completion: PromptValue, *, include_reasoning: bool = False, guard: bool = True
+    prompt: PromptValue,
+    completion: PromptValue,
+    *,
+    include_reasoning: bool = False,
+    opens_thoughts: bool = False,
+    guard: bool = True,
 ) -> tuple[str, str]:
     """Return the instruction and the response of a rollout.
 
@@ -52,6 +58,7 @@ def transcript(
         prompt: A string, or messages in any layout of `prom_reward.prompts.messages`.
         completion: A string, or messages.
         include_reasoning: Show the judge the policy's thoughts too.
+        opens_thoughts: The policy's chat template opens the thoughts of every turn, which its texts do not show.
         guard: Neutralize a completion's earlier messages and tools' names, which become part of the instruction. The
             response itself is neutralized later, when it is filled in.
 
@@ -67,6 +74,12 @@ def transcript(
         given, said = said[:-1] or None, said[-1:]
         opening = given or opening
     said = _after(opening, said)
+    if (begun := _begun_thoughts(prompt, given)) and (not said or said[0].role == "assistant"):
+        said = [_continued(begun, said[0] if said else Message(role="assistant")), *said[1:]]
+        if given and given[-1].role == "assistant":
+            given = opening = given[:-1]
+    elif opens_thoughts and not (given and given[-1].role == "assistant"):
+        said = [_continued("<think>", one) if one.role == "assistant" else one for one in said]
     answer = said.pop() if said and said[-1].role == "assistant" else Message(role="assistant")
     beginning = ""
     if given is not None and given[-1:] and given[-1].role == "assistant":
@@ -110,15 +123,45 @@ def _said(completion: PromptValue, prompt: PromptValue, opening: Sequence[Messag
     # A policy may write turns of others, which would become part of its own instruction: those stay its text.
     if stored is not None and (not prompt or all(one.role == "assistant" for one in _after(opening, stored))):
         return stored
-    found = split_thoughts(completion, opened=isinstance(prompt, str) and opens_thinking(prompt))
+    found = split_thoughts(completion)
     return [Message(role="assistant", text=found.answer, thoughts=found.thoughts, written=completion)]
 
 
 def _after(given: Sequence[Message], said: list[Message]) -> list[Message]:
     """Return a completion's messages without the prompt's, if it is the whole conversation."""
-    opening = given[:-1] if given and given[-1] == Message(role="assistant") else given
+    is_begun = given and given[-1].role == "assistant" and not (given[-1].text or given[-1].calls)
+    opening = given[:-1] if is_begun else given
     is_whole = len(said) > len(opening) and said[: len(opening)] == list(opening)
     return said[len(opening) :] if is_whole else said
+
+
+def closes_unopened_thoughts(prompt: PromptValue, completion: PromptValue) -> bool:
+    """Whether a completion closes thoughts that neither it nor its prompt opens, but the policy's chat template."""
+    first: Any = completion
+    if not isinstance(completion, str):
+        messages = [completion] if isinstance(completion, Mapping) else completion
+        first = messages[0].get("content") if messages else ""
+    return isinstance(first, str) and closes_unopened(first) and not _begun_thoughts(prompt, _given(prompt))
+
+
+def _begun_thoughts(prompt: PromptValue, given: Sequence[Message] | None) -> str:
+    """Return the part of the answer that the prompt has written if it ends inside thoughts; else an empty text."""
+    if given and given[-1].role == "assistant":
+        begun = given[-1].written or given[-1].text
+        return begun if opening_mark(begun) or not split_thoughts(begun).is_closed else ""
+    return opening_mark(prompt) if isinstance(prompt, str) else ""
+
+
+def _continued(begun: str, message: Message) -> Message:
+    """Return a message after its beginning, which ends inside thoughts."""
+    if message.thoughts and not message.written:  # a server took them apart
+        return message
+    written = message.written or message.text
+    mark = opening_mark(begun)
+    found = split_thoughts(written, opened=True) if mark else split_thoughts(begun + written)
+    before = begun.rstrip().removesuffix(mark) if mark else ""
+    text = f"{before if before.strip() else ''}{found.answer}" if found.is_closed else ""
+    return replace(message, text=text, thoughts=found.thoughts, written=begun + written)
 
 
 def _instruction(messages: Sequence[Message], include_reasoning: bool) -> str:

@@ -12,7 +12,7 @@ from prom_reward.data.doubts.unread import unread_columns
 from prom_reward.errors import ConfigError, RowError, RubricError, check_flags, number_of
 from prom_reward.judging.base import Judge
 from prom_reward.prompts.messages import last_role
-from prom_reward.prompts.transcripts import PromptValue, transcript
+from prom_reward.prompts.transcripts import PromptValue, closes_unopened_thoughts, transcript
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import GradingRequest, Judgment
 
@@ -31,9 +31,11 @@ class RowReader:
     """The column with the reference answer, or a path into one; None takes the known names."""
     include_reasoning: bool = False
     """Whether the judge sees the policy's thoughts."""
+    opens_thoughts: bool = False
+    """Whether the policy's chat template opens its thoughts: one that never closes them has not answered."""
 
     def __post_init__(self) -> None:
-        check_flags(include_reasoning=self.include_reasoning)
+        check_flags(include_reasoning=self.include_reasoning, opens_thoughts=self.opens_thoughts)
         check_roles(self.named)
         names = [rubric.name for rubric in self.rubrics]
         if double := next((name for name in names if names.count(name) > 1), None):
@@ -72,15 +74,26 @@ class RowReader:
         rows = zip(prompts, completions, self._rows(columns, len(prompts)), strict=True)
         for at, (prompt, completion, row) in enumerate(rows):
             try:
-                instruction, response = transcript(
-                    prompt, completion, include_reasoning=self.include_reasoning, guard=guard
-                )
+                instruction, response = self.texts(prompt, completion, guard=guard)
                 if not response and (role := last_role(completion)) not in (None, "assistant"):
                     _warn_of_unanswered(str(role))
                 requests.append(self._row_requests(row, instruction, response))
             except (RubricError, RowError) as error:
                 raise type(error)(f"row {at}: {error}") from error
         return requests
+
+    def texts(self, prompt: PromptValue, completion: PromptValue, *, guard: bool = True) -> tuple[str, str]:
+        """Return the instruction and the response of a rollout, as `transcript` does with this reader's settings."""
+        found = transcript(
+            prompt,
+            completion,
+            include_reasoning=self.include_reasoning,
+            opens_thoughts=self.opens_thoughts,
+            guard=guard,
+        )
+        if not (self.opens_thoughts or self.include_reasoning) and closes_unopened_thoughts(prompt, completion):
+            _warn_of_unopened()
+        return found
 
     def _row_requests(self, row: Columns, instruction: str, response: str) -> list[GradingRequest]:
         rubrics, reference = row.own_rubrics(self.rubrics) or self.rubrics, row.reference()
@@ -153,6 +166,15 @@ def _warn_of_unanswered(role: str) -> None:
         "a completion ends in a turn of the %s: the judge sees an empty response, and what was said before in the "
         "instruction",
         role,
+    )
+
+
+@cache
+def _warn_of_unopened() -> None:
+    """Say, once in a process, that a rollout which is cut off in its thoughts cannot be told from an answer."""
+    logger.warning(
+        "a completion closes thoughts that its prompt does not open: one that is cut off before that is judged as an "
+        "answer; set opens_thoughts=True if the policy's chat template opens them"
     )
 
 

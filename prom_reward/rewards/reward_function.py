@@ -50,6 +50,8 @@ class PrometheusReward:
             `extra_info.rubric`; None takes the known names (`rubric`, `rubrics`, `orig_criteria`, ...).
         reference_column: The same for a row's reference answer (`reference_answer`, `reference`, `ground_truth`, ...).
         include_reasoning: Show the policy's thoughts to the judge.
+        opens_thoughts: The policy's chat template opens its thoughts, so that a completion which never closes them was
+            cut off in them: it is judged as an empty response.
         observers: Look at the judged batches and change no reward, for example `Canaries()` and
             `AuditJudge(judge=...)`. If one fails, a warning says so once and the training goes on.
         log_path: A `.jsonl` file to which every judgment is appended; None for no log.
@@ -74,6 +76,7 @@ class PrometheusReward:
         rubric_column: str | None = None,
         reference_column: str | None = None,
         include_reasoning: bool = False,
+        opens_thoughts: bool = False,
         observers: Iterable[Observer] = (),
         log_path: str | Path | None = None,
         name: str | None = None,
@@ -89,6 +92,7 @@ class PrometheusReward:
             rubric_column=rubric_column,
             reference_column=reference_column,
             include_reasoning=include_reasoning,
+            opens_thoughts=opens_thoughts,
         )
         self.rule = RewardRule(
             normalizer=resolve_normalizer(normalizer, *dict.fromkeys(rubric.scale for rubric in rubrics)),

@@ -19,6 +19,7 @@ class RewardConfig(Strict):
     rubric_column: str | None = None
     reference_column: str | None = None
     include_reasoning: bool = False
+    opens_thoughts: bool = False
     log_path: str | None = None
     name: str | None = None
 

@@ -5,7 +5,8 @@ from hypothesis import given, settings, strategies as st
 
 from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message
-from prom_reward.prompts.messages import ROLES, dialogue_messages, read_messages, stored_messages
+from prom_reward.prompts.dialogues import dialogue_messages
+from prom_reward.prompts.messages import ROLES, read_messages, stored_messages
 from prom_reward.prompts.transcripts import transcript
 
 words = st.lists(st.from_regex(r"[a-z]{3,9}", fullmatch=True), min_size=1, max_size=6).map(" ".join)

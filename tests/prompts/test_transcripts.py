@@ -263,6 +263,62 @@ def test_a_prompt_that_opens_thoughts_says_that_the_completion_begins_in_them():
     assert transcript("<|user|>2 + 2?<|assistant|><think>\n", "Hm. </think> 4")[1] == "4"
 
 
+def _both_forms(said):
+    return (said, [{"role": "assistant", "content": said}])
+
+
+@pytest.mark.parametrize(
+    ("begun", "said", "answer"),
+    [
+        ("<think>\n", "I wonder ... ran out", ""),
+        ("<think>\n", "Hm. </think> 4", "4"),
+        ("<think>\n", "<think>Hm.</think>4", "4"),
+        ("<think>\nFirst,", " I wonder ... ran out", ""),
+        ("<think>\nFirst,", " 2 and 2.</think>4", "4"),
+        ("Step by step.\n<think>", "48+24=72</think>\n<answer>72</answer>", "Step by step.\n<answer>72</answer>"),
+        ("Step by step.\n<think>", "48+24", ""),
+        ("<|channel|>analysis<|message|>Hm", ", 4<|end|><|start|>assistant<|channel|>final<|message|>4", "4"),
+        ("<think>\n\n</think>\n\n", "4", "4"),
+    ],
+)
+def test_thoughts_that_the_prompts_last_message_opens_are_no_answer(begun, said, answer):
+    prompt = [*QUESTION, {"role": "assistant", "content": begun}]
+    for completion in _both_forms(said):
+        assert transcript(prompt, completion) == ("What is 2 + 2?", answer)
+        if begun != "<think>\n\n</think>\n\n":
+            assert transcript(prompt, completion, include_reasoning=True) == ("What is 2 + 2?", begun + said)
+    whole = [*QUESTION, {"role": "assistant", "content": "<think>\nHm.</think>4"}]
+    assert transcript([*QUESTION, {"role": "assistant", "content": "<think>"}], whole) == ("What is 2 + 2?", "4")
+
+
+def test_opened_thoughts_end_before_the_calls_that_follow_them():
+    prompt = [*QUESTION, {"role": "assistant", "content": "<think>\n"}]
+    calling = {**CALLING, "content": "I add.</think>Wait."}
+    expected = _dialogue("User: What is 2 + 2?", 'Assistant:Wait.\n[calls add with {"a": 2, "b": 2}]', "Tool (add): 4")
+    assert transcript(prompt, [calling, RESULT, ANSWER]) == (expected, "It is 4.")
+    assert transcript(prompt, []) == ("What is 2 + 2?", "")
+    apart = {**ANSWER, "reasoning_content": "2 and 2..."}
+    assert transcript(prompt, [apart]) == ("What is 2 + 2?", "It is 4.")
+
+
+def test_a_dialogue_may_open_thoughts_too():
+    asked = "\n\nHuman: 2 + 2?\n\nAssistant: <think>Hm.</think>4\n\nHuman: Sure?\n\nAssistant:"
+    expected = _dialogue("User: 2 + 2?", "Assistant:4", "User: Sure?")
+    assert transcript(f"{asked} <think>", "Hm.</think>Yes.") == (expected, "Yes.")
+    assert transcript(f"{asked} <think>", "Hm.") == (expected, "")
+
+
+@pytest.mark.parametrize("asked", ["2 + 2?", [{"role": "user", "content": "2 + 2?"}]])
+def test_a_chat_template_may_open_the_thoughts_of_every_turn(asked):
+    for said, answer in (("Hm.", ""), ("Hm.</think>4", "4"), ("<think>Hm.</think>4", "4")):
+        for completion in _both_forms(said):
+            assert transcript(asked, completion, opens_thoughts=True) == ("2 + 2?", answer)
+    _, response = transcript(asked, [CALLING, RESULT, {"role": "assistant", "content": "Hm."}], opens_thoughts=True)
+    assert response == ""
+    prompt = [*QUESTION, {"role": "assistant", "content": "It is"}]
+    assert transcript(prompt, " 4.", opens_thoughts=True)[1] == "It is 4."
+
+
 def test_dialogues_and_messages_that_are_stored_as_text_are_read():
     prompt = "\n\nHuman: What is 2 + 2?\n\nAssistant: It is 4.\n\nHuman: Sure?\n\nAssistant:"
     turns = [*QUESTION, ANSWER, {"role": "user", "content": "Sure?"}]

@@ -6,7 +6,7 @@ import pytest
 from datasets import Dataset
 
 from prom_reward.errors import ConfigError, RowError, RubricError
-from prom_reward.rewards.batch import RowReader, _warn_of_unanswered
+from prom_reward.rewards.batch import RowReader, _warn_of_unanswered, _warn_of_unopened
 from prom_reward.rubrics.rubric import Rubric
 
 HELPFULNESS = (Rubric.parse("helpfulness"),)
@@ -47,6 +47,35 @@ def test_thoughts_are_shown_on_request():
     completion = [{"role": "assistant", "reasoning_content": "Hm.", "content": "Paris."}]
     ((request,),) = requests_of([[{"role": "user", "content": "Capital?"}]], [completion], include_reasoning=True)
     assert request.response == "Hm.\n\nParis."
+
+
+CHAT = [{"role": "user", "content": "Capital?"}]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said", "settings", "is_told"),
+    [
+        (CHAT, "Hm.</think>Paris.", {}, True),
+        (CHAT, [{"role": "assistant", "content": "Hm.</think>Paris."}], {}, True),
+        (CHAT, {"role": "assistant", "content": "Hm.</think>Paris."}, {}, True),
+        (CHAT, "<think>Hm.</think>Paris.", {}, False),
+        (CHAT, "Hm.</think>Paris.", {"opens_thoughts": True}, False),
+        (CHAT, "Hm.</think>Paris.", {"include_reasoning": True}, False),
+        ([*CHAT, {"role": "assistant", "content": "<think>"}], "Hm.</think>Paris.", {}, False),
+        ("Capital?<think>\n", "Hm.</think>Paris.", {}, False),
+        (CHAT, [], {}, False),
+    ],
+)
+def test_thoughts_that_a_chat_template_opens_are_told_once(prompt, said, settings, is_told, caplog):
+    _warn_of_unopened.cache_clear()
+    for _ in range(2):
+        requests_of([prompt], [said], **settings)
+    assert ["opens_thoughts=True" in message for message in caplog.messages] == [True] * is_told
+
+
+def test_a_completion_that_is_cut_off_in_opened_thoughts_is_no_answer():
+    rows = requests_of([CHAT] * 2, ["Hm", "Hm.</think>Paris."], opens_thoughts=True)
+    assert [request.response for (request,) in rows] == ["", "Paris."]
 
 
 def test_a_rows_own_rubric_wins_over_the_default():

@@ -290,6 +290,7 @@ OTHER_REWARDS = {
     "rubric_column": ["task"],
     "reference_column": ["gold"],
     "include_reasoning": [True],
+    "opens_thoughts": [True],
 }
 OTHER_JUDGES = {
     "engine": [ScriptedEngine(squared)],

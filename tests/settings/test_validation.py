@@ -99,7 +99,7 @@ def test_runs_are_read_with_their_defaults(write):
          "rubric, reward, trainer. Did you mean 'reward'?"),
         (load_grpo_run, "dataset: x\nreward: {normaliser: unit}\n", "unknown key 'normaliser' in 'reward'; expected "
          "one of normalizer, score, on_unscored, on_unscored_rubric, rubric_column, reference_column, "
-         "include_reasoning, log_path, name. Did you mean 'normalizer'?"),
+         "include_reasoning, opens_thoughts, log_path, name. Did you mean 'normalizer'?"),
         (load_grading_run, "input: x\nlimit: -1\n", "key 'limit': got -1; input should be greater than or equal to 1"),
         (load_grpo_run, "- dataset\n", "got list; expected a mapping of settings"),
     ],

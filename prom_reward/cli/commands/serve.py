@@ -72,6 +72,14 @@ def serve(
     include_reasoning: Annotated[
         bool, typer.Option("--include-reasoning", help="Show the judge a policy's thoughts.", rich_help_panel=_REWARD)
     ] = False,
+    opens_thoughts: Annotated[
+        bool,
+        typer.Option(
+            "--opens-thoughts",
+            help="The policy's chat template opens its thoughts: without a closing mark there is no answer.",
+            rich_help_panel=_REWARD,
+        ),
+    ] = False,
     log: Annotated[
         Path | None, typer.Option(help="Append every judgment to this JSONL file.", rich_help_panel=options.OUTPUT)
     ] = None,
@@ -133,7 +141,7 @@ def serve(
             load_now(one)
         service = JudgeService(
             loaded,
-            rows=RowReader(rubrics=rubrics, include_reasoning=include_reasoning),
+            rows=RowReader(rubrics=rubrics, include_reasoning=include_reasoning, opens_thoughts=opens_thoughts),
             rule=RewardRule(normalizer=resolve_normalizer(normalizer), score=score),
             limits=limits,
             observers=[AuditJudge(judge=one) for one in second],

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from prom_reward.data.formats import Example
-from prom_reward.prompts.messages import dialogue_messages
+from prom_reward.prompts.dialogues import dialogue_messages
 from prom_reward.prompts.transcripts import PromptValue
 
 USERS = ("Human", "User", "H", "Customer", "Prompter")

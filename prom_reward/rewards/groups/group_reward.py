@@ -54,6 +54,7 @@ class GroupReward:
         num_generations: The size of a group, if the trainer does not tell it: then each run of so many rows with one
             prompt is a group. Without it all rows with one prompt are one.
         include_reasoning: Show the policy's thoughts to the judge.
+        opens_thoughts: The policy's chat template opens its thoughts, as for `PrometheusReward`.
         observers: Look at the judged batches, as for `PrometheusReward`.
         log_path: A `.jsonl` file to which every judgment is appended, with its group's scores and comparisons.
         name: The name under which trainers log this reward; None derives one that is unique to the settings.
@@ -81,6 +82,7 @@ class GroupReward:
         baseline_column: str | None = None,
         num_generations: int | None = None,
         include_reasoning: bool = False,
+        opens_thoughts: bool = False,
         observers: Iterable[Observer] = (),
         log_path: str | Path | None = None,
         name: str | None = None,
@@ -95,6 +97,7 @@ class GroupReward:
             rubric_column=rubric_column,
             reference_column=reference_column,
             include_reasoning=include_reasoning,
+            opens_thoughts=opens_thoughts,
         )
         self.group_rule = GroupRule(
             topology=topology,

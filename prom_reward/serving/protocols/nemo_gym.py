@@ -14,7 +14,7 @@ from statistics import mean
 from typing import Any
 
 from prom_reward.errors import RowError, RubricError, UnscoredError
-from prom_reward.prompts.transcripts import PromptValue, transcript
+from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.groups.contest import PairVerdict
 from prom_reward.rewards.groups.rule import GroupRule
 from prom_reward.rewards.reward_rule import unscored_reason
@@ -141,10 +141,7 @@ def _output(response: object) -> PromptValue:
 
 
 def _request(service: JudgeService, history: PromptValue, response: object, rubric: AnyRubric) -> GradingRequest:
-    reads_thoughts = service.rows.include_reasoning
-    instruction, answer = transcript(
-        history, _output(response), include_reasoning=reads_thoughts, guard=service.judge.guard
-    )
+    instruction, answer = service.rows.texts(history, _output(response), guard=service.judge.guard)
     return GradingRequest(instruction=instruction, response=answer, rubric=rubric)
 
 
