@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prom_reward.errors import UnscoredError
 from prom_reward.integrations.classes import on_base
 from prom_reward.integrations.configured import RolloutArguments, configured_reward, reward_of, rollout_reward
-from prom_reward.serving.protocols import rendered
+from prom_reward.prompts import rendered
 
 if TYPE_CHECKING:
     JudgedWorkflow: type["JudgedEpisodes"]

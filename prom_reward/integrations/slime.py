@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from prom_reward.errors import UnscoredError
 from prom_reward.integrations.configured import RolloutArguments, compares_groups, filled, group_rewards, rollout_reward
-from prom_reward.serving.protocols import rendered
+from prom_reward.prompts import rendered
 from prom_reward.serving.protocols.labels import label_columns
 
 

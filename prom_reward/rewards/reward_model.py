@@ -12,13 +12,17 @@ from typing import Any, Literal, Protocol
 import torch
 
 from prom_reward.errors import ConfigError, UnscoredError, number_of
+from prom_reward.prompts import rendered
+from prom_reward.prompts.messages import last_role
 from prom_reward.rewards.prompt_collator import PromptCollator, Row
 from prom_reward.rubrics.formats import is_number
+from prom_reward.thinking import opening_mark
 
 logger = logging.getLogger(__name__)
 
 OnUnscored = Literal["mean", "raise"] | float
 
+_NUM_TOKENS_OF_OPENING = 64  # more than any template writes after the last message
 _NO_COLUMNS = frozenset(
     {"prompt", "prompts", "completion", "completions", "input_ids", "attention_mask", "labels"}
     | {"log_metric", "log_extra", "trainer_state"}
@@ -86,8 +90,10 @@ class PrometheusRewardModel(torch.nn.Module):
         """
         shown = torch.where(attention_mask.bool(), input_ids, self.tokenizer.pad_token_id)  # as they were generated
         length, rows = self.data_collator.take(shown)
-        responses = [self._response(ids) for ids in shown[:, length:].tolist()]
-        rewards = torch.tensor(self._rewards(rows, responses), dtype=torch.float32, device=input_ids.device)
+        completions = [
+            self._completion(row, ids[:length], ids[length:]) for row, ids in zip(rows, shown.tolist(), strict=True)
+        ]
+        rewards = torch.tensor(self._rewards(rows, completions), dtype=torch.float32, device=input_ids.device)
         return SimpleNamespace(hidden_states=(rewards[:, None, None].expand(*input_ids.shape, 1),))
 
     @staticmethod
@@ -111,21 +117,28 @@ class PrometheusRewardModel(torch.nn.Module):
         end = next((index for index, token in enumerate(ids) if token in ends), len(ids))
         return str(self.tokenizer.decode(ids[:end], skip_special_tokens=True))
 
-    def _rewards(self, rows: Sequence[Row], responses: Sequence[str]) -> list[float]:
+    def _completion(self, row: Row, prompt_ids: list[int], ids: list[int]) -> Any:
+        """Return a response as its prompt is, with the mark of thoughts that the chat template has opened."""
+        prompt, response = row.get("prompt"), self._response(ids)
+        if prompt is None or isinstance(prompt, str):
+            return response
+        end = self.tokenizer.decode(prompt_ids[-_NUM_TOKENS_OF_OPENING:], skip_special_tokens=False)
+        mark = "" if last_role(prompt) == "assistant" else opening_mark(end)
+        return [{"role": "assistant", "content": mark + response}]
+
+    def _rewards(self, rows: Sequence[Row], completions: Sequence[Any]) -> list[float]:
         prompts = [self._prompt(row) for row in rows]
-        completions = [
-            response if isinstance(prompt, str) else [{"role": "assistant", "content": response}]
-            for prompt, response in zip(prompts, responses, strict=True)
-        ]
         names = {name for row in rows for name in row} - _NO_COLUMNS
         columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in sorted(names)}
         log = self.metrics.__setitem__
         return self._filled(self.reward(prompts=prompts, completions=completions, log_metric=log, **columns))
 
     def _prompt(self, row: Row) -> Any:
-        """Return a row's `prompt`, or the text of its ids if it has none."""
-        prompt = row.get("prompt")
-        return self.tokenizer.decode(row["input_ids"], skip_special_tokens=True) if prompt is None else prompt
+        """Return a row's `prompt`; if it has none, the messages that its ids are, or else their text."""
+        if row.get("prompt") is not None:
+            return row["prompt"]
+        found = rendered.conversation(self.tokenizer.decode(row["input_ids"], skip_special_tokens=False))
+        return self.tokenizer.decode(row["input_ids"], skip_special_tokens=True) if isinstance(found, str) else found
 
     def _filled(self, rewards: list[float | None]) -> list[float]:
         """Replace the rewards of unscored responses, and count these."""

@@ -12,7 +12,7 @@ from prom_reward.integrations.areal import reward_fn
 from prom_reward.integrations.slime import custom_rm
 from prom_reward.integrations.trl import prometheus_reward
 from prom_reward.integrations.verl import compute_score
-from tests.serving.protocols.test_rendered import CHATML
+from tests.prompts.test_rendered import CHATML
 
 S4, S2 = pytest.approx(0.71875), pytest.approx(0.28125)
 

@@ -1,4 +1,5 @@
 import logging
+import re
 
 import pytest
 import torch
@@ -22,8 +23,9 @@ class Letters:
         return type("Encoded", (), {"input_ids": [ord(letter) for letter in text]})
 
     def decode(self, ids, skip_special_tokens):
-        assert skip_special_tokens
-        return "".join(chr(token) for token in ids if token not in (self.eos_token_id, self.pad_token_id))
+        text = "".join(map(chr, ids))
+        special = rf"<\|\w+\|>|[{chr(self.eos_token_id)}{chr(self.pad_token_id)}]"
+        return re.sub(special, "", text) if skip_special_tokens else text
 
     def apply_chat_template(self, messages, *, tokenize, add_generation_prompt, continue_final_message):
         assert not tokenize and add_generation_prompt != continue_final_message
@@ -137,6 +139,33 @@ def test_rows_of_ids_alone_are_decoded():
     assert batch["attention_mask"].tolist() == [[1, 1], [0, 1]]
     assert scored(model, batch["input_ids"], ["a", "e"]) == [0, 1]
     assert [parts(prompt)[0] for prompt in engine.prompts] == ["Q1", "Q"]
+
+
+class ThinkingLetters(Letters):
+    """The same with a chat template that opens thoughts."""
+
+    def apply_chat_template(self, messages, **settings):
+        text = super().apply_chat_template(messages, **settings)
+        return f"{text}<think>\n" if settings["add_generation_prompt"] else text
+
+
+@pytest.mark.parametrize(("said", "answer"), [("b hm", ""), ("b hm</think>d", "d"), ("<think>b hm</think>d", "d")])
+def test_thoughts_that_the_chat_template_opens_are_not_judged(said, answer):
+    model, engine = model_of(ThinkingLetters(), on_unscored=0.0)
+    prompt = [{"role": "user", "content": "Q"}]
+    batch = model.data_collator(rows_of(prompt))
+    scored(model, batch["input_ids"], [said])
+    assert parts(engine.prompts[0])[:2] == ("Q", answer)
+
+
+@pytest.mark.parametrize(("said", "answer"), [("d", "d"), ("b hm", ""), ("b hm</think>d", "d")])
+def test_rows_of_a_chats_ids_are_the_chats_messages(said, answer):
+    model, engine = model_of(Letters(), on_unscored=0.0)
+    opening = "" if said == "d" else "<think>\n"
+    text = f"<|im_start|>system\nBe brief<|im_end|>\n<|im_start|>user\nQ?<|im_end|>\n<|im_start|>assistant\n{opening}"
+    batch = model.data_collator([{"input_ids": list(map(ord, text))}])
+    scored(model, batch["input_ids"], [said])
+    assert parts(engine.prompts[0])[:2] == ("Be brief\n\nQ?", answer)
 
 
 def test_rubrics_of_rows_win():

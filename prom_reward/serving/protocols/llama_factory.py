@@ -4,8 +4,8 @@ Its client reads `scores` from whatever comes back; without them the training en
 """
 
 from prom_reward.errors import RowError
+from prom_reward.prompts import rendered
 from prom_reward.serving.exchange import Body
-from prom_reward.serving.protocols import rendered
 from prom_reward.serving.protocols.fields import check_fields, listed, numbers
 from prom_reward.serving.service import JudgeService, Rollout
 

@@ -6,8 +6,8 @@ Its client sends a request again up to five times. A rollout without a reward th
 from typing import Any
 
 from prom_reward.errors import RowError
+from prom_reward.prompts import rendered
 from prom_reward.serving.exchange import Body
-from prom_reward.serving.protocols import rendered
 from prom_reward.serving.protocols.fields import check_fields, listed, numbers
 from prom_reward.serving.protocols.labels import label_columns
 from prom_reward.serving.service import JudgeService, Rollout

@@ -3,8 +3,8 @@
 Its client sends a request again up to ten times, three minutes in all, and ends the training after that.
 """
 
+from prom_reward.prompts import rendered
 from prom_reward.serving.exchange import Body
-from prom_reward.serving.protocols import rendered
 from prom_reward.serving.protocols.fields import check_fields, numbers, required, text
 from prom_reward.serving.protocols.labels import label_columns
 from prom_reward.serving.service import JudgeService, Rollout

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.serving.protocols.test_rendered import CHATML, GEMMA
+from tests.prompts.test_rendered import CHATML, GEMMA
 
 torch = pytest.importorskip("torch")
 

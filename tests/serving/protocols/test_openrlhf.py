@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.serving.protocols.test_rendered import CHATML
+from tests.prompts.test_rendered import CHATML
 
 
 def ask(client, response, label=None, *, prompt=CHATML):

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.serving.protocols.test_rendered import CHATML
+from tests.prompts.test_rendered import CHATML
 from tests.serving.served_thread import served_url
 
 CLIENTS = os.environ.get("PROM_REWARD_CLIENTS")

@@ -1,7 +1,8 @@
 import pytest
 
 from prom_reward.errors import RowError
-from prom_reward.serving.protocols import rendered
+from prom_reward.prompts import rendered
+from prom_reward.prompts.transcripts import transcript
 
 CHATML = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
 LLAMA3 = (
@@ -16,6 +17,12 @@ MISTRAL = "<s>[INST] Hi [/INST]"
 @pytest.mark.parametrize("prompt", [LLAMA3, GEMMA, PHI])
 def test_a_rendered_prompt_becomes_its_messages(prompt):
     assert rendered.conversation(prompt) == [{"role": "user", "content": "Hi"}]
+
+
+def test_an_opening_of_thoughts_is_the_beginning_of_the_answer():
+    asked, begun = rendered.conversation(f"{CHATML}<think>\n")[1:]
+    assert (asked["content"], begun) == ("Hi", {"role": "assistant", "content": "<think>"})
+    assert transcript([asked, begun], "I wonder ... ran out") == ("Hi", "")
 
 
 def test_system_messages_and_earlier_answers_are_turns():
