@@ -127,7 +127,7 @@ class RowReader:
         for name in columns:
             if (name in known or may_hold_rubric(name)) and columns[name] is not None:
                 check_column(name, columns[name], length)
-        lists = {name: values for name, values in columns.items() if _is_column(values, length)}
+        lists = {name: values for name, values in columns.items() if is_column(values, length)}
         return [Columns({name: values[at] for name, values in lists.items()}, named) for at in range(length)]
 
 
@@ -180,12 +180,13 @@ def _warn_of_unopened() -> None:
 
 def check_column(name: str, values: object, length: int) -> None:
     """Raise RowError if a column does not hold a value for each row of a batch."""
-    if not _is_column(values, length):
+    if not is_column(values, length):
         got = type(values).__name__
         if isinstance(values, Sequence) and not isinstance(values, str):
             got = f"a list of {len(values)}"
         raise RowError(f"column {name!r}: got {got}; expected a list of {number_of(length, 'value')}, one for each row")
 
 
-def _is_column(values: object, length: int) -> bool:
+def is_column(values: object, length: int) -> bool:
+    """Whether a value is a list of one entry for each row of a batch."""
     return isinstance(values, Sequence) and not isinstance(values, str) and len(values) == length

@@ -14,6 +14,7 @@ from prom_reward.rewards.batch import JudgedBatch, RowReader
 from prom_reward.rewards.judgment_log import JudgmentLog, batch_records
 from prom_reward.rewards.metrics import batch_metrics, shown_feedback, shown_scores
 from prom_reward.rewards.observers.observer import LogMetric, Observer, Watch
+from prom_reward.rewards.unread_fields import UnreadFields
 from prom_reward.rubrics.reading import AnyRubric
 
 logger = logging.getLogger(__name__)
@@ -80,13 +81,14 @@ class Reporter:
         self._rows = rows
         self._watches = _watches(observers)
         self.log = JudgmentLog(log_path) if log_path is not None else None
+        self._unread = UnreadFields()
         self.num_batches = 0
         """Batches so far."""
 
     def start(self, prompts: Sequence[PromptValue], columns: Mapping[str, Any]) -> int:
-        """Return the number of a batch, from 1. The first one warns of columns that the judge does not see."""
+        """Return the number of a batch, from 1, and warn once of each column that the judge does not see."""
         self.num_batches += 1
-        if self.num_batches == 1 and (unread := self._rows.unread(prompts, columns)):
+        if unread := self._unread.new(self._rows, prompts, columns):
             logger.warning(
                 "the judge does not see the columns %s; name one with reference_column= or rubric_column= if it should",
                 ", ".join(unread),

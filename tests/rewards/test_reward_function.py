@@ -244,6 +244,26 @@ def test_columns_that_the_judge_does_not_see_are_named_once(caplog):
     assert "the judge does not see the columns answer" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ([None, "seventy two"], "answer"),
+        (["", None, "seventy two"], "answer"),
+        ([{"at": 1, "ground_truth": None}, {"at": 2, "ground_truth": "72"}], "extra_info.ground_truth"),
+    ],
+)
+def test_a_column_is_looked_at_in_the_first_row_that_holds_it(values, path, caplog):
+    reward, name, size = PrometheusReward(scores(1), "helpfulness"), path.partition(".")[0], len(values)
+    graded(reward, size, **{name: [None] * size})
+    graded(reward, size, **{name: [values[0]] * size})
+    assert not caplog.messages
+    for _ in range(2):
+        graded(reward, size, **{name: values}, question=["Which one of them?"] * size)
+    assert [message.partition(";")[0] for message in caplog.messages] == [
+        f"the judge does not see the columns question, {path}"
+    ]
+
+
 @pytest.mark.parametrize("rubric", [Rubric.parse("honesty"), [Rubric.parse("honesty")], "honesty"])
 def test_the_default_rubric_may_have_any_form(rubric):
     assert [one.name for one in PrometheusReward(scores(1), rubric).rubrics] == ["honesty"]
