@@ -50,6 +50,11 @@ def is_empty(value: Any) -> bool:
     return all(map(is_empty, value)) if isinstance(value, list | tuple) else is_missing(value)
 
 
+def is_blank(value: Any) -> bool:
+    """Whether a value holds nothing, as `is_empty` says; but a text such as `[]` is a text."""
+    return not value.strip() if isinstance(value, str) else is_empty(value)
+
+
 def texts_of(value: Any) -> Iterator[str]:
     """Yield the texts and numbers in a value, without the roles of messages."""
     if isinstance(value, str):

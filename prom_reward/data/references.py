@@ -8,7 +8,7 @@ from typing import Any
 
 from prom_reward.data.advice import reference_as_it_stands
 from prom_reward.data.api_texts import api_answer
-from prom_reward.data.cells import is_empty, listed_texts, number_text
+from prom_reward.data.cells import is_blank, listed_texts, number_text
 from prom_reward.data.doubts.placeholders import stands_for_none, warn_of_placeholder
 from prom_reward.data.row_rubrics import reference_checklist
 from prom_reward.errors import RowError
@@ -49,8 +49,7 @@ def reference_text(value: Any, name: str, *, is_named: bool = False) -> str | No
         RowError: It is neither a text nor a number, or a text that may be no answer.
     """
     cell, value = value, single(value)
-    is_blank = not value.strip() if isinstance(value, str) else is_empty(value)
-    if is_blank or reference_checklist(value) is not None:
+    if is_blank(value) or reference_checklist(value) is not None:
         return None
     if isinstance(value, str):
         if not is_named:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from prom_reward.errors import UnscoredError
 from prom_reward.integrations.classes import on_base
-from prom_reward.integrations.configured import RolloutArguments, configured_reward, reward_of, rollout_reward
+from prom_reward.integrations.configured import RolloutArguments, configured_reward, joined, reward_of, rollout_reward
 from prom_reward.prompts import rendered
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ async def _awaited_reward(
 
 
 def _rollout(prompt: Any, completion: str, answer: Any, row: Mapping[str, Any]) -> RolloutArguments:
-    columns = {**({} if answer in (None, "") else {"reference_answer": answer}), **row}
+    columns = joined({"reference_answer": answer}, row)
     messages = columns.pop("messages", None)  # of the row that the prompt was rendered from
     given = messages or (rendered.conversation(prompt) if isinstance(prompt, str) else prompt)
     return given, rendered.completion(completion), columns

@@ -8,6 +8,7 @@ from statistics import mean
 from typing import Any, Literal, cast
 
 from prom_reward.config import load_judge, load_rubric
+from prom_reward.data.cells import is_blank
 from prom_reward.data.columns import COLUMN_NAMES
 from prom_reward.errors import ConfigError, RowError, UnscoredError
 from prom_reward.judging.checklists import agrade_requests, grade_requests
@@ -18,6 +19,7 @@ from prom_reward.rewards.groups.topologies import Topology
 from prom_reward.rewards.reward_function import PrometheusReward
 from prom_reward.rewards.reward_rule import unscored_reason
 from prom_reward.rewards.unread_fields import UnreadFields
+from prom_reward.rubrics.formats import json_value
 from prom_reward.types import GradingRequest, Judgment
 
 JUDGE, RUBRIC, ON_UNSCORED = "PROM_REWARD_JUDGE", "PROM_REWARD_RUBRIC", "PROM_REWARD_ON_UNSCORED"
@@ -96,13 +98,32 @@ def reward_of(prompt: PromptValue, completion: PromptValue, columns: Mapping[str
     return _reward(reward, requests, grade_requests(reward.judge, requests))
 
 
+def joined(*parts: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    """Return the columns of several mappings; one that holds nothing, as Arrow pads them, hides none of the others.
+
+    Args:
+        parts: Mappings, also as JSON text, or None; the last one with a value for a column wins.
+
+    Raises:
+        RowError: A part is no mapping.
+    """
+    columns: dict[str, Any] = {}
+    for part in parts:
+        held = json_value(part) if isinstance(part, str) and part.strip() else part or {}
+        if not isinstance(held, Mapping):
+            raise RowError(f"got {part!r:.60} as columns of a row; expected a mapping of names to values")
+        columns |= {name: value for name, value in held.items() if not is_blank(value)}
+    return columns
+
+
 def prompt_of(row: Mapping[str, Any]) -> PromptValue:
-    """Return the prompt that a row holds under one of the known names.
+    """Return the prompt that a row holds: under `prompt`, under `question`, or under another known name.
 
     Raises:
         RowError: It holds none.
     """
-    prompt = next((row[name] for name in COLUMN_NAMES["prompt"] if row.get(name)), None)
+    names = ("prompt", "question", *COLUMN_NAMES["prompt"])
+    prompt = next((row[name] for name in names if not is_blank(row.get(name))), None)
     if prompt is None:
         raise RowError(f"got no prompt in {', '.join(row) or 'an empty row'}; expected it under 'prompt' or 'question'")
     return cast(PromptValue, prompt)
@@ -112,9 +133,10 @@ def _asked(
     prompt: PromptValue, completion: PromptValue, columns: Mapping[str, Any]
 ) -> tuple[PrometheusReward, list[GradingRequest]]:
     reward = configured_reward()
-    values = {name: [value] for name, value in columns.items()}
+    held = joined(columns)
+    values = {name: [value] for name, value in held.items()}
     [requests] = reward.rows.requests([prompt], [completion], values, guard=reward.judge.guard)
-    _UNREAD.warn(reward.rows, prompt, columns)
+    _UNREAD.warn(reward.rows, prompt, held)
     return reward, requests
 
 

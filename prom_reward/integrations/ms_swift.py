@@ -10,6 +10,7 @@ from typing import Any
 
 from prom_reward.errors import RowError
 from prom_reward.integrations.configured import configured_reward
+from prom_reward.prompts.messages import last_role
 
 
 def register() -> None:
@@ -42,5 +43,5 @@ def rewards(completions: Sequence[Any], **columns: Any) -> list[float | None]:
     if "messages" not in columns:
         raise RowError("got no column 'messages'; expected the conversations that ms-swift passes to its rewards")
     messages = columns.pop("messages")
-    prompts = [turns[:-1] if turns[-1]["role"] == "assistant" else turns for turns in messages]
+    prompts = [turns[:-1] if last_role(turns) == "assistant" else turns for turns in messages]
     return configured_reward()(prompts=prompts, completions=completions, **columns)

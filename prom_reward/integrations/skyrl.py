@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prom_reward.errors import UnscoredError
 from prom_reward.integrations.classes import on_base
-from prom_reward.integrations.configured import reward_of
+from prom_reward.integrations.configured import joined, reward_of
 
 if TYPE_CHECKING:
     PrometheusEnv: type["JudgedTurn"]
@@ -28,7 +28,7 @@ class JudgedTurn:
     def __init__(self, env_config: Any = None, extras: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         row = dict(extras or {})
-        self._columns = {**row.pop("extra_info", {}), **row.pop("reward_spec", {}), **row}
+        self._columns = joined(row.pop("extra_info", None), row.pop("reward_spec", None), row)
         self._prompt: Any = None
 
     def init(self, prompt: Any) -> tuple[Any, dict[str, Any]]:

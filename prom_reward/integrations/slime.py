@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from prom_reward.errors import UnscoredError
-from prom_reward.integrations.configured import RolloutArguments, compares_groups, filled, group_rewards, rollout_reward
+from prom_reward.integrations.configured import (
+    RolloutArguments,
+    compares_groups,
+    filled,
+    group_rewards,
+    joined,
+    rollout_reward,
+)
 from prom_reward.prompts import rendered
 from prom_reward.serving.protocols.labels import label_columns
 
@@ -68,7 +75,7 @@ async def _reward(sample: Sample) -> float | None:
 
 
 def _rollout(sample: Sample) -> RolloutArguments:
-    columns = {**(sample.metadata or {}), **label_columns(sample.label)}
+    columns = joined(sample.metadata, label_columns(sample.label))
     prompt = columns.pop("prompt", sample.prompt)
     text = rendered.conversation(prompt) if isinstance(prompt, str) else prompt
     return text, rendered.completion(sample.response), columns

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prom_reward.errors import UnscoredError
-from prom_reward.integrations.configured import RolloutArguments, prompt_of, rollout_reward
+from prom_reward.integrations.configured import RolloutArguments, joined, prompt_of, rollout_reward
 
 
 async def compute_score(
@@ -39,6 +39,4 @@ async def compute_score(
 
 def rollout(solution: str, ground_truth: object, extra_info: Mapping[str, Any]) -> RolloutArguments:
     """Return prompt, completion and columns of verl's values; see `compute_score`."""
-    is_missing = ground_truth is None or (isinstance(ground_truth, str) and not ground_truth)
-    columns = {**extra_info} if is_missing else {"ground_truth": ground_truth, **extra_info}
-    return prompt_of(extra_info), solution, columns
+    return prompt_of(extra_info), solution, joined({"ground_truth": ground_truth}, extra_info)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prom_reward.errors import ConfigError, UnscoredError
 from prom_reward.integrations.classes import on_base
-from prom_reward.integrations.configured import RolloutArguments, filled, group_rewards
+from prom_reward.integrations.configured import RolloutArguments, filled, group_rewards, joined
 from prom_reward.integrations.verl import compute_score, rollout
 from prom_reward.serving.gathering import Gathering
 
@@ -47,7 +47,7 @@ class GroupScorer:
         item = data[-1]
         row, text = item.non_tensor_batch, self._text(item)
         own = {} if row.get("raw_prompt") is None else {"prompt": list(row["raw_prompt"])}
-        extra, truth = {**own, **(row.get("extra_info") or {})}, row["reward_model"]["ground_truth"]
+        extra, truth = joined(row.get("extra_info"), own), row["reward_model"]["ground_truth"]
         if extra.get("split", "train") != "train":
             scores = await compute_score(row["data_source"], text, truth, extra)
         else:

@@ -23,6 +23,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from prom_reward.errors import RowError
 from prom_reward.prompts.content import Message
 from prom_reward.prompts.dialogues import dialogue_messages
 from prom_reward.prompts.guard.neutralize import neutralize_step
@@ -72,14 +73,11 @@ def transcript(
         _warn_of_media(kind)
     if not prompt:  # the completion is the whole conversation
         given, said = said[:-1] or None, said[-1:]
+        if given is None and not isinstance(prompt, str):
+            raise RowError("got a prompt without messages; expected the question in it, or before the answer")
         opening = given or opening
     said = _after(opening, said)
-    if (begun := _begun_thoughts(prompt, given)) and (not said or said[0].role == "assistant"):
-        said = [_continued(begun, said[0] if said else Message(role="assistant")), *said[1:]]
-        if given and given[-1].role == "assistant":
-            given = opening = given[:-1]
-    elif opens_thoughts and not (given and given[-1].role == "assistant"):
-        said = [_continued("<think>", one) if one.role == "assistant" else one for one in said]
+    given, said = _after_opened_thoughts(prompt, given, said, opens_thoughts)
     answer = said.pop() if said and said[-1].role == "assistant" else Message(role="assistant")
     beginning = ""
     if given is not None and given[-1:] and given[-1].role == "assistant":
@@ -88,7 +86,7 @@ def transcript(
             beginning = _paragraph(last, include_reasoning)
         elif _paragraph(last, include_reasoning):
             given.append(last)
-        opening = given
+    opening = opening if given is None else given
     said = [one for one in said if one.role != "assistant" or _paragraph(one, include_reasoning)]  # thoughts alone
     response = beginning + _paragraph(answer, include_reasoning)
     if not said:
@@ -133,6 +131,19 @@ def _after(given: Sequence[Message], said: list[Message]) -> list[Message]:
     opening = given[:-1] if is_begun else given
     is_whole = len(said) > len(opening) and said[: len(opening)] == list(opening)
     return said[len(opening) :] if is_whole else said
+
+
+def _after_opened_thoughts(
+    prompt: PromptValue, given: list[Message] | None, said: list[Message], opens_thoughts: bool
+) -> tuple[list[Message] | None, list[Message]]:
+    """Return the prompt's messages and the completion's, which takes over thoughts that the prompt has begun."""
+    is_begun = given is not None and given[-1:] != [] and given[-1].role == "assistant"
+    if (begun := _begun_thoughts(prompt, given)) and (not said or said[0].role == "assistant"):
+        said = [_continued(begun, said[0] if said else Message(role="assistant")), *said[1:]]
+        given = given[:-1] if given and is_begun else given
+    elif opens_thoughts and not is_begun:
+        said = [_continued("<think>", one) if one.role == "assistant" else one for one in said]
+    return given, said
 
 
 def closes_unopened_thoughts(prompt: PromptValue, completion: PromptValue) -> bool:

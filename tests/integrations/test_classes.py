@@ -75,6 +75,28 @@ def test_skyrls_environment_ends_with_the_reward(settings, framework):
         env.step("fail")
 
 
+@pytest.mark.parametrize(
+    "extras",
+    [
+        {
+            "reward_spec": {"ground_truth": "72"},
+            "extra_info": {"rubric": "honesty"},
+            "ground_truth": None,
+            "rubric": None,
+        },
+        {"reward_spec": {"ground_truth": "72"}, "extra_info": None, "rubric": "honesty"},
+        {"reward_spec": None, "extra_info": {"ground_truth": "72", "rubric": "honesty"}},
+    ],
+)
+def test_what_a_row_of_skyrl_pads_with_none_hides_nothing(extras):
+    assert skyrl.JudgedTurn({}, extras)._columns == {"ground_truth": "72", "rubric": "honesty"}
+
+
+def test_ms_swifts_row_without_messages_is_refused(settings):
+    with pytest.raises(RowError, match="row 0: got a prompt without messages"):
+        ms_swift.rewards(["72"], messages=[[]])
+
+
 def test_ms_swift_knows_both_reward_functions(settings, framework):
     orms = framework("swift.rewards", ORM=Plain, AsyncORM=Plain, orms={}).orms
     ms_swift.register()
@@ -156,6 +178,19 @@ def test_verls_manager_compares_the_rollouts_of_a_group(settings, framework, mon
     manager._groups = Gathering(longest_wait_s=0.01)
     with pytest.raises(UnscoredError, match=r"got 2 of 3 rollouts to a prompt.*extra_info\.split"):
         asyncio.run(run(verl_data("s1", uid="d"), verl_data("s5", uid="d")))
+
+
+def test_verls_manager_takes_the_prompt_that_the_policy_got(framework, monkeypatch):
+    framework("verl.experimental.reward_loop.reward_manager.base", RewardManagerBase=VerlManager)
+    manager, asked = verl_groups.GroupRewardManager(verl_config(), Letters(), None), []
+
+    async def compute_score(data_source, solution, truth, extra):
+        asked.append((extra["prompt"], truth, extra["rubric"]))
+        return {"score": 1.0}
+
+    monkeypatch.setattr(verl_groups, "compute_score", compute_score)
+    asyncio.run(manager.run_single(verl_data("s4", split="test", prompt="Box it.", rubric="honesty")))
+    assert asked == [([{"role": "user", "content": "Hi"}], "Seven", "honesty")]
 
 
 async def awaited(rubric, *values):

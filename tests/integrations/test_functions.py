@@ -7,14 +7,67 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from prom_reward import Judge, Judgment, Outcome, PrometheusReward
 from prom_reward.errors import ConfigError, RowError, UnscoredError
+from prom_reward.integrations import configured
 from prom_reward.integrations.areal import reward_fn
+from prom_reward.integrations.configured import reward_of
 from prom_reward.integrations.slime import custom_rm
 from prom_reward.integrations.trl import prometheus_reward
 from prom_reward.integrations.verl import compute_score
 from tests.prompts.test_rendered import CHATML
 
 S4, S2 = pytest.approx(0.71875), pytest.approx(0.28125)
+
+
+PAPER = [{"role": "user", "content": "How many apples?"}]
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The requests that a judge gets."""
+    asked = []
+
+    class Recording(Judge):
+        fingerprint = "recording"
+
+        def grade(self, requests):
+            asked.extend(requests)
+            return [Judgment(outcome=Outcome.SCORED, score=4)] * len(requests)
+
+    reward = PrometheusReward(Recording(), "helpfulness", on_unscored="raise")
+    monkeypatch.setattr(configured, "configured_reward", lambda: reward)
+    return asked
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: reward_fn("Q", "It is 72", [], [], answer="72", reference_answer=None),
+        lambda: asyncio.run(compute_score("d", "It is 72", "72", {"prompt": "Q", "ground_truth": None})),
+        lambda: asyncio.run(compute_score("d", "It is 72", "72", {"prompt": "Q", "reference_answer": ""})),
+        lambda: asyncio.run(compute_score("d", "It is 72", "72", {"prompt": PAPER, "instruction": "Box it."})),
+        lambda: asyncio.run(custom_rm(SINGLE, sample("x", "72", reference_answer=None, prompt=None))),
+        lambda: asyncio.run(custom_rm(SINGLE, sample("x", '{"reference_answer": "72"}', reference_answer=""))),
+        lambda: asyncio.run(custom_rm(SINGLE, sample("x", None, '{"reference_answer": "72"}'))),
+        lambda: reward_of("Q", "x", {"reference_answer": " ", "ground_truth": "72"}),
+    ],
+)
+def test_a_column_that_holds_nothing_hides_no_other(shown, ask):
+    ask()
+    [request] = shown
+    assert request.reference_answer == "72"
+    assert request.instruction in ("Q", "How many apples?", "Be brief.\n\nHi")
+
+
+def test_a_reference_that_is_a_list_without_entries_is_one(shown):
+    asyncio.run(compute_score("d", "[1]", "[]", {"prompt": "Q"}))
+    assert shown[0].reference_answer == "[]"
+
+
+def test_columns_that_are_no_mapping_are_refused(shown):
+    with pytest.raises(RowError, match="got 'notes' as columns of a row; expected a mapping"):
+        asyncio.run(custom_rm(SINGLE, sample("x", None, "notes")))
 
 
 def verl(solution, **extra_info):
@@ -56,9 +109,9 @@ def test_verl_rows_without_a_prompt_are_refused(settings):
 SINGLE, GROUPS = SimpleNamespace(group_rm=False), SimpleNamespace(group_rm=True)
 
 
-def sample(response, label="Seven"):
+def sample(response, label="Seven", metadata=None, **columns):
     return SimpleNamespace(
-        prompt=CHATML, response=f"{response}<|im_end|>", label=label, metadata={}, remove_sample=False
+        prompt=CHATML, response=f"{response}<|im_end|>", label=label, metadata=metadata or columns, remove_sample=False
     )
 
 

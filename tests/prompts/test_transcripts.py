@@ -241,6 +241,8 @@ def test_inline_thinking_is_shown_on_request_only(thinking):
         ([{"role": "user", "content": 5}], "a", "prompt, message 1: got 5 as content"),
         ([{"role": "critic", "content": "hi"}], "a", "prompt, message 1: unknown role 'critic'"),
         ([{"content": "hi"}], "a", "prompt, message 1: got no role but the keys content"),
+        ([], "a", "got a prompt without messages; expected the question"),
+        ([], [ANSWER], "got a prompt without messages; expected the question"),
         ([{"type": []}], "a", "prompt, message 1: got no role but the keys type"),
     ],
 )

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from prom_reward.data.cells import is_blank
 from prom_reward.data.columns import COLUMN_NAMES, may_hold_rubric, spelling
 from prom_reward.errors import RowError, near_miss
 from prom_reward.rubrics.formats import is_level_key, json_value
@@ -29,7 +30,7 @@ def label_columns(label: object, named: Collection[str] = ()) -> dict[str, Any]:
     held = json_value(label) if isinstance(label, str) else label
     if not isinstance(held, Mapping):
         return {} if label in (None, "") else {"reference_answer": label}
-    columns = {name: value for name, value in held.items() if value is not None}  # Arrow pads objects
+    columns = {name: value for name, value in held.items() if not is_blank(value)}  # Arrow pads objects
     read = {_root(name) for name in (*_READ, *named)}
     if held is label or any(_is_read(name, read) for name in held):
         unknown = next((name for name in columns if not _is_read(name, read | _BESIDE)), None)

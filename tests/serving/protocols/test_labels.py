@@ -17,7 +17,7 @@ from prom_reward.serving.protocols.labels import label_columns
         ('{"criteria": "Is it kind?"}', {"criteria": "Is it kind?"}),
         ('{"name": "Ada", "age": 3}', {"reference_answer": '{"name": "Ada", "age": 3}'}),  # the answer is JSON
         ('{"reference_answer": null, "rubric": null}', {}),
-        ({"reference_answer": None, "rubric": None}, {}),
+        ({"reference_answer": None, "rubric": None, "prompt": ""}, {}),
         ('{"reference_answer": "{\\"answer\\": 7}"}', {"reference_answer": '{"answer": 7}'}),
         ("{}", {"reference_answer": "{}"}),
         ('[{"rubric": "honesty"}]', {"reference_answer": '[{"rubric": "honesty"}]'}),
