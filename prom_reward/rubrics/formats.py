@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import inf, isnan
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from prom_reward.errors import RubricError, near_miss
 from prom_reward.files import RepeatedKeyError, is_file, is_too_deep, names_settings_file, read_yaml, unique_keys
+from prom_reward.rubrics.padding import is_absent
 from prom_reward.rubrics.scale import ScoreScale
 
 _SCORE_KEY = re.compile(r"(?:orig_)?score[_ ]?(-?[0-9]{1,9})(?:_description)?", re.IGNORECASE)
@@ -53,11 +54,6 @@ def has_level_lines(text: str) -> bool:
 def is_number(value: object) -> bool:
     """Whether a value is a finite number and no boolean."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -inf < value < inf
-
-
-def is_absent(value: object) -> bool:
-    """Whether a mapping's value stands for none: None, or the NaN that tables keep instead."""
-    return value is None or (isinstance(value, float) and isnan(value))
 
 
 def check_texts(owner: str, values: Mapping[str, object]) -> None:

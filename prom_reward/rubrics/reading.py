@@ -11,6 +11,7 @@ from prom_reward.errors import RubricError
 from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.forms import looks_like_checklist, parse_checklist
 from prom_reward.rubrics.formats import check_weights, file_value, is_rubric_file
+from prom_reward.rubrics.padding import held_keys
 from prom_reward.rubrics.rubric import Rubric, parse_rubrics
 
 AnyRubric = Rubric | Checklist
@@ -100,7 +101,7 @@ def rubric_from_dict(values: Mapping[str, Any]) -> AnyRubric:
 def _weighted(value: Mapping[str, Any], *, allows_code: bool) -> Checklist | None:
     """Return the checklist of `{"rubric": ..., "weight": w}`; None if the mapping holds none."""
     inner = value.get("rubric")
-    if not isinstance(inner, Checklist | Mapping | str) or set(value) - {"rubric", "weight", "name"}:
+    if not isinstance(inner, Checklist | Mapping | str) or held_keys(value) - {"rubric", "weight", "name"}:
         return None
     read = _read(inner, allows_code=allows_code)
     if len(read) != 1 or not isinstance(read[0], Checklist):

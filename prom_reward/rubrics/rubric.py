@@ -15,7 +15,6 @@ from prom_reward.rubrics.formats import (
     check_texts,
     check_weights,
     file_value,
-    is_absent,
     is_number,
     is_rendered,
     is_rubric_file,
@@ -23,6 +22,7 @@ from prom_reward.rubrics.formats import (
     mapping_fields,
     text_fields,
 )
+from prom_reward.rubrics.padding import is_absent
 from prom_reward.rubrics.scale import ScoreScale
 
 _DEFAULT_SCALE = ScoreScale(1, 5)

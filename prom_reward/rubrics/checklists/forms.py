@@ -15,6 +15,7 @@ from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.checklists.items import CHILD_KEYS, TEXT_KEYS, criterion_fields, first
 from prom_reward.rubrics.checklists.markdown import check_numbers, is_sentence, list_items
 from prom_reward.rubrics.formats import has_level_lines, is_level_key, is_number, read_json, short_name
+from prom_reward.rubrics.padding import held_keys
 
 LIST_KEYS = (
     *("criteria", "rubrics", "Rubrics", "rubric_items", "rubric", "checklist", "scoring_questions", "annotations"),
@@ -98,7 +99,8 @@ def written_criteria(value: Any) -> list[Any]:
 
 
 def _mapping_items(value: Mapping[Any, Any]) -> list[Any]:
-    if "descriptions" in value or any(is_level_key(str(key)) for key in value):
+    held = held_keys(value)
+    if "descriptions" in held or any(map(is_level_key, held)):
         return []
     children = first(value, CHILD_KEYS)
     return list(children) if children else written_criteria(first(value, LIST_KEYS))
@@ -124,8 +126,12 @@ def _text_items(text: str) -> list[Any]:
 
 def _has_levels(item: Mapping[Any, Any]) -> bool:
     """Whether a mapping is a rubric with levels, or holds one."""
-    has_keys = not {"rubric", "descriptions"}.isdisjoint(item) or any(is_level_key(str(key)) for key in item)
-    return has_keys or has_level_lines(str(first(item, TEXT_KEYS)))
+    held = held_keys(item)
+    return (
+        not held.isdisjoint({"rubric", "descriptions"})
+        or any(map(is_level_key, held))
+        or has_level_lines(str(first(item, TEXT_KEYS)))
+    )
 
 
 def _criteria(items: Sequence[Any]) -> tuple[Criterion, ...]:

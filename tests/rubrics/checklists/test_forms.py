@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from datasets import Dataset
 from hypothesis import given, strategies as st
 
 from prom_reward.errors import RubricError
@@ -8,6 +9,7 @@ from prom_reward.rubrics.checklists.checklist import Checklist
 from prom_reward.rubrics.checklists.checks import CodeCheck
 from prom_reward.rubrics.checklists.criterion import Criterion
 from prom_reward.rubrics.checklists.forms import looks_like_checklist, parse_checklist
+from prom_reward.rubrics.reading import read_rubrics
 from prom_reward.rubrics.rubric import Rubric
 
 FORMS = {
@@ -338,3 +340,29 @@ def checklists(draw):
 @given(checklists())
 def test_our_own_form_is_written_and_read_back(checklist):
     assert parse_checklist(json.loads(json.dumps(checklist.to_dict()))) == checklist
+
+
+LEVELS = {f"score{label}_description": f"Level {label}." for label in range(1, 6)}
+DOSE = {"criterion": "Names a dose.", "points": 5}
+
+
+@pytest.mark.parametrize(
+    ("leveled", "checklist"),
+    [
+        ([{"criteria": "Is it kind?", **LEVELS}], [DOSE]),
+        ({"criteria": "Is it kind?", **LEVELS}, {"rubrics": [DOSE]}),
+        ([{"rubric": "honesty", "weight": 1.0}], [DOSE]),
+        ([{"rubric": {"criteria": "Is it kind?", **LEVELS}}], [DOSE]),
+        ([{"criteria": "Is it kind?", "descriptions": {str(n): f"Level {n}." for n in range(1, 6)}}], [DOSE]),
+        ({"rubric": {"criteria": "Is it kind?", **LEVELS}, "weight": 1.0}, {"rubric": None, "checklist": [DOSE]}),
+    ],
+)
+def test_rubrics_and_checklists_may_share_a_column_of_arrow(leveled, checklist):
+    rows = Dataset.from_list([{"rubric": leveled}, {"rubric": checklist}])
+    assert [read_rubrics(row["rubric"]) for row in rows] == [read_rubrics(leveled), read_rubrics(checklist)]
+    assert [type(one) for row in rows for one in read_rubrics(row["rubric"])] == [Rubric, Checklist]
+
+
+def test_a_mapping_whose_values_are_all_padded_holds_nothing():
+    padded = {"criterion": "Names a dose.", "points": 5, "rubric": {"criteria": None, "scale": None}}
+    assert read_rubrics([padded]) == read_rubrics([DOSE])
