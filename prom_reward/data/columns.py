@@ -173,10 +173,11 @@ class Columns:
             names.setdefault(role.partition(":")[0], []).append(name)
         return {role: names[role] for role in _SHOWN if role in names}
 
-    def reference(self) -> str | None:
-        """Return the reference answer as text, None if the row has none; errors as in `reference_text`."""
+    def reference(self, *, include_reasoning: bool = False) -> str | None:
+        """Return the reference answer as text, None if the row has none; see `reference_text`."""
         value, is_named = self.get("reference_answer"), self.is_named("reference_answer")
-        text = reference_text(value, self.read.get("reference_answer", ""), is_named=is_named)
+        name = self.read.get("reference_answer", "")
+        text = reference_text(value, name, is_named=is_named, include_reasoning=include_reasoning)
         if text is None:
             self.forget("reference_answer")
         return text

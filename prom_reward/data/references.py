@@ -15,6 +15,7 @@ from prom_reward.errors import RowError
 from prom_reward.prompts.content import parsed_text
 from prom_reward.prompts.messages import answer_items
 from prom_reward.prompts.numpy_text import check_no_numpy_text
+from prom_reward.thinking import split_thoughts
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _PROGRAM_DATA = re.compile(r"[\d\s.,-]*|.*\n", re.DOTALL)
 """Keys of a program's input and output, other than the words of an example."""
 
 
-def reference_text(value: Any, name: str, *, is_named: bool = False) -> str | None:
+def reference_text(value: Any, name: str, *, is_named: bool = False, include_reasoning: bool = False) -> str | None:
     """Return a reference answer as text; a number is written out; NaN, a blank text and an empty list are none.
 
     A list of one text is that text. A list or a message that is stored as text stays as it stands: the question may
@@ -44,6 +45,7 @@ def reference_text(value: Any, name: str, *, is_named: bool = False) -> str | No
         value: The cell.
         name: Its column, for messages.
         is_named: The caller said that this column is the reference: its text is taken as it stands.
+        include_reasoning: Keep thoughts, which are left out of references as of responses.
 
     Raises:
         RowError: It is neither a text nor a number, or a text that may be no answer.
@@ -52,6 +54,7 @@ def reference_text(value: Any, name: str, *, is_named: bool = False) -> str | No
     if is_blank(value) or reference_checklist(value) is not None:
         return None
     if isinstance(value, str):
+        value = value if include_reasoning else answer_alone(value, name)
         if not is_named:
             _check_text(value, name)
         if stands_for_none(value):
@@ -61,6 +64,22 @@ def reference_text(value: Any, name: str, *, is_named: bool = False) -> str | No
         return number_text(value)
     _check_no_tests(cell, name)
     raise RowError(f"got {type(value).__name__} as the reference answer; expected a text")
+
+
+def answer_alone(text: str, name: str) -> str:
+    """Return the answer after a reasoning model's thoughts; a text without thoughts as it is.
+
+    Args:
+        text: An answer of a row that was not written for it, such as a reference.
+        name: Its column, for messages.
+
+    Raises:
+        RowError: It is thoughts alone.
+    """
+    answer = split_thoughts(text).answer
+    if not answer.strip():
+        raise RowError(f"got thoughts without an answer in {name!r}, {text!r:.60}; expected an answer after them")
+    return answer
 
 
 def single(value: Any) -> Any:

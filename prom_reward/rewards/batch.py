@@ -30,7 +30,7 @@ class RowReader:
     reference_column: str | None = None
     """The column with the reference answer, or a path into one; None takes the known names."""
     include_reasoning: bool = False
-    """Whether the judge sees the policy's thoughts."""
+    """Whether the judge sees thoughts: the policy's, and those in a reference."""
     opens_thoughts: bool = False
     """Whether the policy's chat template opens its thoughts: one that never closes them has not answered."""
 
@@ -96,7 +96,8 @@ class RowReader:
         return found
 
     def _row_requests(self, row: Columns, instruction: str, response: str) -> list[GradingRequest]:
-        rubrics, reference = row.own_rubrics(self.rubrics) or self.rubrics, row.reference()
+        rubrics = row.own_rubrics(self.rubrics) or self.rubrics
+        reference = row.reference(include_reasoning=self.include_reasoning)
         if not rubrics:
             raise RubricError(f"no rubric in the row's columns and no default; {any_rubric()}")
         return [

@@ -49,7 +49,7 @@ class PrometheusReward:
         rubric_column: The data set's column with a row's rubric or rubrics, or a path into one such as
             `extra_info.rubric`; None takes the known names (`rubric`, `rubrics`, `orig_criteria`, ...).
         reference_column: The same for a row's reference answer (`reference_answer`, `reference`, `ground_truth`, ...).
-        include_reasoning: Show the policy's thoughts to the judge.
+        include_reasoning: Show the policy's thoughts to the judge, and those in a reference.
         opens_thoughts: The policy's chat template opens its thoughts, so that a completion which never closes them was
             cut off in them: it is judged as an empty response.
         observers: Look at the judged batches and change no reward, for example `Canaries()` and

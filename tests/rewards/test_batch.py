@@ -49,6 +49,22 @@ def test_thoughts_are_shown_on_request():
     assert request.response == "Hm.\n\nParis."
 
 
+def test_thoughts_in_a_reference_are_left_out_as_those_of_the_response():
+    thought, about = "<think>5? no</think>4", "Write <think> before your thoughts and </think> after them."
+    for written, shown in ((thought, "4"), (about, about)):
+        for named in ({}, {"reference_column": "reference"}):
+            ((request,),) = requests_of(["2 + 2?"], [written], columns={"reference": [written]}, **named)
+            assert request.reference_answer == request.response == shown
+    ((request,),) = requests_of(["Q"], ["4"], columns={"reference": [thought]}, include_reasoning=True)
+    assert request.reference_answer == thought
+
+
+@pytest.mark.parametrize("text", ["<think>5? no", "<think>5? no</think>"])
+def test_a_reference_of_thoughts_alone_is_refused(text):
+    with pytest.raises(RowError, match=r"^row 0: got thoughts without an answer in 'reference'"):
+        requests_of(["2 + 2?"], ["4"], columns={"reference": [text]})
+
+
 CHAT = [{"role": "user", "content": "Capital?"}]
 
 

@@ -53,7 +53,7 @@ class GroupReward:
         baseline_column: The column with the answer that `topology="anchor"` compares with; None for the reference.
         num_generations: The size of a group, if the trainer does not tell it: then each run of so many rows with one
             prompt is a group. Without it all rows with one prompt are one.
-        include_reasoning: Show the policy's thoughts to the judge.
+        include_reasoning: Show thoughts to the judge, as for `PrometheusReward`.
         opens_thoughts: The policy's chat template opens its thoughts, as for `PrometheusReward`.
         observers: Look at the judged batches, as for `PrometheusReward`.
         log_path: A `.jsonl` file to which every judgment is appended, with its group's scores and comparisons.
@@ -109,7 +109,9 @@ class GroupReward:
         check_rule(judge, self.group_rule)
         self.rule = RewardRule(on_unscored=on_unscored, on_unscored_rubric=on_unscored_rubric)
         self.num_generations = num_generations
-        self._members = MemberReader(group_column=group_column, baseline_column=baseline_column)
+        self._members = MemberReader(
+            group_column=group_column, baseline_column=baseline_column, include_reasoning=include_reasoning
+        )
         self._reporter = Reporter(self.rows, observers, log_path)
         settings = [judge.name, judge.identity, self.rows, self.group_rule, self.rule, self._members, num_generations]
         self.__name__ = given_name(name) or derived_name("group", self.rows.rubrics, settings)

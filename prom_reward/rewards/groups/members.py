@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prom_reward.data.references import answer_alone
 from prom_reward.errors import RowError, number_of
 from prom_reward.prompts.transcripts import PromptValue
 from prom_reward.rewards.batch import check_column
@@ -31,6 +32,8 @@ class MemberReader:
     """The column with an id of the group; None goes by the prompt alone."""
     baseline_column: str | None = None
     """The column with a baseline answer, if there is one."""
+    include_reasoning: bool = False
+    """Whether the judge sees the thoughts in a baseline."""
 
     def members(
         self, prompts: Sequence[PromptValue], requests: Sequence[Sequence[GradingRequest]], columns: Mapping[str, Any]
@@ -47,13 +50,19 @@ class MemberReader:
         """
         ids = _column(columns, self.group_column, len(prompts))
         baselines = _column(columns, self.baseline_column, len(prompts))
-        for baseline in baselines:
-            if not isinstance(baseline, str | None):
-                raise RowError(f"column {self.baseline_column!r}: got {baseline!r:.60}; expected a text or None")
+        baselines = [self._baseline(one) for one in baselines]
         return [
             Member(group=_key(prompt, one, row, baseline), requests=row, baseline=baseline)
             for prompt, one, row, baseline in zip(prompts, ids, requests, baselines, strict=True)
         ]
+
+    def _baseline(self, value: Any) -> str | None:
+        """Return a baseline as its comparisons show it; a response to a prompt has its thoughts left out, too."""
+        if not isinstance(value, str | None):
+            raise RowError(f"column {self.baseline_column!r}: got {value!r:.60}; expected a text or None")
+        if self.include_reasoning or not (value or "").strip():
+            return value
+        return answer_alone(str(value), str(self.baseline_column))
 
 
 def grouped(members: Sequence[Member], num_generations: int | None) -> list[list[int]]:

@@ -30,6 +30,15 @@ def test_a_size_that_the_rows_do_not_follow_is_no_size(prompts):
     assert grouped(members(list(prompts)), 2) == grouped(members(list(prompts)), None)
 
 
+def test_thoughts_in_a_baseline_are_left_out():
+    written = ["<think>Hm.</think>4", "4", None, ""]
+    for include_reasoning, shown in ((False, ["4", "4", None, ""]), (True, written)):
+        reader = MemberReader(baseline_column="old", include_reasoning=include_reasoning)
+        assert [one.baseline for one in members("pppp", reader, old=written)] == shown
+    with pytest.raises(RowError, match="got thoughts without an answer in 'old'"):
+        members("p", MemberReader(baseline_column="old"), old=["<think>Hm."])
+
+
 def test_other_rubrics_and_references_make_other_groups():
     asked = {"instruction": "p", "response": "A"}
     requests = [
