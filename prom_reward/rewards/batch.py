@@ -18,6 +18,8 @@ from prom_reward.types import GradingRequest, Judgment
 
 logger = logging.getLogger(__name__)
 
+_TEXTS = (str, bytes, bytearray)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowReader:
@@ -65,7 +67,7 @@ class RowReader:
             RowError: A column is not as long as the batch, or a row's values have the wrong type.
         """
         for name, texts in (("prompts", prompts), ("completions", completions)):
-            if isinstance(texts, str):
+            if isinstance(texts, _TEXTS):
                 raise RowError(f"got one text as {name}; expected a list of texts or of message lists")
         if len(prompts) != len(completions):
             sizes = f"{number_of(len(prompts), 'prompt')} and {number_of(len(completions), 'completion')}"
@@ -124,7 +126,8 @@ class RowReader:
     def _rows(self, columns: Mapping[str, Any], length: int) -> list[Columns]:
         """Return the rows of the columns, without the other values that a trainer passes."""
         named = self.named
-        known = {*COLUMN_NAMES["reference_answer"], *named.values()}
+        paths = (*COLUMN_NAMES["reference_answer"], *COLUMN_NAMES["rubric"], *named.values())
+        known = {"requirements", *paths, *map(column_of, paths)}
         for name in columns:
             if (name in known or may_hold_rubric(name)) and columns[name] is not None:
                 check_column(name, columns[name], length)
@@ -183,11 +186,16 @@ def check_column(name: str, values: object, length: int) -> None:
     """Raise RowError if a column does not hold a value for each row of a batch."""
     if not is_column(values, length):
         got = type(values).__name__
-        if isinstance(values, Sequence) and not isinstance(values, str):
+        if isinstance(values, Sequence) and not isinstance(values, _TEXTS):
             got = f"a list of {len(values)}"
         raise RowError(f"column {name!r}: got {got}; expected a list of {number_of(length, 'value')}, one for each row")
 
 
 def is_column(values: object, length: int) -> bool:
     """Whether a value is a list of one entry for each row of a batch."""
-    return isinstance(values, Sequence) and not isinstance(values, str) and len(values) == length
+    return isinstance(values, Sequence) and not isinstance(values, _TEXTS) and len(values) == length
+
+
+def column_of(path: str) -> str:
+    """Return the column that a path begins with."""
+    return path.partition(".")[0].partition("[")[0]

@@ -8,7 +8,7 @@ from typing import Any
 from prom_reward.data.cells import is_empty
 from prom_reward.errors import RowError, RubricError
 from prom_reward.prompts.transcripts import PromptValue
-from prom_reward.rewards.batch import RowReader, is_column
+from prom_reward.rewards.batch import RowReader, column_of, is_column
 
 logger = logging.getLogger(__name__)
 
@@ -66,5 +66,4 @@ def _held(name: str, value: Any) -> Iterator[str]:
 
 
 def _is_first(path: str, at: int, first: Mapping[str, int]) -> bool:
-    column = path.partition(".")[0].partition("[")[0]
-    return first.get(path, first.get(column)) == at
+    return first.get(path, first.get(column_of(path))) == at

@@ -230,6 +230,26 @@ def test_a_rubric_that_cannot_be_read_names_its_row():
             "column 'score1_description': got a list of 1; expected a list of 2 values, one for each row",
         ),
         (
+            {"reward_model": np.array([{"ground_truth": "72"}] * 2)},
+            "column 'reward_model': got ndarray; expected a list of 2 values, one for each row",
+        ),
+        (
+            {"reward_model": [{"ground_truth": "72"}]},
+            "column 'reward_model': got a list of 1; expected a list of 2 values, one for each row",
+        ),
+        (
+            {"prompt_metadata": {"rubrics": ["Is it kind?"]}},
+            "column 'prompt_metadata': got dict; expected a list of 2 values, one for each row",
+        ),
+        (
+            {"requirements": ["1) Names a dose. (importance: 100/100)"]},
+            "column 'requirements': got a list of 1; expected a list of 2 values, one for each row",
+        ),
+        (
+            {"reference_answer": b"RR"},
+            "column 'reference_answer': got bytes; expected a list of 2 values, one for each row",
+        ),
+        (
             {"grading_notes": "Be strict."},
             "column 'grading_notes': got str; expected a list of 2 values, one for each row",
         ),
@@ -240,7 +260,14 @@ def test_a_column_of_the_wrong_form_is_refused(columns, message):
         requests_of(["Q"] * 2, ["A"] * 2, columns=columns)
 
 
+def test_a_named_path_begins_in_a_column_of_the_batch():
+    with pytest.raises(RowError, match="column 'extra': got a list of 1; expected a list of 2 values"):
+        requests_of(["Q"] * 2, ["A"] * 2, columns={"extra": [{"gold": ["R"]}]}, reference_column="extra.gold[0]")
+
+
 def test_one_text_is_no_batch():
+    with pytest.raises(RowError, match="got one text as completions; expected a list"):
+        requests_of(["Q", "A"], b"AB")
     with pytest.raises(RowError, match="got one text as prompts; expected a list"):
         requests_of("QA", ["A", "B"])
     with pytest.raises(RowError, match="got one text as completions; expected a list"):
