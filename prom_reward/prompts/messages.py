@@ -13,6 +13,7 @@ from prom_reward.errors import RowError, near_miss
 from prom_reward.prompts.content import Message, Parts, Role, first_of, is_item, parsed_text, stored_call, written_call
 from prom_reward.prompts.dialogues import dialogue_messages
 from prom_reward.prompts.numpy_text import check_no_numpy_text
+from prom_reward.prompts.unread_words import check_unread_words
 
 ROLES: Mapping[str, Role] = {
     **dict.fromkeys(("system", "developer", "context"), "system"),
@@ -26,7 +27,7 @@ _CALL_ROLES = ("function_call", "tool_call")  # ShareGPT: a turn of the assistan
 _ROLE_KEYS = ("role", "from", "speaker", "author", "sender")
 TEXT_KEYS = ("content", "value", "parts", "text", "message")
 """The keys under which layouts keep a message's words."""
-CALL_KEYS = ("tool_calls", "function_calls", "function_call")
+CALL_KEYS = ("tool_calls", "tool_call", "function_calls", "function_call")
 """The keys under which they keep its tool calls."""
 _OTHER_CONTENT_KEYS = ("refusal", "audio", "additional_kwargs", *CALL_KEYS)
 _SHOWN = re.compile(r"(image|video|audio)s?(?:_urls?)?")
@@ -198,6 +199,9 @@ def _read(item: Any, place: str, default_role: str | None = None) -> Iterator[Me
     parts.calls += [written_call(stored_call(call), place) for call in _calls(item, place)]
     if item.get("channel") in ("analysis", "commentary") and role == "assistant":  # harmony, taken apart by a server
         parts.thoughts, parts.texts = [*parts.thoughts, *parts.texts], []
+    is_empty = not (parts.texts or parts.thoughts or parts.calls or parts.results)
+    others = {key: one for key, one in item.items() if key not in _MESSAGE_KEYS and not _SHOWN.fullmatch(str(key))}
+    check_unread_words(others, place, is_all=is_empty)
     yield from parts.messages(role, str(item.get("name") or "") if role == "tool" else "")
 
 

@@ -1,0 +1,54 @@
+import pytest
+
+from prom_reward.errors import RowError
+from prom_reward.prompts.messages import read_messages
+from prom_reward.prompts.unread_words import _warn_of_words
+
+WILDCHAT = {
+    "language": "English",
+    "toxic": False,
+    "country": "Chile",
+    "header": {"user-agent": "Mozilla"},
+    "redacted": False,
+}
+SHAREGPT = {"weight": 1, "loss": True, "id": "a1", "model": "m", "finish_reason": "stop", "timestamp": "2024-01-01"}
+INVOCATION = {"state": "result", "toolName": "add", "args": {"a": 1}, "result": "3"}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"attachments": [{"text": "1 2"}]},
+        {"toolInvocations": [INVOCATION]},
+        {"output": "3"},
+        {"documents": ["1 2"]},
+        {"image_path": "a.png"},
+    ],
+)
+def test_words_under_another_key_are_told_once_or_refused(others, caplog):
+    _warn_of_words.cache_clear()
+    [key] = others
+    for _ in range(2):
+        assert read_messages([{"role": "user", "content": "Sum.", **others}])[0].text == "Sum."
+    assert [f"words under {key!r}" in message for message in caplog.messages] == [True]
+    for empty in (None, ""):
+        with pytest.raises(RowError, match=f"messages, message 1: got no content, but words under {key!r}"):
+            read_messages([{"role": "assistant", "content": empty, **others}])
+
+
+@pytest.mark.parametrize(
+    "others", [WILDCHAT, SHAREGPT, {"tool_name": "add"}, {"attachments": None, "files": [], "output": [{"text": None}]}]
+)
+@pytest.mark.parametrize("content", ["Sum.", "", None])
+def test_facts_about_a_message_are_no_words_of_it(others, content, caplog):
+    _warn_of_words.cache_clear()
+    assert read_messages([{"role": "user", "content": content, **others}])[0].text == (content or "")
+    assert not caplog.messages
+
+
+def test_one_tool_call_is_read_as_several_are():
+    call = {"name": "add", "arguments": {"a": 1}}
+    one, several = (
+        {"role": "assistant", "content": None, **calls} for calls in ({"tool_call": call}, {"tool_calls": [call]})
+    )
+    assert read_messages([one]) == read_messages([several])
