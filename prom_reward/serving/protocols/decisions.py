@@ -32,7 +32,12 @@ async def decisions(service: JudgeService, body: Body) -> object:
 def _input(value: object) -> str:
     if not isinstance(value, list):
         return content_text(value, "input")
-    turns = [(one.role.capitalize(), one.text, *one.calls) for one in read_messages(value, "input")]
+    messages = read_messages(value, "input")
+    if media := [kind for one in messages for kind in one.media]:
+        raise RowError(f"input: got media ({media[0]}), which the judge does not see; expected texts")
+    if not any(one.text.strip() or one.calls for one in messages):
+        raise RowError(f"input: got {value!r:.60}; expected messages with words")
+    turns = [(one.role.capitalize(), one.text, *one.calls) for one in messages]
     return "\n\n".join(f"{role}: {' '.join(filter(None, words))}" for role, *words in turns)
 
 

@@ -44,6 +44,22 @@ def test_an_unanswered_question_is_a_refusal_to_openais_client(decider):
     assert [(one.type, one.name) for one in found.answers] == [("refusal", "spam"), ("refusal", "u")]
 
 
+IMAGE = {"type": "input_image", "image_url": "data:"}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ([{"role": "user", "content": [{"type": "input_text", "text": "Hi"}, IMAGE]}], "got media .image."),
+        ([{"role": "user", "content": ""}], "messages with words"),
+        ([], "messages with words"),
+    ],
+)
+def test_an_input_that_the_judge_cannot_see_is_refused(decider, given, problem):
+    with pytest.raises(openai.BadRequestError, match=problem):
+        decide(decider, given, PREDICATE)
+
+
 @pytest.mark.parametrize(
     "question",
     [
