@@ -1,9 +1,13 @@
 """Conversations as policies' chat templates write them: some frameworks send nothing but the text."""
 
+import logging
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prom_reward.errors import RowError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,18 +16,28 @@ class _Markup:
 
     header: re.Pattern[str]
     """Opens a turn; its group names the role."""
-    end: str
-    """Closes a turn."""
+    ends: tuple[str, ...]
+    """Close a turn; a family without one has a line break at most."""
 
 
 _MARKUPS = (
-    _Markup(re.compile(r"<\|im_start\|>(\w+)\n"), "<|im_end|>"),  # ChatML: Qwen, SmolLM, Yi
-    _Markup(re.compile(r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\n\n"), "<|eot_id|>"),  # Llama 3
-    _Markup(re.compile(r"<start_of_turn>(\w+)\n"), "<end_of_turn>"),  # Gemma
-    _Markup(re.compile(r"<\|(system|user|assistant)\|>\n?"), "<|end|>"),  # Phi
+    _Markup(re.compile(r"<\|im_start\|>(\w+)(?:\n|<\|im_sep\|>)"), ("<|im_end|>",)),  # ChatML: Qwen, Yi, Phi 4
+    _Markup(
+        re.compile(r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\n\n"),  # Llama 3
+        ("<|eot_id|>", "<|eom_id|>"),
+    ),
+    _Markup(re.compile(r"<start_of_turn>(\w+)\n"), ("<end_of_turn>",)),  # Gemma
+    _Markup(
+        re.compile(r"<\|(system|user|assistant|observation)\|>\n?"),  # Phi 3, Zephyr, OLMo, GLM 4
+        ("<|end|>", "</s>", "<|endoftext|>"),
+    ),
 )
-_BEGINNINGS = re.compile(r"\A(?:\s|<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)*")
-_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "</s>", "<eos>", "<|endoftext|>", "<|end_of_text|>")
+_BEGINNINGS = re.compile(r"\A(?:\s|<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|\[gMASK\]|<sop>)*")
+_ENDS = (
+    *(end for one in _MARKUPS for end in one.ends),
+    *("<eos>", "<|end_of_text|>", "<|user|>", "<|observation|>"),  # GLM 4 ends an answer by the next turn's header
+)
+_MARK = re.compile(r"<[|｜][^<>|｜\s]{1,40}[|｜]>")
 _INSTRUCTION_END = re.compile(r"\[/INST\]")  # Llama 2 and Mistral write an answer after it
 
 
@@ -32,16 +46,41 @@ def conversation(text: str) -> "str | list[dict[str, str]]":
     body = text[_ending_at(_BEGINNINGS, text) :]
     markup = next((one for one in _MARKUPS if one.header.match(body)), None)
     if markup is None:
+        _check_marks(text)
         return text
     headers = list(markup.header.finditer(body))
     ends = [header.start() for header in headers[1:]] + [len(body)]
     turns = [
-        {"role": header[1], "content": body[header.end() : end].strip().removesuffix(markup.end).strip()}
+        {"role": header[1], "content": _content(body[header.end() : end], markup, is_last=end == len(body))}
         for header, end in zip(headers, ends, strict=True)
     ]
-    if turns[-1]["role"] in ("assistant", "model") and not turns[-1]["content"]:  # the opening of the answer
+    if turns[-1]["role"] in ("assistant", "model") and not turns[-1]["content"].strip():  # the opening of the answer
         turns.pop()
+    for turn in turns:
+        _check_marks(turn["content"])
     return turns or text
+
+
+def _content(written: str, markup: _Markup, *, is_last: bool) -> str:
+    """Return a turn's text without what its template writes after it; the text's own spaces stay."""
+    stripped = written.rstrip()
+    end = next((one for one in markup.ends if stripped.endswith(one)), "")
+    if end:
+        return stripped.removesuffix(end)
+    return written if is_last else written.removesuffix("\n")
+
+
+def _check_marks(text: str) -> None:
+    if found := _MARK.search(text):
+        _warn_of_mark(found[0])
+
+
+@lru_cache(maxsize=64)
+def _warn_of_mark(mark: str) -> None:
+    """Say, once for each mark in a process, that a judge reads the marks of a template that is not known."""
+    logger.warning(
+        "a prompt holds %s, which is no mark of a chat template that is known: the judge reads it; send messages", mark
+    )
 
 
 def completion(text: str) -> str:

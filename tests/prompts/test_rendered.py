@@ -11,17 +11,54 @@ LLAMA3 = (
 )
 GEMMA = "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n"
 PHI = "<|user|>\nHi<|end|>\n<|assistant|>\n"
+PHI4 = "<|im_start|>user<|im_sep|>Hi<|im_end|><|im_start|>assistant<|im_sep|>"
+ZEPHYR = "<|user|>\nHi</s>\n<|assistant|>\n"
+OLMO = "<|endoftext|><|user|>\nHi\n<|assistant|>\n"
+GLM = "[gMASK]<sop><|user|>\nHi<|assistant|>\n"
 MISTRAL = "<s>[INST] Hi [/INST]"
 
 
-@pytest.mark.parametrize("prompt", [LLAMA3, GEMMA, PHI])
-def test_a_rendered_prompt_becomes_its_messages(prompt):
+@pytest.mark.parametrize("prompt", [LLAMA3, GEMMA, PHI, PHI4, ZEPHYR, OLMO, GLM])
+def test_a_rendered_prompt_becomes_its_messages(prompt, caplog):
+    rendered._warn_of_mark.cache_clear()
     assert rendered.conversation(prompt) == [{"role": "user", "content": "Hi"}]
+    code = prompt.replace("Hi", "    return a\n\n    # why? ")
+    assert rendered.conversation(code) == [{"role": "user", "content": "    return a\n\n    # why? "}]
+    assert not caplog.messages
+
+
+def test_turns_of_tools_lose_their_marks():
+    call = '<|python_tag|>{"name": "add"}'
+    header = "<|start_header_id|>{}<|end_header_id|>\n\n".format
+    text = LLAMA3 + f"{call}<|eom_id|>{header('ipython')}4<|eot_id|>{header('assistant')}"
+    assert [(turn["role"], turn["content"]) for turn in rendered.conversation(text)[1:]] == [
+        ("assistant", call),
+        ("ipython", "4"),
+    ]
+    assert rendered.conversation(f"{GLM}add<|observation|>\n4<|assistant|>\n")[1:] == [
+        {"role": "assistant", "content": "add"},
+        {"role": "observation", "content": "4"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mark"),
+    [
+        ("<｜begin▁of▁sentence｜><｜User｜>Hi<｜Assistant｜>", "<｜begin▁of▁sentence｜>"),
+        ("<|start_of_role|>user<|end_of_role|>Hi<|end_of_text|>", "<|start_of_role|>"),
+        ("<|user|>\nHi<|eot|>\n<|assistant|>\n", "<|eot|>"),
+    ],
+)
+def test_marks_of_another_template_are_told_once(prompt, mark, caplog):
+    rendered._warn_of_mark.cache_clear()
+    for _ in range(2):
+        rendered.conversation(prompt)
+    assert [f"a prompt holds {mark}, which" in message for message in caplog.messages] == [True]
 
 
 def test_an_opening_of_thoughts_is_the_beginning_of_the_answer():
     asked, begun = rendered.conversation(f"{CHATML}<think>\n")[1:]
-    assert (asked["content"], begun) == ("Hi", {"role": "assistant", "content": "<think>"})
+    assert (asked["content"], begun) == ("Hi", {"role": "assistant", "content": "<think>\n"})
     assert transcript([asked, begun], "I wonder ... ran out") == ("Hi", "")
 
 
@@ -43,7 +80,9 @@ def test_prompt_and_completion_in_one_text_are_split(prompt):
     assert rendered.after_prompt(f"<s>{prompt}Fine.", prompt) == "Fine."
 
 
-@pytest.mark.parametrize("text", ["Fine.<|im_end|>\n", "Fine.</s>", "Fine.<|eot_id|><|end_of_text|>"])
+@pytest.mark.parametrize(
+    "text", ["Fine.<|im_end|>\n", "Fine.</s>", "Fine.<|eot_id|><|end_of_text|>", "Fine.<|eom_id|>", "Fine.\n<|user|>"]
+)
 def test_marks_that_end_a_turn_are_no_part_of_it(text):
     assert rendered.completion(text) == "Fine."
 
