@@ -54,12 +54,12 @@ def reference_text(value: Any, name: str, *, is_named: bool = False, include_rea
     if is_blank(value) or reference_checklist(value) is not None:
         return None
     if isinstance(value, str):
-        value = value if include_reasoning else answer_alone(value, name)
+        text = value if include_reasoning else answer_alone(value, name)
         if not is_named:
-            _check_text(value, name)
-        if stands_for_none(value):
-            warn_of_placeholder(value.strip()[:40])
-        return value
+            _check_text(text, name)
+        if stands_for_none(text):
+            warn_of_placeholder(text.strip()[:40])
+        return text
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number_text(value)
     _check_no_tests(cell, name)

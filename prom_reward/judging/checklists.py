@@ -146,8 +146,12 @@ def _expanded(judge: Judge, requests: Sequence[GradingRequest]) -> Expansion:
     return Expansion(requests, list(requests)) if judge.reads_checklists else Expansion.of(requests)
 
 
-def _sound(judge: Judge, requests: Sequence[GradingRequest], judgments: Sequence[Judgment]) -> Sequence[Judgment]:
+def _sound(judge: Judge, requests: Sequence[GradingRequest], judgments: Any) -> Sequence[Judgment]:
     """Return judgments as they are, if each request has one with a score that its rubric knows."""
+    if not isinstance(judgments, list | tuple) or not all(isinstance(one, Judgment) for one in judgments):
+        raise WorkError(
+            f"the judge {judge.name!r} gave {judgments!r:.60}; expected a list with a Judgment for each request"
+        )
     if len(judgments) != len(requests):
         raise WorkError(f"the judge {judge.name!r} gave {len(judgments)} judgments for {len(requests)} requests")
     for request, one in zip(requests, judgments, strict=True):

@@ -31,6 +31,6 @@ class AsyncReward:
     def __code__(self) -> CodeType:
         return type(self).__call__.__code__
 
-    async def __call__(self, **batch: Any) -> list[float | None]:
-        """Return the reward's values without blocking the event loop."""
-        return await asyncio.to_thread(self._reward, **batch)
+    async def __call__(self, *texts: Any, **columns: Any) -> list[float | None]:
+        """Return the reward's values for the same arguments without blocking the event loop."""
+        return await asyncio.to_thread(self._reward, *texts, **columns)

@@ -61,7 +61,7 @@ class PromptCollator:
         """Return tensors `input_ids` and `attention_mask` (B, T), and every other column as a list.
 
         Raises:
-            RowError: A row has neither a prompt nor its ids.
+            RowError: A row has neither a prompt nor its ids, or its messages do not fit the chat template.
         """
         if "prompt_input_ids" in rows[0]:
             return self._again(rows)
@@ -110,10 +110,18 @@ class PromptCollator:
             return list(self.tokenizer(prompt).input_ids)
         if not prompt:
             raise RowError(f"got a row with the columns {', '.join(row)}; expected prompt or input_ids")
+        if not all(isinstance(one, Mapping) and "role" in one for one in prompt):
+            raise RowError(f"got the prompt {prompt!r:.60}; expected a text, or messages with role and content")
         goes_on = prompt[-1]["role"] == "assistant"
-        text = self.tokenizer.apply_chat_template(
-            prompt, tokenize=False, add_generation_prompt=not goes_on, continue_final_message=goes_on
-        )
+        try:
+            text = self.tokenizer.apply_chat_template(
+                prompt, tokenize=False, add_generation_prompt=not goes_on, continue_final_message=goes_on
+            )
+        except Exception as error:  # a template fails in its own words: jinja2's, Python's, or any that it raises
+            raise RowError(
+                f"the tokenizer's chat template fails on the prompt {prompt!r:.60} ({type(error).__name__}: "
+                f"{error}); expected messages in the form that it takes, such as a text as content"
+            ) from error
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def _padded(self, prompts: Sequence[Sequence[int]], value: int | None = None) -> torch.Tensor:

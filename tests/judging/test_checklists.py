@@ -194,6 +194,19 @@ def test_a_judge_is_awaited_for_checklists_as_it_is_asked():
     assert asyncio.run(agrade_requests(own, [request(checklist)])) == grade_requests(own, [request(checklist)])
 
 
+@pytest.mark.parametrize("answer", [[4.0], None, 4.0, iter([])])
+def test_a_judge_that_gives_no_judgments_is_one_line(answer):
+    class Wrong(Own):
+        def grade(self, requests):
+            return answer
+
+    asked = [GradingRequest(instruction="i", response="r", rubric="helpfulness")]
+    with pytest.raises(WorkError, match=r"gave .*; expected a list with a Judgment for each request"):
+        grade_requests(Wrong(None), asked)
+    with pytest.raises(WorkError, match=r"gave .*; expected a list with a Judgment for each request"):
+        asyncio.run(agrade_requests(Wrong(None), asked))
+
+
 def test_a_judge_that_loses_a_judgment_is_an_error():
     class Short(Own):
         def grade(self, requests):

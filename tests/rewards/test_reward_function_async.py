@@ -36,6 +36,12 @@ def test_it_is_a_coroutine_function_for_every_release_of_trl():
     assert function.__name__ == "helpful"  # by which both log it
 
 
+def test_prompts_and_completions_may_come_by_place():
+    reward = reward_of()
+    texts = GROUP["prompts"], GROUP["completions"]
+    assert asyncio.run(reward.as_async()(*texts)) == reward(*texts)
+
+
 def test_every_release_of_trl_logs_it_by_its_own_name_also_in_another_process():
     function = pickle.loads(pickle.dumps(reward_of(name="helpful").as_async()))
     assert inspect.iscoroutinefunction(function)

@@ -272,5 +272,9 @@ def test_bad_input_is_one_line():
         PromptCollator(Letters(pad=None))
     with pytest.raises(ConfigError, match="got on_unscored='zero'; expected 'mean', 'raise' or a finite number"):
         model_of(Letters(), on_unscored="zero")
+    with pytest.raises(RowError, match=r"got the prompt .*'human'.*; expected a text, or messages"):
+        PromptCollator(Letters())([{"prompt": [{"from": "human", "value": "Q"}]}])
+    with pytest.raises(RowError, match=r"chat template fails on the prompt .*\(KeyError: 'content'\); expected"):
+        PromptCollator(Letters())([{"prompt": [{"role": "user", "text": "Q"}]}])
     with pytest.raises(RowError, match="got a row with the columns question; expected prompt or input_ids"):
         PromptCollator(Letters())([{"question": "Q"}])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import cast
+from typing import Any, cast
 
 from prom_reward.errors import ConfigError, RowError, WorkError
 from prom_reward.judging.base import Judge
@@ -103,7 +103,11 @@ def _both_orders(judge: Judge, duels: Sequence[tuple[Contest, tuple[int, int]]])
 def _compared(judge: Judge, requests: Sequence[ComparisonRequest]) -> list[tuple[Comparison, Comparison]]:
     """Ask the judge for both orders of each request."""
     asked = list(chain.from_iterable((one, one.swapped()) for one in requests))
-    found = judge.compare(asked) if asked else []
+    found: Any = judge.compare(asked) if asked else []
+    if not isinstance(found, list | tuple) or not all(isinstance(one, Comparison) for one in found):
+        raise WorkError(
+            f"the judge {judge.name!r} gave {found!r:.60}; expected a list with a Comparison for each request"
+        )
     if len(found) != len(asked):
         raise WorkError(f"the judge {judge.name!r} gave {len(found)} comparisons for {len(asked)} requests")
     return list(zip(found[::2], found[1::2], strict=True))

@@ -189,6 +189,10 @@ def test_a_judge_that_loses_answers_is_an_error():
     judge.compare = lambda requests: []
     with pytest.raises(WorkError, match="0 comparisons for 2"):
         rank(judge, 1, 2)
+    for other in (None, ["A", "B"], iter([])):
+        judge.compare = lambda requests, other=other: other
+        with pytest.raises(WorkError, match=r"gave .*; expected a list with a Comparison for each request"):
+            rank(judge, 1, 2)
 
 
 @pytest.mark.parametrize(
