@@ -141,13 +141,15 @@ def token_at(text: str, rows: Sequence[TokenRow], char: int) -> int | None:
 def label_logprobs_by_text(row: TokenRow, labels: Sequence[str]) -> dict[str, float] | None:
     """Return the labels' log-probabilities at a token, minus infinity for one that the server did not name.
 
-    Spellings of a label (`4`, ` 4`) are added up. None if no label is named, or if one label may be the
-    beginning of another ("1" of "10") and the tokens do not tell them apart.
+    Spellings of a label (`4`, ` 4`) are added up. None if no label is named, if the label that was written has none, or
+    if one label may be the beginning of another ("1" of "10") and the tokens do not tell them apart.
     """
     spelled: dict[str, list[float]] = {label: [] for label in labels}
     for name, value in row.logprobs.items():
         if name.strip() in spelled:
             spelled[name.strip()].append(value)
+    if spelled.get(row.text.strip()) == []:
+        return None
     found = {label: _sum_of_probs(values) for label, values in spelled.items()}
     is_ambiguous = any(one != other and other.startswith(one) for one in labels for other in labels)
     if max(found.values()) == -inf or (is_ambiguous and min(found.values()) == -inf):

@@ -151,6 +151,8 @@ def test_a_label_of_next_to_no_probability_is_one():
 
 
 def test_no_label_is_no_distribution():
+    unknown = answer(logprobs={"tokens": [" 4"], "token_logprobs": [None], "top_logprobs": [{" 3": -1.2, " 4": None}]})
+    assert label_logprobs_by_text(read_reply(unknown).rows[0], LABELS) is None  # of the label that was written
     assert label_logprobs_by_text(TokenRow("x", {"x": 0.0}), LABELS) is None
 
 
