@@ -1,7 +1,9 @@
 """The rule by which a row's judgments become its reward."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 from prom_reward.errors import ConfigError, UnscoredError
@@ -9,6 +11,8 @@ from prom_reward.rewards.normalizers import Normalizer, UnitInterval, reward_num
 from prom_reward.rubrics.formats import is_number
 from prom_reward.rubrics.reading import AnyRubric
 from prom_reward.types import Checklist, GradingRequest, Judgment, ScoreScale
+
+logger = logging.getLogger(__name__)
 
 ScoreKind = Literal["expected", "integer"]
 
@@ -86,10 +90,20 @@ class RewardRule:
         if self.score == "expected":
             return judgment.expected_score
         if not isinstance(rubric, Checklist):
+            if judgment.mean_score is None:
+                _warn_of_no_integer()
             return judgment.mean_score
         if not judgment.parts:  # flagged: the lowest score, whatever the criteria are
             return judgment.expected_score
         return rubric.score({part.name: part.value for part in judgment.parts}, hard=True).score
+
+
+@cache
+def _warn_of_no_integer() -> None:
+    """Say, once in a process, that a judge gives no integers."""
+    logger.warning(
+        "a judgment has an expected score and no integer: with score='integer' it has no reward; take score='expected'"
+    )
 
 
 def unscored_reason(judgments: Sequence[Judgment]) -> str:

@@ -26,6 +26,7 @@ from prom_reward.rewards.normalizers import FixedStandardization
 from prom_reward.rewards.observers.audit_judge import AuditJudge
 from prom_reward.rewards.observers.canaries import Canaries
 from prom_reward.rewards.reward_function import PrometheusReward
+from prom_reward.rewards.reward_rule import _warn_of_no_integer
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.types import Judgment, Outcome
@@ -221,6 +222,20 @@ def test_a_judge_that_gives_a_score_alone_is_read():
             return [Judgment(outcome=Outcome.SCORED, score=4) for _ in requests]
 
     assert graded(PrometheusReward(Integers(), "helpfulness"), 2) == near([0.75, 0.75])
+
+
+def test_a_judge_without_integers_is_told_once_if_they_are_asked_for(caplog):
+    class Means(Judge):
+        fingerprint = "means"
+
+        def grade(self, requests):
+            return [Judgment(outcome=Outcome.SCORED, expected_score=4.2)] * len(requests)
+
+    _warn_of_no_integer.cache_clear()
+    assert graded(PrometheusReward(Means(), "helpfulness", score="integer"), 2) == [None, None]
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "a judgment has an expected score and no integer"
+    ]
 
 
 @pytest.mark.parametrize("num_judgments", [0, 1, 3])
