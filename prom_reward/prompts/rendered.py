@@ -37,7 +37,7 @@ _ENDS = (
     *(end for one in _MARKUPS for end in one.ends),
     *("<eos>", "<|end_of_text|>", "<|user|>", "<|observation|>"),  # GLM 4 ends an answer by the next turn's header
 )
-_MARK = re.compile(r"<[|｜][^<>|｜\s]{1,40}[|｜]>")
+_MARK = re.compile(r"<[|｜][^<>|｜\s]{1,40}[|｜]>|\[INST\]")
 _INSTRUCTION_END = re.compile(r"\[/INST\]")  # Llama 2 and Mistral write an answer after it
 
 

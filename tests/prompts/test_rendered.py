@@ -46,6 +46,7 @@ def test_turns_of_tools_lose_their_marks():
     [
         ("<｜begin▁of▁sentence｜><｜User｜>Hi<｜Assistant｜>", "<｜begin▁of▁sentence｜>"),
         ("<|start_of_role|>user<|end_of_role|>Hi<|end_of_text|>", "<|start_of_role|>"),
+        (MISTRAL, "[INST]"),
         ("<|user|>\nHi<|eot|>\n<|assistant|>\n", "<|eot|>"),
     ],
 )
