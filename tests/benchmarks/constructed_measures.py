@@ -20,7 +20,7 @@ from prom_reward.judging.judge import PrometheusJudge
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.training.construction.build import Row, build_set
-from prom_reward.training.construction.passages import HELD_OUT_KINDS as HELD_OUT_FORMS
+from prom_reward.training.construction.form_criteria import HELD_OUT_KINDS as HELD_OUT_FORMS
 from prom_reward.training.construction.style import styled
 from prom_reward.training.construction.variants import HELD_OUT_FAULTS
 from prom_reward.types import ComparisonRequest, GradingRequest

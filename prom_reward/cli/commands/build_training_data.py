@@ -11,6 +11,7 @@ from prom_reward.cli.parts.console import check_folder, print_json, stdout
 from prom_reward.errors import InputError, number_of
 from prom_reward.files import write_lines
 from prom_reward.training.construction.build import ConstructedSet, Row, build_set
+from prom_reward.training.construction.passages import read_texts
 from prom_reward.training.construction.written import everyday_rows, preference_rows, read_tasks
 
 
@@ -25,6 +26,10 @@ def build_training_data(
     ] = None,
     pairs: Annotated[
         Path | None, typer.Option(help="Preference pairs on harmful requests.", rich_help_panel=options.ROWS)
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(help="Rows whose responses become half of the passages.", rich_help_panel=options.ROWS),
     ] = None,
     num_questions: Annotated[int, typer.Option(min=4, help="Number of questions in train/.")] = 2400,
     num_held_out: Annotated[int, typer.Option(min=4, help="Number of questions in held_out/.")] = 200,
@@ -49,9 +54,10 @@ def build_training_data(
         written["train/everyday"] = everyday_rows(read_tasks(tasks), repeats=3, seed=seed)
     if pairs is not None:
         written["train/pairs"] = preference_rows(pairs, num_pairs=150, seed=seed)
+    sentences = read_texts(texts) if texts is not None else []
     files: dict[str, list[Row]] = {}
     for side, number in (("train", num_questions), ("held_out", num_held_out)):
-        built = build_set(wordnet, num_questions=number, held_out=side == "held_out", seed=seed)
+        built = build_set(wordnet, num_questions=number, held_out=side == "held_out", seed=seed, written=sentences)
         files |= {f"{side}/{name}": rows for name, rows in built.named().items()}
     files |= written
     for path in _earlier(out):

@@ -31,6 +31,11 @@ from prom_reward.training.construction.copies import copied_variants, said_again
 from prom_reward.training.construction.correctness import correctness_rubric
 from prom_reward.training.construction.criteria import criterion, text_criteria, truth_criterion
 from prom_reward.training.construction.facts import HELD_OUT_KINDS, KINDS
+from prom_reward.training.construction.form_criteria import (
+    HELD_OUT_KINDS as HELD_OUT_KINDS_OF_FORM,
+    KINDS as KINDS_OF_FORM,
+    draw_criteria,
+)
 from prom_reward.training.construction.long_answers import (
     ASKED,
     ASKED_FACTS,
@@ -39,12 +44,7 @@ from prom_reward.training.construction.long_answers import (
     fact_parts,
     long_question,
 )
-from prom_reward.training.construction.passages import (
-    HELD_OUT_KINDS as HELD_OUT_KINDS_OF_FORM,
-    KINDS as KINDS_OF_FORM,
-    draw_criteria,
-    draw_passage,
-)
+from prom_reward.training.construction.passages import draw_passage
 from prom_reward.training.construction.variants import (
     HELD_OUT_FAULTS,
     Question,
@@ -86,7 +86,9 @@ class ConstructedSet:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 0) -> ConstructedSet:
+def build_set(
+    wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 0, written: Sequence[Sequence[str]] = ()
+) -> ConstructedSet:
     """Build one side: words, kinds of facts, faults and aspects of one side never occur on the other.
 
     Args:
@@ -94,6 +96,7 @@ def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 
         num_questions: Questions, half of them definitions; texts and criteria follow their number.
         held_out: The side to measure on.
         seed: Of all draws.
+        written: The sentences of texts, as of `read_texts`, for half of the passages; each text is on one side.
 
     Raises:
         InputError: There is no WordNet in the folder.
@@ -109,19 +112,26 @@ def build_set(wordnet: Path, *, num_questions: int, held_out: bool, seed: int = 
         long=list(_long_rows(words, num_questions // 4, draw, held_out=held_out)),
         known=list(_known_rows(wordnet, num_questions // 4, draw, held_out=held_out)),
         imitations=[row for number, one in enumerate(questions[::4]) for row in _imitation_rows(one, number, draw)],
-        passages=list(_passage_rows(wordnet, words, num_questions, draw, held_out=held_out)),
+        passages=list(_passage_rows(wordnet, words, num_questions, draw, held_out=held_out, written=written)),
     )
 
 
 def _passage_rows(
-    wordnet: Path, words: Sequence[Definition], num_passages: int, draw: random.Random, *, held_out: bool
+    wordnet: Path,
+    words: Sequence[Definition],
+    num_passages: int,
+    draw: random.Random,
+    *,
+    held_out: bool,
+    written: Sequence[Sequence[str]],
 ) -> Iterator[Row]:
     """Yield two texts for each request by the same criteria; half of the requests name two of them."""
-    sentences = [one for one in read_sentences(wordnet) if _is_held_out(" ".join(words_of(one.casefold()))) == held_out]
+    sentences = [one for one in read_sentences(wordnet) if _is_held_out_text(one) == held_out]
+    texts_of_side = [one for one in written if _is_held_out_text(one[0]) == held_out]
     nouns = {one.word for one in read_definitions(wordnet) if len(one.word) > 3}
     kinds = {**KINDS_OF_FORM, **HELD_OUT_KINDS_OF_FORM} if held_out else KINDS_OF_FORM
     for number in range(num_passages // 2):
-        texts = draw_passage(sentences, draw), draw_passage(sentences, draw)
+        texts = (draw_passage(sentences, draw, texts_of_side), draw_passage(sentences, draw, texts_of_side))
         asked = draw_criteria(texts, kinds, _CRITERIA, nouns, draw)
         named = " ".join(one.text for one in draw.sample(asked, min(2, len(asked)))) if draw.random() < 0.5 else ""
         instruction = f"Write a short text about {draw.choice(words).word}. {named}".rstrip()
@@ -134,6 +144,10 @@ def _passage_rows(
 
 def _is_held_out(word: str) -> bool:
     return hashlib.sha256(word.encode()).digest()[0] < 40
+
+
+def _is_held_out_text(text: str) -> bool:
+    return _is_held_out(" ".join(words_of(text.casefold())))
 
 
 def _questions(

@@ -1,4 +1,5 @@
 import json
+import re
 
 from prom_reward.data.rows import read_values
 from tests.tiny_wordnet import write_wordnet
@@ -18,6 +19,31 @@ def test_both_sides_are_written_and_counted(run, tmp_path):
     expected = {f"{side}/{name}.jsonl" for side in ("train", "held_out") for name in names}
     assert counts.keys() == expected | {"train/everyday.jsonl", "train/pairs.jsonl"}
     assert all(len(list(read_values(out / name))) == count > 0 for name, count in counts.items())
+
+
+def test_responses_become_passages(run, tmp_path):
+    rows = [{"prompt": f"{number}?", "response": f"Zebra number {number} ran far away."} for number in range(40)]
+    texts, out = write(tmp_path / "answers.jsonl", rows), tmp_path / "out"
+    result = run(
+        "build-training-data", "--wordnet", write_wordnet(tmp_path), "--texts", texts, "--out", out,
+        "--num-questions", 20, "--num-held-out", 20,
+    )  # fmt: skip
+    assert result.status == 0
+    zebras = [
+        set(re.findall(r"zebra number \d+", (out / f"{side}/passages.jsonl").read_text().casefold()))
+        for side in ("train", "held_out")
+    ]
+    assert zebras[0]
+    assert zebras[1]
+    assert not zebras[0] & zebras[1]
+
+
+def test_texts_without_prose_are_refused_and_nothing_is_written(run, tmp_path):
+    texts = write(tmp_path / "answers.jsonl", [{"prompt": "Why?", "response": "x = 1"}])
+    result = run("build-training-data", "--wordnet", write_wordnet(tmp_path), "--texts", texts, "--out", tmp_path / "o")
+    assert result.status == 2
+    assert "expected answers in prose" in result.err
+    assert not [*(tmp_path / "o").glob("*/*")]
 
 
 def test_a_missing_wordnet_is_named(run, tmp_path):

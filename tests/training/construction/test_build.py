@@ -7,7 +7,7 @@ from prom_reward.training.construction.aspects import ASPECTS, HELD_OUT_ASPECTS
 from prom_reward.training.construction.build import build_set
 from prom_reward.training.construction.common import Known
 from prom_reward.training.construction.facts import HELD_OUT_KINDS, KINDS
-from prom_reward.training.construction.passages import HELD_OUT_KINDS as HELD_OUT_FORMS, KINDS as FORMS
+from prom_reward.training.construction.form_criteria import HELD_OUT_KINDS as HELD_OUT_FORMS, KINDS as FORMS
 from prom_reward.training.construction.variants import HELD_OUT_FAULTS
 from prom_reward.training.data import read_source
 from prom_reward.training.sources import DataSource
