@@ -23,7 +23,7 @@ from prom_reward.rubrics.formats import json_value
 from prom_reward.types import GradingRequest, Judgment
 
 JUDGE, RUBRIC, ON_UNSCORED = "PROM_REWARD_JUDGE", "PROM_REWARD_RUBRIC", "PROM_REWARD_ON_UNSCORED"
-TOPOLOGY = "PROM_REWARD_TOPOLOGY"
+TOPOLOGY, OPENS_THOUGHTS = "PROM_REWARD_TOPOLOGY", "PROM_REWARD_OPENS_THOUGHTS"
 
 _UNREAD = UnreadFields()
 
@@ -37,7 +37,7 @@ def configured_reward() -> PrometheusReward:
 
     `PROM_REWARD_JUDGE` names the judge, best the URL of a `prom-reward serve`. `PROM_REWARD_RUBRIC` is the rubric of
     rows without one. `PROM_REWARD_ON_UNSCORED` is what an unscored rollout gets: "raise" (the default), "none" if the
-    framework knows it, or a number.
+    framework knows it, or a number. `PROM_REWARD_OPENS_THOUGHTS` is 1 if the policy's chat template opens its thoughts.
 
     Raises:
         ConfigError: No judge is named, or a setting cannot be read.
@@ -45,7 +45,12 @@ def configured_reward() -> PrometheusReward:
     judge, rubric = os.environ.get(JUDGE, ""), os.environ.get(RUBRIC, "")
     if not judge:
         raise ConfigError(f"got no {JUDGE}; expected a judge's name or a server's URL in it")
-    return PrometheusReward(load_judge(judge), load_rubric(rubric) if rubric else None, on_unscored=_on_unscored())
+    return PrometheusReward(
+        load_judge(judge),
+        load_rubric(rubric) if rubric else None,
+        on_unscored=_on_unscored(),
+        opens_thoughts=_opens_thoughts(),
+    )
 
 
 async def rollout_reward(prompt: PromptValue, completion: PromptValue, columns: Mapping[str, Any]) -> float | None:
@@ -157,3 +162,10 @@ def _on_unscored() -> Literal["none", "raise"] | float:
         return float(text)
     except ValueError:
         raise ConfigError(f"got {ON_UNSCORED}={text!r:.40}; expected raise, none or a number") from None
+
+
+def _opens_thoughts() -> bool:
+    text = os.environ.get(OPENS_THOUGHTS, "0")
+    if text not in ("0", "1"):
+        raise ConfigError(f"got {OPENS_THOUGHTS}={text!r:.40}; expected 1 or 0")
+    return text == "1"

@@ -40,6 +40,24 @@ def test_missing_or_wrong_settings_are_one_line(settings, monkeypatch):
             configured_reward()
 
 
+def test_thoughts_that_the_template_opens_and_nobody_closes_are_no_answer(settings, monkeypatch):
+    monkeypatch.setenv(configured.OPENS_THOUGHTS, "1")
+    settings()
+    assert not reward_texts("I wonder")
+    assert reward_texts("I wonder</think>s4") == "s4"
+
+
+def test_another_word_for_opened_thoughts_is_refused(settings, monkeypatch):
+    with monkeypatch.context() as other:
+        other.setenv(configured.OPENS_THOUGHTS, "yes")
+        with pytest.raises(ConfigError, match="PROM_REWARD_OPENS_THOUGHTS='yes'; expected 1 or 0"):
+            configured_reward()
+
+
+def reward_texts(completion):
+    return configured_reward().rows.texts([{"role": "user", "content": "Hi"}], completion)[1]
+
+
 def test_a_prompt_is_found_by_its_known_names():
     assert prompt_of({"index": 3, "question": "Hi"}) == "Hi"
     with pytest.raises(RowError, match="no prompt in index"):
