@@ -10,9 +10,10 @@ from prom_reward.prompts.messages import are_messages
 
 _END_KEYS = ("finish_reason", "finishReason", "finish_details", "stop_reason", "stopReason", "completionReason")
 _ENDS = re.compile(
-    r"stop(?:ped)?|length|max_(?:output_)?tokens|eos(?:_token)?|stop_sequence|end_turn|pause_turn|tool_(?:use|calls?)"
-    r"|function_call|content_filter(?:ed)?|complete|finish(?:ed)?|safety|recitation|refusal|abort|error(?:_\w+)?"
-    r"|guardrail_intervened",
+    r"(?:finish_reason_)?(?:stop(?:ped)?|(?:model_)?length|max_(?:output_)?tokens|eos(?:_token)?|stop_sequence|end_turn"
+    r"|pause_turn|tool_(?:use|calls?)|(?:malformed_)?function_call|content_filter(?:ed)?|complete|finish(?:ed)?"
+    r"|(?:image_)?safety|recitation|refusal|abort|error(?:_\w+)?|guardrail_intervened|prohibited_content|blocklist|spii"
+    r"|model_context_window_exceeded|insufficient_system_resource|other|unknown|unspecified)",
     re.IGNORECASE,
 )
 """How services say that an answer ended, under the keys above and `done_reason`."""
@@ -108,7 +109,9 @@ def _is_services(key: str, value: Any) -> bool:
     if key == "generation_id":  # a UUID
         return isinstance(value, str) and len(value) == 36
     end = value.get("type") if isinstance(value, Mapping) else value
-    return isinstance(end, str) and bool(_ENDS.fullmatch(end))
+    if end is None:  # of a stream that did not end
+        return key in ("finish_reason", "finishReason")
+    return isinstance(end, str) and bool(_ENDS.fullmatch(end.replace("-", "_")))
 
 
 def _word_key(value: Mapping[str, Any]) -> str:

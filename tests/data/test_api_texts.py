@@ -32,6 +32,11 @@ OTHERS = [
     {"content": "So.", "stop": True, "tokens_predicted": 3},  # llama.cpp's
     {"text": "So.", "meta_info": {"id": "x"}},  # SGLang's
     {"text": "So.", "finish_reason": "MAX_TOKENS"},
+    {"text": "So.", "finish_reason": None},  # of a stream that did not end
+    {"content": "So.", "stop_reason": "model_length"},
+    {"text": "So.", "finishReason": "content-filter"},
+    {"text": "So.", "finishReason": "FINISH_REASON_STOP"},
+    {"text": "So.", "finishReason": "unknown"},
     {"text": "So.", "finish_details": {"type": "stop"}},
     {"text": "So.", "generation_id": "3f0c8a52-6c1e-4f0e-9d43-0a8c3f6b7d21"},
     {"index": 0, "message": SAID, "finish_reason": None},
@@ -110,7 +115,6 @@ def test_the_words_beside_an_answers_choices_are_read():  # as Inspect writes th
         {"content": "Yoga for beginners", "total_duration": 45},
         {"content": "A lesson on algebra", "meta_info": {"grade": 5}},
         {"text": "x", "stop_reason": "injury"},
-        {"text": "x", "finish_reason": None},
         {"text": "x", "generation_id": 3},
         {"outputs": [{"text": "x", "stop_reason": "injury"}]},
         {"thought": "I know", "done": True, "response": "Paris"},

@@ -18,7 +18,8 @@ _INLINE_WORDS = re.compile(rf"{_ANSWER_END}[ \t]+(USER:)(?:[ \t]+[^\s:]+){{3}}(?
 _INST = re.compile(r"\n[ \t]*(\[INST\])[ \t]*\S")
 _GLUED = re.compile(rf"(?:{_ANSWER_END}|\])(assistant|user)\n\n\s*\S")  # Llama 3's, without its tokens
 _CODE = re.compile(
-    r"=|\bimport\b|^\s*(?:return|yield|await|del)\b"  # a statement
+    r"^\s*(?:(?:const|let|var|final|auto|static) )?[\w.\[\]'\"]+(?:: ?[\w.\[\]]+)?\s*[-+*/|]?=(?!=)"  # an assignment
+    r"|\bimport\b|^\s*(?:return|yield|await|del)\b"
     r"|[.(\[][A-Za-z_]\w*\.$|\w\([^()]*\)\.$|^\s*[a-z_]\w*\.$"  # an object and its attribute's dot
     r"|\b(?:self|this|req|request|session|context|ctx|auth|app|message|event|state|props|[a-z]+_\w+|[a-z]+[A-Z]\w*)\.$"
     r"|(?:^|[\s(])[\"'`*]+$"  # marks that open
@@ -67,7 +68,8 @@ def _marks(text: str) -> Iterator[str]:
             yield found[1]
     for found in islice(_GLUED.finditer(text), _MAX_MARKS):
         before = text[: found.start(1)]
-        if _is_after_answer(before) and not _CODE.search(before.rpartition("\n")[2]):
+        is_name = found[1] == "user" and _CODE.search(before.rpartition("\n")[2])
+        if _is_after_answer(before) and not is_name:
             yield f"the word {found[1]!r} and a blank line"
     yield from (f"a line {found!r}" for found in _lines(text))
 

@@ -136,7 +136,7 @@ def _passage_rows(
         named = " ".join(one.text for one in draw.sample(asked, min(2, len(asked)))) if draw.random() < 0.5 else ""
         instruction = f"Write a short text about {draw.choice(words).word}. {named}".rstrip()
         for text in texts:
-            for text_criterion in {one.text: one for one in asked}.values():
+            for text_criterion in asked:
                 is_met = int(text_criterion.is_met_by(text))
                 row = constructed_row(instruction, text, criterion(text_criterion.text), is_met, f"passage-{number}")
                 yield {**row, "kind": text_criterion.kind}

@@ -4,7 +4,6 @@ import random
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from prom_reward.rubrics.checklists.checks import CHECKS, num_paragraphs, num_sentences, num_words, words_of
 from prom_reward.training.construction.passages import ENDINGS, OPENINGS
@@ -202,8 +201,13 @@ def draw_criteria(
         nouns: The words that may be asked for, in lower case.
         draw: Of all choices.
     """
-    drawn = (_criterion(texts, name, kinds[name], nouns, draw) for name in draw.choices(list(kinds), k=_TRIES * num))
-    return list(islice((one for one in drawn if one is not None), num))
+    found: dict[str, FormCriterion] = {}
+    for name in draw.choices(list(kinds), k=_TRIES * num):
+        if len(found) == num:
+            break
+        if one := _criterion(texts, name, kinds[name], nouns, draw):
+            found.setdefault(one.text, one)
+    return list(found.values())
 
 
 def _criterion(
@@ -212,7 +216,10 @@ def _criterion(
     is_denied = draw.random() < _DENIED
     if kind.is_bound:
         text, passes = draw.choice(texts), draw.random() < 0.5
-        values = [one for one in kind.values(text, nouns) if kind.passes(text, one) == passes]
+        both: dict[bool, list[str | int]] = {True: [], False: []}
+        for one in kind.values(text, nouns):
+            both[kind.passes(text, one)].append(one)
+        values = both[passes] if all(both.values()) else []
     else:
         values = [one for text in texts for one in kind.values(text, nouns) if _tells_apart(kind, texts, one)]
     if not values:

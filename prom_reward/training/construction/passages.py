@@ -1,5 +1,6 @@
 """Passages: short texts that differ in length, wording and form, of WordNet's sentences or of written texts."""
 
+import logging
 import random
 import re
 from collections.abc import Sequence
@@ -7,7 +8,10 @@ from pathlib import Path
 
 from prom_reward.data.formats import RowFormat
 from prom_reward.data.rows import read_values
-from prom_reward.errors import InputError
+from prom_reward.errors import InputError, RowError, number_of
+from prom_reward.rubrics.checklists.checks import num_sentences
+
+logger = logging.getLogger(__name__)
 
 OPENINGS = ("Today", "Once", "Yesterday", "In short", "Well", "My friend", "Dear reader", "Suddenly", "Now", "In fact")
 ENDINGS = ("thank you", "good night", "that is all", "see you soon", "as promised", "of course", "for now", "the end")
@@ -18,6 +22,8 @@ _WRITTEN = 0.5  # the share of passages of written texts, if there are any
 _LONGEST = 900  # characters of an excerpt
 _STOPS = " .!?"
 _PROSE = re.compile(r"[A-Z\"'][^`|<>{}_*#\[\]]*[.!?][\"')]*")
+_QUOTED = re.compile(r"[“”‘„«»]|(?<!\w)'|[\"')]$")
+"""Quotation marks of other kinds than the ones that criteria ask for, and ones that end a sentence."""
 _BETWEEN = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
 
 
@@ -27,16 +33,24 @@ def read_texts(path: Path) -> list[list[str]]:
     Raises:
         InputError: The file cannot be read, or holds no prose.
     """
-    row_format = RowFormat(columns={})
-    answers = (row_format.example(row).responses[0] for row in read_values(path))
-    found = [_sentences_of(one) for one in dict.fromkeys(one for one in answers if isinstance(one, str))]
-    if not any(found):
+    row_format, answers, num_unread = RowFormat(columns={}), dict[str, None](), 0
+    for values in read_values(path):
+        try:
+            answers |= {response: None for _, response in row_format.example(values).texts()}
+        except RowError:
+            num_unread += 1
+    found = [sentences for one in answers if (sentences := _sentences_of(one))]
+    if num_unread:
+        logger.warning("%s: got %s without a response that can be read", path, number_of(num_unread, "row"))
+    if not found:
         raise InputError(f"{path}: got no responses in whole sentences; expected answers in prose")
-    return [one for one in found if one]
+    return found
 
 
 def _sentences_of(text: str) -> list[str]:
-    return [one for line in text.splitlines() if _PROSE.fullmatch(line.strip()) for one in _BETWEEN.split(line.strip())]
+    lines = [line for line in map(str.strip, text.splitlines()) if _PROSE.fullmatch(line)]
+    parts = [one for line in lines for one in _BETWEEN.split(line)]
+    return [one for one in parts if num_sentences(one) == 1 and not _QUOTED.search(one)]
 
 
 def draw_passage(sentences: Sequence[str], draw: random.Random, written: Sequence[Sequence[str]] = ()) -> str:

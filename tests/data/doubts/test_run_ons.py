@@ -35,6 +35,9 @@ def found(response, prompt="Why is it so?"):
         ("It costs 3.5 of them. See `x = 1`.\nIt is so (as told).user\n\nAnd why?", "the word 'user' and a blank line"),
         ("**It is so.**user\n\nAnd why?", "the word 'user' and a blank line"),
         ("Yes.user\n\nAnd why?", "the word 'user' and a blank line"),
+        ("So $x = 5$ holds.assistant\n\nNext.", "the word 'assistant' and a blank line"),
+        ("Divide by 2, so x = 5.user\n\nAnd why?", "the word 'user' and a blank line"),
+        ("Here is your message.assistant\n\nIt is here.", "the word 'assistant' and a blank line"),
     ],
 )
 def test_the_next_turn_after_an_answer_is_found(response, mark):

@@ -75,6 +75,16 @@ def test_all_but_bounds_are_met_by_one_of_two_texts(seed):
             assert sorted(one.is_met_by(text) for text in texts) == [False, True]
 
 
+def test_no_criterion_comes_twice():
+    asked = [asked_of((TEXT, OTHER), seed) for seed in range(40)]
+    assert all(len({one.text for one in found}) == len(found) for found in asked)
+
+
+def test_a_bound_that_a_text_is_sure_to_meet_is_not_asked_for():
+    kinds = {one.kind for seed in range(20) for one in asked_of((OTHER, OTHER), seed)}
+    assert kinds == {"most words", "fewest words"}
+
+
 def test_equal_texts_are_asked_for_bounds_alone():
     assert {one.kind for one in asked_of((TEXT, TEXT), 1)} == {name for name, kind in ALL.items() if kind.is_bound}
 

@@ -50,11 +50,23 @@ def test_half_of_the_passages_are_runs_of_a_written_text():
     assert all(found == whole[whole.index(found[0]) :][: len(found)] for found in runs if found and found[0] in whole)
 
 
-def test_the_prose_of_answers_is_read_and_no_code_or_list(tmp_path):
+def test_the_prose_of_answers_is_read_and_no_code_or_list(tmp_path, caplog):
+    quoted = "He said \u201cgo\u201d twice. See 'this one' too. It ends in \"x.\""
+    prose = f"It rains. Take a coat! {quoted}\n- a list.\n```python\nprint(1).\n```\nAll is well."
+    rows = [
+        {"instruction": "Why?", "response": prose},
+        {"instruction": "Why?", "response": prose},
+        {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "It is good."}]},
+        {"instruction": "Why?", "response": None},
+    ]
     path = tmp_path / "rows.jsonl"
-    answers = ["It rains. Take a coat!\n- a list.\n```python\nprint(1).\n```\nThat is all.", "x = 1"]
-    path.write_text("".join(json.dumps({"instruction": "Why?", "response": one}) + "\n" for one in answers * 2))
-    assert read_texts(path) == [["It rains.", "Take a coat!", "That is all."]]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert read_texts(path) == [["It rains.", "Take a coat!", "All is well."], ["It is good."]]
+    assert "1 row without a response" in caplog.text
+
+
+def test_a_file_without_prose_is_refused(tmp_path):
+    path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"instruction": "Why?", "response": "x = 1"}))
     with pytest.raises(InputError, match="expected answers in prose"):
         read_texts(path)
