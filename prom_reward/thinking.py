@@ -42,6 +42,7 @@ _WORDED = re.compile(
 )
 _OPEN_AT_END = re.compile(rf"({_ANY_OPEN})\s*\Z")
 _CLOSE = re.compile(_ANY_CLOSE)
+_MARK = re.compile(rf"{_ANY_OPEN}|{_ANY_CLOSE}")
 _ANY_OPEN_MARK = re.compile(_ANY_OPEN)
 _SOLAR_HEADER = re.compile(r"<\|begin\|>assistant\s*\Z")
 _SOLAR_ANSWER = re.compile(r"\s*(?:<\|begin\|>assistant\s*)?<\|content\|>")  # of Solar Open, if it has not thought
@@ -168,6 +169,11 @@ def opening_mark(rendered: str) -> str:
     """Return the opening mark that a rendered conversation ends in, as it is written; empty if it ends in none."""
     match = _OPEN_AT_END.search(rendered[-200:])
     return match[1] if match else ""
+
+
+def is_mark(token: str, opening: str = "") -> bool:
+    """Whether a token is a mark of thoughts, or a part of the mark that closes those of an opening mark."""
+    return _MARK.fullmatch(token) is not None or token in dict(MARKS).get(opening.lower(), "")
 
 
 def opens_thinking(rendered: str) -> bool:

@@ -16,7 +16,7 @@ from prom_reward.prompts import rendered
 from prom_reward.prompts.messages import last_role
 from prom_reward.rewards.prompt_collator import PromptCollator, Row
 from prom_reward.rubrics.formats import is_number
-from prom_reward.thinking import opening_mark
+from prom_reward.thinking import is_mark, opening_mark
 
 logger = logging.getLogger(__name__)
 
@@ -111,20 +111,36 @@ class PrometheusRewardModel(torch.nn.Module):
             "got a reward model, but this trainer takes a reward function; pass the PrometheusReward itself"
         )
 
-    def _response(self, ids: list[int]) -> str:
-        """Return the text of a response up to its first EOS or pad token."""
+    def _completion(self, row: Row, prompt_ids: list[int], ids: list[int]) -> Any:
+        """Return a response up to its first EOS or pad token, in the form of its prompt.
+
+        A message begins with the mark of thoughts that the chat template has opened.
+        """
+        opening = opening_mark(self.tokenizer.decode(prompt_ids[-_NUM_TOKENS_OF_OPENING:], skip_special_tokens=False))
         ends = (self.tokenizer.eos_token_id, self.tokenizer.pad_token_id)
         end = next((index for index, token in enumerate(ids) if token in ends), len(ids))
-        return str(self.tokenizer.decode(ids[:end], skip_special_tokens=True))
-
-    def _completion(self, row: Row, prompt_ids: list[int], ids: list[int]) -> Any:
-        """Return a response as its prompt is, with the mark of thoughts that the chat template has opened."""
-        prompt, response = row.get("prompt"), self._response(ids)
+        prompt, response = row.get("prompt"), self._text(ids[:end], opening)
         if prompt is None or isinstance(prompt, str):
             return response
-        end = self.tokenizer.decode(prompt_ids[-_NUM_TOKENS_OF_OPENING:], skip_special_tokens=False)
-        mark = "" if last_role(prompt) == "assistant" else opening_mark(end)
-        return [{"role": "assistant", "content": mark + response}]
+        begun = "" if last_role(prompt) == "assistant" else opening
+        return [{"role": "assistant", "content": begun + response}]
+
+    def _text(self, ids: list[int], opening: str = "") -> str:
+        """Return the text of ids without special tokens, but with those that are marks of thoughts.
+
+        Args:
+            ids: Token ids.
+            opening: The mark that opens thoughts before them; empty if none does.
+        """
+        text, written = (str(self.tokenizer.decode(ids, skip_special_tokens=skips)) for skips in (True, False))
+        if text == written:
+            return text
+        texts, names = (
+            {token: self.tokenizer.decode([token], skip_special_tokens=skips) for token in set(ids)}
+            for skips in (True, False)
+        )
+        kept = [token for token in ids if texts[token] == names[token] or is_mark(names[token].strip(), opening)]
+        return str(self.tokenizer.decode(kept, skip_special_tokens=False))
 
     def _rewards(self, rows: Sequence[Row], completions: Sequence[Any]) -> list[float]:
         prompts = [self._prompt(row) for row in rows]
@@ -138,7 +154,7 @@ class PrometheusRewardModel(torch.nn.Module):
         if row.get("prompt") is not None:
             return row["prompt"]
         found = rendered.conversation(self.tokenizer.decode(row["input_ids"], skip_special_tokens=False))
-        return self.tokenizer.decode(row["input_ids"], skip_special_tokens=True) if isinstance(found, str) else found
+        return self._text(row["input_ids"]) if isinstance(found, str) else found
 
     def _filled(self, rewards: list[float | None]) -> list[float]:
         """Replace the rewards of unscored responses, and count these."""

@@ -74,6 +74,7 @@ def trl_reward(model, query_responses, pad_token_id, context_length):
 def scored(model, queries, responses):
     """Score responses to collated prompts as a trainer does: prompts and responses padded to one length."""
     pad = model.tokenizer.pad_token_id
+    responses = [list(response) for response in responses]
     width = max(len(response) for response in responses)
     tails = torch.tensor([[*map(ord, one), *[pad] * (width - len(one))] for one in responses])
     rewards = trl_reward(model, torch.cat((queries, tails), dim=1), pad, queries.shape[1])
@@ -166,6 +167,51 @@ def test_rows_of_a_chats_ids_are_the_chats_messages(said, answer):
     batch = model.data_collator([{"input_ids": list(map(ord, text))}])
     scored(model, batch["input_ids"], [said])
     assert parts(engine.prompts[0])[:2] == ("Be brief\n\nQ?", answer)
+
+
+class MarkLetters(ThinkingLetters):
+    """The same with special tokens of several letters."""
+
+    names = ("<think>", "</think>", "<|call|>", "<|think|>", "<|end|>", "<|begin|>", "<|content|>")
+
+    def __call__(self, text, add_special_tokens=True):
+        parts = re.split(f"({'|'.join(map(re.escape, self.names))})", text)
+        ids = [[self.names.index(one)] if one in self.names else map(ord, one) for one in parts]
+        return type("Encoded", (), {"input_ids": [token for part in ids for token in part]})
+
+    def decode(self, ids, skip_special_tokens):
+        named = [("" if skip_special_tokens else self.names[token]) if token < 7 else chr(token) for token in ids]
+        return "".join(named)
+
+
+ROLLED = "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": [{"role": "user", "content": "Q"}]},
+        {"prompt": "Q<think>\n"},
+        {"input_ids": MarkLetters()("Q<think>\n").input_ids},
+        {"input_ids": MarkLetters()(f"{ROLLED}<think>\n").input_ids},
+    ],
+)
+@pytest.mark.parametrize(
+    ("said", "answer"), [("b</think>d<|call|>e", "de"), ("<think>b</think>d", "d"), ("b", ""), ("b<|call|>", "")]
+)
+def test_marks_of_thoughts_may_be_special_tokens(row, said, answer):
+    model, engine = model_of(MarkLetters(), on_unscored=0.0)
+    batch = model.data_collator([row])
+    scored(model, batch["input_ids"], [map(chr, MarkLetters()(said).input_ids)])
+    assert parts(engine.prompts[0])[1] == answer
+
+
+def test_a_closing_mark_may_be_several_special_tokens():
+    model, engine = model_of(MarkLetters(), on_unscored=0.0)
+    batch = model.data_collator([{"input_ids": MarkLetters()(f"{ROLLED}<|think|>").input_ids}])
+    said = MarkLetters()("b<|end|><|begin|>assistant<|content|>d").input_ids
+    scored(model, batch["input_ids"], [map(chr, said)])
+    assert parts(engine.prompts[0])[:2] == ("Q", "d")
 
 
 def test_rubrics_of_rows_win():
