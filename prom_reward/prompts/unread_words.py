@@ -14,11 +14,12 @@ _CARRIERS = re.compile(
     r"tool\w*|attachments?|files?|documents?|image\w*|outputs?|results?|responses?|answers?|completions?", re.I
 )
 """Names of parts of a turn; other keys, such as WildChat's `header`, are facts about it."""
-_FACTS = frozenset({"tool_name", "toolName", "toolCallId", "tool_choice"})
+_FACT = re.compile(r"\w+(?:_|(?=[A-Z]))(?i:ids?|name|type|status|choice)")
+"""Names of facts about such a part."""
 
 
 def check_unread_words(others: Mapping[str, Any], place: str, *, is_all: bool) -> None:
-    """Warn of words that a judge will not see; refuse a message that has no others.
+    """Warn of words that a judge will not see; refuse a message that has no others, unless they are its `tools`.
 
     Args:
         others: The keys of a message that were not read, with their values.
@@ -26,12 +27,12 @@ def check_unread_words(others: Mapping[str, Any], place: str, *, is_all: bool) -
         is_all: The message has no content.
 
     Raises:
-        RowError: It holds words under another key alone.
+        RowError: It holds words under such a key alone.
     """
     for key, value in others.items():
-        if key in _FACTS or not _CARRIERS.fullmatch(str(key)) or not _holds_words(value):
+        if _FACT.fullmatch(str(key)) or not _CARRIERS.fullmatch(str(key)) or not _holds_words(value):
             continue
-        if is_all:
+        if is_all and key != "tools":  # a system message may do nothing but offer tools
             raise RowError(f"{place}: got no content, but words under {key!r:.40}; expected them under 'content'")
         _warn_of_words(key)
 

@@ -36,8 +36,24 @@ def test_words_under_another_key_are_told_once_or_refused(others, caplog):
             read_messages([{"role": "assistant", "content": empty, **others}])
 
 
+def test_a_message_may_do_nothing_but_offer_tools(caplog):
+    _warn_of_words.cache_clear()
+    assert read_messages([{"role": "system", "content": "", "tools": '[{"name": "add"}]'}])[0].text == ""
+    assert "words under 'tools'" in caplog.text
+
+
+FACTS = {"tool_use_id": "abc", "tool_id": "a", "tool_ids": ["a"], "tool_status": "done", "toolName": "add"}
+
+
 @pytest.mark.parametrize(
-    "others", [WILDCHAT, SHAREGPT, {"tool_name": "add"}, {"attachments": None, "files": [], "output": [{"text": None}]}]
+    "others",
+    [
+        WILDCHAT,
+        SHAREGPT,
+        FACTS,
+        {"tool_name": "add", "tool_type": "mcp", "toolUseId": "a", "tool_choice": "auto"},
+        {"attachments": None, "files": [], "output": [{"text": None}]},
+    ],
 )
 @pytest.mark.parametrize("content", ["Sum.", "", None])
 def test_facts_about_a_message_are_no_words_of_it(others, content, caplog):
