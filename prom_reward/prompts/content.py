@@ -41,6 +41,8 @@ class Message:
     """The tool's name, if the message is a tool's."""
     written: str = ""
     """Thoughts and words as the model wrote them, with the marks, if they stood in one text or never end."""
+    is_apart: bool = field(default=False, compare=False)
+    """Whether a server took the thoughts apart, also if there were none."""
     media: tuple[str, ...] = field(default=(), compare=False)
     """The kinds of images and the like that stand in the text as `[image]`, which no judge sees."""
 
@@ -54,6 +56,7 @@ class Parts:
         self.calls: list[str] = []
         self.results: list[Message] = []
         self.media: list[str] = []
+        self.is_apart = False
         self._place = place
 
     def add(self, content: Any) -> None:
@@ -86,8 +89,15 @@ class Parts:
             calls=tuple(self.calls),
             name=name,
             written=text if found and (found.thoughts or not found.is_closed) and not self.thoughts else "",
+            is_apart=self.is_apart,
             media=tuple(self.media),
         )
+
+    def add_thoughts(self, text: str) -> None:
+        """Take in thoughts that stand apart from the words; an empty text if the model did not think."""
+        self.is_apart = True
+        if text:
+            self.thoughts.append(text)
 
     def add_media(self, kind: str) -> None:
         """Take in an image or the like, of which the text says that it is there."""
@@ -100,7 +110,7 @@ class Parts:
         call = first_of(block, ("functionCall", "function_call", "toolUse"))
         result = first_of(block, ("functionResponse", "function_response", "toolResult"))
         if kind in _THOUGHT_BLOCKS or block.get("thought") is True or "reasoningContent" in block:
-            self.thoughts.append(_thought(block))
+            self.add_thoughts(_thought(block))
         elif kind in _TEXT_BLOCKS and (text is not None or block.get("text") is None):
             self.texts.append(text or "")
         elif kind == "refusal":

@@ -32,6 +32,7 @@ CALL_KEYS = ("tool_calls", "tool_call", "function_calls", "function_call")
 _OTHER_CONTENT_KEYS = ("refusal", "audio", "additional_kwargs", *CALL_KEYS)
 _SHOWN = re.compile(r"(image|video|audio)s?(?:_urls?)?")
 _THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking", "tool_plan")
+_CHANNELS = ("analysis", "commentary", "final")  # harmony, taken apart by a server: thoughts, thoughts, answer
 _MESSAGE_KEYS = {
     *(*_ROLE_KEYS, *TEXT_KEYS, *_OTHER_CONTENT_KEYS, *_THOUGHT_KEYS),
     *("name", "id", "type", "channel", "tool_call_id"),
@@ -162,7 +163,7 @@ def _with_own_thoughts(messages: list[Message]) -> list[Message]:
         before = found[-1] if found else None
         if message.role == "assistant" and before and _is_thought(before):
             thoughts = "\n\n".join(filter(None, (before.thoughts, message.thoughts)))
-            found[-1] = replace(message, thoughts=thoughts, written="")
+            found[-1] = replace(message, thoughts=thoughts, written="", is_apart=True)
         else:
             found.append(message)
     return found
@@ -193,11 +194,13 @@ def _read(item: Any, place: str, default_role: str | None = None) -> Iterator[Me
         return
     parts.add(content)
     parts.texts += [text for text in (item.get("refusal"), _spoken(item)) if isinstance(text, str)]
-    parts.thoughts += [item[key] for key in _THOUGHT_KEYS if isinstance(item.get(key), str) and item[key]]
+    for one in (item[key] for key in _THOUGHT_KEYS if key in item):
+        parts.add_thoughts(one if isinstance(one, str) else "")
     for kind in _media(item):
         parts.add_media(kind)
     parts.calls += [written_call(stored_call(call), place) for call in _calls(item, place)]
-    if item.get("channel") in ("analysis", "commentary") and role == "assistant":  # harmony, taken apart by a server
+    parts.is_apart |= item.get("channel") in _CHANNELS
+    if item.get("channel") in _CHANNELS[:2] and role == "assistant":
         parts.thoughts, parts.texts = [*parts.thoughts, *parts.texts], []
     is_empty = not (parts.texts or parts.thoughts or parts.calls or parts.results)
     others = {key: one for key, one in item.items() if key not in _MESSAGE_KEYS and not _SHOWN.fullmatch(str(key))}

@@ -138,9 +138,13 @@ def _after_opened_thoughts(
 ) -> tuple[list[Message] | None, list[Message]]:
     """Return the prompt's messages and the completion's, which takes over thoughts that the prompt has begun."""
     is_begun = given is not None and given[-1:] != [] and given[-1].role == "assistant"
-    if (begun := _begun_thoughts(prompt, given)) and (not said or said[0].role == "assistant"):
-        said = [_continued(begun, said[0] if said else Message(role="assistant")), *said[1:]]
-        given = given[:-1] if given and is_begun else given
+    first = said[0] if said else Message(role="assistant")
+    begun = _begun_thoughts(prompt, given) if first.role == "assistant" else ""
+    given = given[:-1] if given and is_begun and begun else given
+    if any(one.is_apart for one in said):
+        return given, said
+    if begun:
+        said = [_continued(begun, first), *said[1:]]
     elif opens_thoughts and not is_begun:
         said = [_continued("<think>", one) if one.role == "assistant" else one for one in said]
     return given, said
@@ -165,8 +169,6 @@ def _begun_thoughts(prompt: PromptValue, given: Sequence[Message] | None) -> str
 
 def _continued(begun: str, message: Message) -> Message:
     """Return a message after its beginning, which ends inside thoughts."""
-    if message.thoughts and not message.written:  # a server took them apart
-        return message
     written = message.written or message.text
     mark = opening_mark(begun)
     found = split_thoughts(written, opened=True) if mark else split_thoughts(begun + written)

@@ -321,6 +321,27 @@ def test_a_chat_template_may_open_the_thoughts_of_every_turn(asked):
     assert transcript(prompt, " 4.", opens_thoughts=True)[1] == "It is 4."
 
 
+@pytest.mark.parametrize(
+    "thoughts",
+    [
+        {"reasoning_content": ""},
+        {"reasoning_content": None},
+        {"content": [{"type": "thinking", "thinking": ""}, {"type": "text", "text": "It is 4."}]},
+        {"channel": "final"},
+    ],
+)
+def test_thoughts_that_a_server_took_apart_may_be_empty(thoughts):
+    for prompt, opens in ((QUESTION, True), ([*QUESTION, {"role": "assistant", "content": "<think>\n"}], False)):
+        assert transcript(prompt, [{**ANSWER, **thoughts}], opens_thoughts=opens) == ("What is 2 + 2?", "It is 4.")
+
+
+@pytest.mark.parametrize(
+    "steps", [[{**CALLING, "reasoning_content": "I add."}], [{"type": "reasoning", "summary": []}]]
+)
+def test_a_server_that_takes_thoughts_apart_in_one_message_does_so_in_all(steps):
+    assert transcript(QUESTION, [*steps, RESULT, ANSWER], opens_thoughts=True)[1] == "It is 4."
+
+
 def test_dialogues_and_messages_that_are_stored_as_text_are_read():
     prompt = "\n\nHuman: What is 2 + 2?\n\nAssistant: It is 4.\n\nHuman: Sure?\n\nAssistant:"
     turns = [*QUESTION, ANSWER, {"role": "user", "content": "Sure?"}]
