@@ -259,7 +259,10 @@ def _media(item: Mapping[str, Any]) -> list[str]:
 
 def _calls(item: Mapping[str, Any], place: str) -> list[Any]:
     """Return a message's tool calls; LangChain may keep those of an API apart from its own."""
-    calls = [call for key in CALL_KEYS for call in _list(item.get(key), place)]
+    calls = [call for key in CALL_KEYS if key != "tool_call" for call in _list(item.get(key), place)]
+    one = item.get("tool_call")  # a flag or an id in some data sets, and in some the same as in `tool_calls`
+    one = parsed_text(one) if isinstance(one, str) else one
+    calls = calls or list(_list(one if isinstance(one, Mapping | list) else None, place))
     extra = item.get("additional_kwargs")
     return calls or (_calls(extra, place) if isinstance(extra, Mapping) else [])
 

@@ -319,3 +319,19 @@ def test_a_text_that_holds_no_messages_is_a_text(text):
 def test_what_is_not_understood_is_refused(message, said):
     with pytest.raises(RowError, match=f"^prompt, message 1: .*{said}"):
         read_messages([message], "prompt")
+
+
+CALL = {"name": "add", "arguments": {"a": 1}}
+
+
+@pytest.mark.parametrize("one", [CALL, [CALL], json.dumps(CALL), json.dumps([CALL])])
+def test_one_tool_call_is_read_as_several_are(one):
+    expected = read_messages([{"role": "assistant", "content": None, "tool_calls": [CALL]}])
+    assert read_messages([{"role": "assistant", "content": None, "tool_call": one}]) == expected
+    assert read_messages([{"role": "assistant", "content": None, "tool_call": one, "tool_calls": [CALL]}]) == expected
+
+
+@pytest.mark.parametrize("one", [False, True, None, "", "call_1", "3"])
+def test_a_flag_or_an_id_is_no_tool_call(one):
+    [message] = read_messages([{"role": "assistant", "content": "Sure.", "tool_call": one}])
+    assert (message.text, message.calls) == ("Sure.", ())

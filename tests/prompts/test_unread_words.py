@@ -60,11 +60,3 @@ def test_facts_about_a_message_are_no_words_of_it(others, content, caplog):
     _warn_of_words.cache_clear()
     assert read_messages([{"role": "user", "content": content, **others}])[0].text == (content or "")
     assert not caplog.messages
-
-
-def test_one_tool_call_is_read_as_several_are():
-    call = {"name": "add", "arguments": {"a": 1}}
-    one, several = (
-        {"role": "assistant", "content": None, **calls} for calls in ({"tool_call": call}, {"tool_calls": [call]})
-    )
-    assert read_messages([one]) == read_messages([several])
