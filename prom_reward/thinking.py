@@ -160,6 +160,11 @@ def _lone_end(text: str) -> list[tuple[int, int]]:
     return [found.span()]
 
 
+def names_thoughts(text: str) -> bool:
+    """Whether a model's text begins with the mark of thoughts, or is harmony, which names its thoughts itself."""
+    return any(one.match(text) for one in (_OPEN, _HARMONY_BEGINS, _BARE_HARMONY))
+
+
 def closes_unopened(text: str) -> bool:
     """Whether a model's text closes thoughts that it has not opened itself."""
     return not _OPEN.match(text) and bool(_lone_end(text))

@@ -28,7 +28,7 @@ from prom_reward.prompts.content import Message
 from prom_reward.prompts.dialogues import dialogue_messages
 from prom_reward.prompts.guard.neutralize import neutralize_step
 from prom_reward.prompts.messages import read_messages, stored_messages
-from prom_reward.thinking import closes_unopened, opening_mark, split_thoughts
+from prom_reward.thinking import closes_unopened, names_thoughts, opening_mark, split_thoughts
 
 PromptValue = str | Sequence[Mapping[str, Any]]
 
@@ -40,6 +40,8 @@ DIALOGUE_OPENING = (
 
 logger = logging.getLogger(__name__)
 
+_ANSWER_BEGINS = re.compile(r"(?:^|[|｜]>|\[/INST\]|assistant:)[ \t]*\Z", re.I | re.M)
+"""Ends a text before an answer: a line break, a template's header, or a dialogue's."""
 _NO_NAME = re.compile(r"[^\w .:/@-]")
 _MAX_NAME = 128  # twice what APIs allow a function's name
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "System", "tool": "Tool"}
@@ -139,7 +141,8 @@ def _after_opened_thoughts(
     """Return the prompt's messages and the completion's, which takes over thoughts that the prompt has begun."""
     is_begun = given is not None and given[-1:] != [] and given[-1].role == "assistant"
     first = said[0] if said else Message(role="assistant")
-    begun = _begun_thoughts(prompt, given) if first.role == "assistant" else ""
+    is_closed = closes_unopened(first.written or first.text)
+    begun = _begun_thoughts(prompt, given, is_closed) if first.role == "assistant" else ""
     given = given[:-1] if given and is_begun and begun else given
     if any(one.is_apart for one in said):
         return given, said
@@ -156,23 +159,31 @@ def closes_unopened_thoughts(prompt: PromptValue, completion: PromptValue) -> bo
     if not isinstance(completion, str):
         messages = [completion] if isinstance(completion, Mapping) else completion
         first = messages[0].get("content") if messages else ""
-    return isinstance(first, str) and closes_unopened(first) and not _begun_thoughts(prompt, _given(prompt))
+    is_closed = isinstance(first, str) and closes_unopened(first)
+    return is_closed and not _begun_thoughts(prompt, _given(prompt), is_closed)
 
 
-def _begun_thoughts(prompt: PromptValue, given: Sequence[Message] | None) -> str:
-    """Return the part of the answer that the prompt has written if it ends inside thoughts; else an empty text."""
+def _begun_thoughts(prompt: PromptValue, given: Sequence[Message] | None, is_closed: bool) -> str:
+    """Return the part of the answer that the prompt has written if it ends inside thoughts; else an empty text.
+
+    A text may end in a mark that it only speaks of: the mark counts where templates write it, or if the completion
+    closes it.
+    """
     if given and given[-1].role == "assistant":
         begun = given[-1].written or given[-1].text
         return begun if opening_mark(begun) or not split_thoughts(begun).is_closed else ""
-    return opening_mark(prompt) if isinstance(prompt, str) else ""
+    mark = opening_mark(prompt) if isinstance(prompt, str) else ""
+    before = prompt.rstrip().removesuffix(mark) if isinstance(prompt, str) else ""
+    return mark if is_closed or _ANSWER_BEGINS.search(before) else ""
 
 
 def _continued(begun: str, message: Message) -> Message:
     """Return a message after its beginning, which ends inside thoughts."""
-    written = message.written or message.text
+    written = (message.written or message.text).removeprefix(begun)
     mark = opening_mark(begun)
     found = split_thoughts(written, opened=True) if mark else split_thoughts(begun + written)
     before = begun.rstrip().removesuffix(mark) if mark else ""
+    begun = before if mark and names_thoughts(written) else begun
     text = f"{before if before.strip() else ''}{found.answer}" if found.is_closed else ""
     return replace(message, text=text, thoughts=found.thoughts, written=begun + written)
 

@@ -263,6 +263,14 @@ def test_a_prefilled_answer_begins_the_response():
 
 def test_a_prompt_that_opens_thoughts_says_that_the_completion_begins_in_them():
     assert transcript("<|user|>2 + 2?<|assistant|><think>\n", "Hm. </think> 4")[1] == "4"
+    assert transcript("2 + 2? <think>", "Hm.</think>4", include_reasoning=True)[1] == "<think>Hm.</think>4"
+    for asked in ("2 + 2?\n<think>\n", "User: 2 + 2? Assistant: <think>", "[INST] 2 + 2? [/INST]<think>"):
+        assert transcript(asked, "I wonder ... ran out") == (asked, "")
+
+
+def test_a_prompt_that_speaks_of_a_mark_opens_no_thoughts():
+    for said in _both_forms("It is a tag."):
+        assert transcript("Explain the tag <think>", said)[1] == "It is a tag."
 
 
 def _both_forms(said):
@@ -288,9 +296,29 @@ def test_thoughts_that_the_prompts_last_message_opens_are_no_answer(begun, said,
     for completion in _both_forms(said):
         assert transcript(prompt, completion) == ("What is 2 + 2?", answer)
         if begun != "<think>\n\n</think>\n\n":
-            assert transcript(prompt, completion, include_reasoning=True) == ("What is 2 + 2?", begun + said)
-    whole = [*QUESTION, {"role": "assistant", "content": "<think>\nHm.</think>4"}]
-    assert transcript([*QUESTION, {"role": "assistant", "content": "<think>"}], whole) == ("What is 2 + 2?", "4")
+            shown = said if said.startswith("<think>") else begun + said
+            assert transcript(prompt, completion, include_reasoning=True) == ("What is 2 + 2?", shown)
+
+
+@pytest.mark.parametrize("begun", ["<think>", "<think>\n", "<think>\nFirst,"])
+def test_a_whole_conversation_begins_its_answer_once(begun):
+    prompt, written = [*QUESTION, {"role": "assistant", "content": begun}], "<think>\nFirst, 2 and 2.</think>4"
+    whole = [*QUESTION, {"role": "assistant", "content": written}]
+    assert transcript(prompt, whole) == ("What is 2 + 2?", "4")
+    assert transcript(prompt, whole, include_reasoning=True) == ("What is 2 + 2?", written)
+
+
+HARMONY = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>4"
+
+
+@pytest.mark.parametrize(
+    "said", ["<think>Hm.</think>4", "\n<thinking>Hm.</thinking>4", HARMONY, "analysisHm.assistantfinal4"]
+)
+def test_an_answer_that_names_its_thoughts_gets_no_mark_before_it(said):
+    for completion in _both_forms(said):
+        assert transcript(QUESTION, completion, opens_thoughts=True)[1] == "4"
+        assert transcript(QUESTION, completion, opens_thoughts=True, include_reasoning=True)[1] == said
+    assert transcript(QUESTION, "Hm.</think>4", opens_thoughts=True, include_reasoning=True)[1] == "<think>Hm.</think>4"
 
 
 def test_opened_thoughts_end_before_the_calls_that_follow_them():
