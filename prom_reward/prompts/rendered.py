@@ -32,7 +32,9 @@ _MARKUPS = (
         ("<|end|>", "</s>", "<|endoftext|>"),
     ),
 )
-_BEGINNINGS = re.compile(r"\A(?:\s|<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|\[gMASK\]|<sop>)*")
+_BEGINNINGS = re.compile(
+    r"\A(?:\s|<s>|<bos>|<\|(?:begin_of_text|startoftext|endoftext)\|>|<｜begin▁of▁sentence｜>|\[gMASK\]|<sop>)*"
+)
 _ENDS = (
     *(end for one in _MARKUPS for end in one.ends),
     *("<eos>", "<|end_of_text|>", "<|user|>", "<|observation|>"),  # GLM 4 ends an answer by the next turn's header
@@ -43,11 +45,18 @@ _INSTRUCTION_END = re.compile(r"\[/INST\]")  # Llama 2 and Mistral write an answ
 
 def conversation(text: str) -> "str | list[dict[str, str]]":
     """Return the messages of a rendered prompt; the text itself if it is none, such as a plain question."""
+    found = messages(text)
+    if found is None:
+        _check_marks(text)
+    return text if found is None else found
+
+
+def messages(text: str) -> list[dict[str, str]] | None:
+    """Return the messages of a rendered prompt; None if its template is not known, or it has none."""
     body = text[_ending_at(_BEGINNINGS, text) :]
     markup = next((one for one in _MARKUPS if one.header.match(body)), None)
     if markup is None:
-        _check_marks(text)
-        return text
+        return None
     headers = list(markup.header.finditer(body))
     ends = [header.start() for header in headers[1:]] + [len(body)]
     turns = [
@@ -58,7 +67,7 @@ def conversation(text: str) -> "str | list[dict[str, str]]":
         turns.pop()
     for turn in turns:
         _check_marks(turn["content"])
-    return turns or text
+    return turns or None
 
 
 def _content(written: str, markup: _Markup, *, is_last: bool) -> str:
@@ -77,9 +86,11 @@ def _check_marks(text: str) -> None:
 
 @lru_cache(maxsize=64)
 def _warn_of_mark(mark: str) -> None:
-    """Say, once for each mark in a process, that a judge reads the marks of a template that is not known."""
+    """Say, once for each mark in a process, that a judge reads a mark."""
     logger.warning(
-        "a prompt holds %s, which is no mark of a chat template that is known: the judge reads it; send messages", mark
+        "a prompt holds %s, a mark that its template does not write there, or of a template that is not known: the "
+        "judge reads it; send messages",
+        mark,
     )
 
 

@@ -153,8 +153,9 @@ class PrometheusRewardModel(torch.nn.Module):
         """Return a row's `prompt`; if it has none, the messages that its ids are, or else their text."""
         if row.get("prompt") is not None:
             return row["prompt"]
-        found = rendered.conversation(self.tokenizer.decode(row["input_ids"], skip_special_tokens=False))
-        return self._text(row["input_ids"]) if isinstance(found, str) else found
+        written = str(self.tokenizer.decode(row["input_ids"], skip_special_tokens=False))
+        found = rendered.messages(written.removeprefix(self.tokenizer.bos_token or ""))
+        return self._text(row["input_ids"]) if found is None else found
 
     def _filled(self, rewards: list[float | None]) -> list[float]:
         """Replace the rewards of unscored responses, and count these."""

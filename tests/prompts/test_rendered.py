@@ -15,10 +15,12 @@ PHI4 = "<|im_start|>user<|im_sep|>Hi<|im_end|><|im_start|>assistant<|im_sep|>"
 ZEPHYR = "<|user|>\nHi</s>\n<|assistant|>\n"
 OLMO = "<|endoftext|><|user|>\nHi\n<|assistant|>\n"
 GLM = "[gMASK]<sop><|user|>\nHi<|assistant|>\n"
+LFM = "<|startoftext|><|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+DISTILLED = f"<｜begin▁of▁sentence｜>{PHI}"
 MISTRAL = "<s>[INST] Hi [/INST]"
 
 
-@pytest.mark.parametrize("prompt", [LLAMA3, GEMMA, PHI, PHI4, ZEPHYR, OLMO, GLM])
+@pytest.mark.parametrize("prompt", [LLAMA3, GEMMA, PHI, PHI4, ZEPHYR, OLMO, GLM, LFM, DISTILLED])
 def test_a_rendered_prompt_becomes_its_messages(prompt, caplog):
     rendered._warn_of_mark.cache_clear()
     assert rendered.conversation(prompt) == [{"role": "user", "content": "Hi"}]
@@ -54,7 +56,14 @@ def test_marks_of_another_template_are_told_once(prompt, mark, caplog):
     rendered._warn_of_mark.cache_clear()
     for _ in range(2):
         rendered.conversation(prompt)
-    assert [f"a prompt holds {mark}, which" in message for message in caplog.messages] == [True]
+    assert [f"a prompt holds {mark}, a mark" in message for message in caplog.messages] == [True]
+
+
+def test_a_mark_of_a_known_template_in_a_message_is_told_as_such(caplog):
+    rendered._warn_of_mark.cache_clear()
+    asked = rendered.conversation(CHATML.replace("Hi", "What is <|endoftext|>?"))[1]
+    assert asked["content"] == "What is <|endoftext|>?"
+    assert "a prompt holds <|endoftext|>, a mark that its template does not write there" in caplog.text
 
 
 def test_an_opening_of_thoughts_is_the_beginning_of_the_answer():

@@ -6,6 +6,7 @@ import torch
 
 from prom_reward import PrometheusJudge, PrometheusReward, PrometheusRewardModel, Rubric, ScriptedEngine
 from prom_reward.errors import ConfigError, RowError, UnscoredError
+from prom_reward.prompts import rendered
 from prom_reward.rewards.prompt_collator import PromptCollator
 
 WORDS = {"a": "[RESULT] 1", "b": "[RESULT] 2", "c": "[RESULT] 3", "d": "[RESULT] 4", "e": "[RESULT] 5"}
@@ -15,6 +16,7 @@ class Letters:
     """A tokenizer of one token a character; "." is EOS, and "_" pads unless EOS does."""
 
     eos_token_id = ord(".")
+    bos_token = None
 
     def __init__(self, *, pads_with_eos=False, pad="_"):
         self.pad_token_id = ord(".") if pads_with_eos else pad and ord(pad)
@@ -191,8 +193,8 @@ ROLLED = "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n"
     "row",
     [
         {"prompt": [{"role": "user", "content": "Q"}]},
-        {"prompt": "Q<think>\n"},
-        {"input_ids": MarkLetters()("Q<think>\n").input_ids},
+        {"prompt": "Q\n<think>\n"},
+        {"input_ids": MarkLetters()("Q\n<think>\n").input_ids},
         {"input_ids": MarkLetters()(f"{ROLLED}<think>\n").input_ids},
     ],
 )
@@ -204,6 +206,22 @@ def test_marks_of_thoughts_may_be_special_tokens(row, said, answer):
     batch = model.data_collator([row])
     scored(model, batch["input_ids"], [map(chr, MarkLetters()(said).input_ids)])
     assert parts(engine.prompts[0])[1] == answer
+
+
+class BosLetters(MarkLetters):
+    """The same with a BOS that no template knows."""
+
+    bos_token = "<|call|>"
+
+
+@pytest.mark.parametrize("text", ["Q", f"{ROLLED}"])
+def test_a_bos_before_ids_alone_is_no_part_of_the_prompt(text, caplog):
+    rendered._warn_of_mark.cache_clear()
+    model, engine = model_of(BosLetters())
+    batch = model.data_collator([{"input_ids": BosLetters()(f"<|call|>{text}").input_ids}])
+    scored(model, batch["input_ids"], ["d"])
+    assert parts(engine.prompts[0])[:2] == ("Q", "d")
+    assert not caplog.messages
 
 
 def test_a_closing_mark_may_be_several_special_tokens():
