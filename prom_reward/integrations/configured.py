@@ -165,7 +165,7 @@ def _on_unscored() -> Literal["none", "raise"] | float:
 
 
 def _opens_thoughts() -> bool:
-    text = os.environ.get(OPENS_THOUGHTS, "0")
+    text = os.environ.get(OPENS_THOUGHTS) or "0"
     if text not in ("0", "1"):
         raise ConfigError(f"got {OPENS_THOUGHTS}={text!r:.40}; expected 1 or 0")
     return text == "1"

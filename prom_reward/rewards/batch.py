@@ -178,7 +178,8 @@ def _warn_of_unopened() -> None:
     """Say, once in a process, that a rollout which is cut off in its thoughts cannot be told from an answer."""
     logger.warning(
         "a completion closes thoughts that its prompt does not open: one that is cut off before that is judged as an "
-        "answer; set opens_thoughts=True if the policy's chat template opens them"
+        "answer; if the policy's chat template opens them, set opens_thoughts=True, --opens-thoughts of `prom-reward "
+        "serve`, or PROM_REWARD_OPENS_THOUGHTS=1"
     )
 
 

@@ -47,6 +47,12 @@ def test_thoughts_that_the_template_opens_and_nobody_closes_are_no_answer(settin
     assert reward_texts("I wonder</think>s4") == "s4"
 
 
+def test_an_empty_variable_for_opened_thoughts_is_unset(settings, monkeypatch):
+    monkeypatch.setenv(configured.OPENS_THOUGHTS, "")
+    settings()
+    assert reward_texts("I wonder") == "I wonder"
+
+
 def test_another_word_for_opened_thoughts_is_refused(settings, monkeypatch):
     with monkeypatch.context() as other:
         other.setenv(configured.OPENS_THOUGHTS, "yes")

@@ -86,7 +86,8 @@ def test_thoughts_that_a_chat_template_opens_are_told_once(prompt, said, setting
     _warn_of_unopened.cache_clear()
     for _ in range(2):
         requests_of([prompt], [said], **settings)
-    assert ["opens_thoughts=True" in message for message in caplog.messages] == [True] * is_told
+    remedies = ("opens_thoughts=True", "--opens-thoughts", "PROM_REWARD_OPENS_THOUGHTS=1")
+    assert [all(one in message for one in remedies) for message in caplog.messages] == [True] * is_told
 
 
 def test_a_completion_that_is_cut_off_in_opened_thoughts_is_no_answer():
