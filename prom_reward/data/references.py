@@ -44,7 +44,8 @@ def reference_text(value: Any, name: str, *, is_named: bool = False, include_rea
     Args:
         value: The cell.
         name: Its column, for messages.
-        is_named: The caller said that this column is the reference: its text is taken as it stands.
+        is_named: The caller said that this column is the reference: its text is taken as it stands, but for
+            thoughts.
         include_reasoning: Keep thoughts, which are left out of references as of responses.
 
     Raises:
