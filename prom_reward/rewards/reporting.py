@@ -148,8 +148,7 @@ def derived_name(kind: str, rubrics: Sequence[AnyRubric], settings: Sequence[obj
         rubrics: The default rubrics.
         settings: Everything that can change a reward.
     """
-    # A setting that came later is left out while it has its default: its coming renames no reward.
-    text = re.sub(r" at 0x[0-9A-Fa-f]+|, opens_thoughts=False", "", repr(settings))
+    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(settings))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     named = "_".join(rubric.name for rubric in rubrics) or "rubric_column"
     return f"{kind}_{named}_{digest}"

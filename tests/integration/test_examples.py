@@ -84,7 +84,16 @@ def test_a_later_leg_goes_on_from_an_adapter(leg):
 
 def test_the_audit_judge_has_none_of_the_default_judges_labels():
     audit = load_training_run("configs/train_audit_judge.yaml")
-    for leg in ("", "_second_leg", "_third_leg", "_fourth_leg", "_fifth_leg", "_sixth_leg", "_eighth_leg", "_ninth_leg"):
+    for leg in (
+        "",
+        "_second_leg",
+        "_third_leg",
+        "_fourth_leg",
+        "_fifth_leg",
+        "_sixth_leg",
+        "_eighth_leg",
+        "_ninth_leg",
+    ):
         default = load_training_run(f"configs/train_judge{leg}.yaml")
         labeled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
         assert not labeled[0] & labeled[1]

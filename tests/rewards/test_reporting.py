@@ -4,8 +4,7 @@ import pytest
 
 from prom_reward import PrometheusJudge, PrometheusReward, ScriptedEngine
 from prom_reward.errors import ConfigError
-from prom_reward.rewards.batch import RowReader
-from prom_reward.rewards.reporting import CallingTrainer, derived_name
+from prom_reward.rewards.reporting import CallingTrainer
 
 
 class Trainer:
@@ -88,21 +87,3 @@ def test_a_trainer_of_another_kind_is_no_error(functions):
     trainer.reward_funcs = functions
     call(trainer, reward_of("one"))
     assert "judge_score" in trainer.columns
-
-
-def test_a_setting_that_came_later_renames_no_reward_while_it_has_its_default():
-    before = "RowReader(rubrics=(), rubric_column=None, reference_column=None, include_reasoning=False)"
-    assert derived_name("prometheus", (), [RowReader()]) == derived_name("prometheus", (), [Shown(before)])
-    assert derived_name("prometheus", (), [RowReader(opens_thoughts=True)]) != derived_name(
-        "prometheus", (), [RowReader()]
-    )
-
-
-class Shown:
-    """A setting that is shown as a text."""
-
-    def __init__(self, shown):
-        self.shown = shown
-
-    def __repr__(self):
-        return self.shown
