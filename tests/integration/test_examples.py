@@ -48,10 +48,8 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "train_audit_judge.yaml",
         "train_judge.yaml",
         "train_judge_7b.yaml",
-        "train_judge_eighth_leg.yaml",
         "train_judge_fifth_leg.yaml",
         "train_judge_fourth_leg.yaml",
-        "train_judge_ninth_leg.yaml",
         "train_judge_second_leg.yaml",
         "train_judge_sixth_leg.yaml",
         "train_judge_third_leg.yaml",
@@ -74,7 +72,7 @@ def test_the_training_configs_are_recipes(name):
     assert training.model.adapter is None
 
 
-@pytest.mark.parametrize("leg", ["second", "third", "fourth", "fifth", "sixth", "eighth", "ninth"])
+@pytest.mark.parametrize("leg", ["second", "third", "fourth", "fifth", "sixth"])
 def test_a_later_leg_goes_on_from_an_adapter(leg):
     run = load_training_run(f"configs/train_judge_{leg}_leg.yaml")
     training = load_training(run.model_copy(update={"adapter": "first-leg"}), out="out")
@@ -84,16 +82,7 @@ def test_a_later_leg_goes_on_from_an_adapter(leg):
 
 def test_the_audit_judge_has_none_of_the_default_judges_labels():
     audit = load_training_run("configs/train_audit_judge.yaml")
-    for leg in (
-        "",
-        "_second_leg",
-        "_third_leg",
-        "_fourth_leg",
-        "_fifth_leg",
-        "_sixth_leg",
-        "_eighth_leg",
-        "_ninth_leg",
-    ):
+    for leg in ("", "_second_leg", "_third_leg", "_fourth_leg", "_fifth_leg", "_sixth_leg"):
         default = load_training_run(f"configs/train_judge{leg}.yaml")
         labeled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
         assert not labeled[0] & labeled[1]
