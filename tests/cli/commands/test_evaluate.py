@@ -361,7 +361,10 @@ def test_strict_refuses_pairs_whose_verdict_names_the_rejected_answer(run, judge
     assert run("evaluate", path, "--resamples", "0").status == 0
     assert "1 pair with a column that prefers the rejected answer, the first in line 4" in caplog.text
     refused = run("evaluate", path, "--strict")
-    assert (refused.status, "got winner='rejected'; the pair is used as chosen and rejected" in refused.err) == (2, True)
+    assert (refused.status, "got winner='rejected'; the pair is used as chosen and rejected" in refused.err) == (
+        2,
+        True,
+    )
 
 
 @pytest.mark.parametrize(("strict", "status"), [((), 0), (("--strict",), 1)])
