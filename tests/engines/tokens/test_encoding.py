@@ -169,8 +169,11 @@ def test_an_empty_conversation_has_no_ids(smollm2_tokenizer):
     assert PromptEncoder(smollm2_tokenizer).encode([TextSpan("", True), TextSpan("", False)], add_bos=False) == []
 
 
+text_without_marks = st.text(st.characters(exclude_characters="<"), max_size=8)
+
+
 @settings(max_examples=100, deadline=None)
-@given(parts=st.lists(st.tuples(st.text(max_size=8), st.sampled_from(["", "<s>", "</s>"])), max_size=5))
+@given(parts=st.lists(st.tuples(text_without_marks, st.sampled_from(["", "<s>", "</s>"])), max_size=5))
 def test_text_and_markup_in_any_order_give_the_ids_of_the_whole(mistral_v1_tokenizer, parts):
     spans = [span for text, mark in parts for span in (TextSpan(text, False), TextSpan(mark, True))]
     whole = "".join(span.text for span in spans)
