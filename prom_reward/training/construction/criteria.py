@@ -1,9 +1,9 @@
 """Yes-or-no criteria whose answers code computes."""
 
 import random
-import re
 from collections.abc import Callable, Mapping
 
+from prom_reward.rubrics.checklists.checks import num_sentences, num_words
 from prom_reward.rubrics.rubric import Rubric
 from prom_reward.rubrics.scale import ScoreScale
 from prom_reward.training.construction.aspects import Aspect, Text
@@ -32,11 +32,11 @@ _ASKED: Mapping[str, tuple[str, ...]] = {
 _FORM: Mapping[str, tuple[tuple[str, str], Callable[[str], bool]]] = {
     "short": (
         ("The response has at most 30 words.", "The response has more than 30 words."),
-        lambda t: _words(t) <= 30,
+        lambda text: num_words(text) <= 30,
     ),
     "sentences": (
         ("The response has at least four sentences.", "The response has fewer than four sentences."),
-        lambda t: len(re.findall(r"[.!?](?:\s|$)", t)) >= 4,
+        lambda text: num_sentences(text) >= 4,
     ),
 }
 _TRUTH = ("The answer is correct.", "The response agrees with the reference answer.", "Is the answer right?")
@@ -82,7 +82,3 @@ def truth_criterion(variant: Variant, draw: random.Random) -> tuple[Rubric, int]
 def criterion(text: str) -> Rubric:
     """Return a yes-or-no criterion as a rubric."""
     return Rubric(name="criterion", criteria=text, descriptions={0: "no", 1: "yes"}, scale=ScoreScale(0, 1))
-
-
-def _words(text: str) -> int:
-    return len(text.split())
