@@ -51,7 +51,7 @@ Part = Callable[[], Iterator[Figure]]
 def scoring(judge: PrometheusJudge, name: str, *, is_tiny: bool, targets: tuple[str, str]) -> Iterator[Figure]:
     """Yield a GRPO step in score mode: the engine beside plain passes; `targets` of a call and of the roofline."""
     work = workload("a", is_quick=is_tiny)
-    rows = {row["contender"]: row for row in measure(judge, work, 1 if is_tiny else 3, None)}
+    rows = {row["contender"]: row for row in measure(judge, work, 1 if is_tiny else 3)}
     engine = rows["engine"]
     ms = {contender: 1000 * row["s_per_item"]["median"] for contender, row in rows.items()}
     yield Figure(
@@ -84,7 +84,7 @@ def one_kernel(judge: PrometheusJudge, name: str, *, is_tiny: bool) -> Iterator[
     )
     yield Figure(f"{name}, flex_attention: log-probabilities from plain", f"{error:.0e}")
     rows = {
-        row["contender"]: row for row in measure(judge, work, 1 if is_tiny else 3, None, frozenset({"engine", "flex"}))
+        row["contender"]: row for row in measure(judge, work, 1 if is_tiny else 3, only=frozenset({"engine", "flex"}))
     }
     ratio = rows["engine"]["s_per_item"]["median"] / rows["flex"]["s_per_item"]["median"]
     yield Figure(f"{name}, flex_attention: times as fast as the engine's own", f"{ratio:.2f}")
@@ -110,7 +110,7 @@ def feedback(judge: PrometheusJudge, name: str, *, is_tiny: bool) -> Iterator[Fi
     with torch.inference_mode():
         by_graphs = probe_decoding(batches.loaded.model, batches.prefill, cuda_graphs=True) == "graphed"
     only = frozenset({"engine", "generate", *(["graphed"] if by_graphs else [])})
-    rows = {row["contender"]: row for row in measure(judge, workload("c", is_quick=is_tiny), 1, None, only)}
+    rows = {row["contender"]: row for row in measure(judge, workload("c", is_quick=is_tiny), 1, only=only)}
     rates = {contender: FEEDBACK_TOKENS / row["s_per_item"]["median"] for contender, row in rows.items()}
     yield Figure(f"{name}, feedback: tokens a second", f"{rates['engine']:.0f}")
     if by_graphs:

@@ -11,6 +11,7 @@ rate that was measured in the same run (`roofline.py`), over the time. `peak_byt
 
 `--contenders engine,flex,unpacked,graphed` times three more: one kernel a layer (FlexAttention), which takes a minute
 to compile; the engine without packed layers; and feedback by CUDA graphs, on a GPU.
+`--before CHECKOUT` times the engine of another checkout of this repository in turn with the others, in its own process.
 `--compare OLD.json` sets every row beside that of an earlier run of the same machine, judge and workload.
 `--profile` prints where the time of the engine's pass goes, in a run of its own that is not timed.
 `--random-weights prometheus-7b-v2.0` takes that architecture at its full size with random weights.
@@ -29,9 +30,10 @@ from pathlib import Path
 
 import torch
 from comparison import Earlier
-from contenders import IF_NAMED, ON_VLLM, VLLM, contenders
+from contenders import IF_NAMED, ON_VLLM, PLAIN, contenders
 from profiles import time_by_kind
 from roofline import arithmetic, gemm_rate
+from workers import Worker, checkout_worker, vllm_worker
 from workloads import FEEDBACK_TOKENS, Workload, texts, workload
 
 from prom_reward import GradingRequest, LoadedModel, PrometheusJudge, TransformersEngine, load_judge
@@ -88,7 +90,12 @@ def reset_peak(device: torch.device) -> None:
 
 @torch.inference_mode()
 def measure(
-    judge: PrometheusJudge, work: Workload, repeats: int, vllm: VLLM | None, only: frozenset[str] = frozenset()
+    judge: PrometheusJudge,
+    work: Workload,
+    repeats: int,
+    vllm: Worker | None = None,
+    before: Worker | None = None,
+    only: frozenset[str] = frozenset(),
 ) -> list[dict]:
     """Time all contenders, or the plain one and those of `only`, in turn and return their rows."""
     judge.layout = work.layout
@@ -107,10 +114,12 @@ def measure(
             "num_tokens": tokens,
             "rows": [_row(one) for one in work.requests],
         }
-        on_vllm = [name for name in vllm.can if work.writes_feedback or name != "prometheus_eval"]
+        on_vllm = [name for name in vllm.about["can"] if work.writes_feedback or name != "prometheus_eval"]
         todo |= {name: partial(vllm.ask, {"run": name, **job}) for name in on_vllm}
+    if before is not None:
+        todo["before"] = partial(before.ask, {"run": "engine"})
     plain = "generate" if work.writes_feedback else "one_by_one"
-    chosen = only | {plain} if only else todo.keys() - {*IF_NAMED}
+    chosen = only | {plain, "before"} if only else todo.keys() - {*IF_NAMED}
     todo = {name: run for name, run in todo.items() if name in chosen}
     computed = sum(one.num_computed_tokens for one in batches.prefill.run(contexts))  # warms up, too
     for name in todo.keys() & {*IF_NAMED}:
@@ -141,11 +150,7 @@ def measure(
             "contender": name,
             "s_per_item": {"min": min(times), "median": statistics.median(times), "max": max(times)},
             "of_plain": statistics.median(mine / its for mine, its in zip(times, base, strict=True)),
-            "computed_tokens": computed
-            if name in ("engine", *IF_NAMED)
-            else None
-            if vllm and name in vllm.can
-            else total,
+            "computed_tokens": computed if name in ("engine", *IF_NAMED) else total if name in PLAIN else None,
             "total_tokens": total,
             "operations": operations,
             "tokens_per_s": total / len(prompts) / statistics.median(times),
@@ -180,6 +185,14 @@ def _row(request: GradingRequest) -> dict[str, str]:
     }
 
 
+def check_before(told: dict, work: Workload) -> None:
+    """Stop if the other checkout's workload of this name has other prompts."""
+    if told["num_prompts"] != len(work.requests):
+        raise SystemExit(
+            f"--before: workload {work.name} has {told['num_prompts']} prompts there; expected {len(work.requests)}"
+        )
+
+
 def show(rows: list[dict]) -> None:
     """Print a workload's rows."""
     for row in rows:
@@ -204,7 +217,7 @@ def about_machine() -> dict:
 
 
 @torch.inference_mode()
-def about(judge: PrometheusJudge, name: str, vllm: VLLM | None = None) -> dict:
+def about(judge: PrometheusJudge, name: str, vllm: Worker | None = None, before: Worker | None = None) -> dict:
     """Return the judge, the texts and the machine that figures were measured on."""
     loaded = judge.engine.loaded
     is_cuda = loaded.device.type == "cuda"
@@ -214,7 +227,8 @@ def about(judge: PrometheusJudge, name: str, vllm: VLLM | None = None) -> dict:
         "device": torch.cuda.get_device_name(loaded.device) if is_cuda else str(loaded.device),
         "prefixes": judge.engine.batches.prefill.strategy,
         "texts": texts(),
-        "vllm": vllm.version if vllm else None,
+        "vllm": vllm.about["version"] if vllm else None,
+        "before": before.about["commit"] if before else None,
         **about_machine(),
     }
 
@@ -226,12 +240,15 @@ def main() -> None:
     parser.add_argument("--contenders", default="", help="some of them, beside the plain one; all by default")
     parser.add_argument("--profile", action="store_true", help="print where the engine's time goes, too")
     parser.add_argument("--quick", action="store_true", help="a few items of each workload")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="time the engine of another checkout, too")
     parser.add_argument("--random-weights", choices=sorted(ARCHITECTURES), help="this size, random weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", default="auto", help="of the judge, for all contenders")
     parser.add_argument("--json", help="write the rows to this file")
     parser.add_argument("--compare", metavar="OLD.json", help="set the rows beside those of an earlier run's file")
     options = parser.parse_args()
+    if options.before and options.random_weights:
+        parser.error("--before takes the judge smollm2-135m-untuned; leave --random-weights out")
     if options.random_weights:
         judge = random_judge(options.random_weights, options.device)
     else:
@@ -240,16 +257,20 @@ def main() -> None:
     only = frozenset(filter(None, options.contenders.split(",")))
     python, vllm = os.environ.get("PROM_REWARD_VLLM_PYTHON"), None
     if python and not options.random_weights and (not only or only & set(ON_VLLM)):
-        vllm = VLLM(python, batches.loaded.model.config.name_or_path, batches.loaded.dtype)
-    run = about(judge, options.random_weights or "smollm2-135m-untuned", vllm)
+        vllm = vllm_worker(python, batches.loaded.model.config.name_or_path, batches.loaded.dtype)
+    before = checkout_worker(options.before, batches.loaded.dtype) if options.before else None
+    run = about(judge, options.random_weights or "smollm2-135m-untuned", vllm, before)
     print(json.dumps(run), flush=True)
     earlier = Earlier(options.compare, run) if options.compare else None
     rows = []
     for name in options.workload.split(","):
-        rows += measure(judge, workload(name, is_quick=options.quick), options.repeats, vllm, only)
+        work = workload(name, is_quick=options.quick)
+        if before:
+            check_before(before.ask({"workload": name, "is_quick": options.quick}), work)
+        rows += measure(judge, work, options.repeats, vllm=vllm, before=before, only=only)
         show([row for row in rows if row["workload"] == name])
         if options.profile:
-            print(profile(judge, workload(name, is_quick=options.quick)), flush=True)
+            print(profile(judge, work), flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps({"about": run, "rows": rows}, indent=2))
     if earlier:

@@ -1,11 +1,7 @@
 """What `bench_judge` times: each contender does a whole workload when it is called."""
 
-import json
-import os
-import subprocess
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 
 import torch
 from workloads import FEEDBACK_TOKENS
@@ -22,36 +18,11 @@ GREEDY = SamplingParams(temperature=0, top_p=1, repetition_penalty=1, max_new_to
 BATCH_SIZE = 16
 IF_NAMED = ("flex", "unpacked", "graphed")
 """Contenders that run only if they are named: one kernel a layer, the engine without packed layers, CUDA graphs."""
+PLAIN = ("one_by_one", "padded_16", "generate")
+"""Contenders that compute every token of every prompt."""
 ON_VLLM = ("vllm", "vllm_engine", "prometheus_eval")
 
 Contenders = dict[str, Callable[[], object]]
-
-
-class VLLM:
-    """vLLM in its own Python; see `vllm_worker.py`."""
-
-    def __init__(self, python: str, model: str, dtype: str) -> None:
-        threads = str(torch.get_num_threads())
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "VLLM_CPU_KVCACHE_SPACE": "2"}
-        environment |= {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, range(int(threads))))}
-        self._process = subprocess.Popen(
-            [python, str(Path(__file__).with_name("vllm_worker.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        about = self.ask({"model": model, "dtype": dtype})
-        self.version, self.can = about["version"], about["can"]
-
-    def ask(self, values: dict) -> dict:
-        """Send one line and return the answer."""
-        self._process.stdin.write(json.dumps(values) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit("vLLM ended; see its messages above")
-        return json.loads(line)
 
 
 def contenders(judge: PrometheusJudge, prompts: list[JudgePrompt], *, writes_feedback: bool) -> Contenders:
