@@ -28,6 +28,8 @@ from prom_reward.evaluation.pairs import PairEvaluation, ScoredPair, evaluate_pa
 from prom_reward.evaluation.scores import Evaluation, ScoredRow, evaluate_scores, grade_all
 from prom_reward.types import GradingRequest
 
+DTYPE = "float32"
+"""The dtype of all figures: "auto" differs between machines."""
 JUDGES = {
     "smollm2-135m": {"layout": "response_last"},
     "smollm2-135m in Prometheus' layout": {"layout": "prometheus"},
@@ -102,7 +104,7 @@ def lines(name: str, file: LabelFile, found: Evaluation | PairEvaluation) -> lis
 def opened(name: str, adapter: str | None) -> PrometheusJudge:
     """Return one of the judges in score mode, with another adapter if one is given and the judge has one."""
     other = {"adapter": adapter} if adapter and "untuned" not in name else {}
-    return load_judge(name.partition(" ")[0], mode="score", **JUDGES[name], **other)
+    return load_judge(name.partition(" ")[0], mode="score", dtype=DTYPE, **JUDGES[name], **other)
 
 
 def cost_ratio(labeled: LabeledFile, num_requests: int = 8) -> float:
@@ -110,7 +112,7 @@ def cost_ratio(labeled: LabeledFile, num_requests: int = 8) -> float:
     requests = [row.request for row in labeled.rows[:num_requests]]
     seconds = []
     for mode in ("score", "feedback"):
-        judge = load_judge("smollm2-135m", mode=mode, sampling={"seed": 0})
+        judge = load_judge("smollm2-135m", mode=mode, dtype=DTYPE, sampling={"seed": 0})
         judge.grade(requests[:1])
         start = time.perf_counter()
         judge.grade(requests)
@@ -156,7 +158,7 @@ def main() -> None:
         ratio = cost_ratio(read_labeled(folder / "prometheus/mt_bench_eval.jsonl"))
         print(f"\nscore mode takes {ratio:.3f} of the time of feedback mode")
     about = {
-        "dtype": load_judge("smollm2-135m").engine.loaded.dtype,
+        "dtype": DTYPE,
         "threads": torch.get_num_threads(),
         "cpu": torch.cpu.get_capabilities().get("cpu_name"),
         "torch": torch.__version__,
