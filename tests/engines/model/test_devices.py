@@ -11,11 +11,13 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
     ("capabilities", "dtype"),
     [
         ({"avx512_bf16": True, "amx_bf16": True}, torch.bfloat16),
-        ({"avx512_bf16": True, "amx_bf16": False}, torch.float32),
+        ({"avx512_bf16": True, "amx_bf16": False, "cpu_name": "Intel(R) Xeon(R) Processor"}, torch.float32),
+        ({"avx512_bf16": True, "amx_bf16": False, "cpu_name": "AMD EPYC 9R14"}, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": False, "cpu_name": "AMD EPYC 7R13"}, torch.float32),
         ({"architecture": "arm"}, torch.float32),
     ],
 )
-def test_a_cpu_takes_bf16_if_it_has_amx(monkeypatch, capabilities, dtype):
+def test_a_cpu_takes_bf16_if_it_multiplies_it_faster(monkeypatch, capabilities, dtype):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     assert resolve_dtype("auto", CPU) == dtype
 
