@@ -2,6 +2,7 @@ import pytest
 
 from prom_reward import ComparisonRequest, GradingRequest, PrometheusJudge, Rubric, ScriptedEngine
 from prom_reward.errors import RowError, RubricError
+from prom_reward.judging.asking import requests as requests_module
 
 ROW = {"instruction": "Capital?", "response": "Paris.", "rubric": "helpfulness"}
 PAIR = {"instruction": "Capital?", "response_a": "Paris.", "response_b": "Lyon.", "rubric": "helpfulness"}
@@ -43,3 +44,24 @@ def test_a_request_of_the_wrong_form_is_one_clear_line(requests, error, message)
     with pytest.raises(error, match=message) as raised:
         judge().grade(requests)
     assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def warnings_of_thoughts(caplog):
+    requests_module._warn_of_thoughts.cache_clear()
+    return lambda: [record.message for record in caplog.records if "holds thoughts" in record.message]
+
+
+@pytest.mark.parametrize("response", ["<think>Easy.</think>Paris.", "<think>Cut off", "Easy.</think>Paris."])
+def test_thoughts_in_a_request_are_judged_and_named_once(response, warnings_of_thoughts):
+    asked = judge()
+    asked.grade([ROW, {**ROW, "response": response}, {**ROW, "response": response}])
+    judge("[RESULT] A").compare([{**PAIR, "response_b": response}])
+    assert len(warnings_of_thoughts()) == 1
+    assert response in asked.engine.prompts[1].user
+
+
+@pytest.mark.parametrize("response", ["Paris.", "", "The mark `<think>` opens thoughts.", "analysisResult = 3"])
+def test_a_response_without_thoughts_is_not_named(response, warnings_of_thoughts):
+    judge().grade([{**ROW, "response": response}])
+    assert not warnings_of_thoughts()
