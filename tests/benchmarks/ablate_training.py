@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True, help="labeled data with constructed/ in it")
     parser.add_argument("--wordnet", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--recipe", type=Path, default=ROOT / "configs/train_judge_third_leg.yaml")
+    parser.add_argument("--recipe", type=Path, default=ROOT / "configs/default_judge/third_leg.yaml")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--steps", type=int, default=48)
     parser.add_argument("--questions", type=int, default=20, help="held-out questions to construct")

@@ -7,7 +7,7 @@ import yaml
 from prom_reward.runs import load_training_run
 from tests.benchmarks.ablate_training import CONSTRUCTED, FILES, VARIANTS, table
 
-RECIPE = Path(__file__).parents[2] / "configs/train_judge_third_leg.yaml"
+RECIPE = Path(__file__).parents[2] / "configs/default_judge/third_leg.yaml"
 BASE = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import peft
 import pytest
+import torch
 import yaml
 from peft import LoraConfig
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from trl import GRPOConfig
 
@@ -20,6 +22,7 @@ from prom_reward.training.sources import DataSource
 from tests.integration.trainers import TRAINERS
 
 ROOT = Path(__file__).parents[2]
+LATER_LEGS = ("second", "third", "fourth", "fifth", "sixth", "eighth", "ninth", "tenth")  # the seventh was not kept
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
 
@@ -30,12 +33,15 @@ def in_the_repository(monkeypatch):
 
 def test_every_config_is_loaded_by_one_of_these_tests():
     names = {path.name for path in (ROOT / "configs").iterdir()}
+    legs = {path.stem for path in (ROOT / "configs/default_judge").iterdir()}
+    assert legs == {f"{leg}_leg" for leg in LATER_LEGS}
     assert names == {
         "README.md",
         "adapter_judge.yaml",
         "cascade_judge.yaml",
         "checklists.jsonl",
         "conduct_tasks.jsonl",
+        "default_judge",
         "everyday_tasks.jsonl",
         "grade.yaml",
         "grpo.yaml",
@@ -48,11 +54,6 @@ def test_every_config_is_loaded_by_one_of_these_tests():
         "train_audit_judge.yaml",
         "train_judge.yaml",
         "train_judge_7b.yaml",
-        "train_judge_fifth_leg.yaml",
-        "train_judge_fourth_leg.yaml",
-        "train_judge_second_leg.yaml",
-        "train_judge_sixth_leg.yaml",
-        "train_judge_third_leg.yaml",
     }
 
 
@@ -72,9 +73,9 @@ def test_the_training_configs_are_recipes(name):
     assert training.model.adapter is None
 
 
-@pytest.mark.parametrize("leg", ["second", "third", "fourth", "fifth", "sixth"])
+@pytest.mark.parametrize("leg", LATER_LEGS)
 def test_a_later_leg_goes_on_from_an_adapter(leg):
-    run = load_training_run(f"configs/train_judge_{leg}_leg.yaml")
+    run = load_training_run(f"configs/default_judge/{leg}_leg.yaml")
     training = load_training(run.model_copy(update={"adapter": "first-leg"}), out="out")
     assert training.model.adapter == "first-leg"
     assert training.sources[-1].path.exists()  # the tasks of configs/ are found from the repository
@@ -82,8 +83,8 @@ def test_a_later_leg_goes_on_from_an_adapter(leg):
 
 def test_the_audit_judge_has_none_of_the_default_judges_labels():
     audit = load_training_run("configs/train_audit_judge.yaml")
-    for leg in ("", "_second_leg", "_third_leg", "_fourth_leg", "_fifth_leg", "_sixth_leg"):
-        default = load_training_run(f"configs/train_judge{leg}.yaml")
+    for recipe in ("train_judge", *(f"default_judge/{leg}_leg" for leg in LATER_LEGS)):
+        default = load_training_run(f"configs/{recipe}.yaml")
         labeled = [{data.path for data in run.data if not data.constructed} for run in (audit, default)]
         assert not labeled[0] & labeled[1]
     held_out = "dev/summaries.jsonl"  # of training_examples/prove_it/prove_it.py
@@ -260,6 +261,7 @@ def test_the_group_example_sends_one_of_two_groups_to_the_strong_judge(
 def test_every_example_is_run_by_one_of_these_tests():
     names = {path.stem for path in (ROOT / "training_examples").iterdir() if path.suffix == ".py"}
     labelings = {"label_then_dpo", "label_then_reward_model"}
+    tools = {"average_adapters"}
     trainings = {
         "grpo",
         "grpo_checklists",
@@ -270,7 +272,7 @@ def test_every_example_is_run_by_one_of_these_tests():
         "ppo",
         "reward_hack",
     }
-    assert names == trainings | labelings
+    assert names == trainings | labelings | tools
     folders = {path.name for path in (ROOT / "training_examples").iterdir() if (path / "__main__.py").exists()}
     assert folders == {path.name for path in (ROOT / "tests/training_examples").iterdir() if path.is_dir()}
 
@@ -297,6 +299,47 @@ def test_the_labeling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, c
     runpy.run_path(f"training_examples/{name}.py", run_name="__main__")
     assert "loss by step: 0." in capsys.readouterr().out
     assert len((tmp_path / "out/labels/labels.jsonl").read_text().splitlines()) == 8
+
+
+@pytest.fixture
+def two_adapters(tmp_path):
+    """Two adapters of one form, the second with a stamp; and one of another rank."""
+    for name, rank, value in (("first", 2, 1.0), ("second", 2, 3.0), ("other", 4, 1.0)):
+        (tmp_path / name).mkdir()
+        save_file({"lora_A": torch.full((rank, 3), value)}, tmp_path / name / "adapter_model.safetensors")
+        (tmp_path / name / "adapter_config.json").write_text(f'{{"r": {rank}}}')
+    (tmp_path / "second/prom_reward.json").write_text('{"seed": 5}')
+    return tmp_path
+
+
+def average_adapters(monkeypatch, folder, *arguments):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["average_adapters.py", *arguments, "--out", "mean"])
+    runpy.run_path(str(ROOT / "training_examples/average_adapters.py"), run_name="__main__")
+
+
+def test_the_average_of_adapters_is_the_weighted_mean_of_their_tensors(two_adapters, monkeypatch):
+    average_adapters(monkeypatch, two_adapters, "first", "second", "--weights", "0.25", "0.75")
+    [mean] = load_file(two_adapters / "mean/adapter_model.safetensors").values()
+    assert torch.equal(mean, torch.full((2, 3), 2.5))
+    assert json.loads((two_adapters / "mean/adapter_config.json").read_text()) == {"r": 2}
+    assert json.loads((two_adapters / "mean/prom_reward.json").read_text()) == {"seed": 5, "mean_of": [0.25, 0.75]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["first", "other"], "other names or shapes than first's; expected the same"),
+        (["first", "second", "--weights", "1", "1"], "expected 2 numbers with the sum 1"),
+        (["first", "second", "--weights", "1"], "expected 2 numbers with the sum 1"),
+        (["first", "nowhere"], "nowhere: holds no adapter_model.safetensors"),
+    ],
+)
+def test_adapters_that_have_no_mean_are_refused(two_adapters, monkeypatch, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        average_adapters(monkeypatch, two_adapters, *arguments)
+    assert message in f"{stop.value}{capsys.readouterr().err}"
+    assert not (two_adapters / "mean").exists()
 
 
 def test_examples_stay_short():

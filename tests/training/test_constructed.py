@@ -151,7 +151,7 @@ class Recorded:
     ("recipe", "digest"),
     [
         ("train_judge", "f77139ffcf8e300a"),
-        pytest.param("train_judge_second_leg", "ad2b67cae61c993a", marks=pytest.mark.full),
+        pytest.param("default_judge/second_leg", "ad2b67cae61c993a", marks=pytest.mark.full),
     ],
 )
 def test_a_shipped_recipe_gives_the_same_examples_again(data_folder, monkeypatch, recipe, digest):

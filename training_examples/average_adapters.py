@@ -1,0 +1,62 @@
+"""Average adapters that were trained one after the other: the mean keeps more of what the earlier one knew.
+
+    python training_examples/average_adapters.py first-leg second-leg --weights 0.5 0.5 --out mean
+
+Each tensor of the result is the weighted mean of the adapters' tensors of that name (a "model soup", Wortsman et al.,
+2022, arXiv:2203.05482). The two factors of a LoRA are averaged apart, which is close to the mean of their products if
+the adapters come from one another, and means nothing if they do not. The result has the settings and the stamp of the
+last adapter, so that `load_judge("mean")` and `prom-reward train-judge --adapter mean` take it.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from prom_reward.engines.model.adapter_stamp import read_stamp, write_stamp
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+
+
+def average(folders: Sequence[Path], weights: Sequence[float], out: Path) -> None:
+    """Write the weighted mean of adapters of one base model, rank and form."""
+    means: dict[str, torch.Tensor] = {}
+    for folder, weight in zip(folders, weights, strict=True):
+        tensors = load_file(folder / WEIGHTS_FILE)
+        shapes = {name: value.shape for name, value in tensors.items()}
+        if means and shapes != {name: value.shape for name, value in means.items()}:
+            raise SystemExit(f"{folder}: its tensors have other names or shapes than {folders[0]}'s; expected the same")
+        for name, value in tensors.items():
+            means[name] = means.get(name, torch.zeros(value.shape)) + weight * value.float()
+    out.mkdir(parents=True)
+    save_file({name: means[name].to(tensors[name].dtype) for name in means}, out / WEIGHTS_FILE)
+    shutil.copy(folders[-1] / "adapter_config.json", out)
+    if stamp := read_stamp(folders[-1]):
+        write_stamp(out, {**stamp, "mean_of": list(weights)})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "adapters", type=Path, nargs="+", help="folders of adapters; the last one gives settings and stamp"
+    )
+    parser.add_argument("--weights", type=float, nargs="+", help="one for each adapter; default: all the same")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    weights = args.weights or [1 / len(args.adapters)] * len(args.adapters)
+    if len(weights) != len(args.adapters) or abs(sum(weights) - 1) > 1e-6:
+        parser.error(f"got the weights {weights}; expected {len(args.adapters)} numbers with the sum 1")
+    for folder in args.adapters:
+        if not (folder / WEIGHTS_FILE).is_file():
+            parser.error(f"{folder}: holds no {WEIGHTS_FILE}; expected the folder of an adapter")
+    if args.out.exists():
+        parser.error(f"{args.out} exists; give another --out")
+    average(args.adapters, weights, args.out)
+    print(f"{args.out}: the mean of {len(args.adapters)} adapters")
+
+
+if __name__ == "__main__":
+    main()
