@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from prom_reward.errors import RowError, near_miss
-from prom_reward.thinking import split_thoughts
+from prom_reward.thinking import opening_mark, split_thoughts
 from prom_reward.types import ComparisonRequest, GradingRequest
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ _RequestT = TypeVar("_RequestT", GradingRequest, ComparisonRequest)
 def parse_requests(requests: Sequence[_RequestT | Mapping[str, Any]], cls: type[_RequestT]) -> list[_RequestT]:
     """Return requests as they are, and make requests from mappings of their fields.
 
-    Responses that hold thoughts are named in a warning, as nothing is left out of a request.
+    Nothing is left out of a request: a warning tells of a response that seems to hold thoughts.
 
     Raises:
         RowError: The value is no list, an entry is neither, or one of its fields is missing, unknown or no text.
@@ -27,7 +27,8 @@ def parse_requests(requests: Sequence[_RequestT | Mapping[str, Any]], cls: type[
     if isinstance(requests, Mapping | str | cls) or not isinstance(requests, Iterable):
         raise RowError(f"got {type(requests).__name__}; expected a list of requests")
     parsed = [request if isinstance(request, cls) else _from_mapping(request, cls) for request in requests]
-    if any(_holds_thoughts(response) for request in parsed for response in _responses(request)):
+    is_told = _warn_of_thoughts.cache_info().currsize
+    if not is_told and any(_holds_thoughts(response) for request in parsed for response in _responses(request)):
         _warn_of_thoughts()
     return parsed
 
@@ -39,16 +40,19 @@ def _responses(request: GradingRequest | ComparisonRequest) -> tuple[str, ...]:
 
 
 def _holds_thoughts(response: str) -> bool:
+    """Whether a response has an answer after thoughts, or begins a line with their mark and never ends them."""
     found = split_thoughts(response)
-    return bool(found.thoughts) or not found.is_closed
+    if found.is_closed:
+        return found.answer.strip() not in ("", response.strip())
+    return opening_mark(response.lstrip().partition("\n")[0]) != ""
 
 
-@cache
+@lru_cache(maxsize=1)
 def _warn_of_thoughts() -> None:
     """Say, once in a process, that a request is judged as it stands."""
     logger.warning(
-        "a request's response holds thoughts, which are judged like the answer: give "
-        "prom_reward.thinking.split_thoughts(text).answer; rewards and rows do so by themselves"
+        "a request's response seems to hold thoughts, which are judged with it; if they should not count, give "
+        "prom_reward.thinking.split_thoughts(text).answer"
     )
 
 

@@ -49,10 +49,13 @@ def test_a_request_of_the_wrong_form_is_one_clear_line(requests, error, message)
 @pytest.fixture
 def warnings_of_thoughts(caplog):
     requests_module._warn_of_thoughts.cache_clear()
-    return lambda: [record.message for record in caplog.records if "holds thoughts" in record.message]
+    return lambda: [record.message for record in caplog.records if "to hold thoughts" in record.message]
 
 
-@pytest.mark.parametrize("response", ["<think>Easy.</think>Paris.", "<think>Cut off", "Easy.</think>Paris."])
+@pytest.mark.parametrize(
+    "response",
+    ["<think>Easy.</think>Paris.", "<think>\nCut off", "Easy.</think>Paris.", "<think>\n\n</think>\n\nParis."],
+)
 def test_thoughts_in_a_request_are_judged_and_named_once(response, warnings_of_thoughts):
     asked = judge()
     asked.grade([ROW, {**ROW, "response": response}, {**ROW, "response": response}])
@@ -61,7 +64,13 @@ def test_thoughts_in_a_request_are_judged_and_named_once(response, warnings_of_t
     assert response in asked.engine.prompts[1].user
 
 
-@pytest.mark.parametrize("response", ["Paris.", "", "The mark `<think>` opens thoughts.", "analysisResult = 3"])
+@pytest.mark.parametrize(
+    "response",
+    [
+        *("Paris.", " Paris.\n", "", "The mark `<think>` opens thoughts.", "[THINK] is Mistral's mark."),
+        *("analysisResult = 3", "analysis(data frame) gives", "stop=</think>"),
+    ],
+)
 def test_a_response_without_thoughts_is_not_named(response, warnings_of_thoughts):
     judge().grade([{**ROW, "response": response}])
     assert not warnings_of_thoughts()
