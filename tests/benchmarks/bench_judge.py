@@ -24,7 +24,7 @@ import platform
 import statistics
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -185,11 +185,15 @@ def _row(request: GradingRequest) -> dict[str, str]:
     }
 
 
-def check_before(told: dict, work: Workload) -> None:
+def check_before(judge: PrometheusJudge, work: Workload, told: dict) -> None:
     """Stop if the other checkout's workload of this name has other prompts."""
-    if told["num_prompts"] != len(work.requests):
+    judge.layout = work.layout
+    judge.mode = "feedback" if work.writes_feedback else "score"
+    chars = sum(len(judge.grading_prompt(request).user) for request in work.requests)
+    if told["total_chars"] != chars:
         raise SystemExit(
-            f"--before: workload {work.name} has {told['num_prompts']} prompts there; expected {len(work.requests)}"
+            f"--before: got workload {work.name} with {told['total_chars']} characters in all prompts; "
+            f"expected {chars}, as here"
         )
 
 
@@ -253,12 +257,19 @@ def main() -> None:
         judge = random_judge(options.random_weights, options.device)
     else:
         judge = load_judge("smollm2-135m-untuned", mode="score", device=options.device, dtype=options.dtype)
-    batches = judge.engine.batches
+    with ExitStack() as stack:
+        _run(judge, options, stack)
+
+
+def _run(judge: PrometheusJudge, options: argparse.Namespace, stack: ExitStack) -> None:
+    """Time the workloads; processes that this starts end with the stack."""
+    loaded = judge.engine.batches.loaded
     only = frozenset(filter(None, options.contenders.split(",")))
-    python, vllm = os.environ.get("PROM_REWARD_VLLM_PYTHON"), None
+    python, vllm, before = os.environ.get("PROM_REWARD_VLLM_PYTHON"), None, None
     if python and not options.random_weights and (not only or only & set(ON_VLLM)):
-        vllm = vllm_worker(python, batches.loaded.model.config.name_or_path, batches.loaded.dtype)
-    before = checkout_worker(options.before, batches.loaded.dtype) if options.before else None
+        vllm = stack.enter_context(vllm_worker(python, loaded.model.config.name_or_path, loaded.dtype))
+    if options.before:
+        before = stack.enter_context(checkout_worker(options.before, loaded.dtype, options.device))
     run = about(judge, options.random_weights or "smollm2-135m-untuned", vllm, before)
     print(json.dumps(run), flush=True)
     earlier = Earlier(options.compare, run) if options.compare else None
@@ -266,7 +277,7 @@ def main() -> None:
     for name in options.workload.split(","):
         work = workload(name, is_quick=options.quick)
         if before:
-            check_before(before.ask({"workload": name, "is_quick": options.quick}), work)
+            check_before(judge, work, before.ask({"workload": name, "is_quick": options.quick}))
         rows += measure(judge, work, options.repeats, vllm=vllm, before=before, only=only)
         show([row for row in rows if row["workload"] == name])
         if options.profile:

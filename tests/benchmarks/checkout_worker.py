@@ -1,8 +1,10 @@
-"""The engine of another checkout, whose folders PYTHONPATH names; answers each JSON line with one.
+"""The engine of another checkout, which is first on PYTHONPATH; answers each JSON line with one.
 
-{"dtype": "bfloat16"}                  -> {"commit": ...}
-{"workload": "a", "is_quick": true}    -> {"num_prompts": ...}
-{"run": "engine"}                      -> {"seconds": ..., "peak_bytes": ...}
+{"checkout": FOLDER, "dtype": "bfloat16", "device": "cpu"}    -> {"commit": ...}
+{"workload": "a", "is_quick": true}                           -> {"total_chars": ...}
+{"run": "engine"}                                             -> {"seconds": ..., "peak_bytes": ...}
+
+`peak_bytes` is the process's own peak since it began, with the loading of the model.
 """
 
 import json
@@ -27,17 +29,20 @@ def peak_bytes() -> int:
 
 
 def main() -> None:
-    sys.path.pop(0)  # this folder: its modules have the names of the other checkout's
+    setup = json.loads(sys.stdin.readline())
+    checkout = Path(setup["checkout"])
+    # Its own benchmarks, and not those beside this file, which have the same names.
+    sys.path[:] = [str(checkout / "tests/benchmarks"), *(one for one in sys.path if Path(one) != Path(__file__).parent)]
     import contenders
     import torch
     import workloads
 
     import prom_reward
 
-    setup = json.loads(sys.stdin.readline())
-    judge = prom_reward.load_judge("smollm2-135m-untuned", mode="score", dtype=setup["dtype"])
-    folder = Path(prom_reward.__file__).parent
-    commit = subprocess.run(["git", "-C", folder, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    if checkout not in Path(prom_reward.__file__).parents:
+        raise SystemExit(f"got the package of {prom_reward.__file__}; expected that of {checkout}")
+    judge = prom_reward.load_judge("smollm2-135m-untuned", mode="score", dtype=setup["dtype"], device=setup["device"])
+    commit = subprocess.run(["git", "-C", checkout, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     answer({"commit": commit.stdout.strip()})
     run = None
     with torch.inference_mode():
@@ -49,7 +54,7 @@ def main() -> None:
                 prompts = [judge.grading_prompt(request) for request in work.requests]
                 run = contenders.contenders(judge, prompts, writes_feedback=work.writes_feedback)["engine"]
                 run()  # warms up
-                answer({"num_prompts": len(prompts)})
+                answer({"total_chars": sum(len(prompt.user) for prompt in prompts)})
             else:
                 start = time.perf_counter()
                 run()

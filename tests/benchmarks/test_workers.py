@@ -12,9 +12,9 @@ ECHO = "import sys\nfor line in sys.stdin:\n    print(line, end='', flush=True)\
 def test_a_worker_answers_one_line_with_one(tmp_path):
     script = tmp_path / "echo.py"
     script.write_text(ECHO)
-    worker = Worker([sys.executable, str(script)], {"dtype": "float32"}, {})
-    assert worker.about == {"dtype": "float32"}
-    assert worker.ask({"run": "engine"}) == {"run": "engine"}
+    with Worker([sys.executable, str(script)], {"dtype": "float32"}, {}) as worker:
+        assert worker.about == {"dtype": "float32"}
+        assert worker.ask({"run": "engine"}) == {"run": "engine"}
 
 
 def test_a_worker_that_ends_is_told_in_one_line(tmp_path):
@@ -28,6 +28,6 @@ def test_a_worker_that_ends_is_told_in_one_line(tmp_path):
 @pytest.mark.slow
 def test_a_checkout_is_timed_in_its_own_process(monkeypatch):
     monkeypatch.delenv("PROM_REWARD_DATA", raising=False)
-    before = checkout_worker(ROOT, "float32")
-    assert before.ask({"workload": "a", "is_quick": True}) == {"num_prompts": 8}
-    assert before.ask({"run": "engine"})["seconds"] > 0
+    with checkout_worker(ROOT, "float32", "cpu") as before:
+        assert before.ask({"workload": "a", "is_quick": True})["total_chars"] > 1000
+        assert before.ask({"run": "engine"})["seconds"] > 0

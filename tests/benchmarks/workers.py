@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 class Worker:
-    """A process that answers one JSON line with one; `about` is its answer to the first."""
+    """A process that answers one JSON line with one; `about` is its answer to the first. It ends when it is left."""
 
     def __init__(self, command: Sequence[str], setup: Mapping, environment: Mapping[str, str]) -> None:
         self._name = Path(command[-1]).name
@@ -22,17 +23,29 @@ class Worker:
         )
         self.about = self.ask(setup)
 
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def ask(self, values: Mapping) -> dict:
         """Send one line and return the answer."""
-        try:
+        with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(values) + "\n")
             self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
+        line = self._process.stdout.readline()
         if not line:
+            self.close()
             raise SystemExit(f"{self._name} ended; see its messages above")
         return json.loads(line)
+
+    def close(self) -> None:
+        """Let the process end, and wait for it."""
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
 
 
 def vllm_worker(python: str, model: str, dtype: str) -> Worker:
@@ -43,8 +56,9 @@ def vllm_worker(python: str, model: str, dtype: str) -> Worker:
     return Worker([python, str(HERE / "vllm_worker.py")], {"model": model, "dtype": dtype}, environment)
 
 
-def checkout_worker(checkout: Path, dtype: str) -> Worker:
+def checkout_worker(checkout: Path, dtype: str, device: str) -> Worker:
     """Start the engine of another checkout in this Python."""
-    paths = [checkout, checkout / "tests/benchmarks"]
-    environment = {"PYTHONPATH": os.pathsep.join(str(path.resolve()) for path in paths)}
-    return Worker([sys.executable, str(HERE / "checkout_worker.py")], {"dtype": dtype}, environment)
+    paths = [str(checkout.resolve()), os.environ.get("PYTHONPATH", "")]
+    setup = {"checkout": paths[0], "dtype": dtype, "device": device}
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return Worker([sys.executable, str(HERE / "checkout_worker.py")], setup, environment)
