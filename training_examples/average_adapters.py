@@ -9,33 +9,44 @@ last adapter, so that `load_judge("mean")` and `prom-reward train-judge --adapte
 """
 
 import argparse
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from prom_reward.engines.model.adapter_stamp import read_stamp, write_stamp
+from prom_reward.engines.model.identity import folder_digest
 
-WEIGHTS_FILE = "adapter_model.safetensors"
+WEIGHTS_FILE, CONFIG_FILE = "adapter_model.safetensors", "adapter_config.json"
+SAME_CONFIG = ("base_model_name_or_path", "r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
 
 
 def average(folders: Sequence[Path], weights: Sequence[float], out: Path) -> None:
-    """Write the weighted mean of adapters of one base model, rank and form."""
+    """Write the weighted mean of adapters of one base model and form."""
     means: dict[str, torch.Tensor] = {}
     for folder, weight in zip(folders, weights, strict=True):
         tensors = load_file(folder / WEIGHTS_FILE)
-        shapes = {name: value.shape for name, value in tensors.items()}
-        if means and shapes != {name: value.shape for name, value in means.items()}:
-            raise SystemExit(f"{folder}: its tensors have other names or shapes than {folders[0]}'s; expected the same")
+        if form(folder, tensors) != form(folders[0], means or tensors):
+            raise SystemExit(f"{folder}: has another base, rank or form than {folders[0]}; expected the same")
         for name, value in tensors.items():
             means[name] = means.get(name, torch.zeros(value.shape)) + weight * value.float()
     out.mkdir(parents=True)
-    save_file({name: means[name].to(tensors[name].dtype) for name in means}, out / WEIGHTS_FILE)
-    shutil.copy(folders[-1] / "adapter_config.json", out)
+    means = {name: value.to(tensors[name].dtype) for name, value in means.items()}
+    save_file(means, out / WEIGHTS_FILE, metadata={"format": "pt"})
+    shutil.copy(folders[-1] / CONFIG_FILE, out)
     if stamp := read_stamp(folders[-1]):
-        write_stamp(out, {**stamp, "mean_of": list(weights)})
+        write_stamp(out, {**stamp, "mean_of": dict(zip(map(folder_digest, folders), weights, strict=True))})
+
+
+def form(folder: Path, tensors: dict[str, torch.Tensor]) -> list[Any]:
+    """Return what adapters have in common if the mean of their tensors is an adapter."""
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    shapes = {name: value.shape for name, value in tensors.items()}
+    return [shapes, read_stamp(folder).get("base_digest"), *(config.get(name) for name in SAME_CONFIG)]
 
 
 def main() -> None:
@@ -50,8 +61,8 @@ def main() -> None:
     if len(weights) != len(args.adapters) or abs(sum(weights) - 1) > 1e-6:
         parser.error(f"got the weights {weights}; expected {len(args.adapters)} numbers with the sum 1")
     for folder in args.adapters:
-        if not (folder / WEIGHTS_FILE).is_file():
-            parser.error(f"{folder}: holds no {WEIGHTS_FILE}; expected the folder of an adapter")
+        if not ((folder / WEIGHTS_FILE).is_file() and (folder / CONFIG_FILE).is_file()):
+            parser.error(f"{folder}: holds no {WEIGHTS_FILE} with a {CONFIG_FILE}; expected the folder of an adapter")
     if args.out.exists():
         parser.error(f"{args.out} exists; give another --out")
     average(args.adapters, weights, args.out)

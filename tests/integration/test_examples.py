@@ -16,6 +16,7 @@ from trl import GRPOConfig
 
 from prom_reward import PrometheusReward, load_judge, load_report, load_rubric
 from prom_reward.data.rows import Row, read_rows
+from prom_reward.engines.model.identity import folder_digest
 from prom_reward.engines.server.source import ServerSource
 from prom_reward.runs import load_grading_run, load_grpo_run, load_labeling_run, load_training, load_training_run
 from prom_reward.training.sources import DataSource
@@ -303,11 +304,16 @@ def test_the_labeling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, c
 
 @pytest.fixture
 def two_adapters(tmp_path):
-    """Two adapters of one form, the second with a stamp; and one of another rank."""
-    for name, rank, value in (("first", 2, 1.0), ("second", 2, 3.0), ("other", 4, 1.0)):
+    """Two adapters of one form, the second with a stamp; one of another rank, and one of another scaling."""
+    for name, rank, alpha, value in (
+        ("first", 2, 4, 1.0),
+        ("second", 2, 4, 3.0),
+        ("other", 4, 4, 1.0),
+        ("scaled", 2, 8, 1.0),
+    ):
         (tmp_path / name).mkdir()
         save_file({"lora_A": torch.full((rank, 3), value)}, tmp_path / name / "adapter_model.safetensors")
-        (tmp_path / name / "adapter_config.json").write_text(f'{{"r": {rank}}}')
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": alpha}))
     (tmp_path / "second/prom_reward.json").write_text('{"seed": 5}')
     return tmp_path
 
@@ -322,16 +328,19 @@ def test_the_average_of_adapters_is_the_weighted_mean_of_their_tensors(two_adapt
     average_adapters(monkeypatch, two_adapters, "first", "second", "--weights", "0.25", "0.75")
     [mean] = load_file(two_adapters / "mean/adapter_model.safetensors").values()
     assert torch.equal(mean, torch.full((2, 3), 2.5))
-    assert json.loads((two_adapters / "mean/adapter_config.json").read_text()) == {"r": 2}
-    assert json.loads((two_adapters / "mean/prom_reward.json").read_text()) == {"seed": 5, "mean_of": [0.25, 0.75]}
+    assert json.loads((two_adapters / "mean/adapter_config.json").read_text()) == {"r": 2, "lora_alpha": 4}
+    stamp = json.loads((two_adapters / "mean/prom_reward.json").read_text())
+    assert stamp["seed"] == 5
+    assert stamp["mean_of"] == {folder_digest("first"): 0.25, folder_digest("second"): 0.75}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["first", "other"], "other names or shapes than first's; expected the same"),
+        (["first", "other"], "other: has another base, rank or form than first; expected the same"),
         (["first", "second", "--weights", "1", "1"], "expected 2 numbers with the sum 1"),
         (["first", "second", "--weights", "1"], "expected 2 numbers with the sum 1"),
+        (["first", "scaled"], "scaled: has another base, rank or form than first"),
         (["first", "nowhere"], "nowhere: holds no adapter_model.safetensors"),
     ],
 )
