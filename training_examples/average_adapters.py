@@ -2,10 +2,9 @@
 
     python training_examples/average_adapters.py first-leg second-leg --weights 0.5 0.5 --out mean
 
-Each tensor of the result is the weighted mean of the adapters' tensors of that name (a "model soup", Wortsman et al.,
-2022, arXiv:2203.05482). The two factors of a LoRA are averaged apart, which is close to the mean of their products if
-the adapters come from one another, and means nothing if they do not. The result has the settings and the stamp of the
-last adapter, so that `load_judge("mean")` and `prom-reward train-judge --adapter mean` take it.
+Each tensor is the weighted mean of the adapters' tensors of that name (a "model soup", Wortsman et al., 2022,
+arXiv:2203.05482). The two factors of a LoRA are averaged apart, which means nothing if the adapters do not come from one
+another. The result has the last one's settings and stamp: `load_judge("mean")` and `train-judge --adapter mean` take it.
 """
 
 import argparse
@@ -16,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from prom_reward.engines.model.adapter_stamp import read_stamp, write_stamp
 from prom_reward.engines.model.identity import folder_digest
+from prom_reward.files import let_others_read
 
 WEIGHTS_FILE, CONFIG_FILE = "adapter_model.safetensors", "adapter_config.json"
 SAME_CONFIG = ("base_model_name_or_path", "r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
@@ -37,6 +38,7 @@ def average(folders: Sequence[Path], weights: Sequence[float], out: Path) -> Non
     out.mkdir(parents=True)
     means = {name: value.to(tensors[name].dtype) for name, value in means.items()}
     save_file(means, out / WEIGHTS_FILE, metadata={"format": "pt"})
+    let_others_read(out / WEIGHTS_FILE)
     shutil.copy(folders[-1] / CONFIG_FILE, out)
     if stamp := read_stamp(folders[-1]):
         write_stamp(out, {**stamp, "mean_of": dict(zip(map(folder_digest, folders), weights, strict=True))})
@@ -58,14 +60,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     weights = args.weights or [1 / len(args.adapters)] * len(args.adapters)
-    if len(weights) != len(args.adapters) or abs(sum(weights) - 1) > 1e-6:
-        parser.error(f"got the weights {weights}; expected {len(args.adapters)} numbers with the sum 1")
+    if len(weights) != len(args.adapters) or not (min(weights) >= 0 and abs(sum(weights) - 1) <= 1e-6):
+        parser.error(f"got the weights {weights}; expected {len(args.adapters)} numbers from 0 to 1 with the sum 1")
+    if len({folder.resolve() for folder in args.adapters}) < max(2, len(args.adapters)):
+        parser.error("got one adapter, or one of them twice; expected two or more")
     for folder in args.adapters:
-        if not ((folder / WEIGHTS_FILE).is_file() and (folder / CONFIG_FILE).is_file()):
+        if not all((folder / name).is_file() for name in (WEIGHTS_FILE, CONFIG_FILE)):
             parser.error(f"{folder}: holds no {WEIGHTS_FILE} with a {CONFIG_FILE}; expected the folder of an adapter")
-    if args.out.exists():
-        parser.error(f"{args.out} exists; give another --out")
-    average(args.adapters, weights, args.out)
+    try:
+        average(args.adapters, weights, args.out)
+    except (OSError, ValueError, SafetensorError) as error:
+        parser.error(f"cannot be averaged: {error}")
     print(f"{args.out}: the mean of {len(args.adapters)} adapters")
 
 

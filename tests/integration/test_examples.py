@@ -1,6 +1,7 @@
 import json
 import re
 import runpy
+import shutil
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -314,6 +315,8 @@ def two_adapters(tmp_path):
         (tmp_path / name).mkdir()
         save_file({"lora_A": torch.full((rank, 3), value)}, tmp_path / name / "adapter_model.safetensors")
         (tmp_path / name / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": alpha}))
+    shutil.copytree(tmp_path / "first", tmp_path / "broken")
+    (tmp_path / "broken/adapter_config.json").write_text("{")
     (tmp_path / "second/prom_reward.json").write_text('{"seed": 5}')
     return tmp_path
 
@@ -338,8 +341,12 @@ def test_the_average_of_adapters_is_the_weighted_mean_of_their_tensors(two_adapt
     ("arguments", "message"),
     [
         (["first", "other"], "other: has another base, rank or form than first; expected the same"),
-        (["first", "second", "--weights", "1", "1"], "expected 2 numbers with the sum 1"),
-        (["first", "second", "--weights", "1"], "expected 2 numbers with the sum 1"),
+        (["first", "second", "--weights", "1", "1"], "expected 2 numbers from 0 to 1 with the sum 1"),
+        (["first", "second", "--weights", "1"], "expected 2 numbers from 0 to 1 with the sum 1"),
+        (["first", "second", "--weights", "nan", "nan"], "expected 2 numbers from 0 to 1 with the sum 1"),
+        (["first", "second", "--weights", "2", "-1"], "expected 2 numbers from 0 to 1 with the sum 1"),
+        (["first", "first"], "got one adapter, or one of them twice; expected two or more"),
+        (["first", "broken"], "cannot be averaged: "),
         (["first", "scaled"], "scaled: has another base, rank or form than first"),
         (["first", "nowhere"], "nowhere: holds no adapter_model.safetensors"),
     ],

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from prom_reward.errors import RowError, near_miss
-from prom_reward.thinking import opening_mark, split_thoughts
+from prom_reward.thinking import names_thoughts, opening_mark, split_thoughts
 from prom_reward.types import ComparisonRequest, GradingRequest
 
 logger = logging.getLogger(__name__)
@@ -40,11 +40,12 @@ def _responses(request: GradingRequest | ComparisonRequest) -> tuple[str, ...]:
 
 
 def _holds_thoughts(response: str) -> bool:
-    """Whether a response has an answer after thoughts, or begins a line with their mark and never ends them."""
-    found = split_thoughts(response)
+    """Whether a response has thoughts that end, or begins with a mark of them that no sentence begins with."""
+    found, begins = split_thoughts(response), names_thoughts(response)
     if found.is_closed:
-        return found.answer.strip() not in ("", response.strip())
-    return opening_mark(response.lstrip().partition("\n")[0]) != ""
+        return bool(found.answer.strip() or begins) and found.answer.strip() != response.strip()
+    written = response.lstrip()
+    return opening_mark(written.partition("\n")[0]) != "" or (begins and written.startswith("<|"))
 
 
 @lru_cache(maxsize=1)

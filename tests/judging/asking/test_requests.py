@@ -54,14 +54,17 @@ def warnings_of_thoughts(caplog):
 
 @pytest.mark.parametrize(
     "response",
-    ["<think>Easy.</think>Paris.", "<think>\nCut off", "Easy.</think>Paris.", "<think>\n\n</think>\n\nParis."],
+    [
+        *("<think>Easy.</think>Paris.", "<think>\nCut off", "Easy.</think>Paris.", "<think>\n\n</think>\n\nParis."),
+        *("<think>Easy.</think>", "<|channel|>analysis<|message|>Easy", "<|channel|>analysis<|message|>Easy.<|end|>"),
+    ],
 )
 def test_thoughts_in_a_request_are_judged_and_named_once(response, warnings_of_thoughts):
     asked = judge()
     asked.grade([ROW, {**ROW, "response": response}, {**ROW, "response": response}])
     judge("[RESULT] A").compare([{**PAIR, "response_b": response}])
     assert len(warnings_of_thoughts()) == 1
-    assert response in asked.engine.prompts[1].user
+    assert response.rpartition("|>")[2] in asked.engine.prompts[1].user  # the guard breaks up control tokens
 
 
 @pytest.mark.parametrize(
