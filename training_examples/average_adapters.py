@@ -3,8 +3,9 @@
     python training_examples/average_adapters.py first-leg second-leg --weights 0.5 0.5 --out mean
 
 Each tensor is the weighted mean of the adapters' tensors of that name (a "model soup", Wortsman et al., 2022,
-arXiv:2203.05482). The two factors of a LoRA are averaged apart, which means nothing if the adapters do not come from one
-another. The result has the last one's settings and stamp: `load_judge("mean")` and `train-judge --adapter mean` take it.
+arXiv:2203.05482). The two factors of a LoRA are averaged apart, which means nothing if the adapters do not come from
+one another. The result has the last one's settings and stamp: `load_judge("mean")` and `train-judge --adapter mean`
+take it.
 """
 
 import argparse
