@@ -19,12 +19,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from prom_reward.engines.model.adapter_stamp import read_stamp, write_stamp
+from prom_reward.engines.model.adapter_stamp import judge_settings, read_stamp, write_stamp
 from prom_reward.engines.model.identity import folder_digest
 from prom_reward.files import let_others_read
 
 WEIGHTS_FILE, CONFIG_FILE = "adapter_model.safetensors", "adapter_config.json"
-SAME_CONFIG = ("base_model_name_or_path", "r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
 
 
 def average(folders: Sequence[Path], weights: Sequence[float], out: Path) -> None:
@@ -47,9 +46,10 @@ def average(folders: Sequence[Path], weights: Sequence[float], out: Path) -> Non
 
 def form(folder: Path, tensors: dict[str, torch.Tensor]) -> list[Any]:
     """Return what adapters have in common if the mean of their tensors is an adapter."""
-    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    config = {**json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")), "peft_version": None}
+    settings = {name: sorted(value) if isinstance(value, list) else value for name, value in config.items()}
     shapes = {name: value.shape for name, value in tensors.items()}
-    return [shapes, read_stamp(folder).get("base_digest"), *(config.get(name) for name in SAME_CONFIG)]
+    return [shapes, settings, read_stamp(folder).get("base_digest"), judge_settings(folder)]
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
             parser.error(f"{folder}: holds no {WEIGHTS_FILE} with a {CONFIG_FILE}; expected the folder of an adapter")
     try:
         average(args.adapters, weights, args.out)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, TypeError, ValueError, SafetensorError) as error:
         parser.error(f"cannot be averaged: {error}")
     print(f"{args.out}: the mean of {len(args.adapters)} adapters")
 

@@ -305,7 +305,7 @@ def test_the_labeling_examples_train(tiny_judge_folder, tmp_path, monkeypatch, c
 
 @pytest.fixture
 def two_adapters(tmp_path):
-    """Two adapters of one form, the second with a stamp; one of another rank, and one of another scaling."""
+    """Two adapters of one form, the second with a stamp; the others differ from the first in one thing each."""
     for name, rank, alpha, value in (
         ("first", 2, 4, 1.0),
         ("second", 2, 4, 3.0),
@@ -318,6 +318,12 @@ def two_adapters(tmp_path):
     shutil.copytree(tmp_path / "first", tmp_path / "broken")
     (tmp_path / "broken/adapter_config.json").write_text("{")
     (tmp_path / "second/prom_reward.json").write_text('{"seed": 5}')
+    for name in ("modules", "layout"):
+        shutil.copytree(tmp_path / "first", tmp_path / name)
+    config = {"r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]}
+    (tmp_path / "modules/adapter_config.json").write_text(json.dumps(config))
+    stamp = {"judge": {"model": "base", "layout": "response_last"}}
+    (tmp_path / "layout/prom_reward.json").write_text(json.dumps(stamp))
     return tmp_path
 
 
@@ -347,7 +353,8 @@ def test_the_average_of_adapters_is_the_weighted_mean_of_their_tensors(two_adapt
         (["first", "second", "--weights", "2", "-1"], "expected 2 numbers from 0 to 1 with the sum 1"),
         (["first", "first"], "got one adapter, or one of them twice; expected two or more"),
         (["first", "broken"], "cannot be averaged: "),
-        (["first", "scaled"], "scaled: has another base, rank or form than first"),
+        *((["first", name], f"{name}: has another base, rank or form than first") for name in ("scaled", "modules")),
+        (["first", "layout"], "layout: has another base, rank or form than first"),
         (["first", "nowhere"], "nowhere: holds no adapter_model.safetensors"),
     ],
 )
